@@ -1,0 +1,46 @@
+//! Packet input and output: the traits, and their backends.
+
+use std::io;
+
+/// One captured packet.
+#[derive(Debug, Clone, Copy)]
+pub struct Captured<'a> {
+    /// The bytes captured, from the IP header on.
+    pub packet: &'a [u8],
+    /// It left this host; everything else was received by it.
+    pub outgoing: bool,
+}
+
+/// Kernel-side counters of a capture since it was opened, in packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CaptureCounters {
+    /// Passed the filter.
+    pub received: u64,
+    /// Passed the filter and were dropped for want of buffer space.
+    pub dropped: u64,
+}
+
+/// A source of captured packets.
+pub trait Capture {
+    /// Hands over what has been captured, at most `budget` packets, without waiting; returns how many there were.
+    /// Fewer than `budget` means that nothing is left for now.
+    ///
+    /// # Errors
+    /// The operating system's error; the capture may be read again.
+    fn receive(&mut self, budget: usize, sink: &mut dyn FnMut(Captured<'_>)) -> io::Result<usize>;
+
+    /// The kernel's counters.
+    ///
+    /// # Errors
+    /// The operating system's error.
+    fn counters(&mut self) -> io::Result<CaptureCounters>;
+}
+
+/// A way to put packets on the wire.
+pub trait Inject {
+    /// Sends one complete IP packet without waiting.
+    ///
+    /// # Errors
+    /// The operating system's error; the packet was not sent.
+    fn send(&mut self, packet: &[u8]) -> io::Result<()>;
+}

@@ -1,0 +1,1 @@
+//! What every daemon needs of its operating system: signals, privileges, log, PID file.

@@ -1,0 +1,11 @@
+//! TCP over IPv4 and IPv6 as it stands on the wire: views of what was captured, builders of what is sent.
+
+mod build;
+mod segment;
+mod seq;
+mod tcp;
+
+pub use build::{Outgoing, PacketBuilder};
+pub use segment::{ParseError, Segment};
+pub use seq::Seq;
+pub use tcp::{Flags, Options, Timestamps};

@@ -1,0 +1,245 @@
+//! The account of everything that was captured.
+//!
+//! Two sums hold at any moment ([`Ledger::balances`]): every byte of client payload is a duplicate, pending, replayed
+//! or dropped for one named reason, and every session is active, replayed whole, or ended for one named reason.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+/// Why bytes of a client, or the rest of its session, were not replayed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum DropReason {
+    /// Bytes that the client sent were never captured; what stands around the gap cannot be replayed.
+    CaptureGap,
+    /// The session was joined in the middle of a turn.
+    JoinedMidTurn,
+    /// The test server refused the connection.
+    Refused,
+    /// No answer came to a SYN, or no acknowledgement to data, for the whole of the session timeout.
+    NoAnswer,
+    /// The test server closed or reset the connection in the middle of a turn.
+    ClosedByServer,
+    /// The memory limit was reached and this session lagged most.
+    MemoryLimit,
+    /// TLS cannot be copied.
+    Tls,
+    /// A protocol module left the bytes out, having sent its own.
+    Replaced,
+    /// A protocol module could not go on.
+    ModuleFailed,
+    /// Two online connections would have been one on the test server.
+    AddressCollision,
+    /// The snap length cut the packet.
+    Truncated,
+    /// tcpcopy was ended before the bytes were due or acknowledged.
+    Shutdown,
+}
+
+impl DropReason {
+    /// All reasons, in the order of the report.
+    pub const ALL: [Self; 12] = [
+        Self::CaptureGap,
+        Self::JoinedMidTurn,
+        Self::Refused,
+        Self::NoAnswer,
+        Self::ClosedByServer,
+        Self::MemoryLimit,
+        Self::Tls,
+        Self::Replaced,
+        Self::ModuleFailed,
+        Self::AddressCollision,
+        Self::Truncated,
+        Self::Shutdown,
+    ];
+
+    /// The name in reports and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CaptureGap => "capture_gap",
+            Self::JoinedMidTurn => "joined_mid_turn",
+            Self::Refused => "refused",
+            Self::NoAnswer => "no_answer",
+            Self::ClosedByServer => "closed_by_server",
+            Self::MemoryLimit => "memory_limit",
+            Self::Tls => "tls",
+            Self::Replaced => "replaced",
+            Self::ModuleFailed => "module_failed",
+            Self::AddressCollision => "address_collision",
+            Self::Truncated => "truncated",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// A counter for each [`DropReason`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ByReason([u64; DropReason::ALL.len()]);
+
+impl ByReason {
+    /// Adds to one reason.
+    pub fn add(&mut self, reason: DropReason, amount: u64) {
+        self.0[reason as usize] += amount;
+    }
+
+    /// The count of one reason.
+    #[must_use]
+    pub fn get(&self, reason: DropReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// The sum over all reasons.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The reasons that occurred.
+    pub fn occurred(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.into_iter().map(|reason| (reason, self.get(reason))).filter(|(_, count)| *count > 0)
+    }
+}
+
+impl Serialize for ByReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(DropReason::ALL.len()))?;
+        for reason in DropReason::ALL {
+            map.serialize_entry(reason.name(), &self.get(reason))?;
+        }
+        map.end()
+    }
+}
+
+/// Captured packets, by what became of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Packets {
+    /// Handed to the engine.
+    pub captured: u64,
+    /// Segments of clients.
+    pub client: u64,
+    /// SYN-ACKs of the online server.
+    pub online_syn_ack: u64,
+    /// Our own injected packets, seen again.
+    pub own: u64,
+    /// Of no target: other ports, other addresses, other directions.
+    pub unrelated: u64,
+    /// No TCP segments that could be read.
+    pub unreadable: u64,
+    /// Segments of clients for which there is no session, with nothing to replay in them.
+    pub stray: u64,
+}
+
+/// Client connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Sessions {
+    /// Ever begun.
+    pub seen: u64,
+    /// Of these, joined in mid-stream.
+    pub joined: u64,
+    /// Not yet ended.
+    pub active: u64,
+    /// Ended, every byte captured replayed.
+    pub replayed: u64,
+    /// Ended with something dropped, by the first reason.
+    pub incomplete: ByReason,
+}
+
+/// Payload bytes of clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Bytes {
+    /// Captured, retransmissions included.
+    pub captured: u64,
+    /// Captured again.
+    pub duplicate: u64,
+    /// Not yet due, or not yet acknowledged by the test server.
+    pub pending: u64,
+    /// Acknowledged by the test server.
+    pub replayed: u64,
+    /// Never to be replayed.
+    pub dropped: ByReason,
+}
+
+/// Client turns, by why each was let go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Turns {
+    /// Begun by clients.
+    pub seen: u64,
+    /// The test server had answered at least as much as the client had seen.
+    pub answered: u64,
+    /// The test server's answer was shorter, but plainly at its end.
+    pub answer_ended: u64,
+    /// The answer did not come in time.
+    pub waited_in_vain: u64,
+    /// Nothing to wait for: the first of a connection, or `-W`.
+    pub at_once: u64,
+}
+
+/// The work of our TCP clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Tcp {
+    /// Connections that the test server accepted.
+    pub connected: u64,
+    /// Of these, the second or a later one of their session.
+    pub rebuilt: u64,
+    /// SYNs answered with RST.
+    pub refused: u64,
+    /// Segments handed to the injector.
+    pub segments_sent: u64,
+    /// Of these, without payload, SYN, FIN and RST.
+    pub pure_acks_sent: u64,
+    /// SYNs sent again.
+    pub syn_retries: u64,
+    /// Segments sent again, SYNs excepted.
+    pub retransmitted: u64,
+    /// Losses noticed by three duplicate acknowledgements.
+    pub fast_retransmits: u64,
+    /// Losses noticed by time-out.
+    pub timeouts: u64,
+    /// Probes of a closed window.
+    pub window_probes: u64,
+    /// Stale connections found on the test server, and reset.
+    pub stale_reset: u64,
+    /// Segments of the test server received.
+    pub answers: u64,
+    /// Of these, for flows already gone.
+    pub answers_stray: u64,
+    /// Of these, with nothing but what was known.
+    pub answers_duplicate: u64,
+    /// Of these, ahead of a gap.
+    pub answers_out_of_order: u64,
+    /// Payload bytes of the test server received, in order, once.
+    pub answer_bytes: u64,
+}
+
+/// The account of an engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Ledger {
+    /// Captured packets.
+    pub packets: Packets,
+    /// Client connections.
+    pub sessions: Sessions,
+    /// Client payload.
+    pub bytes: Bytes,
+    /// Client turns.
+    pub turns: Turns,
+    /// The TCP clients.
+    pub tcp: Tcp,
+}
+
+impl Ledger {
+    /// Whether both sums hold. They always should: anything else is a defect of this program.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        let bytes = &self.bytes;
+        let packets = &self.packets;
+        let sessions = &self.sessions;
+        bytes.captured == bytes.duplicate + bytes.pending + bytes.replayed + bytes.dropped.total()
+            && sessions.seen == sessions.active + sessions.replayed + sessions.incomplete.total()
+            && packets.captured
+                == packets.client
+                    + packets.online_syn_ack
+                    + packets.own
+                    + packets.unrelated
+                    + packets.unreadable
+    }
+}
