@@ -1,0 +1,240 @@
+//! The settings of a run, all checked.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::flow::Endpoint;
+
+use crate::engine::{EngineConfig, Transfer};
+
+use super::UsageError;
+use super::address::endpoint_or_default;
+use super::error::shown;
+use super::raw::RawArgs;
+use super::transfer::transfers;
+
+/// Headers without options (RFC 791, RFC 8200, RFC 9293), which are no part of the MSS (RFC 6691 section 2).
+const HEADERS_V4: u16 = 20 + 20;
+const HEADERS_V6: u16 = 40 + 20;
+
+/// The settings of a run, all checked; whether the system can grant them is another question.
+pub struct Config {
+    /// What to copy (`-x`), at least one.
+    pub transfers: Vec<Transfer>,
+    /// Where intercept runs (`-s`), at least one.
+    pub intercepts: Vec<Endpoint>,
+    /// Capture interfaces (`-i`); none means all.
+    pub interfaces: Vec<String>,
+    /// The user's own capture filter (`-F`).
+    pub filter: Option<String>,
+    /// Capture buffer of each interface in bytes (`-B`).
+    pub buffer_bytes: usize,
+    /// Bytes of a packet captured at most (`-S`).
+    pub snap: usize,
+    /// Largest segment to IPv4 and to IPv6 targets, in bytes (`-M`, `-D`).
+    pub mss: (u16, u16),
+    /// Client payload held at most, in bytes (`-m`).
+    pub memory_limit: u64,
+    /// `-t`.
+    pub session_timeout: Duration,
+    /// `-k`.
+    pub keepalive_timeout: Duration,
+    /// Turned off by `-W`.
+    pub wait_for_answers: bool,
+    /// `-L`: go on when no intercept can be reached.
+    pub alone: bool,
+    /// `-l`, absolute.
+    pub log_file: Option<PathBuf>,
+    /// `-P`, absolute.
+    pub pid_file: Option<PathBuf>,
+    /// `-d`.
+    pub daemon: bool,
+    /// `--stats-json`, absolute.
+    pub stats_json: Option<PathBuf>,
+}
+
+impl Config {
+    pub(super) fn validate(raw: &RawArgs) -> Result<Self, UsageError> {
+        let mss = |headers: u16| (raw.mtu - headers).min(raw.mss.unwrap_or(u16::MAX));
+        let megabytes = |mb: u64| mb * 1024 * 1024;
+        Ok(Self {
+            transfers: transfers(&raw.transfers)?,
+            intercepts: intercepts(&raw.intercepts, raw.port)?,
+            interfaces: interfaces(&raw.interfaces)?,
+            filter: raw.filter.clone(),
+            buffer_bytes: usize::try_from(megabytes(raw.buffer_mb)).unwrap_or(usize::MAX),
+            snap: usize::try_from(raw.snap).unwrap_or(usize::MAX),
+            mss: (mss(HEADERS_V4), mss(HEADERS_V6)),
+            memory_limit: megabytes(raw.memory_mb),
+            session_timeout: Duration::from_secs(raw.session_seconds.into()),
+            keepalive_timeout: Duration::from_secs(raw.keepalive_seconds.into()),
+            wait_for_answers: !raw.no_wait,
+            alone: raw.alone,
+            log_file: absolute("-l", raw.log_file.as_deref())?,
+            pid_file: absolute("-P", raw.pid_file.as_deref())?,
+            daemon: raw.daemon,
+            stats_json: absolute("--stats-json", raw.stats_json.as_deref())?,
+        })
+    }
+
+    /// The engine's part of the settings; `seed` and `timestamp_origin` as in [`EngineConfig`].
+    #[must_use]
+    pub fn engine(&self, seed: u64, timestamp_origin: u32) -> EngineConfig {
+        EngineConfig {
+            transfers: self.transfers.clone(),
+            wait_for_answers: self.wait_for_answers,
+            mss_v4: self.mss.0,
+            mss_v6: self.mss.1,
+            memory_limit: self.memory_limit,
+            session_timeout: self.session_timeout,
+            keepalive_timeout: self.keepalive_timeout,
+            seed,
+            timestamp_origin,
+        }
+    }
+
+    /// The test servers, each once.
+    #[must_use]
+    pub fn targets(&self) -> Vec<Endpoint> {
+        let mut targets: Vec<Endpoint> = self.transfers.iter().map(|transfer| transfer.target).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    }
+}
+
+fn intercepts(values: &[String], default_port: u16) -> Result<Vec<Endpoint>, UsageError> {
+    let mut read = Vec::new();
+    for piece in pieces(values) {
+        let wrong = |problem| UsageError::Intercept { piece: shown(piece, 80), problem };
+        let intercept = endpoint_or_default(piece, default_port).map_err(wrong)?;
+        if read.contains(&intercept) {
+            return Err(wrong("given twice".to_owned()));
+        }
+        read.push(intercept);
+    }
+    if read.is_empty() { Err(UsageError::NoIntercept) } else { Ok(read) }
+}
+
+fn interfaces(values: &[String]) -> Result<Vec<String>, UsageError> {
+    let mut read: Vec<String> = Vec::new();
+    for piece in pieces(values) {
+        let wrong = |problem| UsageError::Interface { piece: shown(piece, 80), problem };
+        if piece.is_empty() {
+            return Err(wrong("an empty name"));
+        }
+        // Two sockets on one interface would see every packet twice.
+        if read.iter().any(|name| name == piece) {
+            return Err(wrong("given twice"));
+        }
+        read.push(piece.to_owned());
+    }
+    // libpcap's name for all of them.
+    match &read[..] {
+        [name] if name == "any" => Ok(Vec::new()),
+        names if names.iter().any(|name| name == "any") => Err(UsageError::Interface {
+            piece: "any".to_owned(),
+            problem: "stands for all interfaces and cannot be joined with others",
+        }),
+        _ => Ok(read),
+    }
+}
+
+fn pieces(values: &[String]) -> impl Iterator<Item = &str> {
+    values.iter().flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// A daemon leaves the directory that a relative name is meant in.
+fn absolute(flag: &'static str, path: Option<&Path>) -> Result<Option<PathBuf>, UsageError> {
+    path.map(|path| {
+        std::path::absolute(path).map_err(|error| UsageError::Path {
+            flag,
+            path: shown(&path.to_string_lossy(), 80),
+            problem: error.to_string(),
+        })
+    })
+    .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// The settings of a minimal command line with `more` behind it.
+    fn config(more: &[&str]) -> Result<Config, UsageError> {
+        let line = ["tcpcopy", "-x", "80-10.0.0.17:8080", "-s", "10.0.0.18"].iter().chain(more);
+        Config::validate(&RawArgs::try_parse_from(line)?)
+    }
+
+    #[test]
+    fn defaults() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.intercepts, ["10.0.0.18:36524".parse::<std::net::SocketAddr>().unwrap().into()]);
+        assert_eq!(config.mss, (1460, 1440));
+        assert_eq!(config.memory_limit, 1 << 30);
+        assert_eq!(config.buffer_bytes, 64 << 20);
+        assert_eq!(config.snap, 65_535);
+        assert_eq!(config.session_timeout, Duration::from_secs(600));
+        assert_eq!(config.keepalive_timeout, Duration::from_secs(7200));
+        assert!(config.wait_for_answers && !config.alone && !config.daemon);
+        assert!(config.interfaces.is_empty() && config.filter.is_none() && config.stats_json.is_none());
+    }
+
+    #[test]
+    fn mtu_and_mss_limit_both_families() {
+        for (flags, expected) in [
+            (&["-M", "9000"][..], (8960, 8940)),
+            (&["-M", "1280"], (1240, 1220)),
+            (&["-D", "1000"], (1000, 1000)),
+            (&["-D", "1450"], (1450, 1440)),
+            (&["-D", "9000"], (1460, 1440)),
+            (&["-M", "9000", "-D", "8950"], (8950, 8940)),
+        ] {
+            assert_eq!(config(flags).unwrap().mss, expected, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn intercepts_take_the_port_of_p_where_they_name_none() {
+        let config = config(&["-s", "10.0.0.19:1,::1", "-p", "7"]).unwrap();
+        let shown: Vec<String> = config.intercepts.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.18:7", "10.0.0.19:1", "[::1]:7"]);
+    }
+
+    #[test]
+    fn interfaces_are_listed_once() {
+        assert_eq!(config(&["-i", "eth0,lo", "-i", "eth1"]).unwrap().interfaces, ["eth0", "lo", "eth1"]);
+        assert!(config(&["-i", "any"]).unwrap().interfaces.is_empty());
+        for (value, problem) in
+            [("eth0,eth0", "given twice"), ("eth0,", "empty name"), ("any,eth0", "all interfaces")]
+        {
+            let error = config(&["-i", value]).err().unwrap().to_string();
+            assert!(error.contains(problem), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn relative_file_names_become_absolute() {
+        let config = config(&["-l", "log", "-P", "/run/pid", "--stats-json", "stats"]).unwrap();
+        assert!(config.log_file.unwrap().is_absolute());
+        assert_eq!(config.pid_file.unwrap(), Path::new("/run/pid"));
+        assert!(config.stats_json.unwrap().is_absolute());
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let parse = |line: &[&str]| {
+            Config::validate(&RawArgs::try_parse_from(std::iter::once(&"tcpcopy").chain(line)).unwrap())
+                .err()
+                .unwrap()
+        };
+        assert_eq!(parse(&["-s", "10.0.0.18"]), UsageError::NoTransfer);
+        assert_eq!(parse(&["-x", "80-10.0.0.17:8080"]), UsageError::NoIntercept);
+        let error = config(&["-s", "assistant"]).err().unwrap().to_string();
+        assert!(error.starts_with("-s: 'assistant': "), "{error}");
+        let error = config(&["-s", "10.0.0.18"]).err().unwrap().to_string();
+        assert!(error.contains("given twice"), "{error}");
+    }
+}

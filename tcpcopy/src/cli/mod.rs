@@ -1,0 +1,103 @@
+//! The command line: raw arguments, then one validated [`Config`]; nothing else reaches the driver.
+
+mod address;
+mod config;
+mod error;
+mod raw;
+mod transfer;
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+
+pub use config::Config;
+pub use error::UsageError;
+
+use raw::RawArgs;
+
+/// What the user asks for.
+pub enum Invocation {
+    /// Copy.
+    Run(Box<Config>),
+    /// Print this text (`-h`, `-v`) and leave.
+    Print(String),
+}
+
+/// Reads the command line, program name included.
+///
+/// # Errors
+/// [`UsageError`], one line with the cure.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Invocation::Print(error.render().to_string()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    refuse_unsupported(&matches)?;
+    let raw = RawArgs::from_arg_matches(&matches)?;
+    Ok(Invocation::Run(Box::new(Config::validate(&raw)?)))
+}
+
+/// The derived command, and the reference's flags that are refused.
+fn command() -> clap::Command {
+    let refused = raw::UNSUPPORTED.iter().map(|flag| flag.argument());
+    // A fixed width: the help is the same on every terminal.
+    RawArgs::command().args(refused).term_width(100)
+}
+
+/// A flag that would be ignored would copy something else than what was asked for.
+fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
+    match raw::UNSUPPORTED.iter().find(|flag| matches.contains_id(flag.id)) {
+        Some(flag) => Err(UsageError::Unsupported { flag: flag.id, meaning: flag.meaning }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(line: &[&str]) -> Result<Invocation, UsageError> {
+        parse(std::iter::once("tcpcopy").chain(line.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn help_is_as_expected() {
+        let Ok(Invocation::Print(help)) = run(&["-h"]) else { panic!("-h is no help") };
+        assert_eq!(help, include_str!("../../tests/expected/help.txt"));
+    }
+
+    #[test]
+    fn version_names_program_and_version() {
+        let Ok(Invocation::Print(version)) = run(&["-v"]) else { panic!("-v is no version") };
+        assert_eq!(version, format!("tcpcopy {}\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn every_unsupported_flag_is_refused_with_and_without_value() {
+        for flag in raw::UNSUPPORTED {
+            for tail in [&[][..], &["3"]] {
+                let name = format!("-{}", flag.id);
+                let line: Vec<&str> = ["-x", "80-10.0.0.1:80", "-s", "10.0.0.2", &name]
+                    .into_iter()
+                    .chain(tail.iter().copied())
+                    .collect();
+                let error = run(&line).err().unwrap().to_string();
+                assert!(error.starts_with(&format!("-{} is not supported yet", flag.id)), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_clap_refuses_is_one_line() {
+        for line in
+            [&["--nonsense"][..], &["-x"], &["-B", "many"], &["-M", "1"], &["-F", "a", "-F", "b"], &["stray"]]
+        {
+            let error = run(line).err().unwrap().to_string();
+            assert!(!error.contains('\n') && error.ends_with("; see tcpcopy -h"), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The command line as written; `config` makes sense of it.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Parser};
+use common::control::DEFAULT_PORT;
+
+/// Copies live TCP sessions from this host to a test server.
+///
+/// Every client connection to the online service is played again, by a TCP client of its own, against the test
+/// server. The answers of the test server must be routed to the host where intercept runs.
+#[derive(Parser, Debug)]
+#[command(
+    name = "tcpcopy",
+    version,
+    about = "Copies live TCP sessions from this host to a test server",
+    override_usage = "tcpcopy -x TRANSFER,... -s IP,... [OPTIONS]",
+    disable_help_flag = true,
+    disable_version_flag = true,
+    after_help = "Not supported yet, and refused: -a -c -C -f -g -H -I -n -o -O -r -R -T -U.\n\
+                  Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0"
+)]
+pub(super) struct RawArgs {
+    /// What to copy and where to: [IP:]PORT-IP:PORT,...; IPv6 addresses in brackets
+    #[arg(short = 'x', value_name = "TRANSFER,...")]
+    pub(super) transfers: Vec<String>,
+    /// Where intercept runs: IP[:PORT],...
+    #[arg(short = 's', value_name = "IP,...")]
+    pub(super) intercepts: Vec<String>,
+    /// Intercept's port where -s names none
+    #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: u16,
+    /// Capture on these interfaces; without it on all
+    #[arg(short = 'i', value_name = "NAME,...")]
+    pub(super) interfaces: Vec<String>,
+    /// Capture what this pcap filter passes, instead of what -x implies
+    #[arg(short = 'F', value_name = "FILTER")]
+    pub(super) filter: Option<String>,
+    /// Capture buffer of each interface, in MB
+    #[arg(short = 'B', value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1023))]
+    pub(super) buffer_mb: u64,
+    /// Bytes of a packet captured at most
+    #[arg(short = 'S', value_name = "BYTES", default_value_t = 65_535, value_parser = clap::value_parser!(u32).range(128..=262_144))]
+    pub(super) snap: u32,
+    /// Largest packet sent to the test server, in bytes
+    #[arg(short = 'M', value_name = "BYTES", default_value_t = 1500, value_parser = clap::value_parser!(u16).range(576..))]
+    pub(super) mtu: u16,
+    /// Largest TCP segment sent to the test server, in bytes; without it what -M allows
+    #[arg(short = 'D', value_name = "BYTES", value_parser = clap::value_parser!(u16).range(64..))]
+    pub(super) mss: Option<u16>,
+    /// Client payload held in memory at most, in MB; sessions that lag most are shed above it
+    #[arg(short = 'm', value_name = "MB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub(super) memory_mb: u64,
+    /// Give a session up after so long without progress
+    #[arg(short = 't', value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) session_seconds: u32,
+    /// Forget a session after so long without anything to send
+    #[arg(short = 'k', value_name = "SECONDS", default_value_t = 7200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) keepalive_seconds: u32,
+    /// Do not wait for the test server's answers between requests
+    #[arg(short = 'W')]
+    pub(super) no_wait: bool,
+    /// Start and go on without intercept when it cannot be reached
+    #[arg(short = 'L')]
+    pub(super) alone: bool,
+    /// Write the log to this file
+    #[arg(short = 'l', value_name = "FILE")]
+    pub(super) log_file: Option<PathBuf>,
+    /// Write the process id to this file
+    #[arg(short = 'P', value_name = "FILE")]
+    pub(super) pid_file: Option<PathBuf>,
+    /// Run in the background
+    #[arg(short = 'd')]
+    pub(super) daemon: bool,
+    /// Write the account to this file as JSON, every second and at the end
+    #[arg(long = "stats-json", value_name = "FILE")]
+    pub(super) stats_json: Option<PathBuf>,
+    /// Print this help
+    #[arg(short = 'h', long = "help", action = ArgAction::HelpShort)]
+    help: (),
+    /// Print the version
+    #[arg(short = 'v', long = "version", action = ArgAction::Version)]
+    version: (),
+}
+
+/// A flag of TCPCopy 1.x that this build refuses.
+pub(super) struct Unsupported {
+    /// Its letter.
+    pub(super) id: &'static str,
+    /// What it would do.
+    pub(super) meaning: &'static str,
+}
+
+/// All flags of TCPCopy 1.x that this build refuses.
+pub(super) const UNSUPPORTED: [Unsupported; 14] = [
+    Unsupported { id: "a", meaning: "speed-up of an offline replay" },
+    Unsupported { id: "c", meaning: "other client addresses" },
+    Unsupported { id: "C", meaning: "several workers" },
+    Unsupported { id: "f", meaning: "port shift of several instances" },
+    Unsupported { id: "g", meaning: "gradual start" },
+    Unsupported { id: "H", meaning: "another address for local clients" },
+    Unsupported { id: "I", meaning: "longest idle gap of an offline replay" },
+    Unsupported { id: "n", meaning: "several copies of the traffic" },
+    Unsupported { id: "o", meaning: "output interface" },
+    Unsupported { id: "O", meaning: "only sessions seen from their SYN" },
+    Unsupported { id: "r", meaning: "percentage of the sessions" },
+    Unsupported { id: "R", meaning: "default round-trip time" },
+    Unsupported { id: "T", meaning: "repeats of an offline replay" },
+    Unsupported { id: "U", meaning: "session pool size" },
+];
+
+impl Unsupported {
+    /// The flag, with or without a value: it is refused either way.
+    pub(super) fn argument(&self) -> Arg {
+        Arg::new(self.id)
+            .short(self.id.chars().next().unwrap_or('?'))
+            .num_args(0..=1)
+            .action(ArgAction::Append)
+            .hide(true)
+    }
+}

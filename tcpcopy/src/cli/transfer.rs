@@ -1,0 +1,154 @@
+//! `-x`: what to copy and where to.
+
+use crate::engine::Transfer;
+
+use super::UsageError;
+use super::address::{endpoint, port};
+use super::error::shown;
+
+/// Reads all values of `-x`, each a list by comma.
+pub(super) fn transfers(values: &[String]) -> Result<Vec<Transfer>, UsageError> {
+    let mut read: Vec<(&str, Transfer)> = Vec::new();
+    for piece in values.iter().flat_map(|value| value.split(',')).map(str::trim) {
+        let transfer = transfer(piece)?;
+        if let Some((earlier, _)) = read.iter().find(|(_, earlier)| covers(earlier, &transfer)) {
+            return Err(UsageError::Covered { piece: shown(piece, 80), earlier: shown(earlier, 80) });
+        }
+        read.push((piece, transfer));
+    }
+    if read.is_empty() {
+        return Err(UsageError::NoTransfer);
+    }
+    Ok(read.into_iter().map(|(_, transfer)| transfer).collect())
+}
+
+/// Reads one `[IP:]PORT-IP:PORT`.
+fn transfer(piece: &str) -> Result<Transfer, UsageError> {
+    if piece.contains('@') {
+        return Err(UsageError::Mac { piece: shown(piece, 80) });
+    }
+    let wrong = |problem: String| UsageError::Transfer { piece: shown(piece, 80), problem };
+    let (online, target) =
+        piece.split_once('-').ok_or_else(|| wrong("no '-' between what to copy and where to".to_owned()))?;
+    let (online_ip, online_port) = if online.contains(['.', ':', '[']) {
+        let online = endpoint(online).map_err(wrong)?;
+        (Some(online.ip), online.port)
+    } else {
+        (None, port(online).map_err(wrong)?)
+    };
+    let target = endpoint(target).map_err(wrong)?;
+    if online_ip.is_some_and(|ip| ip.is_ipv4() != target.ip.is_ipv4()) {
+        return Err(UsageError::Families { piece: shown(piece, 80) });
+    }
+    if online_ip == Some(target.ip) && online_port == target.port {
+        return Err(UsageError::ToItself { piece: shown(piece, 80) });
+    }
+    Ok(Transfer { online_ip, online_port, target, protocol: None })
+}
+
+/// Whether `earlier` takes every packet of `later`: clients keep the family of their address, so that a service on
+/// any address may have a target of each family.
+fn covers(earlier: &Transfer, later: &Transfer) -> bool {
+    earlier.online_port == later.online_port
+        && earlier.target.ip.is_ipv4() == later.target.ip.is_ipv4()
+        && (earlier.online_ip.is_none() || earlier.online_ip == later.online_ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(values: &[&str]) -> Result<Vec<String>, UsageError> {
+        let values: Vec<String> = values.iter().map(|&value| value.to_owned()).collect();
+        let shown = |t: Transfer| format!("{:?} {} {}", t.online_ip, t.online_port, t.target);
+        transfers(&values).map(|list| list.into_iter().map(shown).collect())
+    }
+
+    #[test]
+    fn accepted() {
+        for (values, expected) in [
+            (&["80-10.0.0.17:8080"][..], &["None 80 10.0.0.17:8080"][..]),
+            (&["10.0.0.1:80-10.0.0.17:80"], &["Some(10.0.0.1) 80 10.0.0.17:80"]),
+            (&["[2001:db8::1]:80-[2001:db8::2]:80"], &["Some(2001:db8::1) 80 [2001:db8::2]:80"]),
+            (&["80-[2001:db8::2]:80"], &["None 80 [2001:db8::2]:80"]),
+            (
+                &["80-10.0.0.1:80,81-10.0.0.1:81", "82-10.0.0.1:82"],
+                &["None 80 10.0.0.1:80", "None 81 10.0.0.1:81", "None 82 10.0.0.1:82"],
+            ),
+            (
+                &["10.0.0.1:80-10.0.0.2:80,80-10.0.0.3:80"],
+                &["Some(10.0.0.1) 80 10.0.0.2:80", "None 80 10.0.0.3:80"],
+            ),
+            (&["80-10.0.0.1:80,80-[2001:db8::1]:80"], &["None 80 10.0.0.1:80", "None 80 [2001:db8::1]:80"]),
+        ] {
+            assert_eq!(read(values).unwrap(), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn refused_with_the_piece_and_the_form() {
+        for (value, problem) in [
+            ("", "-x: '': no '-'"),
+            ("80", "-x: '80': no '-'"),
+            ("80-", "does not start with an IP"),
+            ("-10.0.0.1:80", "'' is no port"),
+            ("80-81", "'81' does not start with an IP"),
+            ("80-10.0.0.17", "'10.0.0.17' has no port"),
+            ("80-10.0.0.17:http", "'http' is no port"),
+            ("80-2001:db8::2:80", "needs brackets"),
+            ("10.0.0.1-10.0.0.2:80", "'10.0.0.1' has no port"),
+            ("0-10.0.0.17:80", "'0' is no port"),
+            ("80-10.0.0.17:80,", "-x: '': no '-'"),
+            ("80-10.0.0.17:80-81", "'80-81' is no port"),
+            ("80\n-10.0.0.17:80", "'80\\n' is no port"),
+        ] {
+            let error = read(&[value]).unwrap_err().to_string();
+            assert!(error.contains(problem) && error.contains("the form is"), "{value:?}: {error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn refused_for_what_it_would_do() {
+        let piece = |text: &str| text.to_owned();
+        for (values, expected) in [
+            (
+                &["10.0.0.1:80-10.0.0.1:80"][..],
+                UsageError::ToItself { piece: piece("10.0.0.1:80-10.0.0.1:80") },
+            ),
+            (&["10.0.0.1:80-[::1]:80"], UsageError::Families { piece: piece("10.0.0.1:80-[::1]:80") }),
+            (
+                &["80@00:13:21:B2:5E:42-10.0.0.1:80"],
+                UsageError::Mac { piece: piece("80@00:13:21:B2:5E:42-10.0.0.1:80") },
+            ),
+            (
+                &["80-10.0.0.1:80", "10.0.0.9:80-10.0.0.2:80"],
+                UsageError::Covered {
+                    piece: piece("10.0.0.9:80-10.0.0.2:80"),
+                    earlier: piece("80-10.0.0.1:80"),
+                },
+            ),
+            (&[], UsageError::NoTransfer),
+        ] {
+            assert_eq!(read(values).unwrap_err(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_in_one_line(text in ".*") {
+            if let Err(error) = read(&[&text]) {
+                prop_assert!(!error.to_string().contains('\n'));
+            }
+        }
+
+        #[test]
+        fn nearly_right_text_is_read_or_refused_in_one_line(text in "[0-9a-f:.@,\\[\\]-]{0,40}") {
+            if let Err(error) = read(&[&text]) {
+                prop_assert!(!error.to_string().contains('\n'));
+            }
+        }
+    }
+}
