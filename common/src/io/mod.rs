@@ -1,5 +1,7 @@
 //! Packet input and output: the traits, and their backends.
 
+pub mod link;
+
 use std::io;
 
 /// One captured packet.
