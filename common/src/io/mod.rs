@@ -1,8 +1,16 @@
 //! Packet input and output: the traits, and their backends.
 
+pub mod af_packet;
+pub mod bpf;
+pub mod interfaces;
 pub mod link;
+mod open;
+pub mod raw_ip;
+mod sys;
 
 use std::io;
+
+pub use open::OpenError;
 
 /// One captured packet.
 #[derive(Debug, Clone, Copy)]

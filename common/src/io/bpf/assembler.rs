@@ -1,0 +1,173 @@
+//! A small assembler: labels instead of counted offsets.
+//!
+//! A conditional jump of classic BPF reaches 255 instructions. Here it only ever skips the unconditional jump that
+//! stands behind it, which reaches everywhere: long lists of addresses need no special care.
+
+use super::{Instruction, Program};
+use nix::libc::{
+    BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_IMM, BPF_IND, BPF_JA, BPF_JEQ, BPF_JGT, BPF_JMP,
+    BPF_JSET, BPF_K, BPF_LD, BPF_LDX, BPF_LSH, BPF_MEM, BPF_MISC, BPF_MSH, BPF_RET, BPF_RSH, BPF_ST, BPF_TAX,
+    BPF_W, BPF_X, SKF_AD_OFF, SKF_AD_PKTTYPE, SKF_AD_PROTOCOL,
+};
+
+/// `ret #k`.
+pub(super) const RETURN: u16 = code(&[BPF_RET, BPF_K]);
+
+/// A place in the program, before or after it is known where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Label(usize);
+
+/// What an instruction does with the accumulator A, the index register X, or the packet P.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Op {
+    /// A = P[k]
+    LoadByte(u32),
+    /// A = P[k..k+2]
+    LoadHalf(u32),
+    /// A = P[k..k+4]
+    LoadWord(u32),
+    /// A = P[X+k]
+    LoadByteX(u32),
+    /// A = P[X+k..X+k+2]
+    LoadHalfX(u32),
+    /// A = who the frame is for (`PACKET_*` of `linux/if_packet.h`)
+    LoadPacketType,
+    /// A = the frame's Ethernet protocol
+    LoadProtocol,
+    /// A = the scratch word
+    Recall,
+    /// the scratch word = A
+    Store,
+    /// X = 4 * (P[k] & 15): the length of the IPv4 header at k
+    IndexHeader(u32),
+    /// X = k
+    Index(u32),
+    /// X = A
+    IndexA,
+    /// A += X
+    AddX,
+    /// A += k
+    Add(u32),
+    /// A &= k
+    And(u32),
+    /// A <<= k
+    ShiftLeft(u32),
+    /// A >>= k
+    ShiftRight(u32),
+}
+
+/// A condition on the accumulator A.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Test {
+    /// A == k
+    Equal(u32),
+    /// A & k != 0
+    AnyBit(u32),
+    /// A > X
+    AboveX,
+}
+
+/// Collects instructions; all jumps go forward.
+#[derive(Debug, Default)]
+pub(super) struct Assembler {
+    instructions: Vec<Instruction>,
+    places: Vec<usize>,
+    jumps: Vec<(usize, Label)>,
+}
+
+impl Assembler {
+    /// A label to be placed later.
+    pub(super) fn label(&mut self) -> Label {
+        self.places.push(0);
+        Label(self.places.len() - 1)
+    }
+
+    /// The label stands for the next instruction.
+    pub(super) fn place(&mut self, label: Label) {
+        self.places[label.0] = self.instructions.len();
+    }
+
+    /// Appends an operation.
+    pub(super) fn op(&mut self, op: Op) {
+        let auxiliary = |offset: i32| SKF_AD_OFF.wrapping_add(offset).cast_unsigned();
+        let (code, k) = match op {
+            Op::LoadByte(k) => (code(&[BPF_LD, BPF_B, BPF_ABS]), k),
+            Op::LoadHalf(k) => (code(&[BPF_LD, BPF_H, BPF_ABS]), k),
+            Op::LoadWord(k) => (code(&[BPF_LD, BPF_W, BPF_ABS]), k),
+            Op::LoadByteX(k) => (code(&[BPF_LD, BPF_B, BPF_IND]), k),
+            Op::LoadHalfX(k) => (code(&[BPF_LD, BPF_H, BPF_IND]), k),
+            Op::LoadPacketType => (code(&[BPF_LD, BPF_W, BPF_ABS]), auxiliary(SKF_AD_PKTTYPE)),
+            Op::LoadProtocol => (code(&[BPF_LD, BPF_W, BPF_ABS]), auxiliary(SKF_AD_PROTOCOL)),
+            Op::Recall => (code(&[BPF_LD, BPF_W, BPF_MEM]), 0),
+            Op::Store => (code(&[BPF_ST]), 0),
+            Op::IndexHeader(k) => (code(&[BPF_LDX, BPF_B, BPF_MSH]), k),
+            Op::Index(k) => (code(&[BPF_LDX, BPF_W, BPF_IMM]), k),
+            Op::IndexA => (code(&[BPF_MISC, BPF_TAX]), 0),
+            Op::AddX => (code(&[BPF_ALU, BPF_ADD, BPF_X]), 0),
+            Op::Add(k) => (code(&[BPF_ALU, BPF_ADD, BPF_K]), k),
+            Op::And(k) => (code(&[BPF_ALU, BPF_AND, BPF_K]), k),
+            Op::ShiftLeft(k) => (code(&[BPF_ALU, BPF_LSH, BPF_K]), k),
+            Op::ShiftRight(k) => (code(&[BPF_ALU, BPF_RSH, BPF_K]), k),
+        };
+        self.push(code, 0, 0, k);
+    }
+
+    /// Goes to `label`.
+    pub(super) fn jump(&mut self, label: Label) {
+        self.jumps.push((self.instructions.len(), label));
+        self.push(code(&[BPF_JMP, BPF_JA]), 0, 0, 0);
+    }
+
+    /// Goes to `label` if `test` holds.
+    pub(super) fn jump_if(&mut self, test: Test, label: Label) {
+        self.test(test, 0, 1);
+        self.jump(label);
+    }
+
+    /// Goes to `label` if `test` does not hold.
+    pub(super) fn jump_unless(&mut self, test: Test, label: Label) {
+        self.test(test, 1, 0);
+        self.jump(label);
+    }
+
+    /// Ends the program: `bytes` of the packet are passed, none drops it.
+    pub(super) fn finish(&mut self, bytes: u32) {
+        self.push(RETURN, 0, 0, bytes);
+    }
+
+    /// The program, its labels resolved; `None` if the kernel would not take it for its length.
+    pub(super) fn program(mut self) -> Option<Program> {
+        if self.instructions.len() > super::MAX_INSTRUCTIONS {
+            return None;
+        }
+        for (at, label) in self.jumps {
+            let distance = self.places[label.0].checked_sub(at + 1)?;
+            self.instructions[at].k = u32::try_from(distance).ok()?;
+        }
+        Some(Program { instructions: self.instructions })
+    }
+
+    fn test(&mut self, test: Test, jt: u8, jf: u8) {
+        let (code, k) = match test {
+            Test::Equal(k) => (code(&[BPF_JMP, BPF_JEQ, BPF_K]), k),
+            Test::AnyBit(k) => (code(&[BPF_JMP, BPF_JSET, BPF_K]), k),
+            Test::AboveX => (code(&[BPF_JMP, BPF_JGT, BPF_X]), 0),
+        };
+        self.push(code, jt, jf, k);
+    }
+
+    fn push(&mut self, code: u16, jt: u8, jf: u8, k: u32) {
+        self.instructions.push(Instruction { code, jt, jf, k });
+    }
+}
+
+/// An operation code from its parts.
+const fn code(parts: &[u32]) -> u16 {
+    let mut code = 0;
+    let mut at = 0;
+    while at < parts.len() {
+        code |= parts[at];
+        at += 1;
+    }
+    code as u16
+}

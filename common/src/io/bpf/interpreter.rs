@@ -1,0 +1,64 @@
+//! Runs a program in user space, for tests: what a socket pair cannot provide is the frame's metadata.
+
+use super::Program;
+use nix::libc::{SKF_AD_OFF, SKF_AD_PKTTYPE, SKF_AD_PROTOCOL};
+
+/// What the kernel knows of a frame beside its bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Metadata {
+    pub(super) packet_type: u32,
+    pub(super) protocol: u32,
+}
+
+/// The bytes to pass: zero drops the packet. A load behind the packet's end drops it, as in the kernel.
+pub(super) fn run(program: &Program, packet: &[u8], metadata: Metadata) -> u32 {
+    let load = |at: u32, bytes: usize| -> Option<u32> {
+        if at == SKF_AD_OFF.wrapping_add(SKF_AD_PKTTYPE).cast_unsigned() {
+            return Some(metadata.packet_type);
+        }
+        if at == SKF_AD_OFF.wrapping_add(SKF_AD_PROTOCOL).cast_unsigned() {
+            return Some(metadata.protocol);
+        }
+        let at = at as usize;
+        let field = packet.get(at..at + bytes)?;
+        Some(field.iter().fold(0, |value, byte| value << 8 | u32::from(*byte)))
+    };
+    let (mut a, mut x, mut scratch, mut at) = (0_u32, 0_u32, None, 0_usize);
+    loop {
+        let i = program.instructions[at];
+        at += 1;
+        let loaded = match i.code {
+            0x20 => load(i.k, 4),
+            0x28 => load(i.k, 2),
+            0x30 => load(i.k, 1),
+            0x48 => load(x + i.k, 2),
+            0x50 => load(x + i.k, 1),
+            0x60 => Some(scratch.expect("the scratch word is written before it is read")),
+            _ => Some(a),
+        };
+        let Some(loaded) = loaded else { return 0 };
+        a = loaded;
+        let jump = |holds: bool| usize::from(if holds { i.jt } else { i.jf });
+        match i.code {
+            0x20 | 0x28 | 0x30 | 0x48 | 0x50 | 0x60 => {}
+            0x02 => scratch = Some(a),
+            0x01 => x = i.k,
+            0xb1 => match load(i.k, 1) {
+                Some(byte) => x = 4 * (byte & 15),
+                None => return 0,
+            },
+            0x07 => x = a,
+            0x0c => a = a.wrapping_add(x),
+            0x04 => a = a.wrapping_add(i.k),
+            0x54 => a &= i.k,
+            0x64 => a <<= i.k,
+            0x74 => a >>= i.k,
+            0x05 => at += i.k as usize,
+            0x15 => at += jump(a == i.k),
+            0x45 => at += jump(a & i.k != 0),
+            0x2d => at += jump(a > x),
+            0x06 => return i.k,
+            other => panic!("instruction {other:#x} is not known here"),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Why a packet socket could not be opened, said so that the user can help himself.
+
+use std::io;
+
+use thiserror::Error;
+
+use super::interfaces;
+
+/// Why a packet socket could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The interface does not exist.
+    #[error("there is no network interface '{name}'; there are: {}", existing.join(", "))]
+    NoSuchInterface {
+        /// As the user gave it.
+        name: String,
+        /// The names of those that exist.
+        existing: Vec<String>,
+    },
+    /// The process may not do that.
+    #[error(
+        "no permission to {action}: run with sudo, or once: setcap cap_net_raw,cap_net_admin+ep {program}"
+    )]
+    Permission {
+        /// What was to be done.
+        action: &'static str,
+        /// Path of this program.
+        program: String,
+    },
+    /// Anything else.
+    #[error("cannot {action}: {source}")]
+    Other {
+        /// What was to be done.
+        action: &'static str,
+        /// The operating system's error.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    /// The error of an action that failed.
+    pub(super) fn new(action: &'static str, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            let program = std::env::current_exe();
+            let program = program.map_or_else(|_| "PROGRAM".into(), |path| path.display().to_string());
+            Self::Permission { action, program }
+        } else {
+            Self::Other { action, source }
+        }
+    }
+
+    /// The error of an interface that does not exist.
+    pub(super) fn no_such_interface(name: &str) -> Self {
+        Self::NoSuchInterface { name: name.into(), existing: interfaces::names() }
+    }
+}

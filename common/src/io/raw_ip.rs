@@ -1,0 +1,103 @@
+//! Sends complete IP packets through raw sockets (raw(7)): the kernel finds route and next hop.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use nix::libc::IPPROTO_RAW;
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::Inject;
+use super::bpf;
+use super::open::OpenError;
+
+/// Send buffer asked for, in bytes.
+const SEND_BUFFER: usize = 8 * 1024 * 1024;
+
+/// A raw socket for each address family wanted.
+pub struct RawIp {
+    v4: Option<Socket>,
+    v6: Option<Socket>,
+}
+
+impl RawIp {
+    /// Opens the sockets of the families wanted.
+    ///
+    /// # Errors
+    /// [`OpenError`] is one line for the user.
+    pub fn open(v4: bool, v6: bool) -> Result<Self, OpenError> {
+        let v4 = v4.then(|| open(Domain::IPV4)).transpose();
+        let v6 = v6.then(|| open(Domain::IPV6)).transpose();
+        Ok(Self {
+            v4: v4.map_err(|error| OpenError::new("send IPv4 packets", error))?,
+            v6: v6.map_err(|error| OpenError::new("send IPv6 packets", error))?,
+        })
+    }
+}
+
+impl Inject for RawIp {
+    /// Sends `packet` to the destination that it names. A packet larger than the MTU of its route fails with
+    /// `EMSGSIZE`, one of a family that was not opened with [`io::ErrorKind::Unsupported`], and what is no IP packet
+    /// with [`io::ErrorKind::InvalidInput`]. Link-local IPv6 destinations name no interface and fail.
+    fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        let (socket, destination) = match destination(packet) {
+            Some(destination @ SocketAddr::V4(_)) => (&self.v4, destination),
+            Some(destination @ SocketAddr::V6(_)) => (&self.v6, destination),
+            None => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        let Some(socket) = socket else { return Err(io::ErrorKind::Unsupported.into()) };
+        socket.send_to(packet, &destination.into()).map(drop)
+    }
+}
+
+fn open(family: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(family, Type::RAW, Some(Protocol::from(IPPROTO_RAW)))?;
+    // It is for sending only: a stray packet of IP protocol 255 must not fill its receive buffer.
+    socket.attach_filter(&bpf::nothing().to_sock_filters())?;
+    socket.set_nonblocking(true)?;
+    if family == Domain::IPV4 {
+        socket.set_header_included_v4(true)?;
+    } else {
+        socket.set_header_included_v6(true)?;
+    }
+    if setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER).is_err() {
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+    }
+    Ok(socket)
+}
+
+/// The destination address that a packet names.
+fn destination(packet: &[u8]) -> Option<SocketAddr> {
+    match packet.first()? >> 4 {
+        4 => {
+            let octets: [u8; 4] = packet.get(16..20)?.try_into().ok()?;
+            Some(SocketAddr::from((Ipv4Addr::from(octets), 0)))
+        }
+        6 => {
+            let octets: [u8; 16] = packet.get(24..40)?.try_into().ok()?;
+            Some(SocketAddr::from((Ipv6Addr::from(octets), 0)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_ip_packet_is_refused() {
+        let mut closed = RawIp::open(false, false).unwrap();
+        for packet in [&[][..], &[0x45; 19], &[0x60; 39], &[0x12; 60]] {
+            assert_eq!(closed.send(packet).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn a_family_that_was_not_opened_is_unsupported() {
+        let mut closed = RawIp::open(false, false).unwrap();
+        for packet in [&[0x45; 20][..], &[0x60; 40]] {
+            assert_eq!(closed.send(packet).unwrap_err().kind(), io::ErrorKind::Unsupported);
+        }
+    }
+}
