@@ -1,0 +1,160 @@
+//! What is reported: the engine's ledger and the counters of everything around it.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use common::control::Statistics;
+use common::io::CaptureCounters;
+use nix::errno::Errno;
+use serde::{Serialize, Serializer};
+
+use crate::ledger::Ledger;
+
+/// Everything that is known about a run, at one moment; its serialised form is `--stats-json`.
+#[derive(Debug, Serialize)]
+pub struct Account<'a> {
+    /// Version of this program.
+    pub version: &'static str,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+    /// Whether the ledger's sums hold.
+    pub balanced: bool,
+    /// The engine's account.
+    pub ledger: &'a Ledger,
+    /// The kernel's side of the capture.
+    pub capture: CaptureAccount,
+    /// What became of the packets sent.
+    pub inject: &'a InjectAccount,
+    /// The links to the intercepts, in the order of `-s`.
+    pub links: Vec<LinkAccount>,
+}
+
+/// The kernel's side of the capture, all interfaces together, in packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct CaptureAccount {
+    /// Passed the filter.
+    pub kernel_received: u64,
+    /// Passed the filter and were dropped: the buffer (`-B`) was full.
+    pub kernel_dropped: u64,
+}
+
+impl CaptureAccount {
+    /// Adds the counters of one socket.
+    pub fn add(&mut self, counters: CaptureCounters) {
+        self.kernel_received += counters.received;
+        self.kernel_dropped += counters.dropped;
+    }
+}
+
+/// What became of the packets sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct InjectAccount {
+    /// Taken by the kernel.
+    pub sent: u64,
+    /// Refused by the kernel, by error.
+    pub failed: Failures,
+}
+
+/// Failed sends by the operating system's error.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Failures(BTreeMap<i32, u64>);
+
+impl Failures {
+    /// Counts one.
+    pub fn add(&mut self, error: &io::Error) {
+        *self.0.entry(error.raw_os_error().unwrap_or(0)).or_default() += 1;
+    }
+
+    /// All together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// Each error that occurred: its symbol (as in errno(3)), what it means, how often.
+    pub fn occurred(&self) -> impl Iterator<Item = (String, &'static str, u64)> + '_ {
+        self.0.iter().map(|(&raw, &count)| {
+            let errno = Errno::from_raw(raw);
+            (format!("{errno:?}"), errno.desc(), count)
+        })
+    }
+}
+
+impl Serialize for Failures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.occurred().map(|(symbol, _, count)| (symbol, count)))
+    }
+}
+
+/// One link to an intercept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct LinkAccount {
+    /// Where that intercept listens.
+    pub intercept: String,
+    /// The link stands.
+    pub up: bool,
+    /// How often it came up.
+    pub connects: u64,
+    /// How often it was lost after it had come up.
+    pub lost: u64,
+    /// Why it is down or was lost last; none if it never was.
+    pub last_problem: Option<String>,
+    /// What that intercept said of itself last.
+    pub statistics: Option<InterceptAccount>,
+}
+
+/// Counters of an intercept since its start: see [`Statistics`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct InterceptAccount {
+    /// Packets from its capture sockets.
+    pub captured: u64,
+    /// Packets that its kernel dropped.
+    pub kernel_dropped: u64,
+    /// No readable TCP segments.
+    pub unreadable: u64,
+    /// Segments of flows that no tcpcopy had announced.
+    pub unrouted: u64,
+    /// Answers sent on.
+    pub forwarded: u64,
+    /// Answers dropped since a link was too far behind.
+    pub overflowed: u64,
+}
+
+impl From<Statistics> for InterceptAccount {
+    fn from(from: Statistics) -> Self {
+        let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed } = from;
+        Self { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_the_promised_top_level_and_names_errors() {
+        let ledger = Ledger::default();
+        let mut inject = InjectAccount { sent: 7, failed: Failures::default() };
+        for errno in [Errno::EPERM, Errno::ENOBUFS, Errno::EPERM] {
+            inject.failed.add(&io::Error::from(errno));
+        }
+        let account = Account {
+            version: "1.2.3",
+            uptime_seconds: 5,
+            balanced: ledger.balances(),
+            ledger: &ledger,
+            capture: CaptureAccount { kernel_received: 3, kernel_dropped: 1 },
+            inject: &inject,
+            links: vec![LinkAccount { intercept: "10.0.0.18:36524".to_owned(), ..LinkAccount::default() }],
+        };
+        let json = serde_json::to_value(&account).unwrap();
+        let mut keys: Vec<&String> = json.as_object().unwrap().keys().collect();
+        keys.sort();
+        assert_eq!(keys, ["balanced", "capture", "inject", "ledger", "links", "uptime_seconds", "version"]);
+        assert_eq!(json["balanced"], true);
+        assert_eq!(json["inject"], serde_json::json!({"sent": 7, "failed": {"EPERM": 2, "ENOBUFS": 1}}));
+        assert_eq!(json["capture"], serde_json::json!({"kernel_received": 3, "kernel_dropped": 1}));
+        assert_eq!(json["links"][0]["statistics"], serde_json::Value::Null);
+        assert_eq!(json["ledger"]["bytes"]["dropped"]["capture_gap"], 0);
+    }
+}

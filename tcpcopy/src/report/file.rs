@@ -1,0 +1,135 @@
+//! `--stats-json`: a file that always holds a complete account.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::Account;
+
+/// The file of `--stats-json`. Readers see the account before or the one after, never a part of one.
+#[derive(Debug)]
+pub struct StatsFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    failing: bool,
+}
+
+impl StatsFile {
+    /// The file at `path`; nothing is written yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        // In the same directory: a rename cannot leave its file system. Its own name per process: two copies that
+        // were given the same file disturb each other's account, but never make it unreadable.
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let temporary = path.with_file_name(name);
+        Self { path, temporary, failing: false }
+    }
+
+    /// Writes the account. A failure is logged when it begins, and is no reason to stop copying.
+    pub fn write(&mut self, account: &Account<'_>) {
+        match self.replace(account) {
+            Ok(()) => self.failing = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    log::error!(
+                        "cannot write --stats-json {}: {error}; going on without it until it can be written",
+                        self.path.display()
+                    );
+                }
+            }
+        }
+    }
+
+    fn replace(&self, account: &Account<'_>) -> io::Result<()> {
+        let mut json = serde_json::to_vec(account)?;
+        json.push(b'\n');
+        write_new(&self.temporary, &json)
+            .and_then(|()| fs::rename(&self.temporary, &self.path))
+            .inspect_err(|_| drop(fs::remove_file(&self.temporary)))
+    }
+}
+
+/// Creates a file that must not be there, so that no link that someone else left in a public directory is followed.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // What an earlier process of the same id left behind. If it cannot be removed, creating says why.
+    drop(fs::remove_file(path));
+    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CaptureAccount, InjectAccount};
+    use super::*;
+    use crate::ledger::Ledger;
+
+    fn write(file: &mut StatsFile, uptime_seconds: u64) {
+        let (ledger, inject) = (Ledger::default(), InjectAccount::default());
+        let capture = CaptureAccount::default();
+        let balanced = ledger.balances();
+        file.write(&Account {
+            version: "1",
+            uptime_seconds,
+            balanced,
+            ledger: &ledger,
+            capture,
+            inject: &inject,
+            links: Vec::new(),
+        });
+    }
+
+    /// A directory of this test alone, removed at its end.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("tcpcopy-stats-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[test]
+    fn each_write_replaces_the_one_before_and_leaves_nothing_else() {
+        let directory = Directory::new("replace");
+        let path = directory.0.join("stats.json");
+        let mut file = StatsFile::new(path.clone());
+        for uptime in [1, 2] {
+            write(&mut file, uptime);
+            let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            assert_eq!(json["uptime_seconds"], uptime);
+        }
+        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_replaced_not_followed() {
+        let directory = Directory::new("link");
+        let victim = directory.0.join("victim");
+        fs::write(&victim, "precious").unwrap();
+        let mut file = StatsFile::new(directory.0.join("stats.json"));
+        std::os::unix::fs::symlink(&victim, &file.temporary).unwrap();
+        std::os::unix::fs::symlink(&victim, &file.path).unwrap();
+        write(&mut file, 1);
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(fs::read_to_string(&file.path).unwrap().contains("uptime_seconds"));
+    }
+
+    #[test]
+    fn failures_are_survived() {
+        let directory = Directory::new("missing");
+        let path = directory.0.join("later").join("stats.json");
+        let mut file = StatsFile::new(path.clone());
+        write(&mut file, 1);
+        assert!(file.failing);
+        fs::create_dir(directory.0.join("later")).unwrap();
+        write(&mut file, 2);
+        assert!(!file.failing && path.exists());
+    }
+}

@@ -1,0 +1,11 @@
+//! The account for the user: as text that answers "did it work?", and as JSON for other programs.
+
+mod account;
+mod file;
+mod hint;
+mod number;
+mod text;
+
+pub use account::{Account, CaptureAccount, InjectAccount, InterceptAccount, LinkAccount};
+pub use file::StatsFile;
+pub use text::{complete, short};

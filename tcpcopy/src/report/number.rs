@@ -1,0 +1,60 @@
+//! Numbers as people read them.
+
+use std::fmt;
+
+/// A count with its digits in groups of three: `51 234 567`.
+pub(super) struct Grouped(pub(super) u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (index, digit) in digits.chars().enumerate() {
+            if index > 0 && (digits.len() - index) % 3 == 0 {
+                f.write_str(" ")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A share in percent to three places, rounded down: 100.000 only where nothing is missing.
+pub(super) struct Percent {
+    /// What is there.
+    pub(super) part: u64,
+    /// What should be; not zero.
+    pub(super) whole: u64,
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let thousandths = u128::from(self.part) * 100_000 / u128::from(self.whole.max(1));
+        write!(f, "{}.{:03}", thousandths / 1000, thousandths % 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_three() {
+        for (number, shown) in [(0, "0"), (999, "999"), (1000, "1 000"), (51_234_567, "51 234 567")] {
+            assert_eq!(Grouped(number).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn percentages_are_rounded_down() {
+        for (part, whole, shown) in [
+            (0, 3, "0.000"),
+            (1, 3, "33.333"),
+            (2, 3, "66.666"),
+            (u64::MAX - 1, u64::MAX, "99.999"),
+            (u64::MAX, u64::MAX, "100.000"),
+            (0, 0, "0.000"),
+        ] {
+            assert_eq!(Percent { part, whole }.to_string(), shown);
+        }
+    }
+}

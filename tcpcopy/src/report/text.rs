@@ -1,0 +1,241 @@
+//! The account as text: its first line answers "did it work?".
+
+use std::fmt::{self, Write};
+
+use crate::ledger::{DropReason, Ledger};
+
+use super::hint::hints;
+use super::number::{Grouped, Percent};
+use super::{Account, InterceptAccount, LinkAccount};
+
+/// The account in one line, for the log of a running tcpcopy.
+#[must_use]
+pub fn short(account: &Account<'_>) -> String {
+    let ledger = account.ledger;
+    let mut text = String::new();
+    let up = account.links.iter().filter(|link| link.up).count();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "{}; {} bytes pending, {} of {} links up",
+        Headline(account),
+        Grouped(ledger.bytes.pending),
+        up,
+        account.links.len()
+    );
+    let failed = account.inject.failed.total();
+    if failed > 0 {
+        let _ = write!(text, ", {} sends failed", Grouped(failed));
+    }
+    text
+}
+
+/// The complete account, for the end of a run.
+#[must_use]
+pub fn complete(account: &Account<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_complete(&mut text, account);
+    text
+}
+
+/// How much of what was captured was replayed.
+struct Headline<'a>(&'a Account<'a>);
+
+impl fmt::Display for Headline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ledger { sessions, bytes, .. } = self.0.ledger;
+        // What a protocol module replaced by its own bytes is not missing.
+        let due = bytes
+            .captured
+            .saturating_sub(bytes.duplicate)
+            .saturating_sub(bytes.dropped.get(DropReason::Replaced));
+        if sessions.seen == 0 {
+            f.write_str("nothing replayed: no client session was seen")?;
+        } else {
+            if due == 0 {
+                f.write_str("no client payload was captured")?;
+            } else {
+                let percent = Percent { part: bytes.replayed, whole: due };
+                write!(f, "replayed {percent} % of {} captured bytes", Grouped(due))?;
+            }
+            write!(f, ", {} of {} sessions whole", Grouped(sessions.replayed), Grouped(sessions.seen))?;
+        }
+        if sessions.active > 0 {
+            write!(f, " ({} still open)", Grouped(sessions.active))?;
+        }
+        if self.0.ledger.gaps.bytes > 0 {
+            write!(f, "; {} more bytes were never captured", Grouped(self.0.ledger.gaps.bytes))?;
+        }
+        if self.0.capture.kernel_dropped > 0 {
+            write!(
+                f,
+                "; the kernel dropped {} packets before capture",
+                Grouped(self.0.capture.kernel_dropped)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
+    let Account { ledger, capture, inject, links, .. } = account;
+    writeln!(f, "{}", Headline(account))?;
+    if !account.balanced {
+        writeln!(
+            f,
+            "  THE ACCOUNT DOES NOT BALANCE: a defect of tcpcopy, please report it with these lines"
+        )?;
+    }
+    for hint in hints(account) {
+        writeln!(f, "  hint: {hint}")?;
+    }
+    write_dropped(f, ledger)?;
+    let Ledger { packets, sessions, bytes, turns, tcp, .. } = ledger;
+    line(
+        f,
+        "sessions",
+        &[
+            ("seen", sessions.seen),
+            ("joined in mid-stream", sessions.joined),
+            ("active", sessions.active),
+            ("replayed whole", sessions.replayed),
+            ("incomplete", sessions.incomplete.total()),
+        ],
+    )?;
+    line(
+        f,
+        "bytes",
+        &[
+            ("captured", bytes.captured),
+            ("duplicate", bytes.duplicate),
+            ("pending", bytes.pending),
+            ("replayed", bytes.replayed),
+            ("dropped", bytes.dropped.total()),
+        ],
+    )?;
+    line(
+        f,
+        "turns",
+        &[
+            ("seen", turns.seen),
+            ("sent after the answer", turns.answered),
+            ("after a shorter answer", turns.answer_ended),
+            ("after waiting in vain", turns.waited_in_vain),
+            ("at once", turns.at_once),
+            ("when a module said so", turns.module_ready),
+            ("dropped", turns.dropped),
+        ],
+    )?;
+    line(
+        f,
+        "packets",
+        &[
+            ("captured", packets.captured),
+            ("of clients", packets.client),
+            ("SYN-ACKs", packets.online_syn_ack),
+            ("our own", packets.own),
+            ("unrelated", packets.unrelated),
+            ("unreadable", packets.unreadable),
+            ("stray", packets.stray),
+            ("received by the kernel", capture.kernel_received),
+            ("dropped by the kernel", capture.kernel_dropped),
+        ],
+    )?;
+    line(
+        f,
+        "connections",
+        &[
+            ("accepted", tcp.connected),
+            ("rebuilt", tcp.rebuilt),
+            ("refused", tcp.refused),
+            ("stale reset", tcp.stale_reset),
+        ],
+    )?;
+    line(
+        f,
+        "segments",
+        &[
+            ("sent", tcp.segments_sent),
+            ("pure ACKs", tcp.pure_acks_sent),
+            ("SYNs again", tcp.syn_retries),
+            ("data again", tcp.retransmitted),
+            ("fast", tcp.fast_retransmits),
+            ("by time-out", tcp.timeouts),
+            ("window probes", tcp.window_probes),
+        ],
+    )?;
+    line(
+        f,
+        "answers",
+        &[
+            ("received", tcp.answers),
+            ("stray", tcp.answers_stray),
+            ("duplicate", tcp.answers_duplicate),
+            ("out of order", tcp.answers_out_of_order),
+            ("payload bytes", tcp.answer_bytes),
+        ],
+    )?;
+    line(f, "inject", &[("sent", inject.sent), ("failed", inject.failed.total())])?;
+    for (symbol, meaning, count) in inject.failed.occurred() {
+        writeln!(f, "    {symbol} ({meaning}) {}", Grouped(count))?;
+    }
+    links.iter().try_for_each(|link| write_link(f, link))
+}
+
+/// Where the rest went, by reason; a session is counted under the first.
+fn write_dropped(f: &mut String, ledger: &Ledger) -> fmt::Result {
+    for reason in DropReason::ALL {
+        let (bytes, sessions) = (ledger.bytes.dropped.get(reason), ledger.sessions.incomplete.get(reason));
+        if bytes > 0 || sessions > 0 {
+            writeln!(
+                f,
+                "  not replayed: {}, {} bytes, {} sessions",
+                reason.name(),
+                Grouped(bytes),
+                Grouped(sessions)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_link(f: &mut String, link: &LinkAccount) -> fmt::Result {
+    let state = if link.up { "up" } else { "down" };
+    write!(
+        f,
+        "  link {}: {state}, connected {} times, lost {} times",
+        link.intercept, link.connects, link.lost
+    )?;
+    match &link.last_problem {
+        Some(problem) if link.up => writeln!(f, "; lost last: {problem}")?,
+        Some(problem) => writeln!(f, ": {problem}")?,
+        None => writeln!(f)?,
+    }
+    let Some(statistics) = link.statistics else { return Ok(()) };
+    let InterceptAccount { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed } =
+        statistics;
+    line(
+        f,
+        "  intercept, all its links",
+        &[
+            ("captured", captured),
+            ("forwarded", forwarded),
+            ("unrouted", unrouted),
+            ("unreadable", unreadable),
+            ("dropped by its kernel", kernel_dropped),
+            ("overflowed", overflowed),
+        ],
+    )
+}
+
+/// `name: first 1, second 2`. Counters that are rarely anything are shown only then; the first always.
+fn line(f: &mut String, name: &str, counters: &[(&str, u64)]) -> fmt::Result {
+    let shown = counters.iter().enumerate().filter(|(index, (_, count))| *index == 0 || *count > 0);
+    let list: Vec<String> = shown.map(|(_, (label, count))| format!("{label} {}", Grouped(*count))).collect();
+    writeln!(f, "  {name}: {}", list.join(", "))
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

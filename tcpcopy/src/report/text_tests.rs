@@ -1,0 +1,126 @@
+//! The reports of a good run, a bad one and an empty one, against expected files.
+
+use super::super::{CaptureAccount, InjectAccount};
+use super::*;
+
+fn account<'a>(ledger: &'a Ledger, inject: &'a InjectAccount, links: Vec<LinkAccount>) -> Account<'a> {
+    Account {
+        version: "1.0.0",
+        uptime_seconds: 60,
+        balanced: ledger.balances(),
+        ledger,
+        capture: CaptureAccount::default(),
+        inject,
+        links,
+    }
+}
+
+fn good() -> Ledger {
+    let mut ledger = Ledger::default();
+    ledger.packets.captured = 120_000;
+    ledger.packets.client = 100_000;
+    ledger.packets.online_syn_ack = 20_000;
+    ledger.sessions.seen = 20_000;
+    ledger.sessions.joined = 20;
+    ledger.sessions.replayed = 20_000;
+    ledger.bytes.captured = 51_234_600;
+    ledger.bytes.duplicate = 33;
+    ledger.bytes.replayed = 51_234_567;
+    ledger.turns.seen = 40_000;
+    ledger.turns.answered = 20_000;
+    ledger.turns.at_once = 20_000;
+    ledger.tcp.connected = 20_000;
+    ledger.tcp.segments_sent = 140_000;
+    ledger.tcp.answers = 130_000;
+    ledger.tcp.answer_bytes = 1_000_000;
+    ledger
+}
+
+fn link() -> LinkAccount {
+    LinkAccount {
+        intercept: "10.0.0.18:36524".to_owned(),
+        up: true,
+        connects: 1,
+        statistics: Some(InterceptAccount {
+            captured: 130_010,
+            forwarded: 130_000,
+            unrouted: 10,
+            ..Default::default()
+        }),
+        ..LinkAccount::default()
+    }
+}
+
+#[test]
+fn a_good_run() {
+    let (ledger, inject) = (good(), InjectAccount { sent: 140_000, ..InjectAccount::default() });
+    let account = account(&ledger, &inject, vec![link()]);
+    assert_eq!(complete(&account), include_str!("../../tests/expected/report_good.txt"));
+    assert_eq!(
+        short(&account),
+        "replayed 100.000 % of 51 234 567 captured bytes, 20 000 of 20 000 sessions whole; 0 bytes pending, 1 of 1 \
+         links up"
+    );
+}
+
+#[test]
+fn a_run_with_losses() {
+    let mut ledger = good();
+    ledger.bytes.replayed -= 300;
+    ledger.bytes.pending = 100;
+    ledger.gaps.count = 1;
+    ledger.gaps.bytes = 1460;
+    ledger.bytes.dropped.add(DropReason::CaptureGap, 150);
+    ledger.bytes.dropped.add(DropReason::MemoryLimit, 50);
+    ledger.sessions.replayed -= 3;
+    ledger.sessions.active = 1;
+    ledger.sessions.incomplete.add(DropReason::CaptureGap, 2);
+    let mut inject = InjectAccount { sent: 140_000, ..InjectAccount::default() };
+    inject.failed.add(&nix::errno::Errno::EPERM.into());
+    let mut lost = link();
+    lost.up = false;
+    lost.lost = 1;
+    lost.last_problem = Some("Connection refused (os error 111)".to_owned());
+    let mut account = account(&ledger, &inject, vec![link(), lost]);
+    account.capture.kernel_dropped = 1234;
+    assert_eq!(complete(&account), include_str!("../../tests/expected/report_losses.txt"));
+    assert_eq!(
+        short(&account),
+        "replayed 99.999 % of 51 234 567 captured bytes, 19 997 of 20 000 sessions whole (1 still open); 1 460 more bytes were never captured; the kernel \
+         dropped 1 234 packets before capture; 100 bytes pending, 1 of 2 links up, 1 sends failed"
+    );
+}
+
+#[test]
+fn a_run_that_saw_nothing() {
+    let (ledger, inject) = (Ledger::default(), InjectAccount::default());
+    let text = complete(&account(&ledger, &inject, Vec::new()));
+    assert_eq!(text, include_str!("../../tests/expected/report_nothing.txt"));
+}
+
+#[test]
+fn one_missing_byte_is_not_a_hundred_percent() {
+    let mut ledger = good();
+    ledger.bytes.replayed -= 1;
+    ledger.bytes.pending = 1;
+    let inject = InjectAccount::default();
+    assert!(short(&account(&ledger, &inject, Vec::new())).starts_with("replayed 99.999 % of 51 234 567"));
+}
+
+#[test]
+fn an_account_out_of_balance_says_so() {
+    let mut ledger = good();
+    ledger.bytes.captured += 1;
+    let inject = InjectAccount::default();
+    assert!(complete(&account(&ledger, &inject, Vec::new())).contains("DOES NOT BALANCE"));
+}
+
+#[test]
+fn bytes_replaced_by_a_module_are_not_missing() {
+    let mut ledger = good();
+    ledger.bytes.replayed -= 100;
+    ledger.bytes.dropped.add(DropReason::Replaced, 100);
+    let inject = InjectAccount::default();
+    let text = short(&account(&ledger, &inject, Vec::new()));
+    assert!(text.starts_with("replayed 100.000 % of 51 234 467 captured bytes"), "{text}");
+}
