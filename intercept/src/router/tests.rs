@@ -1,0 +1,402 @@
+//! The router, driven by hand.
+
+use super::*;
+use common::wire::{Outgoing, PacketBuilder};
+use std::net::SocketAddr;
+
+const LOCAL: &str = "10.0.0.3";
+const SERVER: &str = "10.0.0.2:80";
+const FIRST: LinkId = LinkId(0);
+const SECOND: LinkId = LinkId(1);
+
+/// Messages sent, as debug text would show them: link, flow, the answer's sequence number and payload.
+#[derive(Default)]
+struct Sent {
+    answers: Vec<(LinkId, FlowId, u32, Vec<u8>)>,
+    others: Vec<(LinkId, FromIntercept<'static>)>,
+}
+
+impl Output for Sent {
+    fn send(&mut self, link: LinkId, message: &FromIntercept<'_>) {
+        match *message {
+            FromIntercept::Answer(answer) => {
+                self.answers.push((link, answer.id, answer.seq.0, answer.payload.to_vec()));
+            }
+            FromIntercept::Hello { version } => self.others.push((link, FromIntercept::Hello { version })),
+            FromIntercept::Pong { nonce } => self.others.push((link, FromIntercept::Pong { nonce })),
+            FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
+        }
+    }
+}
+
+struct Rig {
+    router: Router,
+    sent: Sent,
+    now: Time,
+}
+
+impl Rig {
+    /// A router with two links that have said hello.
+    fn new() -> Self {
+        Self::with(RouterConfig::default())
+    }
+
+    fn with(config: RouterConfig) -> Self {
+        let local_addresses = vec![LOCAL.parse().unwrap()];
+        let router = Router::new(RouterConfig { local_addresses, ..config });
+        let mut rig = Self { router, sent: Sent::default(), now: Time::from_micros(1_000_000) };
+        rig.greet(FIRST);
+        rig.greet(SECOND);
+        rig.sent.others.clear();
+        rig
+    }
+
+    fn greet(&mut self, link: LinkId) {
+        self.router.handle_link_opened(link);
+        self.tell(link, ToIntercept::Hello { version: VERSION });
+    }
+
+    fn try_tell(&mut self, link: LinkId, message: ToIntercept) -> Result<(), RefuseReason> {
+        self.router.handle_message(self.now, link, message, &mut self.sent)
+    }
+
+    fn tell(&mut self, link: LinkId, message: ToIntercept) {
+        assert_eq!(self.try_tell(link, message), Ok(()));
+    }
+
+    fn route(&mut self, link: LinkId, id: u32, flow: Flow) {
+        self.tell(link, ToIntercept::RouteAdd { id: FlowId(id), flow });
+    }
+
+    fn capture(&mut self, packet: &[u8], outgoing: bool) {
+        self.router.handle_packet(self.now, Captured { packet, outgoing }, &mut self.sent);
+    }
+
+    fn answer(&mut self, flow: Flow, seq: u32, flags: Flags, payload: &[u8]) {
+        self.capture(&packet(flow, seq, flags, payload), false);
+    }
+
+    fn data(&mut self, flow: Flow, seq: u32) {
+        self.answer(flow, seq, Flags::ACK, b"hello");
+    }
+
+    fn syn_ack(&mut self, flow: Flow, seq: u32) {
+        self.answer(flow, seq, Flags::SYN | Flags::ACK, b"");
+    }
+
+    /// The answers sent since the last call: link, flow, sequence number.
+    fn answers(&mut self) -> Vec<(LinkId, u32, u32)> {
+        self.sent.answers.drain(..).map(|(link, id, seq, _)| (link, id.0, seq)).collect()
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.router.handle_timeout(self.now);
+    }
+}
+
+fn endpoint(text: &str) -> Endpoint {
+    text.parse::<SocketAddr>().unwrap().into()
+}
+
+fn flow(client_port: u16) -> Flow {
+    Flow { client: Endpoint::new([10, 0, 0, 1].into(), client_port), server: endpoint(SERVER) }
+}
+
+/// What the flow's server sends.
+fn packet(flow: Flow, seq: u32, flags: Flags, payload: &[u8]) -> Vec<u8> {
+    let back = Flow { client: flow.server, server: flow.client };
+    let segment = Outgoing {
+        seq: Seq(seq),
+        ack: Seq(77),
+        flags,
+        window: 502,
+        options: common::wire::Options::default(),
+        payload: (payload, &[]),
+    };
+    PacketBuilder::new().build(&back, &segment).to_vec()
+}
+
+#[test]
+fn answers_go_to_who_asked_for_them() {
+    let mut rig = Rig::new();
+    let v6 = Flow { client: endpoint("[fd00::1]:1"), server: endpoint("[fd00::2]:80") };
+    rig.route(FIRST, 1, flow(1));
+    rig.route(SECOND, 1, flow(2));
+    rig.route(SECOND, 2, v6);
+    rig.data(flow(1), 10);
+    rig.data(flow(2), 20);
+    rig.data(v6, 30);
+    rig.data(flow(3), 40);
+    assert_eq!(rig.answers(), [(FIRST, 1, 10), (SECOND, 1, 20), (SECOND, 2, 30)]);
+    let expected = Statistics { captured: 4, forwarded: 3, unrouted: 1, ..Statistics::default() };
+    assert_eq!(rig.router.statistics(), expected);
+}
+
+#[test]
+fn a_shared_flow_is_answered_to_each() {
+    let mut rig = Rig::new();
+    rig.route(FIRST, 1, flow(1));
+    rig.route(SECOND, 9, flow(1));
+    rig.data(flow(1), 10);
+    assert_eq!(rig.answers(), [(FIRST, 1, 10), (SECOND, 9, 10)]);
+    rig.tell(FIRST, ToIntercept::RouteDel { id: FlowId(1) });
+    rig.data(flow(1), 11);
+    assert_eq!(rig.answers(), [(SECOND, 9, 11)]);
+    rig.tell(SECOND, ToIntercept::RouteDel { id: FlowId(9) });
+    rig.data(flow(1), 12);
+    assert_eq!(rig.answers(), []);
+    assert_eq!(rig.router.routes(), 0);
+}
+
+#[test]
+fn an_answer_that_overtakes_its_route_is_delivered_once() {
+    let mut rig = Rig::new();
+    rig.syn_ack(flow(1), 10);
+    rig.answer(flow(2), 0, Flags::RST | Flags::ACK, b"");
+    assert_eq!(rig.answers(), []);
+    rig.pass(Duration::from_millis(900));
+    rig.route(FIRST, 1, flow(1));
+    rig.route(FIRST, 2, flow(2));
+    assert_eq!(rig.answers(), [(FIRST, 1, 10), (FIRST, 2, 0)]);
+    assert_eq!(rig.router.poll_timeout(), Time::NEVER);
+    rig.route(FIRST, 3, flow(1));
+    assert_eq!(rig.answers(), [], "kept after its delivery");
+    let expected = Statistics { captured: 2, forwarded: 2, ..Statistics::default() };
+    assert_eq!(rig.router.statistics(), expected);
+}
+
+#[test]
+fn only_answers_to_a_syn_wait() {
+    let mut rig = Rig::new();
+    rig.data(flow(1), 10);
+    rig.answer(flow(1), 10, Flags::RST, b"");
+    rig.answer(flow(1), 10, Flags::RST | Flags::ACK, b"");
+    rig.answer(flow(1), 10, Flags::SYN, b"");
+    assert_eq!(rig.router.statistics().unrouted, 4);
+    rig.route(FIRST, 1, flow(1));
+    assert_eq!(rig.answers(), []);
+}
+
+#[test]
+fn a_later_answer_takes_the_place_of_an_earlier_one() {
+    let mut rig = Rig::new();
+    rig.syn_ack(flow(1), 10);
+    rig.pass(Duration::from_millis(700));
+    rig.syn_ack(flow(1), 11);
+    rig.pass(Duration::from_millis(700));
+    assert_eq!(rig.router.statistics().unrouted, 1);
+    rig.route(FIRST, 1, flow(1));
+    assert_eq!(rig.answers(), [(FIRST, 1, 11)], "the second one's second is not over");
+}
+
+#[test]
+fn an_answer_waits_for_a_second() {
+    let mut rig = Rig::new();
+    rig.syn_ack(flow(1), 10);
+    assert_eq!(rig.router.poll_timeout(), rig.now + Duration::from_secs(1));
+    rig.pass(Duration::from_secs(1));
+    assert_eq!(rig.router.poll_timeout(), Time::NEVER);
+    rig.route(FIRST, 1, flow(1));
+    assert_eq!(rig.answers(), []);
+    assert_eq!(rig.router.statistics().unrouted, 1);
+    // Late timers make no difference.
+    rig.syn_ack(flow(2), 20);
+    rig.now = rig.now + Duration::from_secs(2);
+    rig.route(FIRST, 2, flow(2));
+    assert_eq!(rig.answers(), []);
+}
+
+#[test]
+fn the_oldest_waiting_answer_gives_way() {
+    let mut rig = Rig::with(RouterConfig { max_delayed: 2, ..RouterConfig::default() });
+    for port in 1..=3 {
+        rig.syn_ack(flow(port), u32::from(port));
+        rig.pass(Duration::from_millis(1));
+    }
+    assert_eq!(rig.router.statistics().unrouted, 1);
+    for port in 1..=3 {
+        rig.route(FIRST, u32::from(port), flow(port));
+    }
+    assert_eq!(rig.answers(), [(FIRST, 2, 2), (FIRST, 3, 3)]);
+    // The same flow again and again must not fill the queue of deadlines either.
+    for seq in 0..100 {
+        rig.syn_ack(flow(9), seq);
+    }
+    rig.route(FIRST, 9, flow(9));
+    assert_eq!(rig.answers(), [(FIRST, 9, 99)]);
+    assert_eq!(rig.router.poll_timeout(), Time::NEVER);
+}
+
+#[test]
+fn a_route_replaces_what_had_its_name_or_its_flow() {
+    let mut rig = Rig::new();
+    rig.route(FIRST, 1, flow(1));
+    rig.route(FIRST, 1, flow(2));
+    rig.data(flow(1), 10);
+    rig.data(flow(2), 20);
+    assert_eq!(rig.answers(), [(FIRST, 1, 20)]);
+
+    rig.route(FIRST, 5, flow(2));
+    rig.data(flow(2), 30);
+    assert_eq!(rig.answers(), [(FIRST, 5, 30)]);
+    // The old name is forgotten: its end, which may come late, ends nothing.
+    rig.tell(FIRST, ToIntercept::RouteDel { id: FlowId(1) });
+    rig.data(flow(2), 40);
+    assert_eq!(rig.answers(), [(FIRST, 5, 40)]);
+    assert_eq!(rig.router.routes(), 1);
+    rig.route(FIRST, 5, flow(2));
+    assert_eq!(rig.router.routes(), 1, "the same again");
+}
+
+#[test]
+fn a_closed_link_takes_its_routes_and_targets_along() {
+    let mut rig = Rig::new();
+    let other = endpoint("10.0.0.2:443");
+    rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
+    rig.tell(FIRST, ToIntercept::Target(other));
+    rig.tell(SECOND, ToIntercept::Target(endpoint(SERVER)));
+    rig.route(FIRST, 1, flow(1));
+    rig.route(FIRST, 2, flow(2));
+    rig.route(SECOND, 1, flow(1));
+    assert_eq!(rig.router.targets().collect::<Vec<_>>(), [endpoint(SERVER), other]);
+
+    rig.router.handle_link_closed(FIRST);
+    rig.data(flow(1), 10);
+    rig.data(flow(2), 20);
+    assert_eq!(rig.answers(), [(SECOND, 1, 10)]);
+    assert_eq!(rig.router.routes(), 1);
+    assert_eq!(rig.router.targets().collect::<Vec<_>>(), [endpoint(SERVER)]);
+
+    // Its name may be used again, by a peer that has to say hello itself.
+    rig.router.handle_link_opened(FIRST);
+    let route = ToIntercept::RouteAdd { id: FlowId(1), flow: flow(1) };
+    assert_eq!(rig.try_tell(FIRST, route), Err(RefuseReason::Malformed));
+}
+
+#[test]
+fn the_targets_version_changes_with_the_targets() {
+    let mut rig = Rig::new();
+    let changed = |rig: &Rig, before: &mut u64| {
+        let now = rig.router.targets_version();
+        std::mem::replace(before, now) != now
+    };
+    let mut version = rig.router.targets_version();
+    rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
+    assert!(changed(&rig, &mut version));
+    rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
+    rig.tell(SECOND, ToIntercept::Target(endpoint(SERVER)));
+    assert!(!changed(&rig, &mut version));
+    rig.router.handle_link_closed(FIRST);
+    assert!(!changed(&rig, &mut version));
+    rig.router.handle_link_closed(SECOND);
+    assert!(changed(&rig, &mut version));
+    assert_eq!(rig.router.targets().count(), 0);
+}
+
+#[test]
+fn payload_comes_as_far_as_it_was_asked_for() {
+    let mut rig = Rig::new();
+    rig.route(FIRST, 1, flow(1));
+    rig.route(SECOND, 2, flow(1));
+    let cases = [
+        (AnswerPayload::All, &b"hello"[..]),
+        (AnswerPayload::Head(2), b"he"),
+        (AnswerPayload::Head(9), b"hello"),
+        (AnswerPayload::None, b""),
+    ];
+    for (mode, expected) in cases {
+        rig.tell(FIRST, ToIntercept::Payload { id: FlowId(1), mode });
+        rig.data(flow(1), 10);
+        let payloads: Vec<_> = rig.sent.answers.drain(..).map(|(_, _, _, payload)| payload).collect();
+        assert_eq!(payloads, [expected, b""], "{mode:?}, and the other link asked for none");
+    }
+    rig.tell(FIRST, ToIntercept::Payload { id: FlowId(1), mode: AnswerPayload::All });
+    rig.route(FIRST, 1, flow(1));
+    rig.data(flow(1), 10);
+    assert_eq!(rig.sent.answers[0].3, b"", "a new route starts without payload");
+    rig.tell(FIRST, ToIntercept::Payload { id: FlowId(404), mode: AnswerPayload::All });
+}
+
+#[test]
+fn each_answer_is_taken_once() {
+    let mut rig = Rig::new();
+    let own = Flow { client: endpoint("10.0.0.1:1"), server: Endpoint::new(LOCAL.parse().unwrap(), 80) };
+    let looped = Flow { client: endpoint("127.0.0.1:1"), server: endpoint("127.0.0.1:80") };
+    rig.route(FIRST, 1, flow(1));
+    rig.route(FIRST, 2, own);
+    rig.route(FIRST, 3, looped);
+    // Forwarded: in, then out. Of this host: out alone. Over loopback: out, then in.
+    let forwarded = packet(flow(1), 10, Flags::ACK, b"");
+    rig.capture(&forwarded, false);
+    rig.capture(&forwarded, true);
+    rig.capture(&packet(own, 20, Flags::ACK, b""), true);
+    let looped = packet(looped, 30, Flags::ACK, b"");
+    rig.capture(&looped, true);
+    rig.capture(&looped, false);
+    assert_eq!(rig.answers(), [(FIRST, 1, 10), (FIRST, 2, 20), (FIRST, 3, 30)]);
+
+    rig.router.set_local_addresses([]);
+    rig.capture(&packet(own, 21, Flags::ACK, b""), true);
+    assert_eq!(rig.answers(), []);
+}
+
+#[test]
+fn what_is_no_segment_is_counted() {
+    let mut rig = Rig::new();
+    rig.capture(b"", false);
+    rig.capture(&[0x45; 30], false);
+    rig.capture(&[0x60; 10], true);
+    assert_eq!(rig.router.statistics().unreadable, 3);
+    assert_eq!(rig.router.statistics().captured, 3);
+}
+
+#[test]
+fn a_peer_says_hello_first_and_once() {
+    let mut rig = Rig::new();
+    let third = LinkId(3);
+    rig.router.handle_link_opened(third);
+    assert_eq!(rig.try_tell(third, ToIntercept::Ping { nonce: 1 }), Err(RefuseReason::Malformed));
+    let other = ToIntercept::Hello { version: VERSION + 1 };
+    assert_eq!(rig.try_tell(third, other), Err(RefuseReason::Version(VERSION)));
+    assert_eq!(rig.sent.others, []);
+    rig.tell(third, ToIntercept::Hello { version: VERSION });
+    rig.tell(third, ToIntercept::Ping { nonce: 2 });
+    let hello = FromIntercept::Hello { version: VERSION };
+    assert_eq!(rig.sent.others, [(third, hello), (third, FromIntercept::Pong { nonce: 2 })]);
+    let again = ToIntercept::Hello { version: VERSION };
+    assert_eq!(rig.try_tell(third, again), Err(RefuseReason::Malformed));
+}
+
+#[test]
+fn limits_are_kept() {
+    let mut rig = Rig::with(RouterConfig {
+        max_links: 2,
+        max_routes_per_link: 3,
+        max_routes: 4,
+        max_targets_per_link: 1,
+        ..RouterConfig::default()
+    });
+    let third = LinkId(2);
+    rig.router.handle_link_opened(third);
+    let hello = ToIntercept::Hello { version: VERSION };
+    assert_eq!(rig.try_tell(third, hello.clone()), Err(RefuseReason::TooManyLinks));
+
+    for port in 1..=3 {
+        rig.route(FIRST, u32::from(port), flow(port));
+    }
+    rig.route(FIRST, 3, flow(30));
+    let fourth = |link_id| ToIntercept::RouteAdd { id: FlowId(link_id), flow: flow(4) };
+    assert_eq!(rig.try_tell(FIRST, fourth(4)), Err(RefuseReason::TooManyRoutes));
+    rig.tell(SECOND, fourth(1));
+    let fifth = ToIntercept::RouteAdd { id: FlowId(2), flow: flow(5) };
+    assert_eq!(rig.try_tell(SECOND, fifth), Err(RefuseReason::TooManyRoutes), "of all links together");
+
+    rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
+    rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
+    let another = ToIntercept::Target(endpoint("10.0.0.9:1"));
+    assert_eq!(rig.try_tell(FIRST, another), Err(RefuseReason::TooManyRoutes));
+
+    rig.router.handle_link_closed(FIRST);
+    assert_eq!(rig.try_tell(third, hello), Ok(()), "there is room again");
+}
