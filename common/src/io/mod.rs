@@ -2,6 +2,8 @@
 
 pub mod af_packet;
 pub mod bpf;
+pub(crate) mod capabilities;
+pub(crate) mod fork;
 pub mod interfaces;
 pub mod link;
 mod open;

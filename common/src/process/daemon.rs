@@ -1,0 +1,183 @@
+//! Life in the background: detaching from the terminal, and the PID file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{self, ForkResult};
+use thiserror::Error;
+
+use crate::io::fork::fork_single_threaded;
+
+/// A daemon that has not left its terminal yet.
+#[derive(Debug)]
+#[must_use = "the foreground process waits until the daemon has detached"]
+pub struct Starting {
+    ready: File,
+}
+
+/// Goes on as a background process. The foreground process stays until [`Starting::detach`] and then ends with exit code 0;
+/// if the daemon ends before, with the daemon's exit code: all that may fail at the start is done between the two calls,
+/// and the user sees its errors.
+///
+/// Call it before any thread is started, and before an event loop is made.
+///
+/// # Errors
+/// The operating system's error.
+pub fn daemonize() -> io::Result<Starting> {
+    let (wait, ready) = unistd::pipe2(OFlag::O_CLOEXEC)?;
+    match fork_single_threaded()? {
+        ForkResult::Child => Ok(Starting { ready: ready.into() }),
+        ForkResult::Parent { child } => {
+            drop(ready);
+            let detached = File::from(wait).read_exact(&mut [0]).is_ok();
+            process::exit(if detached {
+                0
+            } else {
+                match waitpid(child, None) {
+                    Ok(WaitStatus::Exited(_, code)) => code,
+                    _ => 1,
+                }
+            })
+        }
+    }
+}
+
+impl Starting {
+    /// Leaves the terminal: a session of its own, standard streams to /dev/null. The working directory stays, for
+    /// the user's relative paths. There is no second fork: the program opens no terminal that could become its own.
+    ///
+    /// # Errors
+    /// The operating system's error.
+    pub fn detach(mut self) -> io::Result<()> {
+        unistd::setsid()?;
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        unistd::dup2_stdin(&null)?;
+        unistd::dup2_stdout(&null)?;
+        unistd::dup2_stderr(&null)?;
+        self.ready.write_all(&[1])
+    }
+}
+
+/// Why there is no PID file.
+#[derive(Debug, Error)]
+pub enum PidFileError {
+    /// Another process holds it.
+    #[error("process {pid} runs already and holds the PID file '{}': end it, or name another file with -P", path.display())]
+    Held {
+        /// As the user gave it.
+        path: PathBuf,
+        /// What stands in the file.
+        pid: String,
+    },
+    /// It cannot be written.
+    #[error("cannot write the PID file '{}': {source}; name another one with -P", path.display())]
+    Io {
+        /// As the user gave it.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
+}
+
+/// The file that names the running process; locked while it runs, removed at its end.
+#[derive(Debug)]
+pub struct PidFile {
+    path: PathBuf,
+    // Keeps the lock.
+    _file: Flock<File>,
+}
+
+impl PidFile {
+    /// Writes the number of this process to `path`. A file that a dead process left behind is taken over.
+    ///
+    /// Call it after [`daemonize`]: the daemon has another number.
+    ///
+    /// # Errors
+    /// [`PidFileError`] is one line for the user.
+    pub fn create(path: &Path) -> Result<Self, PidFileError> {
+        let fail = |source| PidFileError::Io { path: path.into(), source };
+        let mut file = loop {
+            let file = lock(path)?;
+            // The process that held it may have removed the file between our opening and our locking it.
+            match fs::metadata(path) {
+                Ok(there) if there.ino() == file.metadata().map_err(fail)?.ino() => break file,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(fail(error)),
+            }
+        };
+        file.set_len(0).and_then(|()| writeln!(file, "{}", process::id())).map_err(fail)?;
+        Ok(Self { path: path.into(), _file: file })
+    }
+}
+
+/// Opens and locks the file, which may hold anything.
+fn lock(path: &Path) -> Result<Flock<File>, PidFileError> {
+    let fail = |source| PidFileError::Io { path: path.into(), source };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o644);
+    match Flock::lock(options.open(path).map_err(fail)?, FlockArg::LockExclusiveNonblock) {
+        Ok(file) => Ok(file),
+        Err((file, Errno::EWOULDBLOCK)) => Err(PidFileError::Held { path: path.into(), pid: holder(file) }),
+        Err((_, errno)) => Err(fail(errno.into())),
+    }
+}
+
+/// The process that a PID file names; nothing but a number is shown of what stands there.
+fn holder(file: File) -> String {
+    let mut text = String::new();
+    match file.take(32).read_to_string(&mut text).map(|_| text.trim().parse::<u32>()) {
+        Ok(Ok(pid)) => pid.to_string(),
+        _ => "(unknown)".into(),
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Before the lock is released: what is removed is still ours.
+        if let Err(error) = fs::remove_file(&self.path) {
+            log::warn!("the PID file '{}' stays behind: {error}", self.path.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("common-{}-{name}.pid", process::id()))
+    }
+
+    #[test]
+    fn the_file_names_this_process_while_it_runs() {
+        let path = path("life");
+        let held = PidFile::create(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", process::id()));
+        let error = PidFile::create(&path).unwrap_err().to_string();
+        assert!(error.contains(&process::id().to_string()) && error.contains("-P"), "{error}");
+        drop(held);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_taken_over() {
+        let path = path("stale");
+        fs::write(&path, "4194304 and much more than a number\n").unwrap();
+        let held = PidFile::create(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", process::id()));
+        drop(held);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named() {
+        let error = PidFile::create(Path::new("/proc/none/pid")).unwrap_err().to_string();
+        assert!(error.contains("/proc/none/pid") && error.contains("-P"), "{error}");
+    }
+}

@@ -1,0 +1,52 @@
+//! The log: to standard error, or appended to a file.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use env_logger::{Builder, Target};
+use log::LevelFilter;
+use thiserror::Error;
+
+/// Why logging could not be set up.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The file cannot be written.
+    #[error("cannot write the log file '{}': {source}; name another one with -l", path.display())]
+    File {
+        /// As the user gave it.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
+    /// The process logs already.
+    #[error("logging was set up before")]
+    Twice,
+}
+
+/// Starts logging to `file`, which is appended to, or to standard error. The environment's `RUST_LOG` overrides
+/// `default_level`. Timestamps are UTC with milliseconds.
+///
+/// # Errors
+/// [`LogError`] is one line for the user.
+pub fn init(file: Option<&Path>, default_level: LevelFilter) -> Result<(), LogError> {
+    let mut builder = Builder::new();
+    builder.filter_level(default_level).parse_default_env().format_timestamp_millis();
+    if let Some(path) = file {
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        let file = opened.map_err(|source| LogError::File { path: path.into(), source })?;
+        builder.target(Target::Pipe(Box::new(file)));
+    }
+    builder.try_init().map_err(|_| LogError::Twice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let error = init(Some(Path::new("/proc/none/log")), LevelFilter::Info).unwrap_err().to_string();
+        assert!(error.contains("/proc/none/log") && error.contains("-l"), "{error}");
+    }
+}

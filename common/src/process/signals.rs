@@ -1,0 +1,110 @@
+//! Signals as events of the event loop.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use mio::event::Source;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use nix::sys::signal::{SigSet, Signal as Number};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// What the user or the system wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// End cleanly: SIGINT, SIGTERM, and SIGHUP unless the process is a daemon.
+    End,
+    /// Say how things stand: SIGUSR1.
+    Report,
+}
+
+/// The signals of this process, readable when one has come.
+///
+/// SIGPIPE never comes: Rust's runtime has it ignored, a write to a closed connection is an error.
+#[derive(Debug)]
+pub struct Signals {
+    file: SignalFd,
+}
+
+impl Signals {
+    /// Blocks the signals' default actions and takes them over. A daemon has no terminal that could hang up: it
+    /// ignores SIGHUP.
+    ///
+    /// Threads inherit what is blocked: call this before any is started. Register with an event loop only after
+    /// [`super::daemon::daemonize`]: the kernel wakes the process that registered.
+    ///
+    /// # Errors
+    /// The operating system's error.
+    pub fn take(daemon: bool) -> io::Result<Self> {
+        let mut wanted = SigSet::empty();
+        for number in [Number::SIGINT, Number::SIGTERM, Number::SIGUSR1, Number::SIGHUP] {
+            wanted.add(number);
+        }
+        wanted.thread_block()?;
+        if daemon {
+            // Blocked and never fetched: ignored.
+            wanted.remove(Number::SIGHUP);
+        }
+        Ok(Self { file: SignalFd::with_flags(&wanted, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)? })
+    }
+
+    /// The next signal, without waiting; `None` if there is none.
+    ///
+    /// # Errors
+    /// The operating system's error.
+    pub fn fetch(&mut self) -> io::Result<Option<Signal>> {
+        let Some(info) = self.file.read_signal()? else { return Ok(None) };
+        let report = Number::SIGUSR1 as u32;
+        Ok(Some(if info.ssi_signo == report { Signal::Report } else { Signal::End }))
+    }
+}
+
+impl Source for Signals {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        SourceFd(&self.file.as_raw_fd()).register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        SourceFd(&self.file.as_raw_fd()).reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        SourceFd(&self.file.as_raw_fd()).deregister(registry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Events, Poll};
+    use nix::sys::signal::raise;
+
+    /// `raise` is directed at this thread alone: a test process has others, which have not blocked the signal.
+    #[test]
+    fn signals_wake_the_event_loop_and_are_told_apart() {
+        let mut signals = Signals::take(false).unwrap();
+        assert_eq!(signals.fetch().unwrap(), None);
+        let mut poll = Poll::new().unwrap();
+        poll.registry().register(&mut signals, Token(7), Interest::READABLE).unwrap();
+        for (number, meaning) in [
+            (Number::SIGTERM, Signal::End),
+            (Number::SIGUSR1, Signal::Report),
+            (Number::SIGHUP, Signal::End),
+            (Number::SIGINT, Signal::End),
+        ] {
+            raise(number).unwrap();
+            let mut events = Events::with_capacity(4);
+            poll.poll(&mut events, None).unwrap();
+            assert_eq!(events.iter().next().unwrap().token(), Token(7));
+            assert_eq!(signals.fetch().unwrap(), Some(meaning));
+            assert_eq!(signals.fetch().unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_daemon_ignores_the_hang_up() {
+        let mut signals = Signals::take(true).unwrap();
+        raise(Number::SIGHUP).unwrap();
+        assert_eq!(signals.fetch().unwrap(), None);
+    }
+}
