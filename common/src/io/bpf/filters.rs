@@ -31,9 +31,9 @@ impl Program {
     ///
     /// The filter may pass more than asked, the reader has to look again: received frames with a second VLAN tag,
     /// IPv6 packets with two extension headers or more, BIG TCP segments without a stated length; and where the lists
-    /// are too long for the kernel (about 1500 IPv4 or 150 IPv6 addresses), the services' ports on any address,
-    /// or at last (1300 distinct ports) every TCP segment that is no pure acknowledgement. Of fragments only the first is
-    /// passed.
+    /// are too long for the kernel (about 1000 IPv4 or 150 IPv6 addresses, or 300 ports), the services' ports on any
+    /// address, or at last (500 ports) every TCP segment that is no pure acknowledgement. Of fragments only the first
+    /// is passed.
     #[must_use]
     pub fn clients(services: &[Service], targets: &[Endpoint]) -> Self {
         let exact = Ports::new(services.iter().map(|service| (service.port, service.ip)));
@@ -268,6 +268,13 @@ fn endpoint(asm: &mut Assembler, family: Family, side: Side, ports: &Ports, hit:
         let next_port = asm.label();
         if addresses.any {
             asm.jump_if(Test::Equal((*port).into()), hit);
+            continue;
+        }
+        let listed = match family {
+            Family::V4 => addresses.v4.len(),
+            Family::V6 => addresses.v6.len(),
+        };
+        if listed == 0 {
             continue;
         }
         asm.jump_unless(Test::Equal((*port).into()), next_port);

@@ -3,6 +3,8 @@
 //! All programs here run on `SOCK_DGRAM` packet sockets: offset 0 is the IP header.
 
 mod assembler;
+#[cfg(test)]
+mod filter_tests;
 mod filters;
 #[cfg(test)]
 mod interpreter;

@@ -1,0 +1,301 @@
+//! What the product's filters pass, case by case. What needs no frame metadata is put to the kernel, too.
+
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::os::unix::net::UnixDatagram;
+
+use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
+use socket2::SockRef;
+
+use super::interpreter::{Metadata, run};
+use super::{MAX_INSTRUCTIONS, Program, Service};
+use crate::flow::{Endpoint, Flow};
+use crate::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
+
+const CLIENT: &str = "10.0.0.9:50000";
+const SERVICE: &str = "10.0.0.1:80";
+const TARGET: &str = "10.0.0.2:80";
+const CLIENT_6: &str = "[fd00::9]:50000";
+const SERVICE_6: &str = "[fd00::1]:80";
+const TARGET_6: &str = "[fd00::2]:80";
+
+const HOST: u32 = 0;
+const OTHER_HOST: u32 = 3;
+const OUTGOING: u32 = 4;
+
+fn endpoint(text: &str) -> Endpoint {
+    text.parse::<std::net::SocketAddr>().unwrap().into()
+}
+
+fn service(text: &str) -> Service {
+    let endpoint = endpoint(text);
+    Service { ip: Some(endpoint.ip), port: endpoint.port }
+}
+
+fn packet(from: &str, to: &str, flags: Flags, payload: usize) -> Vec<u8> {
+    let flow = Flow { client: endpoint(from), server: endpoint(to) };
+    let timestamps = Some(Timestamps { value: 1, echo: 2 });
+    let options = Options { timestamps, ..Options::default() };
+    let payload = vec![0; payload];
+    let outgoing = Outgoing { seq: Seq(1), ack: Seq(2), flags, window: 9, options, payload: (&payload, &[]) };
+    let packet = PacketBuilder::new().build(&flow, &outgoing).to_vec();
+    assert!(!packet.is_empty());
+    packet
+}
+
+/// The same packet with `bytes` put in at `at`.
+fn insert(mut packet: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
+    packet.splice(at..at, bytes.iter().copied());
+    packet
+}
+
+/// The same packet with the bytes at `at` replaced.
+fn patch(mut packet: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
+    packet[at..at + bytes.len()].copy_from_slice(bytes);
+    packet
+}
+
+/// An IPv4 packet with `words` words of header options.
+fn with_ip_options(packet: Vec<u8>, words: u8) -> Vec<u8> {
+    let total = u16::try_from(packet.len() + 4 * usize::from(words)).unwrap();
+    let packet = insert(packet, 20, &vec![1; 4 * usize::from(words)]);
+    patch(patch(packet, 0, &[0x45 + words]), 2, &total.to_be_bytes())
+}
+
+/// An IPv6 packet whose extension headers are `types`, 16 bytes each.
+fn with_extensions(packet: Vec<u8>, types: &[u8]) -> Vec<u8> {
+    let mut packet = packet;
+    for each in types.iter().rev() {
+        let next = packet[6];
+        packet = insert(packet, 40, &[[next, 1, 1, 12].as_slice(), &[0; 12]].concat());
+        packet[6] = *each;
+    }
+    let length = u16::try_from(packet.len() - 40).unwrap();
+    patch(packet, 4, &length.to_be_bytes())
+}
+
+fn passes(program: &Program, packet: &[u8], packet_type: u32, protocol: i32) -> bool {
+    let passed = run(program, packet, Metadata { packet_type, protocol: protocol.cast_unsigned() });
+    assert!(passed == 0 || passed == u32::MAX);
+    passed > 0
+}
+
+fn kernel_passes(program: &Program, packet: &[u8]) -> bool {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    SockRef::from(&theirs).attach_filter(&program.to_sock_filters()).unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    ours.send(packet).unwrap();
+    let mut buffer = vec![0; 1 << 17];
+    match theirs.recv(&mut buffer) {
+        Ok(received) => {
+            assert_eq!(&buffer[..received], packet, "passed, but not whole");
+            true
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            false
+        }
+    }
+}
+
+/// Checks a received frame in the interpreter and in the kernel, which have to agree.
+fn check_received(program: &Program, cases: &[(&str, Vec<u8>, bool)]) {
+    for (name, packet, wanted) in cases {
+        assert_eq!(passes(program, packet, HOST, 0), *wanted, "{name}");
+        assert_eq!(kernel_passes(program, packet), *wanted, "{name}, in the kernel");
+    }
+}
+
+fn clients_filter() -> Program {
+    Program::clients(&[service(SERVICE), service(SERVICE_6)], &[endpoint(TARGET), endpoint(TARGET_6)])
+}
+
+#[test]
+fn of_the_clients_all_but_pure_acknowledgements_passes() {
+    let (ack, push) = (Flags::ACK, Flags::ACK | Flags::PSH);
+    let data = |payload| packet(CLIENT, SERVICE, push, payload);
+    let pure = || packet(CLIENT, SERVICE, ack, 0);
+    let to_6 = |flags, payload| packet(CLIENT_6, SERVICE_6, flags, payload);
+    let beyond = [0x20, 0x10];
+    check_received(
+        &clients_filter(),
+        &[
+            ("pure ACK", pure(), false),
+            ("pure ACK with padding of the link layer", insert(pure(), 52, &[0; 6]), false),
+            ("pure ACK with IP options", with_ip_options(pure(), 3), false),
+            ("one byte", data(1), true),
+            ("one byte with IP options", with_ip_options(data(1), 10), true),
+            ("a GSO segment of 64 KB", data(65535 - 52), true),
+            ("a BIG TCP segment", patch(data(65535 - 52), 2, &[0, 0]), true),
+            ("SYN", packet(CLIENT, SERVICE, Flags::SYN, 0), true),
+            ("FIN", packet(CLIENT, SERVICE, Flags::FIN | ack, 0), true),
+            ("RST", packet(CLIENT, SERVICE, Flags::RST, 0), true),
+            ("first fragment", patch(data(100), 6, &[0x20, 0]), true),
+            ("later fragment", patch(data(100), 6, &beyond), false),
+            ("last fragment", patch(data(100), 6, &[0, 0x10]), false),
+            ("UDP", patch(data(100), 9, &[17]), false),
+            ("another port", packet(CLIENT, "10.0.0.1:81", push, 9), false),
+            ("another address", packet(CLIENT, "10.0.0.3:80", push, 9), false),
+            ("our own copy", packet(CLIENT, TARGET, push, 9), false),
+            ("the answer to our own copy", packet(TARGET, SERVICE, push, 9), false),
+            ("the service's answer", packet(SERVICE, CLIENT, push, 9), false),
+            ("IPv6 pure ACK", to_6(ack, 0), false),
+            ("IPv6 data", to_6(push, 1), true),
+            ("IPv6 SYN", to_6(Flags::SYN, 0), true),
+            ("IPv6 pure ACK behind an extension header", with_extensions(to_6(ack, 0), &[60]), false),
+            ("IPv6 data behind an extension header", with_extensions(to_6(push, 1), &[0]), true),
+            ("IPv6 behind two extension headers", with_extensions(to_6(ack, 0), &[0, 43]), true),
+            ("IPv6 fragment", with_extensions(to_6(push, 8), &[44]), false),
+            ("IPv6 BIG TCP", patch(with_extensions(to_6(push, 8), &[0]), 4, &[0, 0]), true),
+            ("IPv6 our own copy", packet(CLIENT_6, TARGET_6, push, 9), false),
+            ("IPv6 another address", packet(CLIENT_6, "[fd00::3]:80", push, 9), false),
+            (
+                "IPv6 an address that differs in its first word",
+                packet(CLIENT_6, "[fe00::1]:80", push, 9),
+                false,
+            ),
+            ("cut off in the TCP header", data(1)[..30].to_vec(), false),
+            ("one byte only", vec![0x45], false),
+            ("ARP", vec![0, 1, 8, 0, 6, 4, 0, 1], false),
+        ],
+    );
+}
+
+#[test]
+fn of_what_leaves_only_the_services_syn_acks_pass() {
+    let program = clients_filter();
+    let syn_ack = Flags::SYN | Flags::ACK;
+    for (from, to, flags, payload, wanted) in [
+        (SERVICE, CLIENT, syn_ack, 0, true),
+        (SERVICE_6, CLIENT_6, syn_ack, 0, true),
+        (SERVICE, CLIENT, Flags::ACK, 900, false),
+        (SERVICE, CLIENT, Flags::RST | Flags::ACK, 0, false),
+        ("10.0.0.1:81", CLIENT, syn_ack, 0, false),
+        (TARGET, CLIENT, syn_ack, 0, false),
+        // A client on this host, and a copy: what they send leaves before it arrives.
+        (CLIENT, SERVICE, Flags::SYN, 0, false),
+        (CLIENT, SERVICE, Flags::ACK, 900, false),
+        (CLIENT, TARGET, Flags::SYN, 0, false),
+    ] {
+        let packet = packet(from, to, flags, payload);
+        assert_eq!(passes(&program, &packet, OUTGOING, 0), wanted, "{from} > {to} {flags:?}");
+    }
+}
+
+#[test]
+fn a_service_without_an_address_is_its_port_on_any_but_a_target() {
+    let program = Program::clients(
+        &[Service { ip: None, port: 80 }, service("10.0.0.1:443"), service("10.0.0.5:443")],
+        &[endpoint(TARGET), endpoint("10.0.0.7:443")],
+    );
+    let case = |to, wanted| (to, packet(CLIENT, to, Flags::SYN, 0), wanted);
+    check_received(
+        &program,
+        &[
+            case(SERVICE, true),
+            case("192.168.7.7:80", true),
+            case(TARGET, false),
+            case("10.0.0.1:443", true),
+            case("10.0.0.5:443", true),
+            case("10.0.0.2:443", false),
+            case("10.0.0.7:443", false),
+            case("10.0.0.7:80", true),
+        ],
+    );
+    let to_6 = packet(CLIENT_6, "[fd00::77]:80", Flags::SYN, 0);
+    check_received(&program, &[("IPv6 with any address", to_6, true)]);
+    let syn_ack = packet(TARGET, CLIENT, Flags::SYN | Flags::ACK, 0);
+    assert!(!passes(&program, &syn_ack, OUTGOING, 0), "a target on this host is no service");
+}
+
+#[test]
+fn mirrored_traffic_passes_as_received() {
+    assert!(passes(&clients_filter(), &packet(CLIENT, SERVICE, Flags::SYN, 0), OTHER_HOST, 0));
+}
+
+#[test]
+fn a_tag_left_on_a_received_frame_is_left_to_the_reader() {
+    let tagged = insert(packet(CLIENT, SERVICE, Flags::ACK, 0), 0, &[0x40, 5, 8, 0]);
+    let plain = packet(SERVICE, CLIENT, Flags::ACK, 900);
+    let answers = Program::answers(&[endpoint(TARGET)]);
+    for tag in [ETH_P_8021Q, ETH_P_8021AD] {
+        assert!(passes(&clients_filter(), &tagged, HOST, tag));
+        assert!(passes(&answers, &tagged, HOST, tag));
+        assert!(!passes(&clients_filter(), &plain, OUTGOING, tag));
+        assert!(passes(&answers, &packet(TARGET, CLIENT, Flags::ACK, 0), OUTGOING, tag));
+    }
+}
+
+#[test]
+fn of_the_servers_everything_passes() {
+    let program = Program::answers(&[endpoint(TARGET), endpoint(TARGET_6)]);
+    let ack = Flags::ACK;
+    let cases = [
+        ("pure ACK", packet(TARGET, CLIENT, ack, 0), true),
+        ("data", packet(TARGET, CLIENT, ack, 900), true),
+        ("IPv6", packet(TARGET_6, CLIENT_6, ack, 0), true),
+        ("to the server", packet(CLIENT, TARGET, ack, 9), false),
+        ("another port", packet("10.0.0.2:81", CLIENT, ack, 9), false),
+        ("another server", packet(SERVICE, CLIENT, ack, 9), false),
+        ("later fragment", patch(packet(TARGET, CLIENT, ack, 9), 6, &[0x20, 1]), false),
+    ];
+    check_received(&program, &cases);
+    for (name, packet, wanted) in &cases {
+        assert_eq!(passes(&program, packet, OUTGOING, 0), *wanted, "{name}, leaving");
+    }
+}
+
+#[test]
+fn without_servers_or_services_nothing_passes() {
+    let syn = packet(CLIENT, SERVICE, Flags::SYN, 0);
+    let none = [("SYN", syn, false)];
+    check_received(&Program::answers(&[]), &none);
+    check_received(&Program::clients(&[], &[]), &none);
+    check_received(&super::nothing(), &none);
+}
+
+/// `count` endpoints of different addresses, on `ports` different ports.
+fn many(count: u32, ports: u32, v6: bool) -> Vec<Endpoint> {
+    (0..count)
+        .map(|i| {
+            let ip = if v6 {
+                IpAddr::from((0xfd_u128 << 120 | u128::from(i)).to_be_bytes())
+            } else {
+                IpAddr::from((0x0b00_0000 + i).to_be_bytes())
+            };
+            Endpoint::new(ip, u16::try_from(1000 + i % ports).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn lists_too_long_for_the_kernel_make_the_filter_broader_but_never_narrower() {
+    let pure = packet(CLIENT, "11.0.0.0:1000", Flags::ACK, 0);
+    for (count, ports, v6) in [
+        (100, 1, false),
+        (600, 600, false),
+        (1500, 1, false),
+        (3000, 1, true),
+        (400, 400, true),
+        (20_000, 20_000, false),
+    ] {
+        let list = many(count, ports, v6);
+        let services: Vec<_> =
+            list.iter().map(|each| Service { ip: Some(each.ip), port: each.port }).collect();
+        let program = Program::clients(&services, &[endpoint(TARGET)]);
+        assert!(program.instructions.len() <= MAX_INSTRUCTIONS);
+        let client = if v6 { CLIENT_6 } else { CLIENT };
+        for each in [list.first(), list.last()].into_iter().flatten() {
+            let to = each.to_string();
+            check_received(&program, &[("a listed service", packet(client, &to, Flags::SYN, 0), true)]);
+            let program = Program::answers(&list);
+            check_received(&program, &[("a listed server", packet(&to, client, Flags::ACK, 0), true)]);
+        }
+        check_received(&program, &[("pure ACK", pure.clone(), false)]);
+    }
+    // As many as fit are matched exactly.
+    let services: Vec<_> =
+        many(950, 1, false).iter().map(|each| Service { ip: Some(each.ip), port: each.port }).collect();
+    let other = packet(CLIENT, "12.0.0.0:1000", Flags::SYN, 0);
+    check_received(&Program::clients(&services, &[]), &[("another address", other, false)]);
+}
