@@ -1,14 +1,28 @@
 //! The engine: all sessions of one worker, free of I/O.
 
+mod classify;
 mod config;
+mod slot;
+mod table;
+mod timers;
 
 pub use config::{EngineConfig, Transfer};
 
-use common::control::{Answer, ToIntercept};
-use common::io::Captured;
-use common::time::Time;
+use std::time::Duration;
 
-use crate::ledger::Ledger;
+use common::control::{Answer, AnswerPayload, ToIntercept};
+use common::flow::{Endpoint, Flow};
+use common::io::Captured;
+use common::module::Module;
+use common::time::Time;
+use common::wire::{PacketBuilder, Segment};
+
+use self::classify::{Class, classify};
+use self::slot::{Slot, is_syn};
+use self::table::Table;
+use self::timers::Timers;
+use crate::ledger::{DropReason, Ledger};
+use crate::session::{Context, Session};
 
 /// Where an engine's packets and control messages go.
 pub trait Output {
@@ -19,61 +33,306 @@ pub trait Output {
     fn control(&mut self, message: &ToIntercept);
 }
 
+/// After the start of the capture, a stream seen for the first time may be in the middle of a turn; one that says its
+/// first word later was silent before, and begins a turn.
+const SETTLING: Duration = Duration::from_millis(200);
+
 /// All sessions of one worker.
 ///
 /// Call order: any `handle_*` as things happen; [`Engine::flush`] after each batch of them; then sleep until
 /// [`Engine::poll_timeout`] and call [`Engine::handle_timeout`].
 pub struct Engine {
+    config: EngineConfig,
+    started: Time,
+    links: usize,
+    table: Table,
+    timers: Timers,
+    to_flush: Vec<u32>,
+    builder: PacketBuilder,
     ledger: Ledger,
 }
 
 impl Engine {
-    /// An engine without sessions.
+    /// An engine without sessions; `now` is when the capture starts.
     #[must_use]
-    pub fn new(_config: EngineConfig) -> Self {
-        Self { ledger: Ledger::default() }
+    pub fn new(config: EngineConfig, now: Time) -> Self {
+        Self {
+            config,
+            started: now,
+            links: 0,
+            table: Table::default(),
+            timers: Timers::default(),
+            to_flush: Vec::new(),
+            builder: PacketBuilder::new(),
+            ledger: Ledger::default(),
+        }
     }
 
     /// A packet was captured on the online host.
-    pub fn handle_packet(&mut self, _now: Time, _captured: Captured<'_>, _out: &mut dyn Output) {}
+    pub fn handle_packet(&mut self, now: Time, captured: Captured<'_>, out: &mut dyn Output) {
+        self.ledger.packets.captured += 1;
+        let Ok(segment) = Segment::parse(captured.packet) else {
+            self.ledger.packets.unreadable += 1;
+            return;
+        };
+        match classify(&self.config.transfers, &captured, &segment) {
+            Class::Client { flow, transfer } => {
+                self.ledger.packets.client += 1;
+                self.handle_client(now, flow, transfer, &segment, out);
+            }
+            Class::OnlineSynAck { flow } => {
+                self.ledger.packets.online_syn_ack += 1;
+                if let Some(index) = self.table.find(&flow)
+                    && let Some(session) = self.table.slot(index).and_then(|slot| slot.session_accepted(&segment))
+                {
+                    session.handle_online_syn_ack(&segment);
+                }
+            }
+            Class::Own => self.ledger.packets.own += 1,
+            Class::Unrelated => self.ledger.packets.unrelated += 1,
+        }
+    }
+
+    fn handle_client(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        transfer: usize,
+        segment: &Segment<'_>,
+        out: &mut dyn Output,
+    ) {
+        let opens = is_syn(segment);
+        let found = match self.table.find(&flow) {
+            None if opens || !segment.payload.is_empty() => self.add_slot(flow, segment.destination, out),
+            found => found,
+        };
+        let Some(index) = found else {
+            self.ledger.packets.stray += 1;
+            self.ledger.bytes.captured += segment.payload.len() as u64;
+            self.ledger.bytes.dropped.add(DropReason::MemoryLimit, segment.payload.len() as u64);
+            return;
+        };
+        if self.collides(index, segment) {
+            return;
+        }
+        let joins = self.table.slot(index).is_some_and(|slot| slot.is_empty());
+        let new = if opens || joins { self.new_session(now, flow, transfer, segment) } else { None };
+        self.with_slot(now, index, out, |slot, cx| {
+            if opens {
+                if let Some(session) = new
+                    && !slot.is_repeated(segment)
+                {
+                    slot.add(cx, session);
+                }
+                return;
+            }
+            if let Some(session) = new {
+                cx.ledger.sessions.joined += 1;
+                slot.add(cx, session);
+            }
+            if let Some(session) = slot.session_of(segment) {
+                session.handle_client(cx, segment);
+            }
+        });
+        self.respect_memory_limit(now, out);
+    }
+
+    fn new_session(&self, now: Time, flow: Flow, transfer: usize, segment: &Segment<'_>) -> Option<Session> {
+        let from_start = is_syn(segment);
+        let protocol = self.config.transfers.get(transfer)?.protocol.as_ref();
+        let module = protocol.map(|protocol| -> Box<dyn Module> { protocol.module(&flow, from_start) });
+        Some(if from_start {
+            Session::from_syn(now, segment.seq, module)
+        } else {
+            Session::joined(now, segment, now < self.started + SETTLING, module)
+        })
+    }
+
+    /// `None` if the table is full.
+    fn add_slot(&mut self, flow: Flow, online: Endpoint, out: &mut dyn Output) -> Option<u32> {
+        let (index, id) = self.table.insert(|id| Slot::new(id, flow, online))?;
+        out.control(&ToIntercept::RouteAdd { id, flow });
+        Some(index)
+    }
+
+    /// A client's connection to another service that is copied to the same target would be one with this.
+    fn collides(&mut self, index: u32, segment: &Segment<'_>) -> bool {
+        let collides = self.table.slot(index).is_some_and(|slot| slot.online != segment.destination);
+        if collides {
+            let bytes = segment.payload.len() as u64;
+            self.ledger.bytes.captured += bytes;
+            self.ledger.bytes.dropped.add(DropReason::AddressCollision, bytes);
+            if is_syn(segment) {
+                self.ledger.sessions.seen += 1;
+                self.ledger.sessions.incomplete.add(DropReason::AddressCollision, 1);
+            }
+        }
+        collides
+    }
 
     /// Intercept sent a segment of the test server.
-    pub fn handle_answer(&mut self, _now: Time, _answer: &Answer<'_>, _out: &mut dyn Output) {}
+    pub fn handle_answer(&mut self, now: Time, answer: &Answer<'_>, out: &mut dyn Output) {
+        self.ledger.tcp.answers += 1;
+        let Some(index) = self.table.find_id(answer.id) else {
+            self.ledger.tcp.answers_stray += 1;
+            return;
+        };
+        self.with_slot(now, index, out, |slot, cx| {
+            if let Some(session) = slot.current() {
+                session.handle_answer(cx, answer);
+            }
+        });
+    }
 
     /// A link to an intercept came up, and `out.control` goes to it alone during this call: the routes of all live
-    /// flows are announced, and sessions waiting for a link start.
-    pub fn handle_link_up(&mut self, _now: Time, _out: &mut dyn Output) {}
+    /// flows are announced, and sessions that waited for a link go on.
+    pub fn handle_link_up(&mut self, now: Time, out: &mut dyn Output) {
+        self.links += 1;
+        for slot in self.table.iter() {
+            out.control(&ToIntercept::RouteAdd { id: slot.id, flow: slot.flow });
+            let mode = slot.sessions().next().map(Session::payload_mode).unwrap_or_default();
+            if mode != AnswerPayload::None {
+                out.control(&ToIntercept::Payload { id: slot.id, mode });
+            }
+        }
+        for index in self.table.indices() {
+            self.with_slot(now, index, out, |slot, cx| {
+                if let Some(session) = slot.current() {
+                    session.handle_link_up(cx);
+                }
+            });
+        }
+    }
 
     /// A link to an intercept went down. Without any, no new connection is opened.
-    pub fn handle_link_down(&mut self, _now: Time) {}
+    pub fn handle_link_down(&mut self, _now: Time) {
+        self.links = self.links.saturating_sub(1);
+    }
 
     /// Sends what was put off to the end of a batch: acknowledgements.
-    pub fn flush(&mut self, _now: Time, _out: &mut dyn Output) {}
+    pub fn flush(&mut self, now: Time, out: &mut dyn Output) {
+        let mut list = std::mem::take(&mut self.to_flush);
+        for index in list.drain(..) {
+            self.with_slot(now, index, out, |slot, cx| {
+                slot.to_flush = false;
+                if let Some(session) = slot.current() {
+                    session.flush(cx);
+                }
+            });
+        }
+        // What the flush itself has listed again has nothing left to send.
+        for index in self.to_flush.drain(..) {
+            if let Some(slot) = self.table.slot(index) {
+                slot.to_flush = false;
+            }
+        }
+        self.to_flush = list;
+    }
 
     /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if nothing is waited for.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
-        Time::NEVER
+        self.timers.next()
     }
 
     /// Time has passed.
-    pub fn handle_timeout(&mut self, _now: Time, _out: &mut dyn Output) {}
+    pub fn handle_timeout(&mut self, now: Time, out: &mut dyn Output) {
+        while let Some((time, index)) = self.timers.pop_due(now) {
+            let Some(slot) = self.table.slot(index) else { continue };
+            if slot.scheduled != time {
+                continue;
+            }
+            slot.scheduled = Time::NEVER;
+            self.with_slot(now, index, out, |slot, cx| {
+                if slot.next_timeout(cx) <= cx.now {
+                    slot.handle_timeout(cx);
+                }
+            });
+        }
+    }
 
     /// Nothing more will be captured: sessions replay what is pending, close their connections and end.
-    pub fn drain(&mut self, _now: Time, _out: &mut dyn Output) {}
+    pub fn drain(&mut self, now: Time, out: &mut dyn Output) {
+        self.for_all(now, out, Slot::finish_clients);
+    }
 
     /// Ends what is left at once: resets the connections, counts what was pending as dropped at shutdown.
-    pub fn abort(&mut self, _now: Time, _out: &mut dyn Output) {}
+    pub fn abort(&mut self, now: Time, out: &mut dyn Output) {
+        self.for_all(now, out, Slot::abort);
+    }
 
     /// No session is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        true
+        self.table.is_empty()
     }
 
     /// The account so far.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    fn for_all(&mut self, now: Time, out: &mut dyn Output, mut work: impl FnMut(&mut Slot, &mut Context<'_>)) {
+        for index in self.table.indices() {
+            self.with_slot(now, index, out, &mut work);
+        }
+    }
+
+    /// Works on a slot, and does what follows: the next session in turn, timers, the flush list, the end of the slot.
+    fn with_slot(
+        &mut self,
+        now: Time,
+        index: u32,
+        out: &mut dyn Output,
+        work: impl FnOnce(&mut Slot, &mut Context<'_>),
+    ) {
+        let Some(slot) = self.table.slot(index) else { return };
+        let mut cx = Context {
+            now,
+            config: &self.config,
+            ledger: &mut self.ledger,
+            builder: &mut self.builder,
+            link_up: self.links > 0,
+            flow: slot.flow,
+            id: slot.id,
+            out,
+        };
+        work(slot, &mut cx);
+        if !slot.replace_finished(&mut cx) {
+            let id = slot.id;
+            self.table.remove(index);
+            out.control(&ToIntercept::RouteDel { id });
+            return;
+        }
+        let deadline = slot.next_timeout(&cx);
+        self.timers.schedule(&mut slot.scheduled, deadline, index);
+        if !slot.to_flush {
+            slot.to_flush = true;
+            self.to_flush.push(index);
+        }
+    }
+
+    /// Over the memory limit the sessions that hold most are given up, down to seven eighths of it.
+    fn respect_memory_limit(&mut self, now: Time, out: &mut dyn Output) {
+        if self.ledger.bytes.pending <= self.config.memory_limit {
+            return;
+        }
+        let mut by_size: Vec<(u64, u32)> = self
+            .table
+            .indices()
+            .into_iter()
+            .filter_map(|index| {
+                let slot = self.table.slot(index)?;
+                Some((slot.sessions().map(Session::pending_bytes).sum(), index))
+            })
+            .collect();
+        by_size.sort_unstable();
+        let goal = self.config.memory_limit / 8 * 7;
+        while self.ledger.bytes.pending > goal
+            && let Some((_, index)) = by_size.pop()
+        {
+            self.with_slot(now, index, out, |slot, cx| slot.shed(cx, DropReason::MemoryLimit));
+        }
     }
 }

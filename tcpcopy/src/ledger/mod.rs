@@ -159,6 +159,15 @@ pub struct Bytes {
     pub dropped: ByReason,
 }
 
+/// Bytes that clients sent and that were never captured. They are in no other sum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Gaps {
+    /// Holes in streams that were given up.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// Client turns, by why each was let go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Turns {
@@ -172,6 +181,10 @@ pub struct Turns {
     pub waited_in_vain: u64,
     /// Nothing to wait for: the first of a connection, or `-W`.
     pub at_once: u64,
+    /// A protocol module said so.
+    pub module_ready: u64,
+    /// Dropped before they were let go.
+    pub dropped: u64,
 }
 
 /// The work of our TCP clients.
@@ -220,6 +233,8 @@ pub struct Ledger {
     pub sessions: Sessions,
     /// Client payload.
     pub bytes: Bytes,
+    /// What was never captured.
+    pub gaps: Gaps,
     /// Client turns.
     pub turns: Turns,
     /// The TCP clients.

@@ -1,0 +1,166 @@
+//! One four-tuple of the test server, and the sessions that use it one after the other.
+
+use std::collections::VecDeque;
+
+use common::control::FlowId;
+use common::flow::{Endpoint, Flow};
+use common::time::Time;
+use common::wire::{Flags, Segment};
+
+use crate::ledger::{DropReason, Ledger};
+use crate::session::{Context, Session};
+
+/// Sessions that may wait for the one before them; more give the first up.
+const WAITING_MAX: usize = 8;
+
+/// The route stands as long as the slot does.
+pub(super) struct Slot {
+    pub(super) id: FlowId,
+    pub(super) flow: Flow,
+    /// The online service: two services that are copied to one target must not mix.
+    pub(super) online: Endpoint,
+    /// The earliest entry in the timers.
+    pub(super) scheduled: Time,
+    /// Listed for the flush at the end of the batch.
+    pub(super) to_flush: bool,
+    /// Connections opened on this four-tuple so far.
+    incarnation: u32,
+    /// The first is being replayed.
+    sessions: VecDeque<Session>,
+}
+
+impl Slot {
+    pub(super) fn new(id: FlowId, flow: Flow, online: Endpoint) -> Self {
+        Self {
+            id,
+            flow,
+            online,
+            scheduled: Time::NEVER,
+            to_flush: false,
+            incarnation: 0,
+            sessions: VecDeque::with_capacity(1),
+        }
+    }
+
+    /// The session that is being replayed.
+    pub(super) fn current(&mut self) -> Option<&mut Session> {
+        self.sessions.front_mut()
+    }
+
+    /// No session was added yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.iter()
+    }
+
+    /// A SYN with this sequence number has begun the newest session: it is seen again.
+    pub(super) fn is_repeated(&self, syn: &Segment<'_>) -> bool {
+        self.sessions.back().is_some_and(|session| session.began_with(syn.seq))
+    }
+
+    /// Adds a session behind those that are not over yet, and starts it if it is the first.
+    pub(super) fn add(&mut self, cx: &mut Context<'_>, session: Session) {
+        cx.ledger.sessions.seen += 1;
+        cx.ledger.sessions.active += 1;
+        for older in &mut self.sessions {
+            older.supersede(cx);
+        }
+        self.sessions.push_back(session);
+        if self.sessions.len() > WAITING_MAX
+            && let Some(first) = self.sessions.front_mut()
+        {
+            first.shed(cx, DropReason::NoAnswer);
+        }
+        if self.sessions.len() == 1 {
+            self.start_first(cx);
+        } else {
+            self.replace_finished(cx);
+        }
+    }
+
+    fn start_first(&mut self, cx: &mut Context<'_>) {
+        if let Some(first) = self.sessions.front_mut() {
+            first.start(cx, self.incarnation);
+        }
+    }
+
+    /// The session that a segment of the client belongs to: the newest it fits.
+    pub(super) fn session_of(&mut self, segment: &Segment<'_>) -> Option<&mut Session> {
+        let fits = self.sessions.iter().rposition(|session| session.is_plausible(segment));
+        let index = fits.unwrap_or(self.sessions.len().checked_sub(1)?);
+        self.sessions.get_mut(index)
+    }
+
+    /// The session whose SYN the online server accepted with `syn_ack`.
+    pub(super) fn session_accepted(&mut self, syn_ack: &Segment<'_>) -> Option<&mut Session> {
+        self.sessions.iter_mut().rev().find(|session| session.began_with(syn_ack.ack - 1))
+    }
+
+    /// Lets the next session take the place of one that is over. False once none is left.
+    pub(super) fn replace_finished(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Some(first) = self.sessions.front() {
+            // One that lingers in TIME_WAIT makes way for the next.
+            let over = if self.sessions.len() > 1 { first.is_over() } else { first.is_finished(cx.now) };
+            if !over {
+                return true;
+            }
+            if let Some(session) = self.sessions.pop_front() {
+                self.incarnation = session.incarnation();
+                account(&session, cx.ledger);
+            }
+            self.start_first(cx);
+        }
+        false
+    }
+
+    /// When the slot is to be looked at.
+    pub(super) fn next_timeout(&self, cx: &Context<'_>) -> Time {
+        self.sessions.iter().map(|session| session.next_timeout(cx)).min().unwrap_or(Time::NEVER)
+    }
+
+    /// Time has passed.
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        for session in &mut self.sessions {
+            session.handle_timeout(cx);
+        }
+    }
+
+    /// Nothing more will be captured.
+    pub(super) fn finish_clients(&mut self, cx: &mut Context<'_>) {
+        for session in &mut self.sessions {
+            session.finish_client(cx);
+        }
+    }
+
+    /// Gives all sessions up for `reason`.
+    pub(super) fn shed(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+        for session in &mut self.sessions {
+            session.shed(cx, reason);
+        }
+    }
+
+    /// Ends all sessions at once.
+    pub(super) fn abort(&mut self, cx: &mut Context<'_>) {
+        while let Some(mut session) = self.sessions.pop_front() {
+            session.abort(cx);
+            account(&session, cx.ledger);
+        }
+    }
+}
+
+fn account(session: &Session, ledger: &mut Ledger) {
+    let sessions = &mut ledger.sessions;
+    sessions.active -= 1;
+    match session.outcome() {
+        None => sessions.replayed += 1,
+        Some(reason) => sessions.incomplete.add(reason, 1),
+    }
+}
+
+/// Whether a segment opens a connection.
+pub(super) fn is_syn(segment: &Segment<'_>) -> bool {
+    segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::ACK)
+}

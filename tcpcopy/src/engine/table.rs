@@ -1,0 +1,82 @@
+//! The table of flows: by four-tuple for what is captured, by flow id for what intercept sends.
+
+use std::collections::HashMap;
+
+use common::control::FlowId;
+use common::flow::Flow;
+
+use crate::engine::slot::Slot;
+
+/// Bits of a [`FlowId`] that name the place in the table; the others tell its users apart, so that a late answer is
+/// not taken for one to the next flow. The limit of live flows follows: about four million.
+const INDEX_BITS: u32 = 22;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+
+struct Entry {
+    /// Counts the users of this place.
+    generation: u32,
+    slot: Option<Slot>,
+}
+
+/// Slots at stable indices.
+#[derive(Default)]
+pub(super) struct Table {
+    by_flow: HashMap<Flow, u32>,
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+}
+
+impl Table {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_flow.is_empty()
+    }
+
+    pub(super) fn find(&self, flow: &Flow) -> Option<u32> {
+        self.by_flow.get(flow).copied()
+    }
+
+    pub(super) fn find_id(&self, id: FlowId) -> Option<u32> {
+        let index = id.0 & INDEX_MASK;
+        let slot = self.entries.get(index as usize)?.slot.as_ref()?;
+        (slot.id == id).then_some(index)
+    }
+
+    pub(super) fn slot(&mut self, index: u32) -> Option<&mut Slot> {
+        self.entries.get_mut(index as usize)?.slot.as_mut()
+    }
+
+    /// Adds the slot that `make` makes for a new id; `None` if the table is full.
+    pub(super) fn insert(&mut self, make: impl FnOnce(FlowId) -> Slot) -> Option<(u32, FlowId)> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.entries.len() <= INDEX_MASK as usize => {
+                self.entries.push(Entry { generation: 0, slot: None });
+                u32::try_from(self.entries.len() - 1).ok()?
+            }
+            None => return None,
+        };
+        let entry = self.entries.get_mut(index as usize)?;
+        entry.generation = entry.generation.wrapping_add(1);
+        let id = FlowId(index | entry.generation << INDEX_BITS);
+        let slot = make(id);
+        self.by_flow.insert(slot.flow, index);
+        entry.slot = Some(slot);
+        Some((index, id))
+    }
+
+    pub(super) fn remove(&mut self, index: u32) {
+        if let Some(slot) = self.entries.get_mut(index as usize).and_then(|entry| entry.slot.take()) {
+            self.by_flow.remove(&slot.flow);
+            self.free.push(index);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.entries.iter().filter_map(|entry| entry.slot.as_ref())
+    }
+
+    /// The indices of all slots, for work that may remove some.
+    pub(super) fn indices(&self) -> Vec<u32> {
+        (0_u32..).zip(&self.entries).filter(|(_, entry)| entry.slot.is_some()).map(|(index, _)| index).collect()
+    }
+}

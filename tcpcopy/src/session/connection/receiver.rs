@@ -1,0 +1,230 @@
+//! The receiving half: acknowledges the test server's answers, and keeps none of them.
+
+use std::time::Duration;
+
+use common::control::{Answer, AnswerPayload};
+use common::time::Time;
+use common::wire::{Flags, Seq};
+
+/// How long an acknowledgement may wait for data to ride on (RFC 9293 section 3.8.6.3 allows 500 ms; a server's
+/// retransmission timer is at 200 ms at the least).
+const ACK_DELAY: Duration = Duration::from_millis(40);
+
+/// The window scale that we offer.
+pub(super) const WINDOW_SHIFT: u8 = 7;
+
+/// What we offer all the time, for nothing is stored: unscaled 64 KB, scaled 8 MB, more than any path here can hold.
+pub(super) const WINDOW_FIELD: u16 = u16::MAX;
+
+/// The furthest that a segment may be ahead, in bytes.
+const WINDOW: u32 = (WINDOW_FIELD as u32) << WINDOW_SHIFT;
+
+/// Runs ahead of a gap that are remembered; what is beyond, the server sends again.
+const RUNS_MAX: usize = 16;
+
+/// What of a segment was new.
+#[derive(Debug, Default, Clone, Copy)]
+pub(in crate::session) struct Received<'a> {
+    /// New payload bytes in order, those that became so by filling a gap included.
+    pub(in crate::session) fresh: u32,
+    /// Answer bytes before `payload` that intercept was not asked for.
+    pub(in crate::session) skipped: u64,
+    /// New payload bytes that intercept sent along.
+    pub(in crate::session) payload: &'a [u8],
+}
+
+#[derive(Debug)]
+pub(super) struct Receiver {
+    next: Seq,
+    /// Payload bytes in order so far.
+    total: u64,
+    /// Runs ahead of a gap, sorted, apart.
+    ahead: Vec<(Seq, Seq)>,
+    /// The server's FIN was received.
+    ended: bool,
+    mode: AnswerPayload,
+    /// Payload bytes passed over since the last that were delivered.
+    skipped: u64,
+    /// Bytes received since we last acknowledged.
+    unacknowledged: u32,
+    acknowledge_now: bool,
+    acknowledge_at: Time,
+    /// TSval to echo (RFC 7323 section 4.3).
+    echo: u32,
+    timestamps: bool,
+    /// What is received before an acknowledgement must go, in bytes.
+    ack_every: u32,
+}
+
+impl Receiver {
+    /// After the server's SYN-ACK.
+    pub(super) fn new(syn_ack: &Answer<'_>, mode: AnswerPayload, mss: u16) -> Self {
+        Self {
+            next: syn_ack.seq + 1,
+            total: 0,
+            ahead: Vec::new(),
+            ended: false,
+            mode,
+            skipped: 0,
+            unacknowledged: 0,
+            acknowledge_now: true,
+            acknowledge_at: Time::NEVER,
+            echo: syn_ack.options.timestamps.map_or(0, |timestamps| timestamps.value),
+            timestamps: syn_ack.options.timestamps.is_some(),
+            ack_every: 2 * u32::from(mss),
+        }
+    }
+
+    /// The acknowledgement number to send.
+    pub(super) fn acknowledgement(&self) -> Seq {
+        self.next
+    }
+
+
+    /// The timestamp to echo, if the connection has the option.
+    pub(super) fn echo(&self) -> Option<u32> {
+        self.timestamps.then_some(self.echo)
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The server has closed its half.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) fn set_mode(&mut self, mode: AnswerPayload) {
+        self.mode = mode;
+    }
+
+    /// A reset with this sequence number is meant for this connection. Answers that intercept missed must not make
+    /// it look foreign, so all of the window will do (RFC 9293 section 3.5.3).
+    pub(super) fn accepts_reset(&self, seq: Seq) -> bool {
+        let distance = seq.distance(self.next);
+        (-1..=WINDOW as i32).contains(&distance)
+    }
+
+    /// Takes in a segment's sequence space.
+    pub(super) fn receive<'a>(&mut self, now: Time, answer: &Answer<'a>) -> Received<'a> {
+        let behind = self.next.distance(answer.seq);
+        if let Some(timestamps) = answer.options.timestamps
+            && behind >= 0
+            && timestamps.value.wrapping_sub(self.echo) as i32 > 0
+        {
+            self.echo = timestamps.value;
+        }
+        let fin = answer.flags.has(Flags::FIN);
+        if answer.payload_len == 0 && !fin {
+            // A keep-alive probe stands one byte before the next, and wants an answer.
+            self.acknowledge_now |= behind == 1;
+            return Received::default();
+        }
+        let end = answer.seq + answer.payload_len;
+        if behind < 0 {
+            self.acknowledge_now = true;
+            if behind > -(WINDOW as i32) && answer.payload_len > 0 && self.mode == AnswerPayload::None {
+                self.remember(answer.seq, end);
+            }
+            return Received::default();
+        }
+        let mut received = Received::default();
+        let fresh = end.distance(self.next);
+        if fresh > 0 && !self.ended {
+            if !self.take_payload(answer, behind.unsigned_abs() as usize, fresh.unsigned_abs(), &mut received) {
+                return Received::default();
+            }
+            self.next = end;
+            received.fresh = fresh.unsigned_abs() + self.join_ahead();
+            self.total += u64::from(received.fresh);
+            self.unacknowledged = self.unacknowledged.saturating_add(received.fresh);
+            self.acknowledge_at = self.acknowledge_at.min(now + ACK_DELAY);
+            self.acknowledge_now |= self.unacknowledged >= self.ack_every || !self.ahead.is_empty();
+        } else if fresh < 0 || !fin || self.ended {
+            self.acknowledge_now = true;
+        }
+        if fin && !self.ended && end == self.next {
+            self.next = self.next + 1;
+            self.ended = true;
+            self.acknowledge_now = true;
+        }
+        received
+    }
+
+    /// Finds the new payload; false if bytes are missing that were asked for. Then the segment counts as not
+    /// received, and the server sends it again.
+    fn take_payload<'a>(
+        &mut self,
+        answer: &Answer<'a>,
+        known: usize,
+        fresh: u32,
+        received: &mut Received<'a>,
+    ) -> bool {
+        if self.mode == AnswerPayload::All && answer.payload.len() < answer.payload_len as usize {
+            return false;
+        }
+        let payload = answer.payload.get(known..).unwrap_or_default();
+        received.payload = payload;
+        received.skipped = self.skipped;
+        let passed_over = u64::from(fresh).saturating_sub(payload.len() as u64);
+        self.skipped = if payload.is_empty() { self.skipped + passed_over } else { passed_over };
+        true
+    }
+
+    fn remember(&mut self, start: Seq, end: Seq) {
+        let at = self.ahead.iter().position(|run| !run.0.before(start)).unwrap_or(self.ahead.len());
+        if self.ahead.len() < RUNS_MAX || at < self.ahead.len() {
+            self.ahead.insert(at, (start, end));
+        }
+        let mut kept = 0;
+        for index in 1..self.ahead.len() {
+            let run = self.ahead[index];
+            if run.0.after(self.ahead[kept].1) {
+                kept += 1;
+                self.ahead[kept] = run;
+            } else if run.1.after(self.ahead[kept].1) {
+                self.ahead[kept].1 = run.1;
+            }
+        }
+        self.ahead.truncate((kept + 1).min(RUNS_MAX));
+    }
+
+    /// Takes over the runs that the gap no longer keeps apart; returns their new bytes.
+    fn join_ahead(&mut self) -> u32 {
+        let mut joined = 0;
+        while let Some(&(start, end)) = self.ahead.first()
+            && !start.after(self.next)
+        {
+            self.ahead.remove(0);
+            if end.after(self.next) {
+                joined += end.distance(self.next).unsigned_abs();
+                self.next = end;
+            }
+        }
+        self.skipped += u64::from(joined);
+        joined
+    }
+
+    /// A segment with the acknowledgement went out.
+    pub(super) fn acknowledged(&mut self) {
+        self.unacknowledged = 0;
+        self.acknowledge_now = false;
+        self.acknowledge_at = Time::NEVER;
+    }
+
+    /// An acknowledgement should not wait.
+    pub(super) fn acknowledge_soon(&mut self) {
+        self.acknowledge_now = true;
+    }
+
+    /// An acknowledgement of its own is due.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.acknowledge_now || self.acknowledge_at <= now
+    }
+
+    /// When the delayed acknowledgement goes.
+    pub(super) fn next_timeout(&self) -> Time {
+        self.acknowledge_at
+    }
+}

@@ -1,0 +1,268 @@
+//! The sending half: a TCP sender over the session's [`Outbox`].
+
+use common::control::Answer;
+use common::time::Time;
+use common::wire::{Flags, Options, Outgoing, Seq, Timestamps};
+
+use super::congestion::Congestion;
+use super::rtt::Rtt;
+use crate::session::context::Context;
+use crate::session::outbox::Outbox;
+
+/// What every segment says about the receiving half.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub(super) ack: Seq,
+    pub(super) window: u16,
+    pub(super) timestamps: Option<Timestamps>,
+}
+
+/// Duplicate acknowledgements that mean a loss (RFC 5681 section 3.2).
+const DUPLICATES: u8 = 3;
+
+/// Positions are outbox offsets; a FIN takes the one behind the last byte.
+#[derive(Debug)]
+pub(super) struct Sender {
+    iss: Seq,
+    /// The outbox offset of the first byte sent on this connection.
+    origin: u64,
+    /// Oldest position not acknowledged.
+    una: u64,
+    /// Next position to send.
+    next: u64,
+    /// Behind the highest position ever sent.
+    top: u64,
+    /// Where the FIN stands, once nothing more will be sent.
+    fin: Option<u64>,
+    /// The peer's window in bytes, and its shift.
+    window: u32,
+    shift: u8,
+    mss: u16,
+    congestion: Congestion,
+    duplicates: u8,
+    /// Fast recovery lasts until this is acknowledged.
+    recover: Option<u64>,
+    rtt: Rtt,
+    /// A position whose acknowledgement is timed (Karn: sent once), and when it was sent.
+    timed: Option<(u64, Time)>,
+    timer: Time,
+}
+
+impl Sender {
+    pub(super) fn new(iss: Seq, origin: u64, syn_ack: &Answer<'_>, mss: u16, mut rtt: Rtt) -> Self {
+        rtt.restart();
+        Self {
+            iss,
+            origin,
+            una: origin,
+            next: origin,
+            top: origin,
+            fin: None,
+            window: u32::from(syn_ack.window),
+            shift: syn_ack.options.window_scale.unwrap_or(0),
+            mss,
+            congestion: Congestion::new(mss),
+            duplicates: 0,
+            recover: None,
+            rtt,
+            timed: None,
+            timer: Time::NEVER,
+        }
+    }
+
+    fn seq(&self, position: u64) -> Seq {
+        self.iss + 1 + (position.wrapping_sub(self.origin) as u32)
+    }
+
+    /// The sequence number of what would be sent next.
+    pub(super) fn next_seq(&self) -> Seq {
+        self.seq(self.top)
+    }
+
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.una
+    }
+
+    /// No more bytes: a FIN follows what is in the outbox.
+    pub(super) fn close(&mut self, outbox: &Outbox) {
+        self.fin.get_or_insert(outbox.end());
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.fin.is_some()
+    }
+
+    /// The FIN was acknowledged.
+    pub(super) fn is_closed(&self) -> bool {
+        self.fin.is_some_and(|fin| self.una > fin)
+    }
+
+    fn in_flight(&self) -> u32 {
+        u32::try_from(self.top - self.una).unwrap_or(u32::MAX)
+    }
+
+    /// Takes in an acknowledgement and a window.
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>, outbox: &mut Outbox) {
+        let advance = answer.ack.distance(self.seq(self.una));
+        if advance < 0 || u64::from(advance.unsigned_abs()) > self.top - self.una {
+            return;
+        }
+        let window = u32::from(answer.window) << self.shift;
+        let opened = window != self.window;
+        self.window = window;
+        if advance == 0 {
+            let duplicate = answer.payload_len == 0 && !answer.flags.has(Flags::FIN) && !opened;
+            if duplicate && self.top > self.una {
+                self.duplicate(cx);
+            }
+            return;
+        }
+        self.advance(cx, u64::from(advance.unsigned_abs()), outbox);
+    }
+
+    fn duplicate(&mut self, cx: &mut Context<'_>) {
+        self.duplicates = self.duplicates.saturating_add(1);
+        if self.recover.is_some() {
+            self.congestion.inflate();
+        } else if self.duplicates == DUPLICATES {
+            self.recover = Some(self.top);
+            self.congestion.loss(self.in_flight());
+            cx.ledger.tcp.fast_retransmits += 1;
+            self.timed = None;
+            self.next = self.una;
+        }
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>, bytes: u64, outbox: &mut Outbox) {
+        self.una += bytes;
+        self.next = self.next.max(self.una);
+        self.duplicates = 0;
+        self.rtt.restart();
+        if let Some((position, sent)) = self.timed
+            && self.una >= position
+        {
+            self.rtt.measure(cx.now - sent);
+            self.timed = None;
+        }
+        match self.recover {
+            Some(recover) if self.una >= recover => {
+                self.recover = None;
+                self.congestion.recovered();
+            }
+            // A partial acknowledgement shows the next hole (RFC 6582).
+            Some(_) => self.next = self.una,
+            None => self.congestion.acknowledged(u32::try_from(bytes).unwrap_or(u32::MAX)),
+        }
+        self.timer = if self.top > self.una { cx.now + self.rtt.timeout() } else { Time::NEVER };
+        let replayed = outbox.acknowledge(self.una);
+        cx.ledger.bytes.pending -= replayed;
+        cx.ledger.bytes.replayed += replayed;
+    }
+
+    /// Sends all that windows allow; true if a segment went out.
+    pub(super) fn transmit(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header) -> bool {
+        if self.recover.is_some() && self.next == self.una && self.next < self.top {
+            // One hole at a time: what lies behind it has most likely arrived.
+            self.send(cx, outbox, header, u64::from(self.mss));
+            self.next = self.top;
+        }
+        let mut sent = false;
+        loop {
+            let limit = self.una + u64::from(self.window.min(self.congestion.window()));
+            let left = outbox.end().saturating_sub(self.next);
+            let room = limit.saturating_sub(self.next);
+            let length = left.min(room).min(u64::from(self.mss));
+            let fin_due = self.fin.is_some_and(|fin| self.next + length == fin);
+            if length == 0 && !fin_due {
+                break;
+            }
+            // A sender must not fall for silly windows (RFC 9293 section 3.8.6.2.1): a full segment, all there is,
+            // or nothing else in flight.
+            let whole = length == u64::from(self.mss) || length == left;
+            if !whole && self.next > self.una {
+                break;
+            }
+            self.send(cx, outbox, header, length);
+            sent = true;
+        }
+        if self.timer == Time::NEVER && (self.top > self.una || outbox.end() > self.next) {
+            // Either something is in flight, or the window is closed and must be probed.
+            self.timer = cx.now + self.rtt.timeout();
+        }
+        sent
+    }
+
+    /// Sends one segment from `next` on.
+    fn send(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header, length: u64) {
+        let length = length.min(outbox.end().saturating_sub(self.next));
+        let payload = outbox.slice(self.next, usize::try_from(length).unwrap_or(0));
+        let end = self.next + length;
+        let fin = self.fin == Some(end);
+        let mut flags = Flags::ACK;
+        if length > 0 && end == outbox.end() {
+            flags = flags | Flags::PSH;
+        }
+        if fin {
+            flags = flags | Flags::FIN;
+        }
+        cx.send(&Outgoing {
+            seq: self.seq(self.next),
+            ack: header.ack,
+            flags,
+            window: header.window,
+            options: Options { timestamps: header.timestamps, ..Options::default() },
+            payload,
+        });
+        let again = self.next < self.top;
+        self.next = end + u64::from(fin);
+        if again {
+            cx.ledger.tcp.retransmitted += 1;
+            self.timed = None;
+        } else if self.timed.is_none() {
+            self.timed = Some((self.next, cx.now));
+        }
+        self.top = self.top.max(self.next);
+    }
+
+    /// The retransmission or persist timer.
+    pub(super) fn next_timeout(&self) -> Time {
+        self.timer
+    }
+
+    /// Sends again, or probes a closed window; nothing if the timer has not run out.
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header) -> bool {
+        if cx.now < self.timer {
+            return false;
+        }
+        self.rtt.back_off();
+        if self.top > self.una {
+            cx.ledger.tcp.timeouts += 1;
+            self.congestion.timed_out(self.in_flight());
+            self.recover = None;
+            self.duplicates = 0;
+            self.next = self.una;
+            // The first segment goes even into a closed window: its acknowledgement tells when that opens.
+            self.send(cx, outbox, header, u64::from(self.mss));
+        } else {
+            cx.ledger.tcp.window_probes += 1;
+            cx.send(&Outgoing {
+                seq: self.seq(self.una) - 1,
+                ack: header.ack,
+                flags: Flags::ACK,
+                window: header.window,
+                options: Options { timestamps: header.timestamps, ..Options::default() },
+                payload: (&[], &[]),
+            });
+        }
+        self.timer = cx.now + self.rtt.timeout();
+        true
+    }
+
+    /// The path may have come back: what is in flight is sent again without waiting for the back-off.
+    pub(super) fn hurry(&mut self, now: Time) {
+        self.rtt.restart();
+        if self.timer != Time::NEVER {
+            self.timer = self.timer.min(now + self.rtt.timeout());
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a session needs of the world for the time of one call.
+
+use common::control::{AnswerPayload, FlowId, ToIntercept};
+use common::flow::Flow;
+use common::time::Time;
+use common::wire::{Flags, Outgoing, PacketBuilder};
+
+use crate::engine::{EngineConfig, Output};
+use crate::ledger::Ledger;
+
+/// The surroundings of one call into a session; nothing here belongs to the session.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Time,
+    pub(crate) config: &'a EngineConfig,
+    pub(crate) ledger: &'a mut Ledger,
+    pub(crate) builder: &'a mut PacketBuilder,
+    pub(crate) out: &'a mut dyn Output,
+    /// At least one intercept is connected: answers can come.
+    pub(crate) link_up: bool,
+    /// The connection as the test server sees it.
+    pub(crate) flow: Flow,
+    /// Its name on the control links.
+    pub(crate) id: FlowId,
+}
+
+impl Context<'_> {
+    /// Puts a segment of the copied client on the wire.
+    pub(super) fn send(&mut self, segment: &Outgoing<'_>) {
+        let packet = self.builder.build(&self.flow, segment);
+        if packet.is_empty() {
+            return;
+        }
+        self.out.inject(packet);
+        let tcp = &mut self.ledger.tcp;
+        tcp.segments_sent += 1;
+        if segment.flags == Flags::ACK && segment.payload.0.is_empty() && segment.payload.1.is_empty() {
+            tcp.pure_acks_sent += 1;
+        }
+    }
+
+    /// Our timestamp clock (RFC 7323 section 4.1), milliseconds.
+    pub(super) fn timestamp(&self) -> u32 {
+        self.config.timestamp_origin.wrapping_add(self.now.as_millis() as u32)
+    }
+
+    /// Asks intercept for payload of this flow's answers.
+    pub(super) fn ask_payload(&mut self, mode: AnswerPayload) {
+        self.out.control(&ToIntercept::Payload { id: self.id, mode });
+    }
+}

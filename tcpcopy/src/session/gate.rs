@@ -1,0 +1,207 @@
+//! Pacing by what the client had seen: when a turn may go out.
+//!
+//! A real client sent its turn after it had read so many bytes of the answer to the turn before. The copy goes out
+//! once the test server has answered at least as many; or has plainly come to the end of a shorter answer (its last
+//! segment was pushed and a short quiet time has passed); or has not answered for too long.
+
+use std::time::Duration;
+
+use common::time::Time;
+
+/// How long a turn waits at most once the one before is acknowledged.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// Bounds of the quiet time that tells the end of an answer from a pause in it.
+const QUIET_MIN: Duration = Duration::from_micros(200);
+const QUIET_START: Duration = Duration::from_millis(2);
+const QUIET_MAX: Duration = Duration::from_millis(50);
+
+/// Why a turn was let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    AtOnce,
+    Answered,
+    AnswerEnded,
+    InVain,
+    ModuleReady,
+}
+
+/// The gate's word on a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Go(Pass),
+    /// Ask again then, or when something was received.
+    Wait(Time),
+}
+
+/// The answer to the turn that was let go last.
+#[derive(Debug)]
+struct Answering {
+    let_go: Time,
+    /// Outbox offset where the turn begins: what the server sends without having acknowledged more than this answers
+    /// an earlier turn.
+    begins: u64,
+    /// Answer bytes received before this turn's answer.
+    base: u64,
+    last_segment: Time,
+    /// The last segment of the answer ended a write.
+    pushed: bool,
+}
+
+/// The pacing of one connection.
+#[derive(Debug)]
+pub(super) struct Gate {
+    answering: Option<Answering>,
+    /// The next turn may go whatever was answered.
+    open: Option<Pass>,
+    quiet: Duration,
+    /// The last turn was let go for quiet alone: `quiet` is judged by what comes.
+    on_trial: bool,
+}
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        Self { answering: None, open: None, quiet: QUIET_START, on_trial: false }
+    }
+
+    /// A turn is let go that begins at `begins`; `received` answer bytes came before.
+    pub(super) fn turn_begins(&mut self, now: Time, begins: u64, received: u64, pass: Pass) {
+        if self.on_trial {
+            // Nothing of the earlier answer came late: the pause was its end indeed.
+            self.quiet = (self.quiet / 2).max(QUIET_MIN);
+        }
+        self.on_trial = pass == Pass::AnswerEnded;
+        self.open = None;
+        self.answering =
+            Some(Answering { let_go: now, begins, base: received, last_segment: now, pushed: false });
+    }
+
+    /// The connection is gone: no answer will come any more, and the next one begins in the middle of the stream.
+    pub(super) fn connection_lost(&mut self) {
+        self.answering = None;
+        self.on_trial = false;
+        self.open = Some(Pass::AtOnce);
+    }
+
+    /// A module has declared the answer complete.
+    pub(super) fn module_ready(&mut self) {
+        self.open = Some(Pass::ModuleReady);
+    }
+
+    /// Answer bytes came: `received` in all, the server having acknowledged up to `acknowledged`.
+    pub(super) fn answer(&mut self, now: Time, received: u64, acknowledged: u64, pushed: bool) {
+        let Some(answering) = &mut self.answering else { return };
+        if acknowledged <= answering.begins {
+            answering.base = received;
+            if std::mem::take(&mut self.on_trial) {
+                self.quiet = (self.quiet * 4).min(QUIET_MAX);
+            }
+        } else {
+            answering.pushed = pushed;
+        }
+        answering.last_segment = now;
+    }
+
+    /// May a turn go whose client had seen `need` answer bytes since the turn before, and which was captured at
+    /// `captured`? `received` answer bytes came in all; `acknowledged`: the server has all that was sent.
+    pub(super) fn judge(&self, now: Time, need: u32, captured: Time, received: u64, acknowledged: bool) -> Verdict {
+        if let Some(pass) = self.open {
+            return Verdict::Go(pass);
+        }
+        let Some(answering) = &self.answering else {
+            // Before the first turn of a connection: only what the server says first is waited for.
+            return if received >= u64::from(need) {
+                Verdict::Go(Pass::AtOnce)
+            } else {
+                Self::until(now, captured + ANSWER_WAIT, Pass::InVain)
+            };
+        };
+        let answered = received - answering.base;
+        if answered >= u64::from(need) {
+            return Verdict::Go(Pass::Answered);
+        }
+        if !acknowledged {
+            return Verdict::Wait(Time::NEVER);
+        }
+        if answered > 0 && answering.pushed {
+            Self::until(now, answering.last_segment + self.quiet, Pass::AnswerEnded)
+        } else {
+            Self::until(now, answering.last_segment.max(answering.let_go).max(captured) + ANSWER_WAIT, Pass::InVain)
+        }
+    }
+
+    fn until(now: Time, deadline: Time, pass: Pass) -> Verdict {
+        if now >= deadline { Verdict::Go(pass) } else { Verdict::Wait(deadline) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn after_first_turn() -> (Gate, Time) {
+        let mut gate = Gate::new();
+        let start = Time::ZERO + MS;
+        gate.turn_begins(start, 0, 0, Pass::AtOnce);
+        (gate, start)
+    }
+
+    #[test]
+    fn enough_answer_lets_the_turn_go_at_once() {
+        let (mut gate, now) = after_first_turn();
+        assert!(matches!(gate.judge(now, 100, now, 0, true), Verdict::Wait(_)));
+        gate.answer(now, 99, 10, false);
+        assert!(matches!(gate.judge(now, 100, now, 99, true), Verdict::Wait(_)));
+        gate.answer(now, 100, 10, true);
+        assert_eq!(gate.judge(now, 100, now, 100, true), Verdict::Go(Pass::Answered));
+    }
+
+    #[test]
+    fn a_short_answer_ends_with_a_push_and_quiet() {
+        let (mut gate, now) = after_first_turn();
+        gate.answer(now, 40, 10, true);
+        let Verdict::Wait(deadline) = gate.judge(now, 100, now, 40, true) else { panic!("must wait") };
+        assert_eq!(deadline, now + QUIET_START);
+        assert_eq!(gate.judge(deadline, 100, now, 40, true), Verdict::Go(Pass::AnswerEnded));
+        assert_eq!(gate.judge(deadline, 100, now, 40, false), Verdict::Wait(Time::NEVER));
+    }
+
+    #[test]
+    fn no_answer_is_waited_for_a_bounded_time() {
+        let (gate, now) = after_first_turn();
+        assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + ANSWER_WAIT));
+        assert_eq!(gate.judge(now + ANSWER_WAIT, 1, now, 0, true), Verdict::Go(Pass::InVain));
+    }
+
+    #[test]
+    fn the_rest_of_an_earlier_answer_does_not_count() {
+        let (mut gate, now) = after_first_turn();
+        gate.answer(now, 100, 10, true);
+        gate.turn_begins(now, 10, 100, Pass::Answered);
+        gate.answer(now, 150, 10, true);
+        assert!(matches!(gate.judge(now, 50, now, 150, true), Verdict::Wait(_)));
+        gate.answer(now, 200, 20, true);
+        assert_eq!(gate.judge(now, 50, now, 200, true), Verdict::Go(Pass::Answered));
+    }
+
+    #[test]
+    fn the_quiet_time_is_learned() {
+        let (mut gate, now) = after_first_turn();
+        gate.turn_begins(now, 10, 40, Pass::AnswerEnded);
+        gate.answer(now, 90, 10, true);
+        assert_eq!(gate.quiet, QUIET_START * 4);
+        gate.turn_begins(now, 20, 90, Pass::AnswerEnded);
+        gate.turn_begins(now, 30, 90, Pass::AnswerEnded);
+        assert_eq!(gate.quiet, QUIET_START * 2);
+    }
+
+    #[test]
+    fn what_the_server_says_first_is_waited_for() {
+        let gate = Gate::new();
+        assert!(matches!(gate.judge(Time::ZERO, 80, Time::ZERO, 0, true), Verdict::Wait(_)));
+        assert_eq!(gate.judge(Time::ZERO, 80, Time::ZERO, 80, true), Verdict::Go(Pass::AtOnce));
+        assert_eq!(gate.judge(Time::ZERO, 0, Time::ZERO, 0, true), Verdict::Go(Pass::AtOnce));
+    }
+}

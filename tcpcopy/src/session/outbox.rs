@@ -1,0 +1,185 @@
+//! What has been let go towards the test server and is not yet acknowledged by it.
+
+use std::collections::VecDeque;
+
+/// Whose bytes they are: only the client's are accounted for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Origin {
+    Client,
+    Module,
+}
+
+/// A run of bytes of one turn and one origin.
+#[derive(Debug)]
+struct Span {
+    bytes: u64,
+    origin: Origin,
+    /// The run starts a turn, and nothing of it was acknowledged yet.
+    begins_turn: bool,
+}
+
+/// The send queue of a session: it outlives the connections that the session opens one after the other.
+///
+/// Offsets count all bytes ever put in, from 0.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    bytes: VecDeque<u8>,
+    start: u64,
+    spans: VecDeque<Span>,
+    turn_begins: bool,
+}
+
+/// An empty queue gives memory above this back, in bytes.
+pub(super) const KEPT_CAPACITY: usize = 2048;
+
+impl Outbox {
+    /// Offset of the first byte not acknowledged.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Offset behind the last byte.
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The client's bytes in the queue.
+    pub(super) fn client_bytes(&self) -> u64 {
+        self.spans.iter().filter(|span| span.origin == Origin::Client).map(|span| span.bytes).sum()
+    }
+
+    /// The next byte put in is the first of a turn.
+    pub(super) fn begin_turn(&mut self) {
+        self.turn_begins = true;
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8], origin: Origin) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.bytes.extend(bytes);
+        let length = bytes.len() as u64;
+        match self.spans.back_mut() {
+            Some(span) if span.origin == origin && !self.turn_begins => span.bytes += length,
+            _ => self.spans.push_back(Span { bytes: length, origin, begins_turn: self.turn_begins }),
+        }
+        self.turn_begins = false;
+    }
+
+    /// At most `length` bytes from `offset` on, as the two parts of the ring.
+    pub(super) fn slice(&self, offset: u64, length: usize) -> (&[u8], &[u8]) {
+        let (first, second) = self.bytes.as_slices();
+        let from = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let from = from.min(self.bytes.len());
+        let to = from.saturating_add(length).min(self.bytes.len());
+        let part = |slice: &[u8], base: usize| -> (usize, usize) {
+            (from.saturating_sub(base).min(slice.len()), to.saturating_sub(base).min(slice.len()))
+        };
+        let (a, b) = part(first, 0);
+        let (c, d) = part(second, first.len());
+        (&first[a..b], &second[c..d])
+    }
+
+    /// Takes out all before `offset`; returns how many of these bytes were the client's.
+    pub(super) fn acknowledge(&mut self, offset: u64) -> u64 {
+        let amount = offset.saturating_sub(self.start).min(self.bytes.len() as u64);
+        self.remove(amount)
+    }
+
+    /// The first turn can be sent again on another connection: none of it was acknowledged.
+    pub(super) fn is_at_turn_start(&self) -> bool {
+        self.spans.front().is_some_and(|span| span.begins_turn)
+    }
+
+    /// Takes out what is left of the first turn; returns how many of these bytes were the client's.
+    pub(super) fn drop_turn(&mut self) -> u64 {
+        let next = self.spans.iter().skip(1).position(|span| span.begins_turn).map(|found| found + 1);
+        let amount = self.spans.iter().take(next.unwrap_or(usize::MAX)).map(|span| span.bytes).sum();
+        self.remove(amount)
+    }
+
+    /// Takes out everything; returns how many of these bytes were the client's.
+    pub(super) fn clear(&mut self) -> u64 {
+        self.remove(self.bytes.len() as u64)
+    }
+
+    fn remove(&mut self, amount: u64) -> u64 {
+        let mut left = amount;
+        let mut of_client = 0;
+        while left > 0 {
+            let Some(span) = self.spans.front_mut() else { break };
+            let taken = left.min(span.bytes);
+            if span.origin == Origin::Client {
+                of_client += taken;
+            }
+            span.bytes -= taken;
+            span.begins_turn = false;
+            left -= taken;
+            if span.bytes == 0 {
+                self.spans.pop_front();
+            }
+        }
+        self.bytes.drain(..usize::try_from(amount).unwrap_or(usize::MAX).min(self.bytes.len()));
+        self.start += amount;
+        if self.bytes.is_empty() && self.bytes.capacity() > KEPT_CAPACITY {
+            self.bytes.shrink_to(KEPT_CAPACITY);
+        }
+        of_client
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_turns() -> Outbox {
+        let mut outbox = Outbox::default();
+        outbox.begin_turn();
+        outbox.push(b"hello", Origin::Client);
+        outbox.push(b"login", Origin::Module);
+        outbox.begin_turn();
+        outbox.push(b"next", Origin::Client);
+        outbox
+    }
+
+    #[test]
+    fn acknowledging_counts_the_clients_bytes_only() {
+        let mut outbox = two_turns();
+        assert!(outbox.is_at_turn_start());
+        assert_eq!(outbox.acknowledge(3), 3);
+        assert!(!outbox.is_at_turn_start());
+        assert_eq!(outbox.acknowledge(10), 2);
+        assert!(outbox.is_at_turn_start());
+        assert_eq!(outbox.acknowledge(99), 4);
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.start(), 14);
+    }
+
+    #[test]
+    fn a_broken_turn_is_dropped_up_to_the_next() {
+        let mut outbox = two_turns();
+        outbox.acknowledge(2);
+        assert_eq!(outbox.drop_turn(), 3);
+        assert_eq!(outbox.slice(outbox.start(), 99).0, b"next");
+        assert_eq!(outbox.drop_turn(), 4);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn slices_follow_the_ring() {
+        let mut outbox = Outbox::default();
+        for round in 0..100_u8 {
+            outbox.push(&[round; 7], Origin::Client);
+            let start = outbox.start();
+            let (first, second) = outbox.slice(start + 2, 4);
+            assert_eq!([first, second].concat(), [round; 4]);
+            let (first, second) = outbox.slice(start + 5, 99);
+            assert_eq!(first.len() + second.len(), 2);
+            outbox.acknowledge(start + 7);
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! What the client said: captured segments, put in order and cut into turns.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::time::Time;
+use common::wire::{Flags, Segment, Seq};
+
+use crate::ledger::{DropReason, Ledger};
+use crate::session::feed::{End, EndKind, Feed};
+
+/// How long missing bytes may still come: a client's retransmission takes a few round trips, or its RTO.
+const GAP_WAIT: Duration = Duration::from_millis(1500);
+
+/// Bytes around the expected one that a segment may stand off and still be of this connection.
+const PLAUSIBLE: i32 = 64 << 20;
+
+/// After so many implausible segments in a row the stream itself has jumped: more was lost than is plausible.
+const IMPLAUSIBLE_LIMIT: u8 = 16;
+
+/// A segment ahead of a gap.
+#[derive(Debug)]
+struct Parked {
+    bytes: Vec<u8>,
+    ack: Seq,
+}
+
+/// Where the stream stands with its turns.
+#[derive(Debug, Clone, Copy)]
+enum Progress {
+    /// In order. The acknowledgement number of the last data segment, if there was one (or the online server's first).
+    Following(Option<Seq>),
+    /// Behind a gap, or joined in the middle of a turn: nothing can be used until a segment acknowledges more than this.
+    Skipping { ack: Seq, reason: DropReason },
+}
+
+/// Reassembly of one client's stream.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    /// The initial sequence number, if the SYN was captured.
+    isn: Option<Seq>,
+    /// The next byte in order.
+    next: Seq,
+    progress: Progress,
+    /// Segments ahead of a gap, by distance from `origin`.
+    parked: BTreeMap<u64, Parked>,
+    parked_bytes: u64,
+    /// Bytes up to `next`, skipped ones included.
+    position: u64,
+    /// Where the stream ends, once a FIN or RST has said so, and the acknowledgement number there.
+    end: Option<(u64, EndKind, Option<Seq>)>,
+    gap_since: Time,
+    implausible: u8,
+    /// The first reason for which bytes of the stream were dropped here.
+    first_drop: Option<DropReason>,
+}
+
+impl Upstream {
+    /// A stream seen from its SYN on.
+    pub(super) fn from_syn(isn: Seq) -> Self {
+        Self::new(Some(isn), isn + 1, Progress::Following(None))
+    }
+
+    /// A stream joined at `segment`; `mid_turn` if that is likely to continue a turn.
+    pub(super) fn joined(segment: &Segment<'_>, mid_turn: bool) -> Self {
+        let progress = if mid_turn {
+            Progress::Skipping { ack: segment.ack, reason: DropReason::JoinedMidTurn }
+        } else {
+            Progress::Following(None)
+        };
+        Self::new(None, segment.seq, progress)
+    }
+
+    fn new(isn: Option<Seq>, next: Seq, progress: Progress) -> Self {
+        Self {
+            isn,
+            next,
+            progress,
+            parked: BTreeMap::new(),
+            parked_bytes: 0,
+            position: 0,
+            end: None,
+            gap_since: Time::NEVER,
+            implausible: 0,
+            first_drop: None,
+        }
+    }
+
+    /// The SYN with this sequence number is the one that began the stream.
+    pub(super) fn began_with(&self, isn: Seq) -> bool {
+        self.isn == Some(isn)
+    }
+
+    /// Client bytes kept here, out of order.
+    pub(super) fn parked_bytes(&self) -> u64 {
+        self.parked_bytes
+    }
+
+    /// The segment is near enough to what is expected to be of this stream.
+    pub(super) fn is_plausible(&self, segment: &Segment<'_>) -> bool {
+        segment.seq.distance(self.next).unsigned_abs() <= PLAUSIBLE.unsigned_abs()
+    }
+
+    /// The online server's SYN-ACK: its answer bytes are counted from here. Known before the first data segment, it
+    /// tells how much the server said first.
+    pub(super) fn online_syn_ack(&mut self, segment: &Segment<'_>) {
+        if matches!(self.progress, Progress::Following(None)) && self.position == 0 {
+            self.progress = Progress::Following(Some(segment.seq + 1));
+        }
+    }
+
+    /// A segment of the client, SYNs excepted.
+    pub(super) fn push(&mut self, now: Time, segment: &Segment<'_>, feed: &mut Feed, ledger: &mut Ledger) {
+        let length = segment.payload.len() as u64;
+        ledger.bytes.captured += length;
+        if !self.is_plausible(segment) {
+            self.implausible = self.implausible.saturating_add(1);
+            if self.implausible <= IMPLAUSIBLE_LIMIT {
+                return self.drop(DropReason::CaptureGap, length, ledger);
+            }
+            self.discard_parked(DropReason::CaptureGap, ledger);
+            self.give_up_gap(segment.seq, segment.ack, now, feed, ledger);
+        }
+        self.implausible = 0;
+        self.note_end(segment);
+        if segment.payload.len() as u64 != u64::from(segment.payload_len) {
+            // What the snap length cut off is missing: without it the rest is of no use.
+            self.drop(DropReason::Truncated, length, ledger);
+        } else if length > 0 {
+            self.place(now, segment.seq, segment.ack, segment.payload, feed, ledger);
+        }
+        self.finish_if_complete(now, feed, ledger);
+    }
+
+    /// When the wait for missing bytes is over.
+    pub(super) fn next_timeout(&self) -> Time {
+        if self.gap_since == Time::NEVER { Time::NEVER } else { self.gap_since + GAP_WAIT }
+    }
+
+    /// Stops waiting for bytes that are missing too long.
+    pub(super) fn handle_timeout(&mut self, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+        if self.next_timeout() <= now {
+            self.pass_gap(now, feed, ledger);
+        }
+    }
+
+    /// Nothing more will come: gives up all gaps and ends the stream as `kind` unless it has ended itself.
+    pub(super) fn finish(&mut self, kind: EndKind, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+        while self.gap_since != Time::NEVER {
+            self.pass_gap(now, feed, ledger);
+        }
+        feed.finish(End { kind, need: 0, captured: now });
+    }
+
+    fn note_end(&mut self, segment: &Segment<'_>) {
+        let kind = if segment.flags.has(Flags::RST) {
+            EndKind::Reset
+        } else if segment.flags.has(Flags::FIN) {
+            EndKind::Fin
+        } else {
+            return;
+        };
+        let ack = segment.flags.has(Flags::ACK).then_some(segment.ack);
+        let distance = (segment.seq + segment.payload_len).distance(self.next);
+        // A reset may name a byte that has gone already: it ends the stream where it stands.
+        let at = self.position.saturating_add_signed(i64::from(distance)).max(self.position);
+        match self.end {
+            // A reset after a FIN changes how the stream ends, not where.
+            Some((end, EndKind::Fin, _)) if kind == EndKind::Reset => self.end = Some((end, kind, ack)),
+            Some(_) => {}
+            None => self.end = Some((at, kind, ack)),
+        }
+    }
+
+    fn finish_if_complete(&mut self, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+        match self.end {
+            Some((at, kind, ack)) if self.position >= at => {
+                let need = match (self.progress, ack) {
+                    (Progress::Following(Some(last)), Some(ack)) => need(last, ack),
+                    // A reset without acknowledgement does not tell what its sender had seen: all, most likely.
+                    (Progress::Following(Some(_)), None) => u32::MAX,
+                    _ => 0,
+                };
+                self.discard_parked(DropReason::CaptureGap, ledger);
+                self.gap_since = Time::NEVER;
+                feed.finish(End { kind, need, captured: now });
+            }
+            Some(_) if self.gap_since == Time::NEVER => self.gap_since = now,
+            _ => {}
+        }
+    }
+
+    fn place(&mut self, now: Time, seq: Seq, ack: Seq, payload: &[u8], feed: &mut Feed, ledger: &mut Ledger) {
+        let ahead = seq.distance(self.next);
+        if ahead > 0 {
+            let at = self.position + u64::from(ahead.unsigned_abs());
+            self.park(now, at, ack, payload, ledger);
+            return;
+        }
+        let known = (ahead.unsigned_abs() as usize).min(payload.len());
+        if self.isn.is_none() && u64::from(ahead.unsigned_abs()) > self.position {
+            // Before the point where the stream was joined.
+            self.drop(DropReason::JoinedMidTurn, known as u64, ledger);
+        } else {
+            ledger.bytes.duplicate += known as u64;
+        }
+        if known == payload.len() {
+            return;
+        }
+        self.deliver(now, ack, &payload[known..], feed, ledger);
+        self.unpark(now, feed, ledger);
+    }
+
+    /// The next bytes in order.
+    fn deliver(&mut self, now: Time, ack: Seq, bytes: &[u8], feed: &mut Feed, ledger: &mut Ledger) {
+        let length = bytes.len() as u64;
+        self.next = self.next + bytes.len() as u32;
+        self.position += length;
+        match self.progress {
+            Progress::Skipping { ack: before, reason } => {
+                if !ack.after(before) {
+                    return self.drop(reason, length, ledger);
+                }
+                ledger.turns.seen += 1;
+                feed.begin_turn(0, now, reason == DropReason::CaptureGap);
+            }
+            Progress::Following(None) => {
+                ledger.turns.seen += 1;
+                feed.begin_turn(0, now, false);
+            }
+            Progress::Following(Some(last)) => {
+                if feed.end_offset() == 0 || ack.after(last) {
+                    ledger.turns.seen += 1;
+                    feed.begin_turn(need(last, ack), now, false);
+                } else {
+                    // The same turn goes on; a late copy of an old segment must not set the mark back.
+                    ledger.bytes.pending += length;
+                    feed.push(bytes);
+                    return;
+                }
+            }
+        }
+        self.progress = Progress::Following(Some(ack));
+        ledger.bytes.pending += length;
+        feed.push(bytes);
+    }
+
+    fn park(&mut self, now: Time, at: u64, ack: Seq, payload: &[u8], ledger: &mut Ledger) {
+        let length = payload.len() as u64;
+        if self.parked.get(&at).is_some_and(|old| old.bytes.len() >= payload.len()) {
+            ledger.bytes.duplicate += length;
+            return;
+        }
+        if self.gap_since == Time::NEVER {
+            self.gap_since = now;
+        }
+        ledger.bytes.pending += length;
+        self.parked_bytes += length;
+        if let Some(old) = self.parked.insert(at, Parked { bytes: payload.to_vec(), ack }) {
+            self.account_parked(old.bytes.len(), ledger);
+            ledger.bytes.duplicate += old.bytes.len() as u64;
+        }
+    }
+
+    /// Delivers what is no longer ahead of a gap.
+    fn unpark(&mut self, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+        while let Some(entry) = self.parked.first_entry()
+            && *entry.key() <= self.position
+        {
+            let (at, parked) = entry.remove_entry();
+            self.account_parked(parked.bytes.len(), ledger);
+            let known = usize::try_from(self.position - at).unwrap_or(usize::MAX).min(parked.bytes.len());
+            ledger.bytes.duplicate += known as u64;
+            if known < parked.bytes.len() {
+                self.deliver(now, parked.ack, &parked.bytes[known..], feed, ledger);
+                // Progress: what is still ahead gets its full time.
+                self.gap_since = now;
+            }
+        }
+        if self.parked.is_empty() && self.end.is_none() {
+            self.gap_since = Time::NEVER;
+        }
+    }
+
+    /// The bytes missing next will not come: goes on behind them.
+    fn pass_gap(&mut self, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+        if let Some((&at, parked)) = self.parked.first_key_value() {
+            let seq = self.next + u32::try_from(at - self.position).unwrap_or(u32::MAX);
+            let ack = parked.ack;
+            self.give_up_gap(seq, ack, now, feed, ledger);
+            self.unpark(now, feed, ledger);
+        } else if let Some((at, ..)) = self.end {
+            let seq = self.next + u32::try_from(at - self.position).unwrap_or(u32::MAX);
+            self.give_up_gap(seq, seq, now, feed, ledger);
+        } else {
+            self.gap_since = Time::NEVER;
+        }
+        self.finish_if_complete(now, feed, ledger);
+    }
+
+    /// Moves on to `seq`. The turn that the gap is in cannot be completed, and the segment behind the gap may be in
+    /// the middle of another: the next whole turn begins where `ack` is exceeded.
+    fn give_up_gap(&mut self, seq: Seq, ack: Seq, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+        let missing = seq.distance(self.next);
+        ledger.gaps.count += 1;
+        ledger.gaps.bytes += u64::from(missing.max(0).unsigned_abs());
+        if let Some(dropped) = feed.drop_last_turn() {
+            ledger.bytes.pending -= dropped;
+            ledger.turns.dropped += 1;
+            self.drop(DropReason::CaptureGap, dropped, ledger);
+        }
+        self.first_drop.get_or_insert(DropReason::CaptureGap);
+        self.next = seq;
+        self.position = self.position.saturating_add_signed(i64::from(missing)).max(self.position);
+        let reason = match self.progress {
+            Progress::Skipping { reason, .. } => reason,
+            Progress::Following(_) => DropReason::CaptureGap,
+        };
+        self.progress = Progress::Skipping { ack, reason };
+        self.gap_since = if self.parked.is_empty() { Time::NEVER } else { now };
+    }
+
+    fn account_parked(&mut self, bytes: usize, ledger: &mut Ledger) {
+        self.parked_bytes -= bytes as u64;
+        ledger.bytes.pending -= bytes as u64;
+    }
+
+    /// Drops all that is parked, for `reason`.
+    pub(super) fn discard_parked(&mut self, reason: DropReason, ledger: &mut Ledger) {
+        let bytes = std::mem::take(&mut self.parked_bytes);
+        self.parked.clear();
+        ledger.bytes.pending -= bytes;
+        self.drop(reason, bytes, ledger);
+    }
+
+    /// The first reason for which anything of the stream was dropped here.
+    pub(super) fn first_drop(&self) -> Option<DropReason> {
+        self.first_drop
+    }
+
+    fn drop(&mut self, reason: DropReason, bytes: u64, ledger: &mut Ledger) {
+        if bytes > 0 {
+            self.first_drop.get_or_insert(reason);
+            ledger.bytes.dropped.add(reason, bytes);
+        }
+    }
+}
+
+/// Answer bytes that a client saw between two of its segments.
+fn need(last: Seq, ack: Seq) -> u32 {
+    ack.distance(last).max(0).unsigned_abs()
+}
