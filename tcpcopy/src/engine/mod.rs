@@ -37,6 +37,9 @@ pub trait Output {
 /// first word later was silent before, and begins a turn.
 const SETTLING: Duration = Duration::from_millis(200);
 
+/// No timer is set further ahead: entries of slots that have gone would pile up until they fall due.
+const TIMER_HORIZON: Duration = Duration::from_secs(30);
+
 /// All sessions of one worker.
 ///
 /// Call order: any `handle_*` as things happen; [`Engine::flush`] after each batch of them; then sleep until
@@ -220,12 +223,8 @@ impl Engine {
                 }
             });
         }
-        // What the flush itself has listed again has nothing left to send.
-        for index in self.to_flush.drain(..) {
-            if let Some(slot) = self.table.slot(index) {
-                slot.to_flush = false;
-            }
-        }
+        // The list's memory is used again; a session that began meanwhile may be listed already.
+        list.append(&mut self.to_flush);
         self.to_flush = list;
     }
 
@@ -305,9 +304,9 @@ impl Engine {
             out.control(&ToIntercept::RouteDel { id });
             return;
         }
-        let deadline = slot.next_timeout(&cx);
+        let deadline = slot.next_timeout(&cx).min(now + TIMER_HORIZON);
         self.timers.schedule(&mut slot.scheduled, deadline, index);
-        if !slot.to_flush {
+        if !slot.to_flush && slot.current().is_some_and(|session| session.wants_flush(now)) {
             slot.to_flush = true;
             self.to_flush.push(index);
         }

@@ -250,6 +250,11 @@ impl Session {
         self.with_relay(cx, |relay, cx, parts| relay.answer(cx, received, parts));
     }
 
+    /// Something is put off to the end of the batch.
+    pub(crate) fn wants_flush(&self, now: Time) -> bool {
+        self.connection.wants_flush(now)
+    }
+
     /// Sends what was put off to the end of a batch.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
         self.connection.flush(cx);

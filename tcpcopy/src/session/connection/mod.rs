@@ -114,15 +114,10 @@ impl Connection {
         matches!(&self.state, State::Open(open) if open.receiver.ended())
     }
 
-    /// A FIN was sent, or is about to be.
-    pub(super) fn is_closing(&self) -> bool {
-        matches!(&self.state, State::Open(open) if open.sender.is_closing())
-    }
-
-    /// Answer bytes received in order on this connection.
+    /// Answer bytes received in order on this connection; a FIN counts as one, as in acknowledgement numbers.
     pub(super) fn received(&self) -> u64 {
         match &self.state {
-            State::Open(open) => open.receiver.total(),
+            State::Open(open) => open.receiver.total() + u64::from(open.receiver.ended()),
             _ => 0,
         }
     }
@@ -346,6 +341,11 @@ impl Connection {
                 open.receiver.acknowledged();
             }
         }
+    }
+
+    /// An acknowledgement of its own is due.
+    pub(super) fn wants_flush(&self, now: Time) -> bool {
+        matches!(&self.state, State::Open(open) if open.receiver.is_due(now))
     }
 
     /// Sends an acknowledgement of its own, if one is due and none rode on data.

@@ -88,10 +88,6 @@ impl Sender {
         self.fin.get_or_insert(outbox.end());
     }
 
-    pub(super) fn is_closing(&self) -> bool {
-        self.fin.is_some()
-    }
-
     /// The FIN was acknowledged.
     pub(super) fn is_closed(&self) -> bool {
         self.fin.is_some_and(|fin| self.una > fin)
@@ -166,6 +162,7 @@ impl Sender {
             self.send(cx, outbox, header, u64::from(self.mss));
             self.next = self.top;
         }
+        let idle = self.top == self.una;
         let mut sent = false;
         loop {
             let limit = self.una + u64::from(self.window.min(self.congestion.window()));
@@ -185,7 +182,8 @@ impl Sender {
             self.send(cx, outbox, header, length);
             sent = true;
         }
-        if self.timer == Time::NEVER && (self.top > self.una || outbox.end() > self.next) {
+        let waiting = self.top > self.una || outbox.end() > self.next;
+        if idle && sent || waiting && self.timer == Time::NEVER {
             // Either something is in flight, or the window is closed and must be probed.
             self.timer = cx.now + self.rtt.timeout();
         }
