@@ -1,2 +1,31 @@
-//! x
-fn main() {}
+//! intercept: the command.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use intercept::cli::{self, Invocation};
+use intercept::run::run;
+
+/// Exit code of a command line that cannot be used.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os()) {
+        Ok(Invocation::Print(text)) => {
+            // Whoever closed the pipe has read enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Ok(Invocation::Run(config)) => match run(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&error, ExitCode::FAILURE),
+        },
+        Err(error) => complain(&error, ExitCode::from(USAGE)),
+    }
+}
+
+fn complain(error: &dyn Error, code: ExitCode) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "intercept: {error}");
+    code
+}

@@ -1,0 +1,146 @@
+//! The command line: raw arguments, then one validated [`Config`]; nothing else reaches the driver.
+
+mod config;
+mod error;
+mod raw;
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+
+pub use config::Config;
+pub use error::UsageError;
+
+use raw::RawArgs;
+
+/// What the user asks for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Capture and route.
+    Run(Config),
+    /// Print this text (`-h`, `-v`) and leave.
+    Print(String),
+}
+
+/// Reads the command line, program name included.
+///
+/// # Errors
+/// [`UsageError`], one line with the cure.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Invocation::Print(error.render().to_string()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    refuse_unsupported(&matches)?;
+    let raw = RawArgs::from_arg_matches(&matches)?;
+    Ok(Invocation::Run(Config::validate(raw)?))
+}
+
+/// The derived command, and the reference's flags that are refused.
+fn command() -> clap::Command {
+    let refused = raw::UNSUPPORTED.iter().map(|flag| flag.argument());
+    // A fixed width: the help is the same on every terminal.
+    RawArgs::command().args(refused).term_width(100)
+}
+
+/// A flag that would be ignored would capture something else than what was asked for.
+fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
+    match raw::UNSUPPORTED.iter().find(|flag| matches.contains_id(flag.id)) {
+        Some(flag) => Err(UsageError::Unsupported { flag: flag.id, meaning: flag.meaning }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::path::{Path, absolute};
+
+    fn parsed(line: &[&str]) -> Result<Invocation, UsageError> {
+        parse(std::iter::once("intercept").chain(line.iter().copied()).map(OsString::from))
+    }
+
+    fn config(line: &[&str]) -> Config {
+        let Ok(Invocation::Run(config)) = parsed(line) else { panic!("{line:?} is refused") };
+        config
+    }
+
+    #[test]
+    fn help_is_as_expected() {
+        let Ok(Invocation::Print(help)) = parsed(&["-h"]) else { panic!("-h is no help") };
+        assert_eq!(help, include_str!("../../tests/expected/help.txt"));
+    }
+
+    #[test]
+    fn version_names_program_and_version() {
+        let Ok(Invocation::Print(version)) = parsed(&["-v"]) else { panic!("-v is no version") };
+        assert_eq!(version, format!("intercept {}\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn nothing_given_means_everything() {
+        let config = config(&[]);
+        assert_eq!(config.interfaces, [""; 0]);
+        assert_eq!((config.filter, config.bind, config.port), (None, None, 36524));
+        assert_eq!((config.log_file, config.pid_file, config.daemon), (None, None, false));
+    }
+
+    #[test]
+    fn flags_are_understood() {
+        let config = config(&[
+            "-i", "eth0,lo", "-i", "eth1", "-F", "tcp", "-p", "1", "-b", "::1", "-l", "log", "-P", "/pid",
+            "-d",
+        ]);
+        assert_eq!(config.interfaces, ["eth0", "lo", "eth1"]);
+        assert_eq!(config.filter.as_deref(), Some("tcp"));
+        assert_eq!((config.bind, config.port), (Some("::1".parse().unwrap()), 1));
+        assert_eq!(config.log_file, Some(absolute("log").unwrap()));
+        assert_eq!(config.pid_file.as_deref(), Some(Path::new("/pid")));
+        assert!(config.daemon);
+    }
+
+    #[test]
+    fn every_unsupported_flag_is_refused_with_and_without_value() {
+        for flag in raw::UNSUPPORTED {
+            let name = format!("-{}", flag.id);
+            for line in [&[&name[..]][..], &[&name, "3"]] {
+                let error = parsed(line).unwrap_err().to_string();
+                assert!(error.starts_with(&format!("{name} is not supported yet")), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_one_line_that_names_it() {
+        let cases: [(&[&str], &str); 9] = [
+            (&["-i", "eth0,,lo"], "-i: '' is no name"),
+            (&["-i", "eth0,lo,eth0"], "-i: 'eth0' is there twice"),
+            (&["-b", "localhost\n"], "-b: 'localhost\\n' is no IP address"),
+            (&["-b", "10.0.0.1:80"], "-b: '10.0.0.1:80' is no IP address"),
+            (&["-p", "0"], "'0' for '-p <PORT>'"),
+            (&["-p", "65536"], "'65536' for '-p <PORT>'"),
+            (&["-F"], "'-F <FILTER>'"),
+            (&["-Z"], "'-Z'"),
+            (&["stray"], "'stray'"),
+        ];
+        for (line, part) in cases {
+            let error = parsed(line).unwrap_err().to_string();
+            assert!(error.contains(part) && error.contains(';') && !error.contains('\n'), "{error:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_are_a_configuration_or_one_line(words in prop::collection::vec(any::<String>(), 0..4)) {
+            let words: Vec<_> = words.iter().map(String::as_str).collect();
+            if let Err(error) = parsed(&words) {
+                prop_assert!(!error.to_string().chars().any(char::is_control), "{}", error);
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The command line as written; `config` makes sense of it.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Parser};
+use common::control::DEFAULT_PORT;
+
+/// Captures what test servers answer, for the tcpcopies that connect.
+#[derive(Parser, Debug)]
+#[command(
+    name = "intercept",
+    version,
+    about = "Captures the answers of test servers for the tcpcopies that connect",
+    override_usage = "intercept [OPTIONS]",
+    disable_help_flag = true,
+    disable_version_flag = true,
+    after_help = "Not supported yet, and refused: -c -D -n -q -s -x.\n\
+                  Example: intercept -i eth0 -F 'tcp and src port 8080'"
+)]
+pub(super) struct RawArgs {
+    /// Capture on these interfaces; without it on all
+    #[arg(short = 'i', value_name = "NAME,...")]
+    pub(super) interfaces: Vec<String>,
+    /// Capture what this pcap filter passes; without it the answers of the servers that tcpcopies announce
+    #[arg(short = 'F', value_name = "FILTER")]
+    pub(super) filter: Option<String>,
+    /// Listen for tcpcopies on this port
+    #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: u16,
+    /// Listen on this address only: choose an internal one; without it on all
+    #[arg(short = 'b', value_name = "IP")]
+    pub(super) bind: Option<String>,
+    /// Write the log to this file
+    #[arg(short = 'l', value_name = "FILE")]
+    pub(super) log_file: Option<PathBuf>,
+    /// Write the process id to this file
+    #[arg(short = 'P', value_name = "FILE")]
+    pub(super) pid_file: Option<PathBuf>,
+    /// Run in the background
+    #[arg(short = 'd')]
+    pub(super) daemon: bool,
+    /// Print this help
+    #[arg(short = 'h', long = "help", action = ArgAction::HelpShort)]
+    help: (),
+    /// Print the version
+    #[arg(short = 'v', long = "version", action = ArgAction::Version)]
+    version: (),
+}
+
+/// A flag of TCPCopy 1.x's intercept that this build refuses.
+pub(super) struct Unsupported {
+    /// Its letter.
+    pub(super) id: &'static str,
+    /// What it would do.
+    pub(super) meaning: &'static str,
+}
+
+/// All flags of TCPCopy 1.x's intercept that this build refuses.
+pub(super) const UNSUPPORTED: [Unsupported; 6] = [
+    Unsupported { id: "c", meaning: "configuration file" },
+    Unsupported { id: "D", meaning: "targets seen under another address" },
+    Unsupported { id: "n", meaning: "number of combined packets" },
+    Unsupported { id: "q", meaning: "netfilter queue" },
+    Unsupported { id: "s", meaning: "table size; tables grow as needed" },
+    Unsupported { id: "x", meaning: "addresses passed through the firewall" },
+];
+
+impl Unsupported {
+    /// The flag, with or without a value: it is refused either way.
+    pub(super) fn argument(&self) -> Arg {
+        Arg::new(self.id)
+            .short(self.id.chars().next().unwrap_or('?'))
+            .num_args(0..=1)
+            .action(ArgAction::Append)
+            .hide(true)
+    }
+}

@@ -1,0 +1,143 @@
+//! The capture sockets, all with one filter.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use common::flow::Endpoint;
+use common::io::af_packet::{AfPacket, DEFAULT_SNAP};
+use common::io::bpf::Program;
+use common::io::{Capture, CaptureCounters, Captured};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+
+use super::StartError;
+
+/// Receive buffer of each socket, in bytes: a second of a busy server's answers.
+const BUFFER: usize = 64 << 20;
+
+/// Packets taken from one socket before it is the others' turn.
+const BUDGET: usize = 256;
+
+/// The open captures.
+pub(super) struct Captures {
+    sockets: Vec<Source>,
+    /// The filter follows the targets that tcpcopies announce.
+    derived: bool,
+}
+
+struct Source {
+    name: String,
+    socket: AfPacket,
+    readable: bool,
+    /// The last error, so that the same one is logged once.
+    failed: Option<Option<i32>>,
+}
+
+impl Captures {
+    /// Opens one capture for each interface, or one of all interfaces.
+    pub(super) fn open(interfaces: &[String], filter: Option<&str>) -> Result<Self, StartError> {
+        let program = match filter {
+            Some(expression) => Program::from_expression(expression)?,
+            None => Program::answers(&[]),
+        };
+        let all = [None];
+        let named: Vec<_> = interfaces.iter().map(|name| Some(name.as_str())).collect();
+        let mut sockets = Vec::new();
+        for interface in if named.is_empty() { &all[..] } else { &named } {
+            sockets.push(Source {
+                name: interface.unwrap_or("all interfaces").into(),
+                socket: AfPacket::open(*interface, &program, BUFFER, DEFAULT_SNAP)?,
+                readable: true,
+                failed: None,
+            });
+        }
+        Ok(Self { sockets, derived: filter.is_none() })
+    }
+
+    /// None at all.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { sockets: Vec::new(), derived: true }
+    }
+
+    /// Registers each socket under a token of its own, from `first` on.
+    pub(super) fn register(&self, registry: &Registry, first: usize) -> io::Result<()> {
+        for (index, source) in self.sockets.iter().enumerate() {
+            let token = Token(first + index);
+            registry.register(&mut SourceFd(&source.socket.as_raw_fd()), token, Interest::READABLE)?;
+        }
+        Ok(())
+    }
+
+    /// An event has come for the socket with this number.
+    pub(super) fn set_readable(&mut self, index: usize) {
+        if let Some(source) = self.sockets.get_mut(index) {
+            source.readable = true;
+        }
+    }
+
+    /// A socket that failed gets no further event for what is queued in it.
+    pub(super) fn retry_failed(&mut self) {
+        for source in &mut self.sockets {
+            source.readable |= source.failed.is_some();
+        }
+    }
+
+    /// Something may be left to receive, for which no event will come.
+    pub(super) fn any_readable(&self) -> bool {
+        self.sockets.iter().any(|source| source.readable)
+    }
+
+    /// Hands over what was captured, a budget from each socket.
+    pub(super) fn receive(&mut self, sink: &mut dyn FnMut(Captured<'_>)) {
+        for source in self.sockets.iter_mut().filter(|source| source.readable) {
+            match source.socket.receive(BUDGET, sink) {
+                Ok(count) => {
+                    source.readable = count == BUDGET;
+                    source.failed = None;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    source.readable = false;
+                    source.failed = None;
+                }
+                Err(error) => source.fail(&error),
+            }
+        }
+    }
+
+    /// Narrows the capture to the answers of these servers, unless the user has given a filter.
+    pub(super) fn follow(&mut self, targets: &[Endpoint]) {
+        if !self.derived {
+            return;
+        }
+        let program = Program::answers(targets);
+        for source in &self.sockets {
+            if let Err(error) = source.socket.set_program(&program) {
+                log::error!("cannot replace the capture filter of {}: {error}; use -F", source.name);
+            }
+        }
+    }
+
+    /// The kernel's counters, of all sockets together.
+    pub(super) fn counters(&mut self) -> CaptureCounters {
+        let mut sum = CaptureCounters::default();
+        for source in &mut self.sockets {
+            // They cannot be read only if the socket is no packet socket.
+            let counters = source.socket.counters().unwrap_or_default();
+            sum.received += counters.received;
+            sum.dropped += counters.dropped;
+        }
+        sum
+    }
+}
+
+impl Source {
+    fn fail(&mut self, error: &io::Error) {
+        let kind = Some(error.raw_os_error());
+        if self.failed != kind {
+            log::warn!("capture on {}: {error}; it goes on when the interface comes back", self.name);
+        }
+        self.failed = kind;
+        self.readable = false;
+    }
+}

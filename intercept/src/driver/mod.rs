@@ -1,0 +1,375 @@
+//! The driver: gives the router packets, messages and time, from one event loop in one thread.
+//!
+//! All sources are edge-triggered: each remembers whether something may be left in it, gets a budget a round, and
+//! while anything is left the loop does not sleep.
+
+mod captures;
+mod listen;
+mod peer;
+mod peers;
+mod quiet;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::control::{FromIntercept, RefuseReason, Statistics, ToIntercept};
+use common::io::OpenError;
+use common::io::bpf::FilterError;
+use common::io::interfaces;
+use common::io::link::{Link, LinkError};
+use common::process::signals::{Signal, Signals};
+use common::time::{Clock, Time};
+use log::Level;
+use mio::event::Source;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token};
+use thiserror::Error;
+
+use crate::cli::Config;
+use crate::router::{LinkId, Output, Router, RouterConfig};
+use captures::Captures;
+use peer::{Peer, PeerError};
+use peers::Peers;
+use quiet::QuietLog;
+
+const SIGNALS: Token = Token(0);
+const LISTENER: Token = Token(1);
+const FIRST_PEER: usize = 2;
+const FIRST_CAPTURE: usize = FIRST_PEER + MAX_PEERS;
+
+/// Connections on the control port, those included that have not said hello or were refused.
+const MAX_PEERS: usize = 128;
+
+/// Bytes queued for one tcpcopy: some 140 000 answers, two seconds of a busy server.
+const QUEUE: usize = 4 << 20;
+
+/// Statistics are sent, and deadlines checked, this often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The host's addresses are read again every so many ticks.
+const ADDRESS_TICKS: u64 = 10;
+
+/// Why intercept does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The filter given with `-F` is of no use.
+    #[error("-F: {0}")]
+    Filter(#[from] FilterError),
+    /// A capture socket cannot be opened.
+    #[error("{0}")]
+    Capture(#[from] OpenError),
+    /// The control port cannot be had.
+    #[error("cannot listen on {address}: {source}; {}", listen::cure(source))]
+    Listen {
+        /// Where to.
+        address: SocketAddr,
+        /// The operating system's error.
+        source: io::Error,
+    },
+    /// The event loop cannot be made.
+    #[error("cannot set up the event loop: {0}; raise the limit of open files (ulimit -n)")]
+    EventLoop(#[source] io::Error),
+}
+
+/// The daemon at work.
+pub struct Driver {
+    poll: Poll,
+    events: Events,
+    clock: Clock,
+    listener: TcpListener,
+    acceptable: bool,
+    captures: Captures,
+    peers: Peers,
+    router: Router,
+    quiet: QuietLog,
+    /// Messages of the peer that is being served; kept for its memory.
+    inbox: Vec<ToIntercept>,
+    targets_version: u64,
+    ticks: u64,
+    next_tick: Time,
+}
+
+impl Driver {
+    /// Opens the captures and the control port.
+    ///
+    /// # Errors
+    /// [`StartError`] is one line for the user.
+    pub fn new(config: &Config) -> Result<Self, StartError> {
+        let captures = Captures::open(&config.interfaces, config.filter.as_deref())?;
+        let listener = listen::open(config.bind, config.port)?;
+        Self::with(captures, listener).map_err(StartError::EventLoop)
+    }
+
+    fn with(captures: Captures, mut listener: TcpListener) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        captures.register(poll.registry(), FIRST_CAPTURE)?;
+        let local_addresses = interfaces::local_addresses();
+        let router = Router::new(RouterConfig { local_addresses, ..RouterConfig::default() });
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(256),
+            clock: Clock::start(),
+            listener,
+            acceptable: true,
+            captures,
+            peers: Peers::default(),
+            targets_version: router.targets_version(),
+            router,
+            quiet: QuietLog::default(),
+            inbox: Vec::new(),
+            ticks: 0,
+            next_tick: Time::ZERO + TICK,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+
+    /// Works until a signal ends it.
+    ///
+    /// # Errors
+    /// The event loop failed: nothing that peers or packets can bring about.
+    pub fn run(&mut self, mut signals: Signals) -> io::Result<()> {
+        signals.register(self.poll.registry(), SIGNALS, Interest::READABLE)?;
+        loop {
+            self.turn()?;
+            while let Some(signal) = signals.fetch()? {
+                log::info!("{}", self.report());
+                if signal == Signal::End {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// One round: waits until there is something to do, and does all of it once.
+    fn turn(&mut self) -> io::Result<()> {
+        self.wait()?;
+        let now = self.clock.now();
+        self.accept(now);
+        // Routes first: what is captured in this round is looked up in them.
+        for id in self.peers.ids() {
+            self.serve(now, id);
+        }
+        self.follow_targets();
+        self.captures.receive(&mut |captured| self.router.handle_packet(now, captured, &mut self.peers));
+        self.router.handle_timeout(now);
+        if self.next_tick <= now {
+            self.next_tick = now + TICK;
+            self.tick(now);
+        }
+        for id in self.peers.ids() {
+            let flushed = self.peers.get_mut(id).map_or(Ok(()), Peer::flush);
+            self.end_if(now, id, flushed);
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let busy = self.acceptable || self.peers.any_readable() || self.captures.any_readable();
+        let wake = self.next_tick.min(self.router.poll_timeout());
+        let timeout = if busy { Duration::ZERO } else { wake.since(self.clock.now()) };
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        for event in &self.events {
+            match event.token() {
+                SIGNALS => {}
+                LISTENER => self.acceptable = true,
+                Token(capture) if capture >= FIRST_CAPTURE => {
+                    self.captures.set_readable(capture - FIRST_CAPTURE);
+                }
+                Token(peer) => {
+                    let id = LinkId(u32::try_from(peer - FIRST_PEER).unwrap_or(u32::MAX));
+                    if let Some(peer) = self.peers.get_mut(id) {
+                        peer.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+                        peer.writable |= event.is_writable();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, now: Time) {
+        while self.acceptable {
+            match self.listener.accept() {
+                Ok((stream, address)) => {
+                    let ip = address.ip().to_canonical();
+                    if self.peers.len() >= MAX_PEERS {
+                        let line = format_args!("{address}: turned away, {MAX_PEERS} connections are open");
+                        self.quiet.log(now, ip, Level::Warn, line);
+                    } else if let Err(error) = self.admit(now, stream, address) {
+                        self.quiet.log(now, ip, Level::Warn, format_args!("{address}: {error}"));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A connection that was reset before it was accepted; the next one may be fine.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    self.acceptable = false;
+                    if error.kind() != io::ErrorKind::WouldBlock {
+                        // Out of files, say. The tick tries again.
+                        log::warn!("cannot accept a connection: {error}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, now: Time, stream: mio::net::TcpStream, address: SocketAddr) -> io::Result<()> {
+        let mut link = Link::new(stream, QUEUE)?;
+        let id = self.peers.vacant();
+        let token = Token(FIRST_PEER + usize::try_from(id.0).unwrap_or(MAX_PEERS));
+        link.register(self.poll.registry(), token, Interest::READABLE | Interest::WRITABLE)?;
+        self.router.handle_link_opened(id);
+        self.peers.insert(id, Peer::new(link, address, now));
+        Ok(())
+    }
+
+    /// Reads a budget of one peer's messages, and carries them out.
+    fn serve(&mut self, now: Time, id: LinkId) {
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.readable) else { return };
+        let mut messages = std::mem::take(&mut self.inbox);
+        let received = peer.receive(&mut messages);
+        let mut outcome = Ok(());
+        for message in messages.drain(..) {
+            outcome = outcome.and_then(|()| self.handle(now, id, message));
+        }
+        self.inbox = messages;
+        match outcome {
+            Ok(()) => self.end_if(now, id, received),
+            Err((reason, why)) => self.refuse(now, id, reason, &why),
+        }
+    }
+
+    /// Carries a message out, or says why the peer is to be cut off.
+    fn handle(&mut self, now: Time, id: LinkId, message: ToIntercept) -> Result<(), (RefuseReason, String)> {
+        let hello = match message {
+            ToIntercept::Hello { version } => Some(version),
+            _ => None,
+        };
+        let handled = self.router.handle_message(now, id, message, &mut self.peers);
+        handled.map_err(|reason| (reason, describe(reason, hello)))?;
+        if let (Some(version), Some(peer)) = (hello, self.peers.get_mut(id)) {
+            peer.greet();
+            let line = format_args!("{}: tcpcopy connected (protocol version {version})", peer.address);
+            self.quiet.log(now, peer.ip(), Level::Info, line);
+        }
+        Ok(())
+    }
+
+    /// Ends a peer whose link is at its end.
+    fn end_if(&mut self, now: Time, id: LinkId, result: Result<(), PeerError>) {
+        match result {
+            Ok(()) => {}
+            Err(PeerError::Link(LinkError::Frame(error))) => {
+                self.refuse(now, id, RefuseReason::Malformed, &error.to_string());
+            }
+            Err(PeerError::Decode(error)) => {
+                self.refuse(now, id, RefuseReason::Malformed, &error.to_string())
+            }
+            Err(error) => self.drop_peer(now, id, &error),
+        }
+    }
+
+    /// Cuts a peer off that does not behave, with one line.
+    fn refuse(&mut self, now: Time, id: LinkId, reason: RefuseReason, why: &str) {
+        self.router.handle_link_closed(id);
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        self.quiet.log(now, peer.ip(), Level::Warn, format_args!("{}: cut off: {why}", peer.address));
+        peer.refuse(now, reason);
+    }
+
+    fn drop_peer(&mut self, now: Time, id: LinkId, error: &PeerError) {
+        self.router.handle_link_closed(id);
+        let Some(peer) = self.peers.remove(id) else { return };
+        let level = match error {
+            PeerError::NoHello => Level::Warn,
+            _ if peer.greeted() => Level::Info,
+            // Said when it was refused; or a probe of the port, which said nothing.
+            _ => Level::Debug,
+        };
+        if level == Level::Debug {
+            log::debug!("{}: gone: {error}", peer.address);
+        } else {
+            self.quiet.log(now, peer.ip(), level, format_args!("{}: gone: {error}", peer.address));
+        }
+    }
+
+    /// Before anything is flushed: a tcpcopy that has an answer to what it sent after its targets can rely on them.
+    fn follow_targets(&mut self) {
+        if self.router.targets_version() != self.targets_version {
+            self.targets_version = self.router.targets_version();
+            let targets: Vec<_> = self.router.targets().collect();
+            self.captures.follow(&targets);
+        }
+    }
+
+    fn tick(&mut self, now: Time) {
+        self.ticks += 1;
+        self.acceptable = true;
+        self.captures.retry_failed();
+        if self.ticks.is_multiple_of(ADDRESS_TICKS) {
+            self.router.set_local_addresses(interfaces::local_addresses());
+        }
+        let statistics = self.statistics();
+        for id in self.peers.ids() {
+            let Some(peer) = self.peers.get_mut(id) else { continue };
+            let greeted = peer.greeted();
+            let checked = peer.check(now);
+            if greeted {
+                self.peers.send(id, &FromIntercept::Statistics(statistics));
+            }
+            self.end_if(now, id, checked);
+        }
+    }
+
+    /// All counters together.
+    fn statistics(&mut self) -> Statistics {
+        let routed = self.router.statistics();
+        let overflowed = self.peers.overflowed();
+        Statistics {
+            kernel_dropped: self.captures.counters().dropped,
+            forwarded: routed.forwarded.saturating_sub(overflowed),
+            overflowed,
+            ..routed
+        }
+    }
+
+    fn report(&mut self) -> String {
+        let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed } =
+            self.statistics();
+        format!(
+            "captured {captured} packets (dropped by the kernel: {kernel_dropped}, unreadable: {unreadable}), \
+             forwarded {forwarded} answers (without route: {unrouted}, queue full: {overflowed}); \
+             {} connections, {} routes",
+            self.peers.len(),
+            self.router.routes()
+        )
+    }
+}
+
+fn describe(reason: RefuseReason, hello: Option<u16>) -> String {
+    match (reason, hello) {
+        (RefuseReason::Version(own), Some(theirs)) => {
+            format!(
+                "it speaks version {theirs} of the protocol, this intercept version {own}; install one release"
+            )
+        }
+        (RefuseReason::Version(_) | RefuseReason::Malformed, _) => {
+            "its first message is no hello, or not its first".into()
+        }
+        (RefuseReason::TooManyLinks, _) => "too many tcpcopies are connected".into(),
+        (RefuseReason::TooManyRoutes, _) => "it announces more routes or targets than intercept takes".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! The table of peers: what the router's messages go out through.
+
+use common::control::FromIntercept;
+
+use super::peer::Peer;
+use crate::router::{LinkId, Output};
+
+/// Peers by the number of their link; numbers of peers that are gone are used again.
+#[derive(Default)]
+pub(super) struct Peers {
+    slots: Vec<Option<Peer>>,
+    overflowed: u64,
+}
+
+impl Peers {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
+    /// The number that the next peer gets.
+    pub(super) fn vacant(&self) -> LinkId {
+        let index = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        LinkId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// Adds a peer under the number that [`Self::vacant`] gave.
+    pub(super) fn insert(&mut self, id: LinkId, peer: Peer) {
+        let index = index(id);
+        if index >= self.slots.len() {
+            self.slots.resize_with(index + 1, || None);
+        }
+        self.slots[index] = Some(peer);
+    }
+
+    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Peer> {
+        self.slots.get_mut(index(id))?.as_mut()
+    }
+
+    pub(super) fn remove(&mut self, id: LinkId) -> Option<Peer> {
+        self.slots.get_mut(index(id))?.take()
+    }
+
+    /// The numbers in use or not, in order: peers may come and go on the way.
+    pub(super) fn ids(&self) -> impl Iterator<Item = LinkId> + use<> {
+        (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(LinkId)
+    }
+
+    /// Something may be left to read, for which no event will come.
+    pub(super) fn any_readable(&self) -> bool {
+        self.slots.iter().flatten().any(|peer| peer.readable)
+    }
+
+    /// Answers dropped for want of room in a queue.
+    pub(super) fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+}
+
+impl Output for Peers {
+    fn send(&mut self, link: LinkId, message: &FromIntercept<'_>) {
+        let Some(peer) = self.get_mut(link) else { return };
+        if !peer.link_mut().queue(|out| message.encode(out)) && matches!(message, FromIntercept::Answer(_)) {
+            self.overflowed += 1;
+        }
+    }
+}
+
+fn index(id: LinkId) -> usize {
+    usize::try_from(id.0).unwrap_or(usize::MAX)
+}

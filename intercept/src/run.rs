@@ -1,0 +1,61 @@
+//! From the configuration to the running daemon, and its end.
+
+use std::io;
+use std::path::Path;
+
+use common::process::daemon::{self, PidFile, PidFileError};
+use common::process::logging::{self, LogError};
+use common::process::privileges;
+use common::process::signals::Signals;
+use log::LevelFilter;
+use thiserror::Error;
+
+use crate::cli::Config;
+use crate::driver::{Driver, StartError};
+
+/// Why intercept ends other than by a signal. Each is one line for the user.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The log cannot be written.
+    #[error("{0}")]
+    Log(#[from] LogError),
+    /// The PID file cannot be had.
+    #[error("{0}")]
+    PidFile(#[from] PidFileError),
+    /// A socket cannot be had.
+    #[error("{0}")]
+    Start(#[from] StartError),
+    /// The process cannot be made what was asked for.
+    #[error("cannot {action}: {source}")]
+    Process {
+        /// What was to be done.
+        action: &'static str,
+        /// The operating system's error.
+        source: io::Error,
+    },
+}
+
+/// Runs intercept until a signal ends it.
+///
+/// # Errors
+/// [`RunError`], before the daemon has left the terminal wherever that can be.
+pub fn run(config: &Config) -> Result<(), RunError> {
+    let failed = |action| move |source| RunError::Process { action, source };
+    logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
+    if config.daemon && config.log_file.is_none() {
+        log::warn!("-d without -l: nothing is logged from here on");
+    }
+    let signals = Signals::take(config.daemon).map_err(failed("take over signals"))?;
+    // Before anything is opened: what follows belongs to the process that stays.
+    let starting =
+        config.daemon.then(daemon::daemonize).transpose().map_err(failed("start in the background"))?;
+    let _pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
+    let mut driver = Driver::new(config)?;
+    let directories: Vec<_> = config.pid_file.as_deref().and_then(Path::parent).into_iter().collect();
+    privileges::drop_all_but(&[], &directories).map_err(failed("give privileges up"))?;
+    log::info!("intercept {} listens on {}", env!("CARGO_PKG_VERSION"), driver.address());
+    if let Some(starting) = starting {
+        starting.detach().map_err(failed("leave the terminal"))?;
+    }
+    driver.run(signals).map_err(failed("wait for events"))
+}
