@@ -3,14 +3,15 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use nix::libc::{AF_PACKET, ETH_P_8021AD, ETH_P_8021Q};
+use nix::libc::AF_PACKET;
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 
 use super::bpf::Program;
 use super::open::OpenError;
-use super::sys::{self, Batch, Origin};
+use super::sys::{self, Batch};
+use super::vlan;
 use super::{Capture, CaptureCounters, Captured};
 
 /// Bytes kept of a packet unless the user wants fewer: BIG TCP segments fit in.
@@ -54,7 +55,10 @@ impl AfPacket {
         // Protocol 0 receives nothing: what is queued after the bind has passed the filter.
         let socket = Socket::new(Domain::from(AF_PACKET), Type::DGRAM, None).map_err(fail)?;
         socket.set_nonblocking(true).map_err(fail)?;
-        socket.attach_filter(&program.to_sock_filters()).map_err(fail)?;
+        let attached = socket.attach_filter(&program.to_sock_filters());
+        attached.map_err(|source| {
+            OpenError::new("attach the capture filter (net.core.optmem_max limits it)", source)
+        })?;
         set_receive_buffer(&socket, buffer_bytes).map_err(fail)?;
         sys::bind_packet(socket.as_fd(), index).map_err(fail)?;
         Ok(Self { socket, batch: Batch::new(SLOTS, snap), counters: CaptureCounters::default() })
@@ -81,9 +85,9 @@ impl Capture for AfPacket {
                 Err(error) => return Err(error),
             };
             for slot in 0..received {
-                let (bytes, origin) = self.batch.packet(slot);
-                let outgoing = origin.packet_type == PACKET_OUTGOING;
-                sink(Captured { packet: ip_packet(bytes, origin), outgoing });
+                let received = self.batch.packet(slot);
+                let packet = vlan::strip(received.bytes, received.wire_length);
+                sink(Captured { packet, outgoing: received.packet_type == PACKET_OUTGOING });
             }
             total += received;
             if received < wanted {
@@ -122,19 +126,4 @@ fn set_receive_buffer(socket: &Socket, bytes: usize) -> io::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Takes the VLAN tags off that the kernel left on.
-///
-/// It removes the outermost one of a received frame; what is left shows in `origin.protocol`, and stands before the IP
-/// header: two bytes of tag and two of the protocol that follows. A packet that leaves starts with its IP header even
-/// if its protocol says otherwise: the tag was put before it.
-fn ip_packet(mut bytes: &[u8], origin: Origin) -> &[u8] {
-    let mut protocol = i32::from(origin.protocol);
-    while origin.packet_type != PACKET_OUTGOING && matches!(protocol, ETH_P_8021Q | ETH_P_8021AD) {
-        let [_, _, high, low, rest @ ..] = bytes else { return &[] };
-        protocol = i32::from(u16::from_be_bytes([*high, *low]));
-        bytes = rest;
-    }
-    bytes
 }

@@ -9,6 +9,7 @@ pub mod link;
 mod open;
 pub mod raw_ip;
 mod sys;
+mod vlan;
 
 use std::io;
 

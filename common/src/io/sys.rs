@@ -8,11 +8,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::libc;
 
-/// Where a captured packet comes from, as the kernel tells it with the packet.
+/// A packet in a slot.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Origin {
-    /// Ethernet protocol, host byte order.
-    pub(super) protocol: u16,
+pub(super) struct Received<'a> {
+    /// What was captured of it.
+    pub(super) bytes: &'a [u8],
+    /// Its length on the wire.
+    pub(super) wire_length: usize,
     /// `PACKET_*` of `linux/if_packet.h`.
     pub(super) packet_type: u8,
 }
@@ -73,13 +75,14 @@ impl Batch {
         }
         loop {
             // SAFETY: the first `limit` headers point to one vector and one address each, which point into boxes
-            // that live as long as `self`; nothing else refers to them during the call.
+            // that live as long as `self`; nothing else refers to them during the call. MSG_TRUNC
+            // makes the kernel report the length on the wire; it writes no more than `iov_len` bytes all the same.
             let received = unsafe {
                 libc::recvmmsg(
                     socket.as_raw_fd(),
                     self.headers.as_mut_ptr(),
                     limit as u32,
-                    libc::MSG_DONTWAIT as _,
+                    (libc::MSG_DONTWAIT | libc::MSG_TRUNC) as _,
                     std::ptr::null_mut(),
                 )
             };
@@ -94,15 +97,15 @@ impl Batch {
         }
     }
 
-    /// The packet in a filled slot: what was captured of it, and where it comes from.
-    pub(super) fn packet(&self, slot: usize) -> (&[u8], Origin) {
-        let length = self.headers[slot].msg_len as usize;
+    /// The packet in a filled slot.
+    pub(super) fn packet(&self, slot: usize) -> Received<'_> {
+        let wire_length = self.headers[slot].msg_len as usize;
         let start = slot * self.stride;
-        let bytes = &self.bytes[start..start + length.min(self.snap)];
-        let address = &self.addresses[slot];
-        let origin =
-            Origin { protocol: u16::from_be(address.sll_protocol), packet_type: address.sll_pkttype };
-        (bytes, origin)
+        Received {
+            bytes: &self.bytes[start..start + wire_length.min(self.snap)],
+            wire_length,
+            packet_type: self.addresses[slot].sll_pkttype,
+        }
     }
 }
 

@@ -13,6 +13,10 @@ use nix::libc::{
 /// `ret #k`.
 pub(super) const RETURN: u16 = code(&[BPF_RET, BPF_K]);
 
+/// Instructions of the kernel's own form that fit into what a socket may spend on a filter: `net.core.optmem_max`,
+/// 20 KB before Linux 6.8, 8 bytes each.
+const KERNEL_INSTRUCTIONS: usize = 2500;
+
 /// A place in the program, before or after it is known where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Label(usize);
@@ -135,9 +139,9 @@ impl Assembler {
         self.push(RETURN, 0, 0, bytes);
     }
 
-    /// The program, its labels resolved; `None` if the kernel would not take it for its length.
+    /// The program, its labels resolved; `None` if the kernel might not take it for its length.
     pub(super) fn program(mut self) -> Option<Program> {
-        if self.instructions.len() > super::MAX_INSTRUCTIONS {
+        if self.kernel_instructions() > KERNEL_INSTRUCTIONS {
             return None;
         }
         for (at, label) in self.jumps {
@@ -145,6 +149,12 @@ impl Assembler {
             self.instructions[at].k = u32::try_from(distance).ok()?;
         }
         Some(Program { instructions: self.instructions })
+    }
+
+    /// The most that the kernel's own form of the program can take: it writes out every load from the packet.
+    fn kernel_instructions(&self) -> usize {
+        let from_packet = |code: u32| code & 0x07 == BPF_LD && matches!(code & 0xe0, BPF_ABS | BPF_IND);
+        self.instructions.iter().map(|each| if from_packet(each.code.into()) { 10 } else { 2 }).sum()
     }
 
     fn test(&mut self, test: Test, jt: u8, jf: u8) {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
 
-use super::assembler::{Assembler, Label, Op, Test};
-use super::{Program, Service};
+use super::assembler::{Assembler, Label, Op, RETURN, Test};
+use super::{Instruction, Program, Service};
 use crate::flow::Endpoint;
 
 /// `PACKET_OUTGOING` of `linux/if_packet.h`: the frame leaves this host.
@@ -31,8 +31,8 @@ impl Program {
     ///
     /// The filter may pass more than asked, the reader has to look again: received frames with a second VLAN tag,
     /// IPv6 packets with two extension headers or more, BIG TCP segments without a stated length; and where the lists
-    /// are too long for the kernel (about 1000 IPv4 or 150 IPv6 addresses, or 300 ports), the services' ports on any
-    /// address, or at last (500 ports) every TCP segment that is no pure acknowledgement. Of fragments only the first
+    /// are too long for the kernel (about 250 IPv4 or 40 IPv6 addresses, or 60 ports), the services' ports on any
+    /// address, or at last (100 ports) every TCP segment that is no pure acknowledgement. Of fragments only the first
     /// is passed.
     #[must_use]
     pub fn clients(services: &[Service], targets: &[Endpoint]) -> Self {
@@ -64,9 +64,7 @@ impl Program {
 
 /// Passes nothing at all.
 pub(crate) fn nothing() -> Program {
-    let mut asm = Assembler::default();
-    asm.finish(0);
-    asm.program().unwrap_or(Program { instructions: Vec::new() })
+    Program { instructions: vec![Instruction { code: RETURN, jt: 0, jf: 0, k: 0 }] }
 }
 
 /// Endpoints by port.

@@ -1,0 +1,279 @@
+//! Capture on real interfaces. Needs root.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod namespace;
+mod sniffer;
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+
+use common::flow::Endpoint;
+use common::io::af_packet::{AfPacket, DEFAULT_SNAP};
+use common::io::bpf::{Program, Service};
+use common::io::{Capture, CaptureCounters, OpenError};
+use common::wire::{Flags, Segment};
+use namespace::{isolated, pair, sh};
+use sniffer::{Seen, Sniffer, stream};
+
+fn endpoint(text: &str) -> Endpoint {
+    text.parse::<SocketAddr>().unwrap().into()
+}
+
+/// The service on `port` of any address.
+fn clients_of(port: u16) -> Program {
+    Program::clients(&[Service { ip: None, port }], &[])
+}
+
+/// A megabyte in which every stretch of 8 bytes is another.
+fn megabyte() -> Vec<u8> {
+    (0..1_u64 << 17).flat_map(u64::to_be_bytes).collect()
+}
+
+/// Sends a megabyte to `service` and waits until it was read.
+fn upload(service: SocketAddr) {
+    let mut connection = TcpStream::connect(service).unwrap();
+    connection.write_all(&megabyte()).unwrap();
+    connection.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer.len(), megabyte().len(), "the service sends back what it got");
+}
+
+/// Serves one upload: sends all back, so that both directions have payload.
+fn serve(listener: &TcpListener) {
+    let (mut connection, _) = listener.accept().unwrap();
+    let mut bytes = Vec::new();
+    connection.read_to_end(&mut bytes).unwrap();
+    connection.write_all(&bytes).unwrap();
+}
+
+fn is_fin_to(service: Endpoint) -> impl Fn(&Seen) -> bool {
+    move |seen| seen.destination == service && seen.flags.has(Flags::FIN)
+}
+
+/// All that tcpcopy's filter promises of one upload.
+fn check_upload(all: &[Seen], service: Endpoint) {
+    assert!(stream(all, service) == megabyte(), "the stream captured is not the one sent");
+    let leaving: Vec<_> = all.iter().filter(|seen| seen.outgoing).collect();
+    assert!(
+        leaving.iter().all(|seen| seen.source == service && seen.flags.has(Flags::SYN | Flags::ACK)),
+        "only SYN-ACKs of what leaves: {leaving:?}"
+    );
+    assert!(!leaving.is_empty(), "the service's SYN-ACK was not captured");
+    for seen in all.iter().filter(|seen| !seen.outgoing) {
+        assert_eq!(seen.destination, service);
+        let control = [Flags::SYN, Flags::FIN, Flags::RST].iter().any(|flag| seen.flags.has(*flag));
+        assert!(control || seen.payload_len > 0, "a pure ACK was captured");
+    }
+}
+
+fn largest(all: &[Seen]) -> u32 {
+    all.iter().map(|seen| seen.payload_len).max().unwrap_or(0)
+}
+
+#[test]
+fn an_upload_over_loopback_is_captured_once() {
+    for address in ["127.0.0.1:8080", "[::1]:8080"] {
+        isolated(|| {
+            let listener = TcpListener::bind(address).unwrap();
+            for interface in [None, Some("lo")] {
+                let mut sniffer = Sniffer::open(interface, &clients_of(8080));
+                std::thread::scope(|scope| {
+                    scope.spawn(|| serve(&listener));
+                    upload(address.parse().unwrap());
+                });
+                let all = sniffer.until(is_fin_to(endpoint(address)));
+                check_upload(&all, endpoint(address));
+                assert_eq!(all.iter().filter(|seen| seen.outgoing).count(), 1);
+                let bytes: u64 = all.iter().map(|seen| u64::from(seen.payload_len)).sum();
+                // Some may have been sent again; were loopback's doubles taken, it would be all.
+                assert!(bytes < 2 << 20, "loopback shows every packet twice, one is taken");
+                assert_eq!(sniffer.counters().dropped, 0);
+            }
+        });
+    }
+}
+
+#[test]
+fn an_upload_over_a_wire_is_captured_with_and_without_offloads() {
+    for offloads in [true, false] {
+        for address in ["10.77.0.2:8080", "[fd77::2]:8080"] {
+            let (client, online) = pair(offloads);
+            let (mut sniffer, listener) = online.run(move || {
+                (Sniffer::open(Some("io-b"), &clients_of(8080)), TcpListener::bind(address).unwrap())
+            });
+            let served = online.start(move || serve(&listener));
+            client.run(move || upload(address.parse().unwrap()));
+            served.recv().unwrap();
+            let all = sniffer.until(is_fin_to(endpoint(address)));
+            check_upload(&all, endpoint(address));
+            assert_eq!(largest(&all) > 1460, offloads, "jumbo segments come with offloads only");
+            assert_eq!(sniffer.counters().dropped, 0);
+        }
+    }
+}
+
+#[test]
+fn a_short_snap_length_keeps_the_length_on_the_wire() {
+    isolated(|| {
+        let service = "127.0.0.1:8080";
+        let listener = TcpListener::bind(service).unwrap();
+        let mut capture = AfPacket::open(Some("lo"), &clients_of(8080), 1 << 20, 100).unwrap();
+        let mut connection = TcpStream::connect(service).unwrap();
+        connection.write_all(&[7; 5000]).unwrap();
+        listener.accept().unwrap().0.read_exact(&mut [0; 5000]).unwrap();
+        let (mut kept, mut on_wire) = (0, 0);
+        let received = capture.receive(100, &mut |captured| {
+            assert!(captured.packet.len() <= 100);
+            let segment = Segment::parse(captured.packet).unwrap();
+            kept += segment.payload.len();
+            on_wire += segment.payload_len;
+        });
+        assert!(received.unwrap() >= 3, "SYN, SYN-ACK and data");
+        assert!(kept > 0 && kept < 100);
+        assert_eq!(on_wire, 5000);
+    });
+}
+
+#[test]
+fn vlan_tags_are_taken_off() {
+    let (client, online) = pair(true);
+    let mut sniffer = online.run(|| Sniffer::open(Some("io-b"), &clients_of(80)));
+    client.run(|| {
+        let interface = pnet::datalink::interfaces().into_iter().find(|each| each.name == "io-a").unwrap();
+        let Ok(pnet::datalink::Channel::Ethernet(mut sender, _)) =
+            pnet::datalink::channel(&interface, pnet::datalink::Config::default())
+        else {
+            panic!("no channel to send frames on");
+        };
+        for (port, tags) in [
+            (1, [].as_slice()),
+            (2, &[0x8100_4005]),
+            (3, &[0x88a8_0006, 0x8100_4005]),
+            (4, &[0x8100_0006, 0x8100_6005, 0x8100_0007]),
+        ] {
+            let tags: Vec<u8> = tags.iter().copied().flat_map(u32::to_be_bytes).collect();
+            let ethernet = [&[0xff; 6], &[2, 0, 0, 0, 0, 1], tags.as_slice(), &[8, 0]].concat();
+            sender.send_to(&[ethernet, syn_from(port)].concat(), None).unwrap().unwrap();
+        }
+    });
+    let all = sniffer.until(|seen| seen.source.port == 4);
+    let ports: Vec<_> = all.iter().map(|seen| seen.source.port).collect();
+    assert_eq!(ports, [1, 2, 3, 4]);
+    assert!(all.iter().all(|seen| seen.flags == Flags::SYN && seen.destination == endpoint("10.77.0.2:80")));
+}
+
+/// A SYN from 10.77.0.9 to 10.77.0.2:80.
+fn syn_from(port: u16) -> Vec<u8> {
+    use common::wire::{Options, Outgoing, PacketBuilder, Seq};
+    let flow = common::flow::Flow {
+        client: Endpoint::new(IpAddr::from([10, 77, 0, 9]), port),
+        server: endpoint("10.77.0.2:80"),
+    };
+    let syn = Outgoing {
+        seq: Seq(1),
+        ack: Seq(0),
+        flags: Flags::SYN,
+        window: 1000,
+        options: Options::default(),
+        payload: (&[], &[]),
+    };
+    PacketBuilder::new().build(&flow, &syn).to_vec()
+}
+
+#[test]
+fn the_filter_of_a_live_capture_can_be_replaced() {
+    isolated(|| {
+        let listeners = [8080, 8081].map(|port| TcpListener::bind(("127.0.0.1", port)).unwrap());
+        let connect =
+            || listeners.each_ref().map(|each| TcpStream::connect(each.local_addr().unwrap()).unwrap());
+        let ports = |all: Vec<Seen>| all.iter().map(|seen| seen.source.port).collect::<Vec<_>>();
+        let mut sniffer = Sniffer::open(None, &Program::answers(&[]));
+        let _first = connect();
+        assert_eq!(sniffer.pending(), []);
+        sniffer.capture.set_program(&Program::answers(&[endpoint("127.0.0.1:8081")])).unwrap();
+        let _second = connect();
+        // Leaving and arriving: a server's answers are passed in both directions.
+        assert_eq!(ports(sniffer.pending()), [8081, 8081]);
+        sniffer.capture.set_program(&Program::from_expression("tcp src port 8080").unwrap()).unwrap();
+        let _third = connect();
+        assert_eq!(ports(sniffer.pending()), [8080, 8080]);
+    });
+}
+
+#[test]
+fn an_interface_that_goes_down_and_up_is_captured_again() {
+    let (client, online) = pair(true);
+    let mut sniffer = online.run(|| Sniffer::open(Some("io-b"), &clients_of(8080)));
+    online.run(|| sh("ip link set io-b down"));
+    let error = sniffer.capture.receive(10, &mut |_| ()).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(nix::libc::ENETDOWN));
+    online.run(|| sh("ip link set io-b up"));
+    let listener = online.run(|| TcpListener::bind("10.77.0.2:8080").unwrap());
+    client.run(|| drop(TcpStream::connect("10.77.0.2:8080").unwrap()));
+    let all = sniffer.until(|seen| seen.flags == Flags::SYN);
+    assert_eq!(all[0].destination, endpoint("10.77.0.2:8080"));
+    drop(listener);
+}
+
+#[test]
+fn what_the_kernel_drops_is_counted() {
+    isolated(|| {
+        let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
+        let mut capture = AfPacket::open(Some("lo"), &clients_of(8080), 16 << 10, DEFAULT_SNAP).unwrap();
+        for _ in 0..200 {
+            let _connection = TcpStream::connect("127.0.0.1:8080").unwrap();
+            listener.accept().unwrap();
+        }
+        let mut read = 0;
+        capture.receive(10_000, &mut |_| read += 1).unwrap();
+        let counters = capture.counters().unwrap();
+        assert!(counters.dropped > 0);
+        assert_eq!(counters.received, counters.dropped + read);
+        // A SYN and a SYN-ACK for each connection, and a FIN or RST of the client's.
+        assert!(counters.received >= 600, "{counters:?}");
+        assert_eq!(capture.counters().unwrap(), counters, "the kernel's counters start over, ours do not");
+    });
+}
+
+#[test]
+fn a_quiet_capture_has_nothing_and_says_so() {
+    isolated(|| {
+        let mut capture = AfPacket::open(None, &clients_of(8080), 1 << 20, DEFAULT_SNAP).unwrap();
+        assert_eq!(capture.receive(10, &mut |_| panic!("a packet")).unwrap(), 0);
+        assert_eq!(capture.counters().unwrap(), CaptureCounters::default());
+    });
+}
+
+#[test]
+fn no_such_interface_names_those_there_are() {
+    isolated(|| {
+        let error = AfPacket::open(Some("eth77"), &clients_of(80), 1 << 20, 2000).err().unwrap();
+        assert!(matches!(error, OpenError::NoSuchInterface { .. }));
+        let line = error.to_string();
+        assert!(line.contains("'eth77'") && line.contains("lo"), "{line}");
+    });
+}
+
+/// Linux before 6.8 grants 20 KB for the filters of a socket.
+#[test]
+fn the_longest_filters_fit_into_what_old_kernels_grant() {
+    isolated(|| {
+        sh("f=/proc/sys/net/core/optmem_max; test ! -e $f || echo 20480 >$f");
+        for (prefix, count) in
+            [("10.0", 250), ("10.0", 500), ("10.0", 3000), ("[fd00::", 40), ("[fd00::", 80)]
+        {
+            let servers: Vec<_> = (0..count)
+                .map(|i| match prefix {
+                    "10.0" => endpoint(&format!("10.0.{}.{}:80", i / 250, i % 250)),
+                    _ => endpoint(&format!("[fd00::{i:x}]:80")),
+                })
+                .collect();
+            let services: Vec<_> =
+                servers.iter().map(|each| Service { ip: Some(each.ip), port: each.port }).collect();
+            for program in [Program::answers(&servers), Program::clients(&services, &servers[..1])] {
+                AfPacket::open(Some("lo"), &program, 1 << 20, 2000).unwrap();
+            }
+        }
+    });
+}
