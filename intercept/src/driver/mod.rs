@@ -163,10 +163,7 @@ impl Driver {
             self.next_tick = now + TICK;
             self.tick(now);
         }
-        for id in self.peers.ids() {
-            let flushed = self.peers.get_mut(id).map_or(Ok(()), Peer::flush);
-            self.end_if(now, id, flushed);
-        }
+        self.flush(now);
         Ok(())
     }
 
@@ -309,6 +306,13 @@ impl Driver {
             self.targets_version = self.router.targets_version();
             let targets: Vec<_> = self.router.targets().collect();
             self.captures.follow(&targets);
+        }
+    }
+
+    fn flush(&mut self, now: Time) {
+        for id in self.peers.ids() {
+            let flushed = self.peers.get_mut(id).map_or(Ok(()), Peer::flush);
+            self.end_if(now, id, flushed);
         }
     }
 
