@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio, exit};
@@ -71,11 +71,11 @@ fn a_daemon_that_detaches_ends_the_foreground_process_and_lives_on() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!((output.stdout, output.stderr), (vec![], vec![]));
 
-    let (mut daemon, _) = socket.accept().unwrap();
+    let (daemon, _) = socket.accept().unwrap();
     daemon.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut line = [0; 64];
-    let length = daemon.read(&mut line).unwrap();
-    let line = String::from_utf8_lossy(&line[..length]).into_owned();
+    let mut daemon = BufReader::new(daemon);
+    let mut line = String::new();
+    daemon.read_line(&mut line).unwrap();
     let (pid, session) = line.trim().split_once(' ').unwrap();
     assert_eq!(pid, session, "the daemon leads a session of its own");
     assert_ne!(pid, getpid().to_string());
@@ -84,7 +84,7 @@ fn a_daemon_that_detaches_ends_the_foreground_process_and_lives_on() {
     let error = PidFile::create(&directory.join("pid")).unwrap_err().to_string();
     assert!(error.contains(&format!("process {pid} ")), "{error}");
 
-    daemon.shutdown(std::net::Shutdown::Write).unwrap();
+    daemon.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
     let mut rest = String::new();
     daemon.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "end\n");
