@@ -1,5 +1,5 @@
 //! The system calls that no crate wraps safely, each in the smallest function that is safe to call.
-#![allow(unsafe_code, reason = "raw system calls; this file is the only one of the crate that has any")]
+#![allow(unsafe_code, reason = "system calls on sockets that no crate in use wraps safely")]
 
 use std::ffi::c_int;
 use std::io;

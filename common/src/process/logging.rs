@@ -49,4 +49,21 @@ mod tests {
         let error = init(Some(Path::new("/proc/none/log")), LevelFilter::Info).unwrap_err().to_string();
         assert!(error.contains("/proc/none/log") && error.contains("-l"), "{error}");
     }
+    #[test]
+    fn a_file_is_appended_to_and_lines_carry_milliseconds() {
+        let path = std::env::temp_dir().join(format!("common-{}.log", std::process::id()));
+        std::fs::write(&path, "before\n").unwrap();
+        init(Some(&path), LevelFilter::Error).unwrap();
+        log::error!("a message");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("before"));
+        let line = lines.find(|line| line.ends_with("a message")).unwrap();
+        let (date, fraction) = line.split_once('.').unwrap();
+        assert!(date.starts_with('[') && date.contains('T'), "{line}");
+        assert_eq!(fraction.find('Z'), Some(3), "{line}");
+        assert!(line.contains("ERROR"), "{line}");
+        assert!(matches!(init(None, LevelFilter::Error), Err(LogError::Twice)));
+    }
 }
