@@ -11,3 +11,6 @@ pub use message::{
     Answer, AnswerPayload, DEFAULT_PORT, FlowId, FromIntercept, MAGIC, RefuseReason, Statistics, ToIntercept,
     VERSION,
 };
+
+#[cfg(test)]
+mod doc_tests;

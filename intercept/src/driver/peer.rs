@@ -1,7 +1,6 @@
 //! One peer on the control port.
 
-use std::net::IpAddr;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ const BUDGET: usize = 64 * 1024;
 
 /// A peer, from its connection to its end.
 pub(super) struct Peer {
-    /// Where it comes from.
+    /// Where it comes from, without the disguise that IPv4 wears on a socket for both families.
     pub(super) address: SocketAddr,
     pub(super) readable: bool,
     pub(super) writable: bool,
@@ -56,13 +55,13 @@ pub(super) enum PeerError {
 
 impl Peer {
     pub(super) fn new(link: Link, address: SocketAddr, now: Time) -> Self {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let stage = Stage::Connected { deadline: now + HELLO_TIMEOUT };
         Self { address, readable: true, writable: true, link, stage }
     }
 
-    /// Its address without the disguise that IPv4 wears on a socket for both families.
     pub(super) fn ip(&self) -> IpAddr {
-        self.address.ip().to_canonical()
+        self.address.ip()
     }
 
     pub(super) fn link_mut(&mut self) -> &mut Link {
