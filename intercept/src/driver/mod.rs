@@ -198,12 +198,13 @@ impl Driver {
         while self.acceptable {
             match self.listener.accept() {
                 Ok((stream, address)) => {
-                    let ip = address.ip().to_canonical();
+                    // Without the disguise that IPv4 wears on a socket for both families.
+                    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
                     if self.peers.len() >= MAX_PEERS {
                         let line = format_args!("{address}: turned away, {MAX_PEERS} connections are open");
-                        self.quiet.log(now, ip, Level::Warn, line);
+                        self.quiet.log(now, address.ip(), Level::Warn, line);
                     } else if let Err(error) = self.admit(now, stream, address) {
-                        self.quiet.log(now, ip, Level::Warn, format_args!("{address}: {error}"));
+                        self.quiet.log(now, address.ip(), Level::Warn, format_args!("{address}: {error}"));
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -22,7 +22,7 @@ const BUDGET: usize = 64 * 1024;
 
 /// A peer, from its connection to its end.
 pub(super) struct Peer {
-    /// Where it comes from, without the disguise that IPv4 wears on a socket for both families.
+    /// Where it comes from.
     pub(super) address: SocketAddr,
     pub(super) readable: bool,
     pub(super) writable: bool,
@@ -55,7 +55,6 @@ pub(super) enum PeerError {
 
 impl Peer {
     pub(super) fn new(link: Link, address: SocketAddr, now: Time) -> Self {
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let stage = Stage::Connected { deadline: now + HELLO_TIMEOUT };
         Self { address, readable: true, writable: true, link, stage }
     }

@@ -1,0 +1,231 @@
+//! The running daemon on loopback, in network namespaces of its own. Needs root.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../../common/tests/namespace/mod.rs"]
+mod namespace;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
+
+use common::control::{
+    AnswerPayload, DEFAULT_PORT, FlowId, FrameBuffer, FromIntercept, ToIntercept, VERSION,
+};
+use common::flow::Flow;
+use common::wire::Flags;
+use namespace::isolated;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// What is waited for comes at once, or the test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Daemon {
+    child: Child,
+    log: BufReader<ChildStderr>,
+}
+
+impl Daemon {
+    /// Starts intercept, and waits until it listens.
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_intercept"));
+        command.args(arguments).env_remove("RUST_LOG").stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        assert!(line.contains("listens on"), "{line}");
+        Self { child, log }
+    }
+
+    /// Ends it as a user would, and returns the rest of its log.
+    fn end(mut self) -> String {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{rest}");
+        rest
+    }
+}
+
+impl Drop for Daemon {
+    /// A test that failed leaves nothing behind.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// A tcpcopy's end of the control link.
+struct Client {
+    stream: TcpStream,
+    frames: FrameBuffer,
+    answers: Vec<Answer>,
+}
+
+/// What the tests look at of an answer.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    id: u32,
+    flags: Flags,
+    has_mss: bool,
+    payload: Vec<u8>,
+}
+
+impl Client {
+    fn connect() -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut client = Self { stream, frames: FrameBuffer::new(), answers: Vec::new() };
+        client.say(&ToIntercept::Hello { version: VERSION });
+        client
+    }
+
+    fn say(&mut self, message: &ToIntercept) {
+        let mut frame = Vec::new();
+        message.encode(&mut frame);
+        self.stream.write_all(&frame).unwrap();
+    }
+
+    /// Reads until `done` accepts a message; answers are kept.
+    fn until(&mut self, mut done: impl FnMut(&FromIntercept<'_>) -> bool) {
+        loop {
+            while let Some(body) = self.frames.next_frame().unwrap() {
+                let message = FromIntercept::decode(body).unwrap();
+                if let FromIntercept::Answer(answer) = message {
+                    self.answers.push(Answer {
+                        id: answer.id.0,
+                        flags: answer.flags,
+                        has_mss: answer.options.mss.is_some(),
+                        payload: answer.payload.to_vec(),
+                    });
+                }
+                if done(&message) {
+                    return;
+                }
+            }
+            let count = self.stream.read(self.frames.space()).unwrap();
+            assert!(count > 0, "intercept has closed the link");
+            self.frames.filled(count);
+        }
+    }
+
+    /// All that was said before has been carried out.
+    fn settle(&mut self, nonce: u32) {
+        self.say(&ToIntercept::Ping { nonce });
+        self.until(|message| *message == FromIntercept::Pong { nonce });
+    }
+}
+
+/// A session with a real server, whose answers are wanted: the SYN-ACK first, though it overtakes its route.
+fn session(filter: &[&str], server: &str) {
+    isolated(|| {
+        let daemon = Daemon::start(filter);
+        let listener = TcpListener::bind(server).unwrap();
+        let target: SocketAddr = listener.local_addr().unwrap();
+        let mut client = Client::connect();
+        client.say(&ToIntercept::Target(target.into()));
+        client.settle(1);
+
+        let connection = TcpStream::connect(target).unwrap();
+        let (mut accepted, peer) = listener.accept().unwrap();
+        client.say(&ToIntercept::RouteAdd {
+            id: FlowId(5),
+            flow: Flow { client: peer.into(), server: target.into() },
+        });
+        client.say(&ToIntercept::Payload { id: FlowId(5), mode: AnswerPayload::All });
+        client.settle(2);
+        accepted.write_all(b"hello").unwrap();
+        drop(accepted);
+        client.until(
+            |message| matches!(message, FromIntercept::Answer(answer) if answer.flags.has(Flags::FIN)),
+        );
+        client.settle(3);
+        drop(connection);
+
+        let syn_ack = Answer { id: 5, flags: Flags::SYN | Flags::ACK, has_mss: true, payload: Vec::new() };
+        assert_eq!(client.answers[0], syn_ack);
+        let text: Vec<u8> = client.answers.iter().flat_map(|answer| answer.payload.clone()).collect();
+        assert_eq!(text, b"hello", "once, though loopback shows each packet twice");
+        assert_eq!(client.answers.iter().filter(|answer| answer.flags.has(Flags::SYN)).count(), 1);
+
+        client.until(|message| {
+            matches!(message, FromIntercept::Statistics(counters)
+                if counters.forwarded >= 3 && counters.kernel_dropped == 0)
+        });
+        let log = daemon.end();
+        assert!(log.contains("tcpcopy connected") && log.contains("forwarded"), "{log}");
+    });
+}
+
+#[test]
+fn the_filter_follows_the_targets_over_ipv4() {
+    session(&[], "127.0.0.1:0");
+}
+
+#[test]
+fn the_filter_follows_the_targets_over_ipv6() {
+    session(&["-i", "lo"], "[::1]:0");
+}
+
+#[test]
+fn the_user_s_filter_is_used() {
+    session(&["-F", "tcp and not port 36524"], "127.0.0.1:0");
+}
+
+#[test]
+fn hostile_peers_cost_a_line_each_and_harm_nobody() {
+    isolated(|| {
+        let daemon = Daemon::start(&[]);
+        let mut client = Client::connect();
+        client.settle(1);
+        let mut other = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
+        let mut hello = Vec::new();
+        ToIntercept::Hello { version: VERSION + 1 }.encode(&mut hello);
+        other.write_all(&hello).unwrap();
+        let mut refusal = Vec::new();
+        other.set_read_timeout(Some(PATIENCE)).unwrap();
+        other.read_to_end(&mut refusal).unwrap();
+        assert_eq!(refusal, [0, 0, 0, 4, 0x82, 1, 0, 1]);
+
+        let mut noise = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
+        noise.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut bytes = vec![0; 100_000];
+        std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
+        // A length that any first message could have would make this another test.
+        bytes[0] |= 0x80;
+        // It is cut off while it writes, or after: either way it sees the end.
+        let _ = noise.write_all(&bytes);
+        let _ = noise.read_to_end(&mut refusal);
+
+        client.settle(2);
+        let log = daemon.end();
+        let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(warnings.len(), 2, "{log}");
+        assert!(warnings[0].contains("version 2") && warnings[0].contains("version 1"), "{log}");
+        assert!(warnings[1].contains("not the control protocol"), "{log}");
+    });
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_named_with_the_cure() {
+    isolated(|| {
+        let daemon = Daemon::start(&["-b", "127.0.0.1"]);
+        let cases: [(&[&str], &str, &str); 3] = [
+            (&[], "cannot listen on [::]:36524", "another port with -p"),
+            (&["-b", "127.0.0.1"], "cannot listen on 127.0.0.1:36524", "another port with -p"),
+            (&["-b", "192.0.2.1"], "cannot listen on 192.0.2.1:36524", "-b an address of this host"),
+        ];
+        for (arguments, what, cure) in cases {
+            let output = Command::new(env!("CARGO_BIN_EXE_intercept")).args(arguments).output().unwrap();
+            let line = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{line}");
+            assert!(line.contains(what) && line.contains(cure) && line.lines().count() == 1, "{line:?}");
+        }
+        daemon.end();
+    });
+}
