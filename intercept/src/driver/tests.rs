@@ -35,15 +35,16 @@ impl Rig {
     /// The next message to a client, statistics left out; none if the connection is closed.
     fn next(&mut self, client: &mut Client) -> Option<Said> {
         loop {
-            // What is there already is read first: a turn may sleep until something else happens.
-            client.read();
             if let Some(said) = client.take() {
                 return Some(said);
             }
             if client.ended {
                 return None;
             }
-            self.driver.turn().unwrap();
+            // A turn may sleep: all that is there already is read first.
+            if !client.read() {
+                self.driver.turn().unwrap();
+            }
         }
     }
 
@@ -92,14 +93,16 @@ impl Client {
         self.stream.write_all(&frame).unwrap();
     }
 
-    fn read(&mut self) {
+    /// Reads what is there; false if there is nothing.
+    fn read(&mut self) -> bool {
         match self.stream.read(self.frames.space()) {
             Ok(0) => self.ended = true,
             Ok(count) => self.frames.filled(count),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.ended = true,
             Err(error) => panic!("{error}"),
         }
+        true
     }
 
     fn take(&mut self) -> Option<Said> {
