@@ -369,7 +369,7 @@ fn describe(reason: RefuseReason, hello: Option<u16>) -> String {
             )
         }
         (RefuseReason::Version(_) | RefuseReason::Malformed, _) => {
-            "its first message is no hello, or not its first".into()
+            "it does not say hello first, and once".into()
         }
         (RefuseReason::TooManyLinks, _) => "too many tcpcopies are connected".into(),
         (RefuseReason::TooManyRoutes, _) => "it announces more routes or targets than intercept takes".into(),
