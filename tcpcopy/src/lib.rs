@@ -4,6 +4,9 @@
 //! intercept over `link`. The engine is free of I/O; `driver` gives it packets, answers and time.
 
 pub mod cli;
+pub mod driver;
 pub mod engine;
 pub mod ledger;
+pub mod link;
 pub mod report;
+mod session;

@@ -1,2 +1,30 @@
-//! x
-fn main() {}
+//! tcpcopy: the command.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use tcpcopy::cli::{self, Invocation};
+use tcpcopy::driver;
+
+/// Exit code of a command line that cannot be used.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os()) {
+        Ok(Invocation::Print(text)) => {
+            // Whoever closed the pipe has read enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Ok(Invocation::Run(config)) => match driver::run(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&error, ExitCode::FAILURE),
+        },
+        Err(error) => complain(&error, ExitCode::from(USAGE)),
+    }
+}
+
+fn complain(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "tcpcopy: {error}");
+    code
+}

@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(config.mss, (1460, 1440));
         assert_eq!(config.memory_limit, 1 << 30);
         assert_eq!(config.buffer_bytes, 64 << 20);
-        assert_eq!(config.snap, 65_535);
+        assert_eq!(config.snap, 262_144);
         assert_eq!(config.session_timeout, Duration::from_secs(600));
         assert_eq!(config.keepalive_timeout, Duration::from_secs(7200));
         assert!(config.wait_for_answers && !config.alone && !config.daemon);

@@ -40,7 +40,7 @@ pub(super) struct RawArgs {
     #[arg(short = 'B', value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1023))]
     pub(super) buffer_mb: u64,
     /// Bytes of a packet captured at most
-    #[arg(short = 'S', value_name = "BYTES", default_value_t = 65_535, value_parser = clap::value_parser!(u32).range(128..=262_144))]
+    #[arg(short = 'S', value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(128..=262_144))]
     pub(super) snap: u32,
     /// Largest packet sent to the test server, in bytes
     #[arg(short = 'M', value_name = "BYTES", default_value_t = 1500, value_parser = clap::value_parser!(u16).range(576..))]

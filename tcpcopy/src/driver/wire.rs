@@ -1,0 +1,131 @@
+//! Where the engine's output goes: packets to the injector at once, control messages to a buffer for the batch.
+
+use std::io;
+use std::time::Duration;
+
+use common::control::ToIntercept;
+use common::io::Inject;
+use common::time::Time;
+
+use crate::engine::Output;
+use crate::report::InjectAccount;
+
+/// What the buffer of control messages keeps of its memory between batches, in bytes.
+const KEPT: usize = 256 * 1024;
+
+/// The same failure is logged at most this often.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The engine's [`Output`]. Control messages are encoded once, however many links they go to.
+pub(super) struct Wire<I> {
+    injector: I,
+    account: InjectAccount,
+    control: Vec<u8>,
+    now: Time,
+    /// When each error was logged last.
+    logged: Vec<(Option<i32>, Time)>,
+}
+
+impl<I: Inject> Wire<I> {
+    pub(super) fn new(injector: I) -> Self {
+        Self {
+            injector,
+            account: InjectAccount::default(),
+            control: Vec::new(),
+            now: Time::ZERO,
+            logged: Vec::new(),
+        }
+    }
+
+    /// The time of what follows, for the log.
+    pub(super) fn set_now(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    pub(super) fn account(&self) -> &InjectAccount {
+        &self.account
+    }
+
+    /// The control messages since the last [`Self::clear_queued`], encoded.
+    pub(super) fn queued(&self) -> &[u8] {
+        &self.control
+    }
+
+    pub(super) fn clear_queued(&mut self) {
+        self.control.clear();
+        self.control.shrink_to(KEPT);
+    }
+
+    /// A failed send is a lost packet: counted here, and sent again by TCP.
+    #[cold]
+    fn failed(&mut self, error: &io::Error) {
+        self.account.failed.add(error);
+        let raw = error.raw_os_error();
+        match self.logged.iter_mut().find(|(logged, _)| *logged == raw) {
+            Some((_, last)) if self.now.since(*last) < LOG_INTERVAL => return,
+            Some((_, last)) => *last = self.now,
+            None => self.logged.push((raw, self.now)),
+        }
+        log::warn!(
+            "cannot send to the test server: {error}; sends failed so far: {} (TCP repeats them)",
+            self.account.failed.total()
+        );
+    }
+}
+
+impl<I: Inject> Output for Wire<I> {
+    fn inject(&mut self, packet: &[u8]) {
+        match self.injector.send(packet) {
+            Ok(()) => self.account.sent += 1,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn control(&mut self, message: &ToIntercept) {
+        message.encode(&mut self.control);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::control::FlowId;
+    use nix::errno::Errno;
+
+    use super::*;
+
+    /// Fails with each error in turn, the last one first; then sends.
+    struct Failing(Vec<Errno>);
+
+    impl Inject for Failing {
+        fn send(&mut self, _packet: &[u8]) -> io::Result<()> {
+            self.0.pop().map_or(Ok(()), |errno| Err(errno.into()))
+        }
+    }
+
+    #[test]
+    fn failures_are_counted_by_error_and_end_nothing() {
+        let mut wire = Wire::new(Failing(vec![Errno::EPERM, Errno::ENOBUFS, Errno::EPERM]));
+        for _ in 0..5 {
+            wire.inject(&[]);
+        }
+        let failed: Vec<_> =
+            wire.account().failed.occurred().map(|(symbol, _, count)| (symbol, count)).collect();
+        assert_eq!(failed, [("EPERM".to_owned(), 2), ("ENOBUFS".to_owned(), 1)]);
+        assert_eq!(wire.account().sent, 2);
+        assert_eq!(wire.logged.len(), 2);
+    }
+
+    #[test]
+    fn control_messages_wait_for_the_end_of_the_batch() {
+        let mut wire = Wire::new(Failing(Vec::new()));
+        let mut expected = Vec::new();
+        for id in 0..3 {
+            let message = ToIntercept::RouteDel { id: FlowId(id) };
+            wire.control(&message);
+            message.encode(&mut expected);
+        }
+        assert_eq!(wire.queued(), expected);
+        wire.clear_queued();
+        assert!(wire.queued().is_empty());
+    }
+}

@@ -1,0 +1,89 @@
+//! The real binary with command lines that it cannot run: exit codes, and one line that says why.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::process::{Command, Output};
+
+const GOOD: [&str; 4] = ["-x", "80-10.0.0.17:8080", "-s", "10.0.0.18"];
+
+/// tcpcopy without any privilege, whoever runs the tests: an empty bounding set leaves root none after the exec.
+fn unprivileged() -> Command {
+    let binary = env!("CARGO_BIN_EXE_tcpcopy");
+    if !nix::unistd::geteuid().is_root() {
+        return Command::new(binary);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", binary]);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    unprivileged().args(arguments).output().unwrap()
+}
+
+/// The only line of standard error of a run that must end with `code`.
+fn complaint(arguments: &[&str], code: i32) -> String {
+    let output = run(arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    let line = text.strip_suffix('\n').unwrap();
+    assert!(!line.contains('\n') && line.starts_with("tcpcopy: "), "{arguments:?}: {text}");
+    line.to_owned()
+}
+
+fn with_good<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    GOOD.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for (flag, start) in [
+        ("-h", "Copies live TCP"),
+        ("--help", "Copies live TCP"),
+        ("-v", "tcpcopy "),
+        ("--version", "tcpcopy "),
+    ] {
+        let output = run(&[flag]);
+        assert_eq!(output.status.code(), Some(0), "{flag}");
+        assert!(output.stderr.is_empty(), "{flag}");
+        assert!(String::from_utf8(output.stdout).unwrap().starts_with(start), "{flag}");
+    }
+}
+
+#[test]
+fn command_lines_that_make_no_sense() {
+    for (arguments, expected) in [
+        (&[][..], "nothing to copy"),
+        (&["-x", "80-10.0.0.17:8080"], "no intercept given"),
+        (&["-x", "80:10.0.0.17", "-s", "10.0.0.18"], "-x: '80:10.0.0.17': no '-'"),
+        (&["-x", "10.0.0.17:80-10.0.0.17:80", "-s", "10.0.0.18"], "to itself"),
+        (&["-x", "80-10.0.0.17:8080", "-s", "assistant"], "-s: 'assistant'"),
+        (&["-s", "10.0.0.18", "-n", "2"], "-n is not supported yet"),
+        (&["--no-such-flag"], "--no-such-flag"),
+        (&["-x"], "value is required"),
+        (&["-t", "soon"], "-t"),
+    ] {
+        let line = complaint(arguments, 2);
+        assert!(line.contains(expected), "{expected}: {line}");
+    }
+}
+
+#[test]
+fn what_the_system_does_not_have_or_allow() {
+    for (more, expected) in [
+        (&["-i", "no-such-if"][..], "no-such-if"),
+        (&["-F", "tcp und port 80"], "-F: filter 'tcp und port 80' does not compile"),
+        (&["-l", "/proc/none/log"], "/proc/none/log"),
+        (&[], "no permission to capture packets: run with sudo"),
+    ] {
+        let line = complaint(&with_good(more), 1);
+        assert!(line.contains(expected), "{expected}: {line}");
+    }
+}
+
+#[test]
+fn a_daemon_that_cannot_start_says_so_in_the_foreground() {
+    let line = complaint(&with_good(&["-d", "-i", "no-such-if"]), 1);
+    assert!(line.contains("no-such-if"), "{line}");
+}

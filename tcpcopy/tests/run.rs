@@ -1,0 +1,188 @@
+//! The real binary from start to end, against a scripted intercept on loopback; nothing is copied. Needs root.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use common::control::{FrameBuffer, FromIntercept, ToIntercept, VERSION};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// tcpcopy, capturing what never comes: RFC 6335 leaves port 0 to nobody, and 1 is hardly in use.
+fn tcpcopy(intercept: &str, more: &[&str]) -> Command {
+    assert!(nix::unistd::geteuid().is_root(), "needs root to open raw sockets: run scripts/test with sudo");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcpcopy"));
+    command.args(["-x", "127.0.0.1:1-127.0.0.2:1", "-i", "lo", "-s", intercept]).args(more);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A file of this test alone, removed at its end.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("tcpcopy-run-{}-{name}", std::process::id())))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.0).unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+/// An intercept that says what it is told to.
+struct Intercept(TcpListener);
+
+/// One link to it.
+struct Link {
+    stream: TcpStream,
+    input: FrameBuffer,
+}
+
+impl Intercept {
+    fn new() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    fn address(&self) -> String {
+        self.0.local_addr().unwrap().to_string()
+    }
+
+    /// Accepts a link and answers its hello in `version`.
+    fn accept(&self, version: u16) -> Link {
+        let (stream, _) = self.0.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut link = Link { stream, input: FrameBuffer::new() };
+        assert_eq!(link.read(), Some(ToIntercept::Hello { version: VERSION }));
+        let mut bytes = Vec::new();
+        FromIntercept::Hello { version }.encode(&mut bytes);
+        link.stream.write_all(&bytes).unwrap();
+        link
+    }
+
+    /// Accepts a link that comes up: tcpcopy runs when it announces its target.
+    fn accept_up(&self) -> Link {
+        let mut link = self.accept(VERSION);
+        assert!(matches!(link.read(), Some(ToIntercept::Target(_))));
+        link
+    }
+}
+
+impl Link {
+    /// The next message; none at the end of the link.
+    fn read(&mut self) -> Option<ToIntercept> {
+        loop {
+            if let Some(body) = self.input.next_frame().unwrap() {
+                return Some(ToIntercept::decode(body).unwrap());
+            }
+            match self.stream.read(self.input.space()).unwrap() {
+                0 => return None,
+                count => self.input.filled(count),
+            }
+        }
+    }
+
+    fn wait_for_end(&mut self) {
+        while self.read().is_some() {}
+    }
+}
+
+fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+fn pid(child: &Child) -> i32 {
+    i32::try_from(child.id()).unwrap()
+}
+
+/// The only line of standard error of a run that must fail.
+fn complaint(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let line = text.strip_suffix('\n').unwrap();
+    assert!(!line.contains('\n') && line.starts_with("tcpcopy: "), "{text}");
+    line.to_owned()
+}
+
+#[test]
+fn a_signal_ends_it_cleanly_with_the_account() {
+    for end in [Signal::SIGTERM, Signal::SIGINT] {
+        let (intercept, stats) = (Intercept::new(), File::new(end.as_str()));
+        let child = tcpcopy(&intercept.address(), &["--stats-json", stats.path()]).spawn().unwrap();
+        let mut link = intercept.accept_up();
+        signal(pid(&child), end);
+        link.wait_for_end();
+        let output = child.wait_with_output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{log}");
+        assert!(log.contains("nothing replayed: no client session was seen"), "{log}");
+        assert!(log.contains("hint: no packet was captured"), "{log}");
+        let json: serde_json::Value = serde_json::from_str(&stats.text()).unwrap();
+        assert_eq!(json["balanced"], true);
+        assert_eq!(json["links"][0]["intercept"], intercept.address());
+        assert_eq!(json["links"][0]["connects"], 1);
+    }
+}
+
+#[test]
+fn an_intercept_that_is_not_there_ends_the_start() {
+    let address = Intercept::new().address();
+    let line = complaint(&tcpcopy(&address, &[]).output().unwrap());
+    assert!(line.contains(&address) && line.contains("cannot connect") && line.contains("-L"), "{line}");
+}
+
+#[test]
+fn with_l_it_waits_for_its_intercept() {
+    let intercept = Intercept::new();
+    let child = tcpcopy(&intercept.address(), &["-L"]).spawn().unwrap();
+    drop(intercept.accept_up());
+    let mut link = intercept.accept_up();
+    signal(pid(&child), Signal::SIGTERM);
+    link.wait_for_end();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn an_intercept_of_another_version_ends_the_start_at_once() {
+    let intercept = Intercept::new();
+    let child = tcpcopy(&intercept.address(), &[]).spawn().unwrap();
+    intercept.accept(VERSION + 1).wait_for_end();
+    let line = complaint(&child.wait_with_output().unwrap());
+    let versions =
+        format!("speaks version {} of the control protocol, this tcpcopy speaks {VERSION}", VERSION + 1);
+    assert!(line.contains(&versions) && line.contains("same release"), "{line}");
+}
+
+#[test]
+fn a_daemon_detaches_once_it_runs_and_holds_its_pid_file() {
+    let (intercept, pid_file, log) = (Intercept::new(), File::new("pid"), File::new("log"));
+    let files = ["-d", "-P", pid_file.path(), "-l", log.path()];
+    let starting = tcpcopy(&intercept.address(), &files).spawn().unwrap();
+    let mut link = intercept.accept_up();
+    let output = starting.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty() && output.stdout.is_empty());
+
+    let second = tcpcopy(&intercept.address(), &["-P", pid_file.path()]).output().unwrap();
+    assert!(complaint(&second).contains("runs already"));
+
+    signal(pid_file.text().trim().parse().unwrap(), Signal::SIGTERM);
+    link.wait_for_end();
+    assert!(!pid_file.0.exists());
+    assert!(log.text().contains("nothing replayed"), "{}", log.text());
+}
