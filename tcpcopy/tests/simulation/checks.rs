@@ -1,0 +1,241 @@
+//! What must hold when a run is over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::flow::Flow;
+use common::time::Time;
+use tcpcopy::ledger::DropReason;
+
+use crate::client::Session;
+use crate::scenario::{Ending, Scenario};
+use crate::server::Record;
+use crate::toy;
+use crate::world::{World, copied};
+
+/// Checks everything that can be checked once a run is over.
+pub(crate) fn check(world: &mut World) {
+    world.run_out();
+    check_ending(world);
+    check_account(world);
+    let streams = match_streams(world);
+    let scenario = &world.scenario;
+    if scenario.expect.whole {
+        check_whole(world, &streams);
+    }
+    if scenario.expect.clean {
+        check_clean(world);
+        check_pace(world);
+    }
+}
+
+/// No state is left, in bounded time.
+fn check_ending(world: &World) {
+    let Scenario { expect, ending, .. } = &world.scenario;
+    assert!(world.engine.is_empty(), "sessions are left: {:#?}", world.engine.ledger().sessions);
+    assert_eq!(world.engine.poll_timeout(), Time::NEVER, "an empty engine waits for something");
+    assert_eq!(world.routes(), 0, "routes are left at an intercept");
+    let took = world.finished.since(world.silence);
+    let within =
+        expect.within + if *ending == Ending::Drain { Duration::from_secs(10) } else { Duration::ZERO };
+    assert!(took <= within, "the end took {took:?}, more than {within:?}");
+}
+
+/// The ledger says what happened.
+fn check_account(world: &World) {
+    let ledger = world.engine.ledger();
+    let (bytes, sessions) = (&ledger.bytes, &ledger.sessions);
+    assert_eq!(bytes.pending, 0, "bytes are pending without a session");
+    assert_eq!(sessions.active, 0, "sessions are active in an empty engine");
+    assert_eq!(bytes.captured, world.captured, "client bytes were overlooked");
+    let expect = &world.scenario.expect;
+    for (reason, bytes) in bytes.dropped.occurred() {
+        let allowed = expect.reasons.contains(&reason)
+            || (reason == DropReason::Replaced && world.scenario.module.is_some());
+        assert!(allowed, "{bytes} bytes were dropped: {}", reason.name());
+    }
+    for (reason, sessions) in sessions.incomplete.occurred() {
+        assert!(expect.reasons.contains(&reason), "{sessions} sessions are incomplete: {}", reason.name());
+    }
+    let wanted = bytes.captured - bytes.duplicate;
+    assert!(
+        bytes.replayed * 1000 >= wanted * expect.floor,
+        "only {} of {wanted} bytes were replayed: {ledger:#?}",
+        bytes.replayed
+    );
+    if world.scenario.restart_at.is_none() && world.scenario.forged == 0 {
+        let received: u64 = world.server.records().iter().map(|record| record.received.len() as u64).sum();
+        assert!(bytes.replayed <= received, "{} bytes replayed, {received} received", bytes.replayed);
+    }
+}
+
+/// What a test server got of a session, in pieces: one for each connection, each a range of the session's stream.
+type Streams = BTreeMap<u32, Vec<std::ops::Range<usize>>>;
+
+/// Finds out of which session's stream each connection's bytes are. They must be a part of one that begins with a
+/// turn, and nothing may come twice or in another order.
+fn match_streams(world: &World) -> Streams {
+    let mut flows: BTreeMap<Flow, Vec<&Session>> = BTreeMap::new();
+    for session in &world.sessions {
+        flows.entry(copied(&session.flow)).or_default().push(session);
+    }
+    let records = world.server.records();
+    let mut streams = Streams::new();
+    for (flow, sessions) in &mut flows {
+        sessions.sort_by_key(|session| session.sent.first().map(|sent| sent.at));
+        // Where the next piece may begin: in which session, from which byte on.
+        let (mut session, mut least, mut repeated) = (0, 0, None);
+        for record in records.iter().filter(|record| record.flow == *flow) {
+            let piece = without_login(record, &world.scenario);
+            if piece.is_empty() {
+                continue;
+            }
+            let Some((ahead, at)) = find(world, &sessions[session..], least, piece) else {
+                panic!(
+                    "{} bytes of a connection of {flow}, opened at {:?}, are no part of what its client said (from \
+                     byte {least} of session {} on): {:?}",
+                    piece.len(),
+                    record.opened,
+                    sessions[session].id,
+                    &piece[..piece.len().min(40)]
+                );
+            };
+            session += ahead;
+            let end = at + piece.len();
+            streams.entry(sessions[session].id).or_default().push(at..end);
+            // A turn of which nothing was acknowledged when its connection broke may be sent once more.
+            let turn = sessions[session].gates.iter().rfind(|gate| gate.offset < end).map(|gate| gate.offset);
+            let broken = record.closed_by_server || record.reset_by_client;
+            let again = broken && turn.is_some() && turn != repeated;
+            (least, repeated) = if again { (turn.unwrap_or(end), turn) } else { (end, None) };
+        }
+    }
+    for record in &records {
+        assert!(flows.contains_key(&record.flow), "a connection of nobody: {}", record.flow);
+    }
+    streams
+}
+
+/// The first place where a piece fits: how many sessions further on, and where in the stream.
+fn find(world: &World, sessions: &[&Session], from: usize, piece: &[u8]) -> Option<(usize, usize)> {
+    for (ahead, session) in sessions.iter().enumerate() {
+        let from = if ahead == 0 { from } else { 0 };
+        let fits = |at: usize| at >= from && session.stream[at..].starts_with(piece);
+        if let Some(gate) = session.gates.iter().find(|gate| fits(gate.offset)) {
+            return Some((ahead, gate.offset));
+        }
+        // Nobody can tell whether a session joined late was joined in the middle of a turn.
+        let late = session.joined() || world.scenario.restart_at.is_some() || world.capture_lost > 0;
+        if let Some(start) = session.starts.iter().find(|start| late && fits(**start)) {
+            return Some((ahead, *start));
+        }
+        let login = login_length(&world.scenario);
+        if login > 0 && fits(login) {
+            return Some((ahead, login));
+        }
+    }
+    None
+}
+
+fn login_length(scenario: &Scenario) -> usize {
+    if scenario.module.is_some() { toy::LOGIN } else { 0 }
+}
+
+/// What a connection got of the client's stream.
+fn without_login<'a>(record: &'a Record, scenario: &Scenario) -> &'a [u8] {
+    record.received.get(login_length(scenario)..).unwrap_or_default()
+}
+
+/// Every byte that was captured has been read, once, and in order.
+fn check_whole(world: &World, streams: &Streams) {
+    let ledger = world.engine.ledger();
+    assert_eq!(ledger.sessions.seen, world.sessions.len() as u64, "sessions seen");
+    assert_eq!(ledger.sessions.replayed, ledger.sessions.seen, "sessions replayed whole");
+    for session in &world.sessions {
+        let pieces = streams.get(&session.id).map_or(&[][..], Vec::as_slice);
+        let mut offset =
+            session.captured.start + if session.joined() { 0 } else { login_length(&world.scenario) };
+        for piece in pieces {
+            assert_eq!(piece.start, offset, "session {}: a hole in what was read", session.id);
+            offset = piece.end;
+        }
+        assert_eq!(offset, session.captured.end, "session {}: not all was read", session.id);
+    }
+}
+
+/// Without faults nothing is done twice, and nothing is left.
+fn check_clean(world: &World) {
+    let ledger = world.engine.ledger();
+    let tcp = &ledger.tcp;
+    assert_eq!(
+        (tcp.retransmitted, tcp.syn_retries, tcp.timeouts),
+        (0, 0, 0),
+        "sent again without need: {tcp:#?}"
+    );
+    assert_eq!((tcp.refused, tcp.rebuilt, tcp.stale_reset), (0, 0, 0), "connections without need: {tcp:#?}");
+    assert_eq!(tcp.connected, ledger.sessions.seen, "connections");
+    for record in world.server.records() {
+        assert_eq!(record.sent_again, 0, "the server had to send again on {}", record.flow);
+        assert_eq!(
+            (record.too_old, record.beyond_window),
+            (0, 0),
+            "the server refused segments of {}",
+            record.flow
+        );
+        assert!(record.ended, "a connection is left on the test server: {}", record.flow);
+    }
+}
+
+/// No turn came before the test server had answered what the client had seen, and none came later than it could.
+fn check_pace(world: &World) {
+    let scenario = &world.scenario;
+    let back = Duration::from_micros(scenario.answer.delay + scenario.link.delay);
+    let forth = Duration::from_micros(scenario.inject.delay);
+    let capture = Duration::from_micros(scenario.capture.delay);
+    let records = world.server.records();
+    let turns = &world.engine.ledger().turns;
+    let guessed = turns.answer_ended + turns.waited_in_vain;
+    if scenario.clients.pipeline == 0 && scenario.clients.creep == 0 && scenario.clients.other_answers == 0 {
+        assert_eq!(guessed, 0, "the end of an answer was guessed: {turns:?}");
+    }
+    let alone = |session: &&Session| {
+        world.sessions.iter().filter(|other| other.flow == session.flow).count() == 1 && !session.joined()
+    };
+    for session in world.sessions.iter().filter(alone).filter(|session| session.same_answers) {
+        let flow = copied(&session.flow);
+        let Some(record) = records.iter().find(|record| record.flow == flow) else { continue };
+        for gate in &session.gates {
+            let Some(arrival) = record.arrivals.iter().find(|arrival| arrival.length > gate.offset) else {
+                continue;
+            };
+            if scenario.wait_for_answers && guessed == 0 {
+                assert!(
+                    arrival.sent >= gate.seen,
+                    "session {}: the turn at byte {} came when {} of {} answer bytes had been sent",
+                    session.id,
+                    gate.offset,
+                    arrival.sent,
+                    gate.seen
+                );
+            }
+            let answered = match gate.seen {
+                // The connection's own handshake.
+                0 => session.sent[0].at + capture + forth,
+                seen => record
+                    .departures
+                    .iter()
+                    .find(|(_, sent)| *sent >= seen)
+                    .map_or(record.opened, |(at, _)| *at),
+            };
+            let due = (gate.at + capture).max(answered + back) + forth;
+            let late = arrival.at.since(due);
+            assert!(
+                late <= Duration::from_millis(1),
+                "session {}: the turn at byte {} came {late:?} later than it could, at {:?}",
+                session.id,
+                gate.offset,
+                arrival.at
+            );
+        }
+    }
+}

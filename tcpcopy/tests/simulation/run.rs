@@ -1,0 +1,48 @@
+//! Runs a scenario over its seeds; a failure says how to see it again.
+
+use std::env;
+
+use crate::checks;
+use crate::scenario::Scenario;
+use crate::world::World;
+
+/// Seeds of each scenario, unless SIM_SEEDS says otherwise.
+const SEEDS: u64 = 60;
+
+/// Runs `scenario` over all seeds, or over the one that SIM_SEED names.
+pub(crate) fn run(scenario: &Scenario) {
+    let number =
+        |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number is expected"));
+    let trace = env::var_os("SIM_TRACE").is_some();
+    let seeds = match number("SIM_SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=number("SIM_SEEDS").unwrap_or(SEEDS).max(1),
+    };
+    for seed in seeds {
+        let _repeat = Repeat { scenario: scenario.name, seed };
+        let mut world = World::new(scenario, seed, trace);
+        world.run();
+        if trace {
+            eprintln!("{:#?}", world.engine.ledger());
+        }
+        checks::check(&mut world);
+    }
+}
+
+/// Prints the command that repeats a run, if it fails.
+struct Repeat {
+    scenario: &'static str,
+    seed: u64,
+}
+
+impl Drop for Repeat {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "\nto repeat it: SIM_TRACE=1 SIM_SEED={} cargo test -p tcpcopy --test simulation -- --exact \
+                 scenarios::{} --nocapture",
+                self.seed, self.scenario
+            );
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The scenarios, a test each.
+
+use std::time::Duration;
+
+use tcpcopy::ledger::DropReason;
+
+use crate::client::ClientPlan;
+use crate::network::PathPlan;
+use crate::run::run;
+use crate::scenario::{Ending, Expect, Scenario};
+use crate::server::{AppPlan, StackPlan};
+
+const CLIENTS: ClientPlan = ClientPlan::BASE;
+const STACK: StackPlan = StackPlan::BASE;
+const APP: AppPlan = AppPlan::BASE;
+const BASE: Scenario = Scenario::BASE;
+const WHOLE: Expect = Scenario::BASE.expect;
+const CLEAN: Expect = Expect { clean: true, within: Duration::from_secs(2), ..WHOLE };
+
+const PASSWORD: u64 = 77;
+
+/// A scenario as a test of its name; what is not said is as in [`Scenario::BASE`].
+macro_rules! scenarios {
+    ($($(#[doc = $text:literal])* $name:ident { $($field:ident: $value:expr),* $(,)? })*) => {
+        $($(#[doc = $text])*
+        #[test]
+        fn $name() {
+            run(&Scenario { $($field: $value,)* ..Scenario::named(stringify!($name)) });
+        })*
+    };
+}
+
+scenarios! {
+    /// Nothing goes wrong: nothing is sent twice, nothing waits longer than it must.
+    quiet {
+        clients: ClientPlan { other_answers: 0, pipeline: 0, ..CLIENTS },
+        expect: CLEAN,
+    }
+    /// A connection for each request, as without keep-alive.
+    one_shot {
+        clients: ClientPlan { sessions: 60, turns: (1, 1), close: 500, request: 500, pure_acks: true, ..CLIENTS },
+        expect: CLEAN,
+    }
+    /// Clients that connect and say nothing.
+    connect_only {
+        clients: ClientPlan { sessions: 40, turns: (0, 1), ends: [3, 0, 0, 1, 1], request: 500, ..CLIENTS },
+        expect: CLEAN,
+    }
+    /// Requests far larger than any window.
+    uploads {
+        clients: ClientPlan { sessions: 4, turns: (1, 2), request: 1_000_000, answer: 300, jumbo: 700, tiny: 0, ..CLIENTS },
+        expect: CLEAN,
+    }
+    /// Answers far larger than any window.
+    downloads {
+        clients: ClientPlan { sessions: 4, turns: (1, 3), request: 300, answer: 2_000_000, ..CLIENTS },
+        expect: CLEAN,
+    }
+    /// The server speaks first.
+    greeting {
+        clients: ClientPlan { greeting: 90, other_answers: 0, pipeline: 0, ..CLIENTS },
+        app: AppPlan { greeting: 90, think: (1_000, 30_000), ..APP },
+        expect: CLEAN,
+    }
+    /// Clients that do not wait for the whole answer before they go on.
+    pipelined {
+        clients: ClientPlan { creep: 1000, pipeline: 600, other_answers: 0, ..CLIENTS },
+        expect: CLEAN,
+    }
+    /// Turns are sent as they come.
+    no_wait {
+        wait_for_answers: false,
+        expect: CLEAN,
+    }
+    /// Clients that retransmit, for reasons and for none.
+    client_retransmits {
+        clients: ClientPlan { late: 30, again: 300, ..CLIENTS },
+    }
+    loss_to_the_server {
+        inject: PathPlan { loss: 20, ..BASE.inject },
+    }
+    loss_of_answers {
+        answer: PathPlan { loss: 20, ..BASE.answer },
+    }
+    heavy_loss {
+        inject: PathPlan { loss: 150, ..BASE.inject },
+        answer: PathPlan { loss: 150, ..BASE.answer },
+    }
+    loss_of_captured_packets {
+        capture: PathPlan { loss: 10, ..BASE.capture },
+        expect: Expect::partial(200, &[DropReason::CaptureGap, DropReason::JoinedMidTurn]),
+    }
+    reordering {
+        capture: PathPlan { reorder: 100, jitter: 100, ..BASE.capture },
+        inject: PathPlan { reorder: 100, jitter: 300, ..BASE.inject },
+        answer: PathPlan { reorder: 100, jitter: 300, ..BASE.answer },
+        clients: ClientPlan { pause: (4_000, 20_000), ..CLIENTS },
+    }
+    duplication {
+        capture: PathPlan { duplicate: 100, ..BASE.capture },
+        inject: PathPlan { duplicate: 100, ..BASE.inject },
+        answer: PathPlan { duplicate: 100, ..BASE.answer },
+        clients: ClientPlan { pause: (4_000, 20_000), ..CLIENTS },
+    }
+    /// A test server on another continent.
+    long_way {
+        inject: PathPlan { delay: 100_000, jitter: 20_000, ..BASE.inject },
+        answer: PathPlan { delay: 100_000, jitter: 20_000, ..BASE.answer },
+    }
+    /// Answers overtake their routes: the control link is slow.
+    slow_link {
+        link: PathPlan { delay: 1_000, jitter: 30_000, ..BASE.link },
+    }
+    /// Connections that are older than tcpcopy.
+    late_join {
+        clients: ClientPlan { begin: 300_000, join: 1000, turns: (2, 10), ..CLIENTS },
+    }
+    /// Connections that are older than tcpcopy, amid large requests.
+    late_join_amid_a_turn {
+        clients: ClientPlan { join_amid: 1000, turns: (3, 10), begin: 300_000, ..CLIENTS },
+        expect: Expect::partial(300, &[DropReason::JoinedMidTurn, DropReason::ClosedByServer]),
+    }
+    /// tcpcopy is killed and started again: its old connections are still there, on the test server.
+    restart {
+        clients: ClientPlan { turns: (4, 10), pause: (5_000, 50_000), ..CLIENTS },
+        restart_at: Some(200_000),
+        expect: Expect::partial(300, &[DropReason::JoinedMidTurn]),
+    }
+    /// The test server closes and resets when it likes.
+    early_close {
+        app: AppPlan { close: 600, reset: 300, ..APP },
+        expect: Expect::partial(300, &[DropReason::ClosedByServer]),
+    }
+    /// The test server closes idle connections sooner than the online server.
+    idle_close {
+        app: AppPlan { idle_close: 30_000, ..APP },
+        clients: ClientPlan { pause: (0, 100_000), turns: (3, 8), ..CLIENTS },
+        expect: Expect::partial(950, &[DropReason::ClosedByServer]),
+    }
+    /// Nobody listens at first.
+    refused_then_up {
+        clients: ClientPlan { sessions: 30, arrivals: 600_000, ..CLIENTS },
+        outage: Some((0, 200_000)),
+        expect: Expect::partial(200, &[DropReason::Refused]),
+    }
+    /// The test server is restarted under load.
+    outage {
+        clients: ClientPlan { sessions: 30, arrivals: 400_000, turns: (3, 8), ..CLIENTS },
+        outage: Some((150_000, 250_000)),
+        expect: Expect::partial(200, &[DropReason::Refused, DropReason::ClosedByServer]),
+    }
+    /// Control links break, and come back.
+    link_cuts {
+        clients: ClientPlan { sessions: 20, arrivals: 500_000, ..CLIENTS },
+        cuts: 3,
+        cut_for: (1_000, 2_000_000),
+    }
+    /// Two intercepts see a part of the answers each.
+    two_intercepts {
+        intercepts: 2,
+        shared: true,
+        link: PathPlan { delay: 60, jitter: 200, ..BASE.link },
+    }
+    /// Two intercepts see all answers, and their links are cut in turns.
+    two_intercepts_repeat {
+        intercepts: 2,
+        cuts: 4,
+        cut_for: (1_000, 300_000),
+    }
+    /// Ports are used again at once.
+    port_reuse {
+        clients: ClientPlan { sessions: 6, turns: (1, 3), reuse: 750, ends: [4, 1, 1, 3, 1], ..CLIENTS },
+    }
+    /// The same, with a test server that lags behind.
+    port_reuse_lagging {
+        clients: ClientPlan { sessions: 6, turns: (1, 3), reuse: 750, ends: [4, 1, 1, 3, 1], ..CLIENTS },
+        app: AppPlan { think: (1_000, 80_000), ..APP },
+    }
+    /// Small buffers that are read slowly: windows close.
+    zero_window {
+        clients: ClientPlan { sessions: 6, turns: (1, 4), ..CLIENTS },
+        stack: StackPlan { buffer: (100, 5_000), ..STACK },
+        app: AppPlan { slow: 1000, ..APP },
+    }
+    zero_window_with_loss {
+        clients: ClientPlan { sessions: 6, turns: (1, 4), request: 8_000, ..CLIENTS },
+        stack: StackPlan { buffer: (100, 5_000), ..STACK },
+        app: AppPlan { slow: 1000, ..APP },
+        inject: PathPlan { loss: 50, ..BASE.inject },
+        answer: PathPlan { loss: 50, ..BASE.answer },
+    }
+    /// A stack of the eighties.
+    no_options {
+        stack: StackPlan { mss: None, window_scale: false, timestamps: false, ..STACK },
+        clients: ClientPlan { other_answers: 0, pipeline: 0, ..CLIENTS },
+        expect: CLEAN,
+    }
+    small_mss_with_loss {
+        stack: StackPlan { mss: Some(88), buffer: (2_000, 20_000), ..STACK },
+        inject: PathPlan { loss: 10, ..BASE.inject },
+    }
+    slow_server {
+        app: AppPlan { think: (20_000, 400_000), ..APP },
+        clients: ClientPlan { other_answers: 0, pipeline: 0, ..CLIENTS },
+        expect: CLEAN,
+    }
+    /// Some requests are never answered: their successors wait for a bounded time.
+    silent_server {
+        app: AppPlan { silent: 300, ..APP },
+        expect: Expect { within: Duration::from_secs(200), ..WHOLE },
+    }
+    /// More is held than may be: sessions are shed.
+    memory_limit {
+        clients: ClientPlan { sessions: 20, arrivals: 20_000, request: 200_000, ..CLIENTS },
+        app: AppPlan { think: (50_000, 300_000), ..APP },
+        memory_limit: 300_000,
+        expect: Expect::partial(50, &[DropReason::MemoryLimit, DropReason::JoinedMidTurn]),
+    }
+    /// The accept queue is full now and then, and the SYN queue is short.
+    accept_queue_full {
+        stack: StackPlan { accept_queue_full: 400, backlog: 16, ..STACK },
+        clients: ClientPlan { sessions: 40, arrivals: 5_000, turns: (1, 2), ..CLIENTS },
+    }
+    /// Captured packets are cut by a snap length.
+    truncated {
+        truncated: 20,
+        expect: Expect::partial(300, &[DropReason::Truncated, DropReason::CaptureGap]),
+    }
+    /// Among the captured packets is much that is nobody's.
+    noise {
+        noise: 300,
+        own_seen: 1000,
+        clients: ClientPlan { other_answers: 0, pure_acks: true, ..CLIENTS },
+        expect: CLEAN,
+    }
+    /// Answers that the server never gave: nothing can be promised but an end and a true account.
+    forged_answers {
+        forged: 100,
+        expect: Expect {
+            within: Duration::from_secs(300),
+            ..Expect::partial(0, &[
+                DropReason::ClosedByServer,
+                DropReason::NoAnswer,
+                DropReason::Refused,
+                DropReason::CaptureGap,
+            ])
+        },
+    }
+    /// Sessions end by themselves, also those whose client just went away.
+    expiry {
+        clients: ClientPlan { ends: [1, 0, 0, 0, 3], ..CLIENTS },
+        keepalive_timeout: Duration::from_secs(5),
+        ending: Ending::Expire,
+        expect: Expect { within: Duration::from_secs(12), ..WHOLE },
+    }
+    /// tcpcopy is stopped under load.
+    abort {
+        clients: ClientPlan { turns: (3, 10), ..CLIENTS },
+        ending: Ending::Abort(120_000),
+        expect: Expect::partial(0, &[DropReason::Shutdown]),
+    }
+    /// A server-first login with a nonce: the module's own replaces the captured one.
+    login {
+        clients: ClientPlan { greeting: 40, other_answers: 0, turns: (1, 5), ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD),
+        expect: Expect { floor: 0, ..WHOLE },
+    }
+    /// The same where packets get lost.
+    login_with_loss {
+        clients: ClientPlan { greeting: 40, turns: (1, 5), ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD),
+        inject: PathPlan { loss: 30, ..BASE.inject },
+        answer: PathPlan { loss: 30, reorder: 50, ..BASE.answer },
+        expect: Expect { floor: 0, ..WHOLE },
+    }
+    /// The same where the server closes idle connections: each new one needs a login.
+    login_again {
+        clients: ClientPlan { greeting: 40, pause: (0, 100_000), turns: (3, 8), ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), idle_close: 30_000, ..APP },
+        module: Some(PASSWORD),
+        expect: Expect::partial(800, &[DropReason::ClosedByServer]),
+    }
+    /// The same for connections older than tcpcopy.
+    login_late_join {
+        clients: ClientPlan { begin: 300_000, greeting: 40, join: 1000, turns: (3, 8), ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD),
+    }
+    /// The module knows another password than the server.
+    login_denied {
+        clients: ClientPlan { greeting: 40, ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD + 1),
+        expect: Expect::partial(0, &[DropReason::ModuleFailed]),
+    }
+    everything {
+        clients: ClientPlan {
+            creep: 200, late: 10, again: 50, join: 100, join_amid: 50, reuse: 200, pause: (0, 60_000), ..CLIENTS
+        },
+        stack: StackPlan { buffer: (500, 200_000), accept_queue_full: 50, ..STACK },
+        app: AppPlan { think: (10, 50_000), silent: 20, idle_close: 400_000, close: 100, reset: 500, slow: 300, ..APP },
+        capture: PathPlan { loss: 2, reorder: 10, duplicate: 10, jitter: 50, ..BASE.capture },
+        inject: PathPlan { loss: 20, reorder: 20, duplicate: 20, jitter: 500, ..BASE.inject },
+        answer: PathPlan { loss: 20, reorder: 20, duplicate: 20, jitter: 500, ..BASE.answer },
+        link: PathPlan { delay: 60, jitter: 500, ..BASE.link },
+        intercepts: 2,
+        shared: true,
+        cuts: 2,
+        cut_for: (1_000, 500_000),
+        outage: Some((300_000, 400_000)),
+        own_seen: 300,
+        noise: 30,
+        truncated: 2,
+        expect: Expect {
+            within: Duration::from_secs(400),
+            ..Expect::partial(50, &[
+                DropReason::CaptureGap,
+                DropReason::JoinedMidTurn,
+                DropReason::Refused,
+                DropReason::NoAnswer,
+                DropReason::ClosedByServer,
+                DropReason::Truncated,
+            ])
+        },
+    }
+}

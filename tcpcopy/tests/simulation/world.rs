@@ -1,0 +1,679 @@
+//! The world: clients, engine, network, test server and intercepts in one loop with one clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::control::{Answer, FromIntercept, RefuseReason, ToIntercept, VERSION};
+use common::flow::{Endpoint, Flow};
+use common::io::Captured;
+use common::module::Protocol;
+use common::time::Time;
+use common::wire::{Flags, Segment, Seq};
+use intercept::router::{LinkId, Router, RouterConfig};
+use tcpcopy::engine::{Engine, EngineConfig, Transfer};
+
+use crate::client::Session;
+use crate::judge::Judge;
+use crate::link::Link;
+use crate::network::{Path, Queue};
+use crate::rng::Rng;
+use crate::scenario::{Ending, Scenario};
+use crate::server::Server;
+use crate::toy::{self, Toy};
+
+/// Largest TCP payload that the engine is told to send, for IPv4 and IPv6.
+const MSS: (u16, u16) = (1460, 1440);
+
+/// The process restarted is told a later wall clock; here is the first one's, close to the wrap.
+const TIMESTAMP_ORIGIN: u32 = u32::MAX - 500;
+
+/// The password that the clients and the online server share.
+const ONLINE_PASSWORD: u64 = 1;
+
+/// Sessions that use one port, one after the other, at most: an engine lets only so many wait.
+const PORT_USES: u32 = 7;
+
+#[derive(Debug)]
+enum Event {
+    /// A packet passes the wire of the online host.
+    Pass {
+        session: usize,
+        packet: usize,
+    },
+    Captured {
+        packet: Vec<u8>,
+        outgoing: bool,
+    },
+    /// At the test server.
+    Arrived(Vec<u8>),
+    /// At an intercept.
+    Answered {
+        intercept: usize,
+        packet: Vec<u8>,
+    },
+    ToIntercept {
+        intercept: usize,
+        epoch: u32,
+        bytes: Vec<u8>,
+    },
+    FromIntercept {
+        intercept: usize,
+        epoch: u32,
+        bytes: Vec<u8>,
+    },
+    Connect {
+        intercept: usize,
+    },
+    Cut {
+        intercept: usize,
+        for_micros: u64,
+    },
+    /// The engine's process notices a cut.
+    Noticed {
+        intercept: usize,
+        again_in: u64,
+    },
+    Service {
+        up: bool,
+    },
+    Restart,
+    Stop,
+}
+
+struct Intercept {
+    router: Router,
+    link: Link,
+}
+
+/// What an engine gave out in one call.
+#[derive(Default)]
+struct EngineOutput {
+    packets: Vec<Vec<u8>>,
+    messages: Vec<ToIntercept>,
+}
+
+impl tcpcopy::engine::Output for EngineOutput {
+    fn inject(&mut self, packet: &[u8]) {
+        self.packets.push(packet.to_vec());
+    }
+
+    fn control(&mut self, message: &ToIntercept) {
+        self.messages.push(message.clone());
+    }
+}
+
+/// The encoded messages of a router in one call.
+#[derive(Default)]
+struct RouterOutput(Vec<u8>);
+
+impl intercept::router::Output for RouterOutput {
+    fn send(&mut self, _link: LinkId, message: &FromIntercept<'_>) {
+        message.encode(&mut self.0);
+    }
+}
+
+/// Everything, at one point of time.
+pub(crate) struct World {
+    pub(crate) scenario: Scenario,
+    pub(crate) now: Time,
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) server: Server,
+    pub(crate) engine: Engine,
+    /// Payload bytes of clients that were handed to the engine.
+    pub(crate) captured: u64,
+    /// Packets of clients that were never captured.
+    pub(crate) capture_lost: u64,
+    intercepts: Vec<Intercept>,
+    queue: Queue<Event>,
+    capture: Path,
+    inject: Path,
+    answer: Path,
+    judge: Judge,
+    rng: Rng,
+    stopped: bool,
+    flush_due: bool,
+    trace: bool,
+    /// When the clients have said everything.
+    pub(crate) silence: Time,
+    /// When the engine had nothing left to do.
+    pub(crate) finished: Time,
+}
+
+impl World {
+    pub(crate) fn new(scenario: &Scenario, seed: u64, trace: bool) -> Self {
+        let mut rng =
+            Rng::new(scenario.name.bytes().fold(seed, |hash, byte| crate::rng::mix(hash ^ u64::from(byte))));
+        let sessions = write_sessions(scenario, &mut rng);
+        let clients: BTreeSet<Endpoint> = sessions.iter().map(|session| session.flow.client).collect();
+        let silence = sessions.iter().flat_map(|s| &s.sent).map(|sent| sent.at).max().unwrap_or(Time::ZERO);
+        let intercepts = (0..scenario.intercepts)
+            .map(|i| Intercept {
+                router: Router::new(RouterConfig::default()),
+                link: Link::new(scenario.link, rng.fork(20 + i as u64)),
+            })
+            .collect();
+        let mut world = Self {
+            scenario: *scenario,
+            now: Time::ZERO,
+            server: Server::new(targets().to_vec(), scenario.stack, scenario.app, rng.fork(1)),
+            engine: Engine::new(config(scenario, seed, TIMESTAMP_ORIGIN), Time::ZERO),
+            captured: 0,
+            capture_lost: 0,
+            intercepts,
+            queue: Queue::new(),
+            capture: Path::new(scenario.capture, rng.fork(2)),
+            inject: Path::new(scenario.inject, rng.fork(3)),
+            answer: Path::new(scenario.answer, rng.fork(4)),
+            judge: Judge::new(clients, targets().to_vec(), MSS, scenario.forged == 0),
+            rng: rng.fork(5),
+            stopped: false,
+            flush_due: false,
+            trace,
+            silence,
+            finished: Time::ZERO,
+            sessions,
+        };
+        world.plan();
+        world
+    }
+
+    /// Schedules what is certain to happen.
+    fn plan(&mut self) {
+        for intercept in 0..self.intercepts.len() {
+            self.queue.schedule(Time::ZERO, Event::Connect { intercept });
+        }
+        for (session, written) in self.sessions.iter().enumerate() {
+            for (packet, sent) in written.sent.iter().enumerate() {
+                self.queue.schedule(sent.at, Event::Pass { session, packet });
+            }
+        }
+        let at = Time::from_micros;
+        for cut in 0..self.scenario.cuts {
+            let when = at(self.rng.within(5_000..=self.silence.as_micros().max(5_000)));
+            let intercept = cut as usize % self.intercepts.len();
+            let for_micros = self.rng.within(self.scenario.cut_for.0..=self.scenario.cut_for.1);
+            self.queue.schedule(when, Event::Cut { intercept, for_micros });
+        }
+        if let Some((from, to)) = self.scenario.outage {
+            self.queue.schedule(at(from), Event::Service { up: false });
+            self.queue.schedule(at(to), Event::Service { up: true });
+        }
+        if let Some(restart) = self.scenario.restart_at {
+            self.queue.schedule(at(restart), Event::Restart);
+        }
+        match self.scenario.ending {
+            Ending::Drain => self.queue.schedule(self.silence + Duration::from_secs(10), Event::Stop),
+            Ending::Abort(when) => self.queue.schedule(at(when), Event::Stop),
+            Ending::Expire => {}
+        }
+    }
+
+    /// Runs until the engine is empty and all that was under way has arrived.
+    pub(crate) fn run(&mut self) {
+        let limit = self.silence + Duration::from_secs(3600);
+        let mut at_once = 0_u32;
+        loop {
+            let engine_at = self.engine.poll_timeout();
+            let next =
+                self.queue.next_at().min(engine_at).min(self.server.poll_timeout()).min(
+                    self.intercepts.iter().map(|i| i.router.poll_timeout()).min().unwrap_or(Time::NEVER),
+                );
+            if self.flush_due && next > self.now {
+                self.with_engine(|engine, now, out| engine.flush(now, out));
+                self.flush_due = false;
+                continue;
+            }
+            if self.done() || next == Time::NEVER {
+                break;
+            }
+            assert!(next <= limit, "nothing comes to an end");
+            at_once = if next > self.now { 0 } else { at_once + 1 };
+            assert!(at_once < 200_000, "time stands still at {:?}: engine's timer {engine_at:?}", self.now);
+            self.now = self.now.max(next);
+            self.step(engine_at);
+            assert!(
+                self.engine.ledger().balances(),
+                "the ledger does not balance: {:#?}",
+                self.engine.ledger()
+            );
+        }
+    }
+
+    /// The engine has come to an end after the clients, and the last control messages have arrived.
+    fn done(&mut self) -> bool {
+        let ended = self.engine.is_empty() && (self.stopped || self.now >= self.silence);
+        if !ended {
+            self.finished = Time::ZERO;
+            return false;
+        }
+        if self.finished == Time::ZERO {
+            self.finished = self.now;
+        }
+        self.now >= self.silence
+            && self.now >= self.finished + Duration::from_secs(5)
+            && self.stopped_or_expired()
+    }
+
+    fn stopped_or_expired(&self) -> bool {
+        self.stopped || self.scenario.ending == Ending::Expire
+    }
+
+    fn step(&mut self, engine_at: Time) {
+        let now = self.now;
+        if self.queue.next_at() <= now {
+            if let Some(event) = self.queue.pop() {
+                self.happen(event);
+            }
+            return;
+        }
+        if self.server.poll_timeout() <= now {
+            let mut out = Vec::new();
+            self.server.handle_timeout(now, &mut out);
+            self.route_answers(out);
+        }
+        for intercept in &mut self.intercepts {
+            if intercept.router.poll_timeout() <= now {
+                intercept.router.handle_timeout(now);
+            }
+        }
+        if engine_at <= now {
+            self.with_engine(|engine, now, out| engine.handle_timeout(now, out));
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let now = self.now;
+        if self.trace {
+            eprintln!("{now:?} {}", describe(&event));
+        }
+        match event {
+            Event::Pass { session, packet } => self.pass(session, packet),
+            Event::Captured { packet, outgoing } => self.captured(&packet, outgoing),
+            Event::Arrived(packet) => {
+                let mut out = Vec::new();
+                self.server.handle(now, &packet, &mut out);
+                self.route_answers(out);
+            }
+            Event::Answered { intercept, packet } => {
+                let mut out = RouterOutput::default();
+                let captured = Captured { packet: &packet, outgoing: false };
+                self.intercepts[intercept].router.handle_packet(now, captured, &mut out);
+                self.send_back(intercept, &out.0);
+            }
+            Event::ToIntercept { intercept, epoch, bytes } => self.at_intercept(intercept, epoch, &bytes),
+            Event::FromIntercept { intercept, epoch, bytes } => self.at_engine(intercept, epoch, &bytes),
+            Event::Connect { intercept } => self.connect(intercept),
+            Event::Cut { intercept, for_micros } => self.cut(intercept, for_micros),
+            Event::Noticed { intercept, again_in } => {
+                if std::mem::take(&mut self.intercepts[intercept].link.up) {
+                    self.engine.handle_link_down(now);
+                }
+                self.queue.schedule(now + Duration::from_micros(again_in), Event::Connect { intercept });
+            }
+            Event::Service { up } => {
+                let mut out = Vec::new();
+                self.server.set_up(now, up, &mut out);
+                self.route_answers(out);
+            }
+            Event::Restart => self.restart(),
+            Event::Stop => self.stop(),
+        }
+    }
+
+    fn pass(&mut self, session: usize, packet: usize) {
+        let sent = self.sessions[session].sent[packet].clone();
+        let arrivals = self.capture.carry(self.now);
+        if arrivals == [None, None] {
+            self.capture_lost += 1;
+        }
+        for at in arrivals.into_iter().flatten() {
+            let (mut packet, outgoing) = (sent.packet.clone(), sent.outgoing);
+            if self.rng.chance(self.scenario.truncated) && packet.len() > 100 {
+                packet.truncate(self.rng.within(72..=packet.len() as u64 - 1) as usize);
+            }
+            if self.rng.chance(self.scenario.noise) {
+                let noise = noise(&packet, &mut self.rng);
+                self.queue.schedule(at, Event::Captured { packet: noise, outgoing: self.rng.chance(500) });
+            }
+            self.queue.schedule(at, Event::Captured { packet, outgoing });
+        }
+    }
+
+    fn captured(&mut self, packet: &[u8], outgoing: bool) {
+        if self.stopped {
+            return;
+        }
+        if let Ok(segment) = Segment::parse(packet)
+            && !outgoing
+            && online().contains(&segment.destination)
+        {
+            self.captured += segment.payload.len() as u64;
+        }
+        self.with_engine(|engine, now, out| engine.handle_packet(now, Captured { packet, outgoing }, out));
+    }
+
+    /// Puts the server's packets on their way to the intercepts.
+    fn route_answers(&mut self, packets: Vec<Vec<u8>>) {
+        for packet in packets {
+            if self.trace {
+                eprintln!("{:?}   server sends {}", self.now, show(&packet));
+            }
+            let chosen = self.rng.below(self.intercepts.len() as u64) as usize;
+            for at in self.answer.carry(self.now).into_iter().flatten() {
+                for intercept in 0..self.intercepts.len() {
+                    if !self.scenario.shared || intercept == chosen {
+                        self.queue.schedule(at, Event::Answered { intercept, packet: packet.clone() });
+                    }
+                }
+            }
+        }
+    }
+
+    fn with_engine(&mut self, call: impl FnOnce(&mut Engine, Time, &mut EngineOutput)) {
+        let mut out = EngineOutput::default();
+        call(&mut self.engine, self.now, &mut out);
+        let up: Vec<usize> = (0..self.intercepts.len()).filter(|i| self.intercepts[*i].link.up).collect();
+        self.give_out(out, &up);
+        self.flush_due = true;
+    }
+
+    /// Sends an engine's packets, and its messages over some of the links.
+    fn give_out(&mut self, out: EngineOutput, links: &[usize]) {
+        for message in &out.messages {
+            if self.trace {
+                eprintln!("{:?}   engine says {message:?}", self.now);
+            }
+            self.judge.control(message);
+        }
+        for link in links {
+            self.send_forth(*link, &out.messages);
+        }
+        for packet in out.packets {
+            if self.trace {
+                eprintln!("{:?}   engine sends {}", self.now, show(&packet));
+            }
+            self.judge.injected(&packet);
+            if self.rng.chance(self.scenario.own_seen) {
+                let again = Event::Captured { packet: packet.clone(), outgoing: true };
+                self.queue.schedule(self.now, again);
+            }
+            for at in self.inject.carry(self.now).into_iter().flatten() {
+                self.queue.schedule(at, Event::Arrived(packet.clone()));
+            }
+        }
+    }
+
+    fn send_forth(&mut self, intercept: usize, messages: &[ToIntercept]) {
+        let mut bytes = Vec::new();
+        for message in messages {
+            message.encode(&mut bytes);
+        }
+        let link = &mut self.intercepts[intercept].link;
+        let epoch = link.epoch;
+        for (at, bytes) in link.carry(self.now, &bytes, true) {
+            self.queue.schedule(at, Event::ToIntercept { intercept, epoch, bytes });
+        }
+    }
+
+    fn send_back(&mut self, intercept: usize, bytes: &[u8]) {
+        let link = &mut self.intercepts[intercept].link;
+        let epoch = link.epoch;
+        for (at, bytes) in link.carry(self.now, bytes, false) {
+            self.queue.schedule(at, Event::FromIntercept { intercept, epoch, bytes });
+        }
+    }
+
+    fn at_intercept(&mut self, intercept: usize, epoch: u32, bytes: &[u8]) {
+        let Intercept { router, link } = &mut self.intercepts[intercept];
+        if epoch != link.epoch {
+            return;
+        }
+        let mut out = RouterOutput::default();
+        for body in link.to_intercept.arrive(bytes) {
+            let message = ToIntercept::decode(&body).expect("a message to intercept cannot be read");
+            let taken: Result<(), RefuseReason> =
+                router.handle_message(self.now, LinkId(epoch), message, &mut out);
+            taken.expect("intercept refuses a message");
+        }
+        self.send_back(intercept, &out.0);
+    }
+
+    fn at_engine(&mut self, intercept: usize, epoch: u32, bytes: &[u8]) {
+        let link = &mut self.intercepts[intercept].link;
+        if epoch != link.epoch {
+            return;
+        }
+        for body in link.from_intercept.arrive(bytes) {
+            match FromIntercept::decode(&body).expect("a message of intercept cannot be read") {
+                FromIntercept::Answer(answer) => self.answered(&answer),
+                FromIntercept::Hello { .. } => self.link_up(intercept),
+                FromIntercept::Refuse(reason) => panic!("intercept refuses the link: {reason:?}"),
+                FromIntercept::Pong { .. } | FromIntercept::Statistics(_) => {}
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: &Answer<'_>) {
+        if self.trace {
+            eprintln!("{:?}   engine is told {answer:?}", self.now);
+        }
+        self.judge.answer(answer);
+        self.with_engine(|engine, now, out| engine.handle_answer(now, answer, out));
+        if self.rng.chance(self.scenario.forged) {
+            let forged = forge(answer, &mut self.rng);
+            self.with_engine(|engine, now, out| engine.handle_answer(now, &forged, out));
+        }
+    }
+
+    fn connect(&mut self, intercept: usize) {
+        let Intercept { router, link } = &mut self.intercepts[intercept];
+        link.connect();
+        router.handle_link_opened(LinkId(link.epoch));
+        self.send_forth(intercept, &[ToIntercept::Hello { version: VERSION }]);
+    }
+
+    fn link_up(&mut self, intercept: usize) {
+        let announced: Vec<_> = targets().into_iter().map(ToIntercept::Target).collect();
+        self.send_forth(intercept, &announced);
+        self.intercepts[intercept].link.up = true;
+        let mut out = EngineOutput::default();
+        self.engine.handle_link_up(self.now, &mut out);
+        self.give_out(out, &[intercept]);
+        self.flush_due = true;
+    }
+
+    fn cut(&mut self, intercept: usize, for_micros: u64) {
+        let Intercept { router, link } = &mut self.intercepts[intercept];
+        if !link.alive {
+            return;
+        }
+        router.handle_link_closed(LinkId(link.epoch));
+        link.cut();
+        let unnoticed = self.rng.below(for_micros / 2 + 1);
+        let noticed = Event::Noticed { intercept, again_in: for_micros - unnoticed };
+        self.queue.schedule(self.now + Duration::from_micros(unnoticed), noticed);
+    }
+
+    /// tcpcopy is killed, and started again at once.
+    fn restart(&mut self) {
+        let origin = TIMESTAMP_ORIGIN.wrapping_add(10_000);
+        self.engine = Engine::new(config(&self.scenario, self.now.as_micros(), origin), self.now);
+        self.captured = 0;
+        self.judge.restart();
+        for intercept in 0..self.intercepts.len() {
+            let Intercept { router, link } = &mut self.intercepts[intercept];
+            if link.alive {
+                router.handle_link_closed(LinkId(link.epoch));
+                link.cut();
+            }
+            link.up = false;
+            self.connect(intercept);
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stopped = true;
+        if matches!(self.scenario.ending, Ending::Abort(_)) {
+            self.with_engine(|engine, now, out| engine.abort(now, out));
+        } else {
+            self.with_engine(|engine, now, out| engine.drain(now, out));
+        }
+    }
+
+    /// Lets an empty engine's timers run out, as long as it asks for it; they must not do anything.
+    pub(crate) fn run_out(&mut self) {
+        for _ in 0..10_000 {
+            let at = self.engine.poll_timeout();
+            if at == Time::NEVER {
+                return;
+            }
+            let mut out = EngineOutput::default();
+            self.engine.handle_timeout(at, &mut out);
+            assert!(out.packets.is_empty() && out.messages.is_empty(), "an empty engine says something");
+        }
+        panic!("an empty engine goes on waiting for something");
+    }
+
+    /// Routes that stand on all intercepts.
+    pub(crate) fn routes(&self) -> usize {
+        self.intercepts.iter().map(|intercept| intercept.router.routes()).sum()
+    }
+}
+
+pub(crate) fn online() -> [Endpoint; 2] {
+    [Endpoint::new([10, 0, 0, 1].into(), 80), Endpoint::new([0xfd00, 0, 0, 0, 0, 0, 0, 1].into(), 80)]
+}
+
+pub(crate) fn targets() -> [Endpoint; 2] {
+    [Endpoint::new([10, 9, 0, 1].into(), 8080), Endpoint::new([0xfd00, 0, 0, 0, 0, 0, 0, 9].into(), 8080)]
+}
+
+/// The connection that a copied session has with the test server.
+pub(crate) fn copied(flow: &Flow) -> Flow {
+    let family = usize::from(flow.server.ip.is_ipv6());
+    Flow { client: flow.client, server: targets()[family] }
+}
+
+fn config(scenario: &Scenario, seed: u64, timestamp_origin: u32) -> EngineConfig {
+    let protocol = scenario.module.map(|password| Arc::new(Toy { password }) as Arc<dyn Protocol>);
+    let [online_v4, online_v6] = online();
+    let [target_v4, target_v6] = targets();
+    EngineConfig {
+        transfers: vec![
+            Transfer {
+                online_ip: Some(online_v4.ip),
+                online_port: online_v4.port,
+                target: target_v4,
+                protocol: protocol.clone(),
+            },
+            Transfer { online_ip: None, online_port: online_v6.port, target: target_v6, protocol },
+        ],
+        wait_for_answers: scenario.wait_for_answers,
+        mss_v4: MSS.0,
+        mss_v6: MSS.1,
+        memory_limit: scenario.memory_limit,
+        session_timeout: scenario.session_timeout,
+        keepalive_timeout: scenario.keepalive_timeout,
+        seed,
+        timestamp_origin,
+    }
+}
+
+/// All sessions of a run, by their beginning on each port.
+fn write_sessions(scenario: &Scenario, rng: &mut Rng) -> Vec<Session> {
+    let plan = &scenario.clients;
+    let mut sessions = Vec::new();
+    let mut rest: BTreeMap<u32, (Time, u32)> = (0..plan.sessions)
+        .map(|number| (number, (Time::from_micros(plan.begin + rng.below(plan.arrivals)), 1)))
+        .collect();
+    while let Some((number, (start, uses))) = rest.pop_first() {
+        let (low, high) = ((number % 200) as u8 + 1, (number / 200) as u8);
+        let six = number % 4 == 3;
+        let ip = if six {
+            [0xfd00, 0, 0, 1, 0, 0, u16::from(high), u16::from(low)].into()
+        } else {
+            [10, 1, high, low].into()
+        };
+        let flow =
+            Flow { client: Endpoint::new(ip, 40_000 + number as u16), server: online()[usize::from(six)] };
+        let id = sessions.len() as u32;
+        let mut rng = rng.fork(u64::from(id));
+        let login = toy::login(rng.next(), ONLINE_PASSWORD);
+        let login = scenario.module.map(|_| (&login[..], toy::ACCEPTED.len() as u64));
+        let session = Session::write(id, flow, start, plan, login, rng.clone());
+        if rng.chance(plan.reuse) && uses < PORT_USES {
+            rest.insert(number, (session.end + rng.micros(300..=50_000), uses + 1));
+        }
+        sessions.push(session);
+    }
+    sessions
+}
+
+/// A packet that is nobody's.
+fn noise(packet: &[u8], rng: &mut Rng) -> Vec<u8> {
+    match rng.below(4) {
+        0 => (0..rng.below(100)).map(|_| rng.next() as u8).collect(),
+        1 => packet[..rng.below(50) as usize].to_vec(),
+        2 => {
+            // Another port of the online server.
+            let mut other = packet.to_vec();
+            let tcp = if other[0] >> 4 == 4 { 20 } else { 40 };
+            other[tcp..tcp + 4].copy_from_slice(&[1, 1, 1, 1]);
+            other
+        }
+        _ => {
+            // Another protocol.
+            let mut other = packet.to_vec();
+            let at = if other[0] >> 4 == 4 { 9 } else { 6 };
+            other[at] = 17;
+            other
+        }
+    }
+}
+
+/// An answer with something wrong in it.
+fn forge<'a>(answer: &Answer<'a>, rng: &mut Rng) -> Answer<'a> {
+    let mut forged = *answer;
+    for _ in 0..=rng.below(3) {
+        match rng.below(8) {
+            0 => forged.seq = Seq(rng.next() as u32),
+            1 => forged.ack = Seq(rng.next() as u32),
+            2 => forged.seq = forged.seq + rng.below(5000) as u32 - 2500,
+            3 => forged.ack = forged.ack + rng.below(5000) as u32 - 2500,
+            4 => forged.flags = Flags(rng.next() as u8),
+            5 => forged.window = rng.pick(&[0, 1, u16::MAX]),
+            6 => forged.payload_len = rng.pick(&[0, 1, 100_000, u32::MAX]),
+            _ => forged.options.timestamps = None,
+        }
+    }
+    forged
+}
+
+fn describe(event: &Event) -> String {
+    match event {
+        Event::Pass { session, packet } => format!("client {session} sends its packet {packet}"),
+        Event::Captured { packet, outgoing } => {
+            format!("captured{} {}", if *outgoing { " outgoing" } else { "" }, show(packet))
+        }
+        Event::Arrived(packet) => format!("arrived {}", show(packet)),
+        Event::Answered { intercept, packet } => format!("intercept {intercept} sees {}", show(packet)),
+        Event::ToIntercept { intercept, bytes, .. } => {
+            format!("{} bytes to intercept {intercept}", bytes.len())
+        }
+        Event::FromIntercept { intercept, bytes, .. } => {
+            format!("{} bytes of intercept {intercept}", bytes.len())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn show(packet: &[u8]) -> String {
+    match Segment::parse(packet) {
+        Ok(s) => format!(
+            "{} > {} {:?} seq {:?}+{} ack {:?} win {} {:?}",
+            s.source, s.destination, s.flags, s.seq, s.payload_len, s.ack, s.window, s.options
+        ),
+        Err(error) => format!("{} bytes: {error}", packet.len()),
+    }
+}
