@@ -1,0 +1,120 @@
+# shellcheck shell=bash
+# What a case is made of. A case is a file in scripts/cases that defines
+#   about=   one line: what happens
+#   unit=    what is counted
+#   run()    the case itself
+# and may set  wire=any  (offloads make no difference) or  ours=yes  (other implementations cannot do it).
+
+HERE=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=scripts/lib/lab.sh
+source "$HERE/lab.sh"
+# shellcheck source=scripts/lib/servers.sh
+source "$HERE/servers.sh"
+# shellcheck source=scripts/lib/daemons.sh
+source "$HERE/daemons.sh"
+
+FAILURES=() NOTES=() N_ONLINE=0 N_TEST=0 COUNTER=''
+declare -A BEFORE=([online]=0 [test]=0)
+
+fail() { FAILURES+=("$*"); }
+note() { NOTES+=("$*"); }
+stopped_short() { fail "$1: $(tail -n 1 "$CASE_DIR/$2.log")"; exit 1; }
+
+# size SHORT FULL: the test suite runs short sizes, the benchmark full ones.
+size() { if [[ -n ${FULL:-} ]]; then echo "$2"; else echo "$1"; fi; }
+
+# load NAME COMMAND...: a client program at work, which must succeed. load_on HOST NAME COMMAND... elsewhere.
+load() { load_on client "$@"; }
+load_on() {
+  load_start "$@"
+  load_end "$2"
+}
+
+# The same in the background: load_start HOST NAME COMMAND... and load_end NAME.
+declare -A LOAD=()
+load_start() {
+  local host=$1 name=$2
+  shift 2
+  spawn "$host" "$CASE_DIR/$name.log" "$@"
+  LOAD[$name]=$SPAWNED
+}
+load_end() {
+  wait "${LOAD[$1]}" || fail "$1 failed: $(tail -n 1 "$CASE_DIR/$1.log")"
+}
+load_runs() { alive "${LOAD[$1]}"; }
+
+# A wrk log without errors: the online service must not notice anything.
+load_unharmed() {
+  ! grep -E 'Socket errors|Non-2xx' "$CASE_DIR/$1.log" || fail "$1 saw errors of the online service"
+}
+
+# counting COUNTER: from here on, as COUNTER (a function of the host) counts.
+counting() {
+  COUNTER=$1
+  BEFORE[online]=$("$COUNTER" online)
+  BEFORE[test]=$("$COUNTER" test)
+}
+arrived() { echo $(($("$COUNTER" "$1") - BEFORE[$1])); }
+reached() { (($(arrived "$1") >= $2)); }
+
+# Waits until the test host has as much as the online host, for as long as there is progress. The counts must agree
+# for a while, for the servers write their logs up to 0.1 s late.
+settle() {
+  local last='' idle=0 agreed=0
+  while ((agreed < 3 && idle < ${PATIENCE:-10} * 5)); do
+    N_ONLINE=$(arrived online) N_TEST=$(arrived test)
+    if [[ "$N_ONLINE $N_TEST" == "$last" ]]; then idle=$((idle + 1)); else idle=0 agreed=0; fi
+    last="$N_ONLINE $N_TEST"
+    ((N_TEST < N_ONLINE || N_ONLINE == 0)) || agreed=$((agreed + 1))
+    sleep 0.2
+  done
+}
+
+# The usual end: all of it arrived, none of it twice. Counted again after tcpcopy has ended, for late doubles.
+all_arrived() {
+  settle
+  ((N_TEST >= N_ONLINE)) || where_it_stopped
+  copy_stop
+  N_ONLINE=$(arrived online) N_TEST=$(arrived test)
+  ((N_ONLINE > 0)) || fail "no load at all"
+  ((N_TEST == N_ONLINE)) || fail "$((N_ONLINE - N_TEST)) of $N_ONLINE are missing"
+}
+
+# Keeps what tells where copies got stuck.
+where_it_stopped() {
+  local host
+  for host in client online test assist; do
+    say "== $host: connections"
+    on "$host" ss -Htanio | head -n 100
+    say "== $host: kernel counters"
+    on "$host" nstat -az 2>/dev/null | awk '$2 != 0'
+    say "== $host: capture sockets"
+    on "$host" cat /proc/net/packet
+  done >"$CASE_DIR/where.txt" 2>&1 || true
+}
+
+percent() { # never rounded up to 100
+  awk -v all="$1" -v part="$2" 'BEGIN { printf "%.3f", all ? int(100000 * part / all) / 1000 : 0 }'
+}
+
+# What is left for the reader: the line, result.json, and on failure everything else. Runs when the case ends.
+conclude() {
+  local status=$? verdict=PASS text failures='' notes=''
+  trap - EXIT INT TERM HUP
+  set +e
+  ((status == 0)) || ((${#FAILURES[@]} > 0)) || fail "the case stopped with status $status"
+  stop_recorded
+  ((${#FAILURES[@]} == 0)) || verdict=FAIL
+  text=$(printf '%-24s %-4s %9s %9s %8s %%  %s' "$CASE" "$OFFLOADS" "$N_ONLINE" "$N_TEST" "$(percent "$N_ONLINE" "$N_TEST")" "$verdict")
+  ((${#NOTES[@]} == 0)) || notes=$(printf '%s; ' "${NOTES[@]}")
+  ((${#FAILURES[@]} == 0)) || failures=$(printf '%s; ' "${FAILURES[@]}")
+  say "$text${failures:+  ${failures%; }}${notes:+  (${notes%; })}"
+  jq -cn --arg case "$CASE" --arg offloads "$OFFLOADS" --arg unit "$unit" --arg verdict "$verdict" \
+    --arg failures "${failures%; }" --arg notes "${notes%; }" \
+    --argjson online "$N_ONLINE" --argjson test "$N_TEST" \
+    --argjson tcpcopy_us "$TCPCOPY_US" --argjson intercept_us "$INTERCEPT_US" \
+    --argjson tcpcopy_kb "$TCPCOPY_KB" --argjson intercept_kb "$INTERCEPT_KB" \
+    '$ARGS.named' >"$CASE_DIR/result.json"
+  [[ $verdict == PASS ]]
+  exit
+}

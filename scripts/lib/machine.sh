@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# What this machine must have: Debian packages, a Rust toolchain, the two programs built.
+
+# command:package pairs, and packages without a command of their own.
+TOOLS=(
+  cc:build-essential ip:iproute2 ss:iproute2 nft:nftables ethtool:ethtool sysctl:procps setpriv:util-linux
+  nginx:nginx-light ab:apache2-utils wrk:wrk redis-server:redis-server redis-cli:redis-tools curl:curl jq:jq
+)
+LIBRARIES=(libpcap-dev)
+
+# install_packages [COMMAND:PACKAGE...]: what is missing of the above and these, and nothing else.
+install_packages() {
+  local pair missing=()
+  for pair in "${TOOLS[@]}" "$@"; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+  done
+  for pair in "${LIBRARIES[@]}"; do
+    [[ $(dpkg-query -W -f '${Status}' "$pair" 2>/dev/null) == *' installed' ]] || missing+=("$pair")
+  done
+  ((${#missing[@]} > 0)) || return 0
+  command -v apt-get >/dev/null || die "missing, and there is no apt-get to install them: ${missing[*]}"
+  ((EUID == 0)) || die "missing: ${missing[*]}; run this with sudo, or: sudo apt-get install ${missing[*]}"
+  say "installing ${missing[*]}"
+  without_services apt_install "${missing[@]}"
+}
+
+apt_install() {
+  local options=(-qq -y --no-install-recommends -o DPkg::Lock::Timeout=120)
+  DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install "$@" >/dev/null 2>&1 && return
+  apt-get -qq -o DPkg::Lock::Timeout=120 update
+  DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install "$@" >/dev/null
+}
+
+# The lab needs the servers' programs, not their services: these neither start now nor at the next boot.
+without_services() {
+  local policy=/usr/sbin/policy-rc.d service before status=0
+  before=$(services)
+  if [[ ! -e $policy ]]; then
+    trap 'rm -f /usr/sbin/policy-rc.d' RETURN
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  "$@" || status=$?
+  for service in nginx redis-server; do
+    [[ $before == *" $service "* || ! -d /run/systemd/system ]] || systemctl -q disable "$service" 2>/dev/null || true
+  done
+  return "$status"
+}
+
+services() { # of the two, those that are here already
+  local service
+  printf ' '
+  for service in nginx redis-server; do
+    [[ ! -e /lib/systemd/system/$service.service ]] || printf '%s ' "$service"
+  done
+}
+
+# as_user COMMAND...: as the user who called sudo, so that no file of root's is left in the work tree.
+as_user() {
+  if [[ -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
+    runuser -u "$SUDO_USER" -- env HOME="$(user_home)" PATH="$(user_home)/.cargo/bin:$PATH" "$@"
+  else
+    PATH="$HOME/.cargo/bin:$PATH" "$@"
+  fi
+}
+
+user_home() { getent passwd "$SUDO_USER" | cut -d: -f6; }
+
+need_cargo() {
+  as_user cargo --version >/dev/null 2>&1 ||
+    die "no cargo here${SUDO_USER:+ for $SUDO_USER}: install Rust 1.88 or later, see https://rustup.rs"
+}
+
+build_release() { (cd "$ROOT" && as_user cargo build --release --quiet --bins "$@"); }

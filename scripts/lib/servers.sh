@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# The services of the online and the test host, and how much reached them. All in $CASE_DIR/HOST.
+
+listening() { [[ -n $(on "$1" ss -Hltn "sport = :$2") ]]; }
+
+# nginx_start HOST: nginx on ports 80, 8080 and 8081, IPv4 and IPv6.
+#   /        a short answer (shorter on the test host if SHORTER_ANSWERS is set)
+#   /post    answers when the body has been read: it is handed to a server behind
+#   /put/    files are uploaded to by PUT, /get/ is where they come from
+nginx_start() {
+  local host=$1 dir=$CASE_DIR/$1 answer="Hello from the lab, this is an answer of the usual length.\\n"
+  [[ $host != test || -z ${SHORTER_ANSWERS:-} ]] || answer="Hello.\\n"
+  mkdir -p "$dir/put" "$dir/get" "$dir/body"
+  cat >"$dir/nginx.conf" <<CONF
+user root;
+daemon off;
+worker_processes 1;
+pid $dir/nginx.pid;
+error_log $dir/error.log warn;
+events { worker_connections 15000; }
+http {
+  log_format short '\$status \$request_length \$body_bytes_sent \$request_time';
+  access_log $dir/access.log short buffer=64k flush=100ms;
+  keepalive_requests 1000000000;
+  keepalive_timeout 600s;
+  lingering_close off;
+  tcp_nodelay on;
+  client_max_body_size 0;
+  client_body_buffer_size 64k;
+  client_body_temp_path $dir/body;
+  proxy_temp_path $dir/proxy;
+  fastcgi_temp_path $dir/fastcgi;
+  uwsgi_temp_path $dir/uwsgi;
+  scgi_temp_path $dir/scgi;
+  default_type text/plain;
+  upstream behind { server unix:$dir/behind.sock; keepalive 64; }
+  server {
+    listen 80 backlog=65535; listen 8080 backlog=65535; listen 8081 backlog=65535;
+    listen [::]:80 backlog=65535; listen [::]:8080 backlog=65535; listen [::]:8081 backlog=65535;
+    root $dir;
+    location / { return 200 "$answer"; }
+    location /post { proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection ""; }
+    location /put/ { dav_methods PUT; }
+    location /get/ { }
+  }
+  server { listen unix:$dir/behind.sock backlog=1024; access_log off; location / { return 200 "$answer"; } }
+}
+CONF
+  rm -f "$dir/behind.sock" # left by an nginx that was killed
+  spawn "$host" "$dir/nginx.log" nginx -e "$dir/error.log" -c "$dir/nginx.conf"
+  printf '%s' "$SPAWNED" >"$dir/nginx.main"
+  await 10 listening "$host" 80 || die "nginx does not start on $host: $(tail -n 1 "$dir/nginx.log")"
+}
+
+nginx_stop() { end "$(<"$CASE_DIR/$1/nginx.main")" TERM; }
+
+# Requests that a host's nginx answered with success.
+count_http() { grep -c '^2' "$CASE_DIR/$1/access.log" || true; }
+
+# Those of them that brought 20 KB along, and those answered with all of the file.
+count_posts() { awk '/^2/ && $2 > 20000 { n++ } END { print n + 0 }' "$CASE_DIR/$1/access.log"; }
+count_full_downloads() { awk -v size="$DOWNLOAD" '/^200/ && $3 == size { n++ } END { print n + 0 }' "$CASE_DIR/$1/access.log"; }
+
+# The time in seconds that a host's nginx took for its slowest request.
+slowest_request() { awk '$4 > most { most = $4 } END { print most + 0 }' "$CASE_DIR/$1/access.log"; }
+
+redis_start() {
+  local host=$1 dir=$CASE_DIR/$1
+  mkdir -p "$dir"
+  spawn "$host" "$dir/redis.log" redis-server --port 6379 --bind '0.0.0.0 ::' --protected-mode no --dir "$dir" \
+    --save '' --appendonly no --tcp-backlog 65535 --enable-debug-command yes
+  await 10 listening "$host" 6379 || die "redis does not start on $host: $(tail -n 1 "$dir/redis.log")"
+}
+
+redis_ask() {
+  local host=$1
+  shift
+  on "$host" redis-cli -h 127.0.0.1 "$@"
+}
+
+# SET and INCR commands that a host's redis has executed.
+count_redis() {
+  redis_ask "$1" info commandstats | awk -F '[:=,]' '/^cmdstat_(set|incr):/ { n += $3 } END { print n + 0 }'
+}
+
+redis_digest() { redis_ask "$1" debug digest; }

@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# Cases by name: which there are, and how each is run in the lab that is up.
+
+all_cases() {
+  local file
+  for file in "$ROOT"/scripts/cases/*.sh; do
+    file=${file##*/}
+    echo "${file%.sh}"
+  done
+}
+
+# case_setting NAME VARIABLE: what a case says about itself.
+case_setting() (
+  about='' unit=requests wire=both ours=''
+  # shellcheck source=/dev/null
+  source "$ROOT/scripts/cases/$1.sh"
+  echo "${!2}"
+)
+
+# run_case NAME OFFLOADS: runs it, keeps the remains of a failure under $KEEP.
+run_case() {
+  local name=$1 offloads=$2 status=0 kept
+  # In the background, for a trap of ours runs at once only while we wait; a background command of a script would
+  # have SIGINT ignored.
+  OFFLOADS=$offloads LAB=$LAB env --default-signal=INT "$ROOT/scripts/lib/run-case" "$name" &
+  CASE_PID=$!
+  wait "$CASE_PID" || status=$?
+  CASE_PID=
+  if ((status != 0)) && [[ -d $LAB_DIR/case ]]; then
+    kept=$KEEP/$name-offloads-$offloads
+    rm -rf "$kept"
+    mkdir -p "$kept"
+    # Logs and accounts, not the files that were uploaded.
+    (cd "$LAB_DIR/case" && find . \( -name '*.log' -o -name '*.json' -o -name '*.txt' -o -name '*.conf' \) \
+      -size -2M -exec cp --parents -t "$kept" {} +) || true
+    say "  its logs and ledger: $kept"
+    give_back "$KEEP"
+  fi
+  return "$status"
+}
+
+# Before every use: what an earlier run left is removed; when the script ends, so is this one's.
+open_lab() {
+  check_lab_name
+  lock_lab
+  trap close_lab EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  lab_down
+  lab_up
+}
+
+CASE_PID=
+close_lab() {
+  trap - EXIT
+  trap '' INT TERM HUP # once is enough: what is taken down now must not stay half-way
+  if [[ -n $CASE_PID ]]; then
+    kill -TERM "$CASE_PID" 2>/dev/null || true
+    wait "$CASE_PID" || true
+  fi
+  lab_down
+}
