@@ -15,7 +15,7 @@ use common::flow::{Endpoint, Flow};
 use common::io::Captured;
 use common::module::Module;
 use common::time::Time;
-use common::wire::{PacketBuilder, Segment};
+use common::wire::{Flags, PacketBuilder, Segment};
 
 use self::classify::{Class, classify};
 use self::slot::{Slot, is_syn};
@@ -36,6 +36,9 @@ pub trait Output {
 /// After the start of the capture, a stream seen for the first time may be in the middle of a turn; one that says its
 /// first word later was silent before, and begins a turn.
 const SETTLING: Duration = Duration::from_millis(200);
+
+/// A pushed segment below this is most likely a whole request, even then. Less than any usual segment size, in bytes.
+const SHORT: u32 = 1200;
 
 /// No timer is set further ahead: entries of slots that have gone would pile up until they fall due.
 const TIMER_HORIZON: Duration = Duration::from_secs(30);
@@ -147,7 +150,9 @@ impl Engine {
         Some(if from_start {
             Session::from_syn(now, segment.seq, module)
         } else {
-            Session::joined(now, segment, now < self.started + SETTLING, module)
+            let whole = segment.flags.has(Flags::PSH) && segment.payload_len < SHORT;
+            let mid_turn = !whole && now < self.started + SETTLING;
+            Session::joined(now, segment, mid_turn, module)
         })
     }
 
