@@ -83,8 +83,8 @@ fn match_streams(world: &World) -> Streams {
     let mut streams = Streams::new();
     for (flow, sessions) in &mut flows {
         sessions.sort_by_key(|session| session.sent.first().map(|sent| sent.at));
-        // Where the next piece may begin: in which session, from which byte on.
-        let (mut session, mut least, mut repeated) = (0, 0, None);
+        // Where the next piece may begin: in which session, from which byte on; and how far that session was read.
+        let (mut session, mut least, mut read) = (0, 0, 0);
         for record in records.iter().filter(|record| record.flow == *flow) {
             let piece = without_login(record, &world.scenario);
             if piece.is_empty() {
@@ -100,14 +100,20 @@ fn match_streams(world: &World) -> Streams {
                     &piece[..piece.len().min(40)]
                 );
             };
+            if ahead > 0 {
+                read = 0;
+            }
             session += ahead;
             let end = at + piece.len();
             streams.entry(sessions[session].id).or_default().push(at..end);
-            // A turn of which nothing was acknowledged when its connection broke may be sent once more.
-            let turn = sessions[session].gates.iter().rfind(|gate| gate.offset < end).map(|gate| gate.offset);
+            // Turns of which nothing was acknowledged when their connection broke are sent again, the first once.
             let broken = record.closed_by_server || record.reset_by_client;
-            let again = broken && turn.is_some() && turn != repeated;
-            (least, repeated) = if again { (turn.unwrap_or(end), turn) } else { (end, None) };
+            least = match broken {
+                true if at >= read => at,
+                true => at + 1,
+                false => end,
+            };
+            read = read.max(end);
         }
     }
     for record in &records {
