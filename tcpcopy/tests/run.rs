@@ -13,7 +13,7 @@ use common::control::{FrameBuffer, FromIntercept, ToIntercept, VERSION};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// tcpcopy, capturing what never comes: RFC 6335 leaves port 0 to nobody, and 1 is hardly in use.
+/// tcpcopy, capturing what never comes: hardly anybody uses port 1 (tcpmux).
 fn tcpcopy(intercept: &str, more: &[&str]) -> Command {
     assert!(nix::unistd::geteuid().is_root(), "needs root to open raw sockets: run scripts/test with sudo");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcpcopy"));

@@ -78,6 +78,8 @@ fn usable(ip: IpAddr) -> Result<IpAddr, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -122,5 +124,21 @@ mod tests {
         }
         assert!(endpoint_or_default("::", 5).is_err());
         assert!(endpoint_or_default("10.0.0.1:", 5).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_again(address in any::<std::net::SocketAddr>(), default: u16) {
+            let read = endpoint_or_default(&address.to_string(), default);
+            prop_assert_eq!(read.clone(), endpoint(&address.to_string()));
+            if let Ok(read) = read {
+                prop_assert_eq!((read.ip, read.port), (address.ip().to_canonical(), address.port()));
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[0-9a-f:.\\[\\]]{0,30}|.*", default: u16) {
+            prop_assert!(endpoint(&text).is_err() || endpoint_or_default(&text, default).is_ok());
+        }
     }
 }

@@ -208,7 +208,7 @@ fn write_link(f: &mut String, link: &LinkAccount) -> fmt::Result {
         link.intercept, link.connects, link.lost
     )?;
     match &link.last_problem {
-        Some(problem) if link.up => writeln!(f, "; lost last: {problem}")?,
+        Some(problem) if link.up => writeln!(f, "; last problem: {problem}")?,
         Some(problem) => writeln!(f, ": {problem}")?,
         None => writeln!(f)?,
     }
