@@ -39,6 +39,8 @@ fn check_ending(world: &World) {
     let within =
         expect.within + if *ending == Ending::Drain { Duration::from_secs(10) } else { Duration::ZERO };
     assert!(took <= within, "the end took {took:?}, more than {within:?}");
+    let lag = world.lag();
+    assert!(lag <= expect.lag, "the server read its last byte {lag:?} after the clients' last word");
 }
 
 /// The ledger says what happened.
@@ -57,6 +59,10 @@ fn check_account(world: &World) {
     for (reason, sessions) in sessions.incomplete.occurred() {
         assert!(expect.reasons.contains(&reason), "{sessions} sessions are incomplete: {}", reason.name());
     }
+    let turns = &ledger.turns;
+    let let_go =
+        turns.at_once + turns.answered + turns.answer_ended + turns.waited_in_vain + turns.module_ready;
+    assert_eq!(turns.seen, let_go + turns.dropped, "turns: {turns:#?}");
     let wanted = bytes.captured - bytes.duplicate;
     assert!(
         bytes.replayed * 1000 >= wanted * expect.floor,
@@ -119,6 +125,12 @@ fn match_streams(world: &World) -> Streams {
     for record in &records {
         assert!(flows.contains_key(&record.flow), "a connection of nobody: {}", record.flow);
     }
+    for (flow, sessions) in &flows {
+        // A turn may break two connections; a server that breaks each must not be stormed.
+        let most = sessions.iter().map(|session| 2 * session.gates.len() + 3).sum();
+        let opened = records.iter().filter(|record| record.flow == *flow).count();
+        assert!(opened <= most, "{opened} connections for {flow}, {most} at most");
+    }
     streams
 }
 
@@ -157,6 +169,11 @@ fn check_whole(world: &World, streams: &Streams) {
     let ledger = world.engine.ledger();
     assert_eq!(ledger.sessions.seen, world.sessions.len() as u64, "sessions seen");
     assert_eq!(ledger.sessions.replayed, ledger.sessions.seen, "sessions replayed whole");
+    let scenario = &world.scenario;
+    let all_answered = scenario.app.silent == 0 && scenario.clients.creep == 0;
+    if all_answered && scenario.cuts == 0 && scenario.answer.loss < 100 {
+        assert_eq!(ledger.turns.waited_in_vain, 0, "an answer was overlooked");
+    }
     for session in &world.sessions {
         let pieces = streams.get(&session.id).map_or(&[][..], Vec::as_slice);
         let mut offset =

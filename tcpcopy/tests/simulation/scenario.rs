@@ -30,6 +30,8 @@ pub(crate) struct Expect {
     pub(crate) reasons: &'static [DropReason],
     /// Of a thousand captured bytes, so many at least are replayed.
     pub(crate) floor: u64,
+    /// From the last word of the clients to its arrival at the server at most.
+    pub(crate) lag: Duration,
     /// From the last word of the clients to the last of the engine at most.
     pub(crate) within: Duration,
 }
@@ -110,6 +112,7 @@ impl Scenario {
             clean: false,
             reasons: &[],
             floor: 1000,
+            lag: Duration::from_secs(1),
             within: Duration::from_secs(60),
         },
     };
@@ -120,8 +123,9 @@ impl Scenario {
 }
 
 impl Expect {
-    /// Some of it may be dropped, for these reasons.
-    pub(crate) const fn partial(floor: u64, reasons: &'static [DropReason]) -> Self {
-        Self { whole: false, clean: false, reasons, floor, within: Duration::from_secs(60) }
+    /// Some of it may be dropped, for these reasons; so many of a thousand bytes arrive, in so many seconds.
+    pub(crate) const fn partial(floor: u64, seconds: u64, reasons: &'static [DropReason]) -> Self {
+        let lag = Duration::from_secs(seconds);
+        Self { whole: false, clean: false, reasons, floor, lag, ..Scenario::BASE.expect }
     }
 }

@@ -535,6 +535,13 @@ impl World {
         panic!("an empty engine goes on waiting for something");
     }
 
+    /// How long after the clients' last word the test server read its last byte.
+    pub(crate) fn lag(&self) -> Duration {
+        let records = self.server.records();
+        let last = records.iter().filter_map(|record| record.arrivals.last()).map(|arrival| arrival.at).max();
+        last.unwrap_or(Time::ZERO).since(self.silence)
+    }
+
     /// Routes that stand on all intercepts.
     pub(crate) fn routes(&self) -> usize {
         self.intercepts.iter().map(|intercept| intercept.router.routes()).sum()

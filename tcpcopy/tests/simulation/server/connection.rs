@@ -397,7 +397,7 @@ impl Connection {
         } else {
             self.ack_at = self.ack_at.min(now + DELAYED_ACK);
         }
-        if arrived > 0 {
+        if arrived > u32::from(at_end) {
             let sent = u64::from(self.max.distance(self.iss + 1) as u32);
             self.record.arrived(now, sent);
         }
