@@ -70,7 +70,6 @@ scenarios! {
     /// Clients that do not wait for the whole answer before they go on.
     pipelined {
         clients: ClientPlan { creep: 1000, pipeline: 600, other_answers: 0, ..CLIENTS },
-        expect: CLEAN,
     }
     /// Turns are sent as they come.
     no_wait {
