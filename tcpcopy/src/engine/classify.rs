@@ -36,16 +36,19 @@ pub(super) fn classify(transfers: &[Transfer], captured: &Captured<'_>, segment:
         return Class::Own;
     }
     match find(transfers, &segment.destination, &segment.source) {
-        Some((index, transfer)) => Class::Client {
-            flow: Flow { client: segment.source, server: transfer.target },
-            transfer: index,
-        },
+        Some((index, transfer)) => {
+            Class::Client { flow: Flow { client: segment.source, server: transfer.target }, transfer: index }
+        }
         None => Class::Unrelated,
     }
 }
 
 /// The transfer of the service at `online`, if the client's address is of the target's family.
-fn find<'t>(transfers: &'t [Transfer], online: &Endpoint, client: &Endpoint) -> Option<(usize, &'t Transfer)> {
+fn find<'t>(
+    transfers: &'t [Transfer],
+    online: &Endpoint,
+    client: &Endpoint,
+) -> Option<(usize, &'t Transfer)> {
     transfers.iter().enumerate().find(|(_, transfer)| {
         transfer.online_port == online.port
             && transfer.online_ip.is_none_or(|ip| ip == online.ip)

@@ -89,7 +89,8 @@ impl Engine {
             Class::OnlineSynAck { flow } => {
                 self.ledger.packets.online_syn_ack += 1;
                 if let Some(index) = self.table.find(&flow)
-                    && let Some(session) = self.table.slot(index).and_then(|slot| slot.session_accepted(&segment))
+                    && let Some(session) =
+                        self.table.slot(index).and_then(|slot| slot.session_accepted(&segment))
                 {
                     session.handle_online_syn_ack(&segment);
                 }
@@ -277,7 +278,12 @@ impl Engine {
         &self.ledger
     }
 
-    fn for_all(&mut self, now: Time, out: &mut dyn Output, mut work: impl FnMut(&mut Slot, &mut Context<'_>)) {
+    fn for_all(
+        &mut self,
+        now: Time,
+        out: &mut dyn Output,
+        mut work: impl FnMut(&mut Slot, &mut Context<'_>),
+    ) {
         for index in self.table.indices() {
             self.with_slot(now, index, out, &mut work);
         }

@@ -77,6 +77,10 @@ impl Table {
 
     /// The indices of all slots, for work that may remove some.
     pub(super) fn indices(&self) -> Vec<u32> {
-        (0_u32..).zip(&self.entries).filter(|(_, entry)| entry.slot.is_some()).map(|(index, _)| index).collect()
+        (0_u32..)
+            .zip(&self.entries)
+            .filter(|(_, entry)| entry.slot.is_some())
+            .map(|(index, _)| index)
+            .collect()
     }
 }

@@ -88,6 +88,11 @@ impl Feed {
         self.turns.front().copied()
     }
 
+    /// Turns that wait to be let go.
+    pub(super) fn turns(&self) -> usize {
+        self.turns.len()
+    }
+
     /// Lets the next turn go: its bytes are due from now on.
     pub(super) fn pop_turn(&mut self) {
         self.turns.pop_front();

@@ -8,8 +8,17 @@ use std::time::Duration;
 
 use common::time::Time;
 
-/// How long a turn waits at most once the one before is acknowledged.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// How long a turn waits at most once the one before is acknowledged. What looks like a turn can be the middle of a
+/// request (a client that pipelines sees answers while it writes), which no server answers: a session that has waited
+/// in vain waits less the next time, down to the minimum, until answers have come for a while.
+const PATIENCE_START: Duration = Duration::from_secs(5);
+const PATIENCE_MIN: Duration = Duration::from_millis(5);
+
+/// Answers in a row that give a session that has lost its patience a part of it back.
+const ANSWERS_TO_RECOVER: u32 = 16;
+
+/// A session that has lost its patience and lags so far behind its client waits no more.
+const LAG_MAX: Duration = Duration::from_millis(100);
 
 /// Bounds of the quiet time that tells the end of an answer from a pause in it.
 const QUIET_MIN: Duration = Duration::from_micros(200);
@@ -55,13 +64,23 @@ pub(super) struct Gate {
     /// The next turn may go whatever was answered.
     open: Option<Pass>,
     quiet: Duration,
+    patience: Duration,
+    /// Turns in a row that were let go for an answer.
+    answers: u32,
     /// The last turn was let go for quiet alone: `quiet` is judged by what comes.
     on_trial: bool,
 }
 
 impl Gate {
     pub(super) fn new() -> Self {
-        Self { answering: None, open: None, quiet: QUIET_START, on_trial: false }
+        Self {
+            answering: None,
+            open: None,
+            quiet: QUIET_START,
+            patience: PATIENCE_START,
+            answers: 0,
+            on_trial: false,
+        }
     }
 
     /// A turn is let go that begins at `begins`; `received` answer bytes came before.
@@ -71,9 +90,34 @@ impl Gate {
             self.quiet = (self.quiet / 2).max(QUIET_MIN);
         }
         self.on_trial = pass == Pass::AnswerEnded;
-        self.open = None;
+        self.learn_patience(pass);
+        if self.open == Some(Pass::AtOnce) {
+            self.open = None;
+        }
         self.answering =
             Some(Answering { let_go: now, begins, base: received, last_segment: now, pushed: false });
+    }
+
+    fn learn_patience(&mut self, pass: Pass) {
+        match pass {
+            Pass::InVain => {
+                self.patience = (self.patience / 4).max(PATIENCE_MIN);
+                self.answers = 0;
+            }
+            Pass::Answered if self.patience < PATIENCE_START => {
+                self.answers += 1;
+                if self.answers == ANSWERS_TO_RECOVER {
+                    self.patience = (self.patience * 2).min(PATIENCE_START);
+                    self.answers = 0;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn patience(&self, now: Time, captured: Time) -> Duration {
+        let hopeless = self.patience == PATIENCE_MIN && now.since(captured) > LAG_MAX;
+        if hopeless { Duration::ZERO } else { self.patience }
     }
 
     /// The connection is gone: no answer will come any more, and the next one begins in the middle of the stream.
@@ -83,9 +127,14 @@ impl Gate {
         self.open = Some(Pass::AtOnce);
     }
 
-    /// A module has declared the answer complete.
+    /// A module has declared the answer to all that was sent complete.
     pub(super) fn module_ready(&mut self) {
         self.open = Some(Pass::ModuleReady);
+    }
+
+    /// A module has sent something, which will have an answer of its own.
+    pub(super) fn module_sent(&mut self) {
+        self.open = None;
     }
 
     /// Answer bytes came: `received` in all, the server having acknowledged up to `acknowledged`.
@@ -104,7 +153,14 @@ impl Gate {
 
     /// May a turn go whose client had seen `need` answer bytes since the turn before, and which was captured at
     /// `captured`? `received` answer bytes came in all; `acknowledged`: the server has all that was sent.
-    pub(super) fn judge(&self, now: Time, need: u32, captured: Time, received: u64, acknowledged: bool) -> Verdict {
+    pub(super) fn judge(
+        &self,
+        now: Time,
+        need: u32,
+        captured: Time,
+        received: u64,
+        acknowledged: bool,
+    ) -> Verdict {
         if let Some(pass) = self.open {
             return Verdict::Go(pass);
         }
@@ -113,7 +169,7 @@ impl Gate {
             return if received >= u64::from(need) {
                 Verdict::Go(Pass::AtOnce)
             } else {
-                Self::until(now, captured + ANSWER_WAIT, Pass::InVain)
+                Self::until(now, captured + self.patience(now, captured), Pass::InVain)
             };
         };
         let answered = received - answering.base;
@@ -126,7 +182,8 @@ impl Gate {
         if answered > 0 && answering.pushed {
             Self::until(now, answering.last_segment + self.quiet, Pass::AnswerEnded)
         } else {
-            Self::until(now, answering.last_segment.max(answering.let_go).max(captured) + ANSWER_WAIT, Pass::InVain)
+            let since = answering.last_segment.max(answering.let_go).max(captured);
+            Self::until(now, since + self.patience(now, captured), Pass::InVain)
         }
     }
 
@@ -171,8 +228,26 @@ mod tests {
     #[test]
     fn no_answer_is_waited_for_a_bounded_time() {
         let (gate, now) = after_first_turn();
-        assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + ANSWER_WAIT));
-        assert_eq!(gate.judge(now + ANSWER_WAIT, 1, now, 0, true), Verdict::Go(Pass::InVain));
+        assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_START));
+        assert_eq!(gate.judge(now + PATIENCE_START, 1, now, 0, true), Verdict::Go(Pass::InVain));
+    }
+
+    #[test]
+    fn patience_wears_off_and_comes_back() {
+        let (mut gate, now) = after_first_turn();
+        gate.turn_begins(now, 10, 0, Pass::InVain);
+        assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_START / 4));
+        for _ in 0..10 {
+            gate.turn_begins(now, 10, 0, Pass::InVain);
+        }
+        assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN));
+        let lagging = now + LAG_MAX * 2;
+        assert_eq!(gate.judge(lagging, 1, now, 0, true), Verdict::Go(Pass::InVain));
+        for _ in 0..ANSWERS_TO_RECOVER {
+            assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN));
+            gate.turn_begins(now, 10, 0, Pass::Answered);
+        }
+        assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN * 2));
     }
 
     #[test]

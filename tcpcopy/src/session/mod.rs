@@ -37,6 +37,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a connection may stand still that a new one on its four-tuple waits for.
 const HURRIED_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long bytes that a protocol module holds may outlive the end of their stream, once nothing happens any more.
+const HELD_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// How long a session that is over is remembered.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -69,6 +72,8 @@ pub(crate) struct Session {
     skipping: Option<DropReason>,
     /// The turn at the front of the outbox has had its second connection.
     sent_again: bool,
+    /// Client bytes were acknowledged on the present connection.
+    fruitful: bool,
     /// Connections that the test server accepted.
     connections: u32,
     /// The test server has refused; until then nothing is tried.
@@ -110,6 +115,7 @@ impl Session {
             connection: Connection::new(0),
             skipping: None,
             sent_again: false,
+            fruitful: false,
             connections: 0,
             retry_at: Time::ZERO,
             last_refusal: DropReason::NoAnswer,
@@ -228,14 +234,16 @@ impl Session {
     pub(crate) fn handle_answer(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>) {
         let mut received = Received::default();
         let before = self.connection.acknowledged();
+        let replayed = cx.ledger.bytes.replayed;
         let event = self.connection.handle_answer(cx, answer, &mut self.outbox, &mut received);
         if self.connection.acknowledged() > before {
             self.sent_again = false;
+            self.fruitful |= cx.ledger.bytes.replayed > replayed;
             self.last_progress = cx.now;
         }
         if received.fresh > 0 {
             self.last_progress = cx.now;
-            self.note_answer(cx, answer, &received);
+            self.note_answer(cx, &received);
         }
         if let Some(event) = event {
             self.handle_event(cx, event);
@@ -243,10 +251,9 @@ impl Session {
         self.advance(cx);
     }
 
-    fn note_answer(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>, received: &Received<'_>) {
+    fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
         let acknowledged = self.connection.acknowledged().unwrap_or_default();
-        let pushed = answer.flags.has(Flags::PSH) || answer.flags.has(Flags::FIN);
-        self.gate.answer(cx.now, self.connection.received(), acknowledged, pushed);
+        self.gate.answer(cx.now, self.connection.received(), acknowledged, self.connection.is_pushed());
         self.with_relay(cx, |relay, cx, parts| relay.answer(cx, received, parts));
     }
 
@@ -318,6 +325,7 @@ impl Session {
         self.upstream.discard_parked(reason, cx.ledger);
         let bytes = self.feed.len() + self.outbox.clear();
         self.drop_bytes(cx, reason, bytes);
+        cx.ledger.turns.dropped += self.feed.turns() as u64;
         let ended = self.feed.end().is_some();
         self.feed = Feed::default();
         self.connection.reset(cx);
@@ -371,6 +379,10 @@ impl Session {
                 && self.let_go(cx, turn)
             {
                 self.move_due(cx);
+            }
+            if self.connection.is_closed() && self.feed.due_len() > 0 {
+                // A module holds what was due on a connection that has gone.
+                self.open_connection(cx);
             }
             if self.phase == Phase::Replaying && self.feed.next_turn().is_none() {
                 self.end_if_due(cx);
@@ -439,6 +451,9 @@ impl Session {
         if !cx.config.wait_for_answers || self.connection.is_closed() {
             return Verdict::Go(Pass::AtOnce);
         }
+        if self.connection.peer_closed() {
+            return Verdict::Go(Pass::AnswerEnded);
+        }
         self.gate.judge(cx.now, need, captured, self.connection.received(), self.outbox.is_empty())
     }
 
@@ -446,12 +461,17 @@ impl Session {
     fn end_if_due(&mut self, cx: &mut Context<'_>) {
         let Some(end) = self.feed.end() else { return };
         if self.connection.is_closed() {
-            if self.outbox.is_empty() && (self.feed.len() == 0 || cx.now < self.retry_at) {
+            if self.outbox.is_empty() && self.feed.len() == 0 {
                 self.finish(cx);
             }
             return;
         }
         if !self.connection.is_open() {
+            return;
+        }
+        if self.feed.due_len() > 0 && cx.now < self.last_progress + HELD_TIMEOUT {
+            // A module holds bytes back, for a login that is under way, say.
+            self.gate_at = self.last_progress + HELD_TIMEOUT;
             return;
         }
         match self.judge(cx, end.need, end.captured) {
@@ -488,6 +508,7 @@ impl Session {
         match event {
             Event::Opened => {
                 self.connections += 1;
+                self.fruitful = false;
                 self.last_progress = cx.now;
                 if self.connections > 1 {
                     cx.ledger.tcp.rebuilt += 1;
@@ -526,6 +547,10 @@ impl Session {
             return self.finish(cx);
         }
         self.set_phase(cx, Phase::Replaying);
+        if !self.relay.is_straight() && !self.fruitful {
+            // A login that is cut off would be tried for ever.
+            return self.refused(cx, DropReason::ClosedByServer);
+        }
         let again = self.relay.is_straight() && !self.sent_again && self.outbox.is_at_turn_start();
         if again {
             self.sent_again = true;
@@ -537,7 +562,7 @@ impl Session {
                 self.skipping = Some(DropReason::ClosedByServer);
             }
         }
-        if !self.outbox.is_empty() || self.feed.due_len() > 0 && self.skipping.is_none() {
+        if !self.outbox.is_empty() {
             self.open_connection(cx);
         }
     }

@@ -90,6 +90,7 @@ fn carry_out(cx: &mut Context<'_>, actions: &mut Actions, parts: &mut Parts<'_>)
                 let bytes = (*bytes).min(parts.feed.due_len());
                 parts.outbox.push(&parts.feed.due()[..bytes], Origin::Client);
                 parts.feed.consume(bytes);
+                parts.gate.module_sent();
             }
             Action::Drop(bytes) => {
                 let bytes = (*bytes).min(parts.feed.due_len());
@@ -100,6 +101,7 @@ fn carry_out(cx: &mut Context<'_>, actions: &mut Actions, parts: &mut Parts<'_>)
             Action::Send(range) => {
                 let own = actions.own_bytes().get(range.clone()).unwrap_or_default();
                 parts.outbox.push(own, Origin::Module);
+                parts.gate.module_sent();
             }
             Action::Answers(mode) => parts.connection.ask_payload(cx, *mode),
             Action::Ready => parts.gate.module_ready(),

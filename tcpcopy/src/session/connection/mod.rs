@@ -71,7 +71,11 @@ enum State {
     Opening(Opening),
     Open(Box<Open>),
     /// All is said; a server that did not get the last acknowledgement may ask for it.
-    TimeWait { until: Time, seq: Seq, header: Header },
+    TimeWait {
+        until: Time,
+        seq: Seq,
+        header: Header,
+    },
 }
 
 /// See the module's description.
@@ -120,6 +124,11 @@ impl Connection {
             State::Open(open) => open.receiver.total() + u64::from(open.receiver.ended()),
             _ => 0,
         }
+    }
+
+    /// What was received in order ends where a write of the server did.
+    pub(super) fn is_pushed(&self) -> bool {
+        matches!(&self.state, State::Open(open) if open.receiver.is_pushed())
     }
 
     /// Connections opened on the four-tuple so far.
@@ -261,6 +270,10 @@ impl Connection {
             if !open.receiver.accepts_reset(answer.seq) {
                 return None;
             }
+            if answer.flags.has(Flags::ACK) {
+                // What the server had received before it gave up is not to be sent to it again.
+                open.sender.receive(cx, answer, outbox);
+            }
             self.set_state(cx, State::Closed);
             return Some(Event::Reset);
         }
@@ -390,7 +403,9 @@ impl Connection {
     }
 
     fn retry_syn(&mut self, cx: &mut Context<'_>) -> Option<Event> {
-        let State::Opening(mut opening) = std::mem::replace(&mut self.state, State::Closed) else { return None };
+        let State::Opening(mut opening) = std::mem::replace(&mut self.state, State::Closed) else {
+            return None;
+        };
         if cx.link_up && opening.tries >= SYN_TRIES {
             return Some(Event::Unanswered);
         }

@@ -42,6 +42,8 @@ pub(super) struct Receiver {
     ahead: Vec<(Seq, Seq)>,
     /// The server's FIN was received.
     ended: bool,
+    /// Behind the furthest segment that ended a write of the server.
+    push: Seq,
     mode: AnswerPayload,
     /// Payload bytes passed over since the last that were delivered.
     skipped: u64,
@@ -64,6 +66,7 @@ impl Receiver {
             total: 0,
             ahead: Vec::new(),
             ended: false,
+            push: syn_ack.seq + 1,
             mode,
             skipped: 0,
             unacknowledged: 0,
@@ -80,7 +83,6 @@ impl Receiver {
         self.next
     }
 
-
     /// The timestamp to echo, if the connection has the option.
     pub(super) fn echo(&self) -> Option<u32> {
         self.timestamps.then_some(self.echo)
@@ -93,6 +95,11 @@ impl Receiver {
     /// The server has closed its half.
     pub(super) fn ended(&self) -> bool {
         self.ended
+    }
+
+    /// What was received in order ends where a write of the server did.
+    pub(super) fn is_pushed(&self) -> bool {
+        self.ended || self.push == self.next
     }
 
     pub(super) fn set_mode(&mut self, mode: AnswerPayload) {
@@ -122,6 +129,9 @@ impl Receiver {
             return Received::default();
         }
         let end = answer.seq + answer.payload_len;
+        if answer.flags.has(Flags::PSH) && end.after(self.push) {
+            self.push = end;
+        }
         if behind < 0 {
             self.acknowledge_now = true;
             if behind > -(WINDOW as i32) && answer.payload_len > 0 && self.mode == AnswerPayload::None {
@@ -132,7 +142,8 @@ impl Receiver {
         let mut received = Received::default();
         let fresh = end.distance(self.next);
         if fresh > 0 && !self.ended {
-            if !self.take_payload(answer, behind.unsigned_abs() as usize, fresh.unsigned_abs(), &mut received) {
+            if !self.take_payload(answer, behind.unsigned_abs() as usize, fresh.unsigned_abs(), &mut received)
+            {
                 return Received::default();
             }
             self.next = end;

@@ -159,7 +159,7 @@ impl Sender {
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header) -> bool {
         if self.recover.is_some() && self.next == self.una && self.next < self.top {
             // One hole at a time: what lies behind it has most likely arrived.
-            self.send(cx, outbox, header, u64::from(self.mss));
+            self.send_again(cx, outbox, header);
             self.next = self.top;
         }
         let idle = self.top == self.una;
@@ -190,9 +190,16 @@ impl Sender {
         sent
     }
 
+    /// Sends again from `next` on, a segment at the most and nothing that was not sent before: the peer's window may
+    /// have no room for more.
+    fn send_again(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header) {
+        let length =
+            u64::from(self.mss).min(self.top - self.next).min(outbox.end().saturating_sub(self.next));
+        self.send(cx, outbox, header, length);
+    }
+
     /// Sends one segment from `next` on.
     fn send(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header, length: u64) {
-        let length = length.min(outbox.end().saturating_sub(self.next));
         let payload = outbox.slice(self.next, usize::try_from(length).unwrap_or(0));
         let end = self.next + length;
         let fin = self.fin == Some(end);
@@ -240,7 +247,7 @@ impl Sender {
             self.duplicates = 0;
             self.next = self.una;
             // The first segment goes even into a closed window: its acknowledgement tells when that opens.
-            self.send(cx, outbox, header, u64::from(self.mss));
+            self.send_again(cx, outbox, header);
         } else {
             cx.ledger.tcp.window_probes += 1;
             cx.send(&Outgoing {
