@@ -233,10 +233,10 @@ impl Session {
     /// A segment of the test server.
     pub(crate) fn handle_answer(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>) {
         let mut received = Received::default();
-        let before = self.connection.acknowledged();
+        let start = self.outbox.start();
         let replayed = cx.ledger.bytes.replayed;
         let event = self.connection.handle_answer(cx, answer, &mut self.outbox, &mut received);
-        if self.connection.acknowledged() > before {
+        if self.outbox.start() > start {
             self.sent_again = false;
             self.fruitful |= cx.ledger.bytes.replayed > replayed;
             self.last_progress = cx.now;
@@ -563,6 +563,7 @@ impl Session {
             }
         }
         if !self.outbox.is_empty() {
+            self.gate.turn_begins(cx.now, self.outbox.start(), 0, Pass::AtOnce);
             self.open_connection(cx);
         }
     }
