@@ -1,12 +1,15 @@
 //! tcpcopy: copies live TCP sessions from an online server to a test server.
 //!
-//! The way of the data: `capture` > [`engine`] (table of flows) > `session` (a TCP client each) > inject, and back from
-//! intercept over `link`. The engine is free of I/O; `driver` gives it packets, answers and time.
+//! The way of the data: `driver` captures > [`engine`] classifies and finds the flow > `session` plays its client >
+//! [`output`] injects, and back from intercept over [`link`]. Engine and sessions are free of I/O; `driver` gives them
+//! packets, answers and time. docs/ARCHITECTURE.md follows a packet through the files.
 
 pub mod cli;
 pub mod driver;
 pub mod engine;
 pub mod ledger;
 pub mod link;
+pub mod output;
 pub mod report;
 mod session;
+pub mod settings;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::flow::Endpoint;
 
-use crate::engine::{EngineConfig, Transfer};
+use crate::settings::{EngineConfig, Transfer};
 
 use super::UsageError;
 use super::address::endpoint_or_default;

@@ -1,6 +1,6 @@
 //! `-x`: what to copy and where to.
 
-use crate::engine::Transfer;
+use crate::settings::Transfer;
 
 use super::UsageError;
 use super::address::{endpoint, port};

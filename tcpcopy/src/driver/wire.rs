@@ -7,7 +7,7 @@ use common::control::ToIntercept;
 use common::io::Inject;
 use common::time::Time;
 
-use crate::engine::Output;
+use crate::output::Output;
 use crate::report::InjectAccount;
 
 /// What the buffer of control messages keeps of its memory between batches, in bytes.

@@ -6,7 +6,7 @@ use common::flow::{Endpoint, Flow};
 use common::io::Captured;
 use common::wire::{Flags, Segment};
 
-use crate::engine::Transfer;
+use crate::settings::Transfer;
 
 /// What a captured segment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,9 @@
 //! The engine: all sessions of one worker, free of I/O.
 
 mod classify;
-mod config;
 mod slot;
 mod table;
 mod timers;
-
-pub use config::{EngineConfig, Transfer};
 
 use std::time::Duration;
 
@@ -22,16 +19,9 @@ use self::slot::{Slot, is_syn};
 use self::table::Table;
 use self::timers::Timers;
 use crate::ledger::{DropReason, Ledger};
+use crate::output::Output;
 use crate::session::{Context, Session};
-
-/// Where an engine's packets and control messages go.
-pub trait Output {
-    /// Puts a complete IP packet on the wire. A packet that could not be sent is as good as lost: TCP sends it again.
-    fn inject(&mut self, packet: &[u8]);
-
-    /// Sends a message to every intercept that is connected.
-    fn control(&mut self, message: &ToIntercept);
-}
+use crate::settings::EngineConfig;
 
 /// After the start of the capture, a stream seen for the first time may be in the middle of a turn; one that says its
 /// first word later was silent before, and begins a turn.

@@ -5,8 +5,9 @@ use common::flow::Flow;
 use common::time::Time;
 use common::wire::{Flags, Outgoing, PacketBuilder};
 
-use crate::engine::{EngineConfig, Output};
 use crate::ledger::Ledger;
+use crate::output::Output;
+use crate::settings::EngineConfig;
 
 /// The surroundings of one call into a session; nothing here belongs to the session.
 pub(crate) struct Context<'a> {

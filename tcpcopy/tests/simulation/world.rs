@@ -11,7 +11,8 @@ use common::module::Protocol;
 use common::time::Time;
 use common::wire::{Flags, Segment, Seq};
 use intercept::router::{LinkId, Router, RouterConfig};
-use tcpcopy::engine::{Engine, EngineConfig, Transfer};
+use tcpcopy::engine::Engine;
+use tcpcopy::settings::{EngineConfig, Transfer};
 
 use crate::client::Session;
 use crate::judge::Judge;
@@ -93,7 +94,7 @@ struct EngineOutput {
     messages: Vec<ToIntercept>,
 }
 
-impl tcpcopy::engine::Output for EngineOutput {
+impl tcpcopy::output::Output for EngineOutput {
     fn inject(&mut self, packet: &[u8]) {
         self.packets.push(packet.to_vec());
     }
