@@ -36,7 +36,8 @@ gone() { ! alive "$1"; }
 end() {
   local pid=$1 signal=${2:-TERM} seconds=${3:-5}
   gone "$pid" || kill "-$signal" "$pid" 2>/dev/null || true
-  if await "$seconds" gone "$pid"; then
+  # The shell would announce the death of a child by SIGKILL.
+  if await "$seconds" gone "$pid" 2>/dev/null; then
     return 0
   fi
   kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
