@@ -2,7 +2,9 @@
 about='curl -T of four large files, compared by SHA-256'
 unit=uploads
 
-run() {
+run() { upload_case; }
+
+upload_case() {
   nginx_start online
   nginx_start test
   mkdir files

@@ -60,7 +60,7 @@ largest() { echo $(($1 > ${2:-0} ? $1 : ${2:-0})); }
 
 # tcpcopy_stop NAME [SIGNAL]: it must end well and its account must balance.
 tcpcopy_stop() {
-  local name=$1 signal=${2:-TERM} pid=${TCPCOPY[$1]:-} status=0
+  local name=$1 signal=${2:-TERM} pid=${TCPCOPY[$1]:-} status=0 dropped
   [[ -n $pid ]] || return 0
   unset "TCPCOPY[$name]"
   TCPCOPY_US=$((TCPCOPY_US + $(cpu_us "$pid")))
@@ -72,6 +72,8 @@ tcpcopy_stop() {
   ((status == 0)) || fail "$name ended with status $status"
   ledger_holds "$name" '.balanced' "the ledger does not balance"
   ledger_holds "$name" '.ledger.sessions.active == 0 and .ledger.bytes.pending == 0' "the ledger is not closed"
+  dropped=$(ledger "$name" '.ledger.bytes.dropped | to_entries | map(select(.value > 0) | "\(.key) \(.value)") | join(", ")')
+  [[ -z $dropped ]] || note "$name dropped bytes: $dropped"
 }
 
 # ledger NAME FILTER: something out of the account of a tcpcopy.
