@@ -7,9 +7,9 @@ use common::flow::Flow;
 use common::time::Time;
 use tcpcopy::ledger::DropReason;
 
-use crate::client::Session;
+use crate::client::{Gate, Session};
 use crate::scenario::{Ending, Scenario};
-use crate::server::Record;
+use crate::server::{Arrival, Record};
 use crate::toy;
 use crate::world::{World, copied};
 
@@ -22,6 +22,7 @@ pub(crate) fn check(world: &mut World) {
     let scenario = &world.scenario;
     if scenario.expect.whole {
         check_whole(world, &streams);
+        check_order(world);
     }
     if scenario.expect.clean {
         check_clean(world);
@@ -209,46 +210,72 @@ fn check_clean(world: &World) {
     }
 }
 
-/// No turn came before the test server had answered what the client had seen, and none came later than it could.
-fn check_pace(world: &World) {
-    let scenario = &world.scenario;
-    let back = Duration::from_micros(scenario.answer.delay + scenario.link.delay);
-    let forth = Duration::from_micros(scenario.inject.delay);
-    let capture = Duration::from_micros(scenario.capture.delay);
-    let records = world.server.records();
-    let turns = &world.engine.ledger().turns;
-    let guessed = turns.answer_ended + turns.waited_in_vain;
-    if scenario.clients.pipeline == 0 && scenario.clients.creep == 0 && scenario.clients.other_answers == 0 {
-        assert_eq!(guessed, 0, "the end of an answer was guessed: {turns:?}");
-    }
+/// Sessions that alone use their port, seen from their begin, answered by both servers alike.
+fn plain_sessions(world: &World) -> impl Iterator<Item = &Session> {
     let alone = |session: &&Session| {
-        world.sessions.iter().filter(|other| other.flow == session.flow).count() == 1 && !session.joined()
+        let uses = world.sessions.iter().filter(|other| other.flow == session.flow).count();
+        uses == 1 && session.same_answers && !session.joined()
     };
-    for session in world.sessions.iter().filter(alone).filter(|session| session.same_answers) {
+    world.sessions.iter().filter(alone)
+}
+
+/// The beginnings of a session's turns, and when each arrived at the test server.
+fn arrivals<'a>(session: &'a Session, record: &'a Record) -> impl Iterator<Item = (&'a Gate, &'a Arrival)> {
+    session.gates.iter().filter_map(|gate| {
+        let arrival = record.arrivals.iter().find(|arrival| arrival.length > gate.offset)?;
+        Some((gate, arrival))
+    })
+}
+
+/// No turn came before the test server had answered as much as the client had seen.
+fn check_order(world: &World) {
+    let (scenario, turns) = (&world.scenario, &world.engine.ledger().turns);
+    let guessed = turns.answer_ended + turns.waited_in_vain;
+    if guessed > 0 || !scenario.wait_for_answers || scenario.module.is_some() {
+        return;
+    }
+    let records = world.server.records();
+    for session in plain_sessions(world) {
+        let flow = copied(&session.flow);
+        let mut connections = records.iter().filter(|record| record.flow == flow);
+        let (Some(record), None) = (connections.next(), connections.next()) else { continue };
+        for (gate, arrival) in arrivals(session, record) {
+            assert!(
+                arrival.sent >= gate.seen,
+                "session {}: the turn at byte {} came when {} of {} answer bytes had been sent",
+                session.id,
+                gate.offset,
+                arrival.sent,
+                gate.seen
+            );
+        }
+    }
+}
+
+/// No turn came later than it could, and nothing had to be guessed.
+fn check_pace(world: &World) {
+    let Scenario { clients, answer, link, inject, capture, .. } = &world.scenario;
+    let back = Duration::from_micros(answer.delay + link.delay);
+    let forth = Duration::from_micros(inject.delay);
+    let capture = Duration::from_micros(capture.delay);
+    let turns = &world.engine.ledger().turns;
+    if clients.pipeline == 0 && clients.creep == 0 && clients.other_answers == 0 {
+        assert_eq!(
+            turns.answer_ended + turns.waited_in_vain,
+            0,
+            "the end of an answer was guessed: {turns:?}"
+        );
+    }
+    let records = world.server.records();
+    for session in plain_sessions(world) {
         let flow = copied(&session.flow);
         let Some(record) = records.iter().find(|record| record.flow == flow) else { continue };
-        for gate in &session.gates {
-            let Some(arrival) = record.arrivals.iter().find(|arrival| arrival.length > gate.offset) else {
-                continue;
-            };
-            if scenario.wait_for_answers && guessed == 0 {
-                assert!(
-                    arrival.sent >= gate.seen,
-                    "session {}: the turn at byte {} came when {} of {} answer bytes had been sent",
-                    session.id,
-                    gate.offset,
-                    arrival.sent,
-                    gate.seen
-                );
-            }
+        for (gate, arrival) in arrivals(session, record) {
+            let departed = record.departures.iter().find(|(_, sent)| *sent >= gate.seen);
             let answered = match gate.seen {
                 // The connection's own handshake.
                 0 => session.sent[0].at + capture + forth,
-                seen => record
-                    .departures
-                    .iter()
-                    .find(|(_, sent)| *sent >= seen)
-                    .map_or(record.opened, |(at, _)| *at),
+                _ => departed.map_or(record.opened, |(at, _)| *at),
             };
             let due = (gate.at + capture).max(answered + back) + forth;
             let late = arrival.at.since(due);

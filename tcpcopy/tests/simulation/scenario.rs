@@ -54,6 +54,8 @@ pub(crate) struct Scenario {
     pub(crate) intercepts: usize,
     /// Every answer passes one of the intercepts, instead of each.
     pub(crate) shared: bool,
+    /// When the intercepts are first there.
+    pub(crate) link_from: u64,
     /// How often a control link is cut while the clients talk.
     pub(crate) cuts: u32,
     /// How long a cut lasts.
@@ -93,6 +95,7 @@ impl Scenario {
         link: PathPlan { delay: 60, jitter: 0, reorder: 0, loss: 0, duplicate: 0 },
         intercepts: 1,
         shared: false,
+        link_from: 0,
         cuts: 0,
         cut_for: (0, 0),
         outage: None,

@@ -71,6 +71,17 @@ scenarios! {
     pipelined {
         clients: ClientPlan { creep: 1000, pipeline: 600, other_answers: 0, ..CLIENTS },
     }
+    /// Clients that send their FIN before they have the answer.
+    half_close {
+        clients: ClientPlan { ends: [0, 1, 1, 0, 0], other_answers: 0, pipeline: 0, ..CLIENTS },
+        app: AppPlan { think: (10, 50_000), ..APP },
+        expect: Expect { lag: Duration::from_secs(1), ..CLEAN },
+    }
+    /// Clients that think for minutes.
+    idle {
+        clients: ClientPlan { pause: (0, 200_000_000), other_answers: 0, pipeline: 0, ..CLIENTS },
+        expect: CLEAN,
+    }
     /// Turns are sent as they come.
     no_wait {
         wait_for_answers: false,
@@ -163,6 +174,12 @@ scenarios! {
         cuts: 3,
         cut_for: (1_000, 2_000_000),
         expect: late(10),
+    }
+    /// Intercept is started after the clients.
+    no_link_at_first {
+        clients: ClientPlan { sessions: 20, other_answers: 0, pipeline: 0, ..CLIENTS },
+        link_from: 500_000,
+        expect: late(3),
     }
     /// Two intercepts see a part of the answers each.
     two_intercepts {

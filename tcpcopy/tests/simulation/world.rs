@@ -182,7 +182,7 @@ impl World {
     /// Schedules what is certain to happen.
     fn plan(&mut self) {
         for intercept in 0..self.intercepts.len() {
-            self.queue.schedule(Time::ZERO, Event::Connect { intercept });
+            self.queue.schedule(Time::from_micros(self.scenario.link_from), Event::Connect { intercept });
         }
         for (session, written) in self.sessions.iter().enumerate() {
             for (packet, sent) in written.sent.iter().enumerate() {
