@@ -19,4 +19,4 @@ upload_case() {
   done
 }
 
-sha256() { sha256sum <"$1" || true; }
+sha256() { [[ ! -e $1 ]] || sha256sum <"$1"; }

@@ -115,6 +115,6 @@ conclude() {
     --argjson tcpcopy_us "$TCPCOPY_US" --argjson intercept_us "$INTERCEPT_US" \
     --argjson tcpcopy_kb "$TCPCOPY_KB" --argjson intercept_kb "$INTERCEPT_KB" \
     '$ARGS.named' >"$CASE_DIR/result.json"
-  [[ $verdict == PASS ]]
-  exit
+  # Plain "exit" would give the status from before this trap.
+  if [[ $verdict == PASS ]]; then exit 0; else exit 1; fi
 }

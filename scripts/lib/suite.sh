@@ -26,6 +26,7 @@ run_case() {
   CASE_PID=$!
   wait "$CASE_PID" || status=$?
   CASE_PID=
+  [[ $(jq -r .verdict "$LAB_DIR/case/result.json" 2>/dev/null) == PASS ]] || ((status != 0)) || status=1
   if ((status != 0)) && [[ -d $LAB_DIR/case ]]; then
     kept=$KEEP/$name-offloads-$offloads
     rm -rf "$kept"
