@@ -119,6 +119,8 @@ pub(crate) struct Session {
     pub(crate) gates: Vec<Gate>,
     /// Where its segments begin.
     pub(crate) starts: Vec<usize>,
+    /// Behind its last sequence number.
+    pub(crate) seq_end: Seq,
     /// When the client fell silent.
     pub(crate) end: Time,
     /// The test server answers as the online server did.
@@ -158,19 +160,22 @@ const ROUND_TRIP: Duration = Duration::from_micros(400);
 const CLIENT_RTO: Duration = Duration::from_millis(200);
 
 impl Session {
-    /// Writes the session that begins at `start`; `login` opens its stream and is answered with `login_answer` bytes.
+    /// Writes the session that begins at `start`, `after` one that used the same port up to that number; `login` opens its stream and is answered with `login_answer` bytes.
     pub(crate) fn write(
         id: u32,
         flow: Flow,
         start: Time,
+        after: Option<Seq>,
         plan: &ClientPlan,
         login: Option<(&[u8], u64)>,
         mut rng: Rng,
     ) -> Self {
-        let isn = Seq(match rng.below(3) {
-            0 => u32::MAX - rng.below(30_000) as u32,
-            _ => rng.next() as u32,
-        });
+        let isn = match (after, rng.below(3)) {
+            // RFC 6528: behind all that was sent on the port before.
+            (Some(after), _) => after + rng.within(10_000..=2_000_000) as u32,
+            (None, 0) => Seq(u32::MAX - rng.below(30_000) as u32),
+            (None, _) => Seq(rng.next() as u32),
+        };
         let online_isn = Seq(match rng.below(3) {
             0 => u32::MAX - rng.below(30_000) as u32,
             _ => rng.next() as u32,
@@ -233,6 +238,7 @@ impl Session {
         let mut sent = packets.sent;
         sent.retain(|sent| joined_at.is_none_or(|(at, _)| sent.at >= at));
         let from = joined_at.map_or(0, |(_, offset)| offset);
+        let seq_end = isn + stream.len() as u32 + 2;
         let starts = data.iter().map(|data| data.range.start).collect();
         Self {
             id,
@@ -242,6 +248,7 @@ impl Session {
             sent,
             gates,
             starts,
+            seq_end,
             end: end_at,
             same_answers,
         }
@@ -461,7 +468,7 @@ mod tests {
     fn write(seed: u64, plan: &ClientPlan) -> Session {
         let client = Endpoint::new([10, 1, 0, 1].into(), 4000);
         let server = Endpoint::new([10, 0, 0, 1].into(), 80);
-        Session::write(1, Flow { client, server }, Time::from_micros(5), plan, None, Rng::new(seed))
+        Session::write(1, Flow { client, server }, Time::from_micros(5), None, plan, None, Rng::new(seed))
     }
 
     #[test]

@@ -592,10 +592,10 @@ fn config(scenario: &Scenario, seed: u64, timestamp_origin: u32) -> EngineConfig
 fn write_sessions(scenario: &Scenario, rng: &mut Rng) -> Vec<Session> {
     let plan = &scenario.clients;
     let mut sessions = Vec::new();
-    let mut rest: BTreeMap<u32, (Time, u32)> = (0..plan.sessions)
-        .map(|number| (number, (Time::from_micros(plan.begin + rng.below(plan.arrivals)), 1)))
+    let mut rest: BTreeMap<u32, (Time, u32, Option<Seq>)> = (0..plan.sessions)
+        .map(|number| (number, (Time::from_micros(plan.begin + rng.below(plan.arrivals)), 1, None)))
         .collect();
-    while let Some((number, (start, uses))) = rest.pop_first() {
+    while let Some((number, (start, uses, after))) = rest.pop_first() {
         let (low, high) = ((number % 200) as u8 + 1, (number / 200) as u8);
         let six = number % 4 == 3;
         let ip = if six {
@@ -609,9 +609,9 @@ fn write_sessions(scenario: &Scenario, rng: &mut Rng) -> Vec<Session> {
         let mut rng = rng.fork(u64::from(id));
         let login = toy::login(rng.next(), ONLINE_PASSWORD);
         let login = scenario.module.map(|_| (&login[..], toy::ACCEPTED.len() as u64));
-        let session = Session::write(id, flow, start, plan, login, rng.clone());
+        let session = Session::write(id, flow, start, after, plan, login, rng.fork(1));
         if rng.chance(plan.reuse) && uses < PORT_USES {
-            rest.insert(number, (session.end + rng.micros(300..=50_000), uses + 1));
+            rest.insert(number, (session.end + rng.micros(300..=50_000), uses + 1, Some(session.seq_end)));
         }
         sessions.push(session);
     }
