@@ -148,7 +148,7 @@ scenarios! {
     /// The test server closes and resets when it likes.
     early_close {
         app: AppPlan { close: 600, reset: 300, ..APP },
-        expect: Expect::partial(300, 1, &[DropReason::ClosedByServer]),
+        expect: Expect::partial(100, 1, &[DropReason::ClosedByServer]),
     }
     /// The test server closes idle connections sooner than the online server.
     idle_close {
@@ -304,7 +304,7 @@ scenarios! {
         module: Some(PASSWORD),
         inject: PathPlan { loss: 30, ..BASE.inject },
         answer: PathPlan { loss: 30, reorder: 50, ..BASE.answer },
-        expect: Expect { floor: 0, ..late(5) },
+        expect: Expect { floor: 0, ..late(40) },
     }
     /// The same where the server closes idle connections: each new one needs a login.
     login_again {
