@@ -99,10 +99,12 @@ percent() { # never rounded up to 100
 
 # What is left for the reader: the line, result.json, and on failure everything else. Runs when the case ends.
 conclude() {
-  local status=$? verdict=PASS text failures='' notes=''
+  local status=$? verdict=PASS text failures='' notes='' copied=0
   trap - EXIT INT TERM HUP
   set +e
   ((status == 0)) || ((${#FAILURES[@]} > 0)) || fail "the case stopped with status $status"
+  # All that the daemons have worked for, what came before the count that matters included.
+  [[ -z $COUNTER ]] || copied=$("$COUNTER" test)
   stop_recorded
   ((${#FAILURES[@]} == 0)) || verdict=FAIL
   text=$(printf '%-24s %-4s %9s %9s %8s %%  %s' "$CASE" "$OFFLOADS" "$N_ONLINE" "$N_TEST" "$(percent "$N_ONLINE" "$N_TEST")" "$verdict")
@@ -111,7 +113,7 @@ conclude() {
   say "$text${failures:+  ${failures%; }}${notes:+  (${notes%; })}"
   jq -cn --arg case "$CASE" --arg offloads "$OFFLOADS" --arg unit "$unit" --arg verdict "$verdict" \
     --arg failures "${failures%; }" --arg notes "${notes%; }" \
-    --argjson online "$N_ONLINE" --argjson test "$N_TEST" \
+    --argjson online "$N_ONLINE" --argjson test "$N_TEST" --argjson copied "${copied:-0}" \
     --argjson tcpcopy_us "$TCPCOPY_US" --argjson intercept_us "$INTERCEPT_US" \
     --argjson tcpcopy_kb "$TCPCOPY_KB" --argjson intercept_kb "$INTERCEPT_KB" \
     '$ARGS.named' >"$CASE_DIR/result.json"
