@@ -172,7 +172,9 @@ fn check_whole(world: &World, streams: &Streams) {
     assert_eq!(ledger.sessions.replayed, ledger.sessions.seen, "sessions replayed whole");
     let scenario = &world.scenario;
     let all_answered = scenario.app.silent == 0 && scenario.clients.creep == 0;
-    if all_answered && scenario.cuts == 0 && scenario.answer.loss < 100 {
+    // A handshake that loses its last ACK takes seconds to greet: no data of the client comes to its help.
+    let greeted = scenario.module.is_none() || scenario.answer.loss == 0;
+    if all_answered && greeted && scenario.cuts == 0 && scenario.answer.loss < 100 {
         assert_eq!(ledger.turns.waited_in_vain, 0, "an answer was overlooked");
     }
     for session in &world.sessions {
