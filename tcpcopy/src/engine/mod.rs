@@ -30,6 +30,9 @@ const SETTLING: Duration = Duration::from_millis(200);
 /// A pushed segment below this is most likely a whole request, even then. Less than any usual segment size, in bytes.
 const SHORT: u32 = 1200;
 
+/// How long intercept gets to take in what a new link announces, before answers are provoked that it must notice.
+const LINK_HEAD_START: Duration = Duration::from_millis(10);
+
 /// No timer is set further ahead: entries of slots that have gone would pile up until they fall due.
 const TIMER_HORIZON: Duration = Duration::from_secs(30);
 
@@ -41,6 +44,10 @@ pub struct Engine {
     config: EngineConfig,
     started: Time,
     links: usize,
+    /// A link came up: then sessions that waited for one go on.
+    resume_at: Time,
+    /// Nothing more will be captured.
+    draining: bool,
     table: Table,
     timers: Timers,
     to_flush: Vec<u32>,
@@ -56,6 +63,8 @@ impl Engine {
             config,
             started: now,
             links: 0,
+            resume_at: Time::NEVER,
+            draining: false,
             table: Table::default(),
             timers: Timers::default(),
             to_flush: Vec::new(),
@@ -184,22 +193,16 @@ impl Engine {
     }
 
     /// A link to an intercept came up, and `out.control` goes to it alone during this call: the routes of all live
-    /// flows are announced, and sessions that waited for a link go on.
+    /// flows are announced. A little later, sessions that waited for a link go on.
     pub fn handle_link_up(&mut self, now: Time, out: &mut dyn Output) {
         self.links += 1;
+        self.resume_at = now + LINK_HEAD_START;
         for slot in self.table.iter() {
             out.control(&ToIntercept::RouteAdd { id: slot.id, flow: slot.flow });
             let mode = slot.sessions().next().map(Session::payload_mode).unwrap_or_default();
             if mode != AnswerPayload::None {
                 out.control(&ToIntercept::Payload { id: slot.id, mode });
             }
-        }
-        for index in self.table.indices() {
-            self.with_slot(now, index, out, |slot, cx| {
-                if let Some(session) = slot.current() {
-                    session.handle_link_up(cx);
-                }
-            });
         }
     }
 
@@ -227,11 +230,15 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if nothing is waited for.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
-        self.timers.next()
+        self.timers.next().min(self.resume_at)
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Time, out: &mut dyn Output) {
+        if self.resume_at <= now {
+            self.resume_at = Time::NEVER;
+            self.for_all(now, out, Slot::handle_link_up);
+        }
         while let Some((time, index)) = self.timers.pop_due(now) {
             let Some(slot) = self.table.slot(index) else { continue };
             if slot.scheduled != time {
@@ -248,6 +255,7 @@ impl Engine {
 
     /// Nothing more will be captured: sessions replay what is pending, close their connections and end.
     pub fn drain(&mut self, now: Time, out: &mut dyn Output) {
+        self.draining = true;
         self.for_all(now, out, Slot::finish_clients);
     }
 
@@ -294,6 +302,7 @@ impl Engine {
             ledger: &mut self.ledger,
             builder: &mut self.builder,
             link_up: self.links > 0,
+            draining: self.draining,
             flow: slot.flow,
             id: slot.id,
             out,

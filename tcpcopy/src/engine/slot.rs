@@ -102,8 +102,9 @@ impl Slot {
     /// Lets the next session take the place of one that is over. False once none is left.
     pub(super) fn replace_finished(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(first) = self.sessions.front() {
-            // One that lingers in TIME_WAIT makes way for the next.
-            let over = if self.sessions.len() > 1 { first.is_over() } else { first.is_finished(cx.now) };
+            // One that lingers in TIME_WAIT makes way for the next, and for the end of the program.
+            let early = self.sessions.len() > 1 || cx.draining;
+            let over = if early { first.is_over() } else { first.is_finished(cx.now) };
             if !over {
                 return true;
             }
@@ -125,6 +126,13 @@ impl Slot {
     pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         for session in &mut self.sessions {
             session.handle_timeout(cx);
+        }
+    }
+
+    /// A link to intercept is up.
+    pub(super) fn handle_link_up(&mut self, cx: &mut Context<'_>) {
+        if let Some(session) = self.current() {
+            session.handle_link_up(cx);
         }
     }
 

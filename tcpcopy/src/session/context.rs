@@ -18,6 +18,8 @@ pub(crate) struct Context<'a> {
     pub(crate) out: &'a mut dyn Output,
     /// At least one intercept is connected: answers can come.
     pub(crate) link_up: bool,
+    /// The program is about to end: nothing is waited for that is of no consequence.
+    pub(crate) draining: bool,
     /// The connection as the test server sees it.
     pub(crate) flow: Flow,
     /// Its name on the control links.

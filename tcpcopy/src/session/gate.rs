@@ -14,6 +14,9 @@ use common::time::Time;
 const PATIENCE_START: Duration = Duration::from_secs(5);
 const PATIENCE_MIN: Duration = Duration::from_millis(5);
 
+/// How long a turn waits for an answer of its own whose client has seen no more than was answered in all.
+const SURPLUS_WAIT: Duration = Duration::from_millis(250);
+
 /// Answers in a row that give a session that has lost its patience a part of it back.
 const ANSWERS_TO_RECOVER: u32 = 16;
 
@@ -24,6 +27,9 @@ const LAG_MAX: Duration = Duration::from_millis(100);
 const QUIET_MIN: Duration = Duration::from_micros(200);
 const QUIET_START: Duration = Duration::from_millis(2);
 const QUIET_MAX: Duration = Duration::from_millis(50);
+
+/// The same where the client's end would cut the rest of an answer off: longer than a server's retransmission takes.
+const QUIET_BEFORE_END: Duration = Duration::from_millis(500);
 
 /// Why a turn was let go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +58,9 @@ struct Answering {
     begins: u64,
     /// Answer bytes received before this turn's answer.
     base: u64,
+    /// Answer bytes that the client had seen by this turn, if both servers answer alike. What was received beyond it
+    /// are answers that the client was still reading while it sent on.
+    seen: u64,
     last_segment: Time,
     /// The last segment of the answer ended a write.
     pushed: bool,
@@ -83,23 +92,36 @@ impl Gate {
         }
     }
 
-    /// A turn is let go that begins at `begins`; `received` answer bytes came before.
-    pub(super) fn turn_begins(&mut self, now: Time, begins: u64, received: u64, pass: Pass) {
+    /// A turn is let go that begins at `begins` and whose client had seen `need` answer bytes since the turn before;
+    /// `received` answer bytes came before.
+    pub(super) fn turn_begins(&mut self, now: Time, begins: u64, need: u32, received: u64, pass: Pass) {
+        let seen = match (&self.answering, pass) {
+            (Some(before), Pass::Answered) => received.min(before.seen + u64::from(need)),
+            (None, Pass::AtOnce) => received.min(u64::from(need)),
+            // The servers do not answer alike: counting starts anew.
+            _ => received,
+        };
         if self.on_trial {
             // Nothing of the earlier answer came late: the pause was its end indeed.
             self.quiet = (self.quiet / 2).max(QUIET_MIN);
         }
         self.on_trial = pass == Pass::AnswerEnded;
-        self.learn_patience(pass);
+        self.learn_patience(pass, need, received);
         if self.open == Some(Pass::AtOnce) {
             self.open = None;
         }
         self.answering =
-            Some(Answering { let_go: now, begins, base: received, last_segment: now, pushed: false });
+            Some(Answering { let_go: now, begins, base: received, seen, last_segment: now, pushed: false });
     }
 
-    fn learn_patience(&mut self, pass: Pass) {
+    fn learn_patience(&mut self, pass: Pass, need: u32, received: u64) {
+        let by_surplus =
+            self.answering.as_ref().is_some_and(|before| received - before.base < u64::from(need));
         match pass {
+            Pass::Answered if by_surplus => {
+                self.patience = self.patience.min(PATIENCE_START / 4);
+                self.answers = 0;
+            }
             Pass::InVain => {
                 self.patience = (self.patience / 4).max(PATIENCE_MIN);
                 self.answers = 0;
@@ -176,6 +198,13 @@ impl Gate {
         if answered >= u64::from(need) {
             return Verdict::Go(Pass::Answered);
         }
+        if received - answering.seen >= u64::from(need) {
+            // Enough, counted over all turns: the client pipelines, or the test server's answers are longer. Where
+            // waiting has proved vain, the former.
+            let pipelines = self.patience < PATIENCE_START;
+            let wait = if pipelines { self.quiet } else { SURPLUS_WAIT };
+            return Self::until(now, captured + wait, Pass::Answered);
+        }
         if !acknowledged {
             return Verdict::Wait(Time::NEVER);
         }
@@ -184,6 +213,14 @@ impl Gate {
         } else {
             let since = answering.last_segment.max(answering.let_go).max(captured);
             Self::until(now, since + self.patience(now, captured), Pass::InVain)
+        }
+    }
+
+    /// An answer has plainly ended: so plainly that the connection may be closed?
+    pub(super) fn judge_end(&self, now: Time) -> Verdict {
+        match &self.answering {
+            Some(answering) => Self::until(now, answering.last_segment + QUIET_BEFORE_END, Pass::AnswerEnded),
+            None => Verdict::Go(Pass::AnswerEnded),
         }
     }
 
@@ -201,7 +238,7 @@ mod tests {
     fn after_first_turn() -> (Gate, Time) {
         let mut gate = Gate::new();
         let start = Time::ZERO + MS;
-        gate.turn_begins(start, 0, 0, Pass::AtOnce);
+        gate.turn_begins(start, 0, 0, 0, Pass::AtOnce);
         (gate, start)
     }
 
@@ -235,17 +272,17 @@ mod tests {
     #[test]
     fn patience_wears_off_and_comes_back() {
         let (mut gate, now) = after_first_turn();
-        gate.turn_begins(now, 10, 0, Pass::InVain);
+        gate.turn_begins(now, 10, 0, 0, Pass::InVain);
         assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_START / 4));
         for _ in 0..10 {
-            gate.turn_begins(now, 10, 0, Pass::InVain);
+            gate.turn_begins(now, 10, 0, 0, Pass::InVain);
         }
         assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN));
         let lagging = now + LAG_MAX * 2;
         assert_eq!(gate.judge(lagging, 1, now, 0, true), Verdict::Go(Pass::InVain));
         for _ in 0..ANSWERS_TO_RECOVER {
             assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN));
-            gate.turn_begins(now, 10, 0, Pass::Answered);
+            gate.turn_begins(now, 10, 0, 0, Pass::Answered);
         }
         assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN * 2));
     }
@@ -254,7 +291,7 @@ mod tests {
     fn the_rest_of_an_earlier_answer_does_not_count() {
         let (mut gate, now) = after_first_turn();
         gate.answer(now, 100, 10, true);
-        gate.turn_begins(now, 10, 100, Pass::Answered);
+        gate.turn_begins(now, 10, 0, 100, Pass::Answered);
         gate.answer(now, 150, 10, true);
         assert!(matches!(gate.judge(now, 50, now, 150, true), Verdict::Wait(_)));
         gate.answer(now, 200, 20, true);
@@ -264,11 +301,11 @@ mod tests {
     #[test]
     fn the_quiet_time_is_learned() {
         let (mut gate, now) = after_first_turn();
-        gate.turn_begins(now, 10, 40, Pass::AnswerEnded);
+        gate.turn_begins(now, 10, 0, 40, Pass::AnswerEnded);
         gate.answer(now, 90, 10, true);
         assert_eq!(gate.quiet, QUIET_START * 4);
-        gate.turn_begins(now, 20, 90, Pass::AnswerEnded);
-        gate.turn_begins(now, 30, 90, Pass::AnswerEnded);
+        gate.turn_begins(now, 20, 0, 90, Pass::AnswerEnded);
+        gate.turn_begins(now, 30, 0, 90, Pass::AnswerEnded);
         assert_eq!(gate.quiet, QUIET_START * 2);
     }
 

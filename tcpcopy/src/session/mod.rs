@@ -24,7 +24,7 @@ use common::wire::{Flags, Segment, Seq};
 
 use self::connection::{Connection, Event, Received};
 pub(crate) use self::context::Context;
-use self::feed::{EndKind, Feed, Turn};
+use self::feed::{End, EndKind, Feed, Turn};
 use self::gate::{Gate, Pass, Verdict};
 use self::outbox::Outbox;
 use self::relay::{Failure, Parts, Relay};
@@ -337,6 +337,8 @@ impl Session {
     pub(crate) fn abort(&mut self, cx: &mut Context<'_>) {
         if self.pending_bytes() > 0 {
             self.shed(cx, DropReason::Shutdown);
+        } else if self.connections == 0 && self.phase != Phase::Finished {
+            self.first_drop.get_or_insert(DropReason::Shutdown);
         }
         self.connection.reset(cx);
         self.set_phase(cx, Phase::Finished);
@@ -364,7 +366,8 @@ impl Session {
             connection: &mut self.connection,
         };
         if let Err(Failure(reason)) = work(&mut self.relay, cx, &mut parts) {
-            log::warn!("{}: {reason}", cx.flow);
+            // One line for each session would fill the log: the ledger counts them, a module tells its user.
+            log::debug!("{}: {reason}", cx.flow);
             self.shed(cx, DropReason::ModuleFailed);
         }
     }
@@ -409,6 +412,10 @@ impl Session {
 
     /// Lets the next turn go, if it may; its bytes are due then.
     fn let_go(&mut self, cx: &mut Context<'_>, turn: Turn) -> bool {
+        if self.connection.is_closed() && (!self.outbox.is_empty() || self.feed.due_len() > 0) {
+            // The turn before waits for a connection, and that for a link.
+            return false;
+        }
         let pass = match self.judge(cx, turn.need, turn.captured) {
             Verdict::Go(pass) => pass,
             Verdict::Wait(until) => {
@@ -417,7 +424,7 @@ impl Session {
             }
         };
         if !self.connection.is_closed() {
-            let unusable = turn.after_gap && self.connections > 0;
+            let unusable = turn.after_gap && (self.connections > 0 || !self.outbox.is_empty());
             if (unusable || self.connection.peer_closed()) && !self.outbox.is_empty() {
                 return false;
             }
@@ -431,6 +438,10 @@ impl Session {
                 return false;
             }
         }
+        if turn.after_gap {
+            // What a module holds of the turn before will never be complete.
+            self.drop_held(cx, DropReason::CaptureGap);
+        }
         self.feed.pop_turn();
         if self.connection.is_closed() && cx.now < self.retry_at {
             cx.ledger.turns.dropped += 1;
@@ -440,7 +451,7 @@ impl Session {
         count_turn(cx, pass);
         self.skipping = None;
         self.outbox.begin_turn();
-        self.gate.turn_begins(cx.now, self.outbox.end(), self.connection.received(), pass);
+        self.gate.turn_begins(cx.now, self.outbox.end(), turn.need, self.connection.received(), pass);
         if self.connection.is_closed() {
             self.open_connection(cx);
         }
@@ -448,13 +459,28 @@ impl Session {
     }
 
     fn judge(&self, cx: &Context<'_>, need: u32, captured: Time) -> Verdict {
-        if !cx.config.wait_for_answers || self.connection.is_closed() {
+        if !cx.config.wait_for_answers {
             return Verdict::Go(Pass::AtOnce);
+        }
+        if self.connection.is_closed() {
+            // Without a link no answer is heard, so nothing is said.
+            return if cx.link_up { Verdict::Go(Pass::AtOnce) } else { Verdict::Wait(Time::NEVER) };
         }
         if self.connection.peer_closed() {
             return Verdict::Go(Pass::AnswerEnded);
         }
         self.gate.judge(cx.now, need, captured, self.connection.received(), self.outbox.is_empty())
+    }
+
+    /// A close in the middle of an answer makes some servers drop the rest of it: a pause must be longer to count as
+    /// its end.
+    fn judge_end(&self, cx: &Context<'_>, end: End) -> Verdict {
+        match self.judge(cx, end.need, end.captured) {
+            Verdict::Go(Pass::AnswerEnded) if !self.superseded && !self.connection.peer_closed() => {
+                self.gate.judge_end(cx.now)
+            }
+            verdict => verdict,
+        }
     }
 
     /// Closes the copy as the client closed the original, once all before has been said and heard.
@@ -474,10 +500,10 @@ impl Session {
             self.gate_at = self.last_progress + HELD_TIMEOUT;
             return;
         }
-        match self.judge(cx, end.need, end.captured) {
+        match self.judge_end(cx, end) {
             Verdict::Wait(until) => self.gate_at = until,
             Verdict::Go(_) if end.kind == EndKind::Fin => {
-                self.drop_held(cx);
+                self.drop_held(cx, DropReason::ModuleFailed);
                 self.connection.close(cx, &self.outbox);
                 self.set_phase(cx, Phase::Ending);
             }
@@ -490,21 +516,24 @@ impl Session {
     }
 
     fn finish(&mut self, cx: &mut Context<'_>) {
-        self.drop_held(cx);
+        self.drop_held(cx, DropReason::ModuleFailed);
         if self.connections == 0 {
             self.first_drop.get_or_insert(self.last_refusal);
         }
         self.set_phase(cx, Phase::Finished);
     }
 
-    /// What a module still holds at the end it will never pass.
-    fn drop_held(&mut self, cx: &mut Context<'_>) {
+    /// Drops what a module holds.
+    fn drop_held(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         let held = self.feed.due_len();
         self.feed.consume(held);
-        self.drop_bytes(cx, DropReason::ModuleFailed, held as u64);
+        self.drop_bytes(cx, reason, held as u64);
     }
 
     fn handle_event(&mut self, cx: &mut Context<'_>, event: Event) {
+        if matches!(self.phase, Phase::Finished | Phase::Ignoring(_)) {
+            return;
+        }
         match event {
             Event::Opened => {
                 self.connections += 1;
@@ -563,7 +592,7 @@ impl Session {
             }
         }
         if !self.outbox.is_empty() {
-            self.gate.turn_begins(cx.now, self.outbox.start(), 0, Pass::AtOnce);
+            self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, Pass::AtOnce);
             self.open_connection(cx);
         }
     }

@@ -21,6 +21,7 @@ const IMPLAUSIBLE_LIMIT: u8 = 16;
 /// A segment ahead of a gap.
 #[derive(Debug)]
 struct Parked {
+    since: Time,
     bytes: Vec<u8>,
     ack: Seq,
 }
@@ -119,7 +120,7 @@ impl Upstream {
                 return self.drop(DropReason::CaptureGap, length, ledger);
             }
             self.discard_parked(DropReason::CaptureGap, ledger);
-            self.give_up_gap(segment.seq, segment.ack, now, feed, ledger);
+            self.give_up_gap(segment.seq, segment.ack, feed, ledger);
         }
         self.implausible = 0;
         self.note_end(segment);
@@ -256,7 +257,7 @@ impl Upstream {
         }
         ledger.bytes.pending += length;
         self.parked_bytes += length;
-        if let Some(old) = self.parked.insert(at, Parked { bytes: payload.to_vec(), ack }) {
+        if let Some(old) = self.parked.insert(at, Parked { since: now, bytes: payload.to_vec(), ack }) {
             self.account_parked(old.bytes.len(), ledger);
             ledger.bytes.duplicate += old.bytes.len() as u64;
         }
@@ -273,12 +274,10 @@ impl Upstream {
             ledger.bytes.duplicate += known as u64;
             if known < parked.bytes.len() {
                 self.deliver(now, parked.ack, &parked.bytes[known..], feed, ledger);
-                // Progress: what is still ahead gets its full time.
-                self.gap_since = now;
             }
         }
-        if self.parked.is_empty() && self.end.is_none() {
-            self.gap_since = Time::NEVER;
+        if !self.parked.is_empty() || self.end.is_none() {
+            self.gap_since = self.first_parked();
         }
     }
 
@@ -287,11 +286,11 @@ impl Upstream {
         if let Some((&at, parked)) = self.parked.first_key_value() {
             let seq = self.next + u32::try_from(at - self.position).unwrap_or(u32::MAX);
             let ack = parked.ack;
-            self.give_up_gap(seq, ack, now, feed, ledger);
+            self.give_up_gap(seq, ack, feed, ledger);
             self.unpark(now, feed, ledger);
         } else if let Some((at, ..)) = self.end {
             let seq = self.next + u32::try_from(at - self.position).unwrap_or(u32::MAX);
-            self.give_up_gap(seq, seq, now, feed, ledger);
+            self.give_up_gap(seq, seq, feed, ledger);
         } else {
             self.gap_since = Time::NEVER;
         }
@@ -300,7 +299,7 @@ impl Upstream {
 
     /// Moves on to `seq`. The turn that the gap is in cannot be completed, and the segment behind the gap may be in
     /// the middle of another: the next whole turn begins where `ack` is exceeded.
-    fn give_up_gap(&mut self, seq: Seq, ack: Seq, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+    fn give_up_gap(&mut self, seq: Seq, ack: Seq, feed: &mut Feed, ledger: &mut Ledger) {
         let missing = seq.distance(self.next);
         ledger.gaps.count += 1;
         ledger.gaps.bytes += u64::from(missing.max(0).unsigned_abs());
@@ -317,7 +316,12 @@ impl Upstream {
             Progress::Following(_) => DropReason::CaptureGap,
         };
         self.progress = Progress::Skipping { ack, reason };
-        self.gap_since = if self.parked.is_empty() { Time::NEVER } else { now };
+        self.gap_since = self.first_parked();
+    }
+
+    /// Since when bytes have been missing: what lies behind the gap is as old as that. Several gaps wait at the same time.
+    fn first_parked(&self) -> Time {
+        self.parked.first_key_value().map_or(Time::NEVER, |(_, parked)| parked.since)
     }
 
     fn account_parked(&mut self, bytes: usize, ledger: &mut Ledger) {

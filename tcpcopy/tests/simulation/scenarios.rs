@@ -143,7 +143,7 @@ scenarios! {
     restart {
         clients: ClientPlan { turns: (4, 10), pause: (5_000, 50_000), ..CLIENTS },
         restart_at: Some(200_000),
-        expect: Expect::partial(100, 12, &[DropReason::JoinedMidTurn]),
+        expect: Expect::partial(100, 12, &[DropReason::JoinedMidTurn, DropReason::NoAnswer]),
     }
     /// The test server closes and resets when it likes.
     early_close {

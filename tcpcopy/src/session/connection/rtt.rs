@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-/// Above Linux's delayed acknowledgement (40 ms), below what a copy that must keep up can bear. RFC 6298 asks for a
-/// second on the open Internet; this path is a data centre's, and its load is test traffic.
-const RTO_MIN: Duration = Duration::from_millis(60);
+/// Above Linux's delayed acknowledgement (40 ms) and what a busy host takes to let us run, below what a copy that must
+/// keep up can bear. RFC 6298 asks for a second on the open Internet; this path is a data centre's, and its load is test
+/// traffic.
+const RTO_MIN: Duration = Duration::from_millis(100);
 
 /// Before the first measurement.
 const RTO_START: Duration = Duration::from_millis(250);
@@ -74,8 +75,8 @@ mod tests {
         assert_eq!(rtt.timeout(), RTO_MAX);
         rtt.restart();
         for _ in 0..50 {
-            rtt.measure(Duration::from_millis(100));
+            rtt.measure(Duration::from_millis(200));
         }
-        assert!(rtt.timeout() >= Duration::from_millis(100) && rtt.timeout() < Duration::from_millis(150));
+        assert!(rtt.timeout() >= Duration::from_millis(200) && rtt.timeout() < Duration::from_millis(250));
     }
 }
