@@ -7,12 +7,13 @@ mod namespace;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::flow::Flow;
+use common::flow::{Endpoint, Flow};
 use common::io::af_packet::{AfPacket, DEFAULT_SNAP};
-use common::io::bpf::Program;
+use common::io::bpf::{Program, Service};
+use common::io::injector::Injector;
 use common::io::raw_ip::RawIp;
 use common::io::{Capture, Inject};
-use common::time::Clock;
+use common::time::{Clock, Time};
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
 
 const ROUNDS: usize = 400;
@@ -20,7 +21,9 @@ const ROUNDS: usize = 400;
 const PACKETS: u32 = 250;
 
 fn main() {
-    println!("payload  send ns  send ns, captured  receive ns   (medians of {ROUNDS} rounds of {PACKETS})");
+    println!(
+        "payload  raw IP ns  link layer ns  raw IP, captured ns  receive ns   (medians of {ROUNDS} rounds of {PACKETS})"
+    );
     for payload in [100, 1448] {
         let (online, _test) = namespace::pair(true);
         online.run(move || measure(payload));
@@ -29,7 +32,7 @@ fn main() {
 
 fn measure(payload: usize) {
     let clock = Clock::start();
-    let endpoint = |text: &str| text.parse::<SocketAddr>().unwrap().into();
+    let endpoint = |text: &str| Endpoint::from(text.parse::<SocketAddr>().unwrap());
     let flow = Flow { client: endpoint("10.77.0.1:5555"), server: endpoint("10.77.0.2:8080") };
     let bytes = vec![7; payload];
     let segment = Outgoing {
@@ -43,17 +46,27 @@ fn measure(payload: usize) {
     };
     let mut builder = PacketBuilder::new();
     let packet = builder.build(&flow, &segment);
-    let mut injector = RawIp::open(true, false).unwrap();
-    let mut send = || {
+    let send = |injector: &mut dyn Inject| {
+        injector.handle_time(Time::ZERO);
         let start = clock.now();
         for _ in 0..PACKETS {
             injector.send(packet).unwrap();
         }
         clock.now() - start
     };
+    let mut raw = RawIp::open(true, false).unwrap();
+    let mut injector = Injector::open([flow.server.ip]).unwrap();
     // The first packets also find the neighbour.
-    send();
-    let alone = (0..ROUNDS).map(|_| send()).collect();
+    send(&mut raw);
+    send(&mut injector);
+    let (by_raw, by_link) = (0..ROUNDS).map(|_| (send(&mut raw), send(&mut injector))).unzip();
+
+    let services = [Service { ip: None, port: 8080 }];
+    let clients = Program::clients(&services, &[flow.server]);
+    let watched = AfPacket::open(Some("io-a"), &clients, 64 << 20, DEFAULT_SNAP).unwrap();
+    let (raw_watched, link_watched) = (0..ROUNDS).map(|_| (send(&mut raw), send(&mut injector))).unzip();
+    drop(watched);
+    println!("watched {} {}", each(raw_watched), each(link_watched));
 
     let tcp = Program::from_expression("tcp").unwrap();
     let mut capture = AfPacket::open(Some("io-a"), &tcp, 64 << 20, DEFAULT_SNAP).unwrap();
@@ -65,8 +78,14 @@ fn measure(payload: usize) {
         assert_eq!((received, bytes), (PACKETS as usize, PACKETS as usize * packet.len()));
         taken
     };
-    let (captured, received) = (0..ROUNDS).map(|_| (send(), receive())).unzip();
-    println!("{payload:7}  {:7}  {:17}  {:10}", each(alone), each(captured), each(received));
+    let (captured, received) = (0..ROUNDS).map(|_| (send(&mut raw), receive())).unzip();
+    println!(
+        "{payload:7}  {:9}  {:13}  {:19}  {:10}",
+        each(by_raw),
+        each(by_link),
+        each(captured),
+        each(received)
+    );
 }
 
 /// Nanoseconds for a packet in the median round.

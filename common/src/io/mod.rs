@@ -3,9 +3,12 @@
 pub mod af_packet;
 pub mod bpf;
 pub(crate) mod capabilities;
+mod ethernet;
 pub(crate) mod fork;
+pub mod injector;
 pub mod interfaces;
 pub mod link;
+mod next_hop;
 mod open;
 pub mod raw_ip;
 mod sys;
@@ -14,6 +17,8 @@ mod vlan;
 use std::io;
 
 pub use open::OpenError;
+
+use crate::time::Time;
 
 /// One captured packet.
 #[derive(Debug, Clone, Copy)]
@@ -56,4 +61,9 @@ pub trait Inject {
     /// # Errors
     /// The operating system's error; the packet was not sent.
     fn send(&mut self, packet: &[u8]) -> io::Result<()>;
+
+    /// Time has passed; to be called before each batch of packets, and as often as it likes.
+    fn handle_time(&mut self, now: Time) {
+        let _ = now;
+    }
 }

@@ -1,7 +1,7 @@
 //! Sends complete IP packets through raw sockets (raw(7)): the kernel finds route and next hop.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use nix::libc::IPPROTO_RAW;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -12,7 +12,7 @@ use super::bpf;
 use super::open::OpenError;
 
 /// Send buffer asked for, in bytes.
-const SEND_BUFFER: usize = 8 * 1024 * 1024;
+pub(super) const SEND_BUFFER: usize = 8 * 1024 * 1024;
 
 /// A raw socket for each address family wanted.
 pub struct RawIp {
@@ -41,12 +41,12 @@ impl Inject for RawIp {
     /// with [`io::ErrorKind::InvalidInput`]. Link-local IPv6 destinations name no interface and fail.
     fn send(&mut self, packet: &[u8]) -> io::Result<()> {
         let (socket, destination) = match destination(packet) {
-            Some(destination @ SocketAddr::V4(_)) => (&self.v4, destination),
-            Some(destination @ SocketAddr::V6(_)) => (&self.v6, destination),
+            Some(destination @ IpAddr::V4(_)) => (&self.v4, destination),
+            Some(destination @ IpAddr::V6(_)) => (&self.v6, destination),
             None => return Err(io::ErrorKind::InvalidInput.into()),
         };
         let Some(socket) = socket else { return Err(io::ErrorKind::Unsupported.into()) };
-        socket.send_to(packet, &destination.into()).map(drop)
+        socket.send_to(packet, &SocketAddr::new(destination, 0).into()).map(drop)
     }
 }
 
@@ -67,15 +67,15 @@ fn open(family: Domain) -> io::Result<Socket> {
 }
 
 /// The destination address that a packet names.
-fn destination(packet: &[u8]) -> Option<SocketAddr> {
+pub(super) fn destination(packet: &[u8]) -> Option<IpAddr> {
     match packet.first()? >> 4 {
         4 => {
             let octets: [u8; 4] = packet.get(16..20)?.try_into().ok()?;
-            Some(SocketAddr::from((Ipv4Addr::from(octets), 0)))
+            Some(Ipv4Addr::from(octets).into())
         }
         6 => {
             let octets: [u8; 16] = packet.get(24..40)?.try_into().ok()?;
-            Some(SocketAddr::from((Ipv6Addr::from(octets), 0)))
+            Some(Ipv6Addr::from(octets).into())
         }
         _ => None,
     }

@@ -155,6 +155,20 @@ pub(super) fn packet_statistics(socket: BorrowedFd<'_>) -> io::Result<PacketStat
 
 /// The MTU of an interface in bytes; `socket` may be any socket.
 pub(super) fn interface_mtu(socket: BorrowedFd<'_>, name: &str) -> io::Result<u32> {
+    let request = interface_request(socket, libc::SIOCGIFMTU as _, name)?;
+    // SAFETY: a successful SIOCGIFMTU has filled in ifru_mtu.
+    Ok(u32::try_from(unsafe { request.ifr_ifru.ifru_mtu }).unwrap_or(0))
+}
+
+/// The kind of an interface, `ARPHRD_*` of `linux/if_arp.h`; `socket` may be any socket.
+pub(super) fn interface_kind(socket: BorrowedFd<'_>, name: &str) -> io::Result<u16> {
+    let request = interface_request(socket, libc::SIOCGIFHWADDR as _, name)?;
+    // SAFETY: a successful SIOCGIFHWADDR has filled in ifru_hwaddr.
+    Ok(unsafe { request.ifr_ifru.ifru_hwaddr.sa_family })
+}
+
+/// Asks the kernel about the interface of this name.
+fn interface_request(socket: BorrowedFd<'_>, ask: libc::Ioctl, name: &str) -> io::Result<libc::ifreq> {
     // SAFETY: all-zero bytes are a valid ifreq: integers, and a union of integers and a null pointer.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The last byte stays zero: it ends the name.
@@ -164,10 +178,76 @@ pub(super) fn interface_mtu(socket: BorrowedFd<'_>, name: &str) -> io::Result<u3
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from.cast_signed() as _;
     }
-    // SAFETY: SIOCGIFMTU reads and writes one ifreq, whose name is terminated.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU as _, &raw mut request) })?;
-    // SAFETY: a successful SIOCGIFMTU has filled in ifru_mtu.
-    Ok(u32::try_from(unsafe { request.ifr_ifru.ifru_mtu }).unwrap_or(0))
+    // SAFETY: the requests made above read and write one ifreq, whose name is terminated.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), ask, &raw mut request) })?;
+    Ok(request)
+}
+
+/// The largest packet in bytes that passes on the way to the address that an IPv4 or IPv6 socket is connected to.
+pub(super) fn path_mtu(socket: BorrowedFd<'_>, v4: bool) -> io::Result<u32> {
+    let (level, name) =
+        if v4 { (libc::IPPROTO_IP, libc::IP_MTU) } else { (libc::IPPROTO_IPV6, libc::IPV6_MTU) };
+    let mut mtu: c_int = 0;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, the size of `mtu`.
+    check(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            std::ptr::from_mut(&mut mtu).cast(),
+            &raw mut length,
+        )
+    })?;
+    Ok(u32::try_from(mtu).unwrap_or(0))
+}
+
+/// Makes a packet socket send without queueing discipline: a full device queue is an error, and captures on this host do
+/// not see what is sent.
+pub(super) fn bypass_queue(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let on: c_int = 1;
+    // SAFETY: the kernel reads `on`, whose size is given.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_QDISC_BYPASS,
+            std::ptr::from_ref(&on).cast(),
+            size_of::<c_int>() as libc::socklen_t,
+        )
+    })
+}
+
+/// Where a packet goes on an Ethernet.
+pub(super) fn station(interface: u32, mac: [u8; 6], protocol: u16) -> libc::sockaddr_ll {
+    // SAFETY: all-zero bytes are a valid sockaddr_ll: plain integers.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = protocol.to_be();
+    address.sll_ifindex = interface.cast_signed();
+    address.sll_halen = 6;
+    address.sll_addr[..6].copy_from_slice(&mac);
+    address
+}
+
+/// Sends a packet without its link-layer header from a `SOCK_DGRAM` packet socket.
+pub(super) fn send_packet(
+    socket: BorrowedFd<'_>,
+    packet: &[u8],
+    station: &libc::sockaddr_ll,
+) -> io::Result<()> {
+    // SAFETY: the packet is read for its length; `station` is a complete sockaddr_ll and its size is given.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            packet.as_ptr().cast(),
+            packet.len(),
+            libc::MSG_DONTWAIT,
+            std::ptr::from_ref(station).cast(),
+            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+        )
+    };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn check(result: c_int) -> io::Result<()> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::flow::Endpoint;
 use common::io::bpf::FilterError;
-use common::io::raw_ip::RawIp;
+use common::io::injector::Injector;
 use common::io::{OpenError, interfaces};
 use common::process::daemon::{PidFile, PidFileError, daemonize};
 use common::process::logging::{self, LogError};
@@ -86,7 +86,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
 
     let captures = Captures::open(config, FIRST_CAPTURE)?;
-    let wire = Wire::new(open_injector(config)?);
+    let wire = Wire::new(Injector::open(config.targets().iter().map(|target| target.ip))?);
     warn_of_local_targets(config, &interfaces::local_addresses());
     let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
     drop_privileges(config)?;
@@ -107,11 +107,6 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let result = event_loop.run();
     drop(pid_file);
     result.inspect_err(|error| log::error!("{error}"))
-}
-
-fn open_injector(config: &Config) -> Result<RawIp, OpenError> {
-    let has = |v4: bool| config.transfers.iter().any(|transfer| transfer.target.ip.is_ipv4() == v4);
-    RawIp::open(has(true), has(false))
 }
 
 /// Every socket that needs a privilege is open by now.

@@ -37,9 +37,10 @@ impl<I: Inject> Wire<I> {
         }
     }
 
-    /// The time of what follows, for the log.
+    /// The time of what follows.
     pub(super) fn set_now(&mut self, now: Time) {
         self.now = now;
+        self.injector.handle_time(now);
     }
 
     pub(super) fn account(&self) -> &InjectAccount {
