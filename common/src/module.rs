@@ -106,14 +106,11 @@ pub trait Module: Send {
 
     /// The next bytes of the test server, in order; `skipped` bytes before them were not asked for.
     fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions);
-
-    /// The next bytes of the production server's answer, where the user asked for them to be watched.
-    fn online_answer(&mut self, _bytes: &[u8], _actions: &mut Actions) {}
 }
 
 /// Makes the modules of one protocol.
 pub trait Protocol: Send + Sync {
-    /// The name for the user: `--protocol PORT=NAME`.
+    /// The name of the protocol, for users: lower case, no spaces.
     fn name(&self) -> &'static str;
 
     /// A module for a new session; `flow` is the connection as the test server sees it.

@@ -15,7 +15,7 @@ pub(super) enum Class {
     Client { flow: Flow, transfer: usize },
     /// The online service accepting a client's connection.
     OnlineSynAck { flow: Flow },
-    /// A copy on its way to a test server.
+    /// To a test server: a copy.
     Own,
     /// Anything else.
     Unrelated,
@@ -23,6 +23,10 @@ pub(super) enum Class {
 
 /// Classifies a segment. `outgoing` segments are those that left this host.
 pub(super) fn classify(transfers: &[Transfer], captured: &Captured<'_>, segment: &Segment<'_>) -> Class {
+    // On their way out copies pass only a filter of the user's own (`-F`); received, where this host is the target.
+    if transfers.iter().any(|transfer| transfer.target == segment.destination) {
+        return Class::Own;
+    }
     if captured.outgoing {
         let accepts = segment.flags.has(Flags::SYN | Flags::ACK);
         return match find(transfers, &segment.source, &segment.destination) {
@@ -31,9 +35,6 @@ pub(super) fn classify(transfers: &[Transfer], captured: &Captured<'_>, segment:
             }
             _ => Class::Unrelated,
         };
-    }
-    if transfers.iter().any(|transfer| transfer.target == segment.destination) {
-        return Class::Own;
     }
     match find(transfers, &segment.destination, &segment.source) {
         Some((index, transfer)) => {
@@ -58,4 +59,61 @@ fn find<'t>(
 
 fn same_family(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv4() == b.is_ipv4()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use common::wire::{Options, Seq};
+
+    use super::*;
+
+    const CLIENT: &str = "10.0.0.1:40000";
+    const ONLINE: &str = "10.0.0.16:80";
+    const TARGET: &str = "10.0.0.17:80";
+
+    fn endpoint(text: &str) -> Endpoint {
+        text.parse::<SocketAddr>().unwrap().into()
+    }
+
+    /// The class of a segment under `-x 80-10.0.0.17:80`: the ports do not tell copies from clients.
+    fn class(source: &str, destination: &str, flags: Flags, outgoing: bool) -> Class {
+        let transfer =
+            Transfer { online_ip: None, online_port: 80, target: endpoint(TARGET), protocol: None };
+        let segment = Segment {
+            source: endpoint(source),
+            destination: endpoint(destination),
+            seq: Seq(0),
+            ack: Seq(0),
+            flags,
+            window: 0,
+            options: Options::default(),
+            payload: &[],
+            payload_len: 0,
+        };
+        classify(&[transfer], &Captured { packet: &[], outgoing }, &segment)
+    }
+
+    #[test]
+    fn each_direction_has_its_classes() {
+        let flow = Flow { client: endpoint(CLIENT), server: endpoint(TARGET) };
+        let accepting = Flags::SYN | Flags::ACK;
+        for (source, destination, flags, outgoing, expected) in [
+            (CLIENT, ONLINE, Flags::SYN, false, Class::Client { flow, transfer: 0 }),
+            (ONLINE, CLIENT, accepting, true, Class::OnlineSynAck { flow }),
+            (ONLINE, CLIENT, Flags::ACK, true, Class::Unrelated),
+            (CLIENT, TARGET, Flags::SYN, true, Class::Own),
+            (CLIENT, TARGET, Flags::SYN, false, Class::Own),
+            (TARGET, CLIENT, accepting, false, Class::Unrelated),
+            (CLIENT, "10.0.0.16:81", Flags::SYN, false, Class::Unrelated),
+            ("[fd00::1]:40000", "[fd00::16]:80", Flags::SYN, false, Class::Unrelated),
+        ] {
+            assert_eq!(
+                class(source, destination, flags, outgoing),
+                expected,
+                "{source} > {destination} {flags:?}"
+            );
+        }
+    }
 }

@@ -83,6 +83,8 @@ impl Engine {
         match classify(&self.config.transfers, &captured, &segment) {
             Class::Client { flow, transfer } => {
                 self.ledger.packets.client += 1;
+                let local = flow.client.ip.is_loopback() && !flow.server.ip.is_loopback();
+                self.ledger.packets.loopback += u64::from(local);
                 self.handle_client(now, flow, transfer, &segment, out);
             }
             Class::OnlineSynAck { flow } => {

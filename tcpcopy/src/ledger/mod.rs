@@ -119,14 +119,17 @@ pub struct Packets {
     pub client: u64,
     /// SYN-ACKs of the online server.
     pub online_syn_ack: u64,
-    /// Our own injected packets, seen again.
+    /// To a target: copies seen again (our own, or another tcpcopy's), and whoever connects to a target directly.
     pub own: u64,
     /// Of no target: other ports, other addresses, other directions.
     pub unrelated: u64,
     /// No TCP segments that could be read.
     pub unreadable: u64,
-    /// Segments of clients for which there is no session, with nothing to replay in them.
+    /// Of `client`: segments without a session. There is nothing to replay in them, or the flow table is full; then their
+    /// payload is dropped as [`DropReason::MemoryLimit`].
     pub stray: u64,
+    /// Of `client`: from a loopback address, to a target elsewhere. No other host can answer there.
+    pub loopback: u64,
 }
 
 /// Client connections.
@@ -159,7 +162,10 @@ pub struct Bytes {
     pub dropped: ByReason,
 }
 
-/// Bytes that clients sent and that were never captured. They are in no other sum.
+/// Holes in clients' streams: what was never captured, by sequence numbers.
+///
+/// They are beside the sums of [`Bytes`], not disjoint from them: a segment that was captured and not used, for the snap
+/// length had cut it or its numbers were implausible, is dropped there and leaves a hole here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Gaps {
     /// Holes in streams that were given up.
@@ -233,7 +239,7 @@ pub struct Ledger {
     pub sessions: Sessions,
     /// Client payload.
     pub bytes: Bytes,
-    /// What was never captured.
+    /// Holes in clients' streams.
     pub gaps: Gaps,
     /// Client turns.
     pub turns: Turns,

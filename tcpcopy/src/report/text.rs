@@ -138,6 +138,7 @@ fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
             ("unrelated", packets.unrelated),
             ("unreadable", packets.unreadable),
             ("stray", packets.stray),
+            ("from loopback", packets.loopback),
             ("received by the kernel", capture.kernel_received),
             ("dropped by the kernel", capture.kernel_dropped),
         ],
