@@ -26,6 +26,6 @@ fn main() -> ExitCode {
 }
 
 fn complain(error: &dyn Error, code: ExitCode) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "intercept: {error}");
+    let _ = writeln!(std::io::stderr(), "intercept: {}", cli::one_line(error));
     code
 }

@@ -26,7 +26,7 @@ pub enum RunError {
     #[error("{0}")]
     Start(#[from] StartError),
     /// The process cannot be made what was asked for.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {source}; check the limits of this process (ulimit -a) and the kernel's log")]
     Process {
         /// What was to be done.
         action: &'static str,

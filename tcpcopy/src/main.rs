@@ -25,6 +25,6 @@ fn main() -> ExitCode {
 }
 
 fn complain(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "tcpcopy: {error}");
+    let _ = writeln!(std::io::stderr(), "tcpcopy: {}", cli::one_line(error));
     code
 }

@@ -27,16 +27,17 @@ pub struct Config {
 
 impl Config {
     pub(super) fn validate(raw: RawArgs) -> Result<Self, UsageError> {
+        let (log_file, pid_file) = (file("-l", raw.log_file)?, file("-P", raw.pid_file)?);
+        if log_file.is_some() && log_file == pid_file {
+            return Err(UsageError::SameFile);
+        }
         Ok(Self {
             interfaces: interfaces(&raw.interfaces)?,
             filter: raw.filter,
-            bind: raw
-                .bind
-                .map(|text| text.parse().map_err(|_| UsageError::Bind(shown(&text))))
-                .transpose()?,
+            bind: raw.bind.as_deref().map(address).transpose()?,
             port: raw.port,
-            log_file: file("-l", raw.log_file)?,
-            pid_file: file("-P", raw.pid_file)?,
+            log_file,
+            pid_file,
             daemon: raw.daemon,
         })
     }
@@ -56,7 +57,23 @@ fn interfaces(lists: &[String]) -> Result<Vec<String>, UsageError> {
         }
         names.push(name.into());
     }
-    Ok(names)
+    // libpcap's name for all of them.
+    if !names.iter().any(|name| name == "any") {
+        return Ok(names);
+    }
+    match names.len() {
+        1 => Ok(Vec::new()),
+        _ => Err(UsageError::Interface {
+            piece: "any".into(),
+            problem: "stands for all interfaces and cannot be joined with others",
+        }),
+    }
+}
+
+/// IPv6 addresses may stand in brackets, as everywhere else.
+fn address(text: &str) -> Result<IpAddr, UsageError> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().map_err(|_| UsageError::Bind(shown(text)))
 }
 
 fn file(flag: &'static str, path: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError> {

@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 pub use config::Config;
-pub use error::UsageError;
+pub use error::{UsageError, one_line};
 
 use raw::RawArgs;
 
@@ -91,6 +91,12 @@ mod tests {
     }
 
     #[test]
+    fn other_ways_to_say_the_same() {
+        assert_eq!(config(&["-i", "any"]).interfaces, [""; 0]);
+        assert_eq!(config(&["-b", "[::1]"]).bind, Some("::1".parse().unwrap()));
+    }
+
+    #[test]
     fn flags_are_understood() {
         let config = config(&[
             "-i", "eth0,lo", "-i", "eth1", "-F", "tcp", "-p", "1", "-b", "::1", "-l", "log", "-P", "/pid",
@@ -117,16 +123,20 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_one_line_that_names_it() {
-        let cases: [(&[&str], &str); 9] = [
+        let cases: [(&[&str], &str); 13] = [
             (&["-i", "eth0,,lo"], "-i: '' is no name"),
             (&["-i", "eth0,lo,eth0"], "-i: 'eth0' is there twice"),
             (&["-b", "localhost\n"], "-b: 'localhost\\n' is no IP address"),
+            (&["-i", "eth0,any"], "-i: 'any' stands for all"),
             (&["-b", "10.0.0.1:80"], "-b: '10.0.0.1:80' is no IP address"),
-            (&["-p", "0"], "'0' for '-p <PORT>'"),
+            (&["-p", "0"], "'0' for '-p <PORT>': give a whole number from 1 to 65535"),
+            (&["-p", "-1"], "'-1' for '-p <PORT>'"),
             (&["-p", "65536"], "'65536' for '-p <PORT>'"),
             (&["-F"], "'-F <FILTER>'"),
             (&["-Z"], "'-Z'"),
-            (&["stray"], "'stray'"),
+            (&["stray"], "'stray' belongs to no flag"),
+            (&["-i", "eth0,", "lo"], "'lo' belongs to no flag"),
+            (&["-l", "f", "-P", "./f"], "-l and -P name the same file"),
         ];
         for (line, part) in cases {
             let error = parsed(line).unwrap_err().to_string();

@@ -18,14 +18,14 @@ use common::control::DEFAULT_PORT;
                   Example: intercept -i eth0 -F 'tcp and src port 8080'"
 )]
 pub(super) struct RawArgs {
-    /// Capture on these interfaces; without it on all
+    /// Capture on these interfaces; without it, or with any, on all
     #[arg(short = 'i', value_name = "NAME,...")]
     pub(super) interfaces: Vec<String>,
     /// Capture what this pcap filter passes; without it the answers of the servers that tcpcopies announce
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,
     /// Listen for tcpcopies on this port
-    #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, allow_negative_numbers = true, value_parser = port)]
     pub(super) port: u16,
     /// Listen on this address only: choose an internal one; without it on all
     #[arg(short = 'b', value_name = "IP")]
@@ -45,6 +45,11 @@ pub(super) struct RawArgs {
     /// Print the version
     #[arg(short = 'v', long = "version", action = ArgAction::Version)]
     version: (),
+}
+
+/// Reads a TCP port; its complaint names the range.
+fn port(text: &str) -> Result<u16, &'static str> {
+    text.parse().ok().filter(|port| *port > 0).ok_or("give a whole number from 1 to 65535")
 }
 
 /// A flag of TCPCopy 1.x's intercept that this build refuses.

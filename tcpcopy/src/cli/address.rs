@@ -44,7 +44,8 @@ pub(super) fn port(text: &str) -> Result<u16, String> {
 
 /// The address that `text` starts with, and what follows its colon.
 fn leading_ip(text: &str) -> Result<(IpAddr, Option<&str>), String> {
-    let no_address = || format!("'{}' does not start with an IP address", shown(text, 60));
+    let no_address =
+        || format!("'{}' does not start with an IP address (host names are not looked up)", shown(text, 60));
     let (ip, rest) = match text.strip_prefix('[') {
         Some(inner) => {
             let (ip, rest) =
@@ -72,6 +73,9 @@ fn usable(ip: IpAddr) -> Result<IpAddr, String> {
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     if ip.is_unspecified() || ip.is_multicast() || broadcast {
         return Err(format!("{ip} is not the address of a host"));
+    }
+    if matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+        return Err(format!("{ip} is a link-local address, the same on every link; name a global one"));
     }
     Ok(ip)
 }
@@ -104,6 +108,8 @@ mod tests {
             ("10.0.0:80", "does not start with an IP"),
             ("host:80", "does not start with an IP"),
             ("0.0.0.0:80", "not the address of a host"),
+            ("[fe80::1]:80", "link-local"),
+            ("[fe80::1%eth0]:80", "does not start with an IP"),
             ("224.0.0.1:80", "not the address of a host"),
         ] {
             let error = endpoint(text).unwrap_err();

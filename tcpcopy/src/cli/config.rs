@@ -57,6 +57,10 @@ impl Config {
     pub(super) fn validate(raw: &RawArgs) -> Result<Self, UsageError> {
         let mss = |headers: u16| (raw.mtu - headers).min(raw.mss.unwrap_or(u16::MAX));
         let megabytes = |mb: u64| mb * 1024 * 1024;
+        let log_file = absolute("-l", raw.log_file.as_deref())?;
+        let pid_file = absolute("-P", raw.pid_file.as_deref())?;
+        let stats_json = absolute("--stats-json", raw.stats_json.as_deref())?;
+        all_different(&[("-l", &log_file), ("-P", &pid_file), ("--stats-json", &stats_json)])?;
         Ok(Self {
             transfers: transfers(&raw.transfers)?,
             intercepts: intercepts(&raw.intercepts, raw.port)?,
@@ -70,10 +74,10 @@ impl Config {
             keepalive_timeout: Duration::from_secs(raw.keepalive_seconds.into()),
             wait_for_answers: !raw.no_wait,
             alone: raw.alone,
-            log_file: absolute("-l", raw.log_file.as_deref())?,
-            pid_file: absolute("-P", raw.pid_file.as_deref())?,
+            log_file,
+            pid_file,
             daemon: raw.daemon,
-            stats_json: absolute("--stats-json", raw.stats_json.as_deref())?,
+            stats_json,
         })
     }
 
@@ -156,6 +160,17 @@ fn absolute(flag: &'static str, path: Option<&Path>) -> Result<Option<PathBuf>, 
     .transpose()
 }
 
+/// Each would destroy what the other writes.
+fn all_different(files: &[(&'static str, &Option<PathBuf>)]) -> Result<(), UsageError> {
+    for (index, &(second, path)) in files.iter().enumerate() {
+        let Some(path) = path else { continue };
+        if let Some(&(first, _)) = files[..index].iter().find(|(_, earlier)| earlier.as_ref() == Some(path)) {
+            return Err(UsageError::SameFile { first, second, path: shown(&path.to_string_lossy(), 80) });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -221,6 +236,17 @@ mod tests {
         assert!(config.log_file.unwrap().is_absolute());
         assert_eq!(config.pid_file.unwrap(), Path::new("/run/pid"));
         assert!(config.stats_json.unwrap().is_absolute());
+    }
+
+    #[test]
+    fn each_file_has_one_use() {
+        for (flags, expected) in [
+            (["-l", "/f", "-P", "/f"], "-l and -P both name '/f'"),
+            (["--stats-json", "f", "-P", "./f"], "-P and --stats-json both name"),
+        ] {
+            let error = config(&flags).err().unwrap().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
     }
 
     #[test]

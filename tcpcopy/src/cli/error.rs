@@ -1,5 +1,6 @@
 //! What can be wrong with a command line, each in one line with its cure.
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use thiserror::Error;
 
 /// Why the command line cannot be used. Parts that the user wrote are escaped, so that it stays one line.
@@ -8,6 +9,9 @@ pub enum UsageError {
     /// The argument parser refused it.
     #[error("{0}; see tcpcopy -h")]
     Arguments(String),
+    /// A word that is no flag and no value of one.
+    #[error("'{0}' belongs to no flag: lists are written without spaces, A,B; see tcpcopy -h")]
+    Stray(String),
     /// A flag of TCPCopy 1.x that is not there yet.
     #[error("-{flag} is not supported yet ({meaning}); leave it out")]
     Unsupported {
@@ -88,26 +92,48 @@ pub enum UsageError {
         /// The operating system's message.
         problem: String,
     },
+    /// Two flags name one file.
+    #[error("{first} and {second} both name '{path}'; give each a file of its own")]
+    SameFile {
+        /// The first flag.
+        first: &'static str,
+        /// The second flag.
+        second: &'static str,
+        /// The file.
+        path: String,
+    },
 }
 
 impl From<clap::Error> for UsageError {
     /// The first line says what is wrong; the rest is usage and tips, which the help tells better.
     fn from(error: clap::Error) -> Self {
+        if let (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) =
+            (error.kind(), error.get(ContextKind::InvalidArg))
+            && (word == "-" || !word.starts_with('-'))
+        {
+            return Self::Stray(shown(word, 80));
+        }
         let text = error.render().to_string();
         let line = text.lines().next().unwrap_or_default();
         Self::Arguments(shown(line.strip_prefix("error: ").unwrap_or(line), 200))
     }
 }
 
+/// The text of an error with control characters escaped: what a user wrote may be part of it, and it stays one line.
+#[must_use]
+pub fn one_line(error: &dyn std::error::Error) -> String {
+    escaped(error.to_string().chars())
+}
+
 /// What the user wrote, fit for one line: control characters escaped, cut at `limit` characters.
 pub(super) fn shown(text: &str, limit: usize) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(limit)
-        .flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] })
-        .collect();
+    let mut shown = escaped(text.chars().take(limit));
     if text.chars().nth(limit).is_some() {
         shown.push_str("...");
     }
     shown
+}
+
+fn escaped(text: impl Iterator<Item = char>) -> String {
+    text.flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
 }

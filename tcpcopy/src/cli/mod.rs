@@ -3,6 +3,7 @@
 mod address;
 mod config;
 mod error;
+mod number;
 mod raw;
 mod transfer;
 
@@ -12,7 +13,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 pub use config::Config;
-pub use error::UsageError;
+pub use error::{UsageError, one_line};
 
 use raw::RawArgs;
 
@@ -45,7 +46,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
 fn command() -> clap::Command {
     let refused = raw::UNSUPPORTED.iter().map(|flag| flag.argument());
     // A fixed width: the help is the same on every terminal.
-    RawArgs::command().args(refused).term_width(100)
+    let command = RawArgs::command().args(refused).term_width(100);
+    // A negative number is a wrong value, not an unknown flag.
+    command
+        .mut_args(|arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg })
 }
 
 /// A flag that would be ignored would copy something else than what was asked for.
@@ -93,11 +97,18 @@ mod tests {
 
     #[test]
     fn what_clap_refuses_is_one_line() {
-        for line in
-            [&["--nonsense"][..], &["-x"], &["-B", "many"], &["-M", "1"], &["-F", "a", "-F", "b"], &["stray"]]
-        {
+        for (line, part) in [
+            (&["--nonsense"][..], "'--nonsense'"),
+            (&["-x"], "value is required"),
+            (&["-B", "many"], "'many' for '-B <MB>': give a whole number from 1 to 1023"),
+            (&["-M", "-1"], "'-1' for '-M <BYTES>': give a whole number from 576 to 65535"),
+            (&["-F", "a", "-F", "b"], "multiple times"),
+            (&["stray\n"], "'stray\\n' belongs to no flag"),
+            (&["-x", "80", "-", "10.0.0.17:80"], "'-' belongs to no flag"),
+        ] {
             let error = run(line).err().unwrap().to_string();
             assert!(!error.contains('\n') && error.ends_with("; see tcpcopy -h"), "{error:?}");
+            assert!(error.contains(part), "{part}: {error}");
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Parser};
 use common::control::DEFAULT_PORT;
 
+use super::number::whole;
+
 /// Copies live TCP sessions from this host to a test server.
 ///
 /// Every client connection to the online service is played again, by a TCP client of its own, against the test
@@ -28,34 +30,34 @@ pub(super) struct RawArgs {
     #[arg(short = 's', value_name = "IP,...")]
     pub(super) intercepts: Vec<String>,
     /// Intercept's port where -s names none
-    #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = whole::<u16>(1..=65_535))]
     pub(super) port: u16,
-    /// Capture on these interfaces; without it on all
+    /// Capture on these interfaces; without it, or with any, on all
     #[arg(short = 'i', value_name = "NAME,...")]
     pub(super) interfaces: Vec<String>,
     /// Capture what this pcap filter passes, instead of what -x implies
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,
-    /// Capture buffer of each interface, in MB
-    #[arg(short = 'B', value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1023))]
+    /// Capture buffer of each interface, in MB; the kernel takes up to twice that
+    #[arg(short = 'B', value_name = "MB", default_value_t = 64, value_parser = whole::<u64>(1..=1023))]
     pub(super) buffer_mb: u64,
     /// Bytes of a packet captured at most
-    #[arg(short = 'S', value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(128..=262_144))]
+    #[arg(short = 'S', value_name = "BYTES", default_value_t = 262_144, value_parser = whole::<u32>(128..=262_144))]
     pub(super) snap: u32,
     /// Largest packet sent to the test server, in bytes
-    #[arg(short = 'M', value_name = "BYTES", default_value_t = 1500, value_parser = clap::value_parser!(u16).range(576..))]
+    #[arg(short = 'M', value_name = "BYTES", default_value_t = 1500, value_parser = whole::<u16>(576..=65_535))]
     pub(super) mtu: u16,
     /// Largest TCP segment sent to the test server, in bytes; without it what -M allows
-    #[arg(short = 'D', value_name = "BYTES", value_parser = clap::value_parser!(u16).range(64..))]
+    #[arg(short = 'D', value_name = "BYTES", value_parser = whole::<u16>(64..=65_535))]
     pub(super) mss: Option<u16>,
     /// Client payload held in memory at most, in MB; sessions that lag most are shed above it
-    #[arg(short = 'm', value_name = "MB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    #[arg(short = 'm', value_name = "MB", default_value_t = 1024, value_parser = whole::<u64>(1..=1_048_576))]
     pub(super) memory_mb: u64,
     /// Give a session up after so long without progress
-    #[arg(short = 't', value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 't', value_name = "SECONDS", default_value_t = 600, value_parser = whole::<u32>(1..=u64::from(u32::MAX)))]
     pub(super) session_seconds: u32,
     /// Forget a session after so long without anything to send
-    #[arg(short = 'k', value_name = "SECONDS", default_value_t = 7200, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'k', value_name = "SECONDS", default_value_t = 7200, value_parser = whole::<u32>(1..=u64::from(u32::MAX)))]
     pub(super) keepalive_seconds: u32,
     /// Do not wait for the test server's answers between requests
     #[arg(short = 'W')]

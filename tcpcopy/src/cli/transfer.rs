@@ -30,6 +30,7 @@ fn transfer(piece: &str) -> Result<Transfer, UsageError> {
     let wrong = |problem: String| UsageError::Transfer { piece: shown(piece, 80), problem };
     let (online, target) =
         piece.split_once('-').ok_or_else(|| wrong("no '-' between what to copy and where to".to_owned()))?;
+    let (online, target) = (online.trim_end(), target.trim_start());
     let (online_ip, online_port) = if online.contains(['.', ':', '[']) {
         let online = endpoint(online).map_err(wrong)?;
         (Some(online.ip), online.port)
@@ -70,6 +71,7 @@ mod tests {
     fn accepted() {
         for (values, expected) in [
             (&["80-10.0.0.17:8080"][..], &["None 80 10.0.0.17:8080"][..]),
+            (&[" 80 - 10.0.0.17:8080 "], &["None 80 10.0.0.17:8080"]),
             (&["10.0.0.1:80-10.0.0.17:80"], &["Some(10.0.0.1) 80 10.0.0.17:80"]),
             (&["[2001:db8::1]:80-[2001:db8::2]:80"], &["Some(2001:db8::1) 80 [2001:db8::2]:80"]),
             (&["80-[2001:db8::2]:80"], &["None 80 [2001:db8::2]:80"]),
@@ -102,7 +104,7 @@ mod tests {
             ("0-10.0.0.17:80", "'0' is no port"),
             ("80-10.0.0.17:80,", "-x: '': no '-'"),
             ("80-10.0.0.17:80-81", "'80-81' is no port"),
-            ("80\n-10.0.0.17:80", "'80\\n' is no port"),
+            ("8\n0-10.0.0.17:80", "'8\\n0' is no port"),
         ] {
             let error = read(&[value]).unwrap_err().to_string();
             assert!(error.contains(problem) && error.contains("the form is"), "{value:?}: {error}");
