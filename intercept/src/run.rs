@@ -42,9 +42,6 @@ pub enum RunError {
 pub fn run(config: &Config) -> Result<(), RunError> {
     let failed = |action| move |source| RunError::Process { action, source };
     logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
-    if config.daemon && config.log_file.is_none() {
-        log::warn!("-d without -l: nothing is logged from here on");
-    }
     let signals = Signals::take(config.daemon).map_err(failed("take over signals"))?;
     // Before anything is opened: what follows belongs to the process that stays.
     let starting =
@@ -55,6 +52,9 @@ pub fn run(config: &Config) -> Result<(), RunError> {
     privileges::drop_all_but(&[], &directories).map_err(failed("give privileges up"))?;
     log::info!("intercept {} listens on {}", env!("CARGO_PKG_VERSION"), driver.address());
     if let Some(starting) = starting {
+        if config.log_file.is_none() {
+            log::warn!("-d without -l: nothing is logged from here on");
+        }
         starting.detach().map_err(failed("leave the terminal"))?;
     }
     driver.run(signals).map_err(failed("wait for events"))

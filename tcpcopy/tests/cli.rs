@@ -74,6 +74,7 @@ fn what_the_system_does_not_have_or_allow() {
     for (more, expected) in [
         (&["-i", "no-such-if"][..], "no-such-if"),
         (&["-F", "tcp und port 80"], "-F: filter 'tcp und port 80' does not compile"),
+        (&["-i", "no\nif"], "no\\nif"),
         (&["-l", "/proc/none/log"], "/proc/none/log"),
         (&[], "no permission to capture packets: run with sudo"),
     ] {

@@ -186,3 +186,22 @@ fn a_daemon_detaches_once_it_runs_and_holds_its_pid_file() {
     assert!(!pid_file.0.exists());
     assert!(log.text().contains("nothing replayed"), "{}", log.text());
 }
+
+#[test]
+fn a_daemon_without_a_log_says_that_it_falls_silent() {
+    let (intercept, pid_file) = (Intercept::new(), File::new("silent-pid"));
+    let starting = tcpcopy(&intercept.address(), &["-d", "-P", pid_file.path()]).spawn().unwrap();
+    let mut link = intercept.accept_up();
+    let output = starting.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("-d without -l"));
+    signal(pid_file.text().trim().parse().unwrap(), Signal::SIGTERM);
+    link.wait_for_end();
+}
+
+#[test]
+fn statistics_that_can_never_be_written_end_the_start() {
+    let address = Intercept::new().address();
+    let line = complaint(&tcpcopy(&address, &["--stats-json", "/proc/none/stats"]).output().unwrap());
+    assert!(line.contains("--stats-json '/proc/none/stats'") && line.contains("directory"), "{line}");
+}

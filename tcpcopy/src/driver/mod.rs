@@ -29,7 +29,7 @@ use wire::Wire;
 use crate::cli::Config;
 use crate::engine::Engine;
 use crate::link::Links;
-use crate::report::StatsFile;
+use crate::report::{StatsFile, StatsFileError};
 
 /// How long the intercepts may take to come up at the start.
 const START_LIMIT: Duration = Duration::from_secs(3);
@@ -49,6 +49,9 @@ pub enum StartError {
     /// `-P` cannot be used.
     #[error(transparent)]
     PidFile(#[from] PidFileError),
+    /// `--stats-json` cannot be used.
+    #[error(transparent)]
+    Stats(#[from] StatsFileError),
     /// An intercept of `-s` cannot be reached.
     #[error("intercept at {address}: {problem}; {cure}")]
     Intercept {
@@ -95,13 +98,16 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let first_link = FIRST_CAPTURE + captures.count();
     let links = Links::new(&config.intercepts, config.targets(), first_link, Time::ZERO, config.alone);
     let engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
-    let stats = config.stats_json.clone().map(StatsFile::new);
+    let stats = config.stats_json.clone().map(StatsFile::open).transpose()?;
     let mut event_loop = EventLoop::new(clock, signals, captures, links, engine, wire, stats)
         .map_err(StartError::system("make an event loop"))?;
     if !config.alone {
         event_loop.connect(START_LIMIT)?;
     }
     if let Some(daemon) = daemon {
+        if config.log_file.is_none() {
+            log::warn!("-d without -l: nothing is logged from here on, not even the report at the end");
+        }
         daemon.detach().map_err(StartError::system("leave the terminal"))?;
     }
     let result = event_loop.run();

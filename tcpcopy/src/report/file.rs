@@ -4,7 +4,17 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use thiserror::Error;
+
 use super::Account;
+
+/// The file of `--stats-json` cannot be used: one line for the user.
+#[derive(Debug, Error)]
+#[error("cannot write --stats-json '{}': {source}; name a file in a directory that this user can write to", path.display())]
+pub struct StatsFileError {
+    path: PathBuf,
+    source: io::Error,
+}
 
 /// The file of `--stats-json`. Readers see the account before or the one after, never a part of one.
 #[derive(Debug)]
@@ -15,9 +25,19 @@ pub struct StatsFile {
 }
 
 impl StatsFile {
-    /// The file at `path`; nothing is written yet.
-    #[must_use]
-    pub fn new(path: PathBuf) -> Self {
+    /// The file at `path`, which stays as it is until the first write; that it can be written is tried out.
+    ///
+    /// # Errors
+    /// [`StatsFileError`]: a typing error in the name is better found now than after a night without figures.
+    pub fn open(path: PathBuf) -> Result<Self, StatsFileError> {
+        let file = Self::new(path);
+        match file.try_out() {
+            Ok(()) => Ok(file),
+            Err(source) => Err(StatsFileError { path: file.path, source }),
+        }
+    }
+
+    fn new(path: PathBuf) -> Self {
         // In the same directory: a rename cannot leave its file system. Its own name per process: two copies that
         // were given the same file disturb each other's account, but never make it unreadable.
         let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -33,12 +53,20 @@ impl StatsFile {
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
                     log::error!(
-                        "cannot write --stats-json {}: {error}; going on without it until it can be written",
+                        "cannot write --stats-json '{}': {error}; going on without it until it can be written",
                         self.path.display()
                     );
                 }
             }
         }
+    }
+
+    fn try_out(&self) -> io::Result<()> {
+        if self.path.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        write_new(&self.temporary, &[])?;
+        fs::remove_file(&self.temporary)
     }
 
     fn replace(&self, account: &Account<'_>) -> io::Result<()> {
@@ -119,6 +147,20 @@ mod tests {
         write(&mut file, 1);
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
         assert!(fs::read_to_string(&file.path).unwrap().contains("uptime_seconds"));
+    }
+
+    #[test]
+    fn what_can_never_be_written_is_refused_at_the_start() {
+        let directory = Directory::new("open");
+        for path in [directory.0.join("none").join("stats.json"), directory.0.clone(), PathBuf::from("/")] {
+            let error = StatsFile::open(path.clone()).unwrap_err().to_string();
+            assert!(error.contains("--stats-json") && error.contains(path.to_str().unwrap()), "{error}");
+        }
+        let path = directory.0.join("stats.json");
+        fs::write(&path, "of an earlier run").unwrap();
+        StatsFile::open(path.clone()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "of an earlier run");
+        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 1);
     }
 
     #[test]

@@ -7,5 +7,5 @@ mod number;
 mod text;
 
 pub use account::{Account, CaptureAccount, InjectAccount, InterceptAccount, LinkAccount};
-pub use file::StatsFile;
+pub use file::{StatsFile, StatsFileError};
 pub use text::{complete, short};
