@@ -8,7 +8,7 @@ use super::hint::hints;
 use super::number::{Grouped, Percent};
 use super::{Account, InterceptAccount, LinkAccount};
 
-/// The account in one line, for the log of a running tcpcopy.
+/// The account in one line, for the log of a running tcpcopy; with a hint as long as nothing arrives.
 #[must_use]
 pub fn short(account: &Account<'_>) -> String {
     let ledger = account.ledger;
@@ -26,6 +26,11 @@ pub fn short(account: &Account<'_>) -> String {
     let failed = account.inject.failed.total();
     if failed > 0 {
         let _ = write!(text, ", {} sends failed", Grouped(failed));
+    }
+    if ledger.bytes.replayed == 0
+        && let Some(hint) = hints(account).first()
+    {
+        let _ = write!(text, "; hint: {hint}");
     }
     text
 }
