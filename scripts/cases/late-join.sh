@@ -7,7 +7,7 @@ run() {
   nginx_start test
   mkfifo go
   # The client holds its connections until something is written to "go".
-  load_start client held bash "$ROOT/scripts/lib/held-client" "$ONLINE4" "$count" "$(size 50 200)" opened go
+  load_start client held "$HELD_CLIENT" "$ONLINE4" "$count" "$(size 50 200)" opened go
   await 10 test -e opened || stopped_short 'the client cannot connect' held
   await 10 more_than $((count - 1)) count_http online || fail 'the first requests are not counted'
   copying

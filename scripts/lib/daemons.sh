@@ -3,6 +3,7 @@
 
 : "${TCPCOPY_BIN:=$ROOT/target/release/tcpcopy}"
 : "${INTERCEPT_BIN:=$ROOT/target/release/intercept}"
+HELD_CLIENT=$ROOT/target/release/held-client # a client for cases, see scripts/held-client
 CONTROL_PORT=36524
 
 # Totals of the case, added up when a daemon ends.
