@@ -664,7 +664,6 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
     #[test]
-    #[ignore = "not true of the engine yet"]
     fn nothing_breaks_the_engine(
         ops in vec(op(), 1..300),
         wait_for_answers in prop::bool::weighted(0.8),
@@ -695,7 +694,6 @@ fn started() -> World {
 const TLS: u32 = 40_037;
 
 #[test]
-#[ignore = "not true of the engine yet"]
 fn a_session_given_up_while_it_waits_does_not_hang_the_engine() {
     let ops = [
         Op::LinkUp,
@@ -712,7 +710,6 @@ fn a_session_given_up_while_it_waits_does_not_hang_the_engine() {
 }
 
 #[test]
-#[ignore = "not true of the engine yet"]
 fn a_session_given_up_while_it_waits_is_not_replayed() {
     let mut world = started();
     world.step(&segment(Near::At, Near::At, 0x18, 10));
@@ -726,7 +723,6 @@ fn a_session_given_up_while_it_waits_is_not_replayed() {
 }
 
 #[test]
-#[ignore = "not true of the engine yet"]
 fn what_a_client_says_while_its_copy_is_closed_is_accounted_for() {
     let ops = [
         Op::LinkUp,
@@ -742,14 +738,12 @@ fn what_a_client_says_while_its_copy_is_closed_is_accounted_for() {
 }
 
 #[test]
-#[ignore = "not true of the engine yet"]
 fn a_copy_with_nothing_to_say_ends_without_a_link() {
     let ops = [Op::LinkUp, segment(Near::At, Near::At, 0x10, 1), Op::LinkDown];
     run_watched(&ops, true, false);
 }
 
 #[test]
-#[ignore = "not true of the engine yet"]
 fn a_second_gap_leaves_the_turns_before_the_first_alone() {
     let mut world = started();
     // One turn is let go, the next waits for the answer to it, and the third is cut twice.
@@ -764,7 +758,6 @@ fn a_second_gap_leaves_the_turns_before_the_first_alone() {
 }
 
 #[test]
-#[ignore = "not true of the engine yet"]
 fn a_late_fin_of_the_connection_before_ends_nothing() {
     let mut world = started();
     world.step(&segment(Near::At, Near::At, 0x18, 100));
@@ -775,7 +768,6 @@ fn a_late_fin_of_the_connection_before_ends_nothing() {
 }
 
 #[test]
-#[ignore = "not true of the engine yet"]
 fn a_challenge_to_our_reset_is_answered() {
     let mut world = started();
     world.step(&segment(Near::At, Near::At, 0x18, 1000));
@@ -792,7 +784,6 @@ fn a_challenge_to_our_reset_is_answered() {
 }
 
 #[test]
-#[ignore = "not true of the engine yet"]
 fn late_segments_of_the_connection_before_do_not_use_up_the_tries() {
     let mut world = World::new(true);
     world.all(&[
@@ -810,7 +801,6 @@ fn late_segments_of_the_connection_before_do_not_use_up_the_tries() {
 }
 
 #[test]
-#[ignore = "not true of the engine yet"]
 fn what_comes_after_the_end_is_no_duplicate() {
     let mut world = started();
     world.all(&[segment(Near::At, Near::At, 0x18, 100), answer(10)]);

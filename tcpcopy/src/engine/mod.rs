@@ -30,6 +30,10 @@ const SETTLING: Duration = Duration::from_millis(200);
 /// A pushed segment below this is most likely a whole request, even then. Less than any usual segment size, in bytes.
 const SHORT: u32 = 1200;
 
+/// What a session without payload takes, roughly, in bytes: it counts against the memory limit too, for a flood of
+/// SYNs is nothing but sessions.
+const SLOT_BYTES: u64 = 1536;
+
 /// How long intercept gets to take in what a new link announces, before answers are provoked that it must notice.
 const LINK_HEAD_START: Duration = Duration::from_millis(10);
 
@@ -112,13 +116,14 @@ impl Engine {
         let opens = is_syn(segment);
         let found = match self.table.find(&flow) {
             None if opens || !segment.payload.is_empty() => self.add_slot(flow, segment.destination, out),
+            None => {
+                self.ledger.packets.stray += 1;
+                return;
+            }
             found => found,
         };
         let Some(index) = found else {
-            self.ledger.packets.stray += 1;
-            self.ledger.bytes.captured += segment.payload.len() as u64;
-            self.ledger.bytes.dropped.add(DropReason::MemoryLimit, segment.payload.len() as u64);
-            return;
+            return self.turn_away(segment, DropReason::MemoryLimit);
         };
         if self.collides(index, segment) {
             return;
@@ -126,20 +131,20 @@ impl Engine {
         let joins = self.table.slot(index).is_some_and(|slot| slot.is_empty());
         let new = if opens || joins { self.new_session(now, flow, transfer, segment) } else { None };
         self.with_slot(now, index, out, |slot, cx| {
-            if opens {
-                if let Some(session) = new
-                    && !slot.is_repeated(segment)
-                {
+            match new {
+                Some(session) if !opens => {
+                    cx.ledger.sessions.joined += 1;
                     slot.add(cx, session);
                 }
-                return;
+                Some(session) if !slot.is_repeated(segment) => slot.add(cx, session),
+                _ => {}
             }
-            if let Some(session) = new {
-                cx.ledger.sessions.joined += 1;
-                slot.add(cx, session);
-            }
-            if let Some(session) = slot.session_of(segment) {
-                session.handle_client(cx, segment);
+            // Data may ride on a SYN (RFC 7413); it stands one behind it.
+            let data = if opens { Segment { seq: segment.seq + 1, ..*segment } } else { *segment };
+            if (!opens || !data.payload.is_empty())
+                && let Some(session) = slot.session_of(&data)
+            {
+                session.handle_client(cx, &data);
             }
         });
         self.respect_memory_limit(now, out);
@@ -158,8 +163,11 @@ impl Engine {
         })
     }
 
-    /// `None` if the table is full.
+    /// `None` if there is no room for it.
     fn add_slot(&mut self, flow: Flow, online: Endpoint, out: &mut dyn Output) -> Option<u32> {
+        if self.ledger.bytes.pending + self.table.len() as u64 * SLOT_BYTES > self.config.memory_limit {
+            return None;
+        }
         let (index, id) = self.table.insert(|id| Slot::new(id, flow, online))?;
         out.control(&ToIntercept::RouteAdd { id, flow });
         Some(index)
@@ -169,15 +177,20 @@ impl Engine {
     fn collides(&mut self, index: u32, segment: &Segment<'_>) -> bool {
         let collides = self.table.slot(index).is_some_and(|slot| slot.online != segment.destination);
         if collides {
-            let bytes = segment.payload.len() as u64;
-            self.ledger.bytes.captured += bytes;
-            self.ledger.bytes.dropped.add(DropReason::AddressCollision, bytes);
-            if is_syn(segment) {
-                self.ledger.sessions.seen += 1;
-                self.ledger.sessions.incomplete.add(DropReason::AddressCollision, 1);
-            }
+            self.turn_away(segment, DropReason::AddressCollision);
         }
         collides
+    }
+
+    /// A segment of a session that is not copied at all.
+    fn turn_away(&mut self, segment: &Segment<'_>, reason: DropReason) {
+        let bytes = segment.payload.len() as u64;
+        self.ledger.bytes.captured += bytes;
+        self.ledger.bytes.dropped.add(reason, bytes);
+        if is_syn(segment) {
+            self.ledger.sessions.seen += 1;
+            self.ledger.sessions.incomplete.add(reason, 1);
+        }
     }
 
     /// Intercept sent a segment of the test server.
@@ -232,7 +245,7 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if nothing is waited for.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
-        self.timers.next().min(self.resume_at)
+        if self.table.is_empty() { self.resume_at } else { self.timers.next().min(self.resume_at) }
     }
 
     /// Time has passed.
@@ -243,10 +256,9 @@ impl Engine {
         }
         while let Some((time, index)) = self.timers.pop_due(now) {
             let Some(slot) = self.table.slot(index) else { continue };
-            if slot.scheduled != time {
+            if !slot.entries.take(time) {
                 continue;
             }
-            slot.scheduled = Time::NEVER;
             self.with_slot(now, index, out, |slot, cx| {
                 if slot.next_timeout(cx) <= cx.now {
                     slot.handle_timeout(cx);
@@ -317,7 +329,7 @@ impl Engine {
             return;
         }
         let deadline = slot.next_timeout(&cx).min(now + TIMER_HORIZON);
-        self.timers.schedule(&mut slot.scheduled, deadline, index);
+        self.timers.schedule(&mut slot.entries, deadline, index);
         if !slot.to_flush && slot.current().is_some_and(|session| session.wants_flush(now)) {
             slot.to_flush = true;
             self.to_flush.push(index);

@@ -7,6 +7,7 @@ use common::flow::{Endpoint, Flow};
 use common::time::Time;
 use common::wire::{Flags, Segment};
 
+use crate::engine::timers::Entries;
 use crate::ledger::{DropReason, Ledger};
 use crate::session::{Context, Session};
 
@@ -19,8 +20,8 @@ pub(super) struct Slot {
     pub(super) flow: Flow,
     /// The online service: two services that are copied to one target must not mix.
     pub(super) online: Endpoint,
-    /// The earliest entry in the timers.
-    pub(super) scheduled: Time,
+    /// Its entries in the timers.
+    pub(super) entries: Entries,
     /// Listed for the flush at the end of the batch.
     pub(super) to_flush: bool,
     /// Connections opened on this four-tuple so far.
@@ -35,7 +36,7 @@ impl Slot {
             id,
             flow,
             online,
-            scheduled: Time::NEVER,
+            entries: Entries::NONE,
             to_flush: false,
             incarnation: 0,
             sessions: VecDeque::with_capacity(1),
@@ -119,7 +120,10 @@ impl Slot {
 
     /// When the slot is to be looked at.
     pub(super) fn next_timeout(&self, cx: &Context<'_>) -> Time {
-        self.sessions.iter().map(|session| session.next_timeout(cx)).min().unwrap_or(Time::NEVER)
+        // One that was given up while it waited is removed when its turn comes.
+        let waits = |(place, session): &(usize, &Session)| *place == 0 || !session.is_over();
+        let sessions = self.sessions.iter().enumerate().filter(waits);
+        sessions.map(|(_, session)| session.next_timeout(cx)).min().unwrap_or(Time::NEVER)
     }
 
     /// Time has passed.

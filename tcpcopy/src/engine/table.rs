@@ -31,6 +31,11 @@ impl Table {
         self.by_flow.is_empty()
     }
 
+    /// Slots in use.
+    pub(super) fn len(&self) -> usize {
+        self.by_flow.len()
+    }
+
     pub(super) fn find(&self, flow: &Flow) -> Option<u32> {
         self.by_flow.get(flow).copied()
     }

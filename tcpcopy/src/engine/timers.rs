@@ -14,11 +14,36 @@ pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Time, u32)>>,
 }
 
+/// The entries of one slot: kept by the slot, so that it does not queue what it has already.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entries {
+    /// The earliest.
+    next: Time,
+    /// The one behind it.
+    later: Time,
+}
+
+impl Entries {
+    pub(super) const NONE: Self = Self { next: Time::NEVER, later: Time::NEVER };
+
+    /// An entry has fallen due; false if it is one of those that no longer count.
+    pub(super) fn take(&mut self, due: Time) -> bool {
+        let counts = self.next == due;
+        if counts {
+            *self = Self { next: self.later, later: Time::NEVER };
+        }
+        counts
+    }
+}
+
 impl Timers {
-    /// Names `slot` at `deadline`. `scheduled` is the slot's earliest entry, kept by the slot.
-    pub(super) fn schedule(&mut self, scheduled: &mut Time, deadline: Time, slot: u32) {
-        if deadline < *scheduled {
-            *scheduled = deadline;
+    /// Makes sure that `slot` is named at `deadline` or before.
+    pub(super) fn schedule(&mut self, entries: &mut Entries, deadline: Time, slot: u32) {
+        if deadline < entries.next {
+            if entries.later == Time::NEVER {
+                entries.later = entries.next;
+            }
+            entries.next = deadline;
             self.heap.push(Reverse((deadline, slot)));
         }
     }
@@ -34,5 +59,29 @@ impl Timers {
             Some(Reverse((time, _))) if *time <= now => self.heap.pop().map(|Reverse(entry)| entry),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_that_is_busy_for_long_queues_two_entries() {
+        let mut timers = Timers::default();
+        let mut entries = Entries::NONE;
+        let mut named = 0;
+        for millis in (0..30_000).step_by(110) {
+            let now = Time::from_micros(millis * 1000);
+            while let Some((due, _)) = timers.pop_due(now) {
+                if entries.take(due) {
+                    named += 1;
+                    timers.schedule(&mut entries, now + std::time::Duration::from_secs(30), 7);
+                }
+            }
+            timers.schedule(&mut entries, now + std::time::Duration::from_millis(100), 7);
+        }
+        assert!(timers.heap.len() <= 2, "{} entries", timers.heap.len());
+        assert!(named > 200, "named {named} times only");
     }
 }

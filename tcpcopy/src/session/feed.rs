@@ -60,9 +60,10 @@ impl Feed {
         self.start + self.bytes.len() as u64
     }
 
-    /// The first three bytes, if so many are here.
-    pub(super) fn head(&self) -> Option<[u8; 3]> {
-        Some([*self.bytes.front()?, *self.bytes.get(1)?, *self.bytes.get(2)?])
+    /// The first bytes, if so many are here.
+    pub(super) fn head<const N: usize>(&self) -> Option<[u8; N]> {
+        (self.bytes.len() >= N)
+            .then(|| std::array::from_fn(|index| self.bytes.get(index).copied().unwrap_or(0)))
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {

@@ -38,7 +38,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const HURRIED_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long bytes that a protocol module holds may outlive the end of their stream, once nothing happens any more.
-const HELD_TIMEOUT: Duration = Duration::from_secs(3);
+const HELD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a session that is over is remembered.
 const LINGER: Duration = Duration::from_secs(1);
@@ -151,7 +151,7 @@ impl Session {
 
     /// The segment is near enough to what is expected to be of this session.
     pub(crate) fn is_plausible(&self, segment: &Segment<'_>) -> bool {
-        self.upstream.is_plausible(segment)
+        self.upstream.is_plausible(segment) && !self.upstream.is_before(segment)
     }
 
     /// Connections opened on the four-tuple, those before the session included.
@@ -175,6 +175,10 @@ impl Session {
     /// the SYN goes out.
     pub(crate) fn start(&mut self, cx: &mut Context<'_>, incarnation: u32) {
         self.connection = Connection::new(incarnation);
+        if self.phase != Phase::Waiting {
+            // Given up, or over, before its turn came.
+            return;
+        }
         self.phase = Phase::Replaying;
         self.last_progress = cx.now;
         if !self.relay.is_straight() {
@@ -202,8 +206,8 @@ impl Session {
                 }
             }
             Phase::Finished => {
-                cx.ledger.bytes.captured += segment.payload.len() as u64;
-                cx.ledger.bytes.duplicate += segment.payload.len() as u64;
+                let reason = self.outcome().unwrap_or(DropReason::CaptureGap);
+                self.upstream.account_late(segment, reason, cx.ledger);
             }
             _ => {
                 self.upstream.push(cx.now, segment, &mut self.feed, cx.ledger);
@@ -254,7 +258,9 @@ impl Session {
     fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
         let acknowledged = self.connection.acknowledged().unwrap_or_default();
         self.gate.answer(cx.now, self.connection.received(), acknowledged, self.connection.is_pushed());
-        self.with_relay(cx, |relay, cx, parts| relay.answer(cx, received, parts));
+        if self.phase == Phase::Replaying {
+            self.with_relay(cx, |relay, cx, parts| relay.answer(cx, received, parts));
+        }
     }
 
     /// Something is put off to the end of the batch.
@@ -316,12 +322,20 @@ impl Session {
                 }
             }
             _ if self.is_stalled() => self.shed(cx, DropReason::NoAnswer),
+            // It was told to end, and does not come to it.
+            _ if self.feed.end().is_some() => {
+                self.connection.reset(cx);
+                self.finish(cx);
+            }
             _ => self.finish_client(cx),
         }
     }
 
     /// Gives the session up: what it holds is dropped for `reason`, and what its client says from now on.
     pub(crate) fn shed(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+        if self.phase == Phase::Finished {
+            return;
+        }
         self.upstream.discard_parked(reason, cx.ledger);
         let bytes = self.feed.len() + self.outbox.clear();
         self.drop_bytes(cx, reason, bytes);
@@ -396,10 +410,7 @@ impl Session {
 
     /// Moves the due bytes on, or out.
     fn move_due(&mut self, cx: &mut Context<'_>) {
-        if self.outbox.is_empty() {
-            // From now on the test server has something to do.
-            self.last_progress = cx.now;
-        }
+        let idle = self.outbox.is_empty();
         match self.skipping {
             Some(reason) => {
                 let bytes = self.feed.due_len();
@@ -407,6 +418,10 @@ impl Session {
                 self.drop_bytes(cx, reason, bytes as u64);
             }
             None => self.with_relay(cx, Relay::move_due),
+        }
+        if idle && !self.outbox.is_empty() {
+            // From now on the test server has something to do.
+            self.last_progress = cx.now;
         }
     }
 
@@ -441,6 +456,9 @@ impl Session {
         if turn.after_gap {
             // What a module holds of the turn before will never be complete.
             self.drop_held(cx, DropReason::CaptureGap);
+        }
+        if !self.is_stalled() {
+            self.last_progress = cx.now;
         }
         self.feed.pop_turn();
         if self.connection.is_closed() && cx.now < self.retry_at {
@@ -493,6 +511,11 @@ impl Session {
             return;
         }
         if !self.connection.is_open() {
+            if !cx.link_up && !self.is_stalled() {
+                // The answer to the SYN would not be heard, and nothing depends on it.
+                self.connection.reset(cx);
+                self.finish(cx);
+            }
             return;
         }
         if self.feed.due_len() > 0 && cx.now < self.last_progress + HELD_TIMEOUT {
@@ -517,6 +540,12 @@ impl Session {
 
     fn finish(&mut self, cx: &mut Context<'_>) {
         self.drop_held(cx, DropReason::ModuleFailed);
+        // What the client has said after the end.
+        self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
+        cx.ledger.turns.dropped += self.feed.turns() as u64;
+        let bytes = self.feed.len();
+        self.drop_bytes(cx, DropReason::NoAnswer, bytes);
+        self.feed = Feed::default();
         if self.connections == 0 {
             self.first_drop.get_or_insert(self.last_refusal);
         }
@@ -632,12 +661,17 @@ impl Session {
         }
     }
 
-    /// The client begins with a TLS record (RFC 8446 section 5.1): nothing that could be understood by the test
-    /// server, whose keys are its own.
+    /// The client begins with TLS (RFC 8446 section 5.1): nothing that could be understood by the test server, whose
+    /// keys are its own.
     fn is_tls(&self) -> bool {
         self.relay.is_straight()
             && self.feed.start() == 0
-            && matches!(self.feed.head(), Some([0x14..=0x17, 0x03, 0x00..=0x04]))
+            && match self.feed.head() {
+                // A handshake record with a ClientHello, or, joined in mid-stream, any record.
+                Some([0x16, 0x03, 0x00..=0x04, _, _, 0x01]) => true,
+                Some([0x14..=0x17, 0x03, 0x01..=0x04, ..]) => self.upstream.is_joined(),
+                _ => false,
+            }
     }
 
     fn drop_bytes(&mut self, cx: &mut Context<'_>, reason: DropReason, bytes: u64) {

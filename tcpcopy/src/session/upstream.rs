@@ -18,6 +18,9 @@ const PLAUSIBLE: i32 = 64 << 20;
 /// After so many implausible segments in a row the stream itself has jumped: more was lost than is plausible.
 const IMPLAUSIBLE_LIMIT: u8 = 16;
 
+/// Segments kept ahead of gaps: more than any client's window has, few enough that their keeping costs little.
+const PARKED_MAX: usize = 16_384;
+
 /// A segment ahead of a gap.
 #[derive(Debug)]
 struct Parked {
@@ -92,6 +95,11 @@ impl Upstream {
         self.isn == Some(isn)
     }
 
+    /// Joined in mid-stream: the SYN was not captured.
+    pub(super) fn is_joined(&self) -> bool {
+        self.isn.is_none()
+    }
+
     /// Client bytes kept here, out of order.
     pub(super) fn parked_bytes(&self) -> u64 {
         self.parked_bytes
@@ -100,6 +108,17 @@ impl Upstream {
     /// The segment is near enough to what is expected to be of this stream.
     pub(super) fn is_plausible(&self, segment: &Segment<'_>) -> bool {
         segment.seq.distance(self.next).unsigned_abs() <= PLAUSIBLE.unsigned_abs()
+    }
+
+    /// The segment stands before the first byte of this stream: it is of an earlier one.
+    pub(super) fn is_before(&self, segment: &Segment<'_>) -> bool {
+        self.isn.is_some() && self.reaches_back(segment.seq.distance(self.next))
+    }
+
+    /// `distance` from the next byte leads to a place before the first.
+    fn reaches_back(&self, distance: i32) -> bool {
+        // A keep-alive probe stands one byte before the next.
+        distance < 0 && u64::from(distance.unsigned_abs()) > self.position + 1
     }
 
     /// The online server's SYN-ACK: its answer bytes are counted from here. Known before the first data segment, it
@@ -163,6 +182,10 @@ impl Upstream {
         };
         let ack = segment.flags.has(Flags::ACK).then_some(segment.ack);
         let distance = (segment.seq + segment.payload_len).distance(self.next);
+        if distance < 0 && (kind == EndKind::Fin || self.reaches_back(distance)) {
+            // Late, of an earlier connection.
+            return;
+        }
         // A reset may name a byte that has gone already: it ends the stream where it stands.
         let at = self.position.saturating_add_signed(i64::from(distance)).max(self.position);
         match self.end {
@@ -196,6 +219,9 @@ impl Upstream {
         if ahead > 0 {
             let at = self.position + u64::from(ahead.unsigned_abs());
             self.park(now, at, ack, payload, ledger);
+            if self.parked.len() > PARKED_MAX {
+                self.pass_gap(now, feed, ledger);
+            }
             return;
         }
         let known = (ahead.unsigned_abs() as usize).min(payload.len());
@@ -303,7 +329,10 @@ impl Upstream {
         let missing = seq.distance(self.next);
         ledger.gaps.count += 1;
         ledger.gaps.bytes += u64::from(missing.max(0).unsigned_abs());
-        if let Some(dropped) = feed.drop_last_turn() {
+        // Behind a first gap the last turn of the feed is whole.
+        if matches!(self.progress, Progress::Following(_))
+            && let Some(dropped) = feed.drop_last_turn()
+        {
             ledger.bytes.pending -= dropped;
             ledger.turns.dropped += 1;
             self.drop(DropReason::CaptureGap, dropped, ledger);
@@ -322,6 +351,16 @@ impl Upstream {
     /// Since when bytes have been missing: what lies behind the gap is as old as that. Several gaps wait at the same time.
     fn first_parked(&self) -> Time {
         self.parked.first_key_value().map_or(Time::NEVER, |(_, parked)| parked.since)
+    }
+
+    /// A segment after the end of the session: what of it is new counts as dropped for `reason`.
+    pub(super) fn account_late(&mut self, segment: &Segment<'_>, reason: DropReason, ledger: &mut Ledger) {
+        let length = segment.payload.len() as u64;
+        let new = (segment.seq + segment.payload_len).distance(self.next).max(0).unsigned_abs();
+        let new = u64::from(new).min(length);
+        ledger.bytes.captured += length;
+        ledger.bytes.duplicate += length - new;
+        self.drop(reason, new, ledger);
     }
 
     fn account_parked(&mut self, bytes: usize, ledger: &mut Ledger) {

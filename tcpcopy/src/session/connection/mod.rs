@@ -32,6 +32,9 @@ const TIMESTAMPS_LENGTH: u16 = 12;
 /// RFC 9293 section 3.7.1: what is assumed of a peer that names no segment size, over IPv4.
 const MSS_ASSUMED: u16 = 536;
 
+/// Whatever the peer says, a segment carries so much (Linux's own floor, tcp_min_snd_mss).
+const MSS_MIN: u16 = 48;
+
 /// What a call into a connection brought about, for the session to act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
@@ -197,6 +200,12 @@ impl Connection {
         match &mut self.state {
             State::Closed => {
                 cx.ledger.tcp.answers_stray += 1;
+                if answer.flags.has(Flags::ACK) && !answer.flags.has(Flags::RST) {
+                    // RFC 9293 section 3.10.7.1. A reset of ours with data in flight does not name the byte that the
+                    // server expects; it asks back (RFC 5961 section 3.2) and would keep the connection otherwise.
+                    let header = Header { ack: Seq(0), window: 0, timestamps: None };
+                    send_control(cx, Flags::RST, answer.ack, &header);
+                }
                 None
             }
             State::Opening(_) => self.answer_to_syn(cx, answer, outbox),
@@ -251,7 +260,9 @@ impl Connection {
         let header = Header { ack: Seq(0), window: 0, timestamps: None };
         send_control(cx, Flags::RST, answer.ack, &header);
         let State::Opening(mut opening) = std::mem::replace(&mut self.state, State::Closed) else { return };
-        if opening.tries < SYN_TRIES {
+        // Late segments of the old connection come in bursts: one SYN for all that came at once.
+        if opening.tries < SYN_TRIES && cx.now > opening.sent {
+            opening.rtt.restart();
             cx.ledger.tcp.syn_retries += 1;
             self.send_syn(cx, &mut opening);
         }
@@ -334,6 +345,10 @@ impl Connection {
         match &self.state {
             State::Open(open) => {
                 let header = open.header(cx, self.incarnation);
+                // The server takes the one that names the byte it expects next.
+                if open.sender.una_seq() != open.sender.next_seq() {
+                    send_control(cx, Flags::RST | Flags::ACK, open.sender.una_seq(), &header);
+                }
                 send_control(cx, Flags::RST | Flags::ACK, open.sender.next_seq(), &header);
             }
             State::Opening(opening) => {
@@ -481,7 +496,7 @@ fn own_mss(cx: &Context<'_>) -> u16 {
 fn segment_size(cx: &Context<'_>, syn_ack: &Answer<'_>) -> u16 {
     let options = if syn_ack.options.timestamps.is_some() { TIMESTAMPS_LENGTH } else { 0 };
     let peer = syn_ack.options.mss.unwrap_or(MSS_ASSUMED);
-    own_mss(cx).min(peer).saturating_sub(options).max(1)
+    own_mss(cx).min(peer).saturating_sub(options).max(MSS_MIN)
 }
 
 /// An initial sequence number that grows with time on each four-tuple (RFC 6528), and differs between seeds.

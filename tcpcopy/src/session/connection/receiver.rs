@@ -122,6 +122,10 @@ impl Receiver {
         {
             self.echo = timestamps.value;
         }
+        if answer.payload_len > WINDOW {
+            // No IP packet is so long.
+            return Received::default();
+        }
         let fin = answer.flags.has(Flags::FIN);
         if answer.payload_len == 0 && !fin {
             // A keep-alive probe stands one byte before the next, and wants an answer.

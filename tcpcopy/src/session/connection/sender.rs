@@ -79,6 +79,11 @@ impl Sender {
         self.seq(self.top)
     }
 
+    /// The sequence number of the oldest byte not acknowledged.
+    pub(super) fn una_seq(&self) -> Seq {
+        self.seq(self.una)
+    }
+
     pub(super) fn acknowledged(&self) -> u64 {
         self.una
     }
