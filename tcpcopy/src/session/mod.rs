@@ -3,6 +3,9 @@
 //! The way of the data: captured segment > [`upstream`] (order, turns) > [`feed`] (not yet due) > [`gate`] (pacing) >
 //! [`relay`] (protocol module, if any) > [`outbox`] (not yet acknowledged) > [`connection`] (TCP) > wire.
 //!
+//! This file is what the engine calls; `progress` lets turns go and ends sessions, `recovery` acts when a connection comes
+//! up or goes down, `patience` keeps the timers.
+//!
 //! Call order: [`Session::start`] once, then [`Session::handle_client`], [`Session::handle_answer`] and
 //! [`Session::handle_timeout`] as things happen, [`Session::flush`] after each batch of them, until
 //! [`Session::is_finished`].
@@ -12,36 +15,25 @@ mod context;
 mod feed;
 mod gate;
 mod outbox;
+mod patience;
+mod progress;
+mod recovery;
 mod relay;
 mod upstream;
-
-use std::time::Duration;
 
 use common::control::{Answer, AnswerPayload};
 use common::module::{Actions, Module};
 use common::time::Time;
 use common::wire::{Flags, Segment, Seq};
 
-use self::connection::{Connection, Event, Received};
+use self::connection::{Connection, Received};
 pub(crate) use self::context::Context;
-use self::feed::{End, EndKind, Feed, Turn};
-use self::gate::{Gate, Pass, Verdict};
+use self::feed::{EndKind, Feed};
+use self::gate::Gate;
 use self::outbox::Outbox;
 use self::relay::{Failure, Parts, Relay};
 use self::upstream::Upstream;
 use crate::ledger::DropReason;
-
-/// How long a session leaves a test server alone that has refused it.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// How long a connection may stand still that a new one on its four-tuple waits for.
-const HURRIED_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How long bytes that a protocol module holds may outlive the end of their stream, once nothing happens any more.
-const HELD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a session that is over is remembered.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// What a session is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,53 +276,6 @@ impl Session {
         self.advance(cx);
     }
 
-    /// When [`Session::handle_timeout`] is to be called.
-    pub(crate) fn next_timeout(&self, cx: &Context<'_>) -> Time {
-        let connection = self.connection.next_timeout();
-        match self.phase {
-            Phase::Finished if self.connection.is_gone() => self.lingers_until(),
-            Phase::Finished => connection,
-            Phase::Waiting => self.upstream.next_timeout(),
-            Phase::Ignoring(_) => self.idle_at(cx),
-            _ => connection.min(self.upstream.next_timeout()).min(self.gate_at).min(self.idle_at(cx)),
-        }
-    }
-
-    /// Time has passed.
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        self.upstream.handle_timeout(cx.now, &mut self.feed, cx.ledger);
-        if let Some(event) = self.connection.handle_timeout(cx, &self.outbox) {
-            self.handle_event(cx, event);
-        }
-        if cx.now >= self.idle_at(cx) {
-            self.out_of_patience(cx);
-        }
-        self.advance(cx);
-    }
-
-    fn out_of_patience(&mut self, cx: &mut Context<'_>) {
-        match self.phase {
-            Phase::Finished | Phase::Waiting => {}
-            Phase::Ignoring(_) => self.set_phase(cx, Phase::Finished),
-            // The server does not close its half; all that matters has been said.
-            Phase::Reopening | Phase::Ending if self.outbox.is_empty() => {
-                self.connection.reset(cx);
-                self.gate.connection_lost();
-                match self.phase {
-                    Phase::Reopening => self.set_phase(cx, Phase::Replaying),
-                    _ => self.finish(cx),
-                }
-            }
-            _ if self.is_stalled() => self.shed(cx, DropReason::NoAnswer),
-            // It was told to end, and does not come to it.
-            _ if self.feed.end().is_some() => {
-                self.connection.reset(cx);
-                self.finish(cx);
-            }
-            _ => self.finish_client(cx),
-        }
-    }
-
     /// Gives the session up: what it holds is dropped for `reason`, and what its client says from now on.
     pub(crate) fn shed(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         if self.phase == Phase::Finished {
@@ -386,279 +331,9 @@ impl Session {
         }
     }
 
-    /// Does all that can be done now.
-    fn advance(&mut self, cx: &mut Context<'_>) {
-        if self.phase == Phase::Replaying {
-            self.gate_at = Time::NEVER;
-            self.move_due(cx);
-            while self.phase == Phase::Replaying
-                && let Some(turn) = self.feed.next_turn()
-                && self.let_go(cx, turn)
-            {
-                self.move_due(cx);
-            }
-            if self.connection.is_closed() && self.feed.due_len() > 0 {
-                // A module holds what was due on a connection that has gone.
-                self.open_connection(cx);
-            }
-            if self.phase == Phase::Replaying && self.feed.next_turn().is_none() {
-                self.end_if_due(cx);
-            }
-        }
-        self.connection.transmit(cx, &self.outbox);
-    }
-
-    /// Moves the due bytes on, or out.
-    fn move_due(&mut self, cx: &mut Context<'_>) {
-        let idle = self.outbox.is_empty();
-        match self.skipping {
-            Some(reason) => {
-                let bytes = self.feed.due_len();
-                self.feed.consume(bytes);
-                self.drop_bytes(cx, reason, bytes as u64);
-            }
-            None => self.with_relay(cx, Relay::move_due),
-        }
-        if idle && !self.outbox.is_empty() {
-            // From now on the test server has something to do.
-            self.last_progress = cx.now;
-        }
-    }
-
-    /// Lets the next turn go, if it may; its bytes are due then.
-    fn let_go(&mut self, cx: &mut Context<'_>, turn: Turn) -> bool {
-        if self.connection.is_closed() && (!self.outbox.is_empty() || self.feed.due_len() > 0) {
-            // The turn before waits for a connection, and that for a link.
-            return false;
-        }
-        let pass = match self.judge(cx, turn.need, turn.captured) {
-            Verdict::Go(pass) => pass,
-            Verdict::Wait(until) => {
-                self.gate_at = until;
-                return false;
-            }
-        };
-        if !self.connection.is_closed() {
-            let unusable = turn.after_gap && (self.connections > 0 || !self.outbox.is_empty());
-            if (unusable || self.connection.peer_closed()) && !self.outbox.is_empty() {
-                return false;
-            }
-            if unusable {
-                // The server waits for the rest of a turn that will not come.
-                self.connection.reset(cx);
-                self.gate.connection_lost();
-            } else if self.connection.peer_closed() {
-                self.connection.close(cx, &self.outbox);
-                self.set_phase(cx, Phase::Reopening);
-                return false;
-            }
-        }
-        if turn.after_gap {
-            // What a module holds of the turn before will never be complete.
-            self.drop_held(cx, DropReason::CaptureGap);
-        }
-        if !self.is_stalled() {
-            self.last_progress = cx.now;
-        }
-        self.feed.pop_turn();
-        if self.connection.is_closed() && cx.now < self.retry_at {
-            cx.ledger.turns.dropped += 1;
-            self.skipping = Some(self.last_refusal);
-            return true;
-        }
-        count_turn(cx, pass);
-        self.skipping = None;
-        self.outbox.begin_turn();
-        self.gate.turn_begins(cx.now, self.outbox.end(), turn.need, self.connection.received(), pass);
-        if self.connection.is_closed() {
-            self.open_connection(cx);
-        }
-        true
-    }
-
-    fn judge(&self, cx: &Context<'_>, need: u32, captured: Time) -> Verdict {
-        if !cx.config.wait_for_answers {
-            return Verdict::Go(Pass::AtOnce);
-        }
-        if self.connection.is_closed() {
-            // Without a link no answer is heard, so nothing is said.
-            return if cx.link_up { Verdict::Go(Pass::AtOnce) } else { Verdict::Wait(Time::NEVER) };
-        }
-        if self.connection.peer_closed() {
-            return Verdict::Go(Pass::AnswerEnded);
-        }
-        self.gate.judge(cx.now, need, captured, self.connection.received(), self.outbox.is_empty())
-    }
-
-    /// A close in the middle of an answer makes some servers drop the rest of it: a pause must be longer to count as
-    /// its end.
-    fn judge_end(&self, cx: &Context<'_>, end: End) -> Verdict {
-        match self.judge(cx, end.need, end.captured) {
-            Verdict::Go(Pass::AnswerEnded) if !self.superseded && !self.connection.peer_closed() => {
-                self.gate.judge_end(cx.now)
-            }
-            verdict => verdict,
-        }
-    }
-
-    /// Closes the copy as the client closed the original, once all before has been said and heard.
-    fn end_if_due(&mut self, cx: &mut Context<'_>) {
-        let Some(end) = self.feed.end() else { return };
-        if self.connection.is_closed() {
-            if self.outbox.is_empty() && self.feed.len() == 0 {
-                self.finish(cx);
-            }
-            return;
-        }
-        if !self.connection.is_open() {
-            if !cx.link_up && !self.is_stalled() {
-                // The answer to the SYN would not be heard, and nothing depends on it.
-                self.connection.reset(cx);
-                self.finish(cx);
-            }
-            return;
-        }
-        if self.feed.due_len() > 0 && cx.now < self.last_progress + HELD_TIMEOUT {
-            // A module holds bytes back, for a login that is under way, say.
-            self.gate_at = self.last_progress + HELD_TIMEOUT;
-            return;
-        }
-        match self.judge_end(cx, end) {
-            Verdict::Wait(until) => self.gate_at = until,
-            Verdict::Go(_) if end.kind == EndKind::Fin => {
-                self.drop_held(cx, DropReason::ModuleFailed);
-                self.connection.close(cx, &self.outbox);
-                self.set_phase(cx, Phase::Ending);
-            }
-            Verdict::Go(_) if self.outbox.is_empty() => {
-                self.connection.reset(cx);
-                self.finish(cx);
-            }
-            Verdict::Go(_) => {}
-        }
-    }
-
-    fn finish(&mut self, cx: &mut Context<'_>) {
-        self.drop_held(cx, DropReason::ModuleFailed);
-        // What the client has said after the end.
-        self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
-        cx.ledger.turns.dropped += self.feed.turns() as u64;
-        let bytes = self.feed.len();
-        self.drop_bytes(cx, DropReason::NoAnswer, bytes);
-        self.feed = Feed::default();
-        if self.connections == 0 {
-            self.first_drop.get_or_insert(self.last_refusal);
-        }
-        self.set_phase(cx, Phase::Finished);
-    }
-
-    /// Drops what a module holds.
-    fn drop_held(&mut self, cx: &mut Context<'_>, reason: DropReason) {
-        let held = self.feed.due_len();
-        self.feed.consume(held);
-        self.drop_bytes(cx, reason, held as u64);
-    }
-
-    fn handle_event(&mut self, cx: &mut Context<'_>, event: Event) {
-        if matches!(self.phase, Phase::Finished | Phase::Ignoring(_)) {
-            return;
-        }
-        match event {
-            Event::Opened => {
-                self.connections += 1;
-                self.fruitful = false;
-                self.last_progress = cx.now;
-                if self.connections > 1 {
-                    cx.ledger.tcp.rebuilt += 1;
-                }
-                self.with_relay(cx, Relay::connected);
-            }
-            Event::Refused => self.refused(cx, DropReason::Refused),
-            Event::Unanswered => self.refused(cx, DropReason::NoAnswer),
-            Event::Reset => self.reset_by_server(cx),
-            Event::Closed => {
-                self.gate.connection_lost();
-                match self.phase {
-                    Phase::Ending => self.finish(cx),
-                    _ => self.set_phase(cx, Phase::Replaying),
-                }
-            }
-        }
-    }
-
-    /// No connection can be had: what was let go is lost, and what comes is, until it is time to try again.
-    fn refused(&mut self, cx: &mut Context<'_>, reason: DropReason) {
-        self.last_refusal = reason;
-        self.retry_at = cx.now + RETRY_AFTER;
-        self.gate.connection_lost();
-        let bytes = self.outbox.clear();
-        self.drop_bytes(cx, reason, bytes);
-        self.skipping = Some(reason);
-    }
-
-    /// The turn in progress goes to a new connection if nothing of it was acknowledged; else its rest is lost.
-    fn reset_by_server(&mut self, cx: &mut Context<'_>) {
-        self.gate.connection_lost();
-        if self.phase == Phase::Ending {
-            let bytes = self.outbox.clear();
-            self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
-            return self.finish(cx);
-        }
-        self.set_phase(cx, Phase::Replaying);
-        if !self.relay.is_straight() && !self.fruitful {
-            // A login that is cut off would be tried for ever.
-            return self.refused(cx, DropReason::ClosedByServer);
-        }
-        let again = self.relay.is_straight() && !self.sent_again && self.outbox.is_at_turn_start();
-        if again {
-            self.sent_again = true;
-        } else {
-            self.sent_again = false;
-            let bytes = self.outbox.drop_turn();
-            self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
-            if self.outbox.is_empty() {
-                self.skipping = Some(DropReason::ClosedByServer);
-            }
-        }
-        if !self.outbox.is_empty() {
-            self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, Pass::AtOnce);
-            self.open_connection(cx);
-        }
-    }
-
-    fn open_connection(&mut self, cx: &mut Context<'_>) {
-        if cx.link_up {
-            self.connection.open(cx);
-        }
-    }
-
     /// A connection is missing that was put off for want of a link.
     fn wants_connection(&self) -> bool {
         !self.outbox.is_empty() || self.feed.due_len() > 0 || self.connections == 0
-    }
-
-    /// A segment that comes late must not be taken for the start of a session joined in mid-stream.
-    fn lingers_until(&self) -> Time {
-        self.last_client.max(self.last_progress) + LINGER
-    }
-
-    /// Something waits for the test server.
-    fn is_stalled(&self) -> bool {
-        !self.outbox.is_empty()
-            || self.feed.due_len() > 0
-            || matches!(self.phase, Phase::Ending | Phase::Reopening)
-    }
-
-    /// When a session that waits, or is silent, has done so long enough.
-    fn idle_at(&self, cx: &Context<'_>) -> Time {
-        match self.phase {
-            Phase::Finished | Phase::Waiting => Time::NEVER,
-            Phase::Ignoring(_) => self.last_client + cx.config.keepalive_timeout,
-            _ if !self.is_stalled() => self.last_client.max(self.last_progress) + cx.config.keepalive_timeout,
-            Phase::Reopening => self.last_progress + HURRIED_TIMEOUT,
-            _ if self.superseded => self.last_progress + HURRIED_TIMEOUT,
-            _ => self.last_progress + cx.config.session_timeout,
-        }
     }
 
     /// The client begins with TLS (RFC 8446 section 5.1): nothing that could be understood by the test server, whose
@@ -681,15 +356,4 @@ impl Session {
             self.first_drop.get_or_insert(reason);
         }
     }
-}
-
-fn count_turn(cx: &mut Context<'_>, pass: Pass) {
-    let turns = &mut cx.ledger.turns;
-    *match pass {
-        Pass::AtOnce => &mut turns.at_once,
-        Pass::Answered => &mut turns.answered,
-        Pass::AnswerEnded => &mut turns.answer_ended,
-        Pass::InVain => &mut turns.waited_in_vain,
-        Pass::ModuleReady => &mut turns.module_ready,
-    } += 1;
 }

@@ -1,0 +1,87 @@
+//! A session's timers, and what it does when nothing happens any more.
+
+use std::time::Duration;
+
+use common::time::Time;
+
+use crate::ledger::DropReason;
+use crate::session::{Context, Phase, Session};
+
+/// How long a connection may stand still that a new one on its four-tuple waits for.
+const HURRIED_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a session that is over is remembered.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl Session {
+    /// When [`Session::handle_timeout`] is to be called.
+    pub(crate) fn next_timeout(&self, cx: &Context<'_>) -> Time {
+        let connection = self.connection.next_timeout();
+        match self.phase {
+            Phase::Finished if self.connection.is_gone() => self.lingers_until(),
+            Phase::Finished => connection,
+            Phase::Waiting => self.upstream.next_timeout(),
+            Phase::Ignoring(_) => self.idle_at(cx),
+            _ => connection.min(self.upstream.next_timeout()).min(self.gate_at).min(self.idle_at(cx)),
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        self.upstream.handle_timeout(cx.now, &mut self.feed, cx.ledger);
+        if let Some(event) = self.connection.handle_timeout(cx, &self.outbox) {
+            self.handle_event(cx, event);
+        }
+        if cx.now >= self.idle_at(cx) {
+            self.out_of_patience(cx);
+        }
+        self.advance(cx);
+    }
+
+    fn out_of_patience(&mut self, cx: &mut Context<'_>) {
+        match self.phase {
+            Phase::Finished | Phase::Waiting => {}
+            Phase::Ignoring(_) => self.set_phase(cx, Phase::Finished),
+            // The server does not close its half; all that matters has been said.
+            Phase::Reopening | Phase::Ending if self.outbox.is_empty() => {
+                self.connection.reset(cx);
+                self.gate.connection_lost();
+                match self.phase {
+                    Phase::Reopening => self.set_phase(cx, Phase::Replaying),
+                    _ => self.finish(cx),
+                }
+            }
+            _ if self.is_stalled() => self.shed(cx, DropReason::NoAnswer),
+            // It was told to end, and does not come to it.
+            _ if self.feed.end().is_some() => {
+                self.connection.reset(cx);
+                self.finish(cx);
+            }
+            _ => self.finish_client(cx),
+        }
+    }
+
+    /// A segment that comes late must not be taken for the start of a session joined in mid-stream.
+    pub(super) fn lingers_until(&self) -> Time {
+        self.last_client.max(self.last_progress) + LINGER
+    }
+
+    /// Something waits for the test server.
+    pub(super) fn is_stalled(&self) -> bool {
+        !self.outbox.is_empty()
+            || self.feed.due_len() > 0
+            || matches!(self.phase, Phase::Ending | Phase::Reopening)
+    }
+
+    /// When a session that waits, or is silent, has done so long enough.
+    fn idle_at(&self, cx: &Context<'_>) -> Time {
+        match self.phase {
+            Phase::Finished | Phase::Waiting => Time::NEVER,
+            Phase::Ignoring(_) => self.last_client + cx.config.keepalive_timeout,
+            _ if !self.is_stalled() => self.last_client.max(self.last_progress) + cx.config.keepalive_timeout,
+            Phase::Reopening => self.last_progress + HURRIED_TIMEOUT,
+            _ if self.superseded => self.last_progress + HURRIED_TIMEOUT,
+            _ => self.last_progress + cx.config.session_timeout,
+        }
+    }
+}

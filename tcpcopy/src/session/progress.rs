@@ -1,0 +1,200 @@
+//! What a session does when something has happened: lets turns go, moves bytes on, ends as its client did.
+
+use std::time::Duration;
+
+use common::time::Time;
+
+use crate::ledger::DropReason;
+use crate::session::feed::{End, EndKind, Feed, Turn};
+use crate::session::gate::{Pass, Verdict};
+use crate::session::relay::Relay;
+use crate::session::{Context, Phase, Session};
+
+/// How long bytes that a protocol module holds may outlive the end of their stream, once nothing happens any more.
+const HELD_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Session {
+    /// Does all that can be done now.
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
+        if self.phase == Phase::Replaying {
+            self.gate_at = Time::NEVER;
+            self.move_due(cx);
+            while self.phase == Phase::Replaying
+                && let Some(turn) = self.feed.next_turn()
+                && self.let_go(cx, turn)
+            {
+                self.move_due(cx);
+            }
+            if self.connection.is_closed() && self.feed.due_len() > 0 {
+                // A module holds what was due on a connection that has gone.
+                self.open_connection(cx);
+            }
+            if self.phase == Phase::Replaying && self.feed.next_turn().is_none() {
+                self.end_if_due(cx);
+            }
+        }
+        self.connection.transmit(cx, &self.outbox);
+    }
+
+    /// Moves the due bytes on, or out.
+    fn move_due(&mut self, cx: &mut Context<'_>) {
+        let idle = self.outbox.is_empty();
+        match self.skipping {
+            Some(reason) => {
+                let bytes = self.feed.due_len();
+                self.feed.consume(bytes);
+                self.drop_bytes(cx, reason, bytes as u64);
+            }
+            None => self.with_relay(cx, Relay::move_due),
+        }
+        if idle && !self.outbox.is_empty() {
+            // From now on the test server has something to do.
+            self.last_progress = cx.now;
+        }
+    }
+
+    /// Lets the next turn go, if it may; its bytes are due then.
+    fn let_go(&mut self, cx: &mut Context<'_>, turn: Turn) -> bool {
+        if self.connection.is_closed() && (!self.outbox.is_empty() || self.feed.due_len() > 0) {
+            // The turn before waits for a connection, and that for a link.
+            return false;
+        }
+        let pass = match self.judge(cx, turn.need, turn.captured) {
+            Verdict::Go(pass) => pass,
+            Verdict::Wait(until) => {
+                self.gate_at = until;
+                return false;
+            }
+        };
+        if !self.connection.is_closed() {
+            let unusable = turn.after_gap && (self.connections > 0 || !self.outbox.is_empty());
+            if (unusable || self.connection.peer_closed()) && !self.outbox.is_empty() {
+                return false;
+            }
+            if unusable {
+                // The server waits for the rest of a turn that will not come.
+                self.connection.reset(cx);
+                self.gate.connection_lost();
+            } else if self.connection.peer_closed() {
+                self.connection.close(cx, &self.outbox);
+                self.set_phase(cx, Phase::Reopening);
+                return false;
+            }
+        }
+        if turn.after_gap {
+            // What a module holds of the turn before will never be complete.
+            self.drop_held(cx, DropReason::CaptureGap);
+        }
+        if !self.is_stalled() {
+            self.last_progress = cx.now;
+        }
+        self.feed.pop_turn();
+        if self.connection.is_closed() && cx.now < self.retry_at {
+            cx.ledger.turns.dropped += 1;
+            self.skipping = Some(self.last_refusal);
+            return true;
+        }
+        count_turn(cx, pass);
+        self.skipping = None;
+        self.outbox.begin_turn();
+        self.gate.turn_begins(cx.now, self.outbox.end(), turn.need, self.connection.received(), pass);
+        if self.connection.is_closed() {
+            self.open_connection(cx);
+        }
+        true
+    }
+
+    fn judge(&self, cx: &Context<'_>, need: u32, captured: Time) -> Verdict {
+        if !cx.config.wait_for_answers {
+            return Verdict::Go(Pass::AtOnce);
+        }
+        if self.connection.is_closed() {
+            // Without a link no answer is heard, so nothing is said.
+            return if cx.link_up { Verdict::Go(Pass::AtOnce) } else { Verdict::Wait(Time::NEVER) };
+        }
+        if self.connection.peer_closed() {
+            return Verdict::Go(Pass::AnswerEnded);
+        }
+        self.gate.judge(cx.now, need, captured, self.connection.received(), self.outbox.is_empty())
+    }
+
+    /// A close in the middle of an answer makes some servers drop the rest of it: a pause must be longer to count as
+    /// its end.
+    fn judge_end(&self, cx: &Context<'_>, end: End) -> Verdict {
+        match self.judge(cx, end.need, end.captured) {
+            Verdict::Go(Pass::AnswerEnded) if !self.superseded && !self.connection.peer_closed() => {
+                self.gate.judge_end(cx.now)
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// Closes the copy as the client closed the original, once all before has been said and heard.
+    fn end_if_due(&mut self, cx: &mut Context<'_>) {
+        let Some(end) = self.feed.end() else { return };
+        if self.connection.is_closed() {
+            if self.outbox.is_empty() && self.feed.len() == 0 {
+                self.finish(cx);
+            }
+            return;
+        }
+        if !self.connection.is_open() {
+            if !cx.link_up && !self.is_stalled() {
+                // The answer to the SYN would not be heard, and nothing depends on it.
+                self.connection.reset(cx);
+                self.finish(cx);
+            }
+            return;
+        }
+        if self.feed.due_len() > 0 && cx.now < self.last_progress + HELD_TIMEOUT {
+            // A module holds bytes back, for a login that is under way, say.
+            self.gate_at = self.last_progress + HELD_TIMEOUT;
+            return;
+        }
+        match self.judge_end(cx, end) {
+            Verdict::Wait(until) => self.gate_at = until,
+            Verdict::Go(_) if end.kind == EndKind::Fin => {
+                self.drop_held(cx, DropReason::ModuleFailed);
+                self.connection.close(cx, &self.outbox);
+                self.set_phase(cx, Phase::Ending);
+            }
+            Verdict::Go(_) if self.outbox.is_empty() => {
+                self.connection.reset(cx);
+                self.finish(cx);
+            }
+            Verdict::Go(_) => {}
+        }
+    }
+
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>) {
+        self.drop_held(cx, DropReason::ModuleFailed);
+        // What the client has said after the end.
+        self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
+        cx.ledger.turns.dropped += self.feed.turns() as u64;
+        let bytes = self.feed.len();
+        self.drop_bytes(cx, DropReason::NoAnswer, bytes);
+        self.feed = Feed::default();
+        if self.connections == 0 {
+            self.first_drop.get_or_insert(self.last_refusal);
+        }
+        self.set_phase(cx, Phase::Finished);
+    }
+
+    /// Drops what a module holds.
+    fn drop_held(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+        let held = self.feed.due_len();
+        self.feed.consume(held);
+        self.drop_bytes(cx, reason, held as u64);
+    }
+}
+
+fn count_turn(cx: &mut Context<'_>, pass: Pass) {
+    let turns = &mut cx.ledger.turns;
+    *match pass {
+        Pass::AtOnce => &mut turns.at_once,
+        Pass::Answered => &mut turns.answered,
+        Pass::AnswerEnded => &mut turns.answer_ended,
+        Pass::InVain => &mut turns.waited_in_vain,
+        Pass::ModuleReady => &mut turns.module_ready,
+    } += 1;
+}

@@ -1,0 +1,87 @@
+//! What becomes of a session when its connection comes up or goes down.
+
+use std::time::Duration;
+
+use crate::ledger::DropReason;
+use crate::session::connection::Event;
+use crate::session::gate::Pass;
+use crate::session::relay::Relay;
+use crate::session::{Context, Phase, Session};
+
+/// How long a session leaves a test server alone that has refused it.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Session {
+    pub(super) fn handle_event(&mut self, cx: &mut Context<'_>, event: Event) {
+        if matches!(self.phase, Phase::Finished | Phase::Ignoring(_)) {
+            return;
+        }
+        match event {
+            Event::Opened => {
+                self.connections += 1;
+                self.fruitful = false;
+                self.last_progress = cx.now;
+                if self.connections > 1 {
+                    cx.ledger.tcp.rebuilt += 1;
+                }
+                self.with_relay(cx, Relay::connected);
+            }
+            Event::Refused => self.refused(cx, DropReason::Refused),
+            Event::Unanswered => self.refused(cx, DropReason::NoAnswer),
+            Event::Reset => self.reset_by_server(cx),
+            Event::Closed => {
+                self.gate.connection_lost();
+                match self.phase {
+                    Phase::Ending => self.finish(cx),
+                    _ => self.set_phase(cx, Phase::Replaying),
+                }
+            }
+        }
+    }
+
+    /// No connection can be had: what was let go is lost, and what comes is, until it is time to try again.
+    fn refused(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+        self.last_refusal = reason;
+        self.retry_at = cx.now + RETRY_AFTER;
+        self.gate.connection_lost();
+        let bytes = self.outbox.clear();
+        self.drop_bytes(cx, reason, bytes);
+        self.skipping = Some(reason);
+    }
+
+    /// The turn in progress goes to a new connection if nothing of it was acknowledged; else its rest is lost.
+    fn reset_by_server(&mut self, cx: &mut Context<'_>) {
+        self.gate.connection_lost();
+        if self.phase == Phase::Ending {
+            let bytes = self.outbox.clear();
+            self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
+            return self.finish(cx);
+        }
+        self.set_phase(cx, Phase::Replaying);
+        if !self.relay.is_straight() && !self.fruitful {
+            // A login that is cut off would be tried for ever.
+            return self.refused(cx, DropReason::ClosedByServer);
+        }
+        let again = self.relay.is_straight() && !self.sent_again && self.outbox.is_at_turn_start();
+        if again {
+            self.sent_again = true;
+        } else {
+            self.sent_again = false;
+            let bytes = self.outbox.drop_turn();
+            self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
+            if self.outbox.is_empty() {
+                self.skipping = Some(DropReason::ClosedByServer);
+            }
+        }
+        if !self.outbox.is_empty() {
+            self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, Pass::AtOnce);
+            self.open_connection(cx);
+        }
+    }
+
+    pub(super) fn open_connection(&mut self, cx: &mut Context<'_>) {
+        if cx.link_up {
+            self.connection.open(cx);
+        }
+    }
+}
