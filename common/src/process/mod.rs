@@ -1,5 +1,6 @@
 //! What every daemon needs of its operating system: signals, privileges, log, PID file.
 
+pub mod courtesy;
 pub mod daemon;
 pub mod logging;
 pub mod privileges;

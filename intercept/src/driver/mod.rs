@@ -18,6 +18,7 @@ use common::io::OpenError;
 use common::io::bpf::FilterError;
 use common::io::interfaces;
 use common::io::link::{Link, LinkError};
+use common::process::courtesy::Courtesy;
 use common::process::signals::{Signal, Signals};
 use common::time::{Clock, Time};
 use log::Level;
@@ -83,6 +84,7 @@ pub struct Driver {
     peers: Peers,
     router: Router,
     quiet: QuietLog,
+    courtesy: Courtesy,
     /// Messages of the peer that is being served; kept for its memory.
     inbox: Vec<ToIntercept>,
     targets_version: u64,
@@ -118,6 +120,7 @@ impl Driver {
             targets_version: router.targets_version(),
             router,
             quiet: QuietLog::default(),
+            courtesy: Courtesy::new(),
             inbox: Vec::new(),
             ticks: 0,
             next_tick: Time::ZERO + TICK,
@@ -325,6 +328,7 @@ impl Driver {
             self.router.set_local_addresses(interfaces::local_addresses());
         }
         let statistics = self.statistics();
+        self.courtesy.tick(statistics.captured);
         for id in self.peers.ids() {
             let Some(peer) = self.peers.get_mut(id) else { continue };
             let greeted = peer.greeted();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use common::flow::Endpoint;
 use common::io::Inject;
+use common::process::courtesy::Courtesy;
 use common::process::signals::{Signal, Signals};
 use common::time::{Clock, Time};
 use mio::{Events, Interest, Poll, Token};
@@ -59,6 +60,7 @@ pub(super) struct EventLoop<I> {
     wire: Wire<I>,
     stats: Option<StatsFile>,
     captured: CaptureAccount,
+    courtesy: Courtesy,
     phase: Phase,
     next_tick: Time,
     next_report: Time,
@@ -88,6 +90,7 @@ impl<I: Inject> EventLoop<I> {
             wire,
             stats,
             captured: CaptureAccount::default(),
+            courtesy: Courtesy::new(),
             phase: Phase::Running,
             next_tick: now,
             next_report: now + REPORT,
@@ -220,6 +223,7 @@ impl<I: Inject> EventLoop<I> {
 
     fn tick(&mut self) {
         self.captured = self.captures.tick();
+        self.courtesy.tick(self.captured.kernel_received);
         if let Some(mut stats) = self.stats.take() {
             stats.write(&self.account());
             self.stats = Some(stats);

@@ -1,0 +1,89 @@
+//! Giving way to others on this host when there is much to do.
+
+use nix::libc::{SCHED_BATCH, SCHED_OTHER};
+
+use crate::io::scheduler;
+
+/// Packets a second from which on a daemon gives way, and below which it no longer does.
+const BUSY: u64 = 10_000;
+const CALM: u64 = 5_000;
+
+/// Decides how a daemon's thread is woken.
+///
+/// Woken by a packet, a thread usually takes the processor from whoever is running: few packets then wait no longer
+/// than they must. When thousands come, that means as many interruptions of the production service, and every batch is
+/// small. So a busy daemon lets others finish (`SCHED_BATCH`): if a processor is free it runs at once all the same, if
+/// none is, it finds more to do when its turn comes. A policy that the user has chosen (chrt(1)) is left alone.
+#[derive(Debug)]
+pub struct Courtesy {
+    policy: Option<i32>,
+    packets: u64,
+}
+
+impl Courtesy {
+    /// For the calling thread.
+    #[must_use]
+    pub fn new() -> Self {
+        let policy = scheduler::policy().ok().filter(|policy| *policy == SCHED_OTHER);
+        Self { policy, packets: 0 }
+    }
+
+    /// To be told every second, by the thread it is for, how many packets have come so far.
+    pub fn tick(&mut self, packets: u64) {
+        let rate = packets.saturating_sub(std::mem::replace(&mut self.packets, packets));
+        let Some(policy) = self.policy else { return };
+        let wanted = match rate {
+            BUSY.. => SCHED_BATCH,
+            CALM.. => policy,
+            _ => SCHED_OTHER,
+        };
+        if wanted != policy {
+            match scheduler::set_policy(wanted) {
+                Ok(()) => self.policy = Some(wanted),
+                Err(error) => {
+                    log::debug!("cannot change the scheduling policy: {error}");
+                    self.policy = None;
+                }
+            }
+        }
+    }
+}
+
+impl Default for Courtesy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::libc::SCHED_IDLE;
+
+    /// The policies after seconds with so many packets each, on a thread that starts with `policy`.
+    fn policies(policy: i32, seconds: &'static [u64]) -> Vec<i32> {
+        let thread = std::thread::spawn(move || {
+            scheduler::set_policy(policy).unwrap();
+            let mut courtesy = Courtesy::new();
+            let mut packets = 0;
+            let after = |packets_now: &u64| {
+                packets += packets_now;
+                courtesy.tick(packets);
+                scheduler::policy().unwrap()
+            };
+            seconds.iter().map(after).collect()
+        });
+        thread.join().unwrap()
+    }
+
+    #[test]
+    fn a_busy_thread_gives_way_until_it_is_calm() {
+        let policies = policies(SCHED_OTHER, &[0, BUSY - 1, BUSY, CALM, CALM - 1, CALM]);
+        assert_eq!(policies, [SCHED_OTHER, SCHED_OTHER, SCHED_BATCH, SCHED_BATCH, SCHED_OTHER, SCHED_OTHER]);
+    }
+
+    #[test]
+    fn the_users_choice_stands() {
+        assert_eq!(policies(SCHED_IDLE, &[BUSY, 0]), [SCHED_IDLE, SCHED_IDLE]);
+    }
+}
