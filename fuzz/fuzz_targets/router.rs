@@ -1,0 +1,229 @@
+//! Intercept's router under arbitrary messages, packets and times: its tables stay within their limits, what it sends
+//! goes to links that have said hello, and nothing is left once all links are gone.
+
+#![no_main]
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use common::control::{Answer, AnswerPayload, FlowId, FromIntercept, ToIntercept, VERSION};
+use common::flow::{Endpoint, Flow};
+use common::io::Captured;
+use common::time::Time;
+use common::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
+use intercept::router::{LinkId, Output, Router, RouterConfig};
+use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use libfuzzer_sys::fuzz_target;
+
+const LIMITS: RouterConfig = RouterConfig {
+    max_links: 3,
+    max_routes_per_link: 4,
+    max_routes: 6,
+    max_targets_per_link: 3,
+    max_delayed: 5,
+    local_addresses: Vec::new(),
+};
+
+#[derive(Arbitrary, Debug)]
+enum Op {
+    Open {
+        link: u8,
+    },
+    Close {
+        link: u8,
+    },
+    Hello {
+        link: u8,
+        version: Option<u16>,
+    },
+    Target {
+        link: u8,
+        server: u8,
+    },
+    RouteAdd {
+        link: u8,
+        id: u8,
+        client: u8,
+        server: u8,
+    },
+    RouteDel {
+        link: u8,
+        id: u8,
+    },
+    Payload {
+        link: u8,
+        id: u8,
+        head: Option<u16>,
+    },
+    Ping {
+        link: u8,
+        nonce: u32,
+    },
+    /// A body as it came from a peer.
+    Body {
+        link: u8,
+        bytes: Vec<u8>,
+    },
+    Packet {
+        client: u8,
+        server: u8,
+        flags: u8,
+        seq: u32,
+        length: u8,
+        outgoing: bool,
+    },
+    Raw {
+        bytes: Vec<u8>,
+        outgoing: bool,
+    },
+    Pass {
+        millis: u16,
+    },
+}
+
+#[derive(Default)]
+struct Links {
+    /// Links that are open, and whether they were greeted; the modes of the routes that they have.
+    greeted: HashMap<LinkId, bool>,
+    modes: HashMap<(LinkId, FlowId), AnswerPayload>,
+}
+
+impl Output for Links {
+    fn send(&mut self, link: LinkId, message: &FromIntercept<'_>) {
+        match message {
+            FromIntercept::Hello { version } => {
+                assert_eq!(*version, VERSION);
+                self.greeted.insert(link, true);
+            }
+            FromIntercept::Answer(Answer { id, payload, payload_len, .. }) => {
+                assert_eq!(self.greeted.get(&link), Some(&true), "an answer to a stranger");
+                let most = match self.modes.get(&(link, *id)).expect("a route stands") {
+                    AnswerPayload::None => 0,
+                    AnswerPayload::Head(most) => usize::from(*most),
+                    AnswerPayload::All => usize::MAX,
+                };
+                assert!(payload.len() <= most && payload.len() <= *payload_len as usize);
+            }
+            FromIntercept::Pong { .. } => assert_eq!(self.greeted.get(&link), Some(&true)),
+            FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
+        }
+        let mut frame = Vec::new();
+        message.encode(&mut frame);
+        assert_eq!(FromIntercept::decode(&frame[4..]).as_ref(), Ok(message));
+    }
+}
+
+fuzz_target!(|ops: Vec<Op>| {
+    let local: IpAddr = [10, 0, 0, 1].into();
+    let mut router = Router::new(RouterConfig { local_addresses: vec![local], ..LIMITS });
+    let mut links = Links::default();
+    let mut now = Time::ZERO;
+    for op in &ops {
+        step(op, &mut router, &mut links, &mut now);
+        assert!(router.routes() <= LIMITS.max_routes);
+        assert!(router.targets().count() <= LIMITS.max_targets_per_link * links.greeted.len());
+        let statistics = router.statistics();
+        assert!(statistics.unreadable <= statistics.captured);
+    }
+    for link in links.greeted.keys() {
+        router.handle_link_closed(*link);
+    }
+    router.handle_timeout(now + Duration::from_secs(2));
+    assert_eq!((router.routes(), router.targets().count()), (0, 0));
+    assert_eq!(router.poll_timeout(), Time::NEVER);
+});
+
+fn step(op: &Op, router: &mut Router, links: &mut Links, now: &mut Time) {
+    let message = match *op {
+        Op::Open { link } => {
+            let link = id_of(link);
+            if !links.greeted.contains_key(&link) {
+                links.greeted.insert(link, false);
+                router.handle_link_opened(link);
+            }
+            return;
+        }
+        Op::Close { link } => return close(id_of(link), router, links),
+        Op::Packet { client, server, flags, seq, length, outgoing } => {
+            let flow = Flow { client: endpoint(server), server: endpoint(client) };
+            let payload = [0; 255];
+            let segment = Outgoing {
+                seq: Seq(seq),
+                ack: Seq(seq),
+                flags: Flags(flags),
+                window: 9,
+                options: Options::default(),
+                payload: (&payload[..usize::from(length)], &[]),
+            };
+            let mut builder = PacketBuilder::new();
+            let packet = builder.build(&flow, &segment);
+            return router.handle_packet(*now, Captured { packet, outgoing }, links);
+        }
+        Op::Raw { ref bytes, outgoing } => {
+            return router.handle_packet(*now, Captured { packet: bytes, outgoing }, links);
+        }
+        Op::Pass { millis } => {
+            *now = *now + Duration::from_millis(millis.into());
+            router.handle_timeout(*now);
+            assert!(router.poll_timeout() > *now, "a time-out is not done with");
+            return;
+        }
+        Op::Hello { link, version } => (link, ToIntercept::Hello { version: version.unwrap_or(VERSION) }),
+        Op::Target { link, server } => (link, ToIntercept::Target(endpoint(server))),
+        Op::RouteAdd { link, id, client, server } => {
+            let flow = Flow { client: endpoint(client), server: endpoint(server) };
+            (link, ToIntercept::RouteAdd { id: FlowId(id.into()), flow })
+        }
+        Op::RouteDel { link, id } => (link, ToIntercept::RouteDel { id: FlowId(id.into()) }),
+        Op::Payload { link, id, head } => {
+            let mode = head.map_or(AnswerPayload::All, AnswerPayload::Head);
+            (link, ToIntercept::Payload { id: FlowId(id.into()), mode })
+        }
+        Op::Ping { link, nonce } => (link, ToIntercept::Ping { nonce }),
+        Op::Body { link, ref bytes } => match ToIntercept::decode(bytes) {
+            Ok(message) => (link, message),
+            Err(_) => return close(id_of(link), router, links),
+        },
+    };
+    tell(id_of(message.0), message.1, router, links, *now);
+}
+
+/// As the driver does it: a peer that may not say this is cut off.
+fn tell(link: LinkId, message: ToIntercept, router: &mut Router, links: &mut Links, now: Time) {
+    if !links.greeted.contains_key(&link) {
+        return;
+    }
+    match message {
+        ToIntercept::RouteAdd { id, .. } => drop(links.modes.insert((link, id), AnswerPayload::None)),
+        ToIntercept::Payload { id, mode } => {
+            links.modes.entry((link, id)).and_modify(|known| *known = mode);
+        }
+        _ => {}
+    }
+    if router.handle_message(now, link, message, links).is_err() {
+        close(link, router, links);
+    }
+    let greeted: HashSet<_> = links.greeted.iter().filter(|(_, greeted)| **greeted).collect();
+    assert!(greeted.len() <= LIMITS.max_links);
+}
+
+fn close(link: LinkId, router: &mut Router, links: &mut Links) {
+    if links.greeted.remove(&link).is_some() {
+        router.handle_link_closed(link);
+        links.modes.retain(|(of, _), _| *of != link);
+    }
+}
+
+fn id_of(link: u8) -> LinkId {
+    LinkId(u32::from(link % 5))
+}
+
+/// Few enough that things meet; the last is the host's own.
+fn endpoint(name: u8) -> Endpoint {
+    match name % 6 {
+        4 => Endpoint::new([0x20, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1].into(), 80),
+        5 => Endpoint::new([10, 0, 0, 1].into(), 80),
+        other => Endpoint::new([10, 0, 1, other / 2].into(), 80 + u16::from(other % 2)),
+    }
+}
