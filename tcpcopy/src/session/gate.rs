@@ -23,13 +23,17 @@ const ANSWERS_TO_RECOVER: u32 = 16;
 /// A session that has lost its patience and lags so far behind its client waits no more.
 const LAG_MAX: Duration = Duration::from_millis(100);
 
-/// Bounds of the quiet time that tells the end of an answer from a pause in it.
+/// The quiet time that tells the end of an answer from a pause in it, to begin with, and its bounds.
 const QUIET_MIN: Duration = Duration::from_micros(200);
 const QUIET_START: Duration = Duration::from_millis(2);
-const QUIET_MAX: Duration = Duration::from_millis(50);
+const QUIET_MAX: Duration = Duration::from_secs(1);
 
-/// The same where the client's end would cut the rest of an answer off: longer than a server's retransmission takes.
-const QUIET_BEFORE_END: Duration = Duration::from_millis(500);
+/// The same where much is missing, which looks like a pause, or where the client's end would cut the rest of an answer
+/// off: longer than a server's retransmission takes.
+const LONG_QUIET_START: Duration = Duration::from_millis(300);
+
+/// Missing so much, in bytes, an answer more likely pauses than ends.
+const MUCH: u64 = 16 << 10;
 
 /// Why a turn was let go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,33 @@ pub(super) enum Verdict {
     Go(Pass),
     /// Ask again then, or when something was received.
     Wait(Time),
+}
+
+/// A quiet time that is learned: each one turns out to have been the end of an answer, or a pause in it.
+#[derive(Debug)]
+struct Quiet {
+    time: Duration,
+    on_trial: bool,
+}
+
+impl Quiet {
+    fn new(time: Duration) -> Self {
+        Self { time, on_trial: false }
+    }
+
+    /// Nothing of the earlier answer came late.
+    fn was_end(&mut self) {
+        if std::mem::take(&mut self.on_trial) {
+            self.time = (self.time / 2).max(QUIET_MIN);
+        }
+    }
+
+    /// More of the earlier answer came.
+    fn was_pause(&mut self) {
+        if std::mem::take(&mut self.on_trial) {
+            self.time = (self.time * 4).min(QUIET_MAX);
+        }
+    }
 }
 
 /// The answer to the turn that was let go last.
@@ -72,12 +103,14 @@ pub(super) struct Gate {
     answering: Option<Answering>,
     /// The next turn may go whatever was answered.
     open: Option<Pass>,
-    quiet: Duration,
+    /// Where little is missing, and where much is.
+    quiet: Quiet,
+    long_quiet: Quiet,
+    /// Answer bytes that the client had seen on this connection by the turn that was let go last.
+    seen: u64,
     patience: Duration,
     /// Turns in a row that were let go for an answer.
     answers: u32,
-    /// The last turn was let go for quiet alone: `quiet` is judged by what comes.
-    on_trial: bool,
 }
 
 impl Gate {
@@ -85,10 +118,11 @@ impl Gate {
         Self {
             answering: None,
             open: None,
-            quiet: QUIET_START,
+            quiet: Quiet::new(QUIET_START),
+            long_quiet: Quiet::new(LONG_QUIET_START),
+            seen: 0,
             patience: PATIENCE_START,
             answers: 0,
-            on_trial: false,
         }
     }
 
@@ -101,17 +135,29 @@ impl Gate {
             // The servers do not answer alike: counting starts anew.
             _ => received,
         };
-        if self.on_trial {
-            // Nothing of the earlier answer came late: the pause was its end indeed.
-            self.quiet = (self.quiet / 2).max(QUIET_MIN);
+        self.quiet.was_end();
+        self.long_quiet.was_end();
+        if pass == Pass::AnswerEnded {
+            let missing = self.missing(need, received);
+            self.quiet_for(missing).on_trial = true;
         }
-        self.on_trial = pass == Pass::AnswerEnded;
+        self.seen += u64::from(need);
         self.learn_patience(pass, need, received);
         if self.open == Some(Pass::AtOnce) {
             self.open = None;
         }
         self.answering =
             Some(Answering { let_go: now, begins, base: received, seen, last_segment: now, pushed: false });
+    }
+
+    /// What is missing of the answer, in bytes.
+    fn missing(&self, need: u32, received: u64) -> u64 {
+        let base = self.answering.as_ref().map_or(0, |answering| answering.base);
+        u64::from(need).saturating_sub(received - base)
+    }
+
+    fn quiet_for(&mut self, missing: u64) -> &mut Quiet {
+        if missing > MUCH { &mut self.long_quiet } else { &mut self.quiet }
     }
 
     fn learn_patience(&mut self, pass: Pass, need: u32, received: u64) {
@@ -145,7 +191,9 @@ impl Gate {
     /// The connection is gone: no answer will come any more, and the next one begins in the middle of the stream.
     pub(super) fn connection_lost(&mut self) {
         self.answering = None;
-        self.on_trial = false;
+        self.quiet.on_trial = false;
+        self.long_quiet.on_trial = false;
+        self.seen = 0;
         self.open = Some(Pass::AtOnce);
     }
 
@@ -164,9 +212,8 @@ impl Gate {
         let Some(answering) = &mut self.answering else { return };
         if acknowledged <= answering.begins {
             answering.base = received;
-            if std::mem::take(&mut self.on_trial) {
-                self.quiet = (self.quiet * 4).min(QUIET_MAX);
-            }
+            self.quiet.was_pause();
+            self.long_quiet.was_pause();
         } else {
             answering.pushed = pushed;
         }
@@ -202,25 +249,39 @@ impl Gate {
             // Enough, counted over all turns: the client pipelines, or the test server's answers are longer. Where
             // waiting has proved vain, the former.
             let pipelines = self.patience < PATIENCE_START;
-            let wait = if pipelines { self.quiet } else { SURPLUS_WAIT };
+            let wait = if pipelines { self.quiet.time } else { SURPLUS_WAIT };
             return Self::until(now, captured + wait, Pass::Answered);
         }
         if !acknowledged {
             return Verdict::Wait(Time::NEVER);
         }
         if answered > 0 && answering.pushed {
-            Self::until(now, answering.last_segment + self.quiet, Pass::AnswerEnded)
+            let much = self.missing(need, received) > MUCH;
+            let quiet = if much { &self.long_quiet } else { &self.quiet };
+            Self::until(now, answering.last_segment + quiet.time, Pass::AnswerEnded)
         } else {
             let since = answering.last_segment.max(answering.let_go).max(captured);
             Self::until(now, since + self.patience(now, captured), Pass::InVain)
         }
     }
 
-    /// An answer has plainly ended: so plainly that the connection may be closed?
-    pub(super) fn judge_end(&self, now: Time) -> Verdict {
-        match &self.answering {
-            Some(answering) => Self::until(now, answering.last_segment + QUIET_BEFORE_END, Pass::AnswerEnded),
-            None => Verdict::Go(Pass::AnswerEnded),
+    /// May the connection be closed, whose client had seen `need` more bytes by then? As for a turn; but a close in the
+    /// middle of an answer makes some servers drop the rest, so without all that the client has ever seen it takes a long
+    /// quiet time.
+    pub(super) fn judge_end(
+        &self,
+        now: Time,
+        need: u32,
+        captured: Time,
+        received: u64,
+        acknowledged: bool,
+    ) -> Verdict {
+        let whole = received >= self.seen + u64::from(need);
+        match (self.judge(now, need, captured, received, acknowledged), &self.answering) {
+            (Verdict::Go(pass @ (Pass::AnswerEnded | Pass::Answered)), Some(answering)) if !whole => {
+                Self::until(now, answering.last_segment + LONG_QUIET_START, pass)
+            }
+            (verdict, _) => verdict,
         }
     }
 
@@ -303,10 +364,35 @@ mod tests {
         let (mut gate, now) = after_first_turn();
         gate.turn_begins(now, 10, 0, 40, Pass::AnswerEnded);
         gate.answer(now, 90, 10, true);
-        assert_eq!(gate.quiet, QUIET_START * 4);
+        assert_eq!(gate.quiet.time, QUIET_START * 4);
         gate.turn_begins(now, 20, 0, 90, Pass::AnswerEnded);
         gate.turn_begins(now, 30, 0, 90, Pass::AnswerEnded);
-        assert_eq!(gate.quiet, QUIET_START * 2);
+        assert_eq!(gate.quiet.time, QUIET_START * 2);
+    }
+
+    #[test]
+    fn much_that_is_missing_looks_like_a_pause_at_first() {
+        let (mut gate, now) = after_first_turn();
+        gate.answer(now, 40, 10, true);
+        assert_eq!(gate.judge(now, 1_000_000, now, 40, true), Verdict::Wait(now + LONG_QUIET_START));
+        gate.turn_begins(now, 10, 1_000_000, 40, Pass::AnswerEnded);
+        gate.answer(now, 80, 20, true);
+        gate.turn_begins(now, 20, 1_000_000, 80, Pass::AnswerEnded);
+        gate.answer(now, 120, 30, true);
+        assert_eq!(gate.judge(now, 1_000_000, now, 120, true), Verdict::Wait(now + LONG_QUIET_START / 2));
+    }
+
+    #[test]
+    fn a_close_waits_for_all_that_the_client_has_seen() {
+        let (mut gate, now) = after_first_turn();
+        gate.answer(now, 40, 10, true);
+        gate.turn_begins(now, 10, 100, 40, Pass::AnswerEnded);
+        // 60 late bytes of the first answer, and 40 of the second: enough by count since the turn began.
+        gate.answer(now, 140, 20, true);
+        assert_eq!(gate.judge(now, 100, now, 140, true), Verdict::Go(Pass::Answered));
+        assert_eq!(gate.judge_end(now, 100, now, 140, true), Verdict::Wait(now + LONG_QUIET_START));
+        gate.answer(now, 200, 20, true);
+        assert_eq!(gate.judge_end(now, 100, now, 200, true), Verdict::Go(Pass::Answered));
     }
 
     #[test]

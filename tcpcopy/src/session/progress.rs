@@ -5,8 +5,8 @@ use std::time::Duration;
 use common::time::Time;
 
 use crate::ledger::DropReason;
-use crate::session::feed::{End, EndKind, Feed, Turn};
-use crate::session::gate::{Pass, Verdict};
+use crate::session::feed::{EndKind, Feed, Turn};
+use crate::session::gate::{Gate, Pass, Verdict};
 use crate::session::relay::Relay;
 use crate::session::{Context, Phase, Session};
 
@@ -59,7 +59,10 @@ impl Session {
             // The turn before waits for a connection, and that for a link.
             return false;
         }
-        let pass = match self.judge(cx, turn.need, turn.captured) {
+        let verdict = self.judge(cx, |gate, received, acknowledged| {
+            gate.judge(cx.now, turn.need, turn.captured, received, acknowledged)
+        });
+        let pass = match verdict {
             Verdict::Go(pass) => pass,
             Verdict::Wait(until) => {
                 self.gate_at = until;
@@ -104,7 +107,8 @@ impl Session {
         true
     }
 
-    fn judge(&self, cx: &Context<'_>, need: u32, captured: Time) -> Verdict {
+    /// May what comes next go? `ask` asks the gate, given the answer bytes received and whether all is acknowledged.
+    fn judge(&self, cx: &Context<'_>, ask: impl FnOnce(&Gate, u64, bool) -> Verdict) -> Verdict {
         if !cx.config.wait_for_answers {
             return Verdict::Go(Pass::AtOnce);
         }
@@ -115,18 +119,7 @@ impl Session {
         if self.connection.peer_closed() {
             return Verdict::Go(Pass::AnswerEnded);
         }
-        self.gate.judge(cx.now, need, captured, self.connection.received(), self.outbox.is_empty())
-    }
-
-    /// A close in the middle of an answer makes some servers drop the rest of it: a pause must be longer to count as
-    /// its end.
-    fn judge_end(&self, cx: &Context<'_>, end: End) -> Verdict {
-        match self.judge(cx, end.need, end.captured) {
-            Verdict::Go(Pass::AnswerEnded) if !self.superseded && !self.connection.peer_closed() => {
-                self.gate.judge_end(cx.now)
-            }
-            verdict => verdict,
-        }
+        ask(&self.gate, self.connection.received(), self.outbox.is_empty())
     }
 
     /// Closes the copy as the client closed the original, once all before has been said and heard.
@@ -151,7 +144,12 @@ impl Session {
             self.gate_at = self.last_progress + HELD_TIMEOUT;
             return;
         }
-        match self.judge_end(cx, end) {
+        let verdict = self.judge(cx, |gate, received, acknowledged| {
+            // A client that has used its port again is gone: nobody misses the rest of an answer.
+            let ask = if self.superseded { Gate::judge } else { Gate::judge_end };
+            ask(gate, cx.now, end.need, end.captured, received, acknowledged)
+        });
+        match verdict {
             Verdict::Wait(until) => self.gate_at = until,
             Verdict::Go(_) if end.kind == EndKind::Fin => {
                 self.drop_held(cx, DropReason::ModuleFailed);
