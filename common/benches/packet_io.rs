@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::flow::{Endpoint, Flow};
-use common::io::af_packet::{AfPacket, DEFAULT_SNAP};
+use common::io::af_packet::{AfPacket, DEFAULT_SNAP, Room};
 use common::io::bpf::{Program, Service};
 use common::io::injector::Injector;
 use common::io::raw_ip::RawIp;
@@ -16,6 +16,7 @@ use common::io::{Capture, Inject};
 use common::time::{Clock, Time};
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
 
+const ROOM: Room = Room { frame: 2048, packets: 4096, queue: 64 << 20, snap: DEFAULT_SNAP };
 const ROUNDS: usize = 400;
 /// Packets of a round: what a busy event loop finds at a time.
 const PACKETS: u32 = 250;
@@ -63,13 +64,13 @@ fn measure(payload: usize) {
 
     let services = [Service { ip: None, port: 8080 }];
     let clients = Program::clients(&services, &[flow.server]);
-    let watched = AfPacket::open(Some("io-a"), &clients, 64 << 20, DEFAULT_SNAP).unwrap();
+    let watched = AfPacket::open(Some("io-a"), &clients, ROOM).unwrap();
     let (raw_watched, link_watched) = (0..ROUNDS).map(|_| (send(&mut raw), send(&mut injector))).unzip();
     drop(watched);
     println!("watched {} {}", each(raw_watched), each(link_watched));
 
     let tcp = Program::from_expression("tcp").unwrap();
-    let mut capture = AfPacket::open(Some("io-a"), &tcp, 64 << 20, DEFAULT_SNAP).unwrap();
+    let mut capture = AfPacket::open(Some("io-a"), &tcp, ROOM).unwrap();
     let mut receive = || {
         let start = clock.now();
         let mut bytes = 0;

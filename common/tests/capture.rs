@@ -8,12 +8,12 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
 use common::flow::Endpoint;
-use common::io::af_packet::{AfPacket, DEFAULT_SNAP};
+use common::io::af_packet::{AfPacket, Room};
 use common::io::bpf::{Program, Service};
 use common::io::{Capture, CaptureCounters, OpenError};
 use common::wire::{Flags, Segment};
 use namespace::{isolated, pair, sh};
-use sniffer::{Seen, Sniffer, stream};
+use sniffer::{ROOM, Seen, Sniffer, stream};
 
 fn endpoint(text: &str) -> Endpoint {
     text.parse::<SocketAddr>().unwrap().into()
@@ -118,7 +118,7 @@ fn a_short_snap_length_keeps_the_length_on_the_wire() {
     isolated(|| {
         let service = "127.0.0.1:8080";
         let listener = TcpListener::bind(service).unwrap();
-        let mut capture = AfPacket::open(Some("lo"), &clients_of(8080), 1 << 20, 100).unwrap();
+        let mut capture = AfPacket::open(Some("lo"), &clients_of(8080), Room { snap: 100, ..ROOM }).unwrap();
         let mut connection = TcpStream::connect(service).unwrap();
         connection.write_all(&[7; 5000]).unwrap();
         listener.accept().unwrap().0.read_exact(&mut [0; 5000]).unwrap();
@@ -220,7 +220,8 @@ fn an_interface_that_goes_down_and_up_is_captured_again() {
 fn what_the_kernel_drops_is_counted() {
     isolated(|| {
         let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
-        let mut capture = AfPacket::open(Some("lo"), &clients_of(8080), 16 << 10, DEFAULT_SNAP).unwrap();
+        let mut capture =
+            AfPacket::open(Some("lo"), &clients_of(8080), Room { packets: 32, ..ROOM }).unwrap();
         for _ in 0..200 {
             let _connection = TcpStream::connect("127.0.0.1:8080").unwrap();
             listener.accept().unwrap();
@@ -236,10 +237,66 @@ fn what_the_kernel_drops_is_counted() {
     });
 }
 
+/// Long packets do not overtake short ones, nor the other way round; those that nothing has room for are counted.
+#[test]
+fn a_long_packet_takes_its_place_or_is_counted() {
+    for (queue, all) in [(1 << 20, true), (2 << 10, false)] {
+        isolated(|| {
+            let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
+            let room = Room { frame: 256, packets: 256, queue, ..ROOM };
+            let mut capture = AfPacket::open(Some("lo"), &clients_of(8080), room).unwrap();
+            let mut connection = TcpStream::connect("127.0.0.1:8080").unwrap();
+            connection.set_nodelay(true).unwrap();
+            let mut accepted = listener.accept().unwrap().0;
+            let mut written = 0;
+            for length in [1, 1000, 2, 2000, 3, 3000, 4, 4000] {
+                connection.write_all(&vec![7; length]).unwrap();
+                accepted.read_exact(&mut vec![0; length]).unwrap();
+                written += length;
+            }
+            let (mut next, mut read) = (None, 0);
+            let received = capture.receive(100, &mut |captured| {
+                let segment = Segment::parse(captured.packet).unwrap();
+                assert_eq!(segment.payload.len(), segment.payload_len as usize);
+                if !captured.outgoing && segment.payload_len > 0 {
+                    assert!(!all || next.is_none_or(|next| next == segment.seq), "in order");
+                    next = Some(segment.seq + segment.payload_len);
+                    read += segment.payload.len();
+                }
+            });
+            let counters = capture.counters().unwrap();
+            assert_eq!(counters.received, received.unwrap() as u64);
+            assert_eq!(
+                (read == written, counters.dropped == 0),
+                (all, all),
+                "{read} of {written}, {counters:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn headers_alone_keep_the_length_on_the_wire() {
+    isolated(|| {
+        let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
+        let mut capture = AfPacket::open(Some("lo"), &clients_of(8080).keeping(100), ROOM).unwrap();
+        let mut connection = TcpStream::connect("127.0.0.1:8080").unwrap();
+        connection.write_all(&[7; 5000]).unwrap();
+        listener.accept().unwrap().0.read_exact(&mut [0; 5000]).unwrap();
+        let mut on_wire = 0;
+        let received = capture.receive(100, &mut |captured| {
+            assert!(captured.packet.len() <= 100);
+            on_wire += Segment::parse(captured.packet).unwrap().payload_len;
+        });
+        assert!(received.unwrap() >= 3, "SYN, SYN-ACK and data");
+        assert_eq!(on_wire, 5000);
+    });
+}
+
 #[test]
 fn a_quiet_capture_has_nothing_and_says_so() {
     isolated(|| {
-        let mut capture = AfPacket::open(None, &clients_of(8080), 1 << 20, DEFAULT_SNAP).unwrap();
+        let mut capture = AfPacket::open(None, &clients_of(8080), ROOM).unwrap();
         assert_eq!(capture.receive(10, &mut |_| panic!("a packet")).unwrap(), 0);
         assert_eq!(capture.counters().unwrap(), CaptureCounters::default());
     });
@@ -248,7 +305,7 @@ fn a_quiet_capture_has_nothing_and_says_so() {
 #[test]
 fn no_such_interface_names_those_there_are() {
     isolated(|| {
-        let error = AfPacket::open(Some("eth77"), &clients_of(80), 1 << 20, 2000).err().unwrap();
+        let error = AfPacket::open(Some("eth77"), &clients_of(80), ROOM).err().unwrap();
         assert!(matches!(error, OpenError::NoSuchInterface { .. }));
         let line = error.to_string();
         assert!(line.contains("'eth77'") && line.contains("lo"), "{line}");
@@ -272,7 +329,7 @@ fn the_longest_filters_fit_into_what_old_kernels_grant() {
             let services: Vec<_> =
                 servers.iter().map(|each| Service { ip: Some(each.ip), port: each.port }).collect();
             for program in [Program::answers(&servers), Program::clients(&services, &servers[..1])] {
-                AfPacket::open(Some("lo"), &program, 1 << 20, 2000).unwrap();
+                AfPacket::open(Some("lo"), &program, ROOM).unwrap();
             }
         }
     });

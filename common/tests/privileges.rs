@@ -8,12 +8,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
-use common::io::af_packet::AfPacket;
+use common::io::af_packet::{AfPacket, Room};
 use common::io::bpf::{Program, Service};
 use common::io::raw_ip::RawIp;
 use common::io::{Capture, OpenError};
 use common::process::privileges::{Capability, drop_all_but};
 use namespace::isolated;
+
+const ROOM: Room = Room { frame: 2048, packets: 32, queue: 1 << 20, snap: 2000 };
 
 fn directory(name: &str, owner: u32) -> PathBuf {
     let path = std::env::temp_dir().join(format!("common-{}-{name}", std::process::id()));
@@ -35,7 +37,7 @@ fn open_sockets_work_on_and_new_ones_are_refused() {
     isolated(|| {
         let roots = directory("roots", 0);
         let filter = Program::clients(&[Service { ip: None, port: 8080 }], &[]);
-        let mut capture = AfPacket::open(None, &Program::answers(&[]), 1 << 20, 2000).unwrap();
+        let mut capture = AfPacket::open(None, &Program::answers(&[]), ROOM).unwrap();
         let _injector = RawIp::open(true, true).unwrap();
 
         assert_eq!(drop_all_but(&[], &[&roots, Path::new("/tmp"), Path::new("/run")]).unwrap(), []);
@@ -46,7 +48,7 @@ fn open_sockets_work_on_and_new_ones_are_refused() {
         let _connection = TcpStream::connect(service).unwrap();
         assert_eq!(capture.receive(10, &mut |_| ()).unwrap(), 2, "SYN and SYN-ACK");
 
-        for refused in [AfPacket::open(None, &filter, 1 << 20, 2000).err(), RawIp::open(true, false).err()] {
+        for refused in [AfPacket::open(None, &filter, ROOM).err(), RawIp::open(true, false).err()] {
             let refused = refused.unwrap();
             assert!(matches!(refused, OpenError::Permission { .. }));
             let line = refused.to_string();

@@ -1,6 +1,7 @@
-//! Live capture with a packet socket (packet(7)), many packets a system call.
+//! Live capture with a packet socket (packet(7)): short packets through a ring shared with the kernel, long ones through
+//! the socket's queue.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use nix::libc::AF_PACKET;
@@ -10,61 +11,69 @@ use socket2::{Domain, Socket, Type};
 
 use super::bpf::Program;
 use super::open::OpenError;
-use super::sys::{self, Batch};
+use super::ring::Ring;
+use super::sys;
 use super::vlan;
 use super::{Capture, CaptureCounters, Captured};
 
 /// Bytes kept of a packet unless the user wants fewer: BIG TCP segments fit in.
 pub const DEFAULT_SNAP: usize = 256 * 1024;
 
-/// Packets fetched in one system call.
-const SLOTS: usize = 64;
-
 /// `PACKET_OUTGOING` of `linux/if_packet.h`.
 const PACKET_OUTGOING: u8 = 4;
+
+/// What a capture has room for until it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of a frame of the ring, a power of two from 256 to 65536. Packets that fit, less 80 bytes, take no
+    /// system call; longer ones one each.
+    pub frame: usize,
+    /// Packets at most: together with `frame` a multiple of 64 KB, all of which is allocated at once.
+    pub packets: usize,
+    /// The queue of long packets, in bytes, bookkeeping included; allocated as needed.
+    pub queue: usize,
+    /// Bytes kept of a long packet.
+    pub snap: usize,
+}
 
 /// A packet socket. It sees what its filter passes of one interface or of all, leaving and arriving.
 ///
 /// Register it for readability with [`mio::unix::SourceFd`]. After an interface went down (`ENETDOWN`) it can be read
 /// on: the kernel resumes the capture when the interface comes up again.
 pub struct AfPacket {
+    ring: Ring,
     socket: Socket,
-    batch: Batch,
+    long: Box<[u8]>,
     counters: CaptureCounters,
 }
 
 impl AfPacket {
     /// Opens a capture of `interface`, of all interfaces for `None`.
     ///
-    /// `buffer_bytes` is the kernel's receive buffer, bookkeeping included (a packet takes some 700 bytes more than its
-    /// length); `snap` the bytes kept of a packet.
-    ///
     /// # Errors
     /// [`OpenError`] is one line for the user.
-    pub fn open(
-        interface: Option<&str>,
-        program: &Program,
-        buffer_bytes: usize,
-        snap: usize,
-    ) -> Result<Self, OpenError> {
+    pub fn open(interface: Option<&str>, program: &Program, room: Room) -> Result<Self, OpenError> {
         let index = match interface {
             Some(name) => if_nametoindex(name).map_err(|_| OpenError::no_such_interface(name))?,
             None => 0,
         };
         let fail = |source| OpenError::new("capture packets", source);
-        // Protocol 0 receives nothing: what is queued after the bind has passed the filter.
+        // Protocol 0 receives nothing: what comes in after the bind has passed the filter.
         let socket = Socket::new(Domain::from(AF_PACKET), Type::DGRAM, None).map_err(fail)?;
         socket.set_nonblocking(true).map_err(fail)?;
         let attached = socket.attach_filter(&program.to_sock_filters());
         attached.map_err(|source| {
             OpenError::new("attach the capture filter (net.core.optmem_max limits it)", source)
         })?;
-        set_receive_buffer(&socket, buffer_bytes).map_err(fail)?;
+        set_receive_buffer(&socket, room.queue).map_err(fail)?;
+        let ring = Ring::new(socket.as_fd(), room.frame, room.packets)
+            .map_err(|source| OpenError::new("share memory with the kernel for captured packets", source))?;
         sys::bind_packet(socket.as_fd(), index).map_err(fail)?;
-        Ok(Self { socket, batch: Batch::new(SLOTS, snap), counters: CaptureCounters::default() })
+        let long = vec![0; room.snap].into_boxed_slice();
+        Ok(Self { ring, socket, long, counters: CaptureCounters::default() })
     }
 
-    /// Replaces the filter. What is queued already has passed the old one.
+    /// Replaces the filter. What was captured already has passed the old one.
     ///
     /// # Errors
     /// The operating system's error; the old filter stays.
@@ -75,26 +84,27 @@ impl AfPacket {
 
 impl Capture for AfPacket {
     fn receive(&mut self, budget: usize, sink: &mut dyn FnMut(Captured<'_>)) -> io::Result<usize> {
-        let mut total = 0;
-        while total < budget {
-            let wanted = SLOTS.min(budget - total);
-            let received = match self.batch.receive(self.socket.as_fd(), wanted) {
-                Ok(received) => received,
-                // Reported by the next call again if it lasts; what came before it counts.
-                Err(_) if total > 0 => break,
-                Err(error) => return Err(error),
+        for taken in 0..budget {
+            let Some(frame) = self.ring.front() else {
+                return match self.socket.take_error()? {
+                    Some(error) if taken == 0 => Err(error),
+                    _ => Ok(taken),
+                };
             };
-            for slot in 0..received {
-                let received = self.batch.packet(slot);
-                let packet = vlan::strip(received.bytes, received.wire_length);
-                sink(Captured { packet, outgoing: received.packet_type == PACKET_OUTGOING });
+            let bytes = match frame.queued {
+                true => read_queued(&self.socket, &mut self.long).unwrap_or(frame.bytes),
+                false => &frame.bytes[..frame.bytes.len().min(self.long.len())],
+            };
+            // A frame is full to the last byte only if the packet is too long for it, and the queue had no room.
+            if bytes.len() == self.ring.capacity() && bytes.len() < frame.wire_length {
+                self.counters.dropped += 1;
+            } else {
+                let packet = vlan::strip(bytes, frame.wire_length);
+                sink(Captured { packet, outgoing: frame.packet_type == PACKET_OUTGOING });
             }
-            total += received;
-            if received < wanted {
-                break;
-            }
+            self.ring.pop();
         }
-        Ok(total)
+        Ok(budget)
     }
 
     fn counters(&mut self) -> io::Result<CaptureCounters> {
@@ -109,6 +119,13 @@ impl AsRawFd for AfPacket {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
+}
+
+/// The next packet of the queue, of which its frame says that it is there.
+fn read_queued<'a>(mut socket: &Socket, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    // A first failure may be what became of the interface in the meantime.
+    let length = socket.read(buffer).or_else(|_| socket.read(buffer)).ok()?;
+    Some(&buffer[..length])
 }
 
 /// `net.core.rmem_max` limits what an ordinary process gets: then the most there is, and a warning.

@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use nix::libc::{AF_PACKET, ETH_P_IP, ETH_P_IPV6};
+use nix::libc::{AF_PACKET, ETH_P_IP, ETH_P_IPV6, PACKET_QDISC_BYPASS};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 
@@ -26,8 +26,9 @@ impl Ethernet {
         if setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER).is_err() {
             socket.set_send_buffer_size(SEND_BUFFER)?;
         }
-        // A seventh cheaper, most of it because the capture of this process need not look at it.
-        sys::bypass_queue(socket.as_fd())?;
+        // Without queueing discipline: a full device queue is an error, and captures on this host do not see what is
+        // sent, our own among them. That saves a seventh.
+        sys::set_packet_option(socket.as_fd(), PACKET_QDISC_BYPASS, &1_i32)?;
         Ok(Self { socket })
     }
 

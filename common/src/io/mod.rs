@@ -11,6 +11,7 @@ pub mod link;
 mod next_hop;
 mod open;
 pub mod raw_ip;
+mod ring;
 pub(crate) mod scheduler;
 mod sys;
 mod vlan;

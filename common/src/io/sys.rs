@@ -8,107 +8,6 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::libc;
 
-/// A packet in a slot.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Received<'a> {
-    /// What was captured of it.
-    pub(super) bytes: &'a [u8],
-    /// Its length on the wire.
-    pub(super) wire_length: usize,
-    /// `PACKET_*` of `linux/if_packet.h`.
-    pub(super) packet_type: u8,
-}
-
-/// Slots for packets to be received many at a time; all memory is allocated once.
-pub(super) struct Batch {
-    bytes: Box<[u8]>,
-    snap: usize,
-    stride: usize,
-    headers: Box<[libc::mmsghdr]>,
-    addresses: Box<[libc::sockaddr_ll]>,
-    // Pointed to by `headers`.
-    _vectors: Box<[libc::iovec]>,
-}
-
-// SAFETY: the raw pointers in `headers` and `vectors` point to boxes that the batch owns, and are used only through
-// `&mut self`.
-unsafe impl Send for Batch {}
-
-impl Batch {
-    /// `slots` slots of `snap` bytes each. Memory that no packet ever reaches is never touched.
-    pub(super) fn new(slots: usize, snap: usize) -> Self {
-        // Slots a multiple of the page size apart would all fall on the same few cache lines.
-        let stride = snap.next_multiple_of(64) + 5 * 64;
-        let mut bytes = vec![0; slots * stride].into_boxed_slice();
-        // SAFETY: all-zero bytes are a valid sockaddr_ll: plain integers.
-        let mut addresses =
-            vec![unsafe { std::mem::zeroed::<libc::sockaddr_ll>() }; slots].into_boxed_slice();
-        let mut vectors: Box<[_]> = bytes
-            .chunks_exact_mut(stride)
-            .map(|slot| libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: snap })
-            .collect();
-        let headers = vectors
-            .iter_mut()
-            .zip(addresses.iter_mut())
-            .map(|(vector, address)| {
-                // SAFETY: all-zero bytes are a valid mmsghdr: integers and null pointers.
-                let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
-                header.msg_hdr.msg_name = std::ptr::from_mut(address).cast();
-                header.msg_hdr.msg_iov = vector;
-                header.msg_hdr.msg_iovlen = 1;
-                header
-            })
-            .collect();
-        Self { bytes, snap, stride, headers, addresses, _vectors: vectors }
-    }
-
-    /// Slots there are.
-    pub(super) fn slots(&self) -> usize {
-        self.headers.len()
-    }
-
-    /// Receives at most `limit` packets without waiting; returns how many slots are filled, zero if nothing is there.
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
-        let limit = limit.min(self.slots());
-        for header in &mut self.headers[..limit] {
-            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-        }
-        loop {
-            // SAFETY: the first `limit` headers point to one vector and one address each, which point into boxes
-            // that live as long as `self`; nothing else refers to them during the call. MSG_TRUNC
-            // makes the kernel report the length on the wire; it writes no more than `iov_len` bytes all the same.
-            let received = unsafe {
-                libc::recvmmsg(
-                    socket.as_raw_fd(),
-                    self.headers.as_mut_ptr(),
-                    limit as u32,
-                    (libc::MSG_DONTWAIT | libc::MSG_TRUNC) as _,
-                    std::ptr::null_mut(),
-                )
-            };
-            if let Ok(received) = usize::try_from(received) {
-                return Ok(received);
-            }
-            match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
-                error if error.kind() == io::ErrorKind::Interrupted => {}
-                error => return Err(error),
-            }
-        }
-    }
-
-    /// The packet in a filled slot.
-    pub(super) fn packet(&self, slot: usize) -> Received<'_> {
-        let wire_length = self.headers[slot].msg_len as usize;
-        let start = slot * self.stride;
-        Received {
-            bytes: &self.bytes[start..start + wire_length.min(self.snap)],
-            wire_length,
-            packet_type: self.addresses[slot].sll_pkttype,
-        }
-    }
-}
-
 /// Starts the capture of all protocols on the interface of this index, on all for 0.
 pub(super) fn bind_packet(socket: BorrowedFd<'_>, interface: u32) -> io::Result<()> {
     // SAFETY: all-zero bytes are a valid sockaddr_ll: plain integers.
@@ -202,18 +101,16 @@ pub(super) fn path_mtu(socket: BorrowedFd<'_>, v4: bool) -> io::Result<u32> {
     Ok(u32::try_from(mtu).unwrap_or(0))
 }
 
-/// Makes a packet socket send without queueing discipline: a full device queue is an error, and captures on this host do
-/// not see what is sent.
-pub(super) fn bypass_queue(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let on: c_int = 1;
-    // SAFETY: the kernel reads `on`, whose size is given.
+/// Sets an option of a packet socket whose value is a `T`, as the kernel defines it.
+pub(super) fn set_packet_option<T: Copy>(socket: BorrowedFd<'_>, option: c_int, value: &T) -> io::Result<()> {
+    // SAFETY: the kernel reads `value`, whose size is given.
     check(unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_PACKET,
-            libc::PACKET_QDISC_BYPASS,
-            std::ptr::from_ref(&on).cast(),
-            size_of::<c_int>() as libc::socklen_t,
+            option,
+            std::ptr::from_ref(value).cast(),
+            size_of::<T>() as libc::socklen_t,
         )
     })
 }

@@ -6,12 +6,15 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use common::flow::Endpoint;
-use common::io::af_packet::{AfPacket, DEFAULT_SNAP};
+use common::io::af_packet::{AfPacket, DEFAULT_SNAP, Room};
 use common::io::bpf::Program;
 use common::io::{Capture, CaptureCounters};
 use common::wire::{Flags, Segment, Seq};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+
+/// Frames that every ordinary packet fits in.
+pub(crate) const ROOM: Room = Room { frame: 2048, packets: 4096, queue: 64 << 20, snap: DEFAULT_SNAP };
 
 /// One captured segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub(crate) struct Sniffer {
 
 impl Sniffer {
     pub(crate) fn open(interface: Option<&str>, program: &Program) -> Self {
-        let capture = AfPacket::open(interface, program, 64 << 20, DEFAULT_SNAP).unwrap();
+        let capture = AfPacket::open(interface, program, ROOM).unwrap();
         let poll = Poll::new().unwrap();
         let file = capture.as_raw_fd();
         poll.registry().register(&mut SourceFd(&file), Token(0), Interest::READABLE).unwrap();

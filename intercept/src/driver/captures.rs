@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use common::flow::Endpoint;
-use common::io::af_packet::{AfPacket, DEFAULT_SNAP};
+use common::io::af_packet::{AfPacket, DEFAULT_SNAP, Room};
 use common::io::bpf::Program;
 use common::io::{Capture, CaptureCounters, Captured};
 use mio::unix::SourceFd;
@@ -12,8 +12,12 @@ use mio::{Interest, Registry, Token};
 
 use super::StartError;
 
-/// Receive buffer of each socket, in bytes: a second of a busy server's answers.
-const BUFFER: usize = 64 << 20;
+/// What each socket has room for: half a second of a busy server's headers in 8 MB, and whole answers where they are
+/// asked for.
+const ROOM: Room = Room { frame: 256, packets: 32 * 1024, queue: 64 << 20, snap: DEFAULT_SNAP };
+
+/// Bytes kept of a packet while nobody asks for payload: IPv6 with an extension header, and the longest TCP header.
+const HEADERS: u32 = 128;
 
 /// Packets taken from one socket before it is the others' turn.
 const BUDGET: usize = 256;
@@ -23,6 +27,9 @@ pub(super) struct Captures {
     sockets: Vec<Source>,
     /// The filter follows the targets that tcpcopies announce.
     derived: bool,
+    /// What passes is captured whole, not only its headers.
+    whole: bool,
+    program: Program,
 }
 
 struct Source {
@@ -46,18 +53,18 @@ impl Captures {
         for interface in if named.is_empty() { &all[..] } else { &named } {
             sockets.push(Source {
                 name: interface.unwrap_or("all interfaces").into(),
-                socket: AfPacket::open(*interface, &program, BUFFER, DEFAULT_SNAP)?,
+                socket: AfPacket::open(*interface, &program.clone().keeping(HEADERS), ROOM)?,
                 readable: true,
                 failed: None,
             });
         }
-        Ok(Self { sockets, derived: filter.is_none() })
+        Ok(Self { sockets, derived: filter.is_none(), whole: false, program })
     }
 
     /// None at all.
     #[cfg(test)]
     pub(super) fn none() -> Self {
-        Self { sockets: Vec::new(), derived: true }
+        Self { sockets: Vec::new(), derived: true, whole: false, program: Program::answers(&[]) }
     }
 
     /// Registers each socket under a token of its own, from `first` on.
@@ -107,10 +114,22 @@ impl Captures {
 
     /// Narrows the capture to the answers of these servers, unless the user has given a filter.
     pub(super) fn follow(&mut self, targets: &[Endpoint]) {
-        if !self.derived {
-            return;
+        if self.derived {
+            self.program = Program::answers(targets);
+            self.replace_filters();
         }
-        let program = Program::answers(targets);
+    }
+
+    /// From now on packets are captured with their payload.
+    pub(super) fn keep_payload(&mut self) {
+        if !std::mem::replace(&mut self.whole, true) {
+            self.replace_filters();
+        }
+    }
+
+    fn replace_filters(&self) {
+        let program = self.program.clone();
+        let program = if self.whole { program } else { program.keeping(HEADERS) };
         for source in &self.sockets {
             if let Err(error) = source.socket.set_program(&program) {
                 log::error!("cannot replace the capture filter of {}: {error}; use -F", source.name);

@@ -159,7 +159,7 @@ impl Driver {
         for id in self.peers.ids() {
             self.serve(now, id);
         }
-        self.follow_targets();
+        self.follow_routes();
         self.captures.receive(&mut |captured| self.router.handle_packet(now, captured, &mut self.peers));
         self.router.handle_timeout(now);
         if self.next_tick <= now {
@@ -304,12 +304,16 @@ impl Driver {
         }
     }
 
-    /// Before anything is flushed: a tcpcopy that has an answer to what it sent after its targets can rely on them.
-    fn follow_targets(&mut self) {
+    /// Before anything is flushed: a tcpcopy that has an answer to what it sent after its targets, or after having asked
+    /// for payload, can rely on it.
+    fn follow_routes(&mut self) {
         if self.router.targets_version() != self.targets_version {
             self.targets_version = self.router.targets_version();
             let targets: Vec<_> = self.router.targets().collect();
             self.captures.follow(&targets);
+        }
+        if self.router.wants_payload() {
+            self.captures.keep_payload();
         }
     }
 

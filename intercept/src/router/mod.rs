@@ -74,6 +74,7 @@ pub struct Router {
     routes: Routes,
     targets: Targets,
     delayed: Delayed,
+    wants_payload: bool,
     counters: Statistics,
 }
 
@@ -86,6 +87,7 @@ impl Router {
             routes: Routes::default(),
             targets: Targets::default(),
             delayed: Delayed::new(config.max_delayed),
+            wants_payload: false,
             counters: Statistics::default(),
             config,
         }
@@ -132,6 +134,7 @@ impl Router {
                 Ok(())
             }
             (ToIntercept::Payload { id, mode }, true) => {
+                self.wants_payload |= mode != AnswerPayload::None;
                 self.routes.set_mode(link, id, mode);
                 Ok(())
             }
@@ -234,6 +237,12 @@ impl Router {
     /// The servers whose answers are wanted, each once, in order: what a capture filter is derived from.
     pub fn targets(&self) -> impl Iterator<Item = Endpoint> + '_ {
         self.targets.iter()
+    }
+
+    /// Whether payload of any answer has ever been asked for; until then their headers are enough.
+    #[must_use]
+    pub fn wants_payload(&self) -> bool {
+        self.wants_payload
     }
 
     /// Another number whenever [`Router::targets`] has changed.

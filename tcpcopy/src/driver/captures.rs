@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use common::flow::Endpoint;
-use common::io::af_packet::AfPacket;
+use common::io::af_packet::{AfPacket, Room};
 use common::io::bpf::{Program, Service};
 use common::io::{Capture, CaptureCounters, Captured};
 use mio::unix::SourceFd;
@@ -13,6 +13,10 @@ use mio::{Interest, Registry, Token};
 use super::StartError;
 use crate::cli::Config;
 use crate::report::CaptureAccount;
+
+/// Frames of a capture's ring: 8 MB of them, each with room for a short request.
+const FRAME: usize = 512;
+const PACKETS: usize = 16 * 1024;
 
 /// All capture sockets.
 pub(super) struct Captures {
@@ -38,8 +42,9 @@ impl Captures {
             Some(filter) => Program::from_expression(filter)?,
             None => Program::clients(&services(config), &config.targets()),
         };
+        let room = Room { frame: FRAME, packets: PACKETS, queue: config.buffer_bytes, snap: config.snap };
         let open = |name: Option<&str>| {
-            let socket = AfPacket::open(name, &program, config.buffer_bytes, config.snap)?;
+            let socket = AfPacket::open(name, &program, room)?;
             let name = name.unwrap_or("all interfaces").to_owned();
             Ok(Source { name, socket, ready: true, failing: false, counters: CaptureCounters::default() })
         };

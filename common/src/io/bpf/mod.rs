@@ -96,6 +96,17 @@ impl Program {
         }
     }
 
+    /// The same, but of what it passes it keeps `bytes` bytes from the IP header on, and no more.
+    #[must_use]
+    pub fn keeping(mut self, bytes: u32) -> Self {
+        for instruction in &mut self.instructions {
+            if instruction.code == assembler::RETURN && instruction.k != 0 {
+                instruction.k = bytes;
+            }
+        }
+        self
+    }
+
     /// In the form that a socket takes.
     pub(crate) fn to_sock_filters(&self) -> Vec<SockFilter> {
         self.instructions.iter().map(|i| SockFilter::new(i.code, i.jt, i.jf, i.k)).collect()

@@ -1,0 +1,145 @@
+//! A receive ring shared with the kernel (packet(7), `TPACKET_V2`): packets are read without a system call.
+//!
+//! The second version of the ring, not the third: that one hands over blocks of packets, and a block that is not full
+//! only after a millisecond or more.
+#![allow(unsafe_code, reason = "memory shared with the kernel")]
+
+use std::ffi::c_int;
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::libc;
+
+use super::sys;
+
+/// Unit of the kernel's allocations, in bytes.
+const BLOCK: usize = 64 * 1024;
+
+/// Where the kernel writes the address of a packet in its frame: behind `struct tpacket2_hdr`.
+const ADDRESS: usize = size_of::<libc::tpacket2_hdr>().next_multiple_of(libc::TPACKET_ALIGNMENT);
+
+/// What the kernel keeps of a frame for itself, on a socket without link-layer headers.
+const OVERHEAD: usize = libc::TPACKET2_HDRLEN.next_multiple_of(libc::TPACKET_ALIGNMENT) + 16;
+
+/// A packet in the ring.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame<'a> {
+    /// What the frame holds of it.
+    pub(super) bytes: &'a [u8],
+    /// Its length on the wire.
+    pub(super) wire_length: usize,
+    /// `PACKET_*` of `linux/if_packet.h`.
+    pub(super) packet_type: u8,
+    /// It did not fit, and is the next one in the socket's queue, as far as the filter passes it.
+    pub(super) queued: bool,
+}
+
+/// The ring of one socket.
+pub(super) struct Ring {
+    memory: NonNull<u8>,
+    frame: usize,
+    frames: usize,
+    next: usize,
+}
+
+// SAFETY: the mapping belongs to the ring alone, on this side.
+unsafe impl Send for Ring {}
+
+impl Ring {
+    /// Gives a packet socket a ring of `frames` frames of `frame` bytes, a power of two up to 64 KB each; all together
+    /// they must be a multiple of that.
+    pub(super) fn new(socket: BorrowedFd<'_>, frame: usize, frames: usize) -> io::Result<Self> {
+        let length = frame * frames;
+        if !frame.is_power_of_two()
+            || !(2 * OVERHEAD..=BLOCK).contains(&frame)
+            || !length.is_multiple_of(BLOCK)
+        {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let number = |value: usize| u32::try_from(value).map_err(|_| io::ErrorKind::InvalidInput);
+        let request = libc::tpacket_req {
+            tp_block_size: number(BLOCK)?,
+            tp_block_nr: number(length / BLOCK)?,
+            tp_frame_size: number(frame)?,
+            tp_frame_nr: number(frames)?,
+        };
+        sys::set_packet_option(socket, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V2 as c_int))?;
+        // Packets that do not fit in a frame are queued too. Any number but zero says so.
+        sys::set_packet_option(socket, libc::PACKET_COPY_THRESH, &1_i32)?;
+        sys::set_packet_option(socket, libc::PACKET_RX_RING, &request)?;
+        // SAFETY: the kernel chooses an unused part of our address space.
+        let memory = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                length,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                socket.as_raw_fd(),
+                0,
+            )
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let memory = NonNull::new(memory.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { memory, frame, frames, next: 0 })
+    }
+
+    /// Bytes of a packet that a frame has room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.frame - OVERHEAD
+    }
+
+    /// The oldest packet, if there is one. It stays until [`Self::pop`].
+    pub(super) fn front(&self) -> Option<Frame<'_>> {
+        let status = self.status().load(Ordering::Acquire);
+        if status & libc::TP_STATUS_USER == 0 {
+            return None;
+        }
+        let base = self.base();
+        // SAFETY: the kernel has filled the frame in and leaves it alone until its status is changed, which takes
+        // `&mut self`; header and address are plain integers, at offsets that the kernel aligns.
+        let (header, address) = unsafe {
+            (
+                *base.cast::<libc::tpacket2_hdr>().as_ptr(),
+                *base.add(ADDRESS).cast::<libc::sockaddr_ll>().as_ptr(),
+            )
+        };
+        let start = usize::from(header.tp_net).min(self.frame);
+        let length = (header.tp_snaplen as usize).min(self.frame - start);
+        // SAFETY: start and end are within the frame, which is ours as above.
+        let bytes = unsafe { std::slice::from_raw_parts(base.as_ptr().add(start), length) };
+        Some(Frame {
+            bytes,
+            wire_length: header.tp_len as usize,
+            packet_type: address.sll_pkttype,
+            queued: status & libc::TP_STATUS_COPY != 0,
+        })
+    }
+
+    /// Gives the frame of the oldest packet back to the kernel; only after [`Self::front`] has returned one.
+    pub(super) fn pop(&mut self) {
+        self.status().store(libc::TP_STATUS_KERNEL, Ordering::Release);
+        self.next = (self.next + 1) % self.frames;
+    }
+
+    fn base(&self) -> NonNull<u8> {
+        // SAFETY: `next` is below `frames`, so this is within the mapping.
+        unsafe { self.memory.add(self.next * self.frame) }
+    }
+
+    fn status(&self) -> &AtomicU32 {
+        // SAFETY: a frame starts with its status, four bytes aligned as the frame is; both sides access it atomically.
+        unsafe { AtomicU32::from_ptr(self.base().cast().as_ptr()) }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `new` with this length, and nothing refers to it any more. It cannot fail.
+        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.frame * self.frames) };
+    }
+}
