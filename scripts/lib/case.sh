@@ -3,7 +3,8 @@
 #   about=   one line: what happens
 #   unit=    what is counted
 #   run()    the case itself
-# and may set  wire=any  (offloads make no difference) or  ours=yes  (other implementations cannot do it).
+# and may set  wire=any  (offloads make no difference),  ours=yes  (other implementations cannot do it),
+#   fault=yes  (something goes wrong: nothing to measure) or  full=yes  (takes long: only with --full or by name).
 
 HERE=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=scripts/lib/lab.sh
@@ -12,6 +13,8 @@ source "$HERE/lab.sh"
 source "$HERE/servers.sh"
 # shellcheck source=scripts/lib/daemons.sh
 source "$HERE/daemons.sh"
+# shellcheck source=scripts/lib/faults.sh
+source "$HERE/faults.sh"
 
 FAILURES=() NOTES=() N_ONLINE=0 N_TEST=0 COUNTER=''
 declare -A BEFORE=([online]=0 [test]=0)

@@ -7,6 +7,7 @@ listening() { [[ -n $(on "$1" ss -Hltn "sport = :$2") ]]; }
 #   /        a short answer (shorter on the test host if SHORTER_ANSWERS is set)
 #   /post    answers when the body has been read: it is handed to a server behind
 #   /put/    files are uploaded to by PUT, /get/ is where they come from
+# NGINX_CONNECTIONS is its limit of connections, NGINX_HTTP more of its configuration.
 nginx_start() {
   local host=$1 dir=$CASE_DIR/$1 answer="Hello from the lab, this is an answer of the usual length.\\n"
   [[ $host != test || -z ${SHORTER_ANSWERS:-} ]] || answer="Hello.\\n"
@@ -17,7 +18,7 @@ daemon off;
 worker_processes 1;
 pid $dir/nginx.pid;
 error_log $dir/error.log warn;
-events { worker_connections 15000; }
+events { worker_connections ${NGINX_CONNECTIONS:-15000}; }
 http {
   log_format short '\$status \$request_length \$body_bytes_sent \$request_time';
   access_log $dir/access.log short buffer=64k flush=100ms;
@@ -33,6 +34,7 @@ http {
   uwsgi_temp_path $dir/uwsgi;
   scgi_temp_path $dir/scgi;
   default_type text/plain;
+  ${NGINX_HTTP:-}
   upstream behind { server unix:$dir/behind.sock; keepalive 64; }
   server {
     listen 80 backlog=65535; listen 8080 backlog=65535; listen 8081 backlog=65535;

@@ -11,7 +11,7 @@ all_cases() {
 
 # case_setting NAME VARIABLE: what a case says about itself.
 case_setting() (
-  about='' unit=requests wire=both ours=''
+  about='' unit=requests wire=both ours='' fault='' full=''
   # shellcheck source=/dev/null
   source "$ROOT/scripts/cases/$1.sh"
   echo "${!2}"

@@ -1,0 +1,24 @@
+# shellcheck shell=bash disable=SC2034
+about='the test server takes 30 connections and cuts off the others: named, and later ones are whole'
+wire=any
+ours=yes
+fault=yes
+
+run() {
+  local missing
+  nginx_start online
+  NGINX_CONNECTIONS=40 nginx_start test
+  copying
+  counting count_http
+  load many ab -q -k -c 200 -n "$(size 4000 40000)" "http://$ONLINE4/"
+  PATIENCE=2 settle
+  note "at the limit $N_TEST of $N_ONLINE arrived"
+  missing=$((N_ONLINE - N_TEST))
+  ((missing > 0)) || fail 'the limit was not reached'
+  counting count_http
+  load few ab -q -c 10 -n "$(size 1000 10000)" "http://$ONLINE4/"
+  all_arrived
+  # What the server's kernel has acknowledged counts as replayed, though its service may have cut it off unread.
+  ledger_holds tcpcopy '.ledger.sessions.incomplete.closed_by_server > 0 and .ledger.bytes.dropped.closed_by_server > 0' \
+    "$missing requests went without a name"
+}

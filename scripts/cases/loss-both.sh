@@ -1,0 +1,7 @@
+# shellcheck shell=bash disable=SC2034
+about='0.5, 2 and 5 % of the packets are dropped in both directions'
+wire=any
+ours=yes
+fault=yes
+
+run() { loss_case test assist; }

@@ -1,0 +1,22 @@
+# shellcheck shell=bash disable=SC2034
+about='the test server takes a quarter of the load: a lag that ends, and nothing lost'
+wire=any
+ours=yes
+fault=yes
+
+run() {
+  local count rate started
+  count=$(size 6000 30000) rate=2000
+  nginx_start online
+  # "return" would come before the limit.
+  NGINX_HTTP="limit_req_zone \$server_port zone=slow:1m rate=${rate}r/s; limit_req zone=slow burst=100000;" nginx_start test
+  echo hello | tee online/get/file >test/get/file
+  copying
+  counting count_http
+  started=$SECONDS
+  load ab ab -q -k -c 50 -n "$count" "http://$ONLINE4/get/file"
+  all_arrived
+  # The lag is no longer than the server's own slowness makes it.
+  ((SECONDS - started < 2 * count / rate + 6)) || fail "the copy took $((SECONDS - started)) s"
+  account_whole
+}

@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# What goes wrong in the lab, how it is mended, and what the account must say afterwards.
+
+# pause SECONDS PID...: stops processes for so long. The time is the fault itself.
+pause() {
+  local seconds=$1
+  shift
+  kill -STOP "$@"
+  sleep "$seconds"
+  kill -CONT "$@"
+}
+
+# The process of a host's nginx that answers.
+nginx_worker() { pgrep -P "$(<"$CASE_DIR/$1/nginx.main")"; }
+
+# wire_cut HOST SECONDS: the host's cable is pulled out for so long.
+wire_cut() {
+  ip -n "$(netns wire)" link set "$1" down
+  sleep "$2"
+  ip -n "$(netns wire)" link set "$1" up
+}
+
+# control_cut SECONDS: nothing that tcpcopy says reaches intercept for so long, while the connection stands.
+control_cut() {
+  nft_rule assist inet "type filter hook input priority 0; tcp dport $CONTROL_PORT counter name dropped drop"
+  sleep "$1"
+  note "$(on assist nft -j list counter inet lab dropped | jq '.nftables[] | .counter? // empty | .packets') packets of the link dropped"
+  nft_end assist inet
+}
+
+# nft_rule HOST FAMILY RULE, nft_end HOST FAMILY
+nft_rule() { on "$1" nft "table $2 lab { counter dropped { }; chain fault { $3; }; }"; }
+nft_end() { on "$1" nft "table $2 lab; delete table $2 lab"; }
+
+# lose PERCENT HOST...: as lab_loss, and keeps the sum of what was dropped in LOST.
+LOST=0
+lose() {
+  local percent=$1 host
+  shift
+  for host in "$@"; do
+    LOST=$((LOST + $(lab_dropped "$host" 2>/dev/null || echo 0)))
+    lab_loss "$host" "$percent"
+  done
+}
+
+# loss_case HOST...: 0.5, 2 and 5 % of what arrives at these hosts is dropped.
+loss_case() {
+  local percent
+  nginx_start online
+  nginx_start test
+  copying
+  counting count_http
+  for percent in 0.5 2 5; do
+    lose "$percent" "$@"
+    load "keepalive-$percent" ab -q -k -c 50 -n "$(size 2000 40000)" "http://$ONLINE4/"
+    load "one-shot-$percent" ab -q -c 20 -n "$(size 200 4000)" "http://$ONLINE4/"
+  done
+  all_arrived
+  lose 0 "$@"
+  note "$LOST packets dropped"
+  ((LOST > 0)) || fail 'nothing was dropped'
+  account_whole
+}
+
+# Before each case: an earlier one may have been interrupted amid its fault.
+mend() {
+  local host
+  for host in "${HOSTS[@]}"; do
+    lab_loss "$host" 0
+    nft_end "$host" inet
+    ip -n "$(netns wire)" link set "$host" up
+    on "$host" sysctl -q -w net.ipv4.ip_local_port_range='10000 65000' net.core.somaxconn=65535
+  done
+}
+
+# Nothing was lost, nothing waited for in vain, and the account says so. After all_arrived.
+account_whole() {
+  ledger_holds tcpcopy '[.ledger.bytes.dropped[], .ledger.sessions.incomplete[], .ledger.turns.dropped] | add == 0' \
+    'something was dropped'
+  ledger_holds tcpcopy '.ledger.gaps.count == 0 and .capture.kernel_dropped == 0' 'something was not captured'
+  ledger_holds tcpcopy '.ledger.bytes | .captured == .duplicate + .replayed' 'not all bytes were replayed'
+  ledger_holds tcpcopy '.ledger.turns.waited_in_vain == 0' 'answers were waited for in vain'
+}
