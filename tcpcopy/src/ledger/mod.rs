@@ -191,6 +191,9 @@ pub struct Turns {
     pub module_ready: u64,
     /// Dropped before they were let go.
     pub dropped: u64,
+    /// Of those let go: acknowledged by the test server's TCP, but then the server closed without any answer. Most likely
+    /// its application never read them.
+    pub cut_off: u64,
 }
 
 /// The work of our TCP clients.

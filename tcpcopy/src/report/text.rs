@@ -130,6 +130,7 @@ fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
             ("at once", turns.at_once),
             ("when a module said so", turns.module_ready),
             ("dropped", turns.dropped),
+            ("acknowledged, then cut off without an answer", turns.cut_off),
         ],
     )?;
     line(

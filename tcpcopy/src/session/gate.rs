@@ -95,6 +95,8 @@ struct Answering {
     last_segment: Time,
     /// The last segment of the answer ended a write.
     pushed: bool,
+    /// Some of it came.
+    begun: bool,
 }
 
 /// The pacing of one connection.
@@ -147,7 +149,7 @@ impl Gate {
             self.open = None;
         }
         self.answering =
-            Some(Answering { let_go: now, begins, base: received, seen, last_segment: now, pushed: false });
+            Some(Answering { let_go: now, begins, base: received, seen, last_segment: now, pushed: false, begun: false });
     }
 
     /// What is missing of the answer, in bytes.
@@ -188,13 +190,15 @@ impl Gate {
         if hopeless { Duration::ZERO } else { self.patience }
     }
 
-    /// The connection is gone: no answer will come any more, and the next one begins in the middle of the stream.
-    pub(super) fn connection_lost(&mut self) {
-        self.answering = None;
+    /// The connection is gone: no answer will come any more, and the next one begins in the middle of the stream. True
+    /// if the last turn had no answer at all.
+    pub(super) fn connection_lost(&mut self) -> bool {
+        let unanswered = self.answering.take().is_some_and(|answering| !answering.begun);
         self.quiet.on_trial = false;
         self.long_quiet.on_trial = false;
         self.seen = 0;
         self.open = Some(Pass::AtOnce);
+        unanswered
     }
 
     /// A module has declared the answer to all that was sent complete.
@@ -216,6 +220,7 @@ impl Gate {
             self.long_quiet.was_pause();
         } else {
             answering.pushed = pushed;
+            answering.begun = true;
         }
         answering.last_segment = now;
     }

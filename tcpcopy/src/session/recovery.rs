@@ -29,12 +29,14 @@ impl Session {
             Event::Refused => self.refused(cx, DropReason::Refused),
             Event::Unanswered => self.refused(cx, DropReason::NoAnswer),
             Event::Reset => self.reset_by_server(cx),
+            Event::Closed if self.phase == Phase::Ending => {
+                let had_seen = self.feed.end().is_some_and(|end| end.need > 0);
+                cx.ledger.turns.cut_off += u64::from(self.gate.connection_lost() && had_seen);
+                self.finish(cx);
+            }
             Event::Closed => {
-                self.gate.connection_lost();
-                match self.phase {
-                    Phase::Ending => self.finish(cx),
-                    _ => self.set_phase(cx, Phase::Replaying),
-                }
+                cx.ledger.turns.cut_off += u64::from(self.gate.connection_lost());
+                self.set_phase(cx, Phase::Replaying);
             }
         }
     }
@@ -51,7 +53,10 @@ impl Session {
 
     /// The turn in progress goes to a new connection if nothing of it was acknowledged; else its rest is lost.
     fn reset_by_server(&mut self, cx: &mut Context<'_>) {
-        self.gate.connection_lost();
+        let unanswered = self.gate.connection_lost();
+        if unanswered && self.outbox.is_empty() {
+            cx.ledger.turns.cut_off += 1;
+        }
         if self.phase == Phase::Ending {
             let bytes = self.outbox.clear();
             self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
