@@ -7,7 +7,9 @@
 mod namespace;
 mod sniffer;
 
-use std::net::SocketAddr;
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use common::flow::{Endpoint, Flow};
@@ -85,6 +87,17 @@ impl Online {
         assert!(self.by_kernel(), "the first packet asks the kernel");
         assert!(!self.by_kernel() && !self.by_kernel(), "the others need not");
     }
+}
+
+/// A segment of a client that is on neither host.
+fn segment(client: &str, target: &str, seq: Seq, ack: Seq, flags: Flags, payload: &[u8]) -> (Flow, Vec<u8>) {
+    let flow = Flow { client: endpoint(client), server: endpoint(target) };
+    let options = Options { mss: flags.has(Flags::SYN).then_some(1400), ..Options::default() };
+    let segment = Outgoing { seq, ack, flags, window: 8192, options, payload: (payload, &[]) };
+    let mut builder = PacketBuilder::new();
+    let long = payload.len() > 1400;
+    let packet = if long { builder.build_long(&flow, &segment) } else { builder.build(&flow, &segment) };
+    (flow, packet.to_vec())
 }
 
 /// Both hosts know each other's addresses, so that nothing has to be found first.
@@ -228,6 +241,72 @@ fn a_changed_route_is_followed() {
     });
     wait_for(&mut second, 6);
     assert!(first.pending().is_empty());
+}
+
+/// A real server reads what one long packet brought, whoever cut it: with offloads off, the sending kernel.
+#[test]
+fn a_long_packet_arrives_as_segments() {
+    for offloads in [true, false] {
+        for (client, target) in [("10.77.0.9:5555", TARGET), ("[fd77::9]:5555", TARGET_V6)] {
+            let (online, test) = pair(offloads);
+            let mac = online.run(|| mac_of("io-a"));
+            let (bytes, answers) = mpsc::channel();
+            test.run(move || {
+                for client in ["10.77.0.9", "fd77::9"] {
+                    sh(&format!("ip neigh replace {client} lladdr {mac} dev io-b nud permanent"));
+                }
+                let listener = TcpListener::bind(target).unwrap();
+                std::thread::spawn(move || {
+                    let mut all = vec![0; 40_001];
+                    listener.accept().unwrap().0.read_exact(&mut all).unwrap();
+                    bytes.send(all).unwrap();
+                });
+            });
+            let payload: Vec<u8> = (0..40_001_u32).map(|i| (i * i >> 7) as u8).collect();
+            let sent = payload.clone();
+            let mut arriving = arrivals(&test, "io-b");
+            online.run(move || {
+                let mut online = Online::new(target);
+                let (flow, syn) = segment(client, target, Seq(999), Seq(0), Flags::SYN, &[]);
+                online.injector.send(&syn).unwrap();
+                let seen = online.sniffer.until(|seen| seen.source == flow.server);
+                let ack = seen.iter().find(|seen| seen.source == flow.server).unwrap().seq + 1;
+                online.settle();
+                assert!(online.injector.long_payload(flow.server.ip) > sent.len());
+                let flags = Flags::ACK | Flags::PSH;
+                let (_, packet) = segment(client, target, Seq(1000), ack, flags, &sent);
+                online.injector.send_long(&packet, 1400).unwrap();
+            });
+            let all =
+                answers.recv_timeout(Duration::from_secs(20)).expect("the server has not got all of it");
+            assert!(all == payload, "the server has got something else");
+            let seen = arriving.pending();
+            let largest = seen.iter().map(|seen| seen.payload_len).max();
+            assert_eq!(largest, Some(if offloads { 40_001 } else { 1400 }));
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_cut_on_the_way_is_not_taken() {
+    let (online, _test) = acquainted();
+    online.run(|| {
+        let mut online = Online::new(TARGET);
+        let (flow, packet) = segment("10.77.0.9:5555", TARGET, Seq(1), Seq(1), Flags::ACK, &[7; 20_000]);
+        let long = |online: &Online| online.injector.long_payload(flow.server.ip);
+        assert_eq!(long(&online), 0, "the way is not known");
+        assert!(online.injector.send_long(&packet, 1400).is_err());
+        online.settle();
+        assert!(long(&online) > 0);
+        assert_eq!(online.injector.send_long(&packet, 1480).unwrap_err().raw_os_error(), Some(EMSGSIZE));
+        assert_eq!(long(&online), 0, "until the way is looked up again");
+    });
+    isolated(|| {
+        let mut online = Online::new("127.0.0.2:8080");
+        online.send();
+        online.later();
+        assert_eq!(online.injector.long_payload(online.target.ip), 0, "loopback");
+    });
 }
 
 #[test]

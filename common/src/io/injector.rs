@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Inject;
-use super::ethernet::Ethernet;
+use super::ethernet::{self, Ethernet};
 use super::next_hop::{NextHop, Resolver};
 use super::open::OpenError;
 use super::raw_ip::{self, RawIp};
@@ -82,6 +82,20 @@ impl Inject for Injector {
             path.hop = None;
         }
         self.raw.send(packet)
+    }
+
+    /// Nothing while the kernel has to find the way.
+    fn long_payload(&self, destination: IpAddr) -> usize {
+        let path = self.paths.get(&destination).filter(|path| self.now < path.until && path.hop.is_some());
+        path.map_or(0, |_| ethernet::LONG)
+    }
+
+    fn send_long(&mut self, packet: &[u8], segment: u16) -> io::Result<()> {
+        let path = raw_ip::destination(packet).and_then(|ip| self.paths.get_mut(&ip));
+        let Some(path) = path else { return Err(io::ErrorKind::Unsupported.into()) };
+        let Some(hop) = &path.hop else { return Err(io::ErrorKind::Unsupported.into()) };
+        // As for short packets; but only the sender can cut this one.
+        self.ethernet.send_long(hop, packet, segment).inspect_err(|_| path.hop = None)
     }
 
     fn handle_time(&mut self, now: Time) {

@@ -17,6 +17,7 @@ mod sys;
 mod vlan;
 
 use std::io;
+use std::net::IpAddr;
 
 pub use open::OpenError;
 
@@ -63,6 +64,23 @@ pub trait Inject {
     /// # Errors
     /// The operating system's error; the packet was not sent.
     fn send(&mut self, packet: &[u8]) -> io::Result<()>;
+
+    /// Payload bytes that [`Self::send_long`] takes at once to `destination`: zero where the way there does not cut packets
+    /// into segments.
+    fn long_payload(&self, destination: IpAddr) -> usize {
+        let _ = destination;
+        0
+    }
+
+    /// Sends a packet of [`crate::wire::PacketBuilder::build_long`] as TCP segments of `segment` payload bytes each and
+    /// one of the rest, without waiting.
+    ///
+    /// # Errors
+    /// The operating system's error, and [`io::ErrorKind::Unsupported`]; nothing was sent.
+    fn send_long(&mut self, packet: &[u8], segment: u16) -> io::Result<()> {
+        let _ = (packet, segment);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Time has passed; to be called before each batch of packets, and as often as it likes.
     fn handle_time(&mut self, now: Time) {

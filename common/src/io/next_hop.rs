@@ -12,7 +12,7 @@ use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkP
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use nix::libc::{AF_NETLINK, ARPHRD_ETHER, NETLINK_ROUTE};
+use nix::libc::{AF_NETLINK, NETLINK_ROUTE};
 use nix::libc::{RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE, RTMGRP_LINK, RTMGRP_NEIGH};
 use nix::net::if_::if_indextoname;
 use nix::sys::socket::{NetlinkAddr, bind};
@@ -31,8 +31,12 @@ const NEWS: usize = 64;
 pub(super) struct NextHop {
     /// Index of the interface that leads there.
     pub(super) interface: u32,
-    /// Its address.
+    /// The interface's own address.
+    pub(super) source: [u8; 6],
+    /// The station's address.
     pub(super) mac: [u8; 6],
+    /// Largest IP packet on the way, in bytes.
+    pub(super) mtu: u32,
 }
 
 /// Asks the kernel.
@@ -54,9 +58,9 @@ impl Resolver {
     /// Where a packet to `destination` goes next; `None` leaves it to the kernel.
     pub(super) fn resolve(&mut self, destination: IpAddr) -> Option<NextHop> {
         let (interface, gateway) = self.route(destination)?;
-        self.is_plain(destination, interface)?;
+        let (source, mtu) = self.plain(destination, interface)?;
         let mac = self.neighbour(interface, gateway.unwrap_or(destination))?;
-        Some(NextHop { interface, mac })
+        Some(NextHop { interface, source, mac, mtu })
     }
 
     /// Whether routes, neighbours or interfaces may have changed since this was asked last.
@@ -106,12 +110,12 @@ impl Resolver {
         Some((interface?, gateway))
     }
 
-    /// The interface is an Ethernet, and nothing on the way but its MTU limits a packet: a route with an MTU of its
+    /// The interface's address and MTU, if it is an Ethernet, and nothing on the way but its MTU limits a packet: a route with an MTU of its
     /// own, a narrower path that was discovered, and IPsec all show by their smaller MTU.
-    fn is_plain(&self, destination: IpAddr, interface: u32) -> Option<()> {
+    fn plain(&self, destination: IpAddr, interface: u32) -> Option<([u8; 6], u32)> {
         let name = if_indextoname(interface).ok()?;
         let name = name.to_str().ok()?;
-        let kind = sys::interface_kind(self.questions.as_fd(), name).ok()?;
+        let source = sys::interface_mac(self.questions.as_fd(), name).ok()??;
         let width = sys::interface_mtu(self.questions.as_fd(), name).ok()?;
         let any = if destination.is_ipv4() {
             Ipv4Addr::UNSPECIFIED.into()
@@ -122,7 +126,7 @@ impl Resolver {
         let probe = UdpSocket::bind((any, 0)).ok()?;
         probe.connect((destination, 9)).ok()?;
         let mtu = sys::path_mtu(probe.as_fd(), destination.is_ipv4()).ok()?;
-        (kind == ARPHRD_ETHER && mtu == width).then_some(())
+        (mtu == width).then_some((source, mtu))
     }
 
     fn neighbour(&mut self, interface: u32, ip: IpAddr) -> Option<[u8; 6]> {

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "system calls on sockets that no crate in use wraps safely")]
 
 use std::ffi::c_int;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -59,11 +59,13 @@ pub(super) fn interface_mtu(socket: BorrowedFd<'_>, name: &str) -> io::Result<u3
     Ok(u32::try_from(unsafe { request.ifr_ifru.ifru_mtu }).unwrap_or(0))
 }
 
-/// The kind of an interface, `ARPHRD_*` of `linux/if_arp.h`; `socket` may be any socket.
-pub(super) fn interface_kind(socket: BorrowedFd<'_>, name: &str) -> io::Result<u16> {
+/// The address of an interface, if it is an Ethernet; `socket` may be any socket.
+pub(super) fn interface_mac(socket: BorrowedFd<'_>, name: &str) -> io::Result<Option<[u8; 6]>> {
     let request = interface_request(socket, libc::SIOCGIFHWADDR as _, name)?;
     // SAFETY: a successful SIOCGIFHWADDR has filled in ifru_hwaddr.
-    Ok(unsafe { request.ifr_ifru.ifru_hwaddr.sa_family })
+    let address = unsafe { request.ifr_ifru.ifru_hwaddr };
+    let [a, b, c, d, e, f, ..] = address.sa_data.map(|byte| byte as u8);
+    Ok((address.sa_family == libc::ARPHRD_ETHER).then_some([a, b, c, d, e, f]))
 }
 
 /// Asks the kernel about the interface of this name.
@@ -144,6 +146,25 @@ pub(super) fn send_packet(
             size_of::<libc::sockaddr_ll>() as libc::socklen_t,
         )
     };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Sends the parts of a frame, as a `SOCK_RAW` packet socket takes it.
+pub(super) fn send_frame(
+    socket: BorrowedFd<'_>,
+    parts: &mut [IoSlice<'_>],
+    station: &mut libc::sockaddr_ll,
+) -> io::Result<()> {
+    // SAFETY: all-zero bytes are a valid msghdr: integers and null pointers.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_name = std::ptr::from_mut(station).cast();
+    message.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // An IoSlice has the layout of an iovec on Unix.
+    message.msg_iov = parts.as_mut_ptr().cast();
+    message.msg_iovlen = parts.len() as _;
+    // SAFETY: the message points to a complete sockaddr_ll and to as many vectors as it says, all of which are
+    // borrowed for the call; sending only reads them.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -42,14 +42,24 @@ impl PacketBuilder {
     /// The complete packet, from its IP header on; empty if it cannot be built: addresses of different families, or
     /// a payload that no IP packet can carry.
     pub fn build(&mut self, flow: &Flow, segment: &Outgoing<'_>) -> &[u8] {
+        self.build_with(flow, segment, |tcp| checksum(flow, tcp, tcp.len()))
+    }
+
+    /// The same for a packet that is still to be cut into segments: its checksum field has the sum of the
+    /// pseudo-header only, as whoever cuts it expects (`struct virtio_net_hdr`, `VIRTIO_NET_HDR_F_NEEDS_CSUM`).
+    pub fn build_long(&mut self, flow: &Flow, segment: &Outgoing<'_>) -> &[u8] {
+        self.build_with(flow, segment, |tcp| checksum(flow, &[], tcp.len()).map(|byte| !byte))
+    }
+
+    fn build_with(&mut self, flow: &Flow, segment: &Outgoing<'_>, sum: impl Fn(&[u8]) -> [u8; 2]) -> &[u8] {
         self.buffer.clear();
-        if self.write(flow, segment).is_none() {
+        if self.write(flow, segment, sum).is_none() {
             self.buffer.clear();
         }
         &self.buffer
     }
 
-    fn write(&mut self, flow: &Flow, segment: &Outgoing<'_>) -> Option<()> {
+    fn write(&mut self, flow: &Flow, segment: &Outgoing<'_>, sum: impl Fn(&[u8]) -> [u8; 2]) -> Option<()> {
         let mut tcp = TcpHeader::new(flow.client.port, flow.server.port, segment.seq.0, segment.window);
         tcp.acknowledgment_number = segment.ack.0;
         tcp.fin = segment.flags.has(Flags::FIN);
@@ -65,7 +75,8 @@ impl PacketBuilder {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let length = u16::try_from(length).ok()?;
                 let mut ip =
-                    Ipv4Header::new(length, TTL, IpNumber::TCP, source.octets(), destination.octets()).ok()?;
+                    Ipv4Header::new(length, TTL, IpNumber::TCP, source.octets(), destination.octets())
+                        .ok()?;
                 ip.dont_fragment = true;
                 ip.header_checksum = ip.calc_header_checksum();
                 ip.write(&mut self.buffer).ok()?;
@@ -88,7 +99,7 @@ impl PacketBuilder {
         self.buffer.extend_from_slice(first);
         self.buffer.extend_from_slice(second);
         // The checksum field (bytes 16 and 17) was written as zero, so the sum runs once over header and payload.
-        let sum = checksum(flow, &self.buffer[start..]);
+        let sum = sum(&self.buffer[start..]);
         self.buffer[start + 16..start + 18].copy_from_slice(&sum);
         Some(())
     }
@@ -119,8 +130,9 @@ fn write_options(tcp: &mut TcpHeader, options: &Options) -> Option<()> {
     Some(())
 }
 
-/// The TCP checksum over pseudo-header and segment (RFC 9293 section 3.1), network byte order.
-fn checksum(flow: &Flow, segment: &[u8]) -> [u8; 2] {
+/// The TCP checksum over `bytes` and the pseudo-header of a segment of `length` bytes (RFC 9293 section 3.1), network
+/// byte order.
+fn checksum(flow: &Flow, bytes: &[u8], length: usize) -> [u8; 2] {
     use etherparse::checksum::Sum16BitWords;
     let mut sum = Sum16BitWords::new();
     sum = match (flow.client.ip, flow.server.ip) {
@@ -132,10 +144,10 @@ fn checksum(flow: &Flow, segment: &[u8]) -> [u8; 2] {
         }
         _ => sum,
     };
-    let length = u32::try_from(segment.len()).unwrap_or(u32::MAX);
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
     sum.add_4bytes(length.to_be_bytes())
         .add_2bytes([0, IpNumber::TCP.0])
-        .add_slice(segment)
+        .add_slice(bytes)
         .ones_complement()
         .to_ne_bytes()
 }
@@ -162,10 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_built_is_read_back_and_its_checksum_is_right() {
-        let flows = [
-            flow("10.0.0.1:1234", "10.0.0.2:80"),
-            flow("[fd00::1]:1234", "[fd00::2]:80"),
-        ];
+        let flows = [flow("10.0.0.1:1234", "10.0.0.2:80"), flow("[fd00::1]:1234", "[fd00::2]:80")];
         for flow in flows {
             for length in [0_usize, 1, 2, 7, 1448] {
                 let payload: Vec<u8> = (0..length).map(|i| i as u8).collect();
@@ -216,6 +225,8 @@ mod tests {
         assert!(PacketBuilder::new().build(&mixed, &outgoing).is_empty());
         let huge = vec![0; 70_000];
         let flow = flow("10.0.0.1:1234", "10.0.0.2:80");
-        assert!(PacketBuilder::new().build(&flow, &Outgoing { payload: (&huge, &[]), ..outgoing }).is_empty());
+        assert!(
+            PacketBuilder::new().build(&flow, &Outgoing { payload: (&huge, &[]), ..outgoing }).is_empty()
+        );
     }
 }

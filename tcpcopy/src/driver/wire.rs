@@ -1,6 +1,7 @@
 //! Where the engine's output goes: packets to the injector at once, control messages to a buffer for the batch.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use common::control::ToIntercept;
@@ -77,6 +78,17 @@ impl<I: Inject> Wire<I> {
 impl<I: Inject> Output for Wire<I> {
     fn inject(&mut self, packet: &[u8]) {
         match self.injector.send(packet) {
+            Ok(()) => self.account.sent += 1,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn long_payload(&self, target: IpAddr) -> usize {
+        self.injector.long_payload(target)
+    }
+
+    fn inject_long(&mut self, packet: &[u8], segment: u16) {
+        match self.injector.send_long(packet, segment) {
             Ok(()) => self.account.sent += 1,
             Err(error) => self.failed(&error),
         }

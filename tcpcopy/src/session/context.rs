@@ -41,6 +41,26 @@ impl Context<'_> {
         }
     }
 
+    /// How many bytes of payload can be sent at once, a multiple of `mss`.
+    pub(super) fn longest(&self, mss: u16) -> u64 {
+        let segments = self.out.long_payload(self.flow.server.ip) / usize::from(mss.max(1));
+        u64::from(mss) * (segments as u64).max(1)
+    }
+
+    /// Puts data on the wire in segments of at most `mss` bytes, all together not more than [`Self::longest`]; returns
+    /// how many they are.
+    pub(super) fn send_data(&mut self, data: &Outgoing<'_>, mss: u16) -> u64 {
+        let length = data.payload.0.len() + data.payload.1.len();
+        if length <= usize::from(mss) {
+            self.send(data);
+            return 1;
+        }
+        let segments = length.div_ceil(usize::from(mss)) as u64;
+        self.out.inject_long(self.builder.build_long(&self.flow, data), mss);
+        self.ledger.tcp.segments_sent += segments;
+        segments
+    }
+
     /// Our timestamp clock (RFC 7323 section 4.1), milliseconds.
     pub(super) fn timestamp(&self) -> u32 {
         self.config.timestamp_origin.wrapping_add(self.now.as_millis() as u32)

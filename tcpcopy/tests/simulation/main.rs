@@ -7,6 +7,8 @@ mod checks;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod device;
+#[cfg(test)]
 mod judge;
 #[cfg(test)]
 mod link;

@@ -1,6 +1,7 @@
 //! The world: clients, engine, network, test server and intercepts in one loop with one clock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tcpcopy::engine::Engine;
 use tcpcopy::settings::{EngineConfig, Transfer};
 
 use crate::client::Session;
+use crate::device;
 use crate::judge::Judge;
 use crate::link::Link;
 use crate::network::{Path, Queue};
@@ -90,6 +92,8 @@ struct Intercept {
 /// What an engine gave out in one call.
 #[derive(Default)]
 struct EngineOutput {
+    /// The device cuts long packets.
+    cuts: bool,
     packets: Vec<Vec<u8>>,
     messages: Vec<ToIntercept>,
 }
@@ -97,6 +101,15 @@ struct EngineOutput {
 impl tcpcopy::output::Output for EngineOutput {
     fn inject(&mut self, packet: &[u8]) {
         self.packets.push(packet.to_vec());
+    }
+
+    fn long_payload(&self, _target: IpAddr) -> usize {
+        if self.cuts { device::LONG } else { 0 }
+    }
+
+    fn inject_long(&mut self, packet: &[u8], segment: u16) {
+        assert!(self.cuts, "a long packet for a device that does not cut");
+        self.packets.extend(device::cut(packet, segment));
     }
 
     fn control(&mut self, message: &ToIntercept) {
@@ -135,6 +148,8 @@ pub(crate) struct World {
     stopped: bool,
     flush_due: bool,
     trace: bool,
+    /// The way to the test server takes long packets: in every other seed.
+    cuts: bool,
     /// When the clients have said everything.
     pub(crate) silence: Time,
     /// When the engine had nothing left to do.
@@ -171,6 +186,7 @@ impl World {
             stopped: false,
             flush_due: false,
             trace,
+            cuts: seed.is_multiple_of(2),
             silence,
             finished: Time::ZERO,
             sessions,
@@ -371,8 +387,12 @@ impl World {
         }
     }
 
+    fn output(&self) -> EngineOutput {
+        EngineOutput { cuts: self.cuts, ..EngineOutput::default() }
+    }
+
     fn with_engine(&mut self, call: impl FnOnce(&mut Engine, Time, &mut EngineOutput)) {
-        let mut out = EngineOutput::default();
+        let mut out = self.output();
         call(&mut self.engine, self.now, &mut out);
         let up: Vec<usize> = (0..self.intercepts.len()).filter(|i| self.intercepts[*i].link.up).collect();
         self.give_out(out, &up);
@@ -478,7 +498,7 @@ impl World {
         let announced: Vec<_> = targets().into_iter().map(ToIntercept::Target).collect();
         self.send_forth(intercept, &announced);
         self.intercepts[intercept].link.up = true;
-        let mut out = EngineOutput::default();
+        let mut out = self.output();
         self.engine.handle_link_up(self.now, &mut out);
         self.give_out(out, &[intercept]);
         self.flush_due = true;

@@ -173,14 +173,14 @@ impl Sender {
             let limit = self.una + u64::from(self.window.min(self.congestion.window()));
             let left = outbox.end().saturating_sub(self.next);
             let room = limit.saturating_sub(self.next);
-            let length = left.min(room).min(u64::from(self.mss));
+            let length = self.share(cx, left, room);
             let fin_due = self.fin.is_some_and(|fin| self.next + length == fin);
             if length == 0 && !fin_due {
                 break;
             }
             // A sender must not fall for silly windows (RFC 9293 section 3.8.6.2.1): a full segment, all there is,
             // or nothing else in flight.
-            let whole = length == u64::from(self.mss) || length == left;
+            let whole = length.is_multiple_of(u64::from(self.mss)) || length == left;
             if !whole && self.next > self.una {
                 break;
             }
@@ -195,6 +195,18 @@ impl Sender {
         sent
     }
 
+    /// How much to send at once of what is `left`, with `room` in the windows: whole segments, or all there is.
+    fn share(&self, cx: &Context<'_>, left: u64, room: u64) -> u64 {
+        let (most, mss) = (left.min(room), u64::from(self.mss));
+        if most <= mss {
+            return most;
+        }
+        match most.min(cx.longest(self.mss)) {
+            all if all == left => all,
+            part => part - part % mss,
+        }
+    }
+
     /// Sends again from `next` on, a segment at the most and nothing that was not sent before: the peer's window may
     /// have no room for more.
     fn send_again(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header) {
@@ -203,7 +215,7 @@ impl Sender {
         self.send(cx, outbox, header, length);
     }
 
-    /// Sends one segment from `next` on.
+    /// Sends from `next` on.
     fn send(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header, length: u64) {
         let payload = outbox.slice(self.next, usize::try_from(length).unwrap_or(0));
         let end = self.next + length;
@@ -215,18 +227,19 @@ impl Sender {
         if fin {
             flags = flags | Flags::FIN;
         }
-        cx.send(&Outgoing {
+        let data = Outgoing {
             seq: self.seq(self.next),
             ack: header.ack,
             flags,
             window: header.window,
             options: Options { timestamps: header.timestamps, ..Options::default() },
             payload,
-        });
+        };
+        let segments = cx.send_data(&data, self.mss);
         let again = self.next < self.top;
         self.next = end + u64::from(fin);
         if again {
-            cx.ledger.tcp.retransmitted += 1;
+            cx.ledger.tcp.retransmitted += segments;
             self.timed = None;
         } else if self.timed.is_none() {
             self.timed = Some((self.next, cx.now));
