@@ -262,7 +262,7 @@ fn a_long_packet_arrives_as_segments() {
                     bytes.send(all).unwrap();
                 });
             });
-            let payload: Vec<u8> = (0..40_001_u32).map(|i| (i * i >> 7) as u8).collect();
+            let payload: Vec<u8> = (0..40_001_u32).map(|i| ((i * i) >> 7) as u8).collect();
             let sent = payload.clone();
             let mut arriving = arrivals(&test, "io-b");
             online.run(move || {
