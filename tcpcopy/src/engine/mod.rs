@@ -20,7 +20,7 @@ use self::table::Table;
 use self::timers::Timers;
 use crate::ledger::{DropReason, Ledger};
 use crate::output::Output;
-use crate::session::{Context, Session};
+use crate::session::{Context, PARKED_BYTES, Session};
 use crate::settings::EngineConfig;
 
 /// After the start of the capture, a stream seen for the first time may be in the middle of a turn; one that says its
@@ -165,7 +165,7 @@ impl Engine {
 
     /// `None` if there is no room for it.
     fn add_slot(&mut self, flow: Flow, online: Endpoint, out: &mut dyn Output) -> Option<u32> {
-        if self.ledger.bytes.pending + self.table.len() as u64 * SLOT_BYTES > self.config.memory_limit {
+        if self.memory() + self.table.len() as u64 * SLOT_BYTES > self.config.memory_limit {
             return None;
         }
         let (index, id) = self.table.insert(|id| Slot::new(id, flow, online))?;
@@ -336,9 +336,14 @@ impl Engine {
         }
     }
 
+    /// What all sessions hold of their clients, in bytes.
+    fn memory(&self) -> u64 {
+        self.ledger.bytes.pending + self.ledger.gaps.parked * PARKED_BYTES
+    }
+
     /// Over the memory limit the sessions that hold most are given up, down to seven eighths of it.
     fn respect_memory_limit(&mut self, now: Time, out: &mut dyn Output) {
-        if self.ledger.bytes.pending <= self.config.memory_limit {
+        if self.memory() <= self.config.memory_limit {
             return;
         }
         let mut by_size: Vec<(u64, u32)> = self
@@ -347,12 +352,12 @@ impl Engine {
             .into_iter()
             .filter_map(|index| {
                 let slot = self.table.slot(index)?;
-                Some((slot.sessions().map(Session::pending_bytes).sum(), index))
+                Some((slot.sessions().map(Session::memory).sum(), index))
             })
             .collect();
         by_size.sort_unstable();
         let goal = self.config.memory_limit / 8 * 7;
-        while self.ledger.bytes.pending > goal
+        while self.memory() > goal
             && let Some((_, index)) = by_size.pop()
         {
             self.with_slot(now, index, out, |slot, cx| slot.shed(cx, DropReason::MemoryLimit));

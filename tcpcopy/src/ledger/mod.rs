@@ -172,6 +172,8 @@ pub struct Gaps {
     pub count: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Segments that wait behind a hole now.
+    pub parked: u64,
 }
 
 /// Client turns, by why each was let go.

@@ -148,8 +148,15 @@ impl Gate {
         if self.open == Some(Pass::AtOnce) {
             self.open = None;
         }
-        self.answering =
-            Some(Answering { let_go: now, begins, base: received, seen, last_segment: now, pushed: false, begun: false });
+        self.answering = Some(Answering {
+            let_go: now,
+            begins,
+            base: received,
+            seen,
+            last_segment: now,
+            pushed: false,
+            begun: false,
+        });
     }
 
     /// What is missing of the answer, in bytes.

@@ -32,6 +32,7 @@ use self::feed::{EndKind, Feed};
 use self::gate::Gate;
 use self::outbox::Outbox;
 use self::relay::{Failure, Parts, Relay};
+pub(crate) use self::upstream::PARKED_BYTES;
 use self::upstream::Upstream;
 use crate::ledger::DropReason;
 
@@ -156,8 +157,13 @@ impl Session {
         self.connection.payload_mode()
     }
 
+    /// What the session holds of its client, in bytes of memory.
+    pub(crate) fn memory(&self) -> u64 {
+        self.upstream.parked_memory() + self.feed.len() + self.outbox.client_bytes()
+    }
+
     /// Client bytes that the session holds.
-    pub(crate) fn pending_bytes(&self) -> u64 {
+    fn pending_bytes(&self) -> u64 {
         self.upstream.parked_bytes() + self.feed.len() + self.outbox.client_bytes()
     }
 

@@ -18,8 +18,11 @@ const PLAUSIBLE: i32 = 64 << 20;
 /// After so many implausible segments in a row the stream itself has jumped: more was lost than is plausible.
 const IMPLAUSIBLE_LIMIT: u8 = 16;
 
-/// Segments kept ahead of gaps: more than any client's window has, few enough that their keeping costs little.
-const PARKED_MAX: usize = 16_384;
+/// What a parked segment takes beside its payload, roughly, in bytes.
+pub(crate) const PARKED_BYTES: u64 = 96;
+
+/// Segments kept ahead of gaps: a window of 64 KB full of single bytes.
+const PARKED_MAX: usize = 65_536;
 
 /// A segment ahead of a gap.
 #[derive(Debug)]
@@ -98,6 +101,11 @@ impl Upstream {
     /// Joined in mid-stream: the SYN was not captured.
     pub(super) fn is_joined(&self) -> bool {
         self.isn.is_none()
+    }
+
+    /// Memory that is kept here for what is out of order, in bytes.
+    pub(super) fn parked_memory(&self) -> u64 {
+        self.parked_bytes + self.parked.len() as u64 * PARKED_BYTES
     }
 
     /// Client bytes kept here, out of order.
@@ -283,6 +291,7 @@ impl Upstream {
         }
         ledger.bytes.pending += length;
         self.parked_bytes += length;
+        ledger.gaps.parked += 1;
         if let Some(old) = self.parked.insert(at, Parked { since: now, bytes: payload.to_vec(), ack }) {
             self.account_parked(old.bytes.len(), ledger);
             ledger.bytes.duplicate += old.bytes.len() as u64;
@@ -364,6 +373,7 @@ impl Upstream {
     }
 
     fn account_parked(&mut self, bytes: usize, ledger: &mut Ledger) {
+        ledger.gaps.parked -= 1;
         self.parked_bytes -= bytes as u64;
         ledger.bytes.pending -= bytes as u64;
     }
@@ -371,6 +381,7 @@ impl Upstream {
     /// Drops all that is parked, for `reason`.
     pub(super) fn discard_parked(&mut self, reason: DropReason, ledger: &mut Ledger) {
         let bytes = std::mem::take(&mut self.parked_bytes);
+        ledger.gaps.parked -= self.parked.len() as u64;
         self.parked.clear();
         ledger.bytes.pending -= bytes;
         self.drop(reason, bytes, ledger);
