@@ -5,6 +5,9 @@ ours=yes
 fault=yes
 full=yes
 
+# Rounds before memory is compared; each takes about 3 s.
+WARM=10
+
 run() {
   local end total=0 round=0 base_tcpcopy base_intercept
   nginx_start online
@@ -14,11 +17,11 @@ run() {
   head -c 4M /dev/urandom >upload
   copying
   end=$((SECONDS + ${SOAK_SECONDS:-$(size 30 120)}))
-  while ((SECONDS < end || round < 3)) && ((${#FAILURES[@]} == 0)); do
+  while ((SECONDS < end || round < WARM + 2)) && ((${#FAILURES[@]} == 0)); do
     mixed_round
     round=$((round + 1)) total=$((total + N_TEST))
-    # The buffers have their size after two rounds.
-    ((round != 2)) || { base_tcpcopy=$(state "${TCPCOPY[tcpcopy]}") base_intercept=$(state "$INTERCEPT"); }
+    # Until then buffers and tables grow to the size of the largest burst.
+    ((round != WARM)) || { base_tcpcopy=$(state "${TCPCOPY[tcpcopy]}") base_intercept=$(state "$INTERCEPT"); }
     say "$(date +%T) $round $total tcpcopy $(state "${TCPCOPY[tcpcopy]}") intercept $(state "$INTERCEPT")" >>soak.log
   done
   unchanged tcpcopy "$base_tcpcopy" "$(state "${TCPCOPY[tcpcopy]}")"
