@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='for a while the online host lets no copy out: ENOBUFS or EPERM, by the way it is sent'
+about='for a while the online host lets no copy out: sends fail with EPERM, on the link and through its firewall'
 wire=any
 ours=yes
 fault=yes
