@@ -34,6 +34,9 @@ const SHORT: u32 = 1200;
 /// SYNs is nothing but sessions.
 const SLOT_BYTES: u64 = 1536;
 
+/// Slots at most: every one is a route at intercept, which takes 524 288 of a link.
+const SLOTS_MAX: u64 = 500_000;
+
 /// How long intercept gets to take in what a new link announces, before answers are provoked that it must notice.
 const LINK_HEAD_START: Duration = Duration::from_millis(10);
 
@@ -115,7 +118,9 @@ impl Engine {
     ) {
         let opens = is_syn(segment);
         let found = match self.table.find(&flow) {
-            None if opens || !segment.payload.is_empty() => self.add_slot(flow, segment.destination, out),
+            None if opens || !segment.payload.is_empty() => {
+                self.add_slot(now, flow, segment.destination, out)
+            }
             None => {
                 self.ledger.packets.stray += 1;
                 return;
@@ -139,12 +144,9 @@ impl Engine {
                 Some(session) if !slot.is_repeated(segment) => slot.add(cx, session),
                 _ => {}
             }
-            // Data may ride on a SYN (RFC 7413); it stands one behind it.
-            let data = if opens { Segment { seq: segment.seq + 1, ..*segment } } else { *segment };
-            if (!opens || !data.payload.is_empty())
-                && let Some(session) = slot.session_of(&data)
-            {
-                session.handle_client(cx, &data);
+            // Data on a SYN (RFC 7413) may be forged, and comes again where the service does not take it.
+            if !opens && let Some(session) = slot.session_of(segment) {
+                session.handle_client(cx, segment);
             }
         });
         self.respect_memory_limit(now, out);
@@ -164,9 +166,13 @@ impl Engine {
     }
 
     /// `None` if there is no room for it.
-    fn add_slot(&mut self, flow: Flow, online: Endpoint, out: &mut dyn Output) -> Option<u32> {
-        if self.memory() + self.table.len() as u64 * SLOT_BYTES > self.config.memory_limit {
-            return None;
+    fn add_slot(&mut self, now: Time, flow: Flow, online: Endpoint, out: &mut dyn Output) -> Option<u32> {
+        if self.is_full() {
+            // A flood of SYNs leaves sessions whose clients never say a word: they make room for others.
+            self.for_all(now, out, |slot, cx| slot.give_up_silent(cx));
+            if self.is_full() {
+                return None;
+            }
         }
         let (index, id) = self.table.insert(|id| Slot::new(id, flow, online))?;
         out.control(&ToIntercept::RouteAdd { id, flow });
@@ -275,7 +281,7 @@ impl Engine {
 
     /// Ends what is left at once: resets the connections, counts what was pending as dropped at shutdown.
     pub fn abort(&mut self, now: Time, out: &mut dyn Output) {
-        self.for_all(now, out, Slot::abort);
+        self.for_all(now, out, |slot, cx| slot.abort(cx, DropReason::Shutdown));
     }
 
     /// No session is left.
@@ -334,6 +340,12 @@ impl Engine {
             slot.to_flush = true;
             self.to_flush.push(index);
         }
+    }
+
+    /// No more sessions can be taken.
+    fn is_full(&self) -> bool {
+        let slots = self.table.len() as u64;
+        slots >= SLOTS_MAX || self.memory() + slots * SLOT_BYTES > self.config.memory_limit
     }
 
     /// What all sessions hold of their clients, in bytes.

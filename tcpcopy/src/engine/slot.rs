@@ -154,10 +154,17 @@ impl Slot {
         }
     }
 
-    /// Ends all sessions at once.
-    pub(super) fn abort(&mut self, cx: &mut Context<'_>) {
+    /// Ends all sessions at once if no client of them has said a word.
+    pub(super) fn give_up_silent(&mut self, cx: &mut Context<'_>) {
+        if self.sessions.iter().all(|session| session.is_silent(cx.now)) {
+            self.abort(cx, DropReason::MemoryLimit);
+        }
+    }
+
+    /// Ends all sessions at once, for `reason`.
+    pub(super) fn abort(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         while let Some(mut session) = self.sessions.pop_front() {
-            session.abort(cx);
+            session.abort(cx, reason);
             account(&session, cx.ledger);
         }
     }

@@ -141,7 +141,7 @@ pub struct Sessions {
     pub joined: u64,
     /// Not yet ended.
     pub active: u64,
-    /// Ended, every byte captured replayed.
+    /// Ended, every byte captured replayed, and no turn cut off.
     pub replayed: u64,
     /// Ended with something dropped, by the first reason.
     pub incomplete: ByReason,

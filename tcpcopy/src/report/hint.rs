@@ -21,7 +21,7 @@ fn first_obstacle(account: &Account<'_>) -> Option<String> {
     let ledger = account.ledger;
     let (packets, tcp) = (&ledger.packets, &ledger.tcp);
     let hint = if packets.captured == 0 {
-        "no packet was captured: check the port and address in -x, the interface in -i, and that clients connect"
+        "no packet was captured: check the port and address in -x, -i and -F, and that clients connect"
     } else if packets.client == 0 {
         return Some(format!(
             "{} packets were captured, none of them of a client to a service in -x: check -x, -i and -F",
@@ -136,16 +136,21 @@ fn losses(account: &Account<'_>) -> Vec<&'static str> {
             "the test server refused some connections: was it restarted, is its backlog or connection limit too small?",
         ),
         (
+            ledger.turns.cut_off > 0 && !mostly_reset,
+            "the test server closed connections with requests unanswered: give it the online server's keep-alive limits \
+             (nginx: keepalive_timeout, keepalive_requests)",
+        ),
+        (
             connected && dropped(DropReason::NoAnswer) && ledger.packets.loopback == 0,
             "some answers never came: check the test host's load, and its route back for all client addresses",
         ),
         (
             intercept(|s| s.kernel_dropped > 0),
-            "intercept's capture buffer overflowed: its host is too slow or too busy",
+            "intercept's capture buffer overflowed, perhaps before this run: its host is too slow or too busy",
         ),
         (
             intercept(|s| s.overflowed > 0),
-            "an intercept's link was too slow: check the network between it and this host",
+            "an intercept's link was too slow, perhaps before this run: check the network between it and this host",
         ),
     ];
     candidates.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| text).collect()

@@ -160,6 +160,7 @@ fn losses_name_the_setting() {
             (|run| run.ledger.bytes.dropped.add(DropReason::Truncated, 1), &["-S"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Tls, 1), &["TLS"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Refused, 1), &["backlog"]),
+            (|run| run.ledger.turns.cut_off = 1, &["keepalive_requests"]),
             (|run| run.ledger.sessions.incomplete.add(DropReason::NoAnswer, 1), &["route back"]),
             (
                 |run| {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use common::time::Time;
 
-use crate::session::outbox::KEPT_CAPACITY;
+use crate::session::outbox::KEPT_BUSY;
 
 /// The start of a turn: a data segment whose sender had seen more of the answer than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,8 +122,13 @@ impl Feed {
         let bytes = bytes.min(self.bytes.len());
         self.bytes.drain(..bytes);
         self.start += bytes as u64;
-        if self.bytes.is_empty() && self.bytes.capacity() > KEPT_CAPACITY {
-            self.bytes.shrink_to(KEPT_CAPACITY);
+        self.release(KEPT_BUSY);
+    }
+
+    /// Gives memory above `keep` bytes back if nothing is queued.
+    pub(super) fn release(&mut self, keep: usize) {
+        if self.bytes.is_empty() && self.bytes.capacity() > keep {
+            self.bytes.shrink_to(keep);
         }
     }
 

@@ -21,6 +21,8 @@ mod recovery;
 mod relay;
 mod upstream;
 
+use std::time::Duration;
+
 use common::control::{Answer, AnswerPayload};
 use common::module::{Actions, Module};
 use common::time::Time;
@@ -35,6 +37,9 @@ use self::relay::{Failure, Parts, Relay};
 pub(crate) use self::upstream::PARKED_BYTES;
 use self::upstream::Upstream;
 use crate::ledger::DropReason;
+
+/// A client that says nothing for so long is not about to speak.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// What a session is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +160,11 @@ impl Session {
     /// How much answer payload is wanted, for a link that comes up later.
     pub(crate) fn payload_mode(&self) -> AnswerPayload {
         self.connection.payload_mode()
+    }
+
+    /// The client has opened the connection, more than a moment ago, and not said a word since.
+    pub(crate) fn is_silent(&self, now: Time) -> bool {
+        self.upstream.is_silent() && now > self.last_client + SILENCE
     }
 
     /// What the session holds of its client, in bytes of memory.
@@ -298,12 +308,12 @@ impl Session {
         self.set_phase(cx, if ended { Phase::Finished } else { Phase::Ignoring(reason) });
     }
 
-    /// Ends the session at once.
-    pub(crate) fn abort(&mut self, cx: &mut Context<'_>) {
+    /// Ends the session at once, for `reason`.
+    pub(crate) fn abort(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         if self.pending_bytes() > 0 {
-            self.shed(cx, DropReason::Shutdown);
+            self.shed(cx, reason);
         } else if self.connections == 0 && self.phase != Phase::Finished {
-            self.first_drop.get_or_insert(DropReason::Shutdown);
+            self.first_drop.get_or_insert(reason);
         }
         self.connection.reset(cx);
         self.set_phase(cx, Phase::Finished);

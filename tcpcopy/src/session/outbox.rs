@@ -29,8 +29,12 @@ pub(super) struct Outbox {
     turn_begins: bool,
 }
 
-/// An empty queue gives memory above this back, in bytes.
-pub(super) const KEPT_CAPACITY: usize = 2048;
+/// An empty queue gives memory above this back at once, in bytes: enough that usual requests do not make it grow and
+/// shrink all the time.
+pub(super) const KEPT_BUSY: usize = 64 << 10;
+
+/// The same for a queue that nobody uses for a while.
+pub(super) const KEPT_IDLE: usize = 256;
 
 impl Outbox {
     /// Offset of the first byte not acknowledged.
@@ -107,6 +111,13 @@ impl Outbox {
         self.remove(self.bytes.len() as u64)
     }
 
+    /// Gives memory above `keep` bytes back if the queue is empty.
+    pub(super) fn release(&mut self, keep: usize) {
+        if self.bytes.is_empty() && self.bytes.capacity() > keep {
+            self.bytes.shrink_to(keep);
+        }
+    }
+
     fn remove(&mut self, amount: u64) -> u64 {
         let mut left = amount;
         let mut of_client = 0;
@@ -125,9 +136,7 @@ impl Outbox {
         }
         self.bytes.drain(..usize::try_from(amount).unwrap_or(usize::MAX).min(self.bytes.len()));
         self.start += amount;
-        if self.bytes.is_empty() && self.bytes.capacity() > KEPT_CAPACITY {
-            self.bytes.shrink_to(KEPT_CAPACITY);
-        }
+        self.release(KEPT_BUSY);
         of_client
     }
 }

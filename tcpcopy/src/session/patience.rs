@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::time::Time;
 
 use crate::ledger::DropReason;
+use crate::session::outbox::KEPT_IDLE;
 use crate::session::{Context, Phase, Session};
 
 /// How long a connection may stand still that a new one on its four-tuple waits for.
@@ -35,6 +36,8 @@ impl Session {
         if cx.now >= self.idle_at(cx) {
             self.out_of_patience(cx);
         }
+        self.feed.release(KEPT_IDLE);
+        self.outbox.release(KEPT_IDLE);
         self.advance(cx);
     }
 

@@ -29,15 +29,20 @@ impl Session {
             Event::Refused => self.refused(cx, DropReason::Refused),
             Event::Unanswered => self.refused(cx, DropReason::NoAnswer),
             Event::Reset => self.reset_by_server(cx),
-            Event::Closed if self.phase == Phase::Ending => {
-                let had_seen = self.feed.end().is_some_and(|end| end.need > 0);
-                cx.ledger.turns.cut_off += u64::from(self.gate.connection_lost() && had_seen);
-                self.finish(cx);
-            }
+            Event::Closed if self.phase == Phase::Ending => self.finish(cx),
             Event::Closed => {
-                cx.ledger.turns.cut_off += u64::from(self.gate.connection_lost());
+                let unanswered = self.gate.connection_lost();
+                self.count_cut_off(cx, unanswered);
                 self.set_phase(cx, Phase::Replaying);
             }
+        }
+    }
+
+    /// The last turn was acknowledged and never answered: its bytes are replayed, but the session is not whole.
+    fn count_cut_off(&mut self, cx: &mut Context<'_>, cut_off: bool) {
+        if cut_off {
+            cx.ledger.turns.cut_off += 1;
+            self.first_drop.get_or_insert(DropReason::ClosedByServer);
         }
     }
 
@@ -54,9 +59,7 @@ impl Session {
     /// The turn in progress goes to a new connection if nothing of it was acknowledged; else its rest is lost.
     fn reset_by_server(&mut self, cx: &mut Context<'_>) {
         let unanswered = self.gate.connection_lost();
-        if unanswered && self.outbox.is_empty() {
-            cx.ledger.turns.cut_off += 1;
-        }
+        self.count_cut_off(cx, unanswered && self.outbox.is_empty());
         if self.phase == Phase::Ending {
             let bytes = self.outbox.clear();
             self.drop_bytes(cx, DropReason::ClosedByServer, bytes);

@@ -103,6 +103,11 @@ impl Upstream {
         self.isn.is_none()
     }
 
+    /// The client has not said a word.
+    pub(super) fn is_silent(&self) -> bool {
+        self.position == 0 && self.parked.is_empty()
+    }
+
     /// Memory that is kept here for what is out of order, in bytes.
     pub(super) fn parked_memory(&self) -> u64 {
         self.parked_bytes + self.parked.len() as u64 * PARKED_BYTES
@@ -115,7 +120,15 @@ impl Upstream {
 
     /// The segment is near enough to what is expected to be of this stream.
     pub(super) fn is_plausible(&self, segment: &Segment<'_>) -> bool {
-        segment.seq.distance(self.next).unsigned_abs() <= PLAUSIBLE.unsigned_abs()
+        let near = |distance: i32| distance.unsigned_abs() <= PLAUSIBLE.unsigned_abs();
+        // A segment that acknowledges what the online server cannot have said is forged, or of another connection.
+        let acknowledges = match self.progress {
+            Progress::Following(Some(ack)) if segment.flags.has(Flags::ACK) => {
+                near(segment.ack.distance(ack))
+            }
+            _ => true,
+        };
+        near(segment.seq.distance(self.next)) && acknowledges
     }
 
     /// The segment stands before the first byte of this stream: it is of an earlier one.
