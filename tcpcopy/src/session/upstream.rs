@@ -121,9 +121,10 @@ impl Upstream {
     /// The segment is near enough to what is expected to be of this stream.
     pub(super) fn is_plausible(&self, segment: &Segment<'_>) -> bool {
         let near = |distance: i32| distance.unsigned_abs() <= PLAUSIBLE.unsigned_abs();
-        // A segment that acknowledges what the online server cannot have said is forged, or of another connection.
+        // First data that acknowledges what the online server cannot have said is forged, or of another connection.
+        // Later the acknowledgement may be anywhere: an answer can be longer than the sequence space.
         let acknowledges = match self.progress {
-            Progress::Following(Some(ack)) if segment.flags.has(Flags::ACK) => {
+            Progress::Following(Some(ack)) if self.position == 0 && segment.flags.has(Flags::ACK) => {
                 near(segment.ack.distance(ack))
             }
             _ => true,
@@ -416,4 +417,67 @@ impl Upstream {
 /// Answer bytes that a client saw between two of its segments.
 fn need(last: Seq, ack: Seq) -> u32 {
     ack.distance(last).max(0).unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use common::flow::Endpoint;
+    use common::wire::Options;
+
+    use super::*;
+
+    const ISN: Seq = Seq(1000);
+    const ONLINE_ISN: Seq = Seq(5000);
+
+    fn segment(seq: Seq, ack: Seq, flags: Flags, payload: &[u8]) -> Segment<'_> {
+        let endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+        Segment {
+            source: endpoint,
+            destination: endpoint,
+            seq,
+            ack,
+            flags: flags | Flags::ACK,
+            window: 1,
+            options: Options::default(),
+            payload,
+            payload_len: payload.len() as u32,
+        }
+    }
+
+    fn accepted() -> Upstream {
+        let mut upstream = Upstream::from_syn(ISN);
+        upstream.online_syn_ack(&segment(ONLINE_ISN, ISN + 1, Flags::SYN, &[]));
+        upstream
+    }
+
+    #[test]
+    fn first_data_must_acknowledge_what_the_online_server_can_have_said() {
+        let upstream = accepted();
+        assert!(upstream.is_plausible(&segment(ISN + 1, ONLINE_ISN + 1, Flags::PSH, b"hello")));
+        assert!(upstream.is_plausible(&segment(ISN + 1, ONLINE_ISN + 90, Flags::PSH, b"hello")));
+        assert!(!upstream.is_plausible(&segment(ISN + 1, ONLINE_ISN + 0x7000_0000, Flags::PSH, b"forged")));
+    }
+
+    #[test]
+    fn an_answer_of_any_length_may_lie_between_two_turns() {
+        let (mut upstream, mut feed, mut ledger) = (accepted(), Feed::default(), Ledger::default());
+        upstream.push(
+            Time::ZERO,
+            &segment(ISN + 1, ONLINE_ISN + 1, Flags::PSH, b"first"),
+            &mut feed,
+            &mut ledger,
+        );
+        for seen in [100 << 20, 1 << 31, u32::MAX] {
+            let next = segment(ISN + 6, ONLINE_ISN + 1 + seen, Flags::PSH, b"next");
+            assert!(upstream.is_plausible(&next));
+        }
+        let next = segment(ISN + 6, ONLINE_ISN + 1 + (100 << 20), Flags::PSH, b"next");
+        upstream.push(Time::ZERO, &next, &mut feed, &mut ledger);
+        assert_eq!(ledger.turns.seen, 2);
+        assert_eq!(ledger.bytes.pending, 9);
+        feed.pop_turn();
+        assert_eq!(feed.next_turn().map(|turn| turn.need), Some(100 << 20));
+    }
 }
