@@ -760,9 +760,9 @@ fn a_second_gap_leaves_the_turns_before_the_first_alone() {
 #[test]
 fn a_late_fin_of_the_connection_before_ends_nothing() {
     let mut world = started();
-    world.step(&segment(Near::At, Near::At, 0x18, 100));
+    world.all(&[segment(Near::At, Near::At, 0x18, 100), Op::Flush]);
     world.step(&segment(Near::Off(-50_000), Near::At, 0x11, 0));
-    world.all(&[answer(10), Op::Flush, segment(Near::At, Near::Off(10), 0x18, 100)]);
+    world.all(&[answer(10), Op::Flush, segment(Near::At, Near::Off(10), 0x18, 100), Op::Flush]);
     let peer = &world.network.peers[&world.clients[0].flow];
     assert_eq!((peer.stream.len(), peer.fin), (200, None));
 }
@@ -770,7 +770,7 @@ fn a_late_fin_of_the_connection_before_ends_nothing() {
 #[test]
 fn a_challenge_to_our_reset_is_answered() {
     let mut world = started();
-    world.step(&segment(Near::At, Near::At, 0x18, 1000));
+    world.all(&[segment(Near::At, Near::At, 0x18, 1000), Op::Flush]);
     // Given up with 1000 bytes in flight, of which the server has nothing yet.
     for gap in 1..7 {
         world.step(&segment(Near::Off(gap * 65_000), Near::At, 0x18, 60_000));

@@ -14,9 +14,12 @@ use super::StartError;
 use crate::cli::Config;
 use crate::report::CaptureAccount;
 
-/// Frames of a capture's ring: 8 MB of them, each with room for a short request.
+/// Frames of a capture's ring, each with room for a short request.
 const FRAME: usize = 512;
-const PACKETS: usize = 16 * 1024;
+
+/// Every packet takes a frame, a long one too: half of the capture buffer is frames, between these bounds.
+const PACKETS_MIN: usize = 2 * 1024;
+const PACKETS_MAX: usize = 256 * 1024;
 
 /// All capture sockets.
 pub(super) struct Captures {
@@ -42,7 +45,8 @@ impl Captures {
             Some(filter) => Program::from_expression(filter)?,
             None => Program::clients(&services(config), &config.targets()),
         };
-        let room = Room { frame: FRAME, packets: PACKETS, queue: config.buffer_bytes, snap: config.snap };
+        let packets = (config.buffer_bytes / 2 / FRAME).clamp(PACKETS_MIN, PACKETS_MAX).next_power_of_two();
+        let room = Room { frame: FRAME, packets, queue: config.buffer_bytes, snap: config.snap };
         let open = |name: Option<&str>| {
             let socket = AfPacket::open(name, &program, room)?;
             let name = name.unwrap_or("all interfaces").to_owned();

@@ -232,7 +232,7 @@ impl Engine {
         self.links = self.links.saturating_sub(1);
     }
 
-    /// Sends what was put off to the end of a batch: acknowledgements.
+    /// Sends what was put off to the end of a batch: data, and acknowledgements that no data carries.
     pub fn flush(&mut self, now: Time, out: &mut dyn Output) {
         let mut list = std::mem::take(&mut self.to_flush);
         for index in list.drain(..) {

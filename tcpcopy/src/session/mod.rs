@@ -66,6 +66,8 @@ pub(crate) struct Session {
     relay: Relay,
     outbox: Outbox,
     connection: Connection,
+    /// Something may have become possible to send: at the end of the batch, when all of it is known and goes together.
+    to_transmit: bool,
     /// The rest of the present turn is of no use, for this reason.
     skipping: Option<DropReason>,
     /// The turn at the front of the outbox has had its second connection.
@@ -111,6 +113,7 @@ impl Session {
             relay: module.map_or(Relay::Straight, |module| Relay::Module(module, Actions::new())),
             outbox: Outbox::default(),
             connection: Connection::new(0),
+            to_transmit: false,
             skipping: None,
             sent_again: false,
             fruitful: false,
@@ -273,11 +276,14 @@ impl Session {
 
     /// Something is put off to the end of the batch.
     pub(crate) fn wants_flush(&self, now: Time) -> bool {
-        self.connection.wants_flush(now)
+        self.to_transmit || self.connection.wants_flush(now)
     }
 
     /// Sends what was put off to the end of a batch.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
+        if std::mem::take(&mut self.to_transmit) {
+            self.connection.transmit(cx, &self.outbox);
+        }
         self.connection.flush(cx);
     }
 

@@ -9,7 +9,7 @@ use crate::session::outbox::KEPT_IDLE;
 use crate::session::{Context, Phase, Session};
 
 /// How long a connection may stand still that a new one on its four-tuple waits for.
-const HURRIED_TIMEOUT: Duration = Duration::from_secs(3);
+const HURRIED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a session that is over is remembered.
 const LINGER: Duration = Duration::from_secs(1);

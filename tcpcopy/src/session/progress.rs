@@ -33,7 +33,7 @@ impl Session {
                 self.end_if_due(cx);
             }
         }
-        self.connection.transmit(cx, &self.outbox);
+        self.to_transmit = true;
     }
 
     /// Moves the due bytes on, or out.
