@@ -12,7 +12,7 @@ use crate::ledger::{DropReason, Ledger};
 use crate::session::{Context, Session};
 
 /// Sessions that may wait for the one before them; more give the first up.
-const WAITING_MAX: usize = 64;
+const WAITING_MAX: usize = 1024;
 
 /// The route stands as long as the slot does.
 pub(super) struct Slot {
