@@ -65,6 +65,7 @@ fn short(payload: usize) {
         for _ in 0..PACKETS {
             injector.send(packet).unwrap();
         }
+        injector.flush().unwrap();
         clock.now() - start
     };
     let mut raw = RawIp::open(true, false).unwrap();
@@ -125,6 +126,7 @@ fn acquainted(packet: &[u8], flow: Flow) -> Injector {
         assert!(clock.now() < Time::from_micros(10_000_000), "the neighbour does not answer");
         injector.handle_time(clock.now());
         injector.send(packet).unwrap();
+        injector.flush().unwrap();
     }
     injector
 }

@@ -1,6 +1,7 @@
 //! The names of connections: endpoints and four-tuples.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 /// An address and a TCP port: [`SocketAddr`] without IPv6 scope and flow label, which are no part of a copy.
@@ -45,12 +46,26 @@ impl fmt::Debug for Endpoint {
 }
 
 /// A connection as its client names it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flow {
     /// The end that opened the connection.
     pub client: Endpoint,
     /// The end that accepted it.
     pub server: Endpoint,
+}
+
+/// In one piece: tables are asked for every packet.
+impl Hash for Flow {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let ports = u32::from(self.client.port) << 16 | u32::from(self.server.port);
+        match (self.client.ip, self.server.ip) {
+            (IpAddr::V4(client), IpAddr::V4(server)) => {
+                let addresses = u64::from(client.to_bits()) << 32 | u64::from(server.to_bits());
+                state.write_u128(u128::from(addresses) << 32 | u128::from(ports));
+            }
+            _ => (self.client.ip, self.server.ip, ports).hash(state),
+        }
+    }
 }
 
 impl fmt::Display for Flow {

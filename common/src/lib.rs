@@ -3,10 +3,12 @@
 //! Everything outside [`io`] and [`process`] is free of I/O: it works on bytes and on a [`time::Time`] that the
 //! caller passes in.
 
+pub mod command_line;
 pub mod control;
 pub mod flow;
 pub mod io;
 pub mod module;
 pub mod process;
+pub mod share;
 pub mod time;
 pub mod wire;

@@ -4,8 +4,10 @@
 //! bytes in order, turn by turn as they fall due, and the test server's answer bytes where it asked for them; the
 //! module answers with [`Actions`]. It never sees a sequence number, and never has to care for a lost packet.
 //!
-//! Bytes of the client that a call neither passed nor dropped are held: the module gets them again, with what has
+//! Bytes of the client that a call neither passed nor took out are held: the module gets them again, with what has
 //! come since, at the next event. docs/MODULES.md shows the order of calls for a login.
+
+use std::borrow::Cow;
 
 use crate::control::AnswerPayload;
 use crate::flow::Flow;
@@ -15,16 +17,43 @@ use crate::flow::Flow;
 pub enum Action {
     /// The next bytes of the client go to the test server as they are.
     Pass(usize),
-    /// The next bytes of the client are left out.
-    Drop(usize),
+    /// The next bytes of the client are left out, for the module says the same in its own words (a captured login,
+    /// say). No loss.
+    Replace(usize),
+    /// The next bytes of the client are left out, for they cannot or must not be said to the test server (a statement
+    /// that it does not know, say). A loss, which is counted.
+    LeaveOut(usize),
     /// Bytes of the module's own go to the test server: a range of [`Actions::own_bytes`].
     Send(std::ops::Range<usize>),
     /// How much payload of the answers is wanted from now on.
     Answers(AnswerPayload),
     /// The answer to all that was sent is complete: the client's next turn is due.
     Ready,
-    /// The session cannot go on; the reason is shown to the user and counted.
-    Fail(&'static str),
+    /// The session cannot go on.
+    Fail(Failure),
+}
+
+/// Why a session cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    /// What it is counted as.
+    pub kind: FailureKind,
+    /// For the log: lower case, without user names, passwords or what clients said.
+    pub reason: &'static str,
+}
+
+/// What a [`Failure`] is counted as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// The test server did not accept the login, or none could be made.
+    LoginFailed,
+    /// The session goes on encrypted.
+    Tls,
+    /// The client, or the test server, uses a part of the protocol that the module does not speak.
+    Unsupported,
+    /// The module has lost its place in the client's or in the test server's stream, or what it reads there is not the
+    /// protocol.
+    OutOfStep,
 }
 
 /// The list of actions that a module fills in a call and the engine carries out after it.
@@ -46,9 +75,14 @@ impl Actions {
         self.list.push(Action::Pass(bytes));
     }
 
-    /// Leaves the next `bytes` bytes of the client out. They are counted as replaced.
-    pub fn drop(&mut self, bytes: usize) {
-        self.list.push(Action::Drop(bytes));
+    /// Leaves the next `bytes` bytes of the client out, in favour of the module's own.
+    pub fn replace(&mut self, bytes: usize) {
+        self.list.push(Action::Replace(bytes));
+    }
+
+    /// Leaves the next `bytes` bytes of the client out, as a loss.
+    pub fn leave_out(&mut self, bytes: usize) {
+        self.list.push(Action::LeaveOut(bytes));
     }
 
     /// Sends `bytes` of the module's own to the test server.
@@ -63,14 +97,15 @@ impl Actions {
         self.list.push(Action::Answers(mode));
     }
 
-    /// Declares the answer to all that was sent complete: the client's next turn is due.
+    /// Declares the answer to all that was sent complete: the client's next turn is due. To be said once on every
+    /// connection, when the client may go on (after the login): until then no turn follows the one that is due.
     pub fn ready(&mut self) {
         self.list.push(Action::Ready);
     }
 
-    /// Ends the session.
-    pub fn fail(&mut self, reason: &'static str) {
-        self.list.push(Action::Fail(reason));
+    /// Ends the session; `reason` is for the log: lower case, without user names, passwords or what clients said.
+    pub fn fail(&mut self, kind: FailureKind, reason: &'static str) {
+        self.list.push(Action::Fail(Failure { kind, reason }));
     }
 
     /// The actions, in order.
@@ -101,14 +136,35 @@ pub trait Module: Send {
     /// bring the server back to where the client believes it to be (log in, prepare statements).
     fn connected(&mut self, actions: &mut Actions);
 
-    /// All bytes of the client that are due and were neither passed nor dropped before.
+    /// All bytes of the client that are due and were neither passed nor taken out before.
     fn client(&mut self, bytes: &[u8], actions: &mut Actions);
+
+    /// Bytes of the client were lost, those among them that were offered and are held: they were never captured, or the
+    /// test server could not be reached in time. What is offered next begins with a turn of the client.
+    fn client_lost(&mut self) {}
 
     /// The next bytes of the test server, in order; `skipped` bytes before them were not asked for.
     fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions);
+
+    /// The next bytes of the online server's answers, in order; `skipped` bytes before them were not captured, were not
+    /// asked for, or were too many to keep. All that the client had acknowledged when it began a turn comes before that
+    /// turn is due, and nothing behind it: what comes answers no more than was due before, held or not.
+    ///
+    /// Called only where [`Protocol::online_answers`] wants them; also while no connection to the test server stands.
+    fn online_answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
+        let _ = (skipped, bytes, actions);
+    }
+
+    /// What the module takes, roughly, in bytes of memory: itself, and what it has allocated.
+    fn memory(&self) -> usize {
+        size_of_val(self)
+    }
 }
 
-/// Makes the modules of one protocol.
+/// Makes the modules of one protocol; one for the process, shared by all that copy sessions.
+///
+/// What is touched for each command must not wait for a lock: a module counts by itself and adds up here now and then,
+/// or when it is dropped.
 pub trait Protocol: Send + Sync {
     /// The name of the protocol, for users: lower case, no spaces.
     fn name(&self) -> &'static str;
@@ -116,4 +172,117 @@ pub trait Protocol: Send + Sync {
     /// A module for a new session; `flow` is the connection as the test server sees it.
     /// `from_start` is false if the session was joined in mid-stream.
     fn module(&self, flow: &Flow, from_start: bool) -> Box<dyn Module>;
+
+    /// What modules want to know of what the online server answers. It is asked at the start, and must not change.
+    fn online_answers(&self) -> OnlineAnswers {
+        OnlineAnswers::None
+    }
+
+    /// What has been counted so far.
+    fn report(&self) -> Report {
+        Report::default()
+    }
+}
+
+/// What of the online server's answers modules want to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnlineAnswers {
+    /// Nothing.
+    None,
+    /// The segments that begin in one of these ways, and of them no more than the beginning: a few hundred bytes.
+    Beginning(&'static [Beginning]),
+    /// All; of segments that are long, the beginning at least.
+    All,
+}
+
+/// How the payload of a segment begins, byte by byte; `None` stands for any byte.
+pub type Beginning = &'static [Option<u8>];
+
+impl OnlineAnswers {
+    /// Is this payload of a segment, or the beginning of it, wanted?
+    #[must_use]
+    pub fn want(self, payload: &[u8]) -> bool {
+        let begins = |beginning: &Beginning| {
+            let alike = |(wanted, byte): (&Option<u8>, &u8)| wanted.is_none_or(|wanted| wanted == *byte);
+            payload.len() >= beginning.len() && beginning.iter().zip(payload).all(alike)
+        };
+        match self {
+            Self::None => false,
+            Self::Beginning(beginnings) => beginnings.iter().any(begins),
+            Self::All => !payload.is_empty(),
+        }
+    }
+}
+
+/// What a protocol has counted, for the user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// In the order of the report. Names are lower case, with underscores.
+    pub groups: Vec<Group>,
+}
+
+/// Counters of one kind: logins by outcome, commands by name, errors of the test server by code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: &'static str,
+    /// At most [`Group::COUNTERS_MAX`], in the order of the report.
+    pub counters: Vec<(Cow<'static, str>, u64)>,
+}
+
+impl Group {
+    /// More counters than this are added up as `other`.
+    pub const COUNTERS_MAX: usize = 64;
+}
+
+impl Report {
+    /// Adds a group of those counters that are not zero, unless none is left.
+    pub fn group<N: Into<Cow<'static, str>>>(
+        &mut self,
+        name: &'static str,
+        counters: impl IntoIterator<Item = (N, u64)>,
+    ) {
+        let counted = counters.into_iter().filter(|(_, count)| *count > 0);
+        let mut counters: Vec<_> = counted.map(|(name, count)| (name.into(), count)).collect();
+        if counters.len() > Group::COUNTERS_MAX {
+            let other = counters.drain(Group::COUNTERS_MAX - 1..).map(|(_, count)| count).sum();
+            counters.push(("other".into(), other));
+        }
+        if !counters.is_empty() {
+            self.groups.push(Group { name, counters });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_wanted_by_their_beginning() {
+        let wanted = OnlineAnswers::Beginning(&[&[Some(1), None, Some(3)], &[Some(2)]]);
+        for (payload, is_wanted) in [
+            (&[1, 9, 3, 4][..], true),
+            (&[1, 9, 3], true),
+            (&[1, 9], false),
+            (&[1, 9, 4], false),
+            (&[2], true),
+            (&[], false),
+        ] {
+            assert_eq!(wanted.want(payload), is_wanted, "{payload:?}");
+            assert_eq!(OnlineAnswers::All.want(payload), !payload.is_empty());
+            assert!(!OnlineAnswers::None.want(payload));
+        }
+    }
+
+    #[test]
+    fn a_group_is_bounded_and_loses_nothing() {
+        let mut report = Report::default();
+        report.group("none", [("zero", 0)]);
+        report.group("errors", (0..1000).map(|code| (code.to_string(), 2)));
+        let [errors] = &report.groups[..] else { panic!("one group is expected: {report:?}") };
+        assert_eq!(errors.counters.len(), Group::COUNTERS_MAX);
+        assert_eq!(errors.counters.iter().map(|(_, count)| count).sum::<u64>(), 2000);
+        assert_eq!(errors.counters.last(), Some(&("other".into(), 2000 - 2 * 63)));
+    }
 }

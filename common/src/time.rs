@@ -46,7 +46,8 @@ impl Add<Duration> for Time {
 
     /// Saturates at [`Time::NEVER`].
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+        let seconds = duration.as_secs().saturating_mul(1_000_000);
+        Self(self.0.saturating_add(seconds).saturating_add(duration.subsec_micros().into()))
     }
 }
 

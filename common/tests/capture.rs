@@ -9,8 +9,10 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
 use common::flow::Endpoint;
 use common::io::af_packet::{AfPacket, Room};
-use common::io::bpf::{Program, Service};
+use common::io::bpf::{Heard, Program, Service, Split};
 use common::io::{Capture, CaptureCounters, OpenError};
+use common::module::OnlineAnswers;
+use common::share::worker_of;
 use common::wire::{Flags, Segment};
 use namespace::{isolated, pair, sh};
 use sniffer::{ROOM, Seen, Sniffer, stream};
@@ -108,6 +110,48 @@ fn an_upload_over_a_wire_is_captured_with_and_without_offloads() {
             let all = sniffer.until(is_fin_to(endpoint(address)));
             check_upload(&all, endpoint(address));
             assert_eq!(largest(&all) > 1460, offloads, "jumbo segments come with offloads only");
+            assert_eq!(sniffer.counters().dropped, 0);
+        }
+    }
+}
+
+#[test]
+fn of_the_services_answers_those_that_begin_as_wanted_are_captured_in_part() {
+    for offloads in [true, false] {
+        for address in ["10.77.0.2:8080", "[fd77::2]:8080"] {
+            let service = Service { ip: None, port: 8080 };
+            let answers = OnlineAnswers::Beginning(&[&[Some(b'y'), None, Some(b's')]]);
+            let program = Program::conversations(&[service], &[Heard { service, answers }], &[]);
+            let (client, online) = pair(offloads);
+            let (mut sniffer, listener) = online
+                .run(move || (Sniffer::open(Some("io-b"), &program), TcpListener::bind(address).unwrap()));
+            let served = online.start(move || {
+                let (mut connection, _) = listener.accept().unwrap();
+                for length in [1, 100, 50_000] {
+                    for answer in [&b"no"[..], b"yes", b"yas"] {
+                        connection.read_exact(&mut [0]).unwrap();
+                        connection.write_all(&[answer, &vec![b'.'; length]].concat()).unwrap();
+                    }
+                }
+            });
+            client.run(move || {
+                let mut connection = TcpStream::connect(address).unwrap();
+                for length in [1, 100, 50_000] {
+                    for answer in ["no", "yes", "yas"] {
+                        connection.write_all(b"?").unwrap();
+                        connection.read_exact(&mut vec![0; answer.len() + length]).unwrap();
+                    }
+                }
+            });
+            served.recv().unwrap();
+            let all = sniffer.until(is_fin_to(endpoint(address)));
+            let heard: Vec<_> =
+                all.iter().filter(|seen| seen.outgoing && !seen.flags.has(Flags::SYN)).collect();
+            let begins = |seen: &&&Seen| String::from_utf8_lossy(&seen.payload[..3]).into_owned();
+            assert_eq!(heard.iter().map(|seen| begins(&seen)).collect::<Vec<_>>(), ["yes", "yas"].repeat(3));
+            for seen in &heard[4..] {
+                assert!((256..400).contains(&seen.payload.len()) && seen.payload_len > 1000, "{seen:?}");
+            }
             assert_eq!(sniffer.counters().dropped, 0);
         }
     }
@@ -333,4 +377,81 @@ fn the_longest_filters_fit_into_what_old_kernels_grant() {
             }
         }
     });
+}
+
+#[test]
+fn workers_share_the_clients_by_their_ports() {
+    for offloads in [true, false] {
+        for address in ["10.77.0.2:8080", "[fd77::2]:8080"] {
+            let (client, online) = pair(offloads);
+            let (mut at_service, mut at_answers, listener) = online.run(move || {
+                let answers = Program::answers(&[endpoint(address)]);
+                let at_service = Sniffer::open_shared(Some("io-b"), &clients_of(8080), 3, Split::OfClients);
+                let at_answers = Sniffer::open_shared(None, &answers, 3, Split::OfAnswers);
+                (at_service, at_answers, TcpListener::bind(address).unwrap())
+            });
+            let service = endpoint(address);
+            let mut seen = [[0; 3]; 2];
+            for _ in 0..40 {
+                let server = listener.try_clone().unwrap();
+                let served = online.start(move || serve_short(&server));
+                let port = client.run(move || ask(address.parse().unwrap()));
+                served.recv().unwrap();
+                let worker = usize::from(worker_of(port, 3));
+                let mine = |seen: &Seen| {
+                    assert_eq!(if seen.outgoing { seen.destination.port } else { seen.source.port }, port);
+                };
+                let all = at_service[worker].until(is_fin_to(service));
+                all.iter().for_each(mine);
+                assert!(all.iter().any(|seen| seen.outgoing), "the SYN-ACK goes where the SYN goes");
+                seen[0][worker] += 1;
+                let all = at_answers[worker].until(|seen| seen.flags.has(Flags::FIN));
+                all.iter().for_each(|seen| assert_eq!((seen.source, seen.destination.port), (service, port)));
+                seen[1][worker] += 1;
+                for other in (0..3).filter(|other| *other != worker) {
+                    assert_eq!(at_service[other].pending(), []);
+                    assert_eq!(at_answers[other].pending(), []);
+                }
+            }
+            assert!(seen.as_flattened().iter().all(|sessions| *sessions > 0), "{seen:?}");
+        }
+    }
+}
+
+#[test]
+fn workers_keep_their_clients_when_the_interface_comes_back() {
+    let (client, online) = pair(true);
+    let mut workers =
+        online.run(|| Sniffer::open_shared(Some("io-b"), &clients_of(8080), 2, Split::OfClients));
+    online.run(|| sh("ip link set io-b down; ip link set io-b up"));
+    for worker in &mut workers {
+        assert!(worker.capture.receive(1, &mut |_| ()).is_err(), "each is told that it was down");
+    }
+    let address = "10.77.0.2:8080";
+    let listener = online.run(move || TcpListener::bind(address).unwrap());
+    for _ in 0..20 {
+        let server = listener.try_clone().unwrap();
+        let served = online.start(move || serve_short(&server));
+        let port = client.run(move || ask(address.parse().unwrap()));
+        served.recv().unwrap();
+        let worker = usize::from(worker_of(port, 2));
+        let all = workers[worker].until(is_fin_to(endpoint(address)));
+        assert!(all.iter().any(|seen| seen.flags.has(Flags::SYN)));
+        assert_eq!(workers[1 - worker].pending(), []);
+    }
+}
+
+/// A short exchange that the server ends after the client; the port that the client had.
+fn ask(service: SocketAddr) -> u16 {
+    let mut connection = TcpStream::connect(service).unwrap();
+    connection.write_all(b"question").unwrap();
+    connection.shutdown(std::net::Shutdown::Write).unwrap();
+    connection.read_to_end(&mut Vec::new()).unwrap();
+    connection.local_addr().unwrap().port()
+}
+
+fn serve_short(listener: &TcpListener) {
+    let (mut connection, _) = listener.accept().unwrap();
+    connection.read_to_end(&mut Vec::new()).unwrap();
+    connection.write_all(b"answer").unwrap();
 }

@@ -11,7 +11,7 @@ use common::io::Inject;
 use common::io::bpf::{Program, Service};
 use common::io::raw_ip::RawIp;
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
-use namespace::{isolated, pair};
+use namespace::{isolated, pair, sh};
 use sniffer::Sniffer;
 
 fn endpoint(text: &str) -> Endpoint {
@@ -121,4 +121,32 @@ fn what_cannot_be_sent_fails_cleanly() {
     });
     let all = sniffer.until(|seen| seen.flags.has(Flags::SYN));
     assert_eq!(all[0].ack, Seq(1001), "what is sent after a failure arrives");
+}
+
+/// Also thousands of times: what the kernel keeps of its errors has an end.
+#[test]
+fn a_full_queue_is_an_error_each_time_and_passes() {
+    let (online, test) = pair(true);
+    test.run(|| sh("ip link set io-b address 02:00:00:00:77:02"));
+    let _listener = test.run(|| TcpListener::bind("[::]:8080").unwrap());
+    for (client, server) in [("10.77.0.1:5555", "10.77.0.2:8080"), ("[fd77::1]:5555", "[fd77::2]:8080")] {
+        let mut sniffer = online.run(move || {
+            let sniffer = Sniffer::open(Some("io-a"), &Program::answers(&[endpoint(server)]));
+            let mut injector = RawIp::open(true, true).unwrap();
+            // Else packets would wait for their neighbour to be found, and be let down later.
+            sh("ip neigh replace 10.77.0.2 lladdr 02:00:00:00:77:02 dev io-a nud permanent");
+            sh("ip neigh replace fd77::2 lladdr 02:00:00:00:77:02 dev io-a nud permanent");
+            sh("tc qdisc add dev io-a root pfifo limit 0");
+            let data = packet(client, server, Flags::ACK, 100);
+            for _ in 0..5000 {
+                let failed = injector.send(&data).unwrap_err().raw_os_error();
+                assert_eq!(failed, Some(nix::libc::ENOBUFS));
+            }
+            sh("tc qdisc del dev io-a root");
+            injector.send(&packet(client, server, Flags::SYN, 0)).unwrap();
+            sniffer
+        });
+        let all = sniffer.until(|seen| seen.flags.has(Flags::SYN));
+        assert_eq!(all[0].ack, Seq(1001), "what is sent after the queue has emptied arrives");
+    }
 }

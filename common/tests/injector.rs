@@ -66,7 +66,8 @@ impl Online {
             payload: (&payload, &[]),
         };
         let mut builder = PacketBuilder::new();
-        self.injector.send(builder.build(&flow, &segment)).map_err(|error| error.raw_os_error())
+        let sent = self.injector.send(builder.build(&flow, &segment));
+        sent.and_then(|()| self.injector.flush()).map_err(|error| error.raw_os_error())
     }
 
     /// The kernel's news are read.
@@ -269,6 +270,7 @@ fn a_long_packet_arrives_as_segments() {
                 let mut online = Online::new(target);
                 let (flow, syn) = segment(client, target, Seq(999), Seq(0), Flags::SYN, &[]);
                 online.injector.send(&syn).unwrap();
+                online.injector.flush().unwrap();
                 let seen = online.sniffer.until(|seen| seen.source == flow.server);
                 let ack = seen.iter().find(|seen| seen.source == flow.server).unwrap().seq + 1;
                 online.settle();
@@ -316,7 +318,8 @@ fn an_interface_that_goes_down_is_left_to_the_kernel() {
         let mut online = Online::new(TARGET);
         online.settle();
         sh("ip link set io-a down");
-        // Before the news are read.
+        // Before the news are read: what was on its way there is lost.
+        assert_eq!(online.send_sized(9), Err(Some(nix::libc::ENETDOWN)));
         assert_eq!(online.send_sized(9), Err(Some(nix::libc::ENETUNREACH)));
     });
 }

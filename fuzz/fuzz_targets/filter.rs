@@ -5,7 +5,8 @@
 #![no_main]
 
 use common::flow::Endpoint;
-use common::io::bpf::{Program, Service};
+use common::io::bpf::{Heard, Program, Service};
+use common::module::OnlineAnswers;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -75,7 +76,14 @@ fuzz_target!(|input: Input| {
         .collect();
     let targets: Vec<Endpoint> =
         input.targets.iter().map(|(ip, six, port)| Endpoint::new(address(*ip, *six), *port)).collect();
-    let _ = (Program::clients(&services, &targets), Program::answers(&targets));
+    let beginning = OnlineAnswers::Beginning(&[&[None, Some(1)], &[Some(2)]]);
+    let wanted = [OnlineAnswers::None, beginning, OnlineAnswers::All];
+    let heard: Vec<Heard> = services
+        .iter()
+        .zip(wanted.iter().cycle())
+        .map(|(service, answers)| Heard { service: *service, answers: *answers })
+        .collect();
+    let _ = (Program::conversations(&services, &heard, &targets), Program::answers(&targets));
 
     let words: Vec<&str> =
         input.expression.iter().take(64).map(|byte| WORDS[usize::from(*byte) % WORDS.len()]).collect();

@@ -38,8 +38,12 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
 /// The frames of a stream, in the plainest way.
 fn plain(mut stream: &[u8]) -> (Vec<Vec<u8>>, Option<FrameError>) {
     let mut bodies: Vec<Vec<u8>> = Vec::new();
-    while let Some((length, rest)) = stream.split_first_chunk::<4>() {
-        let length = u32::from_be_bytes(*length) as usize;
+    loop {
+        let (length, rest) = match stream {
+            [short @ 0x80..=0xff, rest @ ..] if !bodies.is_empty() => (usize::from(short & 0x7f), rest),
+            [a, b, c, d, rest @ ..] => (u32::from_be_bytes([*a, *b, *c, *d]) as usize, rest),
+            _ => break,
+        };
         let error = match length {
             0 => Some(FrameError::Empty),
             _ if bodies.is_empty() && length > MAX_FIRST_FRAME => Some(FrameError::First(length)),

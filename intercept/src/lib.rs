@@ -7,3 +7,4 @@ pub mod cli;
 pub mod driver;
 pub mod router;
 pub mod run;
+mod shares;

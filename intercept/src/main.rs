@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
+use common::command_line::one_line;
 use intercept::cli::{self, Invocation};
 use intercept::run::run;
 
@@ -26,6 +27,6 @@ fn main() -> ExitCode {
 }
 
 fn complain(error: &dyn Error, code: ExitCode) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "intercept: {}", cli::one_line(error));
+    let _ = writeln!(std::io::stderr(), "intercept: {}", one_line(error));
     code
 }

@@ -11,7 +11,7 @@ use log::LevelFilter;
 use thiserror::Error;
 
 use crate::cli::Config;
-use crate::driver::{Driver, StartError};
+use crate::driver::{Crew, StartError};
 
 /// Why intercept ends other than by a signal. Each is one line for the user.
 #[derive(Debug, Error)]
@@ -47,15 +47,15 @@ pub fn run(config: &Config) -> Result<(), RunError> {
     let starting =
         config.daemon.then(daemon::daemonize).transpose().map_err(failed("start in the background"))?;
     let _pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
-    let mut driver = Driver::new(config)?;
+    let crew = Crew::open(config)?;
     let directories: Vec<_> = config.pid_file.as_deref().and_then(Path::parent).into_iter().collect();
     privileges::drop_all_but(&[], &directories).map_err(failed("give privileges up"))?;
-    log::info!("intercept {} listens on {}", env!("CARGO_PKG_VERSION"), driver.address());
+    log::info!("intercept {} listens on {}", env!("CARGO_PKG_VERSION"), crew.address());
     if let Some(starting) = starting {
         if config.log_file.is_none() {
             log::warn!("-d without -l: nothing is logged from here on");
         }
         starting.detach().map_err(failed("leave the terminal"))?;
     }
-    driver.run(signals).map_err(failed("wait for events"))
+    crew.run(signals).map_err(failed("wait for events"))
 }

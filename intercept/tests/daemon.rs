@@ -13,6 +13,7 @@ use common::control::{
     AnswerPayload, DEFAULT_PORT, FlowId, FrameBuffer, FromIntercept, ToIntercept, VERSION,
 };
 use common::flow::Flow;
+use common::share::{Share, worker_of};
 use common::wire::Flags;
 use namespace::isolated;
 use nix::sys::signal::{Signal, kill};
@@ -78,10 +79,15 @@ struct Answer {
 
 impl Client {
     fn connect() -> Self {
+        Self::connect_as(Share::ALL)
+    }
+
+    /// Connects for one of tcpcopy's workers.
+    fn connect_as(share: Share) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut client = Self { stream, frames: FrameBuffer::new(), answers: Vec::new() };
-        client.say(&ToIntercept::Hello { version: VERSION });
+        client.say(&ToIntercept::Hello { version: VERSION, share });
         client
     }
 
@@ -178,6 +184,67 @@ fn the_user_s_filter_is_used() {
 }
 
 #[test]
+fn each_worker_serves_the_clients_of_its_share() {
+    isolated(|| {
+        let daemon = Daemon::start(&["-C", "2", "-i", "lo"]);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target: SocketAddr = listener.local_addr().unwrap();
+        let mut clients: Vec<_> = Share::each(2).map(Client::connect_as).collect();
+        for client in &mut clients {
+            client.say(&ToIntercept::Target(target.into()));
+            client.settle(1);
+        }
+        let mut sessions = [0; 2];
+        for id in 0..20 {
+            let connection = TcpStream::connect(target).unwrap();
+            let (accepted, peer) = listener.accept().unwrap();
+            let worker = usize::from(worker_of(peer.port(), 2));
+            let flow = Flow { client: peer.into(), server: target.into() };
+            clients[worker].say(&ToIntercept::RouteAdd { id: FlowId(id), flow });
+            clients[worker].settle(id);
+            drop(accepted);
+            clients[worker].until(|message| {
+                matches!(message, FromIntercept::Answer(answer)
+                    if answer.id == FlowId(id) && answer.flags.has(Flags::FIN))
+            });
+            drop(connection);
+            sessions[worker] += 1;
+        }
+        assert!(sessions.iter().all(|count| *count > 0), "{sessions:?}");
+        for (client, count) in clients.iter_mut().zip(sessions) {
+            let syn_acks = client.answers.iter().filter(|answer| answer.flags.has(Flags::SYN)).count();
+            assert_eq!(syn_acks, count, "each of its own, and none of the other's");
+            // Either link is told of all.
+            client.until(|message| {
+                matches!(message, FromIntercept::Statistics(counters) if counters.forwarded >= 2 * 20)
+            });
+        }
+        let log = daemon.end();
+        assert_eq!(log.matches("tcpcopy connected").count(), 2, "{log}");
+        assert_eq!(log.matches("forwarded").count(), 1, "{log}");
+    });
+}
+
+#[test]
+fn a_tcpcopy_with_another_number_of_workers_is_refused_in_one_line() {
+    isolated(|| {
+        let daemon = Daemon::start(&["-C", "2"]);
+        for share in [Share::ALL, Share::new(2, 3).unwrap()] {
+            let mut stream = Client::connect_as(share).stream;
+            let mut refusal = Vec::new();
+            stream.read_to_end(&mut refusal).unwrap();
+            assert_eq!(refusal, [0, 0, 0, 4, 0x82, 5, 0, 2]);
+        }
+        Client::connect_as(Share::new(1, 2).unwrap()).settle(1);
+        let log = daemon.end();
+        let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(warnings.len(), 2, "{log}");
+        assert!(warnings[0].contains("-C 1") && warnings[0].contains("-C 2"), "{log}");
+        assert!(warnings[1].contains("-C 3") && warnings[1].contains("-C 2"), "{log}");
+    });
+}
+
+#[test]
 fn hostile_peers_cost_a_line_each_and_harm_nobody() {
     isolated(|| {
         let daemon = Daemon::start(&[]);
@@ -185,12 +252,12 @@ fn hostile_peers_cost_a_line_each_and_harm_nobody() {
         client.settle(1);
         let mut other = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
         let mut hello = Vec::new();
-        ToIntercept::Hello { version: VERSION + 1 }.encode(&mut hello);
+        ToIntercept::Hello { version: VERSION + 1, share: Share::ALL }.encode(&mut hello);
         other.write_all(&hello).unwrap();
         let mut refusal = Vec::new();
         other.set_read_timeout(Some(PATIENCE)).unwrap();
         other.read_to_end(&mut refusal).unwrap();
-        assert_eq!(refusal, [0, 0, 0, 4, 0x82, 1, 0, 1]);
+        assert_eq!(refusal, [0, 0, 0, 4, 0x82, 1, 0, 2]);
 
         let mut noise = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
         noise.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -206,7 +273,7 @@ fn hostile_peers_cost_a_line_each_and_harm_nobody() {
         let log = daemon.end();
         let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
         assert_eq!(warnings.len(), 2, "{log}");
-        assert!(warnings[0].contains("version 2") && warnings[0].contains("version 1"), "{log}");
+        assert!(warnings[0].contains("version 3") && warnings[0].contains("version 2"), "{log}");
         assert!(warnings[1].contains("not the control protocol"), "{log}");
     });
 }

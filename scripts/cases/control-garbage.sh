@@ -1,6 +1,5 @@
 # shellcheck shell=bash disable=SC2034
 about='random bytes, then a wrong version on the control port during load'
-wire=any
 ours=yes
 
 run() {

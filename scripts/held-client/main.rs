@@ -3,6 +3,11 @@
 //! It opens COUNT connections to port 80, one after the other, and sends an HTTP request on each; then it creates the
 //! file OPENED, waits for a line from the pipe GO, and sends REQUESTS more on every connection, in turn. Every answer
 //! is read whole before the next request.
+//!
+//! `held-client --rate RATE SECONDS ADDRESS COUNT` instead sends RATE requests a second over COUNT connections, and
+//! prints how long the answers took.
+
+mod paced;
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -18,6 +23,9 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n";
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match &arguments[..] {
+        [option, rate, seconds, address, count] if option == "--rate" => {
+            paced::run(address, count, rate, seconds)
+        }
         [address, count, requests, opened, go] => hold(address, count, requests, opened, go),
         _ => Err("usage: held-client ADDRESS COUNT REQUESTS OPENED GO".into()),
     };

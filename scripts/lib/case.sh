@@ -4,23 +4,27 @@
 #   unit=    what is counted
 #   run()    the case itself
 # and may set  wire=any  (offloads make no difference),  ours=yes  (other implementations cannot do it),
-#   fault=yes  (something goes wrong: nothing to measure) or  full=yes  (takes long: only with --full or by name).
+#   fault=yes  (something goes wrong: nothing to measure),  full=yes  (takes long: only with --full or by name) or
+#   needs=databases  (see install-databases.sh).
 
 HERE=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=scripts/lib/lab.sh
 source "$HERE/lab.sh"
 # shellcheck source=scripts/lib/servers.sh
 source "$HERE/servers.sh"
+# shellcheck source=scripts/lib/databases.sh
+source "$HERE/databases.sh"
 # shellcheck source=scripts/lib/daemons.sh
 source "$HERE/daemons.sh"
 # shellcheck source=scripts/lib/faults.sh
 source "$HERE/faults.sh"
 
-FAILURES=() NOTES=() N_ONLINE=0 N_TEST=0 COUNTER=''
+FAILURES=() NOTES=() MEASURED='{}' N_ONLINE=0 N_TEST=0 COUNTER=''
 declare -A BEFORE=([online]=0 [test]=0)
 
 fail() { FAILURES+=("$*"); }
 note() { NOTES+=("$*"); }
+measured() { MEASURED=$(jq -c --arg what "$1" --argjson value "$2" '.[$what] = $value' <<<"$MEASURED"); } # WHAT VALUE
 stopped_short() { fail "$1: $(tail -n 1 "$CASE_DIR/$2.log")"; exit 1; }
 
 # size SHORT FULL: the test suite runs short sizes, the benchmark full ones.
@@ -118,7 +122,7 @@ conclude() {
     --arg failures "${failures%; }" --arg notes "${notes%; }" \
     --argjson online "$N_ONLINE" --argjson test "$N_TEST" --argjson copied "${copied:-0}" \
     --argjson tcpcopy_us "$TCPCOPY_US" --argjson intercept_us "$INTERCEPT_US" \
-    --argjson tcpcopy_kb "$TCPCOPY_KB" --argjson intercept_kb "$INTERCEPT_KB" \
+    --argjson tcpcopy_kb "$TCPCOPY_KB" --argjson intercept_kb "$INTERCEPT_KB" --argjson measured "$MEASURED" \
     '$ARGS.named' >"$CASE_DIR/result.json"
   # Plain "exit" would give the status from before this trap.
   if [[ $verdict == PASS ]]; then exit 0; else exit 1; fi

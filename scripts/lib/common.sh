@@ -8,7 +8,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # The lab's name: prefix of its namespaces, so that several labs can stand side by side.
 : "${LAB:=lab}"
 # Everything a lab writes; on a disk rather than in a memory file system, for uploads and access logs are large.
-LAB_DIR=${LAB_STATE:-/var/lib/tcpcopy-lab}/$LAB
+LAB_STATE=${LAB_STATE:-/var/lib/tcpcopy-lab}
+LAB_DIR=$LAB_STATE/$LAB
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }

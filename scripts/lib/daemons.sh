@@ -75,6 +75,8 @@ tcpcopy_stop() {
   ledger_holds "$name" '.ledger.sessions.active == 0 and .ledger.bytes.pending == 0' "the ledger is not closed"
   dropped=$(ledger "$name" '.ledger.bytes.dropped | to_entries | map(select(.value > 0) | "\(.key) \(.value)") | join(", ")')
   [[ -z $dropped ]] || note "$name dropped bytes: $dropped"
+  dropped=$(ledger "$name" .capture.kernel_dropped)
+  [[ $dropped == 0 ]] || note "the kernel dropped $dropped packets before capture"
 }
 
 # ledger NAME FILTER: something out of the account of a tcpcopy.

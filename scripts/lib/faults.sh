@@ -28,6 +28,21 @@ control_cut() {
   nft_end assist inet
 }
 
+# own_way_to_test: what the online host sends to the test host leaves by an interface of its own, "copies", so that what
+# happens there does no harm to the online service.
+own_way_to_test() {
+  local wire mac
+  wire=$(netns wire)
+  mac=$(ip -n "$(netns test)" -j link show eth0 | jq -r '.[0].address')
+  ip -n "$wire" link add copies type veth peer name copies netns "$(netns online)"
+  ip -n "$wire" link set copies master wire up
+  # It must not speak for eth0's address.
+  on online sysctl -q -w net.ipv4.conf.copies.arp_ignore=8 net.ipv4.conf.copies.rp_filter=0 net.ipv6.conf.copies.disable_ipv6=1
+  ip -n "$(netns online)" link set copies up
+  ip -n "$(netns online)" neigh replace "$TEST4" lladdr "$mac" dev copies nud permanent
+  ip -n "$(netns online)" route replace "$TEST4/32" dev copies src "$ONLINE4"
+}
+
 # nft_rule HOST FAMILY RULE, nft_end HOST FAMILY
 nft_rule() { on "$1" nft "table $2 lab { counter dropped { }; chain fault { $3; }; }"; }
 nft_end() { on "$1" nft "table $2 lab; delete table $2 lab"; }
@@ -65,6 +80,7 @@ loss_case() {
 # Before each case: an earlier one may have been interrupted amid its fault.
 mend() {
   local host
+  ip -n "$(netns wire)" link delete copies 2>/dev/null || true
   for host in "${HOSTS[@]}"; do
     lab_loss "$host" 0
     nft_end "$host" inet

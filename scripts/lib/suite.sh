@@ -11,10 +11,17 @@ all_cases() {
 
 # case_setting NAME VARIABLE: what a case says about itself.
 case_setting() (
-  about='' unit=requests wire=both ours='' fault='' full=''
+  about='' unit=requests wire=both ours='' fault='' full='' needs=''
   # shellcheck source=/dev/null
   source "$ROOT/scripts/cases/$1.sh"
   echo "${!2}"
+)
+
+# need_databases NAME...: installs them if one of the cases wants some.
+need_databases() (
+  for name in "$@"; do
+    [[ $(case_setting "$name" needs) != databases ]] || { install_databases; exit; }
+  done
 )
 
 # run_case NAME OFFLOADS: runs it, keeps the remains of a failure under $KEEP.

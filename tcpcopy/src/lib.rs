@@ -5,6 +5,7 @@
 //! packets, answers and time. docs/ARCHITECTURE.md follows a packet through the files.
 
 pub mod cli;
+mod complaints;
 pub mod driver;
 pub mod engine;
 pub mod ledger;

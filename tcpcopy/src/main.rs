@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use common::command_line::one_line;
 use tcpcopy::cli::{self, Invocation};
 use tcpcopy::driver;
 
@@ -25,6 +26,6 @@ fn main() -> ExitCode {
 }
 
 fn complain(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "tcpcopy: {}", cli::one_line(error));
+    let _ = writeln!(std::io::stderr(), "tcpcopy: {}", one_line(error));
     code
 }

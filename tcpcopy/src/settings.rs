@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::flow::Endpoint;
-use common::module::Protocol;
+use common::module::{OnlineAnswers, Protocol};
 
 /// One `-x` transfer: what to copy, and where to.
 #[derive(Clone)]
@@ -18,6 +18,14 @@ pub struct Transfer {
     pub target: Endpoint,
     /// The protocol module for its sessions; none copies the bytes as they are.
     pub protocol: Option<Arc<dyn Protocol>>,
+}
+
+impl Transfer {
+    /// What its protocol module wants to know of what the online service answers.
+    #[must_use]
+    pub fn online_answers(&self) -> OnlineAnswers {
+        self.protocol.as_ref().map_or(OnlineAnswers::None, |protocol| protocol.online_answers())
+    }
 }
 
 /// Settings of an engine, all checked.

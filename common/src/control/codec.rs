@@ -1,6 +1,6 @@
 //! The binary form of the messages, field by field, big endian; docs/CONTROL_PROTOCOL.md has the byte tables.
 //!
-//! A frame is a length of four bytes and a body: a type byte and the fields of that type. Encoders append a whole
+//! A frame is a length of four bytes, of one in a usual answer, and a body: a type byte and the fields of that type. Encoders append a whole
 //! frame; decoders take the body alone, as [`crate::control::FrameBuffer`] cuts it out. Decoders are total: any bytes
 //! give a message or an error.
 
@@ -11,10 +11,14 @@ use crate::control::{
     Answer, AnswerPayload, FlowId, FromIntercept, MAGIC, RefuseReason, Statistics, ToIntercept, VERSION,
 };
 use crate::flow::Flow;
+use crate::share::Share;
 use crate::wire::{Flags, Options, Seq, Timestamps};
 
 /// The most payload bytes that an answer carries; what is longer is sent cut, which its `payload_len` shows.
 pub const MAX_ANSWER_PAYLOAD: usize = 127 * 1024;
+
+/// With no more payload than this, an answer's body is below 128 bytes, whatever else it has.
+const SHORT_ANSWER: usize = 90;
 
 /// The largest window scale shift (RFC 7323 section 2.3).
 const MAX_SHIFT: u8 = 14;
@@ -58,7 +62,11 @@ impl ToIntercept {
     /// Appends the message as one frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match *self {
-            Self::Hello { version } => Writer::frame(out, kind::HELLO, |w| encode_hello(w, version)),
+            Self::Hello { version, share } => Writer::frame(out, kind::HELLO, |w| {
+                encode_hello(w, version);
+                w.u16(share.index());
+                w.u16(share.count());
+            }),
             Self::Target(endpoint) => Writer::frame(out, kind::TARGET, |w| w.endpoint(endpoint)),
             Self::RouteAdd { id, flow } => Writer::frame(out, kind::ROUTE_ADD, |w| {
                 w.u32(id.0);
@@ -81,7 +89,7 @@ impl ToIntercept {
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
         let message = match r.u8()? {
-            kind::HELLO => Self::Hello { version: decode_hello(&mut r)? },
+            kind::HELLO => decode_hello_of_worker(&mut r)?,
             kind::TARGET => Self::Target(r.endpoint()?),
             kind::ROUTE_ADD => Self::RouteAdd {
                 id: FlowId(r.u32()?),
@@ -103,6 +111,9 @@ impl<'a> FromIntercept<'a> {
         match self {
             Self::Hello { version } => Writer::frame(out, kind::HELLO_REPLY, |w| encode_hello(w, *version)),
             Self::Refuse(reason) => Writer::frame(out, kind::REFUSE, |w| encode_reason(w, *reason)),
+            Self::Answer(answer) if answer.payload.len() <= SHORT_ANSWER => {
+                Writer::short_frame(out, kind::ANSWER, |w| encode_answer(w, answer));
+            }
             Self::Answer(answer) => Writer::frame(out, kind::ANSWER, |w| encode_answer(w, answer)),
             Self::Pong { nonce } => Writer::frame(out, kind::PONG, |w| w.u32(*nonce)),
             Self::Statistics(counters) => {
@@ -147,6 +158,15 @@ fn decode_hello(r: &mut Reader<'_>) -> Result<u16, DecodeError> {
     Ok(version)
 }
 
+fn decode_hello_of_worker(r: &mut Reader<'_>) -> Result<ToIntercept, DecodeError> {
+    let version = decode_hello(r)?;
+    let share = match version {
+        VERSION => Share::new(r.u16()?, r.u16()?).ok_or(DecodeError::Value("worker"))?,
+        _ => Share::ALL,
+    };
+    Ok(ToIntercept::Hello { version, share })
+}
+
 fn encode_mode(w: &mut Writer<'_>, mode: AnswerPayload) {
     match mode {
         AnswerPayload::None => w.u8(0),
@@ -176,6 +196,10 @@ fn encode_reason(w: &mut Writer<'_>, reason: RefuseReason) {
         RefuseReason::Malformed => w.u8(2),
         RefuseReason::TooManyLinks => w.u8(3),
         RefuseReason::TooManyRoutes => w.u8(4),
+        RefuseReason::Workers(own) => {
+            w.u8(5);
+            w.u16(own);
+        }
     }
 }
 
@@ -185,6 +209,7 @@ fn decode_reason(r: &mut Reader<'_>) -> Result<RefuseReason, DecodeError> {
         2 => Ok(RefuseReason::Malformed),
         3 => Ok(RefuseReason::TooManyLinks),
         4 => Ok(RefuseReason::TooManyRoutes),
+        5 => Ok(RefuseReason::Workers(r.u16()?)),
         _ => Err(DecodeError::Value("refuse reason")),
     }
 }
@@ -226,9 +251,8 @@ fn encode_answer(w: &mut Writer<'_>, answer: &Answer<'_>) {
     if let Some(shift) = options.window_scale {
         w.u8(shift.min(MAX_SHIFT));
     }
-    if let Some(Timestamps { value, echo }) = options.timestamps {
+    if let Some(Timestamps { value, .. }) = options.timestamps {
         w.u32(value);
-        w.u32(echo);
     }
     let announced = usize::try_from(answer.payload_len).unwrap_or(usize::MAX);
     w.bytes(&answer.payload[..answer.payload.len().min(announced).min(MAX_ANSWER_PAYLOAD)]);
@@ -262,7 +286,7 @@ fn decode_answer<'a>(r: &mut Reader<'a>) -> Result<Answer<'a>, DecodeError> {
         }
     }
     if bits & present::TIMESTAMPS != 0 {
-        options.timestamps = Some(Timestamps { value: r.u32()?, echo: r.u32()? });
+        options.timestamps = Some(Timestamps { value: r.u32()?, echo: 0 });
     }
     let payload = r.rest();
     if u32::try_from(payload.len()).map_or(true, |length| length > payload_len) {

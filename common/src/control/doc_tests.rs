@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::flow::{Endpoint, Flow};
+use crate::share::Share;
 use crate::wire::{Flags, Options, Seq, Timestamps};
 
 const DOCUMENT: &str = include_str!("../../../docs/CONTROL_PROTOCOL.md");
@@ -41,7 +42,8 @@ fn answer() -> Answer<'static> {
 fn the_examples_in_the_specification_are_true() {
     let id = FlowId(7);
     let to: Vec<ToIntercept> = vec![
-        ToIntercept::Hello { version: 1 },
+        ToIntercept::Hello { version: 2, share: Share::ALL },
+        ToIntercept::Hello { version: 2, share: Share::new(1, 4).unwrap() },
         ToIntercept::Target(v4().server),
         ToIntercept::RouteAdd { id, flow: v4() },
         ToIntercept::RouteAdd { id, flow: v6() },
@@ -57,8 +59,9 @@ fn the_examples_in_the_specification_are_true() {
         ..answer()
     };
     let from = [
-        FromIntercept::Hello { version: 1 },
-        FromIntercept::Refuse(RefuseReason::Version(1)),
+        FromIntercept::Hello { version: 2 },
+        FromIntercept::Refuse(RefuseReason::Version(2)),
+        FromIntercept::Refuse(RefuseReason::Workers(4)),
         FromIntercept::Refuse(RefuseReason::TooManyRoutes),
         FromIntercept::Answer(answer()),
         FromIntercept::Answer(syn_ack),

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::control::DecodeError;
+use crate::control::frame::SHORT_FORM;
 use crate::flow::Endpoint;
 
 /// Appends the fields of one frame.
@@ -20,6 +21,15 @@ impl Writer<'_> {
         // No message comes near this limit: the longest field is cut by its encoder.
         let length = u32::try_from(out.len() - start - 4).unwrap_or(u32::MAX);
         out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    }
+
+    /// The same in the short form, for a body that is known not to exceed 127 bytes.
+    pub(super) fn short_frame(out: &mut Vec<u8>, kind: u8, fields: impl FnOnce(&mut Writer<'_>)) {
+        let start = out.len();
+        out.extend_from_slice(&[0, kind]);
+        fields(&mut Writer { out });
+        let length = u8::try_from(out.len() - start - 1).unwrap_or(u8::MAX);
+        out[start] = SHORT_FORM | length;
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {

@@ -12,6 +12,9 @@ pub const MAX_FIRST_FRAME: usize = 64;
 /// Bytes of the length in front of each body.
 const PREFIX: usize = 4;
 
+/// A length of one byte has this bit, which no length of four bytes begins with.
+pub(super) const SHORT_FORM: u8 = 0x80;
+
 /// The buffer to start with: enough for some hundred answers.
 const INITIAL: usize = 16 * 1024;
 
@@ -76,8 +79,12 @@ impl FrameBuffer {
     /// [`FrameError`]: nothing more can be read from this stream.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
         let pending = &self.bytes[self.start..self.end];
-        let Some((prefix, rest)) = pending.split_first_chunk::<PREFIX>() else { return Ok(None) };
-        let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
+        let (prefix, length) = match pending {
+            // The first frame is told from everything else by four bytes.
+            [short, ..] if short & SHORT_FORM != 0 && !self.first => (1, usize::from(short & !SHORT_FORM)),
+            [a, b, c, d, ..] => (PREFIX, u32::from_be_bytes([*a, *b, *c, *d]) as usize),
+            _ => return Ok(None),
+        };
         if length == 0 {
             return Err(FrameError::Empty);
         }
@@ -87,10 +94,10 @@ impl FrameBuffer {
         if length > MAX_FRAME {
             return Err(FrameError::TooLong(length));
         }
-        if rest.len() < length {
+        let body = self.start + prefix;
+        if self.end - body < length {
             return Ok(None);
         }
-        let body = self.start + PREFIX;
         self.start = body + length;
         self.first = false;
         Ok(Some(&self.bytes[body..body + length]))
@@ -122,8 +129,19 @@ mod tests {
     }
 
     fn join(bodies: &[Vec<u8>]) -> Vec<u8> {
-        let frame = |body: &Vec<u8>| [&(body.len() as u32).to_be_bytes()[..], body].concat();
-        bodies.iter().flat_map(frame).collect()
+        bodies.iter().flat_map(|body| frame(body)).collect()
+    }
+
+    fn frame(body: &[u8]) -> Vec<u8> {
+        [&(body.len() as u32).to_be_bytes()[..], body].concat()
+    }
+
+    /// In the short form where there is one.
+    fn shortest(body: &[u8]) -> Vec<u8> {
+        match u8::try_from(body.len()) {
+            Ok(length @ 1..SHORT_FORM) => [&[SHORT_FORM | length], body].concat(),
+            _ => frame(body),
+        }
     }
 
     #[test]
@@ -140,6 +158,11 @@ mod tests {
         assert_eq!(cut(&[0, 0, 0, 65], 1), Err(FrameError::First(65)));
         assert_eq!(cut(b"GET / HTTP/1.1\r\n", 1), Err(FrameError::First(0x4745_5420)));
         assert_eq!(cut(&[0, 0, 0, 0], 1), Err(FrameError::Empty));
+        assert_eq!(cut(&[0x83, 1, 2, 3], 1), Err(FrameError::First(0x8301_0203)));
+        assert_eq!(
+            cut(&[join(std::slice::from_ref(&first)), vec![SHORT_FORM]].concat(), 1),
+            Err(FrameError::Empty)
+        );
         let too_long = [join(&[first]), vec![0, 2, 0, 1]].concat();
         assert_eq!(cut(&too_long, 1), Err(FrameError::TooLong(MAX_FRAME + 1)));
     }
@@ -151,14 +174,18 @@ mod tests {
             others in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..3000), 0..20),
             piece in 1_usize..5000,
         ) {
+            let short: Vec<u8> =
+                frame(&first).into_iter().chain(others.iter().flat_map(|body| shortest(body))).collect();
             let bodies: Vec<_> = std::iter::once(first).chain(others).collect();
-            prop_assert_eq!(cut(&join(&bodies), piece), Ok(bodies));
+            prop_assert_eq!(cut(&join(&bodies), piece), Ok(bodies.clone()));
+            prop_assert_eq!(cut(&short, piece), Ok(bodies));
         }
 
         #[test]
         fn any_bytes_are_cut_or_refused(stream in prop::collection::vec(any::<u8>(), 0..5000), piece in 1_usize..500) {
             let frames: Vec<_> = cut(&stream, piece).unwrap_or_default();
-            prop_assert!(join(&frames).len() <= stream.len());
+            let least: usize = frames.iter().map(|body| shortest(body).len()).sum();
+            prop_assert!(least <= stream.len());
         }
     }
 }

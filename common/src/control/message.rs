@@ -1,13 +1,14 @@
 //! What the two daemons say to each other.
 
 use crate::flow::{Endpoint, Flow};
+use crate::share::Share;
 use crate::wire::{Flags, Options, Seq};
 
 /// The first eight bytes of a hello in both directions.
 pub const MAGIC: [u8; 8] = *b"tcpcopy\n";
 
 /// The version of the protocol that this build speaks; both ends must speak the same.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// TCP port that intercept listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 36524;
@@ -35,6 +36,8 @@ pub enum ToIntercept {
     Hello {
         /// [`VERSION`] of the sender.
         version: u16,
+        /// Which of tcpcopy's workers the link is for; of another version it is not known.
+        share: Share,
     },
     /// A server whose answers are wanted: what intercept derives its capture filter from.
     Target(Endpoint),
@@ -81,7 +84,7 @@ pub enum FromIntercept<'a> {
         /// As in the ping.
         nonce: u32,
     },
-    /// Counters, sent every second.
+    /// Counters, sent after the hello and every second.
     Statistics(Statistics),
 }
 
@@ -96,6 +99,8 @@ pub enum RefuseReason {
     TooManyLinks,
     /// More routes on one link than intercept takes.
     TooManyRoutes,
+    /// Intercept has several workers, and tcpcopy another number; intercept's is given.
+    Workers(u16),
 }
 
 /// One segment that the test server sent.
@@ -113,7 +118,8 @@ pub struct Answer<'a> {
     pub window: u16,
     /// Payload bytes on the wire.
     pub payload_len: u32,
-    /// Maximum segment size and window scale (on SYN segments only) and timestamps.
+    /// Maximum segment size and window scale (on SYN segments only) and timestamps, of which only the sender's value
+    /// goes over the link.
     pub options: Options,
     /// The payload asked for: empty, or the segment's first bytes.
     pub payload: &'a [u8],

@@ -4,12 +4,13 @@
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use nix::libc::AF_PACKET;
+use nix::libc::{AF_PACKET, ETH_P_ALL};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 
-use super::bpf::Program;
+use super::bpf::{Program, Split, nothing};
+use super::fanout;
 use super::open::OpenError;
 use super::ring::Ring;
 use super::sys;
@@ -62,15 +63,38 @@ impl AfPacket {
         let socket = Socket::new(Domain::from(AF_PACKET), Type::DGRAM, None).map_err(fail)?;
         socket.set_nonblocking(true).map_err(fail)?;
         let attached = socket.attach_filter(&program.to_sock_filters());
-        attached.map_err(|source| {
-            OpenError::new("attach the capture filter (net.core.optmem_max limits it)", source)
-        })?;
+        attached.map_err(attach_failed)?;
         set_receive_buffer(&socket, room.queue).map_err(fail)?;
         let ring = Ring::new(socket.as_fd(), room.frame, room.packets)
             .map_err(|source| OpenError::new("share memory with the kernel for captured packets", source))?;
-        sys::bind_packet(socket.as_fd(), index).map_err(fail)?;
+        sys::bind_packet(socket.as_fd(), index, ETH_P_ALL as u16).map_err(fail)?;
         let long = vec![0; room.snap].into_boxed_slice();
         Ok(Self { ring, socket, long, counters: CaptureCounters::default() })
+    }
+
+    /// Opens `count` captures of `interface`, of all interfaces for `None`, that share its packets: each client's go to
+    /// the one that is at the place of [`crate::share::worker_of`] its port. None sees a packet before all are there.
+    ///
+    /// # Errors
+    /// [`OpenError`] is one line for the user.
+    pub fn open_shared(
+        interface: Option<&str>,
+        program: &Program,
+        room: Room,
+        count: u16,
+        split: Split,
+    ) -> Result<Vec<Self>, OpenError> {
+        if count <= 1 {
+            return Ok(vec![Self::open(interface, program, room)?]);
+        }
+        let open = |_| Self::open(interface, &nothing(), room);
+        let captures: Vec<Self> = (0..count).map(open).collect::<Result<_, _>>()?;
+        fanout::join(captures.iter().map(|capture| capture.socket.as_fd()), split)
+            .map_err(OpenError::Share)?;
+        for capture in &captures {
+            capture.set_program(program).map_err(attach_failed)?;
+        }
+        Ok(captures)
     }
 
     /// Replaces the filter. What was captured already has passed the old one.
@@ -86,10 +110,9 @@ impl Capture for AfPacket {
     fn receive(&mut self, budget: usize, sink: &mut dyn FnMut(Captured<'_>)) -> io::Result<usize> {
         for taken in 0..budget {
             let Some(frame) = self.ring.front() else {
-                return match self.socket.take_error()? {
-                    Some(error) if taken == 0 => Err(error),
-                    _ => Ok(taken),
-                };
+                // Woken without a packet: by an error, perhaps.
+                let error = if taken == 0 { self.socket.take_error()? } else { None };
+                return error.map_or(Ok(taken), Err);
             };
             let bytes = match frame.queued {
                 true => read_queued(&self.socket, &mut self.long).unwrap_or(frame.bytes),
@@ -119,6 +142,10 @@ impl AsRawFd for AfPacket {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
+}
+
+fn attach_failed(source: io::Error) -> OpenError {
+    OpenError::new("attach the capture filter (net.core.optmem_max limits it)", source)
 }
 
 /// The next packet of the queue, of which its frame says that it is there.

@@ -68,7 +68,9 @@ impl Inject for Injector {
         let ip = raw_ip::destination(packet).ok_or(io::ErrorKind::InvalidInput)?;
         let Some(path) = self.paths.get_mut(&ip) else { return self.raw.send(packet) };
         if self.now >= path.until {
-            let result = self.raw.send(packet);
+            // Packets must not overtake one another.
+            let flushed = self.ethernet.flush();
+            let result = self.raw.send(packet).and(flushed);
             path.hop = self.resolver.resolve(ip);
             path.until = self.now + LIFETIME;
             return result;
@@ -96,6 +98,10 @@ impl Inject for Injector {
         let Some(hop) = &path.hop else { return Err(io::ErrorKind::Unsupported.into()) };
         // As for short packets; but only the sender can cut this one.
         self.ethernet.send_long(hop, packet, segment).inspect_err(|_| path.hop = None)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.ethernet.flush().inspect_err(|_| self.paths.values_mut().for_each(|path| path.hop = None))
     }
 
     fn handle_time(&mut self, now: Time) {

@@ -4,6 +4,7 @@ pub mod af_packet;
 pub mod bpf;
 pub(crate) mod capabilities;
 mod ethernet;
+mod fanout;
 pub(crate) mod fork;
 pub mod injector;
 pub mod interfaces;
@@ -15,6 +16,7 @@ mod ring;
 pub(crate) mod scheduler;
 mod sys;
 mod vlan;
+mod xdp;
 
 use std::io;
 use std::net::IpAddr;
@@ -59,10 +61,10 @@ pub trait Capture {
 
 /// A way to put packets on the wire.
 pub trait Inject {
-    /// Sends one complete IP packet without waiting.
+    /// Sends one complete IP packet without waiting, at the latest with the next [`Self::flush`].
     ///
     /// # Errors
-    /// The operating system's error; the packet was not sent.
+    /// The operating system's error; the packet, or one before it, was not sent.
     fn send(&mut self, packet: &[u8]) -> io::Result<()>;
 
     /// Payload bytes that [`Self::send_long`] takes at once to `destination`: zero where the way there does not cut packets
@@ -80,6 +82,14 @@ pub trait Inject {
     fn send_long(&mut self, packet: &[u8], segment: u16) -> io::Result<()> {
         let _ = (packet, segment);
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Sends what was put off; to be called after each batch of packets.
+    ///
+    /// # Errors
+    /// The operating system's error; some of it was not sent.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 
     /// Time has passed; to be called before each batch of packets, and as often as it likes.

@@ -38,7 +38,8 @@ impl RawIp {
 impl Inject for RawIp {
     /// Sends `packet` to the destination that it names. A packet larger than the MTU of its route fails with
     /// `EMSGSIZE`, one of a family that was not opened with [`io::ErrorKind::Unsupported`], and what is no IP packet
-    /// with [`io::ErrorKind::InvalidInput`]. Link-local IPv6 destinations name no interface and fail.
+    /// with [`io::ErrorKind::InvalidInput`]. `ENOBUFS` is a full queue on the way out. Link-local IPv6 destinations name no
+    /// interface and fail.
     fn send(&mut self, packet: &[u8]) -> io::Result<()> {
         let (socket, destination) = match destination(packet) {
             Some(destination @ IpAddr::V4(_)) => (&self.v4, destination),
@@ -55,10 +56,15 @@ fn open(family: Domain) -> io::Result<Socket> {
     // It is for sending only: a stray packet of IP protocol 255 must not fill its receive buffer.
     socket.attach_filter(&bpf::nothing().to_sock_filters())?;
     socket.set_nonblocking(true)?;
+    // Without it, a packet that a full queue has no room for would look sent (ip(7)). The errors that are kept for reading
+    // besides take no more than this buffer, the least there is; nobody reads them.
+    socket.set_recv_buffer_size(1)?;
     if family == Domain::IPV4 {
         socket.set_header_included_v4(true)?;
+        setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
     } else {
         socket.set_header_included_v6(true)?;
+        setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
     }
     if setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER).is_err() {
         socket.set_send_buffer_size(SEND_BUFFER)?;

@@ -143,3 +143,7 @@ impl Drop for Ring {
         unsafe { libc::munmap(self.memory.as_ptr().cast(), self.frame * self.frames) };
     }
 }
+
+#[cfg(test)]
+#[path = "ring_tests.rs"]
+mod tests;

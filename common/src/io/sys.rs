@@ -7,13 +7,14 @@ use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::libc;
+use socket2::SockFilter;
 
-/// Starts the capture of all protocols on the interface of this index, on all for 0.
-pub(super) fn bind_packet(socket: BorrowedFd<'_>, interface: u32) -> io::Result<()> {
+/// Binds a packet socket to the interface of this index, to all for 0, and starts the capture of `protocol`.
+pub(super) fn bind_packet(socket: BorrowedFd<'_>, interface: u32, protocol: u16) -> io::Result<()> {
     // SAFETY: all-zero bytes are a valid sockaddr_ll: plain integers.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
     address.sll_family = libc::AF_PACKET as u16;
-    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_protocol = protocol.to_be();
     address.sll_ifindex = interface.cast_signed();
     // SAFETY: `address` is a complete sockaddr_ll and its size is given.
     check(unsafe {
@@ -117,6 +118,43 @@ pub(super) fn set_packet_option<T: Copy>(socket: BorrowedFd<'_>, option: c_int, 
     })
 }
 
+/// The socket's fanout group, as `PACKET_FANOUT` shows it: its number in the lower half.
+pub(super) fn fanout(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut value: u32 = 0;
+    let mut length = size_of::<u32>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, the size of `value`.
+    check(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_FANOUT,
+            std::ptr::from_mut(&mut value).cast(),
+            &raw mut length,
+        )
+    })?;
+    Ok(value)
+}
+
+/// Gives the socket's fanout group the program by which it chooses a member.
+pub(super) fn set_fanout_program(socket: BorrowedFd<'_>, program: &[SockFilter]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
+        // A SockFilter has the layout of a sock_filter. The kernel only reads it.
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: the kernel copies the sock_fprog, and as many instructions from where it points as it says; both are
+    // borrowed for the call.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_FANOUT_DATA,
+            std::ptr::from_ref(&program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    })
+}
+
 /// Where a packet goes on an Ethernet.
 pub(super) fn station(interface: u32, mac: [u8; 6], protocol: u16) -> libc::sockaddr_ll {
     // SAFETY: all-zero bytes are a valid sockaddr_ll: plain integers.
@@ -127,26 +165,6 @@ pub(super) fn station(interface: u32, mac: [u8; 6], protocol: u16) -> libc::sock
     address.sll_halen = 6;
     address.sll_addr[..6].copy_from_slice(&mac);
     address
-}
-
-/// Sends a packet without its link-layer header from a `SOCK_DGRAM` packet socket.
-pub(super) fn send_packet(
-    socket: BorrowedFd<'_>,
-    packet: &[u8],
-    station: &libc::sockaddr_ll,
-) -> io::Result<()> {
-    // SAFETY: the packet is read for its length; `station` is a complete sockaddr_ll and its size is given.
-    let sent = unsafe {
-        libc::sendto(
-            socket.as_raw_fd(),
-            packet.as_ptr().cast(),
-            packet.len(),
-            libc::MSG_DONTWAIT,
-            std::ptr::from_ref(station).cast(),
-            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
-        )
-    };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Sends the parts of a frame, as a `SOCK_RAW` packet socket takes it.

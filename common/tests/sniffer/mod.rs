@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::flow::Endpoint;
 use common::io::af_packet::{AfPacket, DEFAULT_SNAP, Room};
-use common::io::bpf::Program;
+use common::io::bpf::{Program, Split};
 use common::io::{Capture, CaptureCounters};
 use common::wire::{Flags, Segment, Seq};
 use mio::unix::SourceFd;
@@ -37,7 +37,21 @@ pub(crate) struct Sniffer {
 
 impl Sniffer {
     pub(crate) fn open(interface: Option<&str>, program: &Program) -> Self {
-        let capture = AfPacket::open(interface, program, ROOM).unwrap();
+        Self::with(AfPacket::open(interface, program, ROOM).unwrap())
+    }
+
+    /// Several that share what is captured.
+    pub(crate) fn open_shared(
+        interface: Option<&str>,
+        program: &Program,
+        count: u16,
+        split: Split,
+    ) -> Vec<Self> {
+        let captures = AfPacket::open_shared(interface, program, ROOM, count, split).unwrap();
+        captures.into_iter().map(Self::with).collect()
+    }
+
+    fn with(capture: AfPacket) -> Self {
         let poll = Poll::new().unwrap();
         let file = capture.as_raw_fd();
         poll.registry().register(&mut SourceFd(&file), Token(0), Interest::READABLE).unwrap();

@@ -1,7 +1,14 @@
 //! What can happen, made of the fuzzer's bytes.
 
-use common::wire::Seq;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
+
+use crate::rig;
+
+/// What fits in a packet, and in what the rig has to send.
+const LONGEST: u16 = 65_000;
+
+/// A window that is hardly ever full, in bytes.
+const WINDOW: u16 = 2000;
 
 #[derive(Arbitrary, Debug)]
 pub(crate) struct Input {
@@ -20,13 +27,13 @@ pub(crate) enum Near {
     Any(u32),
 }
 
-impl Near {
-    pub(crate) fn to(self, seq: Seq) -> Seq {
-        match self {
-            Self::At | Self::At2 => seq,
-            Self::Off(distance) => seq + i32::from(distance) as u32,
-            Self::Far(distance) => seq + (i32::from(distance) * 64) as u32,
-            Self::Any(value) => Seq(value),
+impl From<Near> for rig::Near {
+    fn from(near: Near) -> Self {
+        match near {
+            Near::At | Near::At2 => Self::At,
+            Near::Off(distance) => Self::Off(distance.into()),
+            Near::Far(distance) => Self::Off(i32::from(distance) * 64),
+            Near::Any(value) => Self::Any(value),
         }
     }
 }
@@ -90,4 +97,55 @@ pub(crate) enum Op {
     Flush,
     Drain,
     Abort,
+}
+
+impl From<Op> for rig::Op {
+    fn from(op: Op) -> Self {
+        match op {
+            Op::Syn { client, isn } => Self::Syn { tuple: client.into(), isn: isn.into() },
+            Op::SynAck { client, ack } => Self::SynAck { tuple: client.into(), ack: ack.into() },
+            Op::Data { client, seen, length } => Self::Client {
+                tuple: client.into(),
+                seq: rig::Near::At,
+                seen: rig::Near::Off(seen.into()),
+                flags: 0x18,
+                length: length.min(LONGEST).into(),
+                cut: 0,
+            },
+            Op::Client { client, seq, ack, flags, length, cut } => Self::Client {
+                tuple: client.into(),
+                seq: seq.into(),
+                seen: ack.into(),
+                flags,
+                length: length.min(LONGEST).into(),
+                cut: usize::from(cut).min(length.into()),
+            },
+            Op::Raw { bytes, outgoing } => Self::Raw { bytes, outgoing },
+            Op::Serve { client, length, last } => {
+                let last = match last {
+                    0 | 1 => last,
+                    2..40 => 2,
+                    _ => 39,
+                };
+                Self::Serve { tuple: client.into(), length: length.into(), window: WINDOW, last }
+            }
+            Op::Answer { client, seq, ack, flags, window, length, options } => Self::Answer {
+                tuple: client.into(),
+                seq: seq.into(),
+                ack: ack.into(),
+                flags,
+                window,
+                length,
+                options,
+            },
+            Op::Pass { mantissa, exponent, late } => {
+                Self::Pass { micros: u64::from(mantissa) << (exponent % 20), late }
+            }
+            Op::LinkUp => Self::LinkUp,
+            Op::LinkDown => Self::LinkDown,
+            Op::Flush => Self::Flush,
+            Op::Drain => Self::Drain,
+            Op::Abort => Self::Abort,
+        }
+    }
 }

@@ -4,16 +4,15 @@
 #![no_main]
 
 mod input;
-mod network;
-mod whim;
-mod world;
+#[path = "../../../tcpcopy/tests/arbitrary/rig/mod.rs"]
+mod rig;
 
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: input::Input| {
-    let mut world = world::World::new(input.wait_for_answers);
-    for op in &input.ops {
-        world.step(op);
+    let mut world = rig::World::new(input.wait_for_answers);
+    for op in input.ops {
+        world.step(&op.into());
     }
     world.end(input.abort);
 });

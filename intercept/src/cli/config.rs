@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::path::{PathBuf, absolute};
 
-use super::error::{UsageError, shown};
+use common::command_line::{interfaces, shown};
+
+use super::error::UsageError;
 use super::raw::RawArgs;
 
 /// What the user asks for, checked as far as that goes without touching the system.
@@ -13,6 +15,8 @@ pub struct Config {
     pub interfaces: Vec<String>,
     /// pcap filter; without it the filter is derived from the targets that are announced (`-F`).
     pub filter: Option<String>,
+    /// Threads that share the work (`-C`).
+    pub workers: u16,
     /// Address to listen on; all of them without it (`-b`).
     pub bind: Option<IpAddr>,
     /// TCP port to listen on (`-p`).
@@ -32,8 +36,10 @@ impl Config {
             return Err(UsageError::SameFile);
         }
         Ok(Self {
-            interfaces: interfaces(&raw.interfaces)?,
+            interfaces: interfaces(&raw.interfaces)
+                .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?,
             filter: raw.filter,
+            workers: raw.workers,
             bind: raw.bind.as_deref().map(address).transpose()?,
             port: raw.port,
             log_file,
@@ -43,44 +49,17 @@ impl Config {
     }
 }
 
-/// Whether an interface exists is known when it is opened. Given twice, its packets would be captured twice.
-fn interfaces(lists: &[String]) -> Result<Vec<String>, UsageError> {
-    let mut names: Vec<String> = Vec::new();
-    for name in lists.iter().flat_map(|list| list.split(',')).map(str::trim) {
-        let problem = match name {
-            "" => Some("is no name"),
-            _ if names.iter().any(|other| other == name) => Some("is there twice"),
-            _ => None,
-        };
-        if let Some(problem) = problem {
-            return Err(UsageError::Interface { piece: shown(name), problem });
-        }
-        names.push(name.into());
-    }
-    // libpcap's name for all of them.
-    if !names.iter().any(|name| name == "any") {
-        return Ok(names);
-    }
-    match names.len() {
-        1 => Ok(Vec::new()),
-        _ => Err(UsageError::Interface {
-            piece: "any".into(),
-            problem: "stands for all interfaces and cannot be joined with others",
-        }),
-    }
-}
-
 /// IPv6 addresses may stand in brackets, as everywhere else.
 fn address(text: &str) -> Result<IpAddr, UsageError> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    bare.parse().map_err(|_| UsageError::Bind(shown(text)))
+    bare.parse().map_err(|_| UsageError::Bind(shown(text, 200)))
 }
 
 fn file(flag: &'static str, path: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError> {
     let Some(path) = path else { return Ok(None) };
     absolute(&path).map(Some).map_err(|error| UsageError::Path {
         flag,
-        path: shown(&path.display().to_string()),
+        path: shown(&path.display().to_string(), 200),
         problem: error.to_string(),
     })
 }

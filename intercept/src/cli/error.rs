@@ -1,6 +1,6 @@
 //! What can be wrong with a command line, each in one line with its cure.
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use common::command_line::Complaint;
 use thiserror::Error;
 
 /// Why the command line cannot be used. What the user wrote is escaped, so that it stays one line.
@@ -21,7 +21,7 @@ pub enum UsageError {
         meaning: &'static str,
     },
     /// A piece of `-i` is empty, or given twice.
-    #[error("-i: '{piece}' {problem}; the form is NAME,NAME, as in eth0,lo")]
+    #[error("-i: '{piece}': {problem}; the form is NAME,NAME, as in eth0,lo")]
     Interface {
         /// The piece between commas.
         piece: String,
@@ -47,36 +47,10 @@ pub enum UsageError {
 }
 
 impl From<clap::Error> for UsageError {
-    /// The first line says what is wrong; the rest is usage and tips, which the help tells better.
     fn from(error: clap::Error) -> Self {
-        if let (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) =
-            (error.kind(), error.get(ContextKind::InvalidArg))
-            && (word == "-" || !word.starts_with('-'))
-        {
-            return Self::Stray(shown(word));
+        match Complaint::from(&error) {
+            Complaint::Stray(word) => Self::Stray(word),
+            Complaint::Arguments(line) => Self::Arguments(line),
         }
-        let text = error.render().to_string();
-        let line = text.lines().next().unwrap_or_default();
-        Self::Arguments(shown(line.strip_prefix("error: ").unwrap_or(line)))
     }
-}
-
-/// The text of an error with control characters escaped: what a user wrote may be part of it, and it stays one line.
-#[must_use]
-pub fn one_line(error: &dyn std::error::Error) -> String {
-    escaped(error.to_string().chars())
-}
-
-/// What the user wrote, fit for one line: control characters escaped, cut where it gets long.
-pub(super) fn shown(text: &str) -> String {
-    const LIMIT: usize = 200;
-    let mut shown = escaped(text.chars().take(LIMIT));
-    if text.chars().nth(LIMIT).is_some() {
-        shown.push_str("...");
-    }
-    shown
-}
-
-fn escaped(text: impl Iterator<Item = char>) -> String {
-    text.flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
 }

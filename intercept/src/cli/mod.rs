@@ -8,9 +8,10 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use common::command_line::Unsupported;
 
 pub use config::Config;
-pub use error::{UsageError, one_line};
+pub use error::UsageError;
 
 use raw::RawArgs;
 
@@ -49,7 +50,7 @@ fn command() -> clap::Command {
 
 /// A flag that would be ignored would capture something else than what was asked for.
 fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
-    match raw::UNSUPPORTED.iter().find(|flag| matches.contains_id(flag.id)) {
+    match Unsupported::first_given(&raw::UNSUPPORTED, matches) {
         Some(flag) => Err(UsageError::Unsupported { flag: flag.id, meaning: flag.meaning }),
         None => Ok(()),
     }
@@ -86,7 +87,7 @@ mod tests {
     fn nothing_given_means_everything() {
         let config = config(&[]);
         assert_eq!(config.interfaces, [""; 0]);
-        assert_eq!((config.filter, config.bind, config.port), (None, None, 36524));
+        assert_eq!((config.filter, config.workers, config.bind, config.port), (None, 1, None, 36524));
         assert_eq!((config.log_file, config.pid_file, config.daemon), (None, None, false));
     }
 
@@ -99,11 +100,11 @@ mod tests {
     #[test]
     fn flags_are_understood() {
         let config = config(&[
-            "-i", "eth0,lo", "-i", "eth1", "-F", "tcp", "-p", "1", "-b", "::1", "-l", "log", "-P", "/pid",
-            "-d",
+            "-i", "eth0,lo", "-i", "eth1", "-F", "tcp", "-C", "4", "-p", "1", "-b", "::1", "-l", "log", "-P",
+            "/pid", "-d",
         ]);
         assert_eq!(config.interfaces, ["eth0", "lo", "eth1"]);
-        assert_eq!(config.filter.as_deref(), Some("tcp"));
+        assert_eq!((config.filter.as_deref(), config.workers), (Some("tcp"), 4));
         assert_eq!((config.bind, config.port), (Some("::1".parse().unwrap()), 1));
         assert_eq!(config.log_file, Some(absolute("log").unwrap()));
         assert_eq!(config.pid_file.as_deref(), Some(Path::new("/pid")));
@@ -123,12 +124,14 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_one_line_that_names_it() {
-        let cases: [(&[&str], &str); 13] = [
-            (&["-i", "eth0,,lo"], "-i: '' is no name"),
-            (&["-i", "eth0,lo,eth0"], "-i: 'eth0' is there twice"),
+        let cases: [(&[&str], &str); 15] = [
+            (&["-i", "eth0,,lo"], "-i: '': an empty name"),
+            (&["-i", "eth0,lo,eth0"], "-i: 'eth0': given twice"),
             (&["-b", "localhost\n"], "-b: 'localhost\\n' is no IP address"),
-            (&["-i", "eth0,any"], "-i: 'any' stands for all"),
+            (&["-i", "eth0,any"], "-i: 'any': stands for all"),
             (&["-b", "10.0.0.1:80"], "-b: '10.0.0.1:80' is no IP address"),
+            (&["-C", "0"], "'0' for '-C <WORKERS>': give a whole number from 1 to 64"),
+            (&["-C", "65"], "'65' for '-C <WORKERS>'"),
             (&["-p", "0"], "'0' for '-p <PORT>': give a whole number from 1 to 65535"),
             (&["-p", "-1"], "'-1' for '-p <PORT>'"),
             (&["-p", "65536"], "'65536' for '-p <PORT>'"),

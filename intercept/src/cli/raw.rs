@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, Parser};
+use clap::{ArgAction, Parser};
+use common::command_line::{Unsupported, whole};
 use common::control::DEFAULT_PORT;
+use common::share::MAX_WORKERS;
 
 /// Captures what test servers answer, for the tcpcopies that connect.
 #[derive(Parser, Debug)]
@@ -24,8 +26,11 @@ pub(super) struct RawArgs {
     /// Capture what this pcap filter passes; without it the answers of the servers that tcpcopies announce
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,
+    /// Share the work among this many threads; with more than one, tcpcopies must have the same number
+    #[arg(short = 'C', value_name = "WORKERS", default_value_t = 1, allow_negative_numbers = true, value_parser = whole::<u16>(1..=u64::from(MAX_WORKERS)))]
+    pub(super) workers: u16,
     /// Listen for tcpcopies on this port
-    #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, allow_negative_numbers = true, value_parser = port)]
+    #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, allow_negative_numbers = true, value_parser = whole::<u16>(1..=65_535))]
     pub(super) port: u16,
     /// Listen on this address only: choose an internal one; without it on all
     #[arg(short = 'b', value_name = "IP")]
@@ -47,19 +52,6 @@ pub(super) struct RawArgs {
     version: (),
 }
 
-/// Reads a TCP port; its complaint names the range.
-fn port(text: &str) -> Result<u16, &'static str> {
-    text.parse().ok().filter(|port| *port > 0).ok_or("give a whole number from 1 to 65535")
-}
-
-/// A flag of TCPCopy 1.x's intercept that this build refuses.
-pub(super) struct Unsupported {
-    /// Its letter.
-    pub(super) id: &'static str,
-    /// What it would do.
-    pub(super) meaning: &'static str,
-}
-
 /// All flags of TCPCopy 1.x's intercept that this build refuses.
 pub(super) const UNSUPPORTED: [Unsupported; 6] = [
     Unsupported { id: "c", meaning: "configuration file" },
@@ -69,14 +61,3 @@ pub(super) const UNSUPPORTED: [Unsupported; 6] = [
     Unsupported { id: "s", meaning: "table size; tables grow as needed" },
     Unsupported { id: "x", meaning: "addresses passed through the firewall" },
 ];
-
-impl Unsupported {
-    /// The flag, with or without a value: it is refused either way.
-    pub(super) fn argument(&self) -> Arg {
-        Arg::new(self.id)
-            .short(self.id.chars().next().unwrap_or('?'))
-            .num_args(0..=1)
-            .action(ArgAction::Append)
-            .hide(true)
-    }
-}

@@ -5,16 +5,16 @@ use std::os::fd::AsRawFd;
 
 use common::flow::Endpoint;
 use common::io::af_packet::{AfPacket, DEFAULT_SNAP, Room};
-use common::io::bpf::Program;
+use common::io::bpf::{Program, Split};
 use common::io::{Capture, CaptureCounters, Captured};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::StartError;
 
-/// What each socket has room for: half a second of a busy server's headers in 8 MB, and whole answers where they are
-/// asked for.
-const ROOM: Room = Room { frame: 256, packets: 32 * 1024, queue: 64 << 20, snap: DEFAULT_SNAP };
+/// What the workers' sockets together have room for on an interface: a quarter of a second of a busy server's headers
+/// in 4 MB, and whole answers where they are asked for.
+const ROOM: Room = Room { frame: 256, packets: 16 * 1024, queue: 64 << 20, snap: DEFAULT_SNAP };
 
 /// Bytes kept of a packet while nobody asks for payload: IPv6 with an extension header, and the longest TCP header.
 const HEADERS: u32 = 128;
@@ -22,7 +22,7 @@ const HEADERS: u32 = 128;
 /// Packets taken from one socket before it is the others' turn.
 const BUDGET: usize = 256;
 
-/// The open captures.
+/// The open captures of a worker.
 pub(super) struct Captures {
     sockets: Vec<Source>,
     /// The filter follows the targets that tcpcopies announce.
@@ -41,24 +41,36 @@ struct Source {
 }
 
 impl Captures {
-    /// Opens one capture for each interface, or one of all interfaces.
-    pub(super) fn open(interfaces: &[String], filter: Option<&str>) -> Result<Self, StartError> {
+    /// Opens the captures of all workers, which share what is captured: one for each interface, or one of all interfaces.
+    pub(super) fn open(
+        interfaces: &[String],
+        filter: Option<&str>,
+        workers: u16,
+    ) -> Result<Vec<Self>, StartError> {
         let program = match filter {
             Some(expression) => Program::from_expression(expression)?,
             None => Program::answers(&[]),
         };
         let all = [None];
         let named: Vec<_> = interfaces.iter().map(|name| Some(name.as_str())).collect();
-        let mut sockets = Vec::new();
+        let headers = program.clone().keeping(HEADERS);
+        let packets = (ROOM.packets / usize::from(workers)).next_power_of_two();
+        let room = Room { packets, queue: ROOM.queue / usize::from(workers), ..ROOM };
+        let empty = || Self {
+            sockets: Vec::new(),
+            derived: filter.is_none(),
+            whole: false,
+            program: program.clone(),
+        };
+        let mut each: Vec<Self> = (0..workers).map(|_| empty()).collect();
         for interface in if named.is_empty() { &all[..] } else { &named } {
-            sockets.push(Source {
-                name: interface.unwrap_or("all interfaces").into(),
-                socket: AfPacket::open(*interface, &program.clone().keeping(HEADERS), ROOM)?,
-                readable: true,
-                failed: None,
-            });
+            let sockets = AfPacket::open_shared(*interface, &headers, room, workers, Split::OfAnswers)?;
+            for (captures, socket) in each.iter_mut().zip(sockets) {
+                let name = interface.unwrap_or("all interfaces").into();
+                captures.sockets.push(Source { name, socket, readable: true, failed: None });
+            }
         }
-        Ok(Self { sockets, derived: filter.is_none(), whole: false, program })
+        Ok(each)
     }
 
     /// None at all.

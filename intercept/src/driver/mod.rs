@@ -1,16 +1,22 @@
-//! The driver: gives the router packets, messages and time, from one event loop in one thread.
+//! The driver: gives a router packets, messages and time, from one event loop in one thread; or several, each its share.
 //!
 //! All sources are edge-triggered: each remembers whether something may be left in it, gets a budget a round, and
 //! while anything is left the loop does not sleep.
 
+mod board;
 mod captures;
+mod crew;
+mod door;
 mod listen;
 mod peer;
 mod peers;
 mod quiet;
+mod reception;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::control::{FromIntercept, RefuseReason, Statistics, ToIntercept};
@@ -20,16 +26,18 @@ use common::io::interfaces;
 use common::io::link::{Link, LinkError};
 use common::process::courtesy::Courtesy;
 use common::process::signals::{Signal, Signals};
+use common::share::Share;
 use common::time::{Clock, Time};
 use log::Level;
 use mio::event::Source;
-use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use thiserror::Error;
 
-use crate::cli::Config;
 use crate::router::{LinkId, Output, Router, RouterConfig};
+use board::{Board, Figures};
 use captures::Captures;
+pub use crew::Crew;
+use door::Door;
 use peer::{Peer, PeerError};
 use peers::Peers;
 use quiet::QuietLog;
@@ -39,8 +47,9 @@ const LISTENER: Token = Token(1);
 const FIRST_PEER: usize = 2;
 const FIRST_CAPTURE: usize = FIRST_PEER + MAX_PEERS;
 
-/// Connections on the control port, those included that have not said hello or were refused.
-const MAX_PEERS: usize = 128;
+/// Connections on the control port, those included that have not said hello or were refused; from one host, as many as
+/// are left.
+const MAX_PEERS: usize = 256;
 
 /// Bytes queued for one tcpcopy: some 140 000 answers, two seconds of a busy server.
 const QUEUE: usize = 4 << 20;
@@ -73,13 +82,15 @@ pub enum StartError {
     EventLoop(#[source] io::Error),
 }
 
-/// The daemon at work.
-pub struct Driver {
+/// A worker: it shares nothing with others.
+struct Driver {
     poll: Poll,
     events: Events,
     clock: Clock,
-    listener: TcpListener,
+    door: Door,
     acceptable: bool,
+    /// A signal has come.
+    signalled: bool,
     captures: Captures,
     peers: Peers,
     router: Router,
@@ -87,34 +98,27 @@ pub struct Driver {
     courtesy: Courtesy,
     /// Messages of the peer that is being served; kept for its memory.
     inbox: Vec<ToIntercept>,
+    share: Share,
+    board: Arc<Board>,
     targets_version: u64,
     ticks: u64,
     next_tick: Time,
 }
 
 impl Driver {
-    /// Opens the captures and the control port.
-    ///
-    /// # Errors
-    /// [`StartError`] is one line for the user.
-    pub fn new(config: &Config) -> Result<Self, StartError> {
-        let captures = Captures::open(&config.interfaces, config.filter.as_deref())?;
-        let listener = listen::open(config.bind, config.port)?;
-        Self::with(captures, listener).map_err(StartError::EventLoop)
-    }
-
-    fn with(captures: Captures, mut listener: TcpListener) -> io::Result<Self> {
+    fn with(captures: Captures, mut door: Door, share: Share, board: Arc<Board>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        door.register(poll.registry(), LISTENER)?;
         captures.register(poll.registry(), FIRST_CAPTURE)?;
         let local_addresses = interfaces::local_addresses();
-        let router = Router::new(RouterConfig { local_addresses, ..RouterConfig::default() });
+        let router = Router::new(RouterConfig { share, local_addresses, ..RouterConfig::default() });
         Ok(Self {
             poll,
             events: Events::with_capacity(256),
             clock: Clock::start(),
-            listener,
+            door,
             acceptable: true,
+            signalled: false,
             captures,
             peers: Peers::default(),
             targets_version: router.targets_version(),
@@ -122,32 +126,41 @@ impl Driver {
             quiet: QuietLog::default(),
             courtesy: Courtesy::new(),
             inbox: Vec::new(),
+            share,
+            board,
             ticks: 0,
             next_tick: Time::ZERO + TICK,
         })
     }
 
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+    /// Where it listens, if it does.
+    fn address(&self) -> Option<SocketAddr> {
+        self.door.address()
     }
 
     /// Works until a signal ends it.
-    ///
-    /// # Errors
-    /// The event loop failed: nothing that peers or packets can bring about.
-    pub fn run(&mut self, mut signals: Signals) -> io::Result<()> {
+    fn run(&mut self, mut signals: Signals) -> io::Result<()> {
         signals.register(self.poll.registry(), SIGNALS, Interest::READABLE)?;
         loop {
             self.turn()?;
-            while let Some(signal) = signals.fetch()? {
-                log::info!("{}", self.report());
-                if signal == Signal::End {
-                    return Ok(());
+            if std::mem::take(&mut self.signalled) {
+                while let Some(signal) = signals.fetch()? {
+                    log::info!("{}", self.publish().report());
+                    if signal == Signal::End {
+                        return Ok(());
+                    }
                 }
             }
         }
+    }
+
+    /// Works until `stop` is set and its [`Door`] woken.
+    fn run_until(&mut self, stop: &AtomicBool) -> io::Result<()> {
+        while !stop.load(Ordering::Relaxed) {
+            self.turn()?;
+        }
+        self.publish();
+        Ok(())
     }
 
     /// One round: waits until there is something to do, and does all of it once.
@@ -180,7 +193,7 @@ impl Driver {
         }
         for event in &self.events {
             match event.token() {
-                SIGNALS => {}
+                SIGNALS => self.signalled = true,
                 LISTENER => self.acceptable = true,
                 Token(capture) if capture >= FIRST_CAPTURE => {
                     self.captures.set_readable(capture - FIRST_CAPTURE);
@@ -199,12 +212,16 @@ impl Driver {
 
     fn accept(&mut self, now: Time) {
         while self.acceptable {
-            match self.listener.accept() {
+            match self.door.accept() {
                 Ok((stream, address)) => {
                     // Without the disguise that IPv4 wears on a socket for both families.
                     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-                    if self.peers.len() >= MAX_PEERS {
-                        let line = format_args!("{address}: turned away, {MAX_PEERS} connections are open");
+                    if !self.peers.have_room(address.ip()) {
+                        let line = format_args!(
+                            "{address}: turned away, its host has {} connections open, all have {} of {MAX_PEERS}",
+                            self.peers.of(address.ip()),
+                            self.peers.len()
+                        );
                         self.quiet.log(now, address.ip(), Level::Warn, line);
                     } else if let Err(error) = self.admit(now, stream, address) {
                         self.quiet.log(now, address.ip(), Level::Warn, format_args!("{address}: {error}"));
@@ -229,7 +246,7 @@ impl Driver {
         let id = self.peers.vacant();
         let token = Token(FIRST_PEER + usize::try_from(id.0).unwrap_or(MAX_PEERS));
         link.register(self.poll.registry(), token, Interest::READABLE | Interest::WRITABLE)?;
-        self.router.handle_link_opened(id);
+        self.router.handle_link_opened(id, address.ip().into());
         self.peers.insert(id, Peer::new(link, address, now));
         Ok(())
     }
@@ -253,15 +270,18 @@ impl Driver {
     /// Carries a message out, or says why the peer is to be cut off.
     fn handle(&mut self, now: Time, id: LinkId, message: ToIntercept) -> Result<(), (RefuseReason, String)> {
         let hello = match message {
-            ToIntercept::Hello { version } => Some(version),
+            ToIntercept::Hello { version, share } => Some((version, share)),
             _ => None,
         };
         let handled = self.router.handle_message(now, id, message, &mut self.peers);
         handled.map_err(|reason| (reason, describe(reason, hello)))?;
-        if let (Some(version), Some(peer)) = (hello, self.peers.get_mut(id)) {
+        if let (Some((version, _)), Some(peer)) = (hello, self.peers.get_mut(id)) {
             peer.greet();
             let line = format_args!("{}: tcpcopy connected (protocol version {version})", peer.address);
             self.quiet.log(now, peer.ip(), Level::Info, line);
+            // What is counted from here on is that tcpcopy's concern.
+            let Figures { statistics, .. } = self.publish();
+            self.peers.send(id, &FromIntercept::Statistics(statistics));
         }
         Ok(())
     }
@@ -331,8 +351,8 @@ impl Driver {
         if self.ticks.is_multiple_of(ADDRESS_TICKS) {
             self.router.set_local_addresses(interfaces::local_addresses());
         }
-        let statistics = self.statistics();
-        self.courtesy.tick(statistics.captured);
+        let Figures { statistics, .. } = self.publish();
+        self.courtesy.tick(self.router.statistics().captured);
         for id in self.peers.ids() {
             let Some(peer) = self.peers.get_mut(id) else { continue };
             let greeted = peer.greeted();
@@ -344,7 +364,7 @@ impl Driver {
         }
     }
 
-    /// All counters together.
+    /// All counters of this worker.
     fn statistics(&mut self) -> Statistics {
         let routed = self.router.statistics();
         let overflowed = self.peers.overflowed();
@@ -356,28 +376,29 @@ impl Driver {
         }
     }
 
-    fn report(&mut self) -> String {
-        let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed } =
-            self.statistics();
-        format!(
-            "captured {captured} packets (dropped by the kernel: {kernel_dropped}, unreadable: {unreadable}), \
-             forwarded {forwarded} answers (without route: {unrouted}, queue full: {overflowed}); \
-             {} connections, {} routes",
-            self.peers.len(),
-            self.router.routes()
-        )
+    /// Tells the other workers how this one stands; returns how all do.
+    fn publish(&mut self) -> Figures {
+        let statistics = self.statistics();
+        let (connections, routes) = (self.peers.len(), self.router.routes());
+        self.board.put(self.share.index(), Figures { statistics, connections, routes })
     }
 }
 
-fn describe(reason: RefuseReason, hello: Option<u16>) -> String {
+fn describe(reason: RefuseReason, hello: Option<(u16, Share)>) -> String {
     match (reason, hello) {
-        (RefuseReason::Version(own), Some(theirs)) => {
+        (RefuseReason::Version(own), Some((theirs, _))) => {
             format!(
                 "it speaks version {theirs} of the protocol, this intercept version {own}; install one release"
             )
         }
         (RefuseReason::Version(_) | RefuseReason::Malformed, _) => {
             "it does not say hello first, and once".into()
+        }
+        (RefuseReason::Workers(own), hello) => {
+            let theirs = hello.map_or(1, |(_, share)| share.count());
+            format!(
+                "it runs with -C {theirs}, this intercept with -C {own}; run both with the same, or intercept without"
+            )
         }
         (RefuseReason::TooManyLinks, _) => "too many tcpcopies are connected".into(),
         (RefuseReason::TooManyRoutes, _) => "it announces more routes or targets than intercept takes".into(),

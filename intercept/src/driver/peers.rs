@@ -1,9 +1,12 @@
 //! The table of peers: what the router's messages go out through.
 
+use std::net::IpAddr;
+
 use common::control::FromIntercept;
 
+use super::MAX_PEERS;
 use super::peer::Peer;
-use crate::router::{LinkId, Output};
+use crate::router::{Host, LinkId, Output};
 
 /// Peers by the number of their link; numbers of peers that are gone are used again.
 #[derive(Default)]
@@ -16,6 +19,16 @@ impl Peers {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.slots.iter().flatten().count()
+    }
+
+    /// How many there are from one host.
+    pub(super) fn of(&self, ip: IpAddr) -> usize {
+        self.slots.iter().flatten().filter(|peer| Host::from(peer.ip()) == Host::from(ip)).count()
+    }
+
+    /// Whether another one from there is taken: no host gets more than are left.
+    pub(super) fn have_room(&self, ip: IpAddr) -> bool {
+        self.of(ip) < MAX_PEERS.saturating_sub(self.len())
     }
 
     /// The number that the next peer gets.

@@ -4,9 +4,12 @@ use super::*;
 use common::control::{AnswerPayload, FlowId, FrameBuffer, VERSION};
 use common::flow::{Endpoint, Flow};
 use common::io::Captured;
+use common::share::Share;
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+
+use mio::net::TcpListener;
 
 /// A driver without captures, and how to wait for it: each turn sleeps until something happens.
 struct Rig {
@@ -16,18 +19,25 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        Self { driver: Driver::with(Captures::none(), listener).unwrap() }
+        let board = Arc::new(Board::new(1));
+        Self { driver: Driver::with(Captures::none(), Door::Port(listener), Share::ALL, board).unwrap() }
     }
 
     fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.driver.address()).unwrap();
-        stream.set_nonblocking(true).unwrap();
-        Client { stream, frames: FrameBuffer::new(), ended: false }
+        Client::new(TcpStream::connect(self.driver.address().unwrap()).unwrap())
+    }
+
+    fn connect_from(&self, ip: &str) -> Client {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let from = SocketAddr::new(ip.parse().unwrap(), 0);
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&self.driver.address().unwrap().into()).unwrap();
+        Client::new(socket.into())
     }
 
     fn greeted(&mut self) -> Client {
         let mut client = self.connect();
-        client.say(&ToIntercept::Hello { version: VERSION });
+        client.say(&ToIntercept::Hello { version: VERSION, share: Share::ALL });
         assert_eq!(self.next(&mut client), Some(Said::Hello(VERSION)));
         client
     }
@@ -75,6 +85,8 @@ struct Client {
     stream: TcpStream,
     frames: FrameBuffer,
     ended: bool,
+    /// Statistics that have come.
+    statistics: u32,
 }
 
 /// What a test wants to know of a message.
@@ -87,6 +99,11 @@ enum Said {
 }
 
 impl Client {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_nonblocking(true).unwrap();
+        Self { stream, frames: FrameBuffer::new(), ended: false, statistics: 0 }
+    }
+
     fn say(&mut self, message: &ToIntercept) {
         let mut frame = Vec::new();
         message.encode(&mut frame);
@@ -113,7 +130,10 @@ impl Client {
                 FromIntercept::Refuse(reason) => Said::Refuse(reason),
                 FromIntercept::Answer(answer) => Said::Answer(answer.id, answer.seq, answer.payload.len()),
                 FromIntercept::Pong { nonce } => Said::Pong(nonce),
-                FromIntercept::Statistics(_) => continue,
+                FromIntercept::Statistics(_) => {
+                    self.statistics += 1;
+                    continue;
+                }
             });
         }
     }
@@ -133,6 +153,15 @@ fn noise(length: usize) -> Vec<u8> {
         (state >> 32) as u8
     };
     (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn counters_are_told_with_the_hello() {
+    let mut rig = Rig::new();
+    let mut client = rig.greeted();
+    client.say(&ToIntercept::Ping { nonce: 1 });
+    assert_eq!(rig.next(&mut client), Some(Said::Pong(1)));
+    assert!(client.statistics >= 1, "before the next second");
 }
 
 #[test]
@@ -180,7 +209,7 @@ fn noise_is_cut_off_and_nobody_else_suffers() {
 fn another_version_is_told_ours_whatever_follows_its_hello() {
     let mut rig = Rig::new();
     let mut client = rig.connect();
-    client.say(&ToIntercept::Hello { version: VERSION + 1 });
+    client.say(&ToIntercept::Hello { version: VERSION + 1, share: Share::ALL });
     client.say(&ToIntercept::Target(flow().server));
     client.stream.write_all(&noise(1000)).unwrap();
     assert_eq!(rig.next(&mut client), Some(Said::Refuse(RefuseReason::Version(VERSION))));
@@ -220,7 +249,7 @@ fn a_peer_without_hello_is_cut_off_in_time() {
 fn a_refused_peer_that_stays_is_dropped() {
     let mut rig = Rig::new();
     let mut client = rig.connect();
-    client.say(&ToIntercept::Hello { version: VERSION + 1 });
+    client.say(&ToIntercept::Hello { version: VERSION + 1, share: Share::ALL });
     assert_eq!(rig.next(&mut client), Some(Said::Refuse(RefuseReason::Version(VERSION))));
     assert_eq!(rig.driver.peers.len(), 1, "it may still be reading");
     rig.tick_after(Duration::from_secs(3));
@@ -228,17 +257,21 @@ fn a_refused_peer_that_stays_is_dropped() {
 }
 
 #[test]
-fn connections_are_limited() {
+fn a_host_takes_no_more_connections_than_it_leaves() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();
-    let crowd: Vec<_> = (1..MAX_PEERS).map(|_| rig.connect()).collect();
+    let crowd: Vec<_> = (1..MAX_PEERS / 2).map(|_| rig.connect()).collect();
     let mut late = rig.connect();
     assert_eq!(rig.next(&mut late), None);
-    assert_eq!(rig.driver.peers.len(), MAX_PEERS);
+    assert_eq!(rig.driver.peers.len(), MAX_PEERS / 2);
+    // All of loopback's addresses are this host's, but each counts for itself.
+    let mut other = rig.connect_from("127.0.0.2");
+    other.say(&ToIntercept::Hello { version: VERSION, share: Share::ALL });
+    assert_eq!(rig.next(&mut other), Some(Said::Hello(VERSION)));
     client.say(&ToIntercept::Ping { nonce: 4 });
     assert_eq!(rig.next(&mut client), Some(Said::Pong(4)));
     drop(crowd);
-    while rig.driver.peers.len() > 1 {
+    while rig.driver.peers.len() > 2 {
         rig.driver.turn().unwrap();
     }
     rig.greeted();

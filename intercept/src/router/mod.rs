@@ -13,12 +13,15 @@ use common::control::{
 };
 use common::flow::{Endpoint, Flow};
 use common::io::Captured;
+use common::share::Share;
 use common::time::Time;
 use common::wire::{Flags, Segment, Seq};
 
 use delayed::Delayed;
 use routes::{Hasher, Routes, Subscriber};
 use targets::Targets;
+
+pub use crate::shares::Host;
 
 /// How long an answer waits for its route. The SYN is injected right after its route is announced, on another path:
 /// what comes later than this was asked for by nobody.
@@ -37,16 +40,16 @@ pub trait Output {
 /// Limits of a router, and what it knows of its host.
 #[derive(Clone, Debug)]
 pub struct RouterConfig {
-    /// Links that have said hello, at most.
+    /// Links that have said hello, at most; from one host, as many as are left.
     pub max_links: usize,
-    /// Routes of one link, at most.
-    pub max_routes_per_link: usize,
-    /// Routes of all links together, at most; each takes about 200 bytes.
+    /// Routes of all links together, at most; from one host, as many as are left. Each takes about 200 bytes.
     pub max_routes: usize,
     /// Targets that one link may announce.
     pub max_targets_per_link: usize,
     /// Answers that wait for their route, at most; the oldest gives way.
     pub max_delayed: usize,
+    /// Whose clients' answers are captured: where that is not all of them, each link must be for this share.
+    pub share: Share,
     /// The addresses of this host, those of the loopback networks excepted.
     pub local_addresses: Vec<IpAddr>,
 }
@@ -54,11 +57,11 @@ pub struct RouterConfig {
 impl Default for RouterConfig {
     fn default() -> Self {
         Self {
-            max_links: 64,
-            max_routes_per_link: 1 << 19,
+            max_links: 128,
             max_routes: 1 << 20,
             max_targets_per_link: 1024,
             max_delayed: 1 << 16,
+            share: Share::ALL,
             local_addresses: Vec::new(),
         }
     }
@@ -84,7 +87,7 @@ impl Router {
     pub fn new(config: RouterConfig) -> Self {
         Self {
             local: config.local_addresses.iter().copied().collect(),
-            routes: Routes::default(),
+            routes: Routes::new(config.max_links, config.max_routes),
             targets: Targets::default(),
             delayed: Delayed::new(config.max_delayed),
             wants_payload: false,
@@ -99,9 +102,9 @@ impl Router {
         self.local.extend(addresses);
     }
 
-    /// A peer has connected. Nothing is sent to it before its hello.
-    pub fn handle_link_opened(&mut self, link: LinkId) {
-        self.routes.open(link);
+    /// A peer has connected from this host. Nothing is sent to it before its hello.
+    pub fn handle_link_opened(&mut self, link: LinkId, host: Host) {
+        self.routes.open(link, host);
     }
 
     /// A link is gone, and its routes and targets with it.
@@ -122,7 +125,7 @@ impl Router {
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
         match (message, self.routes.greeted(link)) {
-            (ToIntercept::Hello { version }, false) => self.handle_hello(link, version, out),
+            (ToIntercept::Hello { version, share }, false) => self.handle_hello(link, version, share, out),
             // The hello comes first, and once.
             (ToIntercept::Hello { .. }, true) | (_, false) => Err(RefuseReason::Malformed),
             (ToIntercept::Target(target), true) => {
@@ -145,14 +148,22 @@ impl Router {
         }
     }
 
-    fn handle_hello(&mut self, link: LinkId, version: u16, out: &mut dyn Output) -> Result<(), RefuseReason> {
+    fn handle_hello(
+        &mut self,
+        link: LinkId,
+        version: u16,
+        share: Share,
+        out: &mut dyn Output,
+    ) -> Result<(), RefuseReason> {
         if version != VERSION {
             return Err(RefuseReason::Version(VERSION));
         }
-        if self.routes.links_greeted() >= self.config.max_links {
+        if self.config.share != Share::ALL && self.config.share != share {
+            return Err(RefuseReason::Workers(self.config.share.count()));
+        }
+        if !self.routes.greet(link) {
             return Err(RefuseReason::TooManyLinks);
         }
-        self.routes.greet(link);
         out.send(link, &FromIntercept::Hello { version: VERSION });
         Ok(())
     }
@@ -165,13 +176,9 @@ impl Router {
         flow: Flow,
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
-        self.routes.remove(link, id);
-        if self.routes.len() >= self.config.max_routes
-            || self.routes.len_of(link) >= self.config.max_routes_per_link
-        {
+        if !self.routes.add(link, id, flow) {
             return Err(RefuseReason::TooManyRoutes);
         }
-        self.routes.add(link, id, flow);
         self.handle_timeout(now);
         if let Some(answer) = self.delayed.take(&flow) {
             self.counters.forwarded += 1;

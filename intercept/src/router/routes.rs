@@ -7,6 +7,7 @@ use common::control::{AnswerPayload, FlowId};
 use common::flow::Flow;
 
 use super::LinkId;
+use crate::shares::{Host, Shares};
 
 /// The hash of all tables here. Keyed at random: peers choose what is put in.
 pub(super) type Hasher = RandomState;
@@ -31,89 +32,105 @@ impl Subscribers {
     }
 }
 
-#[derive(Default)]
 struct LinkRoutes {
+    host: Host,
     greeted: bool,
     flows: HashMap<FlowId, Flow, Hasher>,
 }
 
 /// All routes. Between a link and a flow there is at most one.
-#[derive(Default)]
 pub(super) struct Routes {
     by_flow: HashMap<Flow, Subscribers, Hasher>,
     by_link: HashMap<LinkId, LinkRoutes, Hasher>,
-    count: usize,
-    greeted: usize,
+    routes: Shares,
+    greeted: Shares,
 }
 
+/// Flows that the table keeps room for, once it has had it, whatever was closed.
+const KEPT: usize = 4096;
+
 impl Routes {
-    pub(super) fn open(&mut self, link: LinkId) {
-        self.close(link);
-        self.by_link.insert(link, LinkRoutes::default());
+    /// At most so many links that have been greeted, and so many routes.
+    pub(super) fn new(max_links: usize, max_routes: usize) -> Self {
+        Self {
+            by_flow: HashMap::default(),
+            by_link: HashMap::default(),
+            routes: Shares::new(max_routes),
+            greeted: Shares::new(max_links),
+        }
     }
 
+    pub(super) fn open(&mut self, link: LinkId, host: Host) {
+        self.close(link);
+        self.by_link.insert(link, LinkRoutes { host, greeted: false, flows: HashMap::default() });
+    }
+
+    /// Ends a link and its routes, and gives their memory back.
     pub(super) fn close(&mut self, link: LinkId) {
         let Some(closed) = self.by_link.remove(&link) else { return };
-        self.greeted -= usize::from(closed.greeted);
+        if closed.greeted {
+            self.greeted.give_back(closed.host);
+        }
         for flow in closed.flows.values() {
-            self.unsubscribe(link, flow);
+            self.unsubscribe(link, closed.host, flow);
+        }
+        // Not each time: what is left has to be moved.
+        if self.by_flow.capacity() > KEPT.max(4 * self.by_flow.len()) {
+            self.by_flow.shrink_to(KEPT.max(2 * self.by_flow.len()));
         }
     }
 
-    pub(super) fn greet(&mut self, link: LinkId) {
-        if let Some(routes) = self.by_link.get_mut(&link) {
-            self.greeted += usize::from(!routes.greeted);
-            routes.greeted = true;
-        }
+    /// Lets a link in that has said hello; false if there are too many.
+    pub(super) fn greet(&mut self, link: LinkId) -> bool {
+        let Some(routes) = self.by_link.get_mut(&link) else { return false };
+        routes.greeted = routes.greeted || self.greeted.take(routes.host);
+        routes.greeted
     }
 
     pub(super) fn greeted(&self, link: LinkId) -> bool {
         self.by_link.get(&link).is_some_and(|routes| routes.greeted)
     }
 
-    /// Links that have been greeted.
-    pub(super) fn links_greeted(&self) -> usize {
-        self.greeted
-    }
-
     /// Routes of all links.
     pub(super) fn len(&self) -> usize {
-        self.count
+        self.routes.all()
     }
 
-    /// Routes of one link.
-    pub(super) fn len_of(&self, link: LinkId) -> usize {
-        self.by_link.get(&link).map_or(0, |routes| routes.flows.len())
-    }
-
-    /// Adds a route without payload. What the link had under this name, or for this flow, is replaced.
-    pub(super) fn add(&mut self, link: LinkId, id: FlowId, flow: Flow) {
+    /// Adds a route without payload; false if there are too many. What the link had under this name, or for this flow, is
+    /// replaced.
+    pub(super) fn add(&mut self, link: LinkId, id: FlowId, flow: Flow) -> bool {
         self.remove(link, id);
-        let Some(routes) = self.by_link.get_mut(&link) else { return };
+        let Some(routes) = self.by_link.get_mut(&link) else { return true };
         let subscriber = Subscriber { link, id, mode: AnswerPayload::None };
         match self.by_flow.entry(flow) {
             Entry::Vacant(entry) => {
+                if !self.routes.take(routes.host) {
+                    return false;
+                }
                 entry.insert(Subscribers { first: subscriber, others: Vec::new() });
-                self.count += 1;
             }
             Entry::Occupied(entry) => {
                 let subscribers = entry.into_mut();
                 if let Some(same) = subscribers.of_link(link) {
                     routes.flows.remove(&same.id);
                     *same = subscriber;
-                } else {
+                } else if self.routes.take(routes.host) {
                     subscribers.others.push(subscriber);
-                    self.count += 1;
+                } else {
+                    return false;
                 }
             }
         }
         routes.flows.insert(id, flow);
+        true
     }
 
     /// Ends a route; one that does not stand is as good as ended.
     pub(super) fn remove(&mut self, link: LinkId, id: FlowId) {
-        if let Some(flow) = self.by_link.get_mut(&link).and_then(|routes| routes.flows.remove(&id)) {
-            self.unsubscribe(link, &flow);
+        let Some(routes) = self.by_link.get_mut(&link) else { return };
+        let host = routes.host;
+        if let Some(flow) = routes.flows.remove(&id) {
+            self.unsubscribe(link, host, &flow);
         }
     }
 
@@ -129,9 +146,9 @@ impl Routes {
         self.by_flow.get(flow).map(|them| std::iter::once(&them.first).chain(&them.others))
     }
 
-    fn unsubscribe(&mut self, link: LinkId, flow: &Flow) {
+    fn unsubscribe(&mut self, link: LinkId, host: Host, flow: &Flow) {
         let Some(subscribers) = self.by_flow.get_mut(flow) else { return };
-        self.count -= 1;
+        self.routes.give_back(host);
         if subscribers.first.link != link {
             subscribers.others.retain(|subscriber| subscriber.link != link);
         } else if let Some(next) = subscribers.others.pop() {
@@ -139,5 +156,32 @@ impl Routes {
         } else {
             self.by_flow.remove(flow);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::flow::Endpoint;
+
+    use super::*;
+
+    #[test]
+    fn a_closed_link_gives_its_memory_back() {
+        let mut routes = Routes::new(2, 1 << 20);
+        let host = Host::from(std::net::IpAddr::from([10, 0, 0, 1]));
+        let flow = |number: u32| Flow {
+            client: Endpoint::new([10, 1, (number >> 16) as u8, 0].into(), number as u16),
+            server: Endpoint::new([10, 0, 0, 2].into(), 80),
+        };
+        let [small, large] = [LinkId(1), LinkId(2)];
+        for link in [small, large] {
+            routes.open(link, host);
+        }
+        (0..10).for_each(|number| assert!(routes.add(small, FlowId(number), flow(number))));
+        (0..100_000).for_each(|number| assert!(routes.add(large, FlowId(number), flow(number))));
+        assert_eq!(routes.len(), 100_010);
+        routes.close(large);
+        assert_eq!((routes.len(), routes.by_flow.len()), (10, 10));
+        assert!(routes.by_flow.capacity() < 2 * KEPT, "room for {} flows is left", routes.by_flow.capacity());
     }
 }

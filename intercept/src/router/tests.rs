@@ -1,6 +1,7 @@
 //! The router, driven by hand.
 
 use super::*;
+use common::share::Share;
 use common::wire::{Outgoing, PacketBuilder};
 use std::net::SocketAddr;
 
@@ -52,8 +53,9 @@ impl Rig {
     }
 
     fn greet(&mut self, link: LinkId) {
-        self.router.handle_link_opened(link);
-        self.tell(link, ToIntercept::Hello { version: VERSION });
+        self.router.handle_link_opened(link, host(link));
+        let share = self.router.config.share;
+        self.tell(link, ToIntercept::Hello { version: VERSION, share });
     }
 
     fn try_tell(&mut self, link: LinkId, message: ToIntercept) -> Result<(), RefuseReason> {
@@ -97,6 +99,11 @@ impl Rig {
 
 fn endpoint(text: &str) -> Endpoint {
     text.parse::<SocketAddr>().unwrap().into()
+}
+
+/// Each link comes from a host of its own.
+fn host(link: LinkId) -> Host {
+    Host::from(IpAddr::from([10, 9, 0, link.0 as u8]))
 }
 
 fn flow(client_port: u16) -> Flow {
@@ -269,7 +276,7 @@ fn a_closed_link_takes_its_routes_and_targets_along() {
     assert_eq!(rig.router.targets().collect::<Vec<_>>(), [endpoint(SERVER)]);
 
     // Its name may be used again, by a peer that has to say hello itself.
-    rig.router.handle_link_opened(FIRST);
+    rig.router.handle_link_opened(FIRST, host(FIRST));
     let route = ToIntercept::RouteAdd { id: FlowId(1), flow: flow(1) };
     assert_eq!(rig.try_tell(FIRST, route), Err(RefuseReason::Malformed));
 }
@@ -355,48 +362,103 @@ fn what_is_no_segment_is_counted() {
 fn a_peer_says_hello_first_and_once() {
     let mut rig = Rig::new();
     let third = LinkId(3);
-    rig.router.handle_link_opened(third);
+    rig.router.handle_link_opened(third, host(third));
     assert_eq!(rig.try_tell(third, ToIntercept::Ping { nonce: 1 }), Err(RefuseReason::Malformed));
-    let other = ToIntercept::Hello { version: VERSION + 1 };
+    let other = ToIntercept::Hello { version: VERSION + 1, share: Share::ALL };
     assert_eq!(rig.try_tell(third, other), Err(RefuseReason::Version(VERSION)));
     assert_eq!(rig.sent.others, []);
-    rig.tell(third, ToIntercept::Hello { version: VERSION });
+    rig.tell(third, ToIntercept::Hello { version: VERSION, share: Share::ALL });
     rig.tell(third, ToIntercept::Ping { nonce: 2 });
     let hello = FromIntercept::Hello { version: VERSION };
     assert_eq!(rig.sent.others, [(third, hello), (third, FromIntercept::Pong { nonce: 2 })]);
-    let again = ToIntercept::Hello { version: VERSION };
+    let again = ToIntercept::Hello { version: VERSION, share: Share::ALL };
     assert_eq!(rig.try_tell(third, again), Err(RefuseReason::Malformed));
+}
+
+#[test]
+fn one_worker_serves_all_and_one_of_several_its_own() {
+    let hello =
+        |index, count| ToIntercept::Hello { version: VERSION, share: Share::new(index, count).unwrap() };
+    let third = LinkId(3);
+    let tell = |own: Share, hello| {
+        let mut router = Router::new(RouterConfig { share: own, ..RouterConfig::default() });
+        router.handle_link_opened(third, host(third));
+        router.handle_message(Time::ZERO, third, hello, &mut Sent::default())
+    };
+    assert_eq!(tell(Share::ALL, hello(2, 4)), Ok(()));
+    let second = Share::new(1, 2).unwrap();
+    assert_eq!(tell(second, hello(1, 2)), Ok(()));
+    for other in [hello(0, 2), hello(1, 4), hello(0, 1)] {
+        assert_eq!(tell(second, other), Err(RefuseReason::Workers(2)));
+    }
 }
 
 #[test]
 fn limits_are_kept() {
     let mut rig = Rig::with(RouterConfig {
-        max_links: 2,
-        max_routes_per_link: 3,
-        max_routes: 4,
+        max_links: 3,
+        max_routes: 5,
         max_targets_per_link: 1,
         ..RouterConfig::default()
     });
-    let third = LinkId(2);
-    rig.router.handle_link_opened(third);
-    let hello = ToIntercept::Hello { version: VERSION };
+    let (third, fourth) = (LinkId(2), LinkId(3));
+    let hello = ToIntercept::Hello { version: VERSION, share: Share::ALL };
+    // One link is left, but not for who has one.
+    rig.router.handle_link_opened(third, host(FIRST));
     assert_eq!(rig.try_tell(third, hello.clone()), Err(RefuseReason::TooManyLinks));
+    rig.router.handle_link_closed(third);
+    rig.greet(third);
+    rig.router.handle_link_opened(fourth, host(fourth));
+    assert_eq!(rig.try_tell(fourth, hello.clone()), Err(RefuseReason::TooManyLinks));
 
     for port in 1..=3 {
         rig.route(FIRST, u32::from(port), flow(port));
     }
     rig.route(FIRST, 3, flow(30));
-    let fourth = |link_id| ToIntercept::RouteAdd { id: FlowId(link_id), flow: flow(4) };
-    assert_eq!(rig.try_tell(FIRST, fourth(4)), Err(RefuseReason::TooManyRoutes));
-    rig.tell(SECOND, fourth(1));
-    let fifth = ToIntercept::RouteAdd { id: FlowId(2), flow: flow(5) };
-    assert_eq!(rig.try_tell(SECOND, fifth), Err(RefuseReason::TooManyRoutes), "of all links together");
+    rig.route(FIRST, 4, flow(30));
+    let another = |port| ToIntercept::RouteAdd { id: FlowId(9), flow: flow(port) };
+    assert_eq!(rig.try_tell(FIRST, another(4)), Err(RefuseReason::TooManyRoutes), "no more than are left");
+    rig.tell(SECOND, another(30));
+    assert_eq!(rig.router.routes(), 4);
+    assert_eq!(rig.try_tell(SECOND, another(1)), Ok(()), "another flow in place of that");
+    rig.tell(third, another(1));
+    assert_eq!(rig.try_tell(fourth, another(2)), Err(RefuseReason::Malformed), "no hello");
 
     rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
     rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
-    let another = ToIntercept::Target(endpoint("10.0.0.9:1"));
-    assert_eq!(rig.try_tell(FIRST, another), Err(RefuseReason::TooManyRoutes));
+    let target = ToIntercept::Target(endpoint("10.0.0.9:1"));
+    assert_eq!(rig.try_tell(FIRST, target), Err(RefuseReason::TooManyRoutes));
 
     rig.router.handle_link_closed(FIRST);
-    assert_eq!(rig.try_tell(third, hello), Ok(()), "there is room again");
+    assert_eq!(rig.router.routes(), 2);
+    assert_eq!(rig.try_tell(fourth, hello), Ok(()), "there is room again");
+}
+
+/// Also with all the links that it can get.
+#[test]
+fn a_greedy_host_leaves_half_of_the_routes() {
+    let mut rig = Rig::with(RouterConfig { max_links: 8, max_routes: 4000, ..RouterConfig::default() });
+    let greedy = [FIRST, LinkId(2), LinkId(3)];
+    for link in &greedy[1..] {
+        rig.router.handle_link_opened(*link, host(FIRST));
+        rig.tell(*link, ToIntercept::Hello { version: VERSION, share: Share::ALL });
+    }
+    let mut got = 0;
+    for (number, link) in greedy.into_iter().cycle().enumerate() {
+        let add = ToIntercept::RouteAdd { id: FlowId(number as u32), flow: flow(number as u16) };
+        if rig.try_tell(link, add).is_err() {
+            break;
+        }
+        got += 1;
+    }
+    assert_eq!(got, 2000);
+    for port in 0..1000 {
+        rig.route(SECOND, u32::from(port), flow(port));
+    }
+    for link in greedy {
+        rig.router.handle_link_closed(link);
+    }
+    assert_eq!(rig.router.routes(), 1000);
+    rig.data(flow(999), 7);
+    assert_eq!(rig.answers(), [(SECOND, 999, 7)]);
 }

@@ -2,9 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use common::command_line::shown;
 use common::flow::Endpoint;
-
-use super::error::shown;
 
 /// Reads `IP:PORT`, IPv6 in brackets.
 ///

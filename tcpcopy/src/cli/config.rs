@@ -1,15 +1,18 @@
 //! The settings of a run, all checked.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use common::command_line::{interfaces, shown};
 use common::flow::Endpoint;
+use common::module::Protocol;
 
 use crate::settings::{EngineConfig, Transfer};
 
 use super::UsageError;
 use super::address::endpoint_or_default;
-use super::error::shown;
+use super::protocol::{Wishes, attach};
 use super::raw::RawArgs;
 use super::transfer::transfers;
 
@@ -23,6 +26,8 @@ pub struct Config {
     pub transfers: Vec<Transfer>,
     /// Where intercept runs (`-s`), at least one.
     pub intercepts: Vec<Endpoint>,
+    /// Threads that share the work (`-C`).
+    pub workers: u16,
     /// Capture interfaces (`-i`); none means all.
     pub interfaces: Vec<String>,
     /// The user's own capture filter (`-F`).
@@ -60,11 +65,17 @@ impl Config {
         let log_file = absolute("-l", raw.log_file.as_deref())?;
         let pid_file = absolute("-P", raw.pid_file.as_deref())?;
         let stats_json = absolute("--stats-json", raw.stats_json.as_deref())?;
+        let mut transfers = transfers(&raw.transfers)?;
+        let config = raw.config.as_deref();
+        let wishes = Wishes { protocols: &raw.protocols, config, watch_answers: raw.watch_answers };
+        attach(&mut transfers, &wishes)?;
         all_different(&[("-l", &log_file), ("-P", &pid_file), ("--stats-json", &stats_json)])?;
         Ok(Self {
-            transfers: transfers(&raw.transfers)?,
+            transfers,
             intercepts: intercepts(&raw.intercepts, raw.port)?,
-            interfaces: interfaces(&raw.interfaces)?,
+            workers: raw.workers,
+            interfaces: interfaces(&raw.interfaces)
+                .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?,
             filter: raw.filter.clone(),
             buffer_bytes: usize::try_from(megabytes(raw.buffer_mb)).unwrap_or(usize::MAX),
             snap: usize::try_from(raw.snap).unwrap_or(usize::MAX),
@@ -81,7 +92,7 @@ impl Config {
         })
     }
 
-    /// The engine's part of the settings; `seed` and `timestamp_origin` as in [`EngineConfig`].
+    /// The settings of one worker's engine; `seed` and `timestamp_origin` as in [`EngineConfig`].
     #[must_use]
     pub fn engine(&self, seed: u64, timestamp_origin: u32) -> EngineConfig {
         EngineConfig {
@@ -89,12 +100,24 @@ impl Config {
             wait_for_answers: self.wait_for_answers,
             mss_v4: self.mss.0,
             mss_v6: self.mss.1,
-            memory_limit: self.memory_limit,
+            memory_limit: self.memory_limit / u64::from(self.workers),
             session_timeout: self.session_timeout,
             keepalive_timeout: self.keepalive_timeout,
             seed,
             timestamp_origin,
         }
+    }
+
+    /// The protocols in use, each once.
+    #[must_use]
+    pub fn protocols(&self) -> Vec<Arc<dyn Protocol>> {
+        let mut protocols: Vec<Arc<dyn Protocol>> = Vec::new();
+        for protocol in self.transfers.iter().filter_map(|transfer| transfer.protocol.as_ref()) {
+            if !protocols.iter().any(|known| Arc::ptr_eq(known, protocol)) {
+                protocols.push(Arc::clone(protocol));
+            }
+        }
+        protocols
     }
 
     /// The test servers, each once.
@@ -118,30 +141,6 @@ fn intercepts(values: &[String], default_port: u16) -> Result<Vec<Endpoint>, Usa
         read.push(intercept);
     }
     if read.is_empty() { Err(UsageError::NoIntercept) } else { Ok(read) }
-}
-
-fn interfaces(values: &[String]) -> Result<Vec<String>, UsageError> {
-    let mut read: Vec<String> = Vec::new();
-    for piece in pieces(values) {
-        let wrong = |problem| UsageError::Interface { piece: shown(piece, 80), problem };
-        if piece.is_empty() {
-            return Err(wrong("an empty name"));
-        }
-        // Two sockets on one interface would see every packet twice.
-        if read.iter().any(|name| name == piece) {
-            return Err(wrong("given twice"));
-        }
-        read.push(piece.to_owned());
-    }
-    // libpcap's name for all of them.
-    match &read[..] {
-        [name] if name == "any" => Ok(Vec::new()),
-        names if names.iter().any(|name| name == "any") => Err(UsageError::Interface {
-            piece: "any".to_owned(),
-            problem: "stands for all interfaces and cannot be joined with others",
-        }),
-        _ => Ok(read),
-    }
 }
 
 fn pieces(values: &[String]) -> impl Iterator<Item = &str> {
@@ -189,12 +188,19 @@ mod tests {
         assert_eq!(config.intercepts, ["10.0.0.18:36524".parse::<std::net::SocketAddr>().unwrap().into()]);
         assert_eq!(config.mss, (1460, 1440));
         assert_eq!(config.memory_limit, 1 << 30);
-        assert_eq!(config.buffer_bytes, 64 << 20);
+        assert_eq!((config.workers, config.buffer_bytes), (1, 64 << 20));
         assert_eq!(config.snap, 262_144);
         assert_eq!(config.session_timeout, Duration::from_secs(600));
         assert_eq!(config.keepalive_timeout, Duration::from_secs(7200));
         assert!(config.wait_for_answers && !config.alone && !config.daemon);
         assert!(config.interfaces.is_empty() && config.filter.is_none() && config.stats_json.is_none());
+    }
+
+    #[test]
+    fn workers_share_the_memory() {
+        let config = config(&["-C", "4", "-m", "100"]).unwrap();
+        assert_eq!(config.workers, 4);
+        assert_eq!(config.engine(0, 0).memory_limit, 25 << 20);
     }
 
     #[test]

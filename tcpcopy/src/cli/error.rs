@@ -1,6 +1,6 @@
 //! What can be wrong with a command line, each in one line with its cure.
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use common::command_line::Complaint;
 use thiserror::Error;
 
 /// Why the command line cannot be used. Parts that the user wrote are escaped, so that it stays one line.
@@ -82,6 +82,27 @@ pub enum UsageError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A piece of `--protocol` cannot be used.
+    #[error("--protocol: '{piece}': {problem}; the form is PORT=mysql or PORT=none, as in 3307=mysql")]
+    Protocol {
+        /// The piece between commas.
+        piece: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// `--watch-answers` where no protocol module would look at them.
+    #[error(
+        "--watch-answers: no service of -x has a protocol module; leave it out, or name the protocol with --protocol PORT=mysql"
+    )]
+    NothingToWatch,
+    /// `--config` cannot be used.
+    #[error("--config {path}: {problem}")]
+    ConfigFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it, and the cure.
+        problem: String,
+    },
     /// A file name that cannot be made absolute.
     #[error("{flag}: cannot use '{path}' as a file name: {problem}; give an absolute path")]
     Path {
@@ -105,35 +126,10 @@ pub enum UsageError {
 }
 
 impl From<clap::Error> for UsageError {
-    /// The first line says what is wrong; the rest is usage and tips, which the help tells better.
     fn from(error: clap::Error) -> Self {
-        if let (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) =
-            (error.kind(), error.get(ContextKind::InvalidArg))
-            && (word == "-" || !word.starts_with('-'))
-        {
-            return Self::Stray(shown(word, 80));
+        match Complaint::from(&error) {
+            Complaint::Stray(word) => Self::Stray(word),
+            Complaint::Arguments(line) => Self::Arguments(line),
         }
-        let text = error.render().to_string();
-        let line = text.lines().next().unwrap_or_default();
-        Self::Arguments(shown(line.strip_prefix("error: ").unwrap_or(line), 200))
     }
-}
-
-/// The text of an error with control characters escaped: what a user wrote may be part of it, and it stays one line.
-#[must_use]
-pub fn one_line(error: &dyn std::error::Error) -> String {
-    escaped(error.to_string().chars())
-}
-
-/// What the user wrote, fit for one line: control characters escaped, cut at `limit` characters.
-pub(super) fn shown(text: &str, limit: usize) -> String {
-    let mut shown = escaped(text.chars().take(limit));
-    if text.chars().nth(limit).is_some() {
-        shown.push_str("...");
-    }
-    shown
-}
-
-fn escaped(text: impl Iterator<Item = char>) -> String {
-    text.flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
 }

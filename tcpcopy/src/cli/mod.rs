@@ -2,8 +2,9 @@
 
 mod address;
 mod config;
+mod config_file;
 mod error;
-mod number;
+mod protocol;
 mod raw;
 mod transfer;
 
@@ -11,9 +12,10 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use common::command_line::Unsupported;
 
 pub use config::Config;
-pub use error::{UsageError, one_line};
+pub use error::UsageError;
 
 use raw::RawArgs;
 
@@ -54,7 +56,7 @@ fn command() -> clap::Command {
 
 /// A flag that would be ignored would copy something else than what was asked for.
 fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
-    match raw::UNSUPPORTED.iter().find(|flag| matches.contains_id(flag.id)) {
+    match Unsupported::first_given(&raw::UNSUPPORTED, matches) {
         Some(flag) => Err(UsageError::Unsupported { flag: flag.id, meaning: flag.meaning }),
         None => Ok(()),
     }
@@ -101,6 +103,7 @@ mod tests {
             (&["--nonsense"][..], "'--nonsense'"),
             (&["-x"], "value is required"),
             (&["-B", "many"], "'many' for '-B <MB>': give a whole number from 1 to 1023"),
+            (&["-C", "0"], "'0' for '-C <WORKERS>': give a whole number from 1 to 64"),
             (&["-M", "-1"], "'-1' for '-M <BYTES>': give a whole number from 576 to 65535"),
             (&["-F", "a", "-F", "b"], "multiple times"),
             (&["stray\n"], "'stray\\n' belongs to no flag"),

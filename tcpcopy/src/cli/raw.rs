@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, Parser};
+use clap::{ArgAction, Parser};
+use common::command_line::{Unsupported, whole};
 use common::control::DEFAULT_PORT;
-
-use super::number::whole;
+use common::share::MAX_WORKERS;
 
 /// Copies live TCP sessions from this host to a test server.
 ///
@@ -19,7 +19,7 @@ use super::number::whole;
     override_usage = "tcpcopy -x TRANSFER,... -s IP,... [OPTIONS]",
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Not supported yet, and refused: -a -c -C -f -g -H -I -n -o -O -r -R -T -U.\n\
+    after_help = "Not supported yet, and refused: -a -c -f -g -H -I -n -o -O -r -R -T -U.\n\
                   Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0"
 )]
 pub(super) struct RawArgs {
@@ -32,6 +32,9 @@ pub(super) struct RawArgs {
     /// Intercept's port where -s names none
     #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = whole::<u16>(1..=65_535))]
     pub(super) port: u16,
+    /// Share the work among this many threads; an intercept with several must have the same number
+    #[arg(short = 'C', value_name = "WORKERS", default_value_t = 1, value_parser = whole::<u16>(1..=u64::from(MAX_WORKERS)))]
+    pub(super) workers: u16,
     /// Capture on these interfaces; without it, or with any, on all
     #[arg(short = 'i', value_name = "NAME,...")]
     pub(super) interfaces: Vec<String>,
@@ -77,6 +80,15 @@ pub(super) struct RawArgs {
     /// Write the account to this file as JSON, every second and at the end
     #[arg(long = "stats-json", value_name = "FILE")]
     pub(super) stats_json: Option<PathBuf>,
+    /// Treat an online service as this protocol: PORT=mysql or PORT=none; without it 3306 is mysql
+    #[arg(long = "protocol", value_name = "PORT=NAME")]
+    pub(super) protocols: Vec<String>,
+    /// Read users and passwords of the test server from this file (TOML, mode 600)
+    #[arg(long = "config", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Capture also what the online service answers, for protocol modules to compare and to learn from
+    #[arg(long = "watch-answers")]
+    pub(super) watch_answers: bool,
     /// Print this help
     #[arg(short = 'h', long = "help", action = ArgAction::HelpShort)]
     help: (),
@@ -85,19 +97,10 @@ pub(super) struct RawArgs {
     version: (),
 }
 
-/// A flag of TCPCopy 1.x that this build refuses.
-pub(super) struct Unsupported {
-    /// Its letter.
-    pub(super) id: &'static str,
-    /// What it would do.
-    pub(super) meaning: &'static str,
-}
-
 /// All flags of TCPCopy 1.x that this build refuses.
-pub(super) const UNSUPPORTED: [Unsupported; 14] = [
+pub(super) const UNSUPPORTED: [Unsupported; 13] = [
     Unsupported { id: "a", meaning: "speed-up of an offline replay" },
     Unsupported { id: "c", meaning: "other client addresses" },
-    Unsupported { id: "C", meaning: "several workers" },
     Unsupported { id: "f", meaning: "port shift of several instances" },
     Unsupported { id: "g", meaning: "gradual start" },
     Unsupported { id: "H", meaning: "another address for local clients" },
@@ -110,14 +113,3 @@ pub(super) const UNSUPPORTED: [Unsupported; 14] = [
     Unsupported { id: "T", meaning: "repeats of an offline replay" },
     Unsupported { id: "U", meaning: "session pool size" },
 ];
-
-impl Unsupported {
-    /// The flag, with or without a value: it is refused either way.
-    pub(super) fn argument(&self) -> Arg {
-        Arg::new(self.id)
-            .short(self.id.chars().next().unwrap_or('?'))
-            .num_args(0..=1)
-            .action(ArgAction::Append)
-            .hide(true)
-    }
-}

@@ -1,10 +1,11 @@
 //! `-x`: what to copy and where to.
 
+use common::command_line::shown;
+
 use crate::settings::Transfer;
 
 use super::UsageError;
 use super::address::{endpoint, port};
-use super::error::shown;
 
 /// Reads all values of `-x`, each a list by comma.
 pub(super) fn transfers(values: &[String]) -> Result<Vec<Transfer>, UsageError> {

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use common::flow::Endpoint;
 use common::io::af_packet::{AfPacket, Room};
-use common::io::bpf::{Program, Service};
+use common::io::bpf::{Heard, Program, Service, Split};
 use common::io::{Capture, CaptureCounters, Captured};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -13,15 +13,19 @@ use mio::{Interest, Registry, Token};
 use super::StartError;
 use crate::cli::Config;
 use crate::report::CaptureAccount;
+use crate::settings::Transfer;
 
-/// Frames of a capture's ring, each with room for a short request.
-const FRAME: usize = 512;
+/// Frames of a capture's ring, each with room for a short request. Small ones, for it is their number that a burst
+/// fills, and they are memory.
+const FRAME: usize = 256;
 
-/// Every packet takes a frame, a long one too: half of the capture buffer is frames, between these bounds.
+/// Every packet takes a frame, a long one too: so many for each MB of the capture buffer, a quarter of it, between these
+/// bounds. Unlike the rest of the buffer, all frames are memory in use from the start.
+const PACKETS_PER_MB: usize = 1024;
 const PACKETS_MIN: usize = 2 * 1024;
-const PACKETS_MAX: usize = 256 * 1024;
+const PACKETS_MAX: usize = 1024 * 1024;
 
-/// All capture sockets.
+/// All capture sockets of a worker.
 pub(super) struct Captures {
     sources: Vec<Source>,
     first_token: usize,
@@ -39,25 +43,29 @@ struct Source {
 }
 
 impl Captures {
-    /// Opens the sockets; from now on the kernel queues packets.
-    pub(super) fn open(config: &Config, first_token: usize) -> Result<Self, StartError> {
+    /// Opens the sockets of all workers, which share what is captured; from now on the kernel queues packets.
+    pub(super) fn open(config: &Config, first_token: usize) -> Result<Vec<Self>, StartError> {
         let program = match &config.filter {
             Some(filter) => Program::from_expression(filter)?,
-            None => Program::clients(&services(config), &config.targets()),
+            None => {
+                let heard: Vec<Heard> = config.transfers.iter().map(heard).collect();
+                Program::conversations(&services(config), &heard, &config.targets())
+            }
         };
-        let packets = (config.buffer_bytes / 2 / FRAME).clamp(PACKETS_MIN, PACKETS_MAX).next_power_of_two();
-        let room = Room { frame: FRAME, packets, queue: config.buffer_bytes, snap: config.snap };
-        let open = |name: Option<&str>| {
-            let socket = AfPacket::open(name, &program, room)?;
-            let name = name.unwrap_or("all interfaces").to_owned();
-            Ok(Source { name, socket, ready: true, failing: false, counters: CaptureCounters::default() })
-        };
-        let sources = if config.interfaces.is_empty() {
-            vec![open(None)?]
-        } else {
-            config.interfaces.iter().map(|name| open(Some(name))).collect::<Result<_, StartError>>()?
-        };
-        Ok(Self { sources, first_token })
+        let workers = config.workers;
+        let queue = config.buffer_bytes / usize::from(workers);
+        let packets = ((queue >> 20) * PACKETS_PER_MB).clamp(PACKETS_MIN, PACKETS_MAX).next_power_of_two();
+        let room = Room { frame: FRAME, packets, queue, snap: config.snap };
+        let mut all: Vec<_> = (0..workers).map(|_| Self { sources: Vec::new(), first_token }).collect();
+        let named = config.interfaces.iter().map(|name| Some(name.as_str()));
+        let each_or_all = named.chain(config.interfaces.is_empty().then_some(None));
+        for interface in each_or_all {
+            let sockets = AfPacket::open_shared(interface, &program, room, workers, Split::OfClients)?;
+            for (captures, socket) in all.iter_mut().zip(sockets) {
+                captures.sources.push(Source::new(interface.unwrap_or("all interfaces"), socket));
+            }
+        }
+        Ok(all)
     }
 
     /// How many there are.
@@ -128,14 +136,28 @@ impl Captures {
     }
 }
 
-/// What to capture: each service once, whatever its targets.
+impl Source {
+    fn new(name: &str, socket: AfPacket) -> Self {
+        let name = name.to_owned();
+        Self { name, socket, ready: true, failing: false, counters: CaptureCounters::default() }
+    }
+}
+
+/// The services: each once, whatever its targets.
 fn services(config: &Config) -> Vec<Service> {
-    let service = |(ip, port)| Service { ip, port };
-    let mut services: Vec<Service> =
-        config.transfers.iter().map(|t| service((t.online_ip, t.online_port))).collect();
+    let mut services: Vec<Service> = config.transfers.iter().map(service).collect();
     services.sort_unstable();
     services.dedup();
     services
+}
+
+fn service(transfer: &Transfer) -> Service {
+    Service { ip: transfer.online_ip, port: transfer.online_port }
+}
+
+/// What of the service's answers is wanted.
+fn heard(transfer: &Transfer) -> Heard {
+    Heard { service: service(transfer), answers: transfer.online_answers() }
 }
 
 /// Warns of a target that is an address of this host and would be a service too: clients that connect to it directly

@@ -1,8 +1,10 @@
 //! The driver: sockets, clock, signals and files around the engine.
 
 mod captures;
-mod event_loop;
+mod crew;
+mod desk;
 mod wire;
+mod worker;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -14,22 +16,27 @@ use common::flow::Endpoint;
 use common::io::bpf::FilterError;
 use common::io::injector::Injector;
 use common::io::{OpenError, interfaces};
+use common::module::OnlineAnswers;
 use common::process::daemon::{PidFile, PidFileError, daemonize};
 use common::process::logging::{self, LogError};
 use common::process::privileges::drop_all_but;
 use common::process::signals::Signals;
+use common::share::Share;
 use common::time::{Clock, Time};
 use log::LevelFilter;
+use mio::Interest;
 use thiserror::Error;
 
 use captures::{Captures, warn_of_local_targets};
-use event_loop::{EventLoop, FIRST_CAPTURE};
+use desk::Desk;
 use wire::Wire;
+use worker::{CALLER, FIRST_CAPTURE, Worker};
 
 use crate::cli::Config;
 use crate::engine::Engine;
 use crate::link::Links;
 use crate::report::{StatsFile, StatsFileError};
+use crate::settings::Transfer;
 
 /// How long the intercepts may take to come up at the start.
 const START_LIMIT: Duration = Duration::from_secs(3);
@@ -86,23 +93,28 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     // All that can fail does so while the user's terminal is still there to show it.
     let daemon = config.daemon.then(daemonize).transpose().map_err(StartError::system("start a daemon"))?;
     logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
-    let signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
+    let mut signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
 
     let captures = Captures::open(config, FIRST_CAPTURE)?;
-    let wire = Wire::new(Injector::open(config.targets().iter().map(|target| target.ip))?);
+    let wires: Vec<_> = captures.iter().map(|_| open_wire(config)).collect::<Result<_, _>>()?;
     warn_of_local_targets(config, &interfaces::local_addresses());
+    announce_protocols(config);
     let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
     drop_privileges(config)?;
 
     let clock = Clock::start();
-    let first_link = FIRST_CAPTURE + captures.count();
-    let links = Links::new(&config.intercepts, config.targets(), first_link, Time::ZERO, config.alone);
-    let engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
+    let parts = Share::each(config.workers).zip(captures).zip(wires);
+    let worker = |((share, captures), wire)| worker(config, clock, share, captures, wire);
+    let mut workers: Vec<_> = parts.map(worker).collect::<Result<_, _>>()?;
+    if let [only] = &workers[..] {
+        only.registry()
+            .register(&mut signals, CALLER, Interest::READABLE)
+            .map_err(StartError::system("take signals over"))?;
+    }
     let stats = config.stats_json.clone().map(StatsFile::open).transpose()?;
-    let mut event_loop = EventLoop::new(clock, signals, captures, links, engine, wire, stats)
-        .map_err(StartError::system("make an event loop"))?;
+    let desk = Desk::new(clock, stats, config.protocols());
     if !config.alone {
-        event_loop.connect(START_LIMIT)?;
+        workers.iter_mut().try_for_each(|worker| worker.connect(START_LIMIT))?;
     }
     if let Some(daemon) = daemon {
         if config.log_file.is_none() {
@@ -110,9 +122,49 @@ pub fn run(config: &Config) -> Result<(), StartError> {
         }
         daemon.detach().map_err(StartError::system("leave the terminal"))?;
     }
-    let result = event_loop.run();
+    let ended = crew::run(workers, clock, desk, signals);
+    // Before the links and captures are closed: who sees them end may start the next tcpcopy.
     drop(pid_file);
-    result.inspect_err(|error| log::error!("{error}"))
+    ended.map(drop).inspect_err(|error| log::error!("{error}"))
+}
+
+fn open_wire(config: &Config) -> Result<Wire<Injector>, StartError> {
+    Ok(Wire::new(Injector::open(config.targets().iter().map(|target| target.ip))?))
+}
+
+fn worker(
+    config: &Config,
+    clock: Clock,
+    share: Share,
+    captures: Captures,
+    wire: Wire<Injector>,
+) -> Result<Worker<Injector>, StartError> {
+    let first_link = FIRST_CAPTURE + captures.count();
+    let targets = config.targets();
+    let links = Links::new(&config.intercepts, share, targets, first_link, Time::ZERO, config.alone);
+    let engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
+    Worker::new(clock, captures, links, engine, wire).map_err(StartError::system("make an event loop"))
+}
+
+/// Says which services have a protocol module: another service on the same port could not be copied by it.
+fn announce_protocols(config: &Config) {
+    for transfer in &config.transfers {
+        if let Some(protocol) = &transfer.protocol {
+            let (name, port) = (protocol.name(), transfer.online_port);
+            log::info!(
+                "port {port} to {}: sessions of {name}, which log in anew; if it is another service: \
+                 --protocol {port}=none",
+                transfer.target
+            );
+        }
+    }
+    let heard = |transfer: &Transfer| transfer.online_answers() != OnlineAnswers::None;
+    if config.filter.is_some() && config.transfers.iter().any(heard) {
+        log::info!(
+            "-F must also pass what the online service answers: without, MySQL's ids of prepared statements can only be \
+             told by order"
+        );
+    }
 }
 
 /// Every socket that needs a privilege is open by now.

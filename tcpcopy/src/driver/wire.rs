@@ -58,6 +58,13 @@ impl<I: Inject> Wire<I> {
         self.control.shrink_to(KEPT);
     }
 
+    /// The end of a batch: what was put off is sent.
+    pub(super) fn flush(&mut self) {
+        if let Err(error) = self.injector.flush() {
+            self.failed(&error);
+        }
+    }
+
     /// A failed send is a lost packet: counted here, and sent again by TCP.
     #[cold]
     fn failed(&mut self, error: &io::Error) {

@@ -15,6 +15,8 @@ pub(super) enum Class {
     Client { flow: Flow, transfer: usize },
     /// The online service accepting a client's connection.
     OnlineSynAck { flow: Flow },
+    /// What the online service says to a client, where a protocol module wants to know.
+    OnlineAnswer { flow: Flow },
     /// To a test server: a copy.
     Own,
     /// Anything else.
@@ -28,12 +30,16 @@ pub(super) fn classify(transfers: &[Transfer], captured: &Captured<'_>, segment:
         return Class::Own;
     }
     if captured.outgoing {
-        let accepts = segment.flags.has(Flags::SYN | Flags::ACK);
-        return match find(transfers, &segment.source, &segment.destination) {
-            Some((_, transfer)) if accepts => {
-                Class::OnlineSynAck { flow: Flow { client: segment.destination, server: transfer.target } }
-            }
-            _ => Class::Unrelated,
+        let Some((_, transfer)) = find(transfers, &segment.source, &segment.destination) else {
+            return Class::Unrelated;
+        };
+        let flow = Flow { client: segment.destination, server: transfer.target };
+        return if segment.flags.has(Flags::SYN | Flags::ACK) {
+            Class::OnlineSynAck { flow }
+        } else if transfer.online_answers().want(segment.payload) {
+            Class::OnlineAnswer { flow }
+        } else {
+            Class::Unrelated
         };
     }
     match find(transfers, &segment.destination, &segment.source) {

@@ -10,7 +10,6 @@ use std::time::Duration;
 use common::control::{Answer, AnswerPayload, ToIntercept};
 use common::flow::{Endpoint, Flow};
 use common::io::Captured;
-use common::module::Module;
 use common::time::Time;
 use common::wire::{Flags, PacketBuilder, Segment};
 
@@ -18,9 +17,10 @@ use self::classify::{Class, classify};
 use self::slot::{Slot, is_syn};
 use self::table::Table;
 use self::timers::Timers;
+use crate::complaints::Complaints;
 use crate::ledger::{DropReason, Ledger};
 use crate::output::Output;
-use crate::session::{Context, PARKED_BYTES, Session};
+use crate::session::{Attached, Context, PARKED_BYTES, Session};
 use crate::settings::EngineConfig;
 
 /// After the start of the capture, a stream seen for the first time may be in the middle of a turn; one that says its
@@ -43,6 +43,10 @@ const LINK_HEAD_START: Duration = Duration::from_millis(10);
 /// No timer is set further ahead: entries of slots that have gone would pile up until they fall due.
 const TIMER_HORIZON: Duration = Duration::from_secs(30);
 
+/// Slots that one call looks at, where all of them or many are due: a few milliseconds' worth, after which the driver
+/// looks after its other sources.
+const SLOTS_A_CALL: usize = 1024;
+
 /// All sessions of one worker.
 ///
 /// Call order: any `handle_*` as things happen; [`Engine::flush`] after each batch of them; then sleep until
@@ -58,8 +62,12 @@ pub struct Engine {
     table: Table,
     timers: Timers,
     to_flush: Vec<u32>,
+    /// Slots yet to be told that a link came up, and that nothing more will be captured.
+    to_resume: std::vec::IntoIter<u32>,
+    to_finish: std::vec::IntoIter<u32>,
     builder: PacketBuilder,
     ledger: Ledger,
+    complaints: Complaints,
 }
 
 impl Engine {
@@ -75,8 +83,11 @@ impl Engine {
             table: Table::default(),
             timers: Timers::default(),
             to_flush: Vec::new(),
+            to_resume: Vec::new().into_iter(),
+            to_finish: Vec::new().into_iter(),
             builder: PacketBuilder::new(),
             ledger: Ledger::default(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -102,6 +113,10 @@ impl Engine {
                 {
                     session.handle_online_syn_ack(&segment);
                 }
+            }
+            Class::OnlineAnswer { flow } => {
+                self.ledger.packets.online_answers += 1;
+                self.handle_online_answer(now, &flow, &segment, out);
             }
             Class::Own => self.ledger.packets.own += 1,
             Class::Unrelated => self.ledger.packets.unrelated += 1,
@@ -134,15 +149,12 @@ impl Engine {
             return;
         }
         let joins = self.table.slot(index).is_some_and(|slot| slot.is_empty());
-        let new = if opens || joins { self.new_session(now, flow, transfer, segment) } else { None };
-        self.with_slot(now, index, out, |slot, cx| {
-            match new {
-                Some(session) if !opens => {
-                    cx.ledger.sessions.joined += 1;
-                    slot.add(cx, session);
-                }
-                Some(session) if !slot.is_repeated(segment) => slot.add(cx, session),
-                _ => {}
+        let mut new = if opens || joins { self.new_session(now, flow, transfer, segment) } else { None };
+        self.with_slot_in_batch(now, index, out, |slot, cx| {
+            // Taken out only if there is one: a session is large, and this is done for every segment.
+            if new.is_some() && !(opens && slot.is_repeated(segment)) {
+                cx.ledger.sessions.joined += u64::from(!opens);
+                new.take().into_iter().for_each(|session| slot.add(cx, session));
             }
             // Data on a SYN (RFC 7413) may be forged, and comes again where the service does not take it.
             if !opens && let Some(session) = slot.session_of(segment) {
@@ -152,10 +164,24 @@ impl Engine {
         self.respect_memory_limit(now, out);
     }
 
+    fn handle_online_answer(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
+        let Some(index) = self.table.find(flow) else { return };
+        if self.table.slot(index).is_none_or(|slot| slot.online != segment.source) {
+            return;
+        }
+        self.with_slot(now, index, out, |slot, cx| {
+            if let Some(session) = slot.session_answered(segment) {
+                session.handle_online_answer(cx, segment);
+            }
+        });
+        self.respect_memory_limit(now, out);
+    }
+
     fn new_session(&self, now: Time, flow: Flow, transfer: usize, segment: &Segment<'_>) -> Option<Session> {
         let from_start = is_syn(segment);
         let protocol = self.config.transfers.get(transfer)?.protocol.as_ref();
-        let module = protocol.map(|protocol| -> Box<dyn Module> { protocol.module(&flow, from_start) });
+        let module = protocol
+            .map(|protocol| Attached::new(protocol.module(&flow, from_start), protocol.online_answers()));
         Some(if from_start {
             Session::from_syn(now, segment.seq, module)
         } else {
@@ -206,7 +232,7 @@ impl Engine {
             self.ledger.tcp.answers_stray += 1;
             return;
         };
-        self.with_slot(now, index, out, |slot, cx| {
+        self.with_slot_in_batch(now, index, out, |slot, cx| {
             if let Some(session) = slot.current() {
                 session.handle_answer(cx, answer);
             }
@@ -251,16 +277,26 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if nothing is waited for.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
-        if self.table.is_empty() { self.resume_at } else { self.timers.next().min(self.resume_at) }
+        if self.to_resume.len() + self.to_finish.len() > 0 {
+            Time::ZERO
+        } else if self.table.is_empty() {
+            self.resume_at
+        } else {
+            self.timers.next().min(self.resume_at)
+        }
     }
 
-    /// Time has passed.
+    /// Time has passed. Where much is due, [`Engine::poll_timeout`] says that it wants to be called again at once.
     pub fn handle_timeout(&mut self, now: Time, out: &mut dyn Output) {
         if self.resume_at <= now {
             self.resume_at = Time::NEVER;
-            self.for_all(now, out, Slot::handle_link_up);
+            self.to_resume = self.table.indices().into_iter();
         }
-        while let Some((time, index)) = self.timers.pop_due(now) {
+        let mut left = self.sweep(now, out);
+        while left > 0
+            && let Some((time, index)) = self.timers.pop_due(now)
+        {
+            left -= 1;
             let Some(slot) = self.table.slot(index) else { continue };
             if !slot.entries.take(time) {
                 continue;
@@ -268,6 +304,8 @@ impl Engine {
             self.with_slot(now, index, out, |slot, cx| {
                 if slot.next_timeout(cx) <= cx.now {
                     slot.handle_timeout(cx);
+                } else if let Some(session) = slot.current() {
+                    session.rest();
                 }
             });
         }
@@ -276,7 +314,22 @@ impl Engine {
     /// Nothing more will be captured: sessions replay what is pending, close their connections and end.
     pub fn drain(&mut self, now: Time, out: &mut dyn Output) {
         self.draining = true;
-        self.for_all(now, out, Slot::finish_clients);
+        self.to_finish = self.table.indices().into_iter();
+        self.sweep(now, out);
+    }
+
+    /// Goes on with what all slots are to be told; returns how many more this call may look at.
+    fn sweep(&mut self, now: Time, out: &mut dyn Output) -> usize {
+        for left in (1..=SLOTS_A_CALL).rev() {
+            if let Some(index) = self.to_resume.next() {
+                self.with_slot(now, index, out, Slot::handle_link_up);
+            } else if let Some(index) = self.to_finish.next() {
+                self.with_slot(now, index, out, Slot::finish_clients);
+            } else {
+                return left;
+            }
+        }
+        0
     }
 
     /// Ends what is left at once: resets the connections, counts what was pending as dropped at shutdown.
@@ -307,7 +360,21 @@ impl Engine {
         }
     }
 
-    /// Works on a slot, and does what follows: the next session in turn, timers, the flush list, the end of the slot.
+    /// Works on a slot. What follows is done now, or when the slot is flushed if it is to be.
+    fn with_slot_in_batch(
+        &mut self,
+        now: Time,
+        index: u32,
+        out: &mut dyn Output,
+        work: impl FnOnce(&mut Slot, &mut Context<'_>),
+    ) {
+        self.with_slot_and(now, index, out, |slot, cx| {
+            work(slot, cx);
+            slot.to_flush || slot.current().is_some_and(|session| session.wants_flush(now))
+        });
+    }
+
+    /// Works on a slot, and does what follows.
     fn with_slot(
         &mut self,
         now: Time,
@@ -315,11 +382,27 @@ impl Engine {
         out: &mut dyn Output,
         work: impl FnOnce(&mut Slot, &mut Context<'_>),
     ) {
+        self.with_slot_and(now, index, out, |slot, cx| {
+            work(slot, cx);
+            false
+        });
+    }
+
+    /// What follows the work on a slot: the next session in turn, timers, the flush list, the end of the slot. It is
+    /// left to the flush if `work` says so.
+    fn with_slot_and(
+        &mut self,
+        now: Time,
+        index: u32,
+        out: &mut dyn Output,
+        work: impl FnOnce(&mut Slot, &mut Context<'_>) -> bool,
+    ) {
         let Some(slot) = self.table.slot(index) else { return };
         let mut cx = Context {
             now,
             config: &self.config,
             ledger: &mut self.ledger,
+            complaints: &mut self.complaints,
             builder: &mut self.builder,
             link_up: self.links > 0,
             draining: self.draining,
@@ -327,7 +410,13 @@ impl Engine {
             id: slot.id,
             out,
         };
-        work(slot, &mut cx);
+        let put_off = work(slot, &mut cx);
+        if put_off {
+            if !std::mem::replace(&mut slot.to_flush, true) {
+                self.to_flush.push(index);
+            }
+            return;
+        }
         if !slot.replace_finished(&mut cx) {
             let id = slot.id;
             self.table.remove(index);
@@ -348,9 +437,10 @@ impl Engine {
         slots >= SLOTS_MAX || self.memory() + slots * SLOT_BYTES > self.config.memory_limit
     }
 
-    /// What all sessions hold of their clients, in bytes.
+    /// What all sessions hold of their clients, and their modules take, in bytes.
     fn memory(&self) -> u64 {
-        self.ledger.bytes.pending + self.ledger.gaps.parked * PARKED_BYTES
+        let ledger = &self.ledger;
+        ledger.bytes.pending + ledger.gaps.parked * PARKED_BYTES + ledger.modules.memory
     }
 
     /// Over the memory limit the sessions that hold most are given up, down to seven eighths of it.

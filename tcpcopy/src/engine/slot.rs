@@ -9,9 +9,10 @@ use common::wire::{Flags, Segment};
 
 use crate::engine::timers::Entries;
 use crate::ledger::{DropReason, Ledger};
-use crate::session::{Context, Session};
+use crate::session::{Context, Past, Session};
 
-/// Sessions that may wait for the one before them; more give the first up.
+/// Sessions that may wait for the one before them. Then the last makes room for the new one: the first is being
+/// replayed, and what it has cost so far would be in vain.
 const WAITING_MAX: usize = 1024;
 
 /// The route stands as long as the slot does.
@@ -24,8 +25,8 @@ pub(super) struct Slot {
     pub(super) entries: Entries,
     /// Listed for the flush at the end of the batch.
     pub(super) to_flush: bool,
-    /// Connections opened on this four-tuple so far.
-    incarnation: u32,
+    /// What the sessions that are over have left behind.
+    past: Past,
     /// The first is being replayed.
     sessions: VecDeque<Session>,
 }
@@ -38,7 +39,7 @@ impl Slot {
             online,
             entries: Entries::NONE,
             to_flush: false,
-            incarnation: 0,
+            past: Past::default(),
             sessions: VecDeque::with_capacity(1),
         }
     }
@@ -69,12 +70,13 @@ impl Slot {
         for older in &mut self.sessions {
             older.supersede(cx);
         }
-        self.sessions.push_back(session);
         if self.sessions.len() > WAITING_MAX
-            && let Some(first) = self.sessions.front_mut()
+            && let Some(mut last) = self.sessions.pop_back()
         {
-            first.shed(cx, DropReason::NoAnswer);
+            last.abort(cx, DropReason::NoAnswer);
+            account(&last, cx.ledger);
         }
+        self.sessions.push_back(session);
         if self.sessions.len() == 1 {
             self.start_first(cx);
         } else {
@@ -84,7 +86,7 @@ impl Slot {
 
     fn start_first(&mut self, cx: &mut Context<'_>) {
         if let Some(first) = self.sessions.front_mut() {
-            first.start(cx, self.incarnation);
+            first.start(cx, self.past);
         }
     }
 
@@ -100,6 +102,11 @@ impl Slot {
         self.sessions.iter_mut().rev().find(|session| session.began_with(syn_ack.ack - 1))
     }
 
+    /// The session that the online server answers with this segment, if its module wants to know: the newest it fits.
+    pub(super) fn session_answered(&mut self, segment: &Segment<'_>) -> Option<&mut Session> {
+        self.sessions.iter_mut().rev().find(|session| session.wants_online_answer(segment))
+    }
+
     /// Lets the next session take the place of one that is over. False once none is left.
     pub(super) fn replace_finished(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(first) = self.sessions.front() {
@@ -110,7 +117,7 @@ impl Slot {
                 return true;
             }
             if let Some(session) = self.sessions.pop_front() {
-                self.incarnation = session.incarnation();
+                self.past = session.past();
                 account(&session, cx.ledger);
             }
             self.start_first(cx);

@@ -21,7 +21,8 @@ struct Entry {
 /// Slots at stable indices.
 #[derive(Default)]
 pub(super) struct Table {
-    by_flow: HashMap<Flow, u32>,
+    /// Asked for every packet, by what anybody can send: a hash that is fast, with a key that nobody knows.
+    by_flow: HashMap<Flow, u32, foldhash::fast::RandomState>,
     entries: Vec<Entry>,
     free: Vec<u32>,
 }

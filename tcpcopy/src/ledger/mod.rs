@@ -3,6 +3,8 @@
 //! Two sums hold at any moment ([`Ledger::balances`]): every byte of client payload is a duplicate, pending, replayed
 //! or dropped for one named reason, and every session is active, replayed whole, or ended for one named reason.
 
+mod sum;
+
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -25,7 +27,11 @@ pub enum DropReason {
     Tls,
     /// A protocol module left the bytes out, having sent its own.
     Replaced,
-    /// A protocol module could not go on.
+    /// A protocol module left the bytes out: the test server could not make anything of them, or must not hear them.
+    LeftOut,
+    /// The test server did not accept the login that a protocol module made.
+    LoginFailed,
+    /// A protocol module could not go on, or held the bytes to the end.
     ModuleFailed,
     /// Two online connections would have been one on the test server.
     AddressCollision,
@@ -37,7 +43,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of the report.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::CaptureGap,
         Self::JoinedMidTurn,
         Self::Refused,
@@ -46,6 +52,8 @@ impl DropReason {
         Self::MemoryLimit,
         Self::Tls,
         Self::Replaced,
+        Self::LeftOut,
+        Self::LoginFailed,
         Self::ModuleFailed,
         Self::AddressCollision,
         Self::Truncated,
@@ -64,6 +72,8 @@ impl DropReason {
             Self::MemoryLimit => "memory_limit",
             Self::Tls => "tls",
             Self::Replaced => "replaced",
+            Self::LeftOut => "left_out",
+            Self::LoginFailed => "login_failed",
             Self::ModuleFailed => "module_failed",
             Self::AddressCollision => "address_collision",
             Self::Truncated => "truncated",
@@ -119,6 +129,8 @@ pub struct Packets {
     pub client: u64,
     /// SYN-ACKs of the online server.
     pub online_syn_ack: u64,
+    /// Segments of the online server with something that a protocol module wants to know.
+    pub online_answers: u64,
     /// To a target: copies seen again (our own, or another tcpcopy's), and whoever connects to a target directly.
     pub own: u64,
     /// Of no target: other ports, other addresses, other directions.
@@ -235,6 +247,17 @@ pub struct Tcp {
     pub answer_bytes: u64,
 }
 
+/// Protocol modules, and what they were told of the online server's answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Modules {
+    /// What modules take of memory, and what is kept for them, roughly, in bytes.
+    pub memory: u64,
+    /// Answer bytes of the online server that modules were told.
+    pub online_bytes: u64,
+    /// Answer bytes of the online server that were never captured, or too many to keep.
+    pub online_skipped: u64,
+}
+
 /// The account of an engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Ledger {
@@ -250,6 +273,8 @@ pub struct Ledger {
     pub turns: Turns,
     /// The TCP clients.
     pub tcp: Tcp,
+    /// The protocol modules.
+    pub modules: Modules,
 }
 
 impl Ledger {
@@ -264,6 +289,7 @@ impl Ledger {
             && packets.captured
                 == packets.client
                     + packets.online_syn_ack
+                    + packets.online_answers
                     + packets.own
                     + packets.unrelated
                     + packets.unreadable

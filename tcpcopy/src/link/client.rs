@@ -3,14 +3,16 @@
 use std::fmt::Display;
 use std::ops::ControlFlow;
 
-use common::control::{Answer, FromIntercept, Statistics, ToIntercept, VERSION};
+use common::control::{Answer, FromIntercept, ToIntercept, VERSION};
 use common::flow::Endpoint;
 use common::io::link::{Link, Received};
+use common::share::Share;
 use common::time::Time;
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
 
 use super::problem::Problem;
+use super::since::Since;
 use super::state::{LinkState, Order};
 use crate::report::LinkAccount;
 
@@ -30,6 +32,7 @@ pub(super) enum Change {
 /// One link to an intercept.
 pub(super) struct Client {
     address: Endpoint,
+    share: Share,
     token: Token,
     state: LinkState,
     connection: Option<Link>,
@@ -44,14 +47,15 @@ pub(super) struct Client {
     connects: u64,
     lost: u64,
     problem: Option<Problem>,
-    statistics: Option<Statistics>,
+    statistics: Option<Since>,
 }
 
 impl Client {
     /// A link to `address`, connected at the first [`Self::handle_timeout`].
-    pub(super) fn new(address: Endpoint, token: Token, now: Time, loud: bool) -> Self {
+    pub(super) fn new(address: Endpoint, share: Share, token: Token, now: Time, loud: bool) -> Self {
         Self {
             address,
+            share,
             token,
             state: LinkState::new(now),
             connection: None,
@@ -99,7 +103,7 @@ impl Client {
             connects: self.connects,
             lost: self.lost,
             last_problem: self.problem.as_ref().map(ToString::to_string),
-            statistics: self.statistics.map(Into::into),
+            statistics: self.statistics.map(|since| since.counted().into()),
         }
     }
 
@@ -206,7 +210,8 @@ impl Client {
         match self.connection.as_ref()?.check_connected() {
             Ok(true) => {
                 self.state.handle_connected(now);
-                self.queue(now, |out| ToIntercept::Hello { version: VERSION }.encode(out))
+                let hello = ToIntercept::Hello { version: VERSION, share: self.share };
+                self.queue(now, |out| hello.encode(out))
             }
             Ok(false) => None,
             Err(error) => self.fail(now, Problem::Connect(error)),
@@ -244,7 +249,7 @@ fn handle_body(
     now: Time,
     body: &[u8],
     state: &mut LinkState,
-    statistics: &mut Option<Statistics>,
+    statistics: &mut Option<Since>,
     answers: &mut dyn FnMut(&Answer<'_>),
 ) -> Result<(), Problem> {
     let message = FromIntercept::decode(body)?;
@@ -267,7 +272,7 @@ fn handle_body(
             Ok(())
         }
         FromIntercept::Statistics(latest) => {
-            *statistics = Some(latest);
+            statistics.get_or_insert(Since::new(latest)).update(latest);
             Ok(())
         }
     }

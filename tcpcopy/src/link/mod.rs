@@ -2,12 +2,14 @@
 
 mod client;
 mod problem;
+mod since;
 mod state;
 
 use std::collections::VecDeque;
 
 use common::control::{Answer, ToIntercept};
 use common::flow::Endpoint;
+use common::share::Share;
 use common::time::Time;
 use mio::event::Event;
 use mio::{Registry, Token};
@@ -39,18 +41,20 @@ pub struct Links {
 }
 
 impl Links {
-    /// Links to `intercepts`, with tokens from `first_token` on; `targets` are announced on each. What goes wrong
+    /// The links of a worker to `intercepts`, with tokens from `first_token` on; `targets` are announced on each. What goes wrong
     /// before a link has ever been up is logged only if `loud`: a caller that waits for that moment says it himself.
     #[must_use]
     pub fn new(
         intercepts: &[Endpoint],
+        share: Share,
         targets: Vec<Endpoint>,
         first_token: usize,
         now: Time,
         loud: bool,
     ) -> Self {
-        let client =
-            |(index, &address): (usize, &_)| Client::new(address, Token(first_token + index), now, loud);
+        let client = |(index, &address): (usize, &_)| {
+            Client::new(address, share, Token(first_token + index), now, loud)
+        };
         let clients = intercepts.iter().enumerate().map(client).collect();
         Self { clients, targets, first_token, changes: VecDeque::new() }
     }

@@ -1,5 +1,6 @@
 //! What can be wrong with a link.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use common::control::{DecodeError, RefuseReason, VERSION};
@@ -58,6 +59,7 @@ impl Problem {
             Self::Refused(RefuseReason::TooManyLinks | RefuseReason::TooManyRoutes) => {
                 "start another intercept"
             }
+            Self::Refused(RefuseReason::Workers(_)) => "run both with the same -C, or intercept without it",
             Self::Refused(_) => "install the same release on both hosts",
             Self::Malformed(_) | Self::NoHello => "check that -s names intercept's address and port",
             Self::Connect(_) | Self::NoAnswer | Self::Silent | Self::Lost(_) | Self::Overflow => {
@@ -91,13 +93,14 @@ impl From<RefuseReason> for Problem {
     }
 }
 
-fn refusal(reason: RefuseReason) -> &'static str {
-    match reason {
+fn refusal(reason: RefuseReason) -> Cow<'static, str> {
+    Cow::Borrowed(match reason {
+        RefuseReason::Workers(own) => return format!("it runs {own} workers, tcpcopy another number").into(),
         RefuseReason::Version(_) => "it speaks another version",
         RefuseReason::Malformed => "it could not read what tcpcopy sent",
         RefuseReason::TooManyLinks => "it has as many links as it takes",
         RefuseReason::TooManyRoutes => "it has as many routes as it takes",
-    }
+    })
 }
 
 /// How long to leave a link alone whose problem [lasts](Problem::lasts).

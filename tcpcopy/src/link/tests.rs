@@ -31,7 +31,7 @@ impl Rig {
     }
 
     fn with(addresses: &[Endpoint], listeners: Vec<TcpListener>) -> Self {
-        let links = Links::new(addresses, vec![TARGET], 3, Time::ZERO, true);
+        let links = Links::new(addresses, Share::ALL, vec![TARGET], 3, Time::ZERO, true);
         let mut rig = Self {
             poll: Poll::new().unwrap(),
             links,
@@ -85,7 +85,7 @@ impl Rig {
         let mut peer = Peer { stream, input: FrameBuffer::new() };
         // The link sends its hello when the poll says that it is connected.
         self.run_until(|rig| !rig.links.clients[index].is_connecting());
-        assert_eq!(peer.read(), ToIntercept::Hello { version: VERSION });
+        assert_eq!(peer.read(), ToIntercept::Hello { version: VERSION, share: Share::ALL });
         peer
     }
 
@@ -160,9 +160,9 @@ fn a_link_announces_targets_and_routes_before_anything_else() {
 fn answers_and_statistics_come_in() {
     let mut rig = Rig::new(1);
     let mut peer = rig.accept(0);
-    let statistics = Statistics { captured: 5, forwarded: 2, ..Statistics::default() };
-    peer.write(&[HELLO, answer(7), answer(8), FromIntercept::Statistics(statistics)]);
-    rig.run_until(|rig| rig.links.account()[0].statistics.is_some());
+    let statistics = |captured| FromIntercept::Statistics(Statistics { captured, ..Statistics::default() });
+    peer.write(&[HELLO, answer(7), answer(8), statistics(100), statistics(105)]);
+    rig.run_until(|rig| rig.links.account()[0].statistics.is_some_and(|said| said.captured > 0));
     assert_eq!(rig.answers, [FlowId(7), FlowId(8)]);
     assert_eq!(rig.changes, [LinkChange::Up(0)]);
     let account = &rig.links.account()[0];
@@ -205,7 +205,7 @@ fn another_version_is_named_from_either_side() {
         peer.write(&[message]);
         rig.run_until(|rig| rig.links.lasting_problem().is_some());
         let text = rig.links.lasting_problem().unwrap().1.to_string();
-        assert_eq!(text, "speaks version 9 of the control protocol, this tcpcopy speaks 1");
+        assert_eq!(text, format!("speaks version 9 of the control protocol, this tcpcopy speaks {VERSION}"));
         assert!(rig.changes.is_empty());
         assert_eq!(rig.links.poll_timeout(), Time::ZERO + Duration::from_secs(10));
     }

@@ -8,6 +8,7 @@ use common::io::CaptureCounters;
 use nix::errno::Errno;
 use serde::{Serialize, Serializer};
 
+use super::{ProtocolAccount, WorkerAccount};
 use crate::ledger::Ledger;
 
 /// Everything that is known about a run, at one moment; its serialised form is `--stats-json`.
@@ -19,14 +20,24 @@ pub struct Account<'a> {
     pub uptime_seconds: u64,
     /// Whether the ledger's sums hold.
     pub balanced: bool,
-    /// The engine's account.
+    /// The account of all engines together.
     pub ledger: &'a Ledger,
     /// The kernel's side of the capture.
     pub capture: CaptureAccount,
     /// What became of the packets sent.
     pub inject: &'a InjectAccount,
-    /// The links to the intercepts, in the order of `-s`.
+    /// The links to the intercepts, in the order of `-s`; those of several workers to one intercept are one.
     pub links: Vec<LinkAccount>,
+    /// What the protocol modules in use have counted.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "by_name")]
+    pub protocols: Vec<ProtocolAccount>,
+    /// The share of each worker, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerAccount>,
+}
+
+fn by_name<S: Serializer>(all: &[ProtocolAccount], serializer: S) -> Result<S::Ok, S::Error> {
+    ProtocolAccount::by_name(all, serializer)
 }
 
 /// The kernel's side of the capture, all interfaces together, in packets.
@@ -63,6 +74,11 @@ impl Failures {
     /// Counts one.
     pub fn add(&mut self, error: &io::Error) {
         *self.0.entry(error.raw_os_error().unwrap_or(0)).or_default() += 1;
+    }
+
+    /// Adds those of another.
+    pub(super) fn extend(&mut self, other: &Self) {
+        other.0.iter().for_each(|(errno, count)| *self.0.entry(*errno).or_default() += count);
     }
 
     /// All together.
@@ -103,7 +119,7 @@ pub struct LinkAccount {
     pub statistics: Option<InterceptAccount>,
 }
 
-/// Counters of an intercept since its start: see [`Statistics`].
+/// Counters of an intercept, all its links together, since they were first heard on this one: see [`Statistics`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct InterceptAccount {
     /// Packets from its capture sockets.
@@ -146,6 +162,8 @@ mod tests {
             capture: CaptureAccount { kernel_received: 3, kernel_dropped: 1 },
             inject: &inject,
             links: vec![LinkAccount { intercept: "10.0.0.18:36524".to_owned(), ..LinkAccount::default() }],
+            protocols: Vec::new(),
+            workers: Vec::new(),
         };
         let json = serde_json::to_value(&account).unwrap();
         let mut keys: Vec<&String> = json.as_object().unwrap().keys().collect();

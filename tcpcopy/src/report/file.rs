@@ -103,6 +103,8 @@ mod tests {
             capture,
             inject: &inject,
             links: Vec::new(),
+            protocols: Vec::new(),
+            workers: Vec::new(),
         });
     }
 

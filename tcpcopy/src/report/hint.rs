@@ -124,6 +124,16 @@ fn losses(account: &Account<'_>) -> Vec<&'static str> {
             "TLS cannot be copied: end it in front of the service (proxy, load balancer), and name the plain port behind \
              that in -x",
         ),
+        (
+            dropped(DropReason::LoginFailed),
+            "the test server refused logins: the log names each user and the reason; give their passwords on the test \
+             server in a file, --config FILE, docs/MYSQL.md shows how, and create users that it does not have",
+        ),
+        (
+            dropped(DropReason::ModuleFailed),
+            "a protocol module could not go on with some sessions: the log says why; if the service of -x speaks another \
+             protocol, say so with --protocol PORT=none",
+        ),
         (ledger.packets.loopback > 0, LOOPBACK),
         (
             mostly_reset,
@@ -146,11 +156,11 @@ fn losses(account: &Account<'_>) -> Vec<&'static str> {
         ),
         (
             intercept(|s| s.kernel_dropped > 0),
-            "intercept's capture buffer overflowed, perhaps before this run: its host is too slow or too busy",
+            "intercept's capture buffer overflowed: its host is too slow or too busy",
         ),
         (
             intercept(|s| s.overflowed > 0),
-            "an intercept's link was too slow, perhaps before this run: check the network between it and this host",
+            "an intercept's link was too slow: check the network between it and this host",
         ),
     ];
     candidates.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| text).collect()

@@ -55,6 +55,8 @@ impl Run {
             capture: self.capture,
             inject: &self.inject,
             links: vec![self.link.clone()],
+            protocols: Vec::new(),
+            workers: Vec::new(),
         })
     }
 }
@@ -160,6 +162,8 @@ fn losses_name_the_setting() {
             (|run| run.ledger.bytes.dropped.add(DropReason::Truncated, 1), &["-S"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Tls, 1), &["TLS"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Refused, 1), &["backlog"]),
+            (|run| run.ledger.bytes.dropped.add(DropReason::LoginFailed, 1), &["--config FILE"]),
+            (|run| run.ledger.bytes.dropped.add(DropReason::ModuleFailed, 1), &["--protocol PORT=none"]),
             (|run| run.ledger.turns.cut_off = 1, &["keepalive_requests"]),
             (|run| run.ledger.sessions.incomplete.add(DropReason::NoAnswer, 1), &["route back"]),
             (

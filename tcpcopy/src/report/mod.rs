@@ -4,8 +4,12 @@ mod account;
 mod file;
 mod hint;
 mod number;
+mod part;
+mod protocol;
 mod text;
 
 pub use account::{Account, CaptureAccount, InjectAccount, InterceptAccount, LinkAccount};
 pub use file::{StatsFile, StatsFileError};
+pub use part::{Part, WorkerAccount};
+pub use protocol::ProtocolAccount;
 pub use text::{complete, short};

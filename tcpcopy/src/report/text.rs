@@ -6,7 +6,7 @@ use crate::ledger::{DropReason, Ledger};
 
 use super::hint::hints;
 use super::number::{Grouped, Percent};
-use super::{Account, InterceptAccount, LinkAccount};
+use super::{Account, InterceptAccount, LinkAccount, ProtocolAccount, WorkerAccount};
 
 /// The account in one line, for the log of a running tcpcopy; with a hint as long as nothing arrives.
 #[must_use]
@@ -187,7 +187,9 @@ fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
     for (symbol, meaning, count) in inject.failed.occurred() {
         writeln!(f, "    {symbol} ({meaning}) {}", Grouped(count))?;
     }
-    links.iter().try_for_each(|link| write_link(f, link))
+    write_protocols(f, ledger, &account.protocols)?;
+    links.iter().try_for_each(|link| write_link(f, link))?;
+    write_workers(f, &account.workers)
 }
 
 /// Where the rest went, by reason; a session is counted under the first.
@@ -203,6 +205,23 @@ fn write_dropped(f: &mut String, ledger: &Ledger) -> fmt::Result {
                 Grouped(sessions)
             )?;
         }
+    }
+    Ok(())
+}
+
+/// What protocol modules have counted.
+fn write_protocols(f: &mut String, ledger: &Ledger, protocols: &[ProtocolAccount]) -> fmt::Result {
+    for ProtocolAccount { name, groups } in protocols {
+        for group in groups {
+            let counters: Vec<(&str, u64)> =
+                group.counters.iter().map(|(name, count)| (&**name, *count)).collect();
+            line(f, &format!("{name} {}", group.name.replace('_', " ")), &counters)?;
+        }
+    }
+    let modules = &ledger.modules;
+    if modules.online_bytes + modules.online_skipped > 0 {
+        let heard = [("heard", modules.online_bytes), ("missing", modules.online_skipped)];
+        line(f, "bytes of the online server's answers", &heard)?;
     }
     Ok(())
 }
@@ -234,6 +253,20 @@ fn write_link(f: &mut String, link: &LinkAccount) -> fmt::Result {
             ("overflowed", overflowed),
         ],
     )
+}
+
+/// Whether all have their share of the work.
+fn write_workers(f: &mut String, workers: &[WorkerAccount]) -> fmt::Result {
+    for (index, worker) in workers.iter().enumerate() {
+        let counters = [
+            ("packets", worker.packets),
+            ("sessions", worker.sessions),
+            ("bytes replayed", worker.bytes_replayed),
+            ("packets dropped by the kernel", worker.kernel_dropped),
+        ];
+        line(f, &format!("worker {} of {}", index + 1, workers.len()), &counters)?;
+    }
+    Ok(())
 }
 
 /// `name: first 1, second 2`. Counters that are rarely anything are shown only then; the first always.

@@ -12,6 +12,8 @@ fn account<'a>(ledger: &'a Ledger, inject: &'a InjectAccount, links: Vec<LinkAcc
         capture: CaptureAccount::default(),
         inject,
         links,
+        protocols: Vec::new(),
+        workers: Vec::new(),
     }
 }
 
@@ -124,4 +126,17 @@ fn bytes_replaced_by_a_module_are_not_missing() {
     let inject = InjectAccount::default();
     let text = short(&account(&ledger, &inject, Vec::new()));
     assert!(text.starts_with("replayed 100.000 % of 51 234 467 captured bytes"), "{text}");
+}
+
+#[test]
+fn what_a_module_has_counted_is_shown_by_group() {
+    let (mut ledger, inject) = (good(), InjectAccount::default());
+    (ledger.modules.online_bytes, ledger.modules.online_skipped) = (5000, 7);
+    let mut report = common::module::Report::default();
+    report.group("server_errors", [("1146", 1200), ("1062", 3)]);
+    let mut account = account(&ledger, &inject, Vec::new());
+    account.protocols = vec![ProtocolAccount { name: "mysql", groups: report.groups }];
+    let text = complete(&account);
+    assert!(text.contains("\n  mysql server errors: 1146 1 200, 1062 3\n"), "{text}");
+    assert!(text.contains("\n  bytes of the online server's answers: heard 5 000, missing 7\n"), "{text}");
 }

@@ -5,6 +5,7 @@ use common::flow::Flow;
 use common::time::Time;
 use common::wire::{Flags, Outgoing, PacketBuilder};
 
+use crate::complaints::Complaints;
 use crate::ledger::Ledger;
 use crate::output::Output;
 use crate::settings::EngineConfig;
@@ -14,6 +15,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Time,
     pub(crate) config: &'a EngineConfig,
     pub(crate) ledger: &'a mut Ledger,
+    pub(crate) complaints: &'a mut Complaints,
     pub(crate) builder: &'a mut PacketBuilder,
     pub(crate) out: &'a mut dyn Output,
     /// At least one intercept is connected: answers can come.

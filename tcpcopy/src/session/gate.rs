@@ -89,9 +89,9 @@ struct Answering {
     begins: u64,
     /// Answer bytes received before this turn's answer.
     base: u64,
-    /// Answer bytes that the client had seen by this turn, if both servers answer alike. What was received beyond it
-    /// are answers that the client was still reading while it sent on.
-    seen: u64,
+    /// Answer bytes that should have come before this turn's answer, if both servers answer alike. What was received
+    /// beyond it are answers that the client was still reading while it sent on.
+    expected: u64,
     last_segment: Time,
     /// The last segment of the answer ended a write.
     pushed: bool,
@@ -109,30 +109,37 @@ pub(super) struct Gate {
     quiet: Quiet,
     long_quiet: Quiet,
     /// Answer bytes that the client had seen on this connection by the turn that was let go last.
-    seen: u64,
+    seen_by_client: u64,
     patience: Duration,
     /// Turns in a row that were let go for an answer.
     answers: u32,
+    /// A protocol module speaks first on each connection: it says what the test server wants to hear.
+    with_module: bool,
+    /// It has not come to an end with that, and no turn follows the one that is due.
+    preparing: bool,
 }
 
 impl Gate {
-    pub(super) fn new() -> Self {
+    /// `with_module` if a protocol module stands behind it.
+    pub(super) fn new(with_module: bool) -> Self {
         Self {
             answering: None,
             open: None,
             quiet: Quiet::new(QUIET_START),
             long_quiet: Quiet::new(LONG_QUIET_START),
-            seen: 0,
+            seen_by_client: 0,
             patience: PATIENCE_START,
             answers: 0,
+            with_module,
+            preparing: with_module,
         }
     }
 
     /// A turn is let go that begins at `begins` and whose client had seen `need` answer bytes since the turn before;
     /// `received` answer bytes came before.
     pub(super) fn turn_begins(&mut self, now: Time, begins: u64, need: u32, received: u64, pass: Pass) {
-        let seen = match (&self.answering, pass) {
-            (Some(before), Pass::Answered) => received.min(before.seen + u64::from(need)),
+        let expected = match (&self.answering, pass) {
+            (Some(before), Pass::Answered) => received.min(before.expected + u64::from(need)),
             (None, Pass::AtOnce) => received.min(u64::from(need)),
             // The servers do not answer alike: counting starts anew.
             _ => received,
@@ -143,7 +150,7 @@ impl Gate {
             let missing = self.missing(need, received);
             self.quiet_for(missing).on_trial = true;
         }
-        self.seen += u64::from(need);
+        self.seen_by_client += u64::from(need);
         self.learn_patience(pass, need, received);
         if self.open == Some(Pass::AtOnce) {
             self.open = None;
@@ -152,7 +159,7 @@ impl Gate {
             let_go: now,
             begins,
             base: received,
-            seen,
+            expected,
             last_segment: now,
             pushed: false,
             begun: false,
@@ -203,14 +210,29 @@ impl Gate {
         let unanswered = self.answering.take().is_some_and(|answering| !answering.begun);
         self.quiet.on_trial = false;
         self.long_quiet.on_trial = false;
-        self.seen = 0;
+        self.seen_by_client = 0;
         self.open = Some(Pass::AtOnce);
+        self.preparing = self.with_module;
         unanswered
     }
 
     /// A module has declared the answer to all that was sent complete.
     pub(super) fn module_ready(&mut self) {
         self.open = Some(Pass::ModuleReady);
+        self.preparing = false;
+    }
+
+    /// All that is due has been taken out by a module or sent, up to `end` of the outbox: a turn of which nothing was
+    /// sent has no answer.
+    pub(super) fn module_took_all(&mut self, end: u64) {
+        if !self.preparing && self.answering.as_ref().is_some_and(|answering| answering.begins == end) {
+            self.open = Some(Pass::ModuleReady);
+        }
+    }
+
+    /// A turn has been let go, and a module prepares the connection for it: it logs in, say.
+    pub(super) fn is_preparing(&self) -> bool {
+        self.preparing && self.answering.is_some()
     }
 
     /// A module has sent something, which will have an answer of its own.
@@ -242,6 +264,11 @@ impl Gate {
         received: u64,
         acknowledged: bool,
     ) -> Verdict {
+        if self.preparing {
+            // What the servers say first, and to a login, is no measure of each other: the module knows.
+            let first = self.answering.is_none();
+            return if first { Verdict::Go(Pass::AtOnce) } else { Verdict::Wait(Time::NEVER) };
+        }
         if let Some(pass) = self.open {
             return Verdict::Go(pass);
         }
@@ -257,7 +284,7 @@ impl Gate {
         if answered >= u64::from(need) {
             return Verdict::Go(Pass::Answered);
         }
-        if received - answering.seen >= u64::from(need) {
+        if received - answering.expected >= u64::from(need) {
             // Enough, counted over all turns: the client pipelines, or the test server's answers are longer. Where
             // waiting has proved vain, the former.
             let pipelines = self.patience < PATIENCE_START;
@@ -288,7 +315,10 @@ impl Gate {
         received: u64,
         acknowledged: bool,
     ) -> Verdict {
-        let whole = received >= self.seen + u64::from(need);
+        if self.preparing {
+            return Verdict::Go(Pass::AtOnce);
+        }
+        let whole = received >= self.seen_by_client + u64::from(need);
         match (self.judge(now, need, captured, received, acknowledged), &self.answering) {
             (Verdict::Go(pass @ (Pass::AnswerEnded | Pass::Answered)), Some(answering)) if !whole => {
                 Self::until(now, answering.last_segment + LONG_QUIET_START, pass)
@@ -309,7 +339,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn after_first_turn() -> (Gate, Time) {
-        let mut gate = Gate::new();
+        let mut gate = Gate::new(false);
         let start = Time::ZERO + MS;
         gate.turn_begins(start, 0, 0, 0, Pass::AtOnce);
         (gate, start)
@@ -409,7 +439,7 @@ mod tests {
 
     #[test]
     fn what_the_server_says_first_is_waited_for() {
-        let gate = Gate::new();
+        let gate = Gate::new(false);
         assert!(matches!(gate.judge(Time::ZERO, 80, Time::ZERO, 0, true), Verdict::Wait(_)));
         assert_eq!(gate.judge(Time::ZERO, 80, Time::ZERO, 80, true), Verdict::Go(Pass::AtOnce));
         assert_eq!(gate.judge(Time::ZERO, 0, Time::ZERO, 0, true), Verdict::Go(Pass::AtOnce));

@@ -14,9 +14,11 @@ mod connection;
 mod context;
 mod feed;
 mod gate;
+mod online;
 mod outbox;
 mod patience;
 mod progress;
+mod queue;
 mod recovery;
 mod relay;
 mod upstream;
@@ -24,16 +26,18 @@ mod upstream;
 use std::time::Duration;
 
 use common::control::{Answer, AnswerPayload};
-use common::module::{Actions, Module};
+use common::module::{Failure, FailureKind};
 use common::time::Time;
 use common::wire::{Flags, Segment, Seq};
 
+pub(crate) use self::connection::Past;
 use self::connection::{Connection, Received};
 pub(crate) use self::context::Context;
 use self::feed::{EndKind, Feed};
 use self::gate::Gate;
 use self::outbox::Outbox;
-use self::relay::{Failure, Parts, Relay};
+pub(crate) use self::relay::Attached;
+use self::relay::{Parts, Relay};
 pub(crate) use self::upstream::PARKED_BYTES;
 use self::upstream::Upstream;
 use crate::ledger::DropReason;
@@ -90,29 +94,24 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session seen from its SYN on.
-    pub(crate) fn from_syn(now: Time, isn: Seq, module: Option<Box<dyn Module>>) -> Self {
+    pub(crate) fn from_syn(now: Time, isn: Seq, module: Option<Attached>) -> Self {
         Self::new(now, Upstream::from_syn(isn), module)
     }
 
     /// A session joined at a data segment; `mid_turn` if that is likely to continue a turn.
-    pub(crate) fn joined(
-        now: Time,
-        segment: &Segment<'_>,
-        mid_turn: bool,
-        module: Option<Box<dyn Module>>,
-    ) -> Self {
+    pub(crate) fn joined(now: Time, segment: &Segment<'_>, mid_turn: bool, module: Option<Attached>) -> Self {
         Self::new(now, Upstream::joined(segment, mid_turn), module)
     }
 
-    fn new(now: Time, upstream: Upstream, module: Option<Box<dyn Module>>) -> Self {
+    fn new(now: Time, upstream: Upstream, module: Option<Attached>) -> Self {
         Self {
             phase: Phase::Waiting,
             upstream,
             feed: Feed::default(),
-            gate: Gate::new(),
-            relay: module.map_or(Relay::Straight, |module| Relay::Module(module, Actions::new())),
+            gate: Gate::new(module.is_some()),
+            relay: Relay::new(module),
             outbox: Outbox::default(),
-            connection: Connection::new(0),
+            connection: Connection::new(Past::default()),
             to_transmit: false,
             skipping: None,
             sent_again: false,
@@ -155,9 +154,9 @@ impl Session {
         self.upstream.is_plausible(segment) && !self.upstream.is_before(segment)
     }
 
-    /// Connections opened on the four-tuple, those before the session included.
-    pub(crate) fn incarnation(&self) -> u32 {
-        self.connection.incarnation()
+    /// What was on the four-tuple, the session included.
+    pub(crate) fn past(&self) -> Past {
+        self.connection.past()
     }
 
     /// How much answer payload is wanted, for a link that comes up later.
@@ -172,7 +171,7 @@ impl Session {
 
     /// What the session holds of its client, in bytes of memory.
     pub(crate) fn memory(&self) -> u64 {
-        self.upstream.parked_memory() + self.feed.len() + self.outbox.client_bytes()
+        self.upstream.parked_memory() + self.feed.len() + self.outbox.client_bytes() + self.relay.memory()
     }
 
     /// Client bytes that the session holds.
@@ -182,10 +181,9 @@ impl Session {
 
     // ---- what happens to a session
 
-    /// It is this session's turn on its four-tuple, on which `incarnation` connections were opened before: the copy of
-    /// the SYN goes out.
-    pub(crate) fn start(&mut self, cx: &mut Context<'_>, incarnation: u32) {
-        self.connection = Connection::new(incarnation);
+    /// It is this session's turn on its four-tuple, where `past` was before: the copy of the SYN goes out.
+    pub(crate) fn start(&mut self, cx: &mut Context<'_>, past: Past) {
+        self.connection = Connection::new(past);
         if self.phase != Phase::Waiting {
             // Given up, or over, before its turn came.
             return;
@@ -203,6 +201,29 @@ impl Session {
     /// The online server's SYN-ACK was captured.
     pub(crate) fn handle_online_syn_ack(&mut self, segment: &Segment<'_>) {
         self.upstream.online_syn_ack(segment);
+        if let Some(online) = self.relay.online() {
+            online.begin(segment.seq + 1);
+        }
+    }
+
+    /// The online server's segment can be an answer of this session that its module wants to know.
+    pub(crate) fn wants_online_answer(&self, segment: &Segment<'_>) -> bool {
+        self.upstream.is_answered_by(segment.ack) && self.relay.wants_online_answer(segment.seq)
+    }
+
+    /// A segment of the online server was captured.
+    pub(crate) fn handle_online_answer(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
+        let at_once = self.hears_online_at_once() && self.upstream.has_delivered(segment.ack);
+        self.with_relay(cx, |relay, cx, parts| relay.online_segment(cx, segment, at_once, parts));
+        self.advance(cx);
+    }
+
+    /// What the online server says now answers nothing that the module does not know yet.
+    fn hears_online_at_once(&self) -> bool {
+        self.phase == Phase::Replaying
+            && self.feed.next_turn().is_none()
+            && self.feed.due_len() == 0
+            && self.relay.online_answered().is_none_or(|ack| self.upstream.has_delivered(ack))
     }
 
     /// A segment of the client was captured, SYNs excepted.
@@ -222,6 +243,11 @@ impl Session {
             }
             _ => {
                 self.upstream.push(cx.now, segment, &mut self.feed, cx.ledger);
+                if let (Some(online), Some(turn)) = (self.relay.online(), self.feed.last_turn()) {
+                    // Joined in mid-stream: what was answered before is unknown.
+                    online.begin(turn.ack);
+                    online.turn_captured(turn.ack);
+                }
                 if self.is_tls() {
                     return self.shed(cx, DropReason::Tls);
                 }
@@ -310,6 +336,7 @@ impl Session {
         let ended = self.feed.end().is_some();
         self.feed = Feed::default();
         self.connection.reset(cx);
+        self.connection.ask_payload(cx, AnswerPayload::None);
         self.first_drop.get_or_insert(reason);
         self.set_phase(cx, if ended { Phase::Finished } else { Phase::Ignoring(reason) });
     }
@@ -327,10 +354,13 @@ impl Session {
 
     // ---- inside
 
-    fn set_phase(&mut self, cx: &Context<'_>, phase: Phase) {
+    fn set_phase(&mut self, cx: &mut Context<'_>, phase: Phase) {
         log::trace!("{} {:?}: {:?} > {phase:?}", cx.flow, cx.now, self.phase);
         if !self.is_stalled() {
             self.last_progress = cx.now;
+        }
+        if matches!(phase, Phase::Finished | Phase::Ignoring(_)) {
+            self.relay.dismiss(cx.ledger);
         }
         self.phase = phase;
     }
@@ -345,11 +375,18 @@ impl Session {
             outbox: &mut self.outbox,
             gate: &mut self.gate,
             connection: &mut self.connection,
+            first_drop: &mut self.first_drop,
         };
-        if let Err(Failure(reason)) = work(&mut self.relay, cx, &mut parts) {
-            // One line for each session would fill the log: the ledger counts them, a module tells its user.
-            log::debug!("{}: {reason}", cx.flow);
-            self.shed(cx, DropReason::ModuleFailed);
+        if let Err(failure) = work(&mut self.relay, cx, &mut parts) {
+            cx.complaints.module_failed(cx.now, &cx.flow, failure);
+            self.shed(
+                cx,
+                match failure.kind {
+                    FailureKind::LoginFailed => DropReason::LoginFailed,
+                    FailureKind::Tls => DropReason::Tls,
+                    FailureKind::Unsupported | FailureKind::OutOfStep => DropReason::ModuleFailed,
+                },
+            );
         }
     }
 

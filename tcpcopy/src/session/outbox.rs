@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::session::queue::Queue;
+
 /// Whose bytes they are: only the client's are accounted for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Origin {
@@ -23,7 +25,7 @@ struct Span {
 /// Offsets count all bytes ever put in, from 0.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    bytes: VecDeque<u8>,
+    bytes: Queue,
     start: u64,
     spans: VecDeque<Span>,
     turn_begins: bool,
@@ -32,9 +34,6 @@ pub(super) struct Outbox {
 /// An empty queue gives memory above this back at once, in bytes: enough that usual requests do not make it grow and
 /// shrink all the time.
 pub(super) const KEPT_BUSY: usize = 64 << 10;
-
-/// The same for a queue that nobody uses for a while.
-pub(super) const KEPT_IDLE: usize = 256;
 
 impl Outbox {
     /// Offset of the first byte not acknowledged.
@@ -62,11 +61,22 @@ impl Outbox {
     }
 
     pub(super) fn push(&mut self, bytes: &[u8], origin: Origin) {
-        if bytes.is_empty() {
+        self.bytes.push(bytes);
+        self.note(bytes.len() as u64, origin);
+    }
+
+    /// Moves all of `bytes` here, and leaves it empty.
+    pub(super) fn append(&mut self, bytes: &mut Vec<u8>, origin: Origin) {
+        let length = bytes.len() as u64;
+        self.bytes.append(bytes);
+        self.note(length, origin);
+    }
+
+    /// So many bytes were put in.
+    fn note(&mut self, length: u64, origin: Origin) {
+        if length == 0 {
             return;
         }
-        self.bytes.extend(bytes);
-        let length = bytes.len() as u64;
         match self.spans.back_mut() {
             Some(span) if span.origin == origin && !self.turn_begins => span.bytes += length,
             _ => self.spans.push_back(Span { bytes: length, origin, begins_turn: self.turn_begins }),
@@ -74,18 +84,10 @@ impl Outbox {
         self.turn_begins = false;
     }
 
-    /// At most `length` bytes from `offset` on, as the two parts of the ring.
+    /// At most `length` bytes from `offset` on, in two parts; 64 KB at the most.
     pub(super) fn slice(&self, offset: u64, length: usize) -> (&[u8], &[u8]) {
-        let (first, second) = self.bytes.as_slices();
         let from = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
-        let from = from.min(self.bytes.len());
-        let to = from.saturating_add(length).min(self.bytes.len());
-        let part = |slice: &[u8], base: usize| -> (usize, usize) {
-            (from.saturating_sub(base).min(slice.len()), to.saturating_sub(base).min(slice.len()))
-        };
-        let (a, b) = part(first, 0);
-        let (c, d) = part(second, first.len());
-        (&first[a..b], &second[c..d])
+        self.bytes.slice(from, length)
     }
 
     /// Takes out all before `offset`; returns how many of these bytes were the client's.
@@ -111,10 +113,11 @@ impl Outbox {
         self.remove(self.bytes.len() as u64)
     }
 
-    /// Gives memory above `keep` bytes back if the queue is empty.
-    pub(super) fn release(&mut self, keep: usize) {
-        if self.bytes.is_empty() && self.bytes.capacity() > keep {
-            self.bytes.shrink_to(keep);
+    /// Gives memory back if the queue is empty.
+    pub(super) fn release(&mut self) {
+        self.bytes.release(0);
+        if self.spans.is_empty() {
+            self.spans = VecDeque::new();
         }
     }
 
@@ -134,9 +137,9 @@ impl Outbox {
                 self.spans.pop_front();
             }
         }
-        self.bytes.drain(..usize::try_from(amount).unwrap_or(usize::MAX).min(self.bytes.len()));
+        self.bytes.consume(usize::try_from(amount).unwrap_or(usize::MAX));
+        self.bytes.release(KEPT_BUSY);
         self.start += amount;
-        self.release(KEPT_BUSY);
         of_client
     }
 }
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_follow_the_ring() {
+    fn slices_follow_the_queue() {
         let mut outbox = Outbox::default();
         for round in 0..100_u8 {
             outbox.push(&[round; 7], Origin::Client);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use common::time::Time;
 
 use crate::ledger::DropReason;
-use crate::session::outbox::KEPT_IDLE;
 use crate::session::{Context, Phase, Session};
 
 /// How long a connection may stand still that a new one on its four-tuple waits for.
@@ -36,9 +35,14 @@ impl Session {
         if cx.now >= self.idle_at(cx) {
             self.out_of_patience(cx);
         }
-        self.feed.release(KEPT_IDLE);
-        self.outbox.release(KEPT_IDLE);
+        self.rest();
         self.advance(cx);
+    }
+
+    /// Nothing has happened for a while: memory that is not in use is given back.
+    pub(crate) fn rest(&mut self) {
+        self.feed.release();
+        self.outbox.release();
     }
 
     fn out_of_patience(&mut self, cx: &mut Context<'_>) {
@@ -73,6 +77,7 @@ impl Session {
     pub(super) fn is_stalled(&self) -> bool {
         !self.outbox.is_empty()
             || self.feed.due_len() > 0
+            || (self.phase == Phase::Replaying && self.gate.is_preparing())
             || matches!(self.phase, Phase::Ending | Phase::Reopening)
     }
 

@@ -19,6 +19,9 @@ impl Session {
         if self.phase == Phase::Replaying {
             self.gate_at = Time::NEVER;
             self.move_due(cx);
+            if self.connection.peer_closed() && self.feed.due_len() > 0 {
+                self.closed_on_held(cx);
+            }
             while self.phase == Phase::Replaying
                 && let Some(turn) = self.feed.next_turn()
                 && self.let_go(cx, turn)
@@ -27,25 +30,28 @@ impl Session {
             }
             if self.connection.is_closed() && self.feed.due_len() > 0 {
                 // A module holds what was due on a connection that has gone.
+                self.gate.turn_begins(cx.now, self.outbox.end(), 0, 0, Pass::AtOnce);
                 self.open_connection(cx);
+            }
+            if self.hears_online_at_once() {
+                self.with_relay(cx, Relay::online_in_order);
             }
             if self.phase == Phase::Replaying && self.feed.next_turn().is_none() {
                 self.end_if_due(cx);
             }
         }
-        self.to_transmit = true;
+        self.to_transmit |= self.connection.has_to_send(&self.outbox);
     }
 
     /// Moves the due bytes on, or out.
-    fn move_due(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn move_due(&mut self, cx: &mut Context<'_>) {
         let idle = self.outbox.is_empty();
         match self.skipping {
-            Some(reason) => {
-                let bytes = self.feed.due_len();
-                self.feed.consume(bytes);
-                self.drop_bytes(cx, reason, bytes as u64);
-            }
+            Some(reason) => self.drop_due(cx, reason),
             None => self.with_relay(cx, Relay::move_due),
+        }
+        if !self.relay.is_straight() && self.feed.due_len() == 0 {
+            self.gate.module_took_all(self.outbox.end());
         }
         if idle && !self.outbox.is_empty() {
             // From now on the test server has something to do.
@@ -86,10 +92,15 @@ impl Session {
         }
         if turn.after_gap {
             // What a module holds of the turn before will never be complete.
-            self.drop_held(cx, DropReason::CaptureGap);
+            self.drop_due(cx, DropReason::CaptureGap);
+            self.relay.client_lost();
         }
         if !self.is_stalled() {
             self.last_progress = cx.now;
+        }
+        self.with_relay(cx, |relay, cx, parts| relay.online_before(cx, turn.ack, parts));
+        if self.phase != Phase::Replaying {
+            return false;
         }
         self.feed.pop_turn();
         if self.connection.is_closed() && cx.now < self.retry_at {
@@ -109,7 +120,7 @@ impl Session {
 
     /// May what comes next go? `ask` asks the gate, given the answer bytes received and whether all is acknowledged.
     fn judge(&self, cx: &Context<'_>, ask: impl FnOnce(&Gate, u64, bool) -> Verdict) -> Verdict {
-        if !cx.config.wait_for_answers {
+        if !cx.config.wait_for_answers && !self.gate.is_preparing() {
             return Verdict::Go(Pass::AtOnce);
         }
         if self.connection.is_closed() {
@@ -139,8 +150,9 @@ impl Session {
             }
             return;
         }
-        if self.feed.due_len() > 0 && cx.now < self.last_progress + HELD_TIMEOUT {
-            // A module holds bytes back, for a login that is under way, say.
+        let held = self.feed.due_len() > 0 || self.gate.is_preparing();
+        if held && cx.now < self.last_progress + HELD_TIMEOUT {
+            // A module holds bytes back, or has not done with its own: a login is under way, say.
             self.gate_at = self.last_progress + HELD_TIMEOUT;
             return;
         }
@@ -152,7 +164,7 @@ impl Session {
         match verdict {
             Verdict::Wait(until) => self.gate_at = until,
             Verdict::Go(_) if end.kind == EndKind::Fin => {
-                self.drop_held(cx, DropReason::ModuleFailed);
+                self.drop_due(cx, DropReason::ModuleFailed);
                 self.connection.close(cx, &self.outbox);
                 self.set_phase(cx, Phase::Ending);
             }
@@ -165,7 +177,7 @@ impl Session {
     }
 
     pub(super) fn finish(&mut self, cx: &mut Context<'_>) {
-        self.drop_held(cx, DropReason::ModuleFailed);
+        self.drop_due(cx, DropReason::ModuleFailed);
         // What the client has said after the end.
         self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
         cx.ledger.turns.dropped += self.feed.turns() as u64;
@@ -178,11 +190,14 @@ impl Session {
         self.set_phase(cx, Phase::Finished);
     }
 
-    /// Drops what a module holds.
-    fn drop_held(&mut self, cx: &mut Context<'_>, reason: DropReason) {
-        let held = self.feed.due_len();
-        self.feed.consume(held);
-        self.drop_bytes(cx, reason, held as u64);
+    /// Drops what is due, and was not sent: a module has held it.
+    fn drop_due(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+        let due = self.feed.due_len();
+        if due > 0 {
+            self.feed.consume(due);
+            self.drop_bytes(cx, reason, due as u64);
+            self.relay.client_lost();
+        }
     }
 }
 

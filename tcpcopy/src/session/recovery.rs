@@ -56,6 +56,19 @@ impl Session {
         self.skipping = Some(reason);
     }
 
+    /// The test server has closed while a module holds bytes back: the answer that it waits for will not come.
+    pub(super) fn closed_on_held(&mut self, cx: &mut Context<'_>) {
+        if !self.fruitful {
+            // A login that is cut off would be tried for ever.
+            self.connection.reset(cx);
+            self.refused(cx, DropReason::ClosedByServer);
+            self.move_due(cx);
+        } else if self.outbox.is_empty() {
+            self.connection.close(cx, &self.outbox);
+            self.set_phase(cx, Phase::Reopening);
+        }
+    }
+
     /// The turn in progress goes to a new connection if nothing of it was acknowledged; else its rest is lost.
     fn reset_by_server(&mut self, cx: &mut Context<'_>) {
         let unanswered = self.gate.connection_lost();

@@ -1,20 +1,32 @@
 //! From the feed to the outbox: straight, or through a protocol module.
 
-use common::module::{Action, Actions, Module};
+use common::module::{Action, Actions, Failure, Module, OnlineAnswers};
+use common::wire::{Segment, Seq};
 
-use crate::ledger::DropReason;
+use crate::ledger::{DropReason, Ledger};
 use crate::session::connection::{Connection, Received};
 use crate::session::context::Context;
 use crate::session::feed::Feed;
 use crate::session::gate::Gate;
+use crate::session::online::Online;
 use crate::session::outbox::{Origin, Outbox};
 
 /// What stands between feed and outbox.
 pub(super) enum Relay {
     /// The bytes as they are.
     Straight,
-    /// A protocol module and its list of actions.
-    Module(Box<dyn Module>, Actions),
+    /// A protocol module.
+    Module(Box<Attached>),
+}
+
+/// A protocol module and what it needs.
+pub(crate) struct Attached {
+    module: Box<dyn Module>,
+    actions: Actions,
+    /// What the online server answered, if the module wants to know.
+    online: Option<Online>,
+    /// Its memory as it stands in the ledger, in bytes.
+    counted: u64,
 }
 
 /// The parts of a session that a relay works on.
@@ -23,43 +35,86 @@ pub(super) struct Parts<'s> {
     pub(super) outbox: &'s mut Outbox,
     pub(super) gate: &'s mut Gate,
     pub(super) connection: &'s mut Connection,
+    /// The first reason for which something of the session was lost.
+    pub(super) first_drop: &'s mut Option<DropReason>,
 }
 
-/// A module cannot go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Failure(pub(super) &'static str);
-
 impl Relay {
+    pub(super) fn new(attached: Option<Attached>) -> Self {
+        attached.map_or(Self::Straight, |attached| Self::Module(Box::new(attached)))
+    }
+
     pub(super) fn is_straight(&self) -> bool {
         matches!(self, Self::Straight)
+    }
+
+    /// What is kept of the online server's answers, if a module wants them.
+    pub(super) fn online(&mut self) -> Option<&mut Online> {
+        match self {
+            Self::Straight => None,
+            Self::Module(attached) => attached.online.as_mut(),
+        }
+    }
+
+    /// How much of the client must be known before what the online server said, and is kept, is an answer to it.
+    pub(super) fn online_answered(&self) -> Option<Seq> {
+        match self {
+            Self::Straight => None,
+            Self::Module(attached) => attached.online.as_ref().and_then(Online::answered),
+        }
+    }
+
+    /// A module wants to know what the online server said, and the sequence number can be of that.
+    pub(super) fn wants_online_answer(&self, seq: Seq) -> bool {
+        match self {
+            Self::Straight => false,
+            Self::Module(attached) => attached.online.as_ref().is_some_and(|online| online.is_plausible(seq)),
+        }
+    }
+
+    /// Memory of the module and of what is kept for it, in bytes.
+    pub(super) fn memory(&self) -> u64 {
+        match self {
+            Self::Straight => 0,
+            Self::Module(attached) => attached.counted,
+        }
+    }
+
+    /// The module is not needed any more.
+    pub(super) fn dismiss(&mut self, ledger: &mut Ledger) {
+        ledger.modules.memory -= self.memory();
+        *self = Self::Straight;
+    }
+
+    /// Bytes of the client do not come this way.
+    pub(super) fn client_lost(&mut self) {
+        if let Self::Module(attached) = self {
+            attached.module.client_lost();
+        }
     }
 
     /// A connection stands.
     pub(super) fn connected(&mut self, cx: &mut Context<'_>, parts: &mut Parts<'_>) -> Result<(), Failure> {
         match self {
             Self::Straight => Ok(()),
-            Self::Module(module, actions) => {
-                module.connected(actions);
-                carry_out(cx, actions, parts)
+            Self::Module(attached) => {
+                attached.call(cx, parts, |module, _, actions| module.connected(actions))
             }
         }
     }
 
     /// Moves what is due.
     pub(super) fn move_due(&mut self, cx: &mut Context<'_>, parts: &mut Parts<'_>) -> Result<(), Failure> {
-        let due = parts.feed.due_len();
-        if due == 0 {
+        if parts.feed.due_len() == 0 {
             return Ok(());
         }
         match self {
             Self::Straight => {
-                parts.outbox.push(parts.feed.due(), Origin::Client);
-                parts.feed.consume(due);
+                parts.feed.move_due(parts.outbox);
                 Ok(())
             }
-            Self::Module(module, actions) if parts.connection.is_open() => {
-                module.client(parts.feed.due(), actions);
-                carry_out(cx, actions, parts)
+            Self::Module(attached) if parts.connection.is_open() => {
+                attached.call(cx, parts, |module, feed, actions| module.client(feed.due(), actions))
             }
             Self::Module(..) => Ok(()),
         }
@@ -73,44 +128,158 @@ impl Relay {
         parts: &mut Parts<'_>,
     ) -> Result<(), Failure> {
         match self {
-            Self::Module(module, actions) if !received.payload.is_empty() => {
-                module.answer(received.skipped, received.payload, actions);
-                carry_out(cx, actions, parts)
+            Self::Module(attached) if !received.payload.is_empty() => {
+                attached.call(cx, parts, |module, _, actions| {
+                    module.answer(received.skipped, received.payload, actions);
+                })
             }
             _ => Ok(()),
         }
     }
+
+    /// The online server said something: it is handed over `at_once`, if nothing before it is missing, or kept.
+    pub(super) fn online_segment(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+        at_once: bool,
+        parts: &mut Parts<'_>,
+    ) -> Result<(), Failure> {
+        let Self::Module(attached) = self else { return Ok(()) };
+        if !at_once && cx.ledger.modules.memory > cx.config.memory_limit / 4 {
+            // Rather than that sessions are given up for it.
+            return Ok(());
+        }
+        let Some(online) = &mut attached.online else { return Ok(()) };
+        if let Some((skipped, bytes)) =
+            online.place(segment.seq, segment.payload, segment.payload_len, at_once)
+        {
+            return attached.hand_over(cx, parts, skipped, bytes);
+        }
+        online.kept_answers(segment.ack);
+        attached.count_memory(cx.ledger);
+        Ok(())
+    }
+
+    /// Hands over what the online server had said, in order.
+    pub(super) fn online_in_order(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &mut Parts<'_>,
+    ) -> Result<(), Failure> {
+        let Self::Module(attached) = self else { return Ok(()) };
+        while let Some(bytes) = attached.online.as_mut().and_then(Online::next_in_order) {
+            attached.hand_over_next(cx, parts, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Hands over what the online server had said before `ack`; what is missing is told.
+    pub(super) fn online_before(
+        &mut self,
+        cx: &mut Context<'_>,
+        ack: Seq,
+        parts: &mut Parts<'_>,
+    ) -> Result<(), Failure> {
+        let Self::Module(attached) = self else { return Ok(()) };
+        while let Some(bytes) = attached.online.as_mut().and_then(|online| online.next_before(ack)) {
+            attached.hand_over_next(cx, parts, &bytes)?;
+        }
+        attached.hand_over_next(cx, parts, &[])
+    }
 }
 
-fn carry_out(cx: &mut Context<'_>, actions: &mut Actions, parts: &mut Parts<'_>) -> Result<(), Failure> {
-    let mut result = Ok(());
+impl Attached {
+    /// `wanted` of the online server's answers, as its protocol says.
+    pub(crate) fn new(module: Box<dyn Module>, wanted: OnlineAnswers) -> Self {
+        Self { module, actions: Actions::new(), online: Online::new(wanted), counted: 0 }
+    }
+
+    /// Calls the module and carries out what it wants.
+    fn call(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &mut Parts<'_>,
+        work: impl FnOnce(&mut dyn Module, &mut Feed, &mut Actions),
+    ) -> Result<(), Failure> {
+        work(&mut *self.module, parts.feed, &mut self.actions);
+        let result = carry_out(cx, &self.actions, parts);
+        self.actions.clear();
+        self.count_memory(cx.ledger);
+        result
+    }
+
+    /// Hands over what was kept.
+    fn hand_over_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &mut Parts<'_>,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        let skipped = self.online.as_mut().map_or(0, Online::take_skipped);
+        self.hand_over(cx, parts, skipped, bytes)
+    }
+
+    fn hand_over(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &mut Parts<'_>,
+        skipped: u64,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        if skipped == 0 && bytes.is_empty() {
+            return Ok(());
+        }
+        cx.ledger.modules.online_bytes += bytes.len() as u64;
+        if self.online.as_ref().is_some_and(|online| !online.is_picked()) {
+            cx.ledger.modules.online_skipped += skipped;
+        }
+        self.call(cx, parts, |module, _, actions| module.online_answer(skipped, bytes, actions))
+    }
+
+    fn count_memory(&mut self, ledger: &mut Ledger) {
+        let online = self.online.as_ref().map_or(0, Online::memory);
+        let memory = (size_of::<Self>() + self.module.memory() + online) as u64;
+        ledger.modules.memory = ledger.modules.memory + memory - self.counted;
+        self.counted = memory;
+    }
+}
+
+fn carry_out(cx: &mut Context<'_>, actions: &Actions, parts: &mut Parts<'_>) -> Result<(), Failure> {
     for action in actions.list() {
         match action {
             Action::Pass(bytes) => {
                 let bytes = (*bytes).min(parts.feed.due_len());
-                parts.outbox.push(&parts.feed.due()[..bytes], Origin::Client);
-                parts.feed.consume(bytes);
-                parts.gate.module_sent();
+                if bytes > 0 {
+                    parts.outbox.push(&parts.feed.due()[..bytes], Origin::Client);
+                    parts.feed.consume(bytes);
+                    parts.gate.module_sent();
+                }
             }
-            Action::Drop(bytes) => {
-                let bytes = (*bytes).min(parts.feed.due_len());
-                parts.feed.consume(bytes);
-                cx.ledger.bytes.pending -= bytes as u64;
-                cx.ledger.bytes.dropped.add(DropReason::Replaced, bytes as u64);
-            }
+            Action::Replace(bytes) => take_out(cx, parts, *bytes, DropReason::Replaced),
+            Action::LeaveOut(bytes) => take_out(cx, parts, *bytes, DropReason::LeftOut),
             Action::Send(range) => {
                 let own = actions.own_bytes().get(range.clone()).unwrap_or_default();
-                parts.outbox.push(own, Origin::Module);
-                parts.gate.module_sent();
+                if !own.is_empty() {
+                    parts.outbox.push(own, Origin::Module);
+                    parts.gate.module_sent();
+                }
             }
             Action::Answers(mode) => parts.connection.ask_payload(cx, *mode),
             Action::Ready => parts.gate.module_ready(),
-            Action::Fail(reason) => {
-                result = Err(Failure(reason));
-                break;
-            }
+            Action::Fail(failure) => return Err(*failure),
         }
     }
-    actions.clear();
-    result
+    Ok(())
+}
+
+/// Takes client bytes out of the stream that are not to be sent.
+fn take_out(cx: &mut Context<'_>, parts: &mut Parts<'_>, bytes: usize, reason: DropReason) {
+    let bytes = bytes.min(parts.feed.due_len());
+    parts.feed.consume(bytes);
+    cx.ledger.bytes.pending -= bytes as u64;
+    cx.ledger.bytes.dropped.add(reason, bytes as u64);
+    if bytes > 0 && reason != DropReason::Replaced {
+        parts.first_drop.get_or_insert(reason);
+    }
 }

@@ -132,6 +132,16 @@ impl Upstream {
         near(segment.seq.distance(self.next)) && acknowledges
     }
 
+    /// A segment of the online server that acknowledges so much can be an answer to this stream.
+    pub(super) fn is_answered_by(&self, ack: Seq) -> bool {
+        ack.distance(self.next).unsigned_abs() <= PLAUSIBLE.unsigned_abs()
+    }
+
+    /// All that the client had said when it was heard up to `ack` has gone to the feed.
+    pub(super) fn has_delivered(&self, ack: Seq) -> bool {
+        matches!(self.progress, Progress::Following(_)) && !ack.after(self.next)
+    }
+
     /// The segment stands before the first byte of this stream: it is of an earlier one.
     pub(super) fn is_before(&self, segment: &Segment<'_>) -> bool {
         self.isn.is_some() && self.reaches_back(segment.seq.distance(self.next))
@@ -271,16 +281,16 @@ impl Upstream {
                     return self.drop(reason, length, ledger);
                 }
                 ledger.turns.seen += 1;
-                feed.begin_turn(0, now, reason == DropReason::CaptureGap);
+                feed.begin_turn(0, ack, now, reason == DropReason::CaptureGap);
             }
             Progress::Following(None) => {
                 ledger.turns.seen += 1;
-                feed.begin_turn(0, now, false);
+                feed.begin_turn(0, ack, now, false);
             }
             Progress::Following(Some(last)) => {
                 if feed.end_offset() == 0 || ack.after(last) {
                     ledger.turns.seen += 1;
-                    feed.begin_turn(need(last, ack), now, false);
+                    feed.begin_turn(need(last, ack), ack, now, false);
                 } else {
                     // The same turn goes on; a late copy of an old segment must not set the mark back.
                     ledger.bytes.pending += length;

@@ -8,16 +8,19 @@ use common::time::Time;
 use tcpcopy::ledger::DropReason;
 
 use crate::client::{Gate, Session};
+use crate::hosts::copied;
+use crate::online;
 use crate::scenario::{Ending, Scenario};
 use crate::server::{Arrival, Record};
 use crate::toy;
-use crate::world::{World, copied};
+use crate::world::World;
 
 /// Checks everything that can be checked once a run is over.
 pub(crate) fn check(world: &mut World) {
     world.run_out();
     check_ending(world);
     check_account(world);
+    online::check(world);
     let streams = match_streams(world);
     let scenario = &world.scenario;
     if scenario.expect.whole {

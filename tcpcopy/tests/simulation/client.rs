@@ -8,11 +8,13 @@ use std::ops::Range;
 use std::time::Duration;
 
 use common::flow::Flow;
+use common::module::OnlineAnswers;
 use common::time::Time;
-use common::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
+use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq, Timestamps};
 
 use crate::request::{CLOSE, HEADER, Request};
 use crate::rng::Rng;
+use crate::toy::MARK;
 
 /// What the clients of a scenario do. Rates are per thousand, times in microseconds, sizes in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +59,8 @@ pub(crate) struct ClientPlan {
     pub(crate) close: u32,
     /// Sessions that the test server answers at other lengths.
     pub(crate) other_answers: u32,
+    /// What the online server answers is captured as well, and wanted so far.
+    pub(crate) answers_seen: OnlineAnswers,
 }
 
 impl ClientPlan {
@@ -82,6 +86,7 @@ impl ClientPlan {
         reuse: 0,
         close: 100,
         other_answers: 200,
+        answers_seen: OnlineAnswers::None,
     };
 }
 
@@ -112,6 +117,8 @@ pub(crate) struct Session {
     pub(crate) flow: Flow,
     /// All that the client said.
     pub(crate) stream: Vec<u8>,
+    /// All that the online server said.
+    pub(crate) answers: Vec<u8>,
     /// What of it was sent while the capture was running.
     pub(crate) captured: Range<usize>,
     pub(crate) sent: Vec<Sent>,
@@ -150,7 +157,17 @@ struct Author<'a> {
     segment: u64,
     stream: Vec<u8>,
     data: Vec<Data>,
+    said: Vec<Said>,
     requests: u32,
+}
+
+/// What the online server says at a time.
+struct Said {
+    at: Time,
+    /// Of all that it says.
+    range: Range<u64>,
+    /// Bytes of the client that it has.
+    heard: usize,
 }
 
 /// Between a client and the online server, both ways.
@@ -198,6 +215,7 @@ impl Session {
             segment,
             stream: Vec::new(),
             data: Vec::new(),
+            said: vec![Said { at: start + ROUND_TRIP, range: 0..plan.greeting.into(), heard: 0 }],
             requests: 0,
             rng: rng.fork(1),
         };
@@ -214,7 +232,7 @@ impl Session {
         for turn in 0..turns {
             author.turn(turn + 1 == turns, end, same_answers);
         }
-        let Author { now, seen, coming, stream, data, .. } = author;
+        let Author { now, seen, coming, stream, data, said, .. } = author;
         let gates = gates(&data);
         let joined_at = join(plan, &data, &gates, &mut rng);
 
@@ -235,6 +253,8 @@ impl Session {
         }
         let last = data.iter().map(|data| data.at).max().unwrap_or(start);
         let end_at = packets.end(end, now.max(last), stream.len(), seen + coming);
+        let heard = plan.answers_seen != OnlineAnswers::None;
+        let answers = if heard { packets.answers(&said, rng.fork(3), plan.answers_seen) } else { Vec::new() };
         let mut sent = packets.sent;
         sent.retain(|sent| joined_at.is_none_or(|(at, _)| sent.at >= at));
         let from = joined_at.map_or(0, |(_, offset)| offset);
@@ -245,6 +265,7 @@ impl Session {
             flow,
             captured: from..stream.len(),
             stream,
+            answers,
             sent,
             gates,
             starts,
@@ -252,6 +273,20 @@ impl Session {
             end: end_at,
             same_answers,
         }
+    }
+
+    /// Leaves the first `turns` turns of it; then the client falls silent.
+    pub(crate) fn cut(&mut self, turns: usize) {
+        let Some(Gate { offset, .. }) = self.gates.get(turns).copied() else { return };
+        let offset = offset.max(self.captured.start);
+        let end = self.seq_end + offset as u32 - 1 - self.stream.len() as u32;
+        self.sent.retain(|sent| {
+            Segment::parse(&sent.packet).is_ok_and(|segment| sent.outgoing || !segment.end().after(end))
+        });
+        self.stream.truncate(offset);
+        self.captured.end = offset;
+        self.gates.truncate(turns);
+        self.starts.retain(|start| *start < offset);
     }
 
     /// The session was joined after its begin.
@@ -355,6 +390,9 @@ impl Author<'_> {
 
     /// Waits for an answer; a creeping client waits for a part of it.
     fn receive(&mut self, bytes: u64) {
+        let from = self.seen + self.coming;
+        let at = self.now + ROUND_TRIP / 2;
+        self.said.push(Said { at, range: from..from + bytes, heard: self.stream.len() });
         self.now = self.now + ROUND_TRIP + self.rng.micros(10..=2_000);
         self.coming += bytes;
         let got = if self.creeping { self.rng.within(1..=self.coming) } else { self.coming };
@@ -426,6 +464,42 @@ impl Packets {
         self.client(data.at, data.range.start, data.seen, data.flags, &stream[data.range.clone()]);
     }
 
+    /// The online server's segments; returns all that it says.
+    fn answers(&mut self, said: &[Said], mut rng: Rng, wanted: OnlineAnswers) -> Vec<u8> {
+        let length = said.last().map_or(0, |last| last.range.end as usize);
+        let mut all = Vec::with_capacity(length + 8);
+        while all.len() < length {
+            all.extend_from_slice(&rng.next().to_be_bytes());
+        }
+        all.truncate(length);
+        let back = Flow { client: self.flow.server, server: self.flow.client };
+        for said in said {
+            let (mut at, end) = (said.range.start as usize, said.range.end as usize);
+            let segment = rng.pick(&[100, 1448, 1448, 60_000]);
+            while at < end {
+                let to = end.min(at + segment);
+                if let OnlineAnswers::Beginning(_) = wanted
+                    && to - at >= MARK.len()
+                    && rng.chance(300)
+                {
+                    all[at..at + MARK.len()].copy_from_slice(&MARK);
+                }
+                let segment = Outgoing {
+                    seq: self.online_isn + 1 + at as u32,
+                    ack: self.isn + 1 + said.heard as u32,
+                    flags: if to == end { Flags::ACK | Flags::PSH } else { Flags::ACK },
+                    window: 501,
+                    options: Options { timestamps: Some(stamps(said.at)), ..Options::default() },
+                    payload: (&all[at..to], &[]),
+                };
+                let packet = self.builder.build(&back, &segment).to_vec();
+                self.sent.push(Sent { at: said.at, packet, outgoing: true });
+                at = to;
+            }
+        }
+        all
+    }
+
     /// The client's last words; returns when they were said.
     fn end(&mut self, end: End, now: Time, length: usize, seen: u64) -> Time {
         let at = now + self.rng.micros(10..=5_000);
@@ -463,7 +537,6 @@ fn stamps(at: Time) -> Timestamps {
 mod tests {
     use super::*;
     use common::flow::Endpoint;
-    use common::wire::Segment;
 
     fn write(seed: u64, plan: &ClientPlan) -> Session {
         let client = Endpoint::new([10, 1, 0, 1].into(), 4000);

@@ -9,11 +9,21 @@ mod client;
 #[cfg(test)]
 mod device;
 #[cfg(test)]
+mod event;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod hosts;
+#[cfg(test)]
 mod judge;
+#[cfg(test)]
+mod less;
 #[cfg(test)]
 mod link;
 #[cfg(test)]
 mod network;
+#[cfg(test)]
+mod online;
 #[cfg(test)]
 mod request;
 #[cfg(test)]
@@ -26,6 +36,8 @@ mod scenario;
 mod scenarios;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod shrink;
 #[cfg(test)]
 mod toy;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::time::Duration;
 
 use common::time::Time;
@@ -30,13 +31,16 @@ const REORDER_BY: u64 = 3000;
 #[derive(Debug)]
 pub(crate) struct Path {
     plan: PathPlan,
+    /// The packets that something happens to are numbered; nothing happens to others than these.
+    faults: Range<u64>,
+    fault: u64,
     rng: Rng,
     last: Time,
 }
 
 impl Path {
-    pub(crate) fn new(plan: PathPlan, rng: Rng) -> Self {
-        Self { plan, rng, last: Time::ZERO }
+    pub(crate) fn new(plan: PathPlan, faults: Range<u64>, rng: Rng) -> Self {
+        Self { plan, faults, fault: 0, rng, last: Time::ZERO }
     }
 
     /// When a packet sent now arrives: not at all, once, or twice.
@@ -48,6 +52,10 @@ impl Path {
         let (lost, doubled) = (self.rng.chance(loss), self.rng.chance(duplicate));
         let again = self.rng.below(REORDER_BY);
         let reordered = self.rng.chance(reorder);
+        let faulty = lost || doubled || reordered;
+        let spared = faulty && !self.faults.contains(&self.fault);
+        self.fault += u64::from(faulty);
+        let (lost, doubled, reordered) = (lost && !spared, doubled && !spared, reordered && !spared);
 
         let in_order = (now + Duration::from_micros(delay + jitter)).max(self.last);
         let arrival = if reordered {
@@ -117,7 +125,8 @@ impl<E> Ord for Entry<E> {
 #[test]
 fn a_path_without_faults_keeps_the_order_and_a_faulty_one_shows_every_fault() {
     let at = |i: u64| Time::from_micros(i * 10);
-    let mut clean = Path::new(PathPlan { delay: 100, jitter: 500, ..PathPlan::default() }, Rng::new(1));
+    let mut clean =
+        Path::new(PathPlan { delay: 100, jitter: 500, ..PathPlan::default() }, 0..u64::MAX, Rng::new(1));
     let mut last = Time::ZERO;
     for i in 0..1000 {
         let [Some(arrival), None] = clean.carry(at(i)) else { panic!("a fault on a clean path") };
@@ -125,7 +134,7 @@ fn a_path_without_faults_keeps_the_order_and_a_faulty_one_shows_every_fault() {
         last = arrival;
     }
     let plan = PathPlan { delay: 100, jitter: 0, reorder: 100, loss: 100, duplicate: 100 };
-    let mut faulty = Path::new(plan, Rng::new(2));
+    let mut faulty = Path::new(plan, 0..u64::MAX, Rng::new(2));
     let arrivals: Vec<_> = (0..1000).map(|i| faulty.carry(at(i))).collect();
     assert!(arrivals.iter().any(|[first, _]| first.is_none()));
     assert!(arrivals.iter().any(|[first, second]| first.is_some() && second.is_some()));

@@ -1,18 +1,24 @@
-//! Runs a scenario over its seeds; a failure says how to see it again.
+//! Runs a scenario over its seeds; a failure is cut down to the least that fails, and says how to see it again.
 
+use std::collections::BTreeMap;
 use std::env;
+use std::panic::resume_unwind;
 
 use crate::checks;
+use crate::less::Less;
 use crate::scenario::Scenario;
+use crate::shrink::{attempt, shrink};
 use crate::world::World;
 
 /// Seeds of each scenario, unless SIM_SEEDS says otherwise: 10 000 in all.
 const SEEDS: u64 = 200;
 
-/// Runs `scenario` over SIM_SEEDS seeds from SIM_FROM on, or over the one that SIM_SEED names.
+/// Runs `scenario` over SIM_SEEDS seeds from SIM_FROM on, or over the one that SIM_SEED names, or what SIM_LESS leaves
+/// of it.
 pub(crate) fn run(scenario: &Scenario) {
     let number =
         |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number is expected"));
+    let less: Less = env::var("SIM_LESS").unwrap_or_default().parse().expect("a part of a run is expected");
     let trace = env::var_os("SIM_TRACE").is_some();
     let seeds = match number("SIM_SEED") {
         Some(seed) => seed..=seed,
@@ -22,30 +28,37 @@ pub(crate) fn run(scenario: &Scenario) {
         }
     };
     for seed in seeds {
-        let _repeat = Repeat { scenario: scenario.name, seed };
-        let mut world = World::new(scenario, seed, trace);
-        world.run();
-        if trace {
-            eprintln!("{:#?}", world.engine.ledger());
+        let Err(failure) = attempt(false, || once(scenario, seed, &less, trace)) else { continue };
+        // Who looks at a trace has the run that he wants.
+        let mut least = less.clone();
+        if !trace {
+            least = shrink(&failure, least, &turns(scenario, seed), |less| once(scenario, seed, less, false));
+            least.tidy(scenario);
         }
-        checks::check(&mut world);
+        if least != less {
+            eprintln!("\nthe least of it that fails at the same place:");
+            let _ = attempt(false, || once(scenario, seed, &least, false));
+        }
+        eprintln!(
+            "\nto repeat it: SIM_TRACE=1 SIM_SEED={seed} SIM_LESS={least} cargo test -p tcpcopy --test simulation -- \
+             --exact scenarios::{} --nocapture",
+            scenario.name
+        );
+        resume_unwind(failure.payload);
     }
 }
 
-/// Prints the command that repeats a run, if it fails.
-struct Repeat {
-    scenario: &'static str,
-    seed: u64,
+fn once(scenario: &Scenario, seed: u64, less: &Less, trace: bool) {
+    let mut world = World::new(scenario, seed, less, trace);
+    world.run();
+    if trace {
+        eprintln!("{:#?}", world.engine.ledger());
+    }
+    checks::check(&mut world);
 }
 
-impl Drop for Repeat {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!(
-                "\nto repeat it: SIM_TRACE=1 SIM_SEED={} cargo test -p tcpcopy --test simulation -- --exact \
-                 scenarios::{} --nocapture",
-                self.seed, self.scenario
-            );
-        }
-    }
+/// The sessions of a run, and how many turns each has.
+fn turns(scenario: &Scenario, seed: u64) -> BTreeMap<u32, usize> {
+    let world = World::new(scenario, seed, &Less::default(), false);
+    world.sessions.iter().map(|session| (session.id, session.gates.len())).collect()
 }

@@ -45,6 +45,8 @@ pub(crate) struct Scenario {
     pub(crate) app: AppPlan,
     /// From the online host's wire to the engine: a loss here is a packet that was never captured.
     pub(crate) capture: PathPlan,
+    /// The same for what the online server answers.
+    pub(crate) online: PathPlan,
     /// From the engine to the test server.
     pub(crate) inject: PathPlan,
     /// From the test server to the intercepts.
@@ -90,6 +92,7 @@ impl Scenario {
         stack: StackPlan::BASE,
         app: AppPlan::BASE,
         capture: PathPlan { delay: 10, jitter: 0, reorder: 0, loss: 0, duplicate: 0 },
+        online: PathPlan { delay: 10, jitter: 0, reorder: 0, loss: 0, duplicate: 0 },
         inject: PathPlan { delay: 100, jitter: 0, reorder: 0, loss: 0, duplicate: 0 },
         answer: PathPlan { delay: 100, jitter: 0, reorder: 0, loss: 0, duplicate: 0 },
         link: PathPlan { delay: 60, jitter: 0, reorder: 0, loss: 0, duplicate: 0 },

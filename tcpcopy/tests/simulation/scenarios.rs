@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use common::module::OnlineAnswers;
 use tcpcopy::ledger::DropReason;
 
 use crate::client::ClientPlan;
@@ -9,6 +10,7 @@ use crate::network::PathPlan;
 use crate::run::run;
 use crate::scenario::{Ending, Expect, Scenario};
 use crate::server::{AppPlan, StackPlan};
+use crate::toy::BEGINNINGS;
 
 const CLIENTS: ClientPlan = ClientPlan::BASE;
 const STACK: StackPlan = StackPlan::BASE;
@@ -23,6 +25,10 @@ const fn late(seconds: u64) -> Expect {
 }
 
 const PASSWORD: u64 = 77;
+
+/// Clients of the toy protocol; what they are answered is captured.
+const WATCHED: ClientPlan =
+    ClientPlan { greeting: 40, turns: (1, 6), answers_seen: OnlineAnswers::All, ..CLIENTS };
 
 /// A scenario as a test of its name; what is not said is as in [`Scenario::BASE`].
 macro_rules! scenarios {
@@ -203,6 +209,12 @@ scenarios! {
         app: AppPlan { think: (1_000, 80_000), ..APP },
         expect: late(5),
     }
+    /// The answers come in bursts, with late ones of connections that are over among them.
+    port_reuse_bursts {
+        clients: ClientPlan { sessions: 6, turns: (1, 2), reuse: 960, pause: (0, 100), ends: [1, 0, 0, 0, 0], ..CLIENTS },
+        link: PathPlan { delay: 60, jitter: 300_000, ..BASE.link },
+        expect: late(120),
+    }
     /// Small buffers that are read slowly: windows close.
     zero_window {
         clients: ClientPlan { sessions: 6, turns: (1, 4), ..CLIENTS },
@@ -324,7 +336,108 @@ scenarios! {
         clients: ClientPlan { greeting: 40, ..CLIENTS },
         app: AppPlan { password: Some(PASSWORD), ..APP },
         module: Some(PASSWORD + 1),
-        expect: Expect::partial(0, 1, &[DropReason::ModuleFailed]),
+        expect: Expect::partial(0, 1, &[DropReason::LoginFailed]),
+    }
+    /// A test server that takes seconds to greet, and to accept a login: no turn may lose its patience over that.
+    login_slow {
+        clients: ClientPlan { greeting: 40, other_answers: 0, pipeline: 0, turns: (1, 3), ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), think: (3_000_000, 4_000_000), ..APP },
+        module: Some(PASSWORD),
+        expect: Expect { floor: 0, ..late(30) },
+    }
+    /// The same where turns do not wait for answers: they wait for the login all the same.
+    login_no_wait {
+        clients: ClientPlan { greeting: 40, turns: (1, 5), ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), think: (10, 50_000), ..APP },
+        module: Some(PASSWORD),
+        wait_for_answers: false,
+        expect: Expect { floor: 0, ..WHOLE },
+    }
+    /// The test server closes, or resets, before it has accepted a login: it is left in peace for a while each time.
+    login_cut_off {
+        clients: ClientPlan { greeting: 40, turns: (2, 6), pause: (0, 300_000), ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), close: 700, close_within: 17, reset: 500, ..APP },
+        module: Some(PASSWORD),
+        expect: Expect::partial(0, 2, &[DropReason::ClosedByServer]),
+    }
+    /// The test server is down for a while: who comes back logs in again.
+    login_outage {
+        clients: ClientPlan { greeting: 40, turns: (6, 12), pause: (0, 1_000_000), ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD),
+        outage: Some((150_000, 400_000)),
+        expect: Expect::partial(100, 12, &[DropReason::ClosedByServer, DropReason::Refused]),
+    }
+    /// The module wants to know what the online server answers.
+    watch {
+        clients: ClientPlan { reuse: 300, ..WATCHED },
+        app: AppPlan { password: Some(PASSWORD), think: (10, 50_000), ..APP },
+        module: Some(PASSWORD),
+        expect: Expect { floor: 0, ..late(3) },
+    }
+    /// The same where clients do not wait for all of an answer, not even of the login's: what they say next may then
+    /// look like an answer to something.
+    watch_pipelined {
+        clients: ClientPlan { creep: 1000, pipeline: 600, late: 10, again: 50, ..WATCHED },
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD),
+        expect: Expect { floor: 0, ..late(8) },
+    }
+    /// The same where the module wants segments that begin in a certain way, and nothing else.
+    watch_beginnings {
+        clients: ClientPlan { answers_seen: OnlineAnswers::Beginning(BEGINNINGS), reuse: 300, late: 10, ..WATCHED },
+        app: AppPlan { password: Some(PASSWORD), think: (10, 50_000), ..APP },
+        module: Some(PASSWORD),
+        online: PathPlan { duplicate: 200, ..BASE.online },
+        expect: Expect { floor: 0, ..late(3) },
+    }
+    /// The same where some of them are never captured, and where clients do not wait for all of an answer.
+    watch_beginnings_loss {
+        clients: ClientPlan { answers_seen: OnlineAnswers::Beginning(BEGINNINGS), creep: 500, pipeline: 600, ..WATCHED },
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD),
+        online: PathPlan { loss: 200, reorder: 50, jitter: 100, duplicate: 50, ..BASE.online },
+        expect: Expect { floor: 0, ..late(8) },
+    }
+    /// The same where captured answers overtake each other, and come twice.
+    watch_reordering {
+        clients: ClientPlan { pause: (4_000, 20_000), ..WATCHED },
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD),
+        online: PathPlan { reorder: 100, jitter: 100, duplicate: 50, ..BASE.online },
+        expect: Expect { floor: 0, ..late(3) },
+    }
+    /// The same where some of the answers are never captured.
+    watch_loss {
+        clients: WATCHED,
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD),
+        online: PathPlan { loss: 100, reorder: 50, jitter: 100, ..BASE.online },
+        expect: Expect { floor: 0, ..late(3) },
+    }
+    /// The same where both servers' answers are captured in large segments, of which the module asks the first bytes.
+    watch_jumbo {
+        clients: ClientPlan { answer: 300_000, ..WATCHED },
+        stack: StackPlan { jumbo: true, ..STACK },
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD),
+        answer: PathPlan { loss: 10, reorder: 10, ..BASE.answer },
+        expect: Expect { floor: 0, ..late(40) },
+    }
+    /// The same where the test server is down for a while.
+    watch_outage {
+        clients: ClientPlan { turns: (6, 12), pause: (0, 1_000_000), ..WATCHED },
+        app: AppPlan { password: Some(PASSWORD), ..APP },
+        module: Some(PASSWORD),
+        outage: Some((150_000, 400_000)),
+        expect: Expect::partial(100, 12, &[DropReason::ClosedByServer, DropReason::Refused]),
+    }
+    /// The same for connections older than tcpcopy, and where the test server closes idle ones.
+    watch_late_join {
+        clients: ClientPlan { begin: 300_000, join: 500, turns: (3, 8), pause: (0, 100_000), ..WATCHED },
+        app: AppPlan { password: Some(PASSWORD), idle_close: 30_000, ..APP },
+        module: Some(PASSWORD),
+        expect: Expect::partial(500, 1, &[DropReason::ClosedByServer]),
     }
     everything {
         clients: ClientPlan {

@@ -5,9 +5,11 @@
 //! password: as with MySQL and PostgreSQL, the module must hold the client back, log in by itself, and leave the
 //! captured login out, on every new connection to the test server.
 
+use std::sync::{Arc, Mutex};
+
 use common::control::AnswerPayload;
 use common::flow::Flow;
-use common::module::{Actions, Module, Protocol};
+use common::module::{Actions, Beginning, FailureKind, Module, OnlineAnswers, Protocol};
 
 use crate::rng::mix;
 
@@ -22,6 +24,13 @@ pub(crate) const ACCEPTED: &[u8] = b"K welcome";
 
 /// The answer to a bad login; the server closes after it.
 pub(crate) const DENIED: &[u8] = b"E denied";
+
+/// How some of the online server's segments begin, and no others.
+pub(crate) const MARK: [u8; 6] = *b"marked";
+pub(crate) const BEGINNINGS: &[Beginning] = &[
+    &[Some(b'm'), Some(b'a'), Some(b'r'), None, Some(b'e'), Some(b'd')],
+    &[Some(b'n'), Some(b'e'), Some(b'v'), Some(b'e')],
+];
 
 /// What the server says first: a nonce amid other things.
 pub(crate) fn greeting(nonce: u64) -> Vec<u8> {
@@ -39,10 +48,54 @@ pub(crate) fn login(nonce: u64, password: u64) -> [u8; LOGIN] {
     login
 }
 
+/// What a module was told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The client's bytes, each once.
+    Client(Vec<u8>),
+    /// That some of the client's bytes are lost.
+    Lost,
+    /// The online server's.
+    Online { skipped: u64, bytes: Vec<u8> },
+    /// The test server's, behind the login.
+    Test { skipped: u64, bytes: u64 },
+}
+
+/// What the module of one session was told, in order.
+#[derive(Debug)]
+pub(crate) struct Story {
+    pub(crate) flow: Flow,
+    pub(crate) from_start: bool,
+    pub(crate) told: Vec<Told>,
+}
+
+/// What all modules were told.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Heard(Arc<Mutex<Vec<Story>>>);
+
+impl Heard {
+    fn begin(&self, flow: Flow, from_start: bool) -> usize {
+        let mut stories = self.0.lock().expect("one thread only");
+        stories.push(Story { flow, from_start, told: Vec::new() });
+        stories.len() - 1
+    }
+
+    fn note(&self, story: usize, told: Told) {
+        self.0.lock().expect("one thread only")[story].told.push(told);
+    }
+
+    pub(crate) fn stories(&self) -> std::sync::MutexGuard<'_, Vec<Story>> {
+        self.0.lock().expect("one thread only")
+    }
+}
+
 /// Logs in with a password of its own.
 #[derive(Debug)]
 pub(crate) struct Toy {
     pub(crate) password: u64,
+    /// It wants to know what the online server answers, and notes it here.
+    pub(crate) heard: Option<Heard>,
+    pub(crate) wanted: OnlineAnswers,
 }
 
 impl Protocol for Toy {
@@ -50,8 +103,14 @@ impl Protocol for Toy {
         "toy"
     }
 
-    fn module(&self, _flow: &Flow, from_start: bool) -> Box<dyn Module> {
+    fn online_answers(&self) -> OnlineAnswers {
+        self.wanted
+    }
+
+    fn module(&self, flow: &Flow, from_start: bool) -> Box<dyn Module> {
         Box::new(Session {
+            heard: self.heard.clone().map(|heard| (heard.begin(*flow, from_start), heard)),
+            offered: 0,
             password: self.password,
             state: State::Greeting(Vec::new()),
             captured_login: if from_start { LOGIN } else { 0 },
@@ -64,6 +123,18 @@ struct Session {
     state: State,
     /// Bytes of the captured login that are still to be left out.
     captured_login: usize,
+    /// What it is told is noted here.
+    heard: Option<(usize, Heard)>,
+    /// Bytes of the client that it has been told, and holds.
+    offered: usize,
+}
+
+impl Session {
+    fn note(&self, told: Told) {
+        if let Some((story, heard)) = &self.heard {
+            heard.note(*story, told);
+        }
+    }
 }
 
 enum State {
@@ -82,12 +153,17 @@ impl Module for Session {
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
+        if bytes.len() > self.offered {
+            self.note(Told::Client(bytes[self.offered..].to_vec()));
+        }
+        self.offered = bytes.len();
         if !matches!(self.state, State::Ready) {
             return;
         }
+        self.offered = 0;
         let login = bytes.len().min(self.captured_login);
         if login > 0 {
-            actions.drop(login);
+            actions.replace(login);
             self.captured_login -= login;
         }
         if bytes.len() > login {
@@ -95,9 +171,16 @@ impl Module for Session {
         }
     }
 
+    fn client_lost(&mut self) {
+        self.note(Told::Lost);
+        (self.offered, self.captured_login) = (0, 0);
+    }
+
     fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
         match &mut self.state {
-            State::Greeting(_) if skipped > 0 => actions.fail("a part of the greeting was missed"),
+            State::Greeting(_) if skipped > 0 => {
+                actions.fail(FailureKind::OutOfStep, "a part of the greeting was missed");
+            }
             State::Greeting(greeting) => {
                 greeting.extend_from_slice(bytes);
                 let Some(nonce) = greeting[..greeting.len().min(GREETING)].get(15..23) else { return };
@@ -112,13 +195,22 @@ impl Module for Session {
             State::Verdict => match bytes.first() {
                 Some(b'K') => {
                     self.state = State::Ready;
-                    actions.answers(AnswerPayload::None);
+                    let mode =
+                        if self.heard.is_some() { AnswerPayload::Head(16) } else { AnswerPayload::None };
+                    actions.answers(mode);
                     actions.ready();
                 }
-                Some(_) => actions.fail("the test server denied the login"),
+                Some(_) => actions.fail(FailureKind::LoginFailed, "the test server denied the login"),
                 None => {}
             },
-            State::Ready => {}
+            State::Ready => {
+                assert!(bytes.iter().all(|byte| *byte == b'a'), "no answer to a request");
+                self.note(Told::Test { skipped, bytes: bytes.len() as u64 });
+            }
         }
+    }
+
+    fn online_answer(&mut self, skipped: u64, bytes: &[u8], _actions: &mut Actions) {
+        self.note(Told::Online { skipped, bytes: bytes.to_vec() });
     }
 }

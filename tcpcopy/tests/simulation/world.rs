@@ -1,88 +1,34 @@
 //! The world: clients, engine, network, test server and intercepts in one loop with one clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use common::control::{Answer, FromIntercept, RefuseReason, ToIntercept, VERSION};
-use common::flow::{Endpoint, Flow};
+use common::flow::Endpoint;
 use common::io::Captured;
-use common::module::Protocol;
+use common::share::Share;
 use common::time::Time;
-use common::wire::{Flags, Segment, Seq};
+use common::wire::Segment;
 use intercept::router::{LinkId, Router, RouterConfig};
 use tcpcopy::engine::Engine;
-use tcpcopy::settings::{EngineConfig, Transfer};
 
 use crate::client::Session;
 use crate::device;
+use crate::event::{Event, show};
+use crate::faults::{forge, noise};
+use crate::hosts::{MSS, config, online, targets, write_sessions};
 use crate::judge::Judge;
+use crate::less::Less;
 use crate::link::Link;
 use crate::network::{Path, Queue};
 use crate::rng::Rng;
 use crate::scenario::{Ending, Scenario};
 use crate::server::Server;
-use crate::toy::{self, Toy};
-
-/// Largest TCP payload that the engine is told to send, for IPv4 and IPv6.
-const MSS: (u16, u16) = (1460, 1440);
+use crate::toy::Heard;
 
 /// The process restarted is told a later wall clock; here is the first one's, close to the wrap.
 const TIMESTAMP_ORIGIN: u32 = u32::MAX - 500;
-
-/// The password that the clients and the online server share.
-const ONLINE_PASSWORD: u64 = 1;
-
-/// Sessions that use one port, one after the other, at most: an engine lets only so many wait.
-const PORT_USES: u32 = 7;
-
-#[derive(Debug)]
-enum Event {
-    /// A packet passes the wire of the online host.
-    Pass {
-        session: usize,
-        packet: usize,
-    },
-    Captured {
-        packet: Vec<u8>,
-        outgoing: bool,
-    },
-    /// At the test server.
-    Arrived(Vec<u8>),
-    /// At an intercept.
-    Answered {
-        intercept: usize,
-        packet: Vec<u8>,
-    },
-    ToIntercept {
-        intercept: usize,
-        epoch: u32,
-        bytes: Vec<u8>,
-    },
-    FromIntercept {
-        intercept: usize,
-        epoch: u32,
-        bytes: Vec<u8>,
-    },
-    Connect {
-        intercept: usize,
-    },
-    Cut {
-        intercept: usize,
-        for_micros: u64,
-    },
-    /// The engine's process notices a cut.
-    Noticed {
-        intercept: usize,
-        again_in: u64,
-    },
-    Service {
-        up: bool,
-    },
-    Restart,
-    Stop,
-}
 
 struct Intercept {
     router: Router,
@@ -138,9 +84,14 @@ pub(crate) struct World {
     pub(crate) captured: u64,
     /// Packets of clients that were never captured.
     pub(crate) capture_lost: u64,
+    /// Answer bytes of the online server that were never captured.
+    pub(crate) online_lost: u64,
+    /// What the modules were told, if they want to know the online server's answers.
+    pub(crate) heard: Heard,
     intercepts: Vec<Intercept>,
     queue: Queue<Event>,
     capture: Path,
+    online: Path,
     inject: Path,
     answer: Path,
     judge: Judge,
@@ -157,32 +108,38 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(scenario: &Scenario, seed: u64, trace: bool) -> Self {
+    pub(crate) fn new(scenario: &Scenario, seed: u64, less: &Less, trace: bool) -> Self {
+        let scenario = &less.of(scenario);
         let mut rng =
             Rng::new(scenario.name.bytes().fold(seed, |hash, byte| crate::rng::mix(hash ^ u64::from(byte))));
-        let sessions = write_sessions(scenario, &mut rng);
+        let mut sessions = write_sessions(scenario, &mut rng);
         let clients: BTreeSet<Endpoint> = sessions.iter().map(|session| session.flow.client).collect();
         let silence = sessions.iter().flat_map(|s| &s.sent).map(|sent| sent.at).max().unwrap_or(Time::ZERO);
+        less.cut(&mut sessions);
         let intercepts = (0..scenario.intercepts)
             .map(|i| Intercept {
                 router: Router::new(RouterConfig::default()),
                 link: Link::new(scenario.link, rng.fork(20 + i as u64)),
             })
             .collect();
+        let heard = Heard::default();
         let mut world = Self {
             scenario: *scenario,
             now: Time::ZERO,
             server: Server::new(targets().to_vec(), scenario.stack, scenario.app, rng.fork(1)),
-            engine: Engine::new(config(scenario, seed, TIMESTAMP_ORIGIN), Time::ZERO),
+            engine: Engine::new(config(scenario, seed, TIMESTAMP_ORIGIN, &heard), Time::ZERO),
             captured: 0,
             capture_lost: 0,
+            online_lost: 0,
+            heard,
             intercepts,
             queue: Queue::new(),
-            capture: Path::new(scenario.capture, rng.fork(2)),
-            inject: Path::new(scenario.inject, rng.fork(3)),
-            answer: Path::new(scenario.answer, rng.fork(4)),
+            capture: Path::new(scenario.capture, less.faults[0].clone(), rng.fork(2)),
+            inject: Path::new(scenario.inject, less.faults[1].clone(), rng.fork(3)),
+            answer: Path::new(scenario.answer, less.faults[2].clone(), rng.fork(4)),
             judge: Judge::new(clients, targets().to_vec(), MSS, scenario.forged == 0),
             rng: rng.fork(5),
+            online: Path::new(scenario.online, 0..u64::MAX, rng.fork(6)),
             stopped: false,
             flush_due: false,
             trace,
@@ -302,7 +259,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         let now = self.now;
         if self.trace {
-            eprintln!("{now:?} {}", describe(&event));
+            eprintln!("{now:?} {event}");
         }
         match event {
             Event::Pass { session, packet } => self.pass(session, packet),
@@ -340,8 +297,13 @@ impl World {
 
     fn pass(&mut self, session: usize, packet: usize) {
         let sent = self.sessions[session].sent[packet].clone();
-        let arrivals = self.capture.carry(self.now);
-        if arrivals == [None, None] {
+        let answer =
+            sent.outgoing && Segment::parse(&sent.packet).is_ok_and(|segment| segment.payload_len > 0);
+        let path = if answer { &mut self.online } else { &mut self.capture };
+        let arrivals = path.carry(self.now);
+        if arrivals == [None, None] && answer {
+            self.online_lost += sent.packet.len() as u64;
+        } else if arrivals == [None, None] {
             self.capture_lost += 1;
         }
         for at in arrivals.into_iter().flatten() {
@@ -490,8 +452,8 @@ impl World {
     fn connect(&mut self, intercept: usize) {
         let Intercept { router, link } = &mut self.intercepts[intercept];
         link.connect();
-        router.handle_link_opened(LinkId(link.epoch));
-        self.send_forth(intercept, &[ToIntercept::Hello { version: VERSION }]);
+        router.handle_link_opened(LinkId(link.epoch), IpAddr::from([10, 0, 0, 1]).into());
+        self.send_forth(intercept, &[ToIntercept::Hello { version: VERSION, share: Share::ALL }]);
     }
 
     fn link_up(&mut self, intercept: usize) {
@@ -519,7 +481,8 @@ impl World {
     /// tcpcopy is killed, and started again at once.
     fn restart(&mut self) {
         let origin = TIMESTAMP_ORIGIN.wrapping_add(10_000);
-        self.engine = Engine::new(config(&self.scenario, self.now.as_micros(), origin), self.now);
+        self.engine =
+            Engine::new(config(&self.scenario, self.now.as_micros(), origin, &self.heard), self.now);
         self.captured = 0;
         self.judge.restart();
         for intercept in 0..self.intercepts.len() {
@@ -566,142 +529,5 @@ impl World {
     /// Routes that stand on all intercepts.
     pub(crate) fn routes(&self) -> usize {
         self.intercepts.iter().map(|intercept| intercept.router.routes()).sum()
-    }
-}
-
-pub(crate) fn online() -> [Endpoint; 2] {
-    [Endpoint::new([10, 0, 0, 1].into(), 80), Endpoint::new([0xfd00, 0, 0, 0, 0, 0, 0, 1].into(), 80)]
-}
-
-pub(crate) fn targets() -> [Endpoint; 2] {
-    [Endpoint::new([10, 9, 0, 1].into(), 8080), Endpoint::new([0xfd00, 0, 0, 0, 0, 0, 0, 9].into(), 8080)]
-}
-
-/// The connection that a copied session has with the test server.
-pub(crate) fn copied(flow: &Flow) -> Flow {
-    let family = usize::from(flow.server.ip.is_ipv6());
-    Flow { client: flow.client, server: targets()[family] }
-}
-
-fn config(scenario: &Scenario, seed: u64, timestamp_origin: u32) -> EngineConfig {
-    let protocol = scenario.module.map(|password| Arc::new(Toy { password }) as Arc<dyn Protocol>);
-    let [online_v4, online_v6] = online();
-    let [target_v4, target_v6] = targets();
-    EngineConfig {
-        transfers: vec![
-            Transfer {
-                online_ip: Some(online_v4.ip),
-                online_port: online_v4.port,
-                target: target_v4,
-                protocol: protocol.clone(),
-            },
-            Transfer { online_ip: None, online_port: online_v6.port, target: target_v6, protocol },
-        ],
-        wait_for_answers: scenario.wait_for_answers,
-        mss_v4: MSS.0,
-        mss_v6: MSS.1,
-        memory_limit: scenario.memory_limit,
-        session_timeout: scenario.session_timeout,
-        keepalive_timeout: scenario.keepalive_timeout,
-        seed,
-        timestamp_origin,
-    }
-}
-
-/// All sessions of a run, by their beginning on each port.
-fn write_sessions(scenario: &Scenario, rng: &mut Rng) -> Vec<Session> {
-    let plan = &scenario.clients;
-    let mut sessions = Vec::new();
-    let mut rest: BTreeMap<u32, (Time, u32, Option<Seq>)> = (0..plan.sessions)
-        .map(|number| (number, (Time::from_micros(plan.begin + rng.below(plan.arrivals)), 1, None)))
-        .collect();
-    while let Some((number, (start, uses, after))) = rest.pop_first() {
-        let (low, high) = ((number % 200) as u8 + 1, (number / 200) as u8);
-        let six = number % 4 == 3;
-        let ip = if six {
-            [0xfd00, 0, 0, 1, 0, 0, u16::from(high), u16::from(low)].into()
-        } else {
-            [10, 1, high, low].into()
-        };
-        let flow =
-            Flow { client: Endpoint::new(ip, 40_000 + number as u16), server: online()[usize::from(six)] };
-        let id = sessions.len() as u32;
-        let mut rng = rng.fork(u64::from(id));
-        let login = toy::login(rng.next(), ONLINE_PASSWORD);
-        let login = scenario.module.map(|_| (&login[..], toy::ACCEPTED.len() as u64));
-        let session = Session::write(id, flow, start, after, plan, login, rng.fork(1));
-        if rng.chance(plan.reuse) && uses < PORT_USES {
-            rest.insert(number, (session.end + rng.micros(300..=50_000), uses + 1, Some(session.seq_end)));
-        }
-        sessions.push(session);
-    }
-    sessions
-}
-
-/// A packet that is nobody's.
-fn noise(packet: &[u8], rng: &mut Rng) -> Vec<u8> {
-    match rng.below(4) {
-        0 => (0..rng.below(100)).map(|_| rng.next() as u8).collect(),
-        1 => packet[..rng.below(50) as usize].to_vec(),
-        2 => {
-            // Another port of the online server.
-            let mut other = packet.to_vec();
-            let tcp = if other[0] >> 4 == 4 { 20 } else { 40 };
-            other[tcp..tcp + 4].copy_from_slice(&[1, 1, 1, 1]);
-            other
-        }
-        _ => {
-            // Another protocol.
-            let mut other = packet.to_vec();
-            let at = if other[0] >> 4 == 4 { 9 } else { 6 };
-            other[at] = 17;
-            other
-        }
-    }
-}
-
-/// An answer with something wrong in it.
-fn forge<'a>(answer: &Answer<'a>, rng: &mut Rng) -> Answer<'a> {
-    let mut forged = *answer;
-    for _ in 0..=rng.below(3) {
-        match rng.below(8) {
-            0 => forged.seq = Seq(rng.next() as u32),
-            1 => forged.ack = Seq(rng.next() as u32),
-            2 => forged.seq = forged.seq + rng.below(5000) as u32 - 2500,
-            3 => forged.ack = forged.ack + rng.below(5000) as u32 - 2500,
-            4 => forged.flags = Flags(rng.next() as u8),
-            5 => forged.window = rng.pick(&[0, 1, u16::MAX]),
-            6 => forged.payload_len = rng.pick(&[0, 1, 100_000, u32::MAX]),
-            _ => forged.options.timestamps = None,
-        }
-    }
-    forged
-}
-
-fn describe(event: &Event) -> String {
-    match event {
-        Event::Pass { session, packet } => format!("client {session} sends its packet {packet}"),
-        Event::Captured { packet, outgoing } => {
-            format!("captured{} {}", if *outgoing { " outgoing" } else { "" }, show(packet))
-        }
-        Event::Arrived(packet) => format!("arrived {}", show(packet)),
-        Event::Answered { intercept, packet } => format!("intercept {intercept} sees {}", show(packet)),
-        Event::ToIntercept { intercept, bytes, .. } => {
-            format!("{} bytes to intercept {intercept}", bytes.len())
-        }
-        Event::FromIntercept { intercept, bytes, .. } => {
-            format!("{} bytes of intercept {intercept}", bytes.len())
-        }
-        other => format!("{other:?}"),
-    }
-}
-
-fn show(packet: &[u8]) -> String {
-    match Segment::parse(packet) {
-        Ok(s) => format!(
-            "{} > {} {:?} seq {:?}+{} ack {:?} win {} {:?}",
-            s.source, s.destination, s.flags, s.seq, s.payload_len, s.ack, s.window, s.options
-        ),
-        Err(error) => format!("{} bytes: {error}", packet.len()),
     }
 }

@@ -5,9 +5,9 @@
 
 use super::{Instruction, Program};
 use nix::libc::{
-    BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_IMM, BPF_IND, BPF_JA, BPF_JEQ, BPF_JGT, BPF_JMP,
-    BPF_JSET, BPF_K, BPF_LD, BPF_LDX, BPF_LSH, BPF_MEM, BPF_MISC, BPF_MSH, BPF_RET, BPF_RSH, BPF_ST, BPF_TAX,
-    BPF_W, BPF_X, SKF_AD_OFF, SKF_AD_PKTTYPE, SKF_AD_PROTOCOL,
+    BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_IMM, BPF_IND, BPF_JA, BPF_JEQ, BPF_JGT,
+    BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_LDX, BPF_LSH, BPF_MEM, BPF_MISC, BPF_MSH, BPF_MUL, BPF_RET,
+    BPF_RSH, BPF_ST, BPF_TAX, BPF_W, BPF_X, SKF_AD_OFF, SKF_AD_PKTTYPE, SKF_AD_PROTOCOL,
 };
 
 /// `ret #k`.
@@ -54,6 +54,8 @@ pub(super) enum Op {
     Add(u32),
     /// A &= k
     And(u32),
+    /// A *= k
+    Multiply(u32),
     /// A <<= k
     ShiftLeft(u32),
     /// A >>= k
@@ -110,6 +112,7 @@ impl Assembler {
             Op::AddX => (code(&[BPF_ALU, BPF_ADD, BPF_X]), 0),
             Op::Add(k) => (code(&[BPF_ALU, BPF_ADD, BPF_K]), k),
             Op::And(k) => (code(&[BPF_ALU, BPF_AND, BPF_K]), k),
+            Op::Multiply(k) => (code(&[BPF_ALU, BPF_MUL, BPF_K]), k),
             Op::ShiftLeft(k) => (code(&[BPF_ALU, BPF_LSH, BPF_K]), k),
             Op::ShiftRight(k) => (code(&[BPF_ALU, BPF_RSH, BPF_K]), k),
         };
@@ -137,6 +140,11 @@ impl Assembler {
     /// Ends the program: `bytes` of the packet are passed, none drops it.
     pub(super) fn finish(&mut self, bytes: u32) {
         self.push(RETURN, 0, 0, bytes);
+    }
+
+    /// Ends the program with A as its result.
+    pub(super) fn finish_with_a(&mut self) {
+        self.push(code(&[BPF_RET, BPF_A]), 0, 0, 0);
     }
 
     /// The program, its labels resolved; `None` if the kernel might not take it for its length.

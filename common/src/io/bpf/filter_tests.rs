@@ -8,8 +8,9 @@ use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
 use socket2::SockRef;
 
 use super::interpreter::{Metadata, run};
-use super::{MAX_INSTRUCTIONS, Program, Service};
+use super::{Heard, MAX_INSTRUCTIONS, Program, Service};
 use crate::flow::{Endpoint, Flow};
+use crate::module::OnlineAnswers;
 use crate::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
 
 const CLIENT: &str = "10.0.0.9:50000";
@@ -32,12 +33,15 @@ fn service(text: &str) -> Service {
     Service { ip: Some(endpoint.ip), port: endpoint.port }
 }
 
-fn packet(from: &str, to: &str, flags: Flags, payload: usize) -> Vec<u8> {
+pub(super) fn packet(from: &str, to: &str, flags: Flags, payload: usize) -> Vec<u8> {
+    packet_of(from, to, flags, &vec![0; payload])
+}
+
+fn packet_of(from: &str, to: &str, flags: Flags, payload: &[u8]) -> Vec<u8> {
     let flow = Flow { client: endpoint(from), server: endpoint(to) };
     let timestamps = Some(Timestamps { value: 1, echo: 2 });
     let options = Options { timestamps, ..Options::default() };
-    let payload = vec![0; payload];
-    let outgoing = Outgoing { seq: Seq(1), ack: Seq(2), flags, window: 9, options, payload: (&payload, &[]) };
+    let outgoing = Outgoing { seq: Seq(1), ack: Seq(2), flags, window: 9, options, payload: (payload, &[]) };
     let packet = PacketBuilder::new().build(&flow, &outgoing).to_vec();
     assert!(!packet.is_empty());
     packet
@@ -56,14 +60,14 @@ fn patch(mut packet: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// An IPv4 packet with `words` words of header options.
-fn with_ip_options(packet: Vec<u8>, words: u8) -> Vec<u8> {
+pub(super) fn with_ip_options(packet: Vec<u8>, words: u8) -> Vec<u8> {
     let total = u16::try_from(packet.len() + 4 * usize::from(words)).unwrap();
     let packet = insert(packet, 20, &vec![1; 4 * usize::from(words)]);
     patch(patch(packet, 0, &[0x45 + words]), 2, &total.to_be_bytes())
 }
 
 /// An IPv6 packet whose extension headers are `types`, 16 bytes each.
-fn with_extensions(packet: Vec<u8>, types: &[u8]) -> Vec<u8> {
+pub(super) fn with_extensions(packet: Vec<u8>, types: &[u8]) -> Vec<u8> {
     let mut packet = packet;
     for each in types.iter().rev() {
         let next = packet[6];
@@ -75,9 +79,15 @@ fn with_extensions(packet: Vec<u8>, types: &[u8]) -> Vec<u8> {
 }
 
 fn passes(program: &Program, packet: &[u8], packet_type: u32, protocol: i32) -> bool {
-    let passed = run(program, packet, Metadata { packet_type, protocol: protocol.cast_unsigned() });
+    let passed = kept(program, packet, packet_type, protocol);
     assert!(passed == 0 || passed == u32::MAX);
     passed > 0
+}
+
+/// How much of a packet is passed, in bytes.
+fn kept(program: &Program, packet: &[u8], packet_type: u32, protocol: i32) -> u32 {
+    let protocol = protocol.cast_unsigned();
+    run(program, packet, Metadata { packet_type, protocol, ..Metadata::default() })
 }
 
 fn kernel_passes(program: &Program, packet: &[u8]) -> bool {
@@ -180,6 +190,125 @@ fn of_what_leaves_only_the_services_syn_acks_pass() {
         let packet = packet(from, to, flags, payload);
         assert_eq!(passes(&program, &packet, OUTGOING, 0), wanted, "{from} > {to} {flags:?}");
     }
+}
+
+/// Headers, and what is looked at of an answer.
+const HEAD: u32 = 384;
+
+#[test]
+fn of_what_a_heard_service_says_the_beginnings_of_all_with_payload_pass() {
+    let (quiet, heard) = ("10.0.0.1:81", [service(SERVICE), service(SERVICE_6)]);
+    let services = [&heard[..], &[service(quiet)]].concat();
+    let heard = heard.map(|service| Heard { service, answers: OnlineAnswers::All });
+    let program = Program::conversations(&services, &heard, &[endpoint(TARGET)]);
+    let (ack, syn_ack) = (Flags::ACK, Flags::SYN | Flags::ACK);
+    for (from, to, flags, payload, wanted) in [
+        (SERVICE, CLIENT, syn_ack, 0, u32::MAX),
+        (SERVICE, CLIENT, ack, 1, HEAD),
+        (SERVICE, CLIENT, ack, 65_535 - 52, HEAD),
+        (SERVICE, CLIENT, ack, 0, 0),
+        (SERVICE_6, CLIENT_6, ack, 900, HEAD),
+        (SERVICE_6, CLIENT_6, ack, 0, 0),
+        (quiet, CLIENT, syn_ack, 0, u32::MAX),
+        (quiet, CLIENT, ack, 900, 0),
+        ("10.0.0.1:82", CLIENT, ack, 900, 0),
+        (TARGET, CLIENT, ack, 900, 0),
+        (CLIENT, SERVICE, ack, 900, 0),
+    ] {
+        let packet = packet(from, to, flags, payload);
+        assert_eq!(kept(&program, &packet, OUTGOING, 0), wanted, "{from} > {to} {flags:?} +{payload}");
+    }
+    check_received(
+        &program,
+        &[
+            ("the client", packet(CLIENT, SERVICE, ack, 9), true),
+            ("the answer, on its way in", packet(SERVICE, CLIENT, ack, 900), false),
+        ],
+    );
+}
+
+/// Two ways to begin, of different lengths.
+const ANSWERS: OnlineAnswers =
+    OnlineAnswers::Beginning(&[&[None, Some(7), None, Some(9)], &[Some(1), Some(2), Some(3)]]);
+
+#[test]
+fn of_what_a_service_says_only_what_begins_as_wanted_passes() {
+    let heard = [SERVICE, SERVICE_6].map(|text| Heard { service: service(text), answers: ANSWERS });
+    let program = Program::conversations(&heard.map(|heard| heard.service), &heard, &[endpoint(TARGET)]);
+    let ack = Flags::ACK | Flags::PSH;
+    let long = [&[1, 2, 3][..], &[0; 3000]].concat();
+    for (name, payload, wanted) in [
+        ("the one", &[5, 7, 5, 9, 5][..], true),
+        ("no more than the one", &[5, 7, 5, 9], true),
+        ("the other", &long, true),
+        ("both ways", &[1, 7, 3, 9], true),
+        ("no more than the other", &[1, 2, 3], true),
+        ("less than any", &[1, 2], false),
+        ("too little for the one", &[5, 7, 5], false),
+        ("neither", &[5, 7, 5, 5, 9], false),
+        ("later on", &[0, 1, 2, 3, 4], false),
+        ("nothing", &[], false),
+    ] {
+        let wanted = if wanted { HEAD } else { 0 };
+        let v4 = packet_of(SERVICE, CLIENT, ack, payload);
+        let v6 = packet_of(SERVICE_6, CLIENT_6, ack, payload);
+        // A TCP header without options.
+        let short = patch([&v4[..40], payload].concat(), 32, &[0x50]);
+        for (dress, packet) in [
+            ("", v4.clone()),
+            (" with IP options", with_ip_options(v4.clone(), 10)),
+            (" with a short TCP header", short),
+            (" over IPv6", v6.clone()),
+            (" behind an extension header", with_extensions(v6, &[60])),
+        ] {
+            assert_eq!(kept(&program, &packet, OUTGOING, 0), wanted, "{name}{dress}");
+        }
+        assert_eq!(
+            kept(&program, &packet_of(TARGET, CLIENT, ack, payload), OUTGOING, 0),
+            0,
+            "{name}, a target's"
+        );
+        assert_eq!(kept(&program, &packet_of("10.0.0.1:81", CLIENT, ack, payload), OUTGOING, 0), 0);
+        check_received(&program, &[(name, v4, false)]);
+    }
+    let syn_ack = packet(SERVICE, CLIENT, Flags::SYN | Flags::ACK, 0);
+    assert_eq!(kept(&program, &syn_ack, OUTGOING, 0), u32::MAX);
+}
+
+#[test]
+fn what_is_wanted_of_each_service_passes_and_more_where_they_cannot_be_told_apart() {
+    let other = OnlineAnswers::Beginning(&[&[Some(4)]]);
+    let heard = |text: &str, answers| Heard { service: service(text), answers };
+    let any = |port, answers| Heard { service: Service { ip: None, port }, answers };
+    let says = |list: &[Heard], from: &str, payload: &[u8]| {
+        let services: Vec<_> = list.iter().map(|heard| heard.service).collect();
+        let program = Program::conversations(&services, list, &[]);
+        kept(&program, &packet_of(from, CLIENT, Flags::ACK, payload), OUTGOING, 0) > 0
+    };
+    let two_ports = [heard(SERVICE, ANSWERS), heard("10.0.0.1:81", other), any(82, OnlineAnswers::None)];
+    for (from, payload, wanted) in [
+        (SERVICE, &[1, 2, 3][..], true),
+        (SERVICE, &[4, 5, 6], false),
+        ("10.0.0.1:81", &[1, 2, 3], false),
+        ("10.0.0.1:81", &[4, 5, 6], true),
+        ("10.0.0.1:82", &[4, 5, 6], false),
+    ] {
+        assert_eq!(says(&two_ports, from, payload), wanted, "{from} {payload:?}");
+    }
+    let one_port = [heard(SERVICE, ANSWERS), any(80, other)];
+    assert!(
+        says(&one_port, SERVICE, &[1, 2, 3])
+            && says(&one_port, SERVICE, &[4])
+            && says(&one_port, SERVICE, &[9])
+    );
+    let many: Vec<_> = many(20_000, 20_000, false)
+        .iter()
+        .map(|each| Heard {
+            service: Service { ip: Some(each.ip), port: each.port },
+            answers: if each.port == 1007 { other } else { ANSWERS },
+        })
+        .collect();
+    assert!(says(&many, "11.0.0.7:1007", &[4]) && says(&many, "11.0.0.8:1008", &[1, 2, 3]));
 }
 
 #[test]

@@ -6,16 +6,20 @@ use std::net::IpAddr;
 use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
 
 use super::assembler::{Assembler, Label, Op, RETURN, Test};
-use super::{Instruction, Program, Service};
+use super::{Heard, Instruction, Program, Service};
 use crate::flow::Endpoint;
+use crate::module::{Beginning, OnlineAnswers};
 
 /// `PACKET_OUTGOING` of `linux/if_packet.h`: the frame leaves this host.
-const PACKET_OUTGOING: u32 = 4;
+pub(super) const PACKET_OUTGOING: u32 = 4;
 /// Passes the packet whole.
 const WHOLE: u32 = u32::MAX;
+/// Passes so many bytes of the packet: all headers, and what is read of an answer. It fits into a capture's ring, so that
+/// long answers take no room in the queue.
+const HEAD: u32 = 384;
 const TCP: u32 = 6;
 /// IPv6 extension headers of the common layout: hop-by-hop, routing, destination options (RFC 8200 section 4).
-const EXTENSIONS: [u32; 3] = [0, 43, 60];
+pub(super) const EXTENSIONS: [u32; 3] = [0, 43, 60];
 const FIN_SYN_RST: u32 = 0x07;
 const SYN_ACK: u32 = 0x12;
 
@@ -36,13 +40,27 @@ impl Program {
     /// is passed.
     #[must_use]
     pub fn clients(services: &[Service], targets: &[Endpoint]) -> Self {
-        let exact = Ports::new(services.iter().map(|service| (service.port, service.ip)));
+        Self::conversations(services, &[], targets)
+    }
+
+    /// As [`Program::clients`], and of what leaves this host also what the `heard` services say and is wanted of it: the
+    /// first few hundred bytes of segments with payload, or of those whose payload begins in certain ways.
+    #[must_use]
+    pub fn conversations(services: &[Service], heard: &[Heard], targets: &[Endpoint]) -> Self {
+        let exact =
+            |services: &[Service]| Ports::new(services.iter().map(|service| (service.port, service.ip)));
+        let any_address =
+            |services: &[Service]| Ports::new(services.iter().map(|service| (service.port, None)));
         let targets = Ports::new(targets.iter().map(|target| (target.port, Some(target.ip))));
-        let any_address = Ports::new(services.iter().map(|service| (service.port, None)));
-        clients(&exact, Some(&targets))
-            .or_else(|| clients(&any_address, Some(&targets)))
-            .or_else(|| clients(&any_address, None))
-            .or_else(|| clients(&Ports::All, None))
+        let of = |ports: &dyn Fn(&[Service]) -> Ports, heard: &[Wanted], targets: Option<&Ports>| {
+            let heard: Vec<_> = heard.iter().map(|each| (ports(&each.services), each.beginnings)).collect();
+            clients(&ports(services), &heard, targets)
+        };
+        let by_port = Wanted::by_port(heard);
+        of(&exact, &by_port, Some(&targets))
+            .or_else(|| of(&any_address, &by_port, Some(&targets)))
+            .or_else(|| of(&any_address, &by_port, None))
+            .or_else(|| of(&|_| Ports::All, &Wanted::of_all(heard), None))
             .unwrap_or_else(nothing)
     }
 
@@ -103,54 +121,146 @@ impl Ports {
     }
 }
 
+/// What is wanted of the answers of some services.
+struct Wanted {
+    services: Vec<Service>,
+    /// Empty: every segment with payload.
+    beginnings: &'static [Beginning],
+}
+
+impl Wanted {
+    /// Services of one port are treated alike: all is wanted of them if not the same is.
+    fn by_port(heard: &[Heard]) -> Vec<Self> {
+        let mut ports: BTreeMap<u16, Vec<Heard>> = BTreeMap::new();
+        for each in heard {
+            ports.entry(each.service.port).or_default().push(*each);
+        }
+        let mut list: Vec<Self> = Vec::new();
+        for of_port in ports.into_values().flat_map(|heard| Self::of_all(&heard)) {
+            match list.iter_mut().find(|other| other.beginnings == of_port.beginnings) {
+                Some(other) => other.services.extend(of_port.services),
+                None => list.push(of_port),
+            }
+        }
+        list
+    }
+
+    /// The same of all: everything, if not the same is wanted.
+    fn of_all(heard: &[Heard]) -> Vec<Self> {
+        let wants_any =
+            |each: &&Heard| !matches!(each.answers, OnlineAnswers::None | OnlineAnswers::Beginning([]));
+        let heard: Vec<_> = heard.iter().filter(wants_any).collect();
+        let Some(first) = heard.first() else { return Vec::new() };
+        let beginnings = match first.answers {
+            OnlineAnswers::Beginning(beginnings)
+                if heard.iter().all(|each| each.answers == first.answers) =>
+            {
+                beginnings
+            }
+            _ => &[],
+        };
+        vec![Self { services: heard.iter().map(|each| each.service).collect(), beginnings }]
+    }
+}
+
 fn words(bits: u128) -> [u32; 4] {
     [96, 64, 32, 0].map(|shift| (bits >> shift) as u32)
 }
 
-fn clients(services: &Ports, targets: Option<&Ports>) -> Option<Program> {
+fn clients(services: &Ports, heard: &[(Ports, &[Beginning])], targets: Option<&Ports>) -> Option<Program> {
     let mut asm = Assembler::default();
-    let exits = Exits { pass: asm.label(), drop: asm.label() };
-    let has_payload = asm.label();
+    let exits = Exits::new(&mut asm);
+    let from_client = asm.label();
+    let says: Vec<_> = heard.iter().map(|_| asm.label()).collect();
     tcp(&mut asm, exits, |asm, family| {
-        let received = asm.label();
+        let (received, answers) = (asm.label(), asm.label());
         asm.op(Op::LoadPacketType);
         asm.jump_unless(Test::Equal(PACKET_OUTGOING), received);
         asm.op(Op::LoadByteX(13));
         asm.op(Op::And(SYN_ACK));
-        asm.jump_unless(Test::Equal(SYN_ACK), exits.drop);
+        asm.jump_unless(Test::Equal(SYN_ACK), if heard.is_empty() { exits.drop } else { answers });
         if let Some(targets) = targets {
             endpoint(asm, family, Side::Source, targets, exits.drop);
         }
         endpoint(asm, family, Side::Source, services, exits.pass);
         asm.jump(exits.drop);
 
+        if !heard.is_empty() {
+            asm.place(answers);
+            if let Some(targets) = targets {
+                endpoint(asm, family, Side::Source, targets, exits.drop);
+            }
+            for ((ports, _), says) in heard.iter().zip(&says) {
+                endpoint(asm, family, Side::Source, ports, *says);
+            }
+            asm.jump(exits.drop);
+        }
+
         asm.place(received);
         if let Some(targets) = targets {
             endpoint(asm, family, Side::Destination, targets, exits.drop);
             endpoint(asm, family, Side::Source, targets, exits.drop);
         }
-        endpoint(asm, family, Side::Destination, services, has_payload);
+        endpoint(asm, family, Side::Destination, services, from_client);
         asm.jump(exits.drop);
     });
 
-    asm.place(has_payload);
+    for ((_, beginnings), says) in heard.iter().zip(says) {
+        asm.place(says);
+        if beginnings.is_empty() {
+            jump_if_payload(&mut asm, exits.pass_head);
+        } else {
+            payload(&mut asm);
+            begins(&mut asm, beginnings, exits.pass_head);
+        }
+        asm.jump(exits.drop);
+    }
+
+    asm.place(from_client);
     asm.op(Op::LoadByteX(13));
     asm.jump_if(Test::AnyBit(FIN_SYN_RST), exits.pass);
-    // X = the end of the headers, to be compared with the stated length of the packet.
+    jump_if_payload(&mut asm, exits.pass);
+    exits.place(asm)
+}
+
+/// X, where the TCP header stands, becomes where it ends.
+fn payload(asm: &mut Assembler) {
     asm.op(Op::LoadByteX(12));
     asm.op(Op::ShiftRight(2));
     asm.op(Op::And(0x3c));
     asm.op(Op::AddX);
     asm.op(Op::IndexA);
+}
+
+/// Goes to `hit` if there is payload behind the TCP header at X, or may be.
+fn jump_if_payload(asm: &mut Assembler, hit: Label) {
+    payload(asm);
+    // The end of the headers, to be compared with the stated length of the packet.
     asm.op(Op::Recall);
-    asm.jump_if(Test::Equal(0), exits.pass);
-    asm.jump_if(Test::AboveX, exits.pass);
-    exits.place(asm)
+    asm.jump_if(Test::Equal(0), hit);
+    asm.jump_if(Test::AboveX, hit);
+}
+
+/// Goes to `hit` if one of these is how the payload at X begins, falls through if not.
+fn begins(asm: &mut Assembler, beginnings: &[Beginning], hit: Label) {
+    // A load behind the packet's end drops the packet: what is too short for one is too short for those that follow.
+    let mut by_length = beginnings.to_vec();
+    by_length.sort_by_key(|beginning| beginning.len());
+    for beginning in by_length {
+        let next = asm.label();
+        for (at, byte) in (0..).zip(beginning) {
+            let Some(byte) = byte else { continue };
+            asm.op(Op::LoadByteX(at));
+            asm.jump_unless(Test::Equal((*byte).into()), next);
+        }
+        asm.jump(hit);
+        asm.place(next);
+    }
 }
 
 fn answers(servers: &Ports) -> Option<Program> {
     let mut asm = Assembler::default();
-    let exits = Exits { pass: asm.label(), drop: asm.label() };
+    let exits = Exits::new(&mut asm);
     tcp(&mut asm, exits, |asm, family| {
         endpoint(asm, family, Side::Source, servers, exits.pass);
         asm.jump(exits.drop);
@@ -162,14 +272,22 @@ fn answers(servers: &Ports) -> Option<Program> {
 #[derive(Clone, Copy)]
 struct Exits {
     pass: Label,
+    /// Passes only the beginning of the packet.
+    pass_head: Label,
     drop: Label,
 }
 
 impl Exits {
+    fn new(asm: &mut Assembler) -> Self {
+        Self { pass: asm.label(), pass_head: asm.label(), drop: asm.label() }
+    }
+
     /// Ends the program; what falls through is dropped.
     fn place(self, mut asm: Assembler) -> Option<Program> {
         asm.place(self.drop);
         asm.finish(0);
+        asm.place(self.pass_head);
+        asm.finish(HEAD);
         asm.place(self.pass);
         asm.finish(WHOLE);
         asm.program()

@@ -1,13 +1,15 @@
 //! Runs a program in user space, for tests: what a socket pair cannot provide is the frame's metadata.
 
 use super::Program;
-use nix::libc::{SKF_AD_OFF, SKF_AD_PKTTYPE, SKF_AD_PROTOCOL};
+use nix::libc::{SKF_AD_OFF, SKF_AD_PKTTYPE, SKF_AD_PROTOCOL, SKF_NET_OFF};
 
 /// What the kernel knows of a frame beside its bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Metadata {
     pub(super) packet_type: u32,
     pub(super) protocol: u32,
+    /// Bytes before the IP header.
+    pub(super) link_header: usize,
 }
 
 /// The bytes to pass: zero drops the packet. A load behind the packet's end drops it, as in the kernel.
@@ -19,7 +21,9 @@ pub(super) fn run(program: &Program, packet: &[u8], metadata: Metadata) -> u32 {
         if at == SKF_AD_OFF.wrapping_add(SKF_AD_PROTOCOL).cast_unsigned() {
             return Some(metadata.protocol);
         }
-        let at = at as usize;
+        // Behind this offset stands the IP header, wherever the packet itself begins.
+        let net = SKF_NET_OFF.cast_unsigned();
+        let at = if at >= net { (at - net) as usize + metadata.link_header } else { at as usize };
         let field = packet.get(at..at + bytes)?;
         Some(field.iter().fold(0, |value, byte| value << 8 | u32::from(*byte)))
     };
@@ -31,8 +35,8 @@ pub(super) fn run(program: &Program, packet: &[u8], metadata: Metadata) -> u32 {
             0x20 => load(i.k, 4),
             0x28 => load(i.k, 2),
             0x30 => load(i.k, 1),
-            0x48 => load(x + i.k, 2),
-            0x50 => load(x + i.k, 1),
+            0x48 => load(x.wrapping_add(i.k), 2),
+            0x50 => load(x.wrapping_add(i.k), 1),
             0x60 => Some(scratch.expect("the scratch word is written before it is read")),
             _ => Some(a),
         };
@@ -50,6 +54,7 @@ pub(super) fn run(program: &Program, packet: &[u8], metadata: Metadata) -> u32 {
             0x07 => x = a,
             0x0c => a = a.wrapping_add(x),
             0x04 => a = a.wrapping_add(i.k),
+            0x24 => a = a.wrapping_mul(i.k),
             0x54 => a &= i.k,
             0x64 => a <<= i.k,
             0x74 => a >>= i.k,
@@ -58,6 +63,7 @@ pub(super) fn run(program: &Program, packet: &[u8], metadata: Metadata) -> u32 {
             0x45 => at += jump(a & i.k != 0),
             0x2d => at += jump(a > x),
             0x06 => return i.k,
+            0x16 => return a,
             other => panic!("instruction {other:#x} is not known here"),
         }
     }

@@ -8,13 +8,19 @@ mod filter_tests;
 mod filters;
 #[cfg(test)]
 mod interpreter;
+mod split;
+#[cfg(test)]
+mod split_tests;
 
 use pcap::{Capture, Linktype};
 use socket2::SockFilter;
 use std::net::IpAddr;
 use thiserror::Error;
 
+use crate::module::OnlineAnswers;
+
 pub(crate) use filters::nothing;
+pub use split::Split;
 
 /// Instructions that the kernel takes in one program (`BPF_MAXINSNS`).
 const MAX_INSTRUCTIONS: usize = 4096;
@@ -29,6 +35,15 @@ pub struct Service {
     pub ip: Option<IpAddr>,
     /// Its TCP port, host byte order.
     pub port: u16,
+}
+
+/// A service whose answers are wanted, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// The service.
+    pub service: Service,
+    /// What of its answers.
+    pub answers: OnlineAnswers,
 }
 
 /// Why a filter expression cannot be used.
@@ -101,7 +116,7 @@ impl Program {
     pub fn keeping(mut self, bytes: u32) -> Self {
         for instruction in &mut self.instructions {
             if instruction.code == assembler::RETURN && instruction.k != 0 {
-                instruction.k = bytes;
+                instruction.k = instruction.k.min(bytes);
             }
         }
         self

@@ -1,6 +1,7 @@
 //! The copied client's TCP connection to the test server (RFC 9293), one after the other where one is not enough.
 
 mod congestion;
+mod opening;
 mod receiver;
 mod rtt;
 mod sender;
@@ -12,16 +13,14 @@ use common::control::{Answer, AnswerPayload};
 use common::time::Time;
 use common::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
-use self::receiver::{Receiver, WINDOW_FIELD, WINDOW_SHIFT};
-use self::rtt::Rtt;
+pub(crate) use self::opening::Past;
+use self::opening::{Opening, Outcome};
+use self::receiver::{Receiver, WINDOW_FIELD};
 use self::sender::{Header, Sender};
 use crate::session::context::Context;
 use crate::session::outbox::Outbox;
 
 pub(super) use self::receiver::Received;
-
-/// SYNs sent in vain before a connection counts as impossible: about 12 seconds.
-const SYN_TRIES: u32 = 8;
 
 /// How long the last acknowledgement is kept for a server that asks for it again.
 const TIME_WAIT: Duration = Duration::from_secs(1);
@@ -50,16 +49,6 @@ pub(super) enum Event {
     Closed,
 }
 
-/// A SYN is out.
-#[derive(Debug)]
-struct Opening {
-    iss: Seq,
-    tries: u32,
-    sent: Time,
-    retry: Time,
-    rtt: Rtt,
-}
-
 /// The three-way handshake is done.
 #[derive(Debug)]
 struct Open {
@@ -85,20 +74,20 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Connection {
     state: State,
-    /// Added to the timestamp clock: each connection on a four-tuple must be newer than the one before, for a server
-    /// that has that one in TIME_WAIT (RFC 6191).
-    incarnation: u32,
+    /// What was on the four-tuple, the present connection included once it is opened.
+    past: Past,
     /// What intercept was asked for.
     mode: AnswerPayload,
 }
 
 impl Connection {
-    pub(super) fn new(incarnation: u32) -> Self {
-        Self { state: State::Closed, incarnation, mode: AnswerPayload::None }
+    pub(super) fn new(past: Past) -> Self {
+        Self { state: State::Closed, past, mode: AnswerPayload::None }
     }
 
     fn set_state(&mut self, cx: &Context<'_>, state: State) {
         log::trace!("{} {:?}: {} > {}", cx.flow, cx.now, self.state.name(), state.name());
+        self.past = self.past();
         self.state = state;
     }
 
@@ -134,9 +123,14 @@ impl Connection {
         matches!(&self.state, State::Open(open) if open.receiver.is_pushed())
     }
 
-    /// Connections opened on the four-tuple so far.
-    pub(super) fn incarnation(&self) -> u32 {
-        self.incarnation
+    /// What was on the four-tuple, the present connection included.
+    pub(super) fn past(&self) -> Past {
+        let top = match &self.state {
+            State::Opening(opening) => Some(opening.iss() + 1),
+            State::Open(open) => Some(open.sender.next_seq()),
+            State::Closed | State::TimeWait { .. } => self.past.top,
+        };
+        Past { top, ..self.past }
     }
 
     /// How much payload of the answers intercept is to send along.
@@ -158,35 +152,10 @@ impl Connection {
 
     /// Sends a SYN.
     pub(super) fn open(&mut self, cx: &mut Context<'_>) {
-        self.incarnation = self.incarnation.wrapping_add(1);
-        let iss = initial_sequence_number(cx, self.incarnation);
-        let mut opening = Opening { iss, tries: 0, sent: cx.now, retry: Time::NEVER, rtt: Rtt::new() };
-        self.send_syn(cx, &mut opening);
+        let past = self.past();
+        self.past = Past { connections: past.connections.wrapping_add(1), ..past };
+        let opening = Opening::new(cx, self.past);
         self.set_state(cx, State::Opening(opening));
-    }
-
-    fn send_syn(&self, cx: &mut Context<'_>, opening: &mut Opening) {
-        opening.tries += 1;
-        opening.sent = cx.now;
-        opening.retry = cx.now + opening.rtt.timeout();
-        opening.rtt.back_off();
-        let timestamps = Timestamps { value: self.timestamp(cx), echo: 0 };
-        cx.send(&Outgoing {
-            seq: opening.iss,
-            ack: Seq(0),
-            flags: Flags::SYN,
-            window: WINDOW_FIELD,
-            options: Options {
-                mss: Some(own_mss(cx)),
-                window_scale: Some(WINDOW_SHIFT),
-                timestamps: Some(timestamps),
-            },
-            payload: (&[], &[]),
-        });
-    }
-
-    fn timestamp(&self, cx: &Context<'_>) -> u32 {
-        cx.timestamp().wrapping_add(self.incarnation)
     }
 
     /// A segment of the test server; what was new in it goes to `received`.
@@ -203,8 +172,7 @@ impl Connection {
                 if answer.flags.has(Flags::ACK) && !answer.flags.has(Flags::RST) {
                     // RFC 9293 section 3.10.7.1. A reset of ours with data in flight does not name the byte that the
                     // server expects; it asks back (RFC 5961 section 3.2) and would keep the connection otherwise.
-                    let header = Header { ack: Seq(0), window: 0, timestamps: None };
-                    send_control(cx, Flags::RST, answer.ack, &header);
+                    send_reset(cx, answer.ack);
                 }
                 None
             }
@@ -223,50 +191,22 @@ impl Connection {
 
     fn answer_to_syn(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>, outbox: &Outbox) -> Option<Event> {
         let State::Opening(opening) = &mut self.state else { return None };
-        let acceptable = answer.flags.has(Flags::ACK) && answer.ack == opening.iss + 1;
-        if answer.flags.has(Flags::RST) {
-            if !acceptable {
-                return None;
+        match opening.handle_answer(cx, answer) {
+            Outcome::Waiting => None,
+            Outcome::Refused => {
+                cx.ledger.tcp.refused += 1;
+                self.set_state(cx, State::Closed);
+                Some(Event::Refused)
             }
-            cx.ledger.tcp.refused += 1;
-            self.set_state(cx, State::Closed);
-            return Some(Event::Refused);
-        }
-        if !acceptable {
-            if answer.flags.has(Flags::ACK) {
-                self.reset_stale(cx, answer);
+            Outcome::Accepted(rtt) => {
+                let mss = segment_size(cx, answer);
+                let sender = Sender::new(opening.iss(), outbox.start(), answer, mss, rtt);
+                let receiver = Receiver::new(answer, self.mode, mss);
+                cx.ledger.tcp.connected += 1;
+                self.set_state(cx, State::Open(Box::new(Open { sender, receiver })));
+                Some(Event::Opened)
             }
-            return None;
         }
-        if !answer.flags.has(Flags::SYN) {
-            return None;
-        }
-        let mut rtt = opening.rtt;
-        if opening.tries == 1 {
-            rtt.measure(cx.now - opening.sent);
-        }
-        let mss = segment_size(cx, answer);
-        let sender = Sender::new(opening.iss, outbox.start(), answer, mss, rtt);
-        let receiver = Receiver::new(answer, self.mode, mss);
-        cx.ledger.tcp.connected += 1;
-        self.set_state(cx, State::Open(Box::new(Open { sender, receiver })));
-        Some(Event::Opened)
-    }
-
-    /// The server holds an older connection of this four-tuple (RFC 9293 section 3.5.1): its acknowledgement tells how
-    /// to reset it. Then the SYN goes again.
-    fn reset_stale(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>) {
-        cx.ledger.tcp.stale_reset += 1;
-        let header = Header { ack: Seq(0), window: 0, timestamps: None };
-        send_control(cx, Flags::RST, answer.ack, &header);
-        let State::Opening(mut opening) = std::mem::replace(&mut self.state, State::Closed) else { return };
-        // Late segments of the old connection come in bursts: one SYN for all that came at once.
-        if opening.tries < SYN_TRIES && cx.now > opening.sent {
-            opening.rtt.restart();
-            cx.ledger.tcp.syn_retries += 1;
-            self.send_syn(cx, &mut opening);
-        }
-        self.state = State::Opening(opening);
     }
 
     fn answer_to_data<'a>(
@@ -315,7 +255,7 @@ impl Connection {
         if !open.sender.is_closed() || !open.receiver.ended() {
             return None;
         }
-        let header = open.header(cx, self.incarnation);
+        let header = open.header(cx, self.past);
         let seq = open.sender.next_seq();
         if open.receiver.is_due(cx.now) {
             send_control(cx, Flags::ACK, seq, &header);
@@ -344,7 +284,7 @@ impl Connection {
     pub(super) fn reset(&mut self, cx: &mut Context<'_>) {
         match &self.state {
             State::Open(open) => {
-                let header = open.header(cx, self.incarnation);
+                let header = open.header(cx, self.past);
                 // The server takes the one that names the byte it expects next.
                 if open.sender.una_seq() != open.sender.next_seq() {
                     send_control(cx, Flags::RST | Flags::ACK, open.sender.una_seq(), &header);
@@ -353,18 +293,22 @@ impl Connection {
             }
             State::Opening(opening) => {
                 // The server may have a half-open connection: this is within its window.
-                let header = Header { ack: Seq(0), window: 0, timestamps: None };
-                send_control(cx, Flags::RST, opening.iss + 1, &header);
+                send_reset(cx, opening.iss() + 1);
             }
             State::Closed | State::TimeWait { .. } => {}
         }
         self.set_state(cx, State::Closed);
     }
 
+    /// There is something to be sent, or sent again: [`Self::transmit`] says whether now.
+    pub(super) fn has_to_send(&self, outbox: &Outbox) -> bool {
+        matches!(&self.state, State::Open(open) if open.sender.has_to_send(outbox))
+    }
+
     /// Sends all that the windows allow.
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>, outbox: &Outbox) {
         if let State::Open(open) = &mut self.state {
-            let header = open.header(cx, self.incarnation);
+            let header = open.header(cx, self.past);
             if open.sender.transmit(cx, outbox, &header) {
                 open.receiver.acknowledged();
             }
@@ -381,7 +325,7 @@ impl Connection {
         if let State::Open(open) = &mut self.state
             && open.receiver.is_due(cx.now)
         {
-            let header = open.header(cx, self.incarnation);
+            let header = open.header(cx, self.past);
             send_control(cx, Flags::ACK, open.sender.next_seq(), &header);
             open.receiver.acknowledged();
         }
@@ -391,7 +335,7 @@ impl Connection {
     pub(super) fn next_timeout(&self) -> Time {
         match &self.state {
             State::Closed => Time::NEVER,
-            State::Opening(opening) => opening.retry,
+            State::Opening(opening) => opening.retry_at(),
             State::Open(open) => open.sender.next_timeout().min(open.receiver.next_timeout()),
             State::TimeWait { until, .. } => *until,
         }
@@ -400,9 +344,15 @@ impl Connection {
     /// Time has passed.
     pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Option<Event> {
         match &mut self.state {
-            State::Opening(opening) if opening.retry <= cx.now => self.retry_syn(cx),
+            State::Opening(opening) if opening.retry_at() <= cx.now => {
+                if opening.retry(cx, self.past) {
+                    return None;
+                }
+                self.set_state(cx, State::Closed);
+                Some(Event::Unanswered)
+            }
             State::Open(open) => {
-                let header = open.header(cx, self.incarnation);
+                let header = open.header(cx, self.past);
                 if open.sender.handle_timeout(cx, outbox, &header) {
                     open.receiver.acknowledged();
                 }
@@ -417,30 +367,10 @@ impl Connection {
         }
     }
 
-    fn retry_syn(&mut self, cx: &mut Context<'_>) -> Option<Event> {
-        let State::Opening(mut opening) = std::mem::replace(&mut self.state, State::Closed) else {
-            return None;
-        };
-        if cx.link_up && opening.tries >= SYN_TRIES {
-            return Some(Event::Unanswered);
-        }
-        if !cx.link_up {
-            // Whatever is answered now is not heard: tries do not count.
-            opening.tries = 1;
-        }
-        cx.ledger.tcp.syn_retries += 1;
-        self.send_syn(cx, &mut opening);
-        self.state = State::Opening(opening);
-        None
-    }
-
     /// A link to intercept is back: what was lost with it is made good at once.
     pub(super) fn hurry(&mut self, now: Time) {
         match &mut self.state {
-            State::Opening(opening) => {
-                opening.rtt.restart();
-                opening.retry = opening.retry.min(now + opening.rtt.timeout());
-            }
+            State::Opening(opening) => opening.hurry(now),
             State::Open(open) => {
                 open.sender.hurry(now);
                 open.receiver.acknowledge_soon();
@@ -451,14 +381,11 @@ impl Connection {
 }
 
 impl Open {
-    fn header(&self, cx: &Context<'_>, incarnation: u32) -> Header {
+    fn header(&self, cx: &Context<'_>, past: Past) -> Header {
         Header {
             ack: self.receiver.acknowledgement(),
             window: WINDOW_FIELD,
-            timestamps: self
-                .receiver
-                .echo()
-                .map(|echo| Timestamps { value: cx.timestamp().wrapping_add(incarnation), echo }),
+            timestamps: self.receiver.echo().map(|echo| Timestamps { value: past.timestamp(cx), echo }),
         }
     }
 }
@@ -472,6 +399,11 @@ impl State {
             Self::TimeWait { .. } => "time-wait",
         }
     }
+}
+
+/// A reset that names the byte that the server expects next.
+fn send_reset(cx: &mut Context<'_>, seq: Seq) {
+    send_control(cx, Flags::RST, seq, &Header { ack: Seq(0), window: 0, timestamps: None });
 }
 
 fn send_control(cx: &mut Context<'_>, flags: Flags, seq: Seq, header: &Header) {
@@ -497,24 +429,4 @@ fn segment_size(cx: &Context<'_>, syn_ack: &Answer<'_>) -> u16 {
     let options = if syn_ack.options.timestamps.is_some() { TIMESTAMPS_LENGTH } else { 0 };
     let peer = syn_ack.options.mss.unwrap_or(MSS_ASSUMED);
     own_mss(cx).min(peer).saturating_sub(options).max(MSS_MIN)
-}
-
-/// An initial sequence number that grows with time on each four-tuple (RFC 6528), and differs between seeds.
-fn initial_sequence_number(cx: &Context<'_>, incarnation: u32) -> Seq {
-    let Context { flow, config, now, .. } = cx;
-    let address = match flow.client.ip {
-        IpAddr::V4(ip) => u64::from(ip.to_bits()),
-        IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64 ^ ip.to_bits() as u64,
-    };
-    let tuple = address ^ (u64::from(flow.client.port) << 48) ^ (u64::from(flow.server.port) << 32);
-    let hash = mix(tuple ^ mix(config.seed)) as u32;
-    let clock = (now.as_micros() / 4) as u32;
-    Seq(hash.wrapping_add(clock).wrapping_add(incarnation << 16))
-}
-
-/// The finaliser of SplitMix64: every input bit reaches every output bit.
-fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }

@@ -160,6 +160,11 @@ impl Sender {
         cx.ledger.bytes.replayed += replayed;
     }
 
+    /// Not all was acknowledged.
+    pub(super) fn has_to_send(&self, outbox: &Outbox) -> bool {
+        !outbox.is_empty() || self.fin.is_some_and(|fin| self.una <= fin)
+    }
+
     /// Sends all that windows allow; true if a segment went out.
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header) -> bool {
         if self.recover.is_some() && self.next == self.una && self.next < self.top {

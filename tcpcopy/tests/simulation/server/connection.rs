@@ -55,6 +55,8 @@ pub(crate) struct Connection {
     window_update: (Seq, Seq),
     peer_shift: Option<u8>,
     mss: u32,
+    /// Bytes that leave as one segment.
+    segment: u32,
     congestion_window: u32,
     duplicates: u32,
     recover: Option<Seq>,
@@ -122,6 +124,11 @@ impl Connection {
             window_update: (syn.seq, Seq(0)),
             peer_shift,
             mss: mss - if timestamps.is_some() { 12 } else { 0 },
+            segment: if plan.jumbo {
+                40 * (mss - 12)
+            } else {
+                mss - if timestamps.is_some() { 12 } else { 0 }
+            },
             congestion_window: 10 * mss,
             duplicates: 0,
             recover: None,
@@ -477,7 +484,7 @@ impl Connection {
         loop {
             let flying = self.next.distance(self.una).max(0) as u32;
             let waiting = (self.out.len() as u32).saturating_sub(flying);
-            let length = waiting.min(self.mss).min(window.saturating_sub(flying));
+            let length = waiting.min(self.segment).min(window.saturating_sub(flying));
             let last = length == waiting;
             let fin = self.closing && last && !self.fin_passed();
             if length == 0 && !fin {

@@ -28,6 +28,8 @@ pub(crate) struct StackPlan {
     pub(crate) accept_queue_full: u32,
     /// Half-open connections at most.
     pub(crate) backlog: usize,
+    /// Answers are seen in segments of up to 58 KB: offloads are on where they are captured.
+    pub(crate) jumbo: bool,
 }
 
 impl StackPlan {
@@ -38,6 +40,7 @@ impl StackPlan {
         buffer: (65_536, 1 << 20),
         accept_queue_full: 0,
         backlog: 4096,
+        jumbo: false,
     };
 
     fn capacity(&self, rng: &mut Rng) -> u32 {

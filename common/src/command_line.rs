@@ -1,0 +1,153 @@
+//! What the command lines of both daemons have in common: flags refused, numbers, names of interfaces, and complaints
+//! that stay one line whatever the user wrote.
+
+use std::ops::RangeInclusive;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches};
+
+/// A flag of TCPCopy 1.x that is refused: ignored, something else would happen than what was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Unsupported {
+    /// Its letter.
+    pub id: &'static str,
+    /// What it would do.
+    pub meaning: &'static str,
+}
+
+impl Unsupported {
+    /// The flag, with or without a value: it is refused either way.
+    #[must_use]
+    pub fn argument(&self) -> Arg {
+        Arg::new(self.id)
+            .short(self.id.chars().next().unwrap_or('?'))
+            .num_args(0..=1)
+            .action(ArgAction::Append)
+            .hide(true)
+    }
+
+    /// The first of `flags` that was given.
+    #[must_use]
+    pub fn first_given<'f>(flags: &'f [Self], matches: &ArgMatches) -> Option<&'f Self> {
+        flags.iter().find(|flag| matches.contains_id(flag.id))
+    }
+}
+
+/// A reader of whole numbers in `range`, whose complaint names the range.
+pub fn whole<T: TryFrom<u64>>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("give a whole number from {} to {}", range.start(), range.end()))
+    }
+}
+
+/// Reads all values of `-i`, each a list by comma. None stands for all interfaces.
+///
+/// # Errors
+/// The piece that cannot be used, and what is wrong with it.
+pub fn interfaces(values: &[String]) -> Result<Vec<String>, (String, &'static str)> {
+    let mut names: Vec<String> = Vec::new();
+    for name in values.iter().flat_map(|value| value.split(',')).map(str::trim) {
+        if name.is_empty() {
+            return Err((shown(name, 80), "an empty name"));
+        }
+        // Two sockets on one interface would see every packet twice.
+        if names.iter().any(|known| known == name) {
+            return Err((shown(name, 80), "given twice"));
+        }
+        names.push(name.to_owned());
+    }
+    // libpcap's name for all of them.
+    match &names[..] {
+        [name] if name == "any" => Ok(Vec::new()),
+        names if names.iter().any(|name| name == "any") => {
+            Err(("any".to_owned(), "stands for all interfaces and cannot be joined with others"))
+        }
+        _ => Ok(names),
+    }
+}
+
+/// What the argument parser finds wrong, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Complaint {
+    /// A word that is no flag and no value of one.
+    Stray(String),
+    /// Anything else.
+    Arguments(String),
+}
+
+impl From<&clap::Error> for Complaint {
+    /// The first line says what is wrong; the rest is usage and tips, which the help tells better.
+    fn from(error: &clap::Error) -> Self {
+        if let (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) =
+            (error.kind(), error.get(ContextKind::InvalidArg))
+            && (word == "-" || !word.starts_with('-'))
+        {
+            return Self::Stray(shown(word, 80));
+        }
+        let text = error.render().to_string();
+        let line = text.lines().next().unwrap_or_default();
+        Self::Arguments(shown(line.strip_prefix("error: ").unwrap_or(line), 200))
+    }
+}
+
+/// The text of an error with control characters escaped: what a user wrote may be part of it, and it stays one line.
+#[must_use]
+pub fn one_line(error: &dyn std::error::Error) -> String {
+    escaped(error.to_string().chars())
+}
+
+/// What the user wrote, fit for one line: control characters escaped, cut at `limit` characters.
+#[must_use]
+pub fn shown(text: &str, limit: usize) -> String {
+    let mut shown = escaped(text.chars().take(limit));
+    if text.chars().nth(limit).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+fn escaped(text: impl Iterator<Item = char>) -> String {
+    text.flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_in_their_range() {
+        let read = whole::<u16>(5..=100_000);
+        for (text, number) in [("5", Some(5)), ("65535", Some(65535)), ("007", Some(7))] {
+            assert_eq!(read(text).ok(), number, "{text}");
+        }
+        for text in ["4", "65536", "100001", "-5", "5.0", "5k", "", " 5", "99999999999999999999999"] {
+            assert_eq!(read(text), Err("give a whole number from 5 to 100000".to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn interfaces_each_once_or_all() {
+        let read = |values: &[&str]| {
+            let values: Vec<String> = values.iter().map(|&value| value.to_owned()).collect();
+            interfaces(&values)
+        };
+        assert_eq!(read(&["eth0, lo", "eth1"]).unwrap(), ["eth0", "lo", "eth1"]);
+        assert_eq!(read(&["any"]).unwrap(), [""; 0]);
+        assert_eq!(read(&[]).unwrap(), [""; 0]);
+        for (value, piece) in [("eth0,,lo", ""), ("eth0,lo,eth0", "eth0"), ("eth0,any", "any")] {
+            assert_eq!(read(&[value]).unwrap_err().0, piece, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_stays_one_line() {
+        assert_eq!(shown("a\nb\t", 80), "a\\nb\\t");
+        assert_eq!(shown("abcdef", 3), "abc...");
+        assert_eq!(shown("abc", 3), "abc");
+    }
+}

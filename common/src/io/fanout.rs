@@ -1,0 +1,31 @@
+//! Packet sockets that share what they capture (packet(7), `PACKET_FANOUT`).
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use nix::libc::{PACKET_FANOUT, PACKET_FANOUT_CBPF, PACKET_FANOUT_FLAG_UNIQUEID};
+
+use super::bpf::Split;
+use super::sys;
+
+/// Joins `sockets`, all bound to one interface or all to none, in this order. From now on each packet goes to one of
+/// them only.
+///
+/// The kernel takes sockets out of the group while their interface is down, and puts them back in the order in which
+/// they were made: let that be this one.
+pub(super) fn join<'s>(sockets: impl Iterator<Item = BorrowedFd<'s>>, split: Split) -> io::Result<()> {
+    let program = split.program().to_sock_filters();
+    let mut group = None;
+    for socket in sockets {
+        let joins = match group {
+            Some(group) => group | PACKET_FANOUT_CBPF << 16,
+            None => (PACKET_FANOUT_CBPF | PACKET_FANOUT_FLAG_UNIQUEID) << 16,
+        };
+        sys::set_packet_option(socket, PACKET_FANOUT, &joins)?;
+        if group.is_none() {
+            group = Some(sys::fanout(socket)? & 0xffff);
+            sys::set_fanout_program(socket, &program)?;
+        }
+    }
+    Ok(())
+}

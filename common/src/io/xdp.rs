@@ -1,0 +1,283 @@
+//! Sends frames by a ring shared with the kernel (`AF_XDP`, the kernel's Documentation/networking/af_xdp.rst): one
+//! system call for many.
+//!
+//! The transmitting half only, in copy mode: no program is attached to the interface, nothing is received, and the
+//! driver does not notice. The kernel makes packets of the frames as it does for a packet socket, without most of what
+//! is done there for each.
+#![allow(
+    unsafe_code,
+    reason = "memory shared with the kernel, and a socket family that no crate in use knows"
+)]
+
+use std::ffi::c_int;
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::libc;
+
+/// Room for a frame of an ordinary Ethernet, in bytes.
+const FRAME: usize = 2048;
+
+/// Frames under way at most. The rings have as many places, so that they are never full.
+const FRAMES: u32 = 256;
+
+/// The kernel takes so many frames at a time, and wants to be called again for more.
+pub(super) const BATCH: u32 = 32;
+
+/// A socket of the family, not yet bound.
+pub(super) struct Xdp {
+    socket: OwnedFd,
+    memory: Mapping,
+    transmit: Ring,
+    completed: Ring,
+    /// Places of frames that are not under way.
+    free: Vec<u64>,
+    /// Frames queued so far.
+    queued: u32,
+}
+
+impl Xdp {
+    /// Opens a socket.
+    pub(super) fn open() -> io::Result<Self> {
+        // SAFETY: it takes no memory of ours.
+        let socket = check(unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) })?;
+        // SAFETY: the descriptor was just made, and is nobody else's.
+        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+        let memory = Mapping::new(FRAMES as usize * FRAME, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
+        // SAFETY: all-zero bytes are a valid xdp_umem_reg: plain integers.
+        let mut frames: libc::xdp_umem_reg = unsafe { std::mem::zeroed() };
+        frames.addr = memory.start.as_ptr() as u64;
+        frames.len = memory.length as u64;
+        frames.chunk_size = FRAME as u32;
+        set_option(&socket, libc::XDP_UMEM_REG, &frames)?;
+        // The kernel insists on a ring for free frames to receive into.
+        for ring in [libc::XDP_UMEM_FILL_RING, libc::XDP_UMEM_COMPLETION_RING, libc::XDP_TX_RING] {
+            set_option(&socket, ring, &FRAMES)?;
+        }
+        let offsets = offsets(&socket)?;
+        let (transmit_at, completed_at) =
+            (libc::XDP_PGOFF_TX_RING, libc::XDP_UMEM_PGOFF_COMPLETION_RING.cast_signed());
+        let transmit = Ring::map(&socket, &offsets.tx, size_of::<libc::xdp_desc>(), transmit_at)?;
+        let completed = Ring::map(&socket, &offsets.cr, size_of::<u64>(), completed_at)?;
+        let free = (0..u64::from(FRAMES)).map(|place| place * FRAME as u64).collect();
+        Ok(Self { socket, memory, transmit, completed, free, queued: 0 })
+    }
+
+    /// Binds it to the interface of this index, for ever. `EBUSY` if another such socket is.
+    pub(super) fn bind(&mut self, interface: u32) -> io::Result<()> {
+        // SAFETY: all-zero bytes are a valid sockaddr_xdp: plain integers.
+        let mut address: libc::sockaddr_xdp = unsafe { std::mem::zeroed() };
+        address.sxdp_family = libc::AF_XDP as u16;
+        address.sxdp_flags = libc::XDP_COPY;
+        address.sxdp_ifindex = interface;
+        // SAFETY: `address` is a complete sockaddr_xdp and its size is given.
+        check(unsafe {
+            libc::bind(
+                self.socket.as_raw_fd(),
+                ptr::from_ref(&address).cast(),
+                size_of::<libc::sockaddr_xdp>() as libc::socklen_t,
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Queues the frame that `header` and `packet` make for [`Self::flush`]. False if it is too long, or too much is
+    /// under way: then it is to be sent in another way.
+    pub(super) fn queue(&mut self, header: &[u8], packet: &[u8]) -> bool {
+        let length = header.len() + packet.len();
+        if self.free.is_empty() {
+            self.collect();
+        }
+        if length > FRAME {
+            return false;
+        }
+        let Some(place) = self.free.pop() else { return false };
+        let frame = self.memory.place(place as usize);
+        // SAFETY: the frame is within the mapping, has room for both, and is the kernel's only from when it is put in
+        // the ring below until it comes back by the other.
+        unsafe {
+            ptr::copy_nonoverlapping(header.as_ptr(), frame.as_ptr(), header.len());
+            ptr::copy_nonoverlapping(packet.as_ptr(), frame.add(header.len()).as_ptr(), packet.len());
+        }
+        let frame = libc::xdp_desc { addr: place, len: length as u32, options: 0 };
+        self.transmit.put(self.queued, frame);
+        self.queued = self.queued.wrapping_add(1);
+        true
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// `EBUSY` for a frame that was lost at a full device, `ENOBUFS` for want of memory: what was not sent stays queued.
+    /// All others are the end.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let mut result = Ok(());
+        // More calls than it can need if the kernel takes what it may at a time.
+        for _ in 0..=FRAMES / BATCH {
+            if self.waiting() == 0 {
+                break;
+            }
+            self.transmit.producer().store(self.queued, Ordering::Release);
+            // SAFETY: no memory is passed.
+            let sent = unsafe {
+                libc::sendto(self.socket.as_raw_fd(), ptr::null(), 0, libc::MSG_DONTWAIT, ptr::null(), 0)
+            };
+            if sent < 0 {
+                let error = io::Error::last_os_error();
+                match error.raw_os_error() {
+                    // There is more than it takes at a time, or the device takes nothing for the moment.
+                    Some(libc::EAGAIN) => {}
+                    Some(libc::EBUSY) => result = Err(error),
+                    _ => return Err(error),
+                }
+            }
+        }
+        if self.free.len() < FRAMES as usize / 2 {
+            self.collect();
+        }
+        result
+    }
+
+    /// Frames that the kernel has not taken yet.
+    pub(super) fn waiting(&self) -> u32 {
+        self.queued.wrapping_sub(self.transmit.consumer().load(Ordering::Acquire))
+    }
+
+    /// Takes back the frames that are sent.
+    fn collect(&mut self) {
+        let mut next = self.completed.consumer().load(Ordering::Relaxed);
+        let end = self.completed.producer().load(Ordering::Acquire);
+        while next != end {
+            self.free.push(self.completed.get(next));
+            next = next.wrapping_add(1);
+        }
+        self.completed.consumer().store(next, Ordering::Release);
+    }
+}
+
+/// A ring of `FRAMES` places, of which one side counts what it puts in, and the other what it takes out.
+struct Ring {
+    memory: Mapping,
+    producer: usize,
+    consumer: usize,
+    places: usize,
+}
+
+impl Ring {
+    fn map(
+        socket: &OwnedFd,
+        offsets: &libc::xdp_ring_offset,
+        place: usize,
+        at: libc::off_t,
+    ) -> io::Result<Self> {
+        let places = offsets.desc as usize;
+        let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
+        let memory = Mapping::new(places + FRAMES as usize * place, flags, socket.as_raw_fd(), at)?;
+        let (producer, consumer) = (offsets.producer as usize, offsets.consumer as usize);
+        Ok(Self { memory, producer, consumer, places })
+    }
+
+    fn producer(&self) -> &AtomicU32 {
+        self.counter(self.producer)
+    }
+
+    fn consumer(&self) -> &AtomicU32 {
+        self.counter(self.consumer)
+    }
+
+    fn counter(&self, at: usize) -> &AtomicU32 {
+        // SAFETY: the kernel says that a counter of four bytes, aligned, stands there, and both sides access it
+        // atomically.
+        unsafe { AtomicU32::from_ptr(self.memory.place(at).cast().as_ptr()) }
+    }
+
+    fn put<T: Copy>(&mut self, number: u32, value: T) {
+        // SAFETY: the place is within the ring, whose places have the size of a `T`; the kernel reads it only once the
+        // producer's counter has passed it.
+        unsafe { self.place::<T>(number).write(value) };
+    }
+
+    fn get<T: Copy>(&self, number: u32) -> T {
+        // SAFETY: as above; the kernel has written it, and leaves it alone until the consumer's counter has passed it.
+        unsafe { self.place::<T>(number).read() }
+    }
+
+    fn place<T>(&self, number: u32) -> NonNull<T> {
+        self.memory.place(self.places + (number % FRAMES) as usize * size_of::<T>()).cast()
+    }
+}
+
+/// Memory that the kernel sees too.
+struct Mapping {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the mapping belongs to its owner alone, on this side.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    fn new(length: usize, flags: c_int, file: c_int, offset: libc::off_t) -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: the kernel chooses an unused part of our address space.
+        let start = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, file, offset) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, length })
+    }
+
+    /// The byte at `offset`, below the length.
+    fn place(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset < self.length);
+        // SAFETY: it is within the mapping.
+        unsafe { self.start.add(offset) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `new` with this length, and nothing refers to it any more. It cannot fail.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
+    }
+}
+
+/// Where counters and places stand in the rings.
+fn offsets(socket: &OwnedFd) -> io::Result<libc::xdp_mmap_offsets> {
+    // SAFETY: all-zero bytes are a valid xdp_mmap_offsets: plain integers.
+    let mut offsets: libc::xdp_mmap_offsets = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::xdp_mmap_offsets>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, the size of `offsets`.
+    check(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_XDP,
+            libc::XDP_MMAP_OFFSETS,
+            ptr::from_mut(&mut offsets).cast(),
+            &raw mut length,
+        )
+    })?;
+    Ok(offsets)
+}
+
+fn set_option<T: Copy>(socket: &OwnedFd, option: c_int, value: &T) -> io::Result<()> {
+    // SAFETY: the kernel reads `value`, whose size is given.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_XDP,
+            option,
+            ptr::from_ref(value).cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
+    })
+    .map(|_| ())
+}
+
+fn check(result: c_int) -> io::Result<c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -1,0 +1,121 @@
+//! What client and server can do: the flags of a login.
+//!
+//! Source: dev.mysql.com, "Capabilities Flags"; MariaDB's documentation, "Connection", for the extended ones.
+
+use std::ops::BitOr;
+
+/// A set of capability flags: MySQL's in the low half, MariaDB's extended ones in the high half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Capabilities(pub(crate) u64);
+
+impl Capabilities {
+    /// Set by MySQL, not by MariaDB: without it, the extended capabilities are meant ("long password" once).
+    pub(crate) const MYSQL: Self = Self(1);
+    pub(crate) const CONNECT_WITH_DB: Self = Self(1 << 3);
+    pub(crate) const COMPRESS: Self = Self(1 << 5);
+    pub(crate) const LOCAL_FILES: Self = Self(1 << 7);
+    pub(crate) const PROTOCOL_41: Self = Self(1 << 9);
+    pub(crate) const SSL: Self = Self(1 << 11);
+    pub(crate) const TRANSACTIONS: Self = Self(1 << 13);
+    pub(crate) const SECURE_CONNECTION: Self = Self(1 << 15);
+    pub(crate) const MULTI_STATEMENTS: Self = Self(1 << 16);
+    pub(crate) const MULTI_RESULTS: Self = Self(1 << 17);
+    pub(crate) const PS_MULTI_RESULTS: Self = Self(1 << 18);
+    pub(crate) const PLUGIN_AUTH: Self = Self(1 << 19);
+    pub(crate) const CONNECT_ATTRS: Self = Self(1 << 20);
+    pub(crate) const SIZED_AUTH: Self = Self(1 << 21);
+    pub(crate) const DEPRECATE_EOF: Self = Self(1 << 24);
+    pub(crate) const ZSTD: Self = Self(1 << 26);
+    pub(crate) const QUERY_ATTRIBUTES: Self = Self(1 << 27);
+    pub(crate) const MULTI_FACTOR: Self = Self(1 << 28);
+    pub(crate) const VERIFY_CERTIFICATE: Self = Self(1 << 30);
+    /// MariaDB: COM_STMT_BULK_EXECUTE.
+    pub(crate) const BULK: Self = Self(1 << 34);
+
+    /// What the test server is never asked for: encryption and compression, which the copy does without, and second
+    /// passwords, which nobody has.
+    const NEVER: Self = Self(
+        Self::COMPRESS.0 | Self::SSL.0 | Self::ZSTD.0 | Self::MULTI_FACTOR.0 | Self::VERIFY_CERTIFICATE.0,
+    );
+
+    /// What a client that was never heard logging in most likely can do.
+    pub(crate) const ASSUMED: Self = Self(
+        Self::MYSQL.0
+            | Self::LOCAL_FILES.0
+            | Self::PROTOCOL_41.0
+            | Self::TRANSACTIONS.0
+            | Self::SECURE_CONNECTION.0
+            | Self::MULTI_STATEMENTS.0
+            | Self::MULTI_RESULTS.0
+            | Self::PS_MULTI_RESULTS.0
+            | Self::PLUGIN_AUTH.0
+            | Self::DEPRECATE_EOF.0,
+    );
+
+    pub(crate) fn new(low: u32, extended: u32) -> Self {
+        Self(u64::from(low) | u64::from(extended) << 32)
+    }
+
+    pub(crate) fn low(self) -> u32 {
+        self.0 as u32
+    }
+
+    pub(crate) fn extended(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub(crate) fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// What the copy of a client that wants `self` agrees on with the test server: what both can do, and what our own
+    /// login needs. A client of MySQL remains one, whatever the server.
+    pub(crate) fn agree_with(self, server: Self) -> Self {
+        let ours = Self::PLUGIN_AUTH | Self::SECURE_CONNECTION | Self::PROTOCOL_41;
+        let mut agreed = Self((self.0 | ours.0) & server.0 & !Self::NEVER.0 & !Self::MYSQL.0);
+        if self.has(Self::MYSQL) {
+            agreed = Self(u64::from((agreed | Self::MYSQL).low()));
+        } else if server.has(Self::MYSQL) {
+            agreed = Self(u64::from(agreed.low()));
+        }
+        agreed
+    }
+}
+
+impl BitOr for Capabilities {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Capabilities = Capabilities(u64::MAX);
+
+    #[test]
+    fn never_more_than_both_can_do() {
+        let server = ALL.without(Capabilities::QUERY_ATTRIBUTES);
+        let agreed = ALL.agree_with(server);
+        assert!(!agreed.has(Capabilities::QUERY_ATTRIBUTES));
+        assert!(!agreed.has(Capabilities::COMPRESS));
+        assert!(!agreed.has(Capabilities::SSL));
+        assert!(agreed.has(Capabilities::DEPRECATE_EOF));
+    }
+
+    #[test]
+    fn extended_capabilities_are_between_mariadbs_only() {
+        let mariadb = ALL.without(Capabilities::MYSQL);
+        assert_ne!(mariadb.agree_with(mariadb).extended(), 0);
+        assert_eq!(mariadb.agree_with(ALL).extended(), 0);
+        assert_eq!(ALL.agree_with(mariadb).extended(), 0);
+        assert!(ALL.agree_with(mariadb).has(Capabilities::MYSQL));
+    }
+}

@@ -1,0 +1,196 @@
+//! Compressed clients: what they say is inflated, and said to the test server uncompressed.
+//!
+//! A compressed packet is a header of seven bytes and a part of the stream of ordinary packets, compressed as a whole or
+//! not at all. Source: dev.mysql.com, "Compressed Packet".
+
+use std::io::Read;
+
+use flate2::read::ZlibDecoder;
+use ruzstd::decoding::FrameDecoder;
+
+use crate::command::looks_like_command;
+use crate::packet::{HEADER, Header};
+
+/// How a client compresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Zlib,
+    Zstd,
+}
+
+/// Whether a client compresses.
+#[derive(Debug)]
+pub(crate) enum Compression {
+    /// Its first command tells.
+    Undecided,
+    No,
+    Yes(Inflated),
+}
+
+/// The inflated stream of a client.
+#[derive(Debug)]
+pub(crate) struct Inflated {
+    method: Method,
+    /// What was inflated and could not be dealt with yet.
+    pub(crate) plain: Vec<u8>,
+    /// The last byte of what it came from is still with the engine, so that it asks again.
+    pub(crate) holds_byte: bool,
+}
+
+/// What a client sends compressed cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unreadable;
+
+/// Bytes of a compressed packet's header.
+const COMPRESSED_HEADER: usize = 7;
+
+/// Bytes that tell how a client compresses.
+const TELLING: usize = COMPRESSED_HEADER + HEADER + 1;
+
+impl Compression {
+    /// Decides by the beginning of the client's first command, if enough of it is here.
+    pub(crate) fn decide(&mut self, bytes: &[u8]) {
+        let whole =
+            |header: usize| Header::read(bytes).is_some_and(|read| bytes.len() == header + read.length);
+        if !matches!(self, Self::Undecided) {
+            return;
+        }
+        if looks_like_command(bytes) == Some(true) && whole(HEADER) {
+            *self = Self::No;
+        } else if bytes.len() >= TELLING {
+            *self = match method(bytes) {
+                Some(method) => Self::Yes(Inflated { method, plain: Vec::new(), holds_byte: false }),
+                None => Self::No,
+            };
+        }
+    }
+}
+
+/// How the compressed packet was compressed that begins here, if it is one.
+fn method(bytes: &[u8]) -> Option<Method> {
+    let (header, inflated, content) = read_header(bytes)?;
+    if header.sequence != 0 {
+        return None;
+    }
+    match content {
+        _ if inflated == 0 && looks_like_command(content)? => Some(Method::Zlib),
+        // RFC 1950 section 2.2.
+        [method @ 0x78, flags, ..] if u16::from_be_bytes([*method, *flags]) % 31 == 0 => Some(Method::Zlib),
+        // RFC 8878 section 3.1.1.
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => Some(Method::Zstd),
+        _ => None,
+    }
+}
+
+/// The header of a compressed packet, how long its content is once inflated (0: it is not compressed), and what is
+/// here of the content.
+fn read_header(bytes: &[u8]) -> Option<(Header, usize, &[u8])> {
+    let header = Header::read(bytes)?;
+    let &[low, middle, high] = bytes.get(HEADER..)?.first_chunk::<3>()?;
+    Some((header, u32::from_le_bytes([low, middle, high, 0]) as usize, &bytes[COMPRESSED_HEADER..]))
+}
+
+impl Inflated {
+    /// Inflates the compressed packet that `bytes` begins with. Returns how long it is, `None` if more of it is needed.
+    pub(crate) fn packet(&mut self, bytes: &[u8]) -> Result<Option<usize>, Unreadable> {
+        let Some((header, inflated, content)) = read_header(bytes) else { return Ok(None) };
+        let Some(content) = content.get(..header.length) else { return Ok(None) };
+        match inflated {
+            0 => self.plain.extend_from_slice(content),
+            // Either method may be what a joined client's first bytes did not tell.
+            _ if content.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) || self.method == Method::Zstd => {
+                self.zstd(content, inflated)?;
+            }
+            _ => self.zlib(content, inflated)?,
+        }
+        Ok(Some(COMPRESSED_HEADER + header.length))
+    }
+
+    fn zlib(&mut self, content: &[u8], inflated: usize) -> Result<(), Unreadable> {
+        let before = self.plain.len();
+        let mut decoder = ZlibDecoder::new(content).take(inflated as u64 + 1);
+        decoder.read_to_end(&mut self.plain).map_err(|_| Unreadable)?;
+        if self.plain.len() - before == inflated { Ok(()) } else { Err(Unreadable) }
+    }
+
+    fn zstd(&mut self, content: &[u8], inflated: usize) -> Result<(), Unreadable> {
+        let before = self.plain.len();
+        self.plain.resize(before + inflated, 0);
+        let length =
+            FrameDecoder::new().decode_all(content, &mut self.plain[before..]).map_err(|_| Unreadable)?;
+        if length == inflated { Ok(()) } else { Err(Unreadable) }
+    }
+
+    /// The connection to the test server is a new one: what was not sent on the old one is not sent any more.
+    pub(crate) fn connection_lost(&mut self) {
+        self.plain.clear();
+    }
+
+    /// Bytes of the client were lost, the one that the engine held among them.
+    pub(crate) fn client_lost(&mut self) {
+        self.plain.clear();
+        self.holds_byte = false;
+    }
+
+    /// Takes out what was dealt with.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        self.plain.drain(..bytes.min(self.plain.len()));
+        if self.plain.is_empty() && self.plain.capacity() > KEPT {
+            self.plain = Vec::new();
+        }
+    }
+}
+
+/// An empty buffer keeps no more than this, in bytes.
+const KEPT: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::write::ZlibEncoder;
+
+    use super::*;
+
+    fn compressed(content: &[u8], inflated: usize) -> Vec<u8> {
+        let mut packet = Header { length: content.len(), sequence: 0 }.bytes().to_vec();
+        packet.extend_from_slice(&inflated.to_le_bytes()[..3]);
+        packet.extend_from_slice(content);
+        packet
+    }
+
+    fn zlib(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn decided(bytes: &[u8]) -> Compression {
+        let mut compression = Compression::Undecided;
+        compression.decide(bytes);
+        compression
+    }
+
+    #[test]
+    fn the_first_command_tells() {
+        let ping = b"\x01\0\0\0\x0e";
+        assert!(matches!(decided(ping), Compression::No));
+        assert!(matches!(decided(&compressed(ping, 0)), Compression::Yes(_)));
+        assert!(matches!(decided(&compressed(&zlib(&[b'x'; 100]), 100)), Compression::Yes(_)));
+        assert!(matches!(decided(&ping[..4]), Compression::Undecided));
+        assert!(matches!(decided(b"\x40\0\0\0\x03SELECT 'long and cut'"), Compression::No));
+    }
+
+    #[test]
+    fn what_is_inflated_is_as_long_as_it_says() {
+        let mut inflated = Inflated { method: Method::Zlib, plain: Vec::new(), holds_byte: false };
+        let packet = compressed(&zlib(&[b'x'; 100]), 100);
+        assert_eq!(inflated.packet(&packet[..packet.len() - 1]), Ok(None));
+        assert_eq!(inflated.packet(&packet), Ok(Some(packet.len())));
+        assert_eq!(inflated.plain, [b'x'; 100]);
+        assert_eq!(inflated.packet(&compressed(&zlib(&[b'x'; 100]), 99)), Err(Unreadable));
+        assert_eq!(inflated.packet(&compressed(&zlib(&[b'x'; 100]), 101)), Err(Unreadable));
+        assert_eq!(inflated.packet(&compressed(b"no zlib", 99)), Err(Unreadable));
+        assert_eq!(inflated.packet(&compressed(b"\x28\xb5\x2f\xfd\0\0", 99)), Err(Unreadable));
+    }
+}

@@ -1,0 +1,102 @@
+//! MySQL and MariaDB sessions: logs in to the test server by itself, and keeps what only one server knows straight.
+//!
+//! The way of a session: the test server's greeting ([`greeting`]), the client's own login, which is left out
+//! ([`hello`]), ours in its place ([`dialogue`], [`plugin`]), and then the client's commands ([`session`]), which pass as
+//! they are but for the ids of prepared statements ([`statements`]) and the few things that the test server does not
+//! know. docs/MYSQL.md says what can be replayed and how to set it up.
+
+mod answers;
+mod attributes;
+mod capabilities;
+mod command;
+mod compression;
+mod connections;
+mod counters;
+mod credentials;
+mod dialogue;
+mod edits;
+mod greeting;
+mod hello;
+mod notices;
+mod online;
+mod packet;
+mod plugin;
+mod query;
+mod server_error;
+mod session;
+mod statements;
+mod types;
+
+use std::sync::Arc;
+
+use common::flow::Flow;
+use common::module::{Beginning, Module, OnlineAnswers, Protocol, Report};
+
+use crate::connections::Connections;
+use crate::counters::Counters;
+use crate::credentials::Credentials;
+pub use crate::credentials::{CredentialsError, DefaultLogin, SecretSource, Settings};
+use crate::notices::Notices;
+use crate::session::Session;
+
+/// The protocol of MySQL and MariaDB.
+#[derive(Debug)]
+pub struct Mysql {
+    shared: Arc<Shared>,
+    watch_answers: bool,
+}
+
+/// What must be known of the online server's answers: its greeting, which names the connection, the ids of statements
+/// that it prepares, with optional metadata or without, and its errors.
+const BEGINNINGS: &[Beginning] = &[
+    &[None, Some(0), Some(0), Some(0), Some(10)],
+    &[Some(12), Some(0), Some(0), Some(1), Some(0)],
+    &[Some(13), Some(0), Some(0), Some(1), Some(0)],
+    &[None, None, Some(0), Some(1), Some(0xFF)],
+];
+
+/// What all sessions share.
+#[derive(Debug)]
+struct Shared {
+    credentials: Credentials,
+    counters: Counters,
+    notices: Notices,
+    connections: Connections,
+}
+
+impl Mysql {
+    /// The protocol with these users; `watch_answers`: all of the online server's answers are captured, not only those
+    /// that sessions cannot do without.
+    ///
+    /// # Errors
+    ///
+    /// If a password cannot be read from where it should come from.
+    pub fn new(settings: &Settings, watch_answers: bool) -> Result<Self, CredentialsError> {
+        let credentials = Credentials::resolve(settings)?;
+        let shared = Shared {
+            credentials,
+            counters: Counters::new(),
+            notices: Notices::default(),
+            connections: Connections::default(),
+        };
+        Ok(Self { shared: Arc::new(shared), watch_answers })
+    }
+}
+
+impl Protocol for Mysql {
+    fn name(&self) -> &'static str {
+        "mysql"
+    }
+
+    fn module(&self, flow: &Flow, from_start: bool) -> Box<dyn Module> {
+        Box::new(Session::new(Arc::clone(&self.shared), flow, from_start))
+    }
+
+    fn online_answers(&self) -> OnlineAnswers {
+        if self.watch_answers { OnlineAnswers::All } else { OnlineAnswers::Beginning(BEGINNINGS) }
+    }
+
+    fn report(&self) -> Report {
+        self.shared.counters.report()
+    }
+}

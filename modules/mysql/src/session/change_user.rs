@@ -1,0 +1,75 @@
+//! COM_CHANGE_USER: a login within the session.
+//!
+//! The whole of the test server's answers must be read for it, and intercept needs a moment to learn that. So the
+//! server is asked something else first whose answer takes the way through intercept and back.
+//!
+//! Source: dev.mysql.com, "COM_CHANGE_USER".
+
+use common::control::AnswerPayload;
+use common::module::{Actions, FailureKind};
+
+use super::login::send_packet;
+use super::{Agreed, Client, LoggingIn, Server, Session};
+use crate::command::Command;
+use crate::dialogue::Dialogue;
+use crate::edits::{Edits, Fate};
+use crate::packet::{Assembler, HEADER, Header};
+use crate::plugin::Plugin;
+
+/// Waits for the answer to a ping.
+#[derive(Debug)]
+pub(super) struct Switching {
+    pub(super) agreed: Agreed,
+}
+
+impl Session {
+    /// The client becomes somebody else.
+    pub(super) fn change_user(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+        edits: &mut Edits<'_>,
+    ) -> Option<usize> {
+        let Server::Ready(ready) = &self.server else { return None };
+        let agreed = ready.agreed.clone();
+        let Some(hello) = self.client.as_ref().and_then(|client| client.hello.changed(payload)) else {
+            self.fail(FailureKind::OutOfStep, "a COM_CHANGE_USER cannot be read", edits.actions());
+            return None;
+        };
+        self.shared.counters.command(Command::CHANGE_USER);
+        self.client = Some(Client::new(hello, self));
+        edits.take(HEADER + header.length, Fate::Replace);
+        self.stream.enter(header, header.length, Fate::Replace);
+        edits.actions().answers(AnswerPayload::All);
+        send_packet(0, &[Command::PING.0], edits.actions());
+        self.server = Server::Switching(Box::new(Switching { agreed }));
+        Some(HEADER + header.length)
+    }
+
+    /// The answer to the ping, or the rest of an earlier one.
+    pub(super) fn switching_bytes(&mut self, bytes: &[u8], actions: &mut Actions) {
+        let Server::Switching(switching) = &self.server else { return };
+        let Some(client) = &self.client else { return };
+        let is_ok = Header::read(bytes).is_some_and(|header| header.sequence == 1 && header.length >= 7)
+            && bytes.get(HEADER) == Some(&0);
+        if !is_ok {
+            return;
+        }
+        let agreed = switching.agreed.clone();
+        let greeting = &agreed.greeting;
+        let allow_clear = self.shared.credentials.allow_clear;
+        let plugin = Plugin::from_name(&greeting.plugin);
+        let mut dialogue = Dialogue::new(plugin, &greeting.nonce, client.password.clone(), allow_clear);
+        let (hello, capabilities) = (&client.hello, agreed.capabilities);
+        let request = match dialogue.first_answer() {
+            Some(answer) => hello.change_user(capabilities, &answer, &greeting.plugin),
+            None => hello.change_user(capabilities, &hello.answer, &hello.plugin),
+        };
+        send_packet(0, &request, actions);
+        // Both servers forget them.
+        self.statements.clear();
+        self.in_transaction = false;
+        let login = LoggingIn { dialogue, packets: Assembler::default(), agreed };
+        self.server = Server::LoggingIn(Box::new(login));
+    }
+}

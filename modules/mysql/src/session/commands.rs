@@ -1,0 +1,399 @@
+//! The client's stream: its login, which is left out, and its commands, which pass as far as they can.
+
+use common::module::FailureKind;
+
+use super::stream::Last;
+use super::{Client, Ready, Server, Session};
+use crate::answers::To;
+use crate::attributes::fits;
+use crate::capabilities::Capabilities;
+use crate::command::{Command, looks_like_command};
+use crate::compression::Compression;
+use crate::counters::{Happened, LeftOut};
+use crate::edits::{Edits, Fate};
+use crate::hello::{self, Opening};
+use crate::packet::{HEADER, Header, write_packet};
+use crate::statements::Lookup;
+
+/// No packet of a login is longer, and none that is looked at as a whole.
+pub(super) const WHOLE_MAX: usize = 64 << 10;
+
+/// A file's packets wait for no more than this, in bytes, until the test server has said whether it wants them.
+const FILE_WAIT_MAX: usize = 1 << 20;
+
+/// So many segments are waited for that could be the answer to a PREPARE.
+const UNSEEN_MAX: u32 = 4;
+
+/// MariaDB: the statement prepared last.
+const LAST_PREPARED: u32 = u32::MAX;
+
+/// Bytes of a command and the id of a statement.
+const NAMED: usize = 5;
+
+impl Session {
+    /// Leaves the client's login out, having learned from it who the client is. Returns what follows.
+    pub(super) fn client_login<'b>(&mut self, mut bytes: &'b [u8], edits: &mut Edits<'_>) -> &'b [u8] {
+        while self.stream.is_in_login() {
+            let Some(header) = Header::read(bytes) else { return bytes };
+            if header.sequence == 0 {
+                // Commands count from 0 again.
+                self.stream.at_boundary();
+                break;
+            }
+            if header.length > WHOLE_MAX {
+                self.fail(FailureKind::OutOfStep, "the client's login is none", edits.actions());
+                return &[];
+            }
+            let Some(payload) = bytes.get(HEADER..HEADER + header.length) else { return bytes };
+            if self.client.is_none() && header.sequence <= 2 && !self.hello(payload, edits) {
+                return &[];
+            }
+            edits.take(HEADER + header.length, Fate::Replace);
+            bytes = &bytes[HEADER + header.length..];
+        }
+        bytes
+    }
+
+    /// The client's first packet.
+    fn hello(&mut self, payload: &[u8], edits: &mut Edits<'_>) -> bool {
+        let (kind, reason) = match hello::read(payload) {
+            Some(Opening::Hello(hello)) => {
+                if !hello.capabilities.has(Capabilities::COMPRESS)
+                    && !hello.capabilities.has(Capabilities::ZSTD)
+                {
+                    self.compression = Compression::No;
+                }
+                if !hello.capabilities.has(Capabilities::QUERY_ATTRIBUTES) {
+                    self.attributes = Some(false);
+                }
+                self.client = Some(Client::new(hello, self));
+                return true;
+            }
+            Some(Opening::Tls) => {
+                let address = self.flow.client.ip;
+                self.shared.notices.once(format!("tls {address}"), || {
+                    format!(
+                        "client {address} speaks TLS, which cannot be copied: let it connect with --ssl-mode=DISABLED \
+                         (--skip-ssl), or end TLS in front of the server"
+                    )
+                });
+                (FailureKind::Tls, "the client asks for TLS")
+            }
+            Some(Opening::Ancient) => {
+                (FailureKind::Unsupported, "the client speaks the protocol from before version 4.1")
+            }
+            None => (FailureKind::OutOfStep, "the client's login is none"),
+        };
+        self.fail(kind, reason, edits.actions());
+        false
+    }
+
+    /// Commands, once the test server takes them.
+    pub(super) fn commands(&mut self, mut rest: &[u8], edits: &mut Edits<'_>) {
+        while let Server::Ready(_) = self.server {
+            rest = &rest[self.stream.follow(rest, edits)..];
+            if self.stream.is_lost() && !self.find_command(rest, edits) {
+                return;
+            }
+            if !self.stream.is_at_boundary() {
+                return;
+            }
+            let Some(taken) = self.packet(rest, edits) else { return };
+            rest = &rest[taken..];
+        }
+    }
+
+    /// Does a command begin here? If not, all that is here is left out.
+    fn find_command(&mut self, rest: &[u8], edits: &mut Edits<'_>) -> bool {
+        match looks_like_command(rest) {
+            Some(true) => {
+                self.stream.at_boundary();
+                true
+            }
+            Some(false) => {
+                self.lose(rest, edits);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// No command begins here: leaves all out that is here, for the next that comes most likely begins with one.
+    fn lose(&mut self, rest: &[u8], edits: &mut Edits<'_>) -> usize {
+        self.shared.counters.left_out(LeftOut::OutOfStep);
+        self.stream.lose();
+        edits.take(rest.len(), Fate::LeaveOut);
+        edits.actions().ready();
+        rest.len()
+    }
+
+    /// A packet begins. Returns how many bytes were dealt with, `None` if more are needed or something must come first.
+    fn packet(&mut self, rest: &[u8], edits: &mut Edits<'_>) -> Option<usize> {
+        let header = Header::read(rest)?;
+        if header.sequence != 0 {
+            return self.further_packet(header, rest, edits);
+        }
+        let payload = &rest[HEADER..rest.len().min(HEADER + header.length)];
+        if payload.is_empty() && header.length > 0 {
+            return None;
+        }
+        let command = payload.first().copied().map_or(Command(0), Command);
+        if !command.is_known() {
+            return Some(self.lose(rest, edits));
+        }
+        let taken = self.command(command, header, payload, edits)?;
+        self.stream.last = match command {
+            Command::QUERY => Last::Query,
+            Command::CHANGE_USER => Last::ChangeUser,
+            _ => Last::Other,
+        };
+        Some(taken)
+    }
+
+    fn command(
+        &mut self,
+        command: Command,
+        header: Header,
+        payload: &[u8],
+        edits: &mut Edits<'_>,
+    ) -> Option<usize> {
+        self.no_file(edits);
+        match command {
+            Command::QUERY => self.query(header, payload, edits),
+            Command::PREPARE => self.prepare(header, payload, edits),
+            Command::CHANGE_USER => self.change_user_whole(header, payload, edits),
+            Command::PROCESS_KILL => self.process_kill(header, payload, edits),
+            Command::SHUTDOWN => Some(self.leave_out(command, header, LeftOut::Shutdown, edits)),
+            Command::RESET_CONNECTION => {
+                self.statements.clear();
+                Some(self.pass(command, header, To::Other, edits))
+            }
+            Command::INIT_DB => {
+                if let Some(client) = &mut self.client
+                    && payload.len() == header.length
+                {
+                    client.hello.database = payload[1..].to_vec();
+                }
+                Some(self.pass(command, header, To::Other, edits))
+            }
+            _ if command.is_replication() => {
+                self.shared.counters.left_out(LeftOut::Replication);
+                self.fail(FailureKind::Unsupported, "a replica is no client to copy", edits.actions());
+                None
+            }
+            _ if command.names_statement() => self.statement(command, header, payload, edits),
+            _ => Some(self.pass(command, header, To::Other, edits)),
+        }
+    }
+
+    /// A COM_CHANGE_USER must be read as a whole.
+    fn change_user_whole(&mut self, header: Header, payload: &[u8], edits: &mut Edits<'_>) -> Option<usize> {
+        if header.length > WHOLE_MAX {
+            self.fail(FailureKind::OutOfStep, "a COM_CHANGE_USER cannot be read", edits.actions());
+            return None;
+        }
+        if payload.len() < header.length || !self.all_answered() {
+            return None;
+        }
+        self.change_user(header, payload, edits)
+    }
+
+    fn prepare(&mut self, header: Header, payload: &[u8], edits: &mut Edits<'_>) -> Option<usize> {
+        let short = header.length <= WHOLE_MAX;
+        if short && payload.len() < header.length || !self.all_answered() {
+            return None;
+        }
+        let serial = self.statements.prepare(short.then(|| &payload[1..]));
+        Some(self.pass(Command::PREPARE, header, serial.map_or(To::Other, To::Prepare), edits))
+    }
+
+    /// A command that names a statement by its id.
+    fn statement(
+        &mut self,
+        command: Command,
+        header: Header,
+        payload: &[u8],
+        edits: &mut Edits<'_>,
+    ) -> Option<usize> {
+        let Some(&[_, ref id @ ..]) = payload.first_chunk::<NAMED>() else {
+            if header.length < NAMED {
+                return Some(self.leave_out(command, header, LeftOut::Unreadable, edits));
+            }
+            return None;
+        };
+        let online = u32::from_le_bytes(*id);
+        if command == Command::BULK_EXECUTE && !self.server_knows_bulk() {
+            return Some(self.leave_out(command, header, LeftOut::Bulk, edits));
+        }
+        if online == LAST_PREPARED {
+            return Some(self.pass(command, header, To::Other, edits));
+        }
+        let (id, parameters, by_order) = match self.statements.look_up(online) {
+            Lookup::Known { id, parameters, by_order } => (id, parameters, by_order),
+            Lookup::Waiting { id } => {
+                let Server::Ready(Ready { answers, .. }) = &self.server else { return None };
+                let patience = if id.is_some() || answers.is_pipelined() { 1 } else { UNSEEN_MAX };
+                if answers.segments() < patience {
+                    return None;
+                }
+                // Its answer began where it could not be seen.
+                let Some(id) = id else {
+                    return Some(self.leave_out(command, header, LeftOut::UnknownStatement, edits));
+                };
+                self.shared.counters.happened(Happened::IdAssumed, 1);
+                self.statements.assume(online);
+                (id, u16::MAX, true)
+            }
+            lookup => {
+                if command == Command::CLOSE {
+                    self.statements.close(online);
+                }
+                let unknown = lookup == Lookup::Unknown;
+                let reason = if unknown { LeftOut::UnknownStatement } else { LeftOut::FailedStatement };
+                return Some(self.leave_out(command, header, reason, edits));
+            }
+        };
+        if command == Command::CLOSE {
+            self.statements.close(online);
+        }
+        if command == Command::EXECUTE && by_order && self.is_misfit(header, payload, parameters) {
+            self.statements.order_is_wrong();
+            self.shared.notices.once("order".to_owned(), || {
+                "ids of prepared statements cannot be told by order on this online server (MariaDB counts on from \
+                 earlier connections), and its answers are not captured: let -F pass them too, or what is executed is \
+                 left out"
+                    .to_owned()
+            });
+            return Some(self.leave_out(command, header, LeftOut::UnknownStatement, edits));
+        }
+        if command == Command::EXECUTE
+            && let Some(taken) = self.execute_without_attributes(header, payload, id, parameters, edits)
+        {
+            return taken;
+        }
+        if command == Command::EXECUTE
+            && let Some(taken) = self.execute_with_types(header, payload, (online, id), parameters, edits)
+        {
+            return taken;
+        }
+        if id == online {
+            return Some(self.pass(command, header, To::Other, edits));
+        }
+        self.sent(command, header, To::Other);
+        edits.take(HEADER + NAMED, Fate::Replace);
+        edits.send(&header.bytes());
+        edits.send(&[command.0]);
+        edits.send(&id.to_le_bytes());
+        self.stream.enter(header, NAMED, Fate::Pass);
+        Some(HEADER + NAMED)
+    }
+
+    /// What is sent now is answered with a segment of its own.
+    pub(super) fn all_answered(&self) -> bool {
+        matches!(&self.server, Server::Ready(Ready { answers, .. }) if answers.is_quiet())
+    }
+
+    /// The EXECUTE is none of the statement that it names by order. With attributes it has another form.
+    fn is_misfit(&self, header: Header, payload: &[u8], parameters: u16) -> bool {
+        self.attributes == Some(false) && parameters != u16::MAX && !fits(payload, header.length, parameters)
+    }
+
+    fn server_knows_bulk(&self) -> bool {
+        matches!(&self.server,
+            Server::Ready(Ready { agreed, .. }) if agreed.capabilities.has(Capabilities::BULK))
+    }
+
+    /// A packet that is no command: of a file, or of a login within the session.
+    fn further_packet(&mut self, header: Header, rest: &[u8], edits: &mut Edits<'_>) -> Option<usize> {
+        let Server::Ready(ready) = &mut self.server else { return None };
+        let is_end = header.length == 0;
+        let fate = match self.stream.last {
+            Last::ChangeUser => Fate::Replace,
+            Last::Query if ready.file_wanted.is_some() => {
+                if is_end {
+                    ready.file_wanted = None;
+                    ready.answers.expect(To::Other, None);
+                }
+                Fate::Pass
+            }
+            Last::Query
+                if ready.answers.is_waiting()
+                    && ready.answers.is_pipelined()
+                    && ready.answers.segments() > 0 =>
+            {
+                // The answer to LOAD DATA came behind another: most likely it is the online server's.
+                ready.file_wanted = Some(header.sequence);
+                return Some(0);
+            }
+            Last::Query if ready.answers.is_waiting() && rest.len() < FILE_WAIT_MAX => return None,
+            Last::Query => {
+                if is_end {
+                    self.shared.counters.left_out(LeftOut::File);
+                    edits.actions().ready();
+                }
+                Fate::LeaveOut
+            }
+            Last::Other => {
+                return Some(self.lose(rest, edits));
+            }
+        };
+        edits.take(HEADER, fate);
+        self.stream.enter(header, 0, fate);
+        Some(HEADER)
+    }
+
+    /// The test server wants a file that the online server did not want: there is none.
+    fn no_file(&mut self, edits: &mut Edits<'_>) {
+        if let Server::Ready(Ready { file_wanted, .. }) = &mut self.server
+            && let Some(sequence) = file_wanted.take()
+        {
+            let mut empty = Vec::with_capacity(HEADER);
+            write_packet(sequence, &[], &mut empty);
+            edits.send(&empty);
+        }
+    }
+
+    /// Lets a command pass as it is.
+    pub(super) fn pass(&mut self, command: Command, header: Header, to: To, edits: &mut Edits<'_>) -> usize {
+        self.sent(command, header, to);
+        edits.take(HEADER, Fate::Pass);
+        self.stream.enter(header, 0, Fate::Pass);
+        HEADER
+    }
+
+    /// A command goes to the test server.
+    pub(super) fn sent(&mut self, command: Command, header: Header, to: To) {
+        self.shared.counters.command(command);
+        if let Server::Ready(ready) = &mut self.server
+            && !command.has_no_answer()
+        {
+            ready.answers.expect(to, (!header.goes_on()).then_some(1));
+        }
+        self.said(command, header, to);
+    }
+
+    /// The client said a command, whatever becomes of it here.
+    fn said(&mut self, command: Command, header: Header, to: To) {
+        if let Some(online) = &mut self.online
+            && !command.has_no_answer()
+        {
+            online.expect(to, (!header.goes_on()).then_some(1));
+        }
+    }
+
+    pub(super) fn leave_out(
+        &mut self,
+        command: Command,
+        header: Header,
+        reason: LeftOut,
+        edits: &mut Edits<'_>,
+    ) -> usize {
+        self.shared.counters.left_out(reason);
+        self.said(command, header, To::Other);
+        edits.take(HEADER, Fate::LeaveOut);
+        // Nothing will be answered to it.
+        edits.actions().ready();
+        self.stream.enter(header, 0, Fate::LeaveOut);
+        HEADER
+    }
+}

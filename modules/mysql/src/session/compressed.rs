@@ -1,0 +1,93 @@
+//! The commands of a compressed client: inflated, dealt with as others are, and sent as our own words.
+
+use common::module::{Action, Actions, FailureKind};
+
+use super::{Server, Session};
+use crate::compression::{Compression, Inflated};
+use crate::counters::Happened;
+use crate::edits::{Edits, Fate};
+
+/// No more than this is inflated at a time, in bytes, whole packets excepted: what is sent waits with the engine.
+const BATCH: usize = 1 << 20;
+
+impl Session {
+    /// Commands, compressed or not.
+    pub(super) fn any_commands(&mut self, rest: &[u8], edits: &mut Edits<'_>) {
+        if !self.stream.is_in_login()
+            && !rest.is_empty()
+            && matches!(self.compression, Compression::Undecided)
+        {
+            self.compression.decide(rest);
+            if let Compression::Yes(_) = self.compression {
+                self.shared.counters.happened(Happened::Compressed, 1);
+                // So are the online server's answers.
+                self.online = None;
+            }
+        }
+        match std::mem::replace(&mut self.compression, Compression::No) {
+            Compression::Yes(mut inflated) => {
+                self.compressed(&mut inflated, rest, edits);
+                self.compression = Compression::Yes(inflated);
+            }
+            // Too little to tell.
+            undecided @ Compression::Undecided => self.compression = undecided,
+            Compression::No => {
+                self.commands(rest, edits);
+            }
+        }
+    }
+
+    fn compressed(&mut self, inflated: &mut Inflated, rest: &[u8], edits: &mut Edits<'_>) {
+        let mut at = usize::from(inflated.holds_byte && !rest.is_empty());
+        let mut done = 0;
+        let mut batch = inflated.plain.len();
+        loop {
+            self.plain_commands(inflated, edits);
+            if !matches!(self.server, Server::Ready(_)) || batch > BATCH {
+                break;
+            }
+            let before = inflated.plain.len();
+            match inflated.packet(&rest[at..]) {
+                Ok(Some(length)) => {
+                    at += length;
+                    batch += inflated.plain.len() - before;
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    let reason = "what a client sent compressed cannot be read";
+                    return self.fail(FailureKind::OutOfStep, reason, edits.actions());
+                }
+            }
+        }
+        if !inflated.plain.is_empty() && at > 0 {
+            // As long as the engine holds something, it offers it again.
+            done = 1;
+        }
+        edits.take(at - done, Fate::Replace);
+        inflated.holds_byte = done == 1;
+    }
+
+    /// Deals with what was inflated, as far as possible.
+    fn plain_commands(&mut self, inflated: &mut Inflated, edits: &mut Edits<'_>) {
+        if inflated.plain.is_empty() {
+            return;
+        }
+        let mut plain = Actions::new();
+        self.commands(&inflated.plain, &mut Edits::new(&mut plain));
+        let mut at = 0;
+        for action in plain.list() {
+            match action {
+                Action::Pass(bytes) => {
+                    edits.send(&inflated.plain[at..at + bytes]);
+                    at += bytes;
+                }
+                Action::Replace(bytes) | Action::LeaveOut(bytes) => at += bytes,
+                Action::Send(range) => edits.send(&plain.own_bytes()[range.clone()]),
+                Action::Answers(mode) => edits.actions().answers(*mode),
+                Action::Ready => edits.actions().ready(),
+                Action::Fail(failure) => edits.actions().fail(failure.kind, failure.reason),
+            }
+        }
+        inflated.consume(at);
+    }
+}

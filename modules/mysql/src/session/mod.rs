@@ -1,0 +1,285 @@
+//! A session: between one client and its connection to the test server.
+//!
+//! Two things go on beside each other. The client's stream ([`Stream`], in `commands`): first its login, then commands.
+//! And the connection to the test server ([`Server`]): greeting, login, statements prepared again, commands. What the client
+//! says waits with the engine until the connection is that far. A new connection begins anew; the client's stream
+//! does not.
+
+mod change_user;
+mod commands;
+mod compressed;
+mod login;
+mod restore;
+mod rewrite;
+mod stream;
+
+use std::sync::Arc;
+
+use common::flow::Flow;
+use common::module::{Actions, FailureKind, Module};
+
+use self::change_user::Switching;
+use self::restore::Restoring;
+use self::stream::Stream;
+use crate::Shared;
+use crate::answers::{Answers, HEAD, Seen};
+use crate::capabilities::Capabilities;
+use crate::compression::Compression;
+use crate::counters::Happened;
+use crate::credentials::Secret;
+use crate::dialogue::Dialogue;
+use crate::edits::Edits;
+use crate::greeting::Greeting;
+use crate::hello::Hello;
+use crate::online::{Heard, Online};
+use crate::packet::Assembler;
+use crate::statements::Statements;
+
+/// One session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    shared: Arc<Shared>,
+    flow: Flow,
+    stream: Stream,
+    compression: Compression,
+    /// Who the client is, once that is known.
+    client: Option<Client>,
+    server: Server,
+    statements: Statements,
+    /// As far as its answers tell.
+    in_transaction: bool,
+    /// The online server's answers, as far as they are captured; not of a compressed session.
+    online: Option<Box<Online>>,
+    /// The client puts query attributes into its commands, if that is known. Its login does not tell: clients claim it,
+    /// and do so only where the online server can read them.
+    attributes: Option<bool>,
+    ids: Ids,
+    /// The client has said something that waits with the engine.
+    held: bool,
+}
+
+/// Who the client is for the test server.
+#[derive(Debug)]
+struct Client {
+    hello: Hello,
+    password: Option<Secret>,
+}
+
+/// How far the connection to the test server is.
+#[derive(Debug)]
+enum Server {
+    /// There is none.
+    Down,
+    /// It has accepted the connection, and says its greeting.
+    Greeting(Assembler),
+    /// It waits for a login, and we for the client's.
+    Greeted(Box<Greeting>, Assembler),
+    /// It examines our login.
+    LoggingIn(Box<LoggingIn>),
+    /// A ping is under way, then the client becomes another user.
+    Switching(Box<Switching>),
+    /// Statements are prepared again.
+    Restoring(Box<Restoring>),
+    /// It takes commands.
+    Ready(Ready),
+    /// It will not have us: the session is over.
+    Failed,
+}
+
+#[derive(Debug)]
+struct LoggingIn {
+    dialogue: Dialogue,
+    packets: Assembler,
+    agreed: Agreed,
+}
+
+/// What was agreed on in a login.
+#[derive(Debug, Clone)]
+struct Agreed {
+    capabilities: Capabilities,
+    greeting: Box<Greeting>,
+}
+
+/// What the two servers call the connection.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ids {
+    online: Option<u32>,
+    test: Option<u32>,
+}
+
+/// A connection that takes commands.
+#[derive(Debug)]
+struct Ready {
+    agreed: Agreed,
+    answers: Answers,
+    /// The server waits for a file's packets, the first with this sequence id.
+    file_wanted: Option<u8>,
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>, flow: &Flow, from_start: bool) -> Self {
+        Self {
+            shared,
+            flow: *flow,
+            stream: if from_start { Stream::login() } else { Stream::lost() },
+            compression: Compression::Undecided,
+            client: None,
+            server: Server::Down,
+            statements: Statements::new(from_start),
+            in_transaction: false,
+            online: Some(Box::default()),
+            attributes: None,
+            ids: Ids::default(),
+            held: false,
+        }
+    }
+
+    fn fail(&mut self, kind: FailureKind, reason: &'static str, actions: &mut Actions) {
+        self.server = Server::Failed;
+        actions.fail(kind, reason);
+    }
+
+    /// The test server takes commands from now on.
+    fn become_ready(&mut self, agreed: Agreed, actions: &mut Actions) {
+        self.server = Server::Ready(Ready { agreed, answers: Answers::default(), file_wanted: None });
+        actions.answers(common::control::AnswerPayload::Head(HEAD));
+        actions.ready();
+    }
+
+    /// Both servers have told what they call the connection: a KILL can find it.
+    fn know_ids(&self) {
+        if let Ids { online: Some(online), test: Some(test) } = self.ids {
+            self.shared.connections.insert(self.flow.server, online, test);
+        }
+    }
+
+    fn forget_ids(&self) {
+        if let Ids { online: Some(online), test: Some(test) } = self.ids {
+            self.shared.connections.remove(self.flow.server, online, test);
+        }
+    }
+
+    /// The connection of the test server that copies the online server's `online`.
+    fn copy_of(&self, online: u32) -> Option<u32> {
+        self.shared.connections.test_id(self.flow.server, online)
+    }
+
+    fn command_answer(&mut self, bytes: &[u8], actions: &mut Actions) {
+        let Server::Ready(ready) = &mut self.server else { return };
+        let (statements, counters) = (&mut self.statements, &self.shared.counters);
+        let (in_transaction, file_wanted) = (&mut self.in_transaction, &mut ready.file_wanted);
+        let mut complete = false;
+        ready.answers.segment(bytes, |seen| {
+            complete = seen.ends_answer();
+            match seen {
+                Seen::Prepared { serial, id, parameters, .. } => statements.succeeded(serial, id, parameters),
+                Seen::PrepareFailed(serial) => statements.failed(serial),
+                Seen::Error(code) => counters.server_errors.add(code),
+                Seen::FileWanted { sequence } => *file_wanted = Some(sequence.wrapping_add(1)),
+                Seen::Ok { in_transaction: now, .. } => *in_transaction = now,
+                Seen::Result => {}
+            }
+        });
+        if complete && !ready.answers.is_waiting() {
+            // The client's next turn need not wait for as many bytes as the online server has answered.
+            actions.ready();
+        }
+    }
+}
+
+impl Module for Session {
+    fn connected(&mut self, actions: &mut Actions) {
+        if std::mem::take(&mut self.in_transaction) {
+            self.shared.counters.happened(Happened::TransactionCut, 1);
+        }
+        self.stream.connection_lost();
+        self.forget_ids();
+        self.ids.test = None;
+        if let Compression::Yes(inflated) = &mut self.compression {
+            inflated.connection_lost();
+        }
+        self.server = Server::Greeting(Assembler::default());
+        actions.answers(common::control::AnswerPayload::All);
+    }
+
+    fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
+        let mut edits = Edits::new(actions);
+        let rest = self.client_login(bytes, &mut edits);
+        self.log_in(edits.actions());
+        self.any_commands(rest, &mut edits);
+        self.held = edits.taken() < bytes.len();
+    }
+
+    fn client_lost(&mut self) {
+        self.stream.client_lost();
+        self.statements.commands_lost();
+        self.held = false;
+        if let Some(online) = &mut self.online {
+            online.lost();
+        }
+        if let Compression::Yes(inflated) = &mut self.compression {
+            inflated.client_lost();
+        }
+    }
+
+    fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
+        match &self.server {
+            Server::Down | Server::Failed => {}
+            Server::Ready(_) => self.command_answer(bytes, actions),
+            Server::Switching(_) => self.switching_bytes(bytes, actions),
+            _ if skipped > 0 => {
+                self.fail(
+                    FailureKind::OutOfStep,
+                    "a part of the test server's login was not captured",
+                    actions,
+                );
+            }
+            Server::Greeting(_) | Server::Greeted(..) => self.greeting_bytes(bytes, actions),
+            Server::LoggingIn(_) => self.login_bytes(bytes, actions),
+            Server::Restoring(_) => self.restoring_bytes(bytes, actions),
+        }
+    }
+
+    fn online_answer(&mut self, skipped: u64, bytes: &[u8], _: &mut Actions) {
+        let Some(online) = &mut self.online else { return };
+        let (statements, counters, ids) = (&mut self.statements, &self.shared.counters, &mut self.ids);
+        let (attributes, mut greeted) = (&mut self.attributes, false);
+        online.bytes(skipped, bytes, self.held, |heard| match heard {
+            Heard::Greeting { id, capabilities } => {
+                (ids.online, greeted) = (Some(id), true);
+                *attributes = Some(capabilities.has(Capabilities::QUERY_ATTRIBUTES));
+                // MySQL counts from 1 on each connection, MariaDB on from an earlier one.
+                statements.first_online_id(capabilities.has(Capabilities::MYSQL).then_some(1));
+            }
+            Heard::Answer(Seen::Prepared { serial, id, .. }) => statements.online_id(serial, id),
+            Heard::Answer(Seen::PrepareFailed(serial)) => statements.failed_online(serial),
+            Heard::Answer(Seen::Error(code)) => counters.online_errors.add(code),
+            Heard::Answer(Seen::FileWanted { .. } | Seen::Ok { .. } | Seen::Result) => {}
+            Heard::PreparedEarly { id } => statements.online_id_early(id),
+        });
+        if greeted {
+            self.know_ids();
+        }
+    }
+
+    fn memory(&self) -> usize {
+        let client = self.client.as_ref().map_or(0, |client| client.hello.attributes.len() + 200);
+        let server = match &self.server {
+            Server::Ready(ready) => ready.answers.memory(),
+            Server::Down | Server::Failed => 0,
+            _ => size_of::<LoggingIn>() + 512,
+        };
+        let inflated = match &self.compression {
+            Compression::Yes(inflated) => inflated.plain.capacity(),
+            Compression::Undecided | Compression::No => 0,
+        };
+        size_of_val(self) + client + server + inflated + self.statements.memory()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.forget_ids();
+        self.shared.counters.happened(Happened::TextNotKept, self.statements.texts_given_up);
+    }
+}

@@ -1,0 +1,115 @@
+//! What a new connection is told before the client's next command: the statements that the client has prepared.
+
+use std::collections::VecDeque;
+
+use common::module::{Actions, FailureKind};
+
+use super::login::send_packet;
+use super::{Agreed, Server, Session};
+use crate::capabilities::Capabilities;
+use crate::command::Command;
+use crate::counters::Happened;
+use crate::packet::{Assembler, Reader};
+use crate::server_error::ServerError;
+use crate::statements::Serial;
+
+/// Statements that are prepared again, one after the other.
+#[derive(Debug)]
+pub(super) struct Restoring {
+    agreed: Agreed,
+    packets: Assembler,
+    /// The first was sent.
+    queue: VecDeque<Serial>,
+    /// Packets of the present answer that still come, once its first is here.
+    rest: Option<usize>,
+}
+
+impl Session {
+    /// Logged in: prepares again what the client has prepared, then takes commands.
+    pub(super) fn restore(&mut self, agreed: Agreed, packets: Assembler, actions: &mut Actions) {
+        // MySQL counts from 1 on each connection.
+        let first = agreed.greeting.capabilities.has(Capabilities::MYSQL).then_some(1);
+        let queue = self.statements.new_connection(first).into();
+        self.server = Server::Restoring(Box::new(Restoring { agreed, packets, queue, rest: None }));
+        self.restore_next(actions);
+    }
+
+    fn restore_next(&mut self, actions: &mut Actions) {
+        let Server::Restoring(restoring) = &mut self.server else { return };
+        restoring.rest = None;
+        while let Some(&serial) = restoring.queue.front() {
+            if let Some(text) = self.statements.text(serial) {
+                let payload = [&[Command::PREPARE.0], text].concat();
+                self.shared.counters.happened(Happened::PreparedAgain, 1);
+                return send_packet(0, &payload, actions);
+            }
+            restoring.queue.pop_front();
+        }
+        let agreed = restoring.agreed.clone();
+        self.become_ready(agreed, actions);
+    }
+
+    /// More of the test server's answers to it.
+    pub(super) fn restoring_bytes(&mut self, bytes: &[u8], actions: &mut Actions) {
+        if let Server::Restoring(restoring) = &mut self.server {
+            restoring.packets.push(bytes);
+        }
+        while let Server::Restoring(restoring) = &mut self.server {
+            let Some(&serial) = restoring.queue.front() else { return };
+            let payload = match restoring.packets.next() {
+                Ok(Some((_, payload))) => payload,
+                Ok(None) => return,
+                Err(_) => return self.fail(FailureKind::OutOfStep, NO_ANSWER, actions),
+            };
+            let rest = match restoring.rest {
+                Some(rest) => rest.saturating_sub(1),
+                None => match read_answer(&payload, restoring.agreed.capabilities) {
+                    Some(Ok(prepared)) => {
+                        self.statements.succeeded(serial, prepared.id, prepared.parameters);
+                        prepared.packets
+                    }
+                    Some(Err(error)) => {
+                        self.shared.counters.server_errors.add(error.code);
+                        self.statements.failed(serial);
+                        0
+                    }
+                    None => return self.fail(FailureKind::OutOfStep, NO_ANSWER, actions),
+                },
+            };
+            restoring.rest = Some(rest);
+            if rest == 0 {
+                restoring.queue.pop_front();
+                self.restore_next(actions);
+            }
+        }
+    }
+}
+
+const NO_ANSWER: &str = "the test server does not answer a PREPARE as MySQL does";
+
+/// A statement that was prepared.
+struct Prepared {
+    id: u32,
+    parameters: u16,
+    /// Packets that follow: definitions of parameters and of columns, each list with its end.
+    packets: usize,
+}
+
+/// Reads the first packet of an answer to PREPARE ("COM_STMT_PREPARE Response").
+fn read_answer(payload: &[u8], agreed: Capabilities) -> Option<Result<Prepared, ServerError>> {
+    if let Some(error) = ServerError::read(payload) {
+        return Some(Err(error));
+    }
+    let mut reader = Reader::new(payload);
+    reader.u8().filter(|&status| status == 0)?;
+    let id = reader.u32()?;
+    let columns = reader.u16()?;
+    let parameters = reader.u16()?;
+    reader.take(3)?;
+    // With optional metadata, a last byte says whether there are any.
+    let described = reader.u8() != Some(0);
+    let end = usize::from(!agreed.has(Capabilities::DEPRECATE_EOF));
+    let list = |definitions: u16| if definitions > 0 { usize::from(definitions) + end } else { 0 };
+    let packets = if described { list(parameters) + list(columns) } else { 0 };
+    Some(Ok(Prepared { id, parameters, packets }))
+}

@@ -1,0 +1,32 @@
+# shellcheck shell=bash disable=SC2034
+about='the programs mariadb, mariadb-slap, mariadb-dump; compressed connections too'
+unit=commands
+wire=any
+ours=yes
+needs=databases
+
+run() {
+  local host
+  for host in online test; do
+    sql_user "$host" app "app-$host"
+    sql_start "$host" mariadb
+  done
+  sql_passwords 'app = "app-test"'
+  sql_copying --config tcpcopy.toml
+  counting_sql
+  local start=() server=(--no-defaults -h "$ONLINE4" -u app -papp-online --skip-ssl)
+  sql_programs mariadb mariadb-slap mariadb-dump
+  load compressed mariadb "${server[@]}" --compress sbtest -e 'SELECT * FROM sbtest1; INSERT INTO sbtest3 SELECT id + 100000, k, c, pad FROM sbtest1'
+  sql_arrived
+  sql_same_data
+}
+
+# sql_programs CLIENT SLAP DUMP: the programs; how to reach the server is in the array "server", how to start them in "start".
+sql_programs() {
+  load dump "${start[@]}" "$3" "${server[@]}" --single-transaction --skip-lock-tables --result-file="$CASE_DIR/dump.sql" sbtest
+  (($(grep -c '^INSERT' dump.sql) >= SQL_TABLES)) || fail 'the dump is not complete'
+  # shellcheck disable=SC2016
+  load client bash -c '"$@" <dump.sql' client "${start[@]}" "$1" "${server[@]}" sbtest
+  load slap "${start[@]}" "$2" "${server[@]}" --auto-generate-sql --auto-generate-sql-load-type=mixed --concurrency=5 \
+    --number-of-queries="$(size 500 5000)" --create-schema=slap --no-drop
+}

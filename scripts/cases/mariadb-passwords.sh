@@ -1,0 +1,24 @@
+# shellcheck shell=bash disable=SC2034
+about='MariaDB, other passwords on the test server: mysql_native_password and ed25519; the same data'
+unit=commands
+wire=any
+ours=yes
+needs=databases
+
+run() {
+  local host user
+  for host in online test; do
+    sql_user "$host" native "native-$host"
+    sql_user "$host" edward "edward-$host" ed25519
+    sql_start "$host" mariadb
+  done
+  sql_passwords 'native = "native-test"' 'edward = "edward-test"'
+  sql_copying --config tcpcopy.toml
+  counting_sql
+  for user in native edward; do
+    sysbench_load "$user" "$user" "$user-online" --own_table=on --time="$(size 2 10)"
+    settle # the next load has the same tables
+  done
+  sql_arrived
+  sql_same_data
+}

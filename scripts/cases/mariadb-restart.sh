@@ -1,0 +1,42 @@
+# shellcheck shell=bash disable=SC2034
+about='the test server is down for a while amid sessions: logged in again, statements prepared again, the gap counted'
+unit=commands
+wire=any
+ours=yes
+fault=yes
+needs=databases
+
+run() {
+  local host connections=5 commands=20
+  for host in online test; do
+    sql_user "$host" app "app-$host"
+    sql_start "$host" mariadb
+  done
+  sql_passwords 'app = "app-test"'
+  sql_copying --config tcpcopy.toml
+  counting_sql
+  sql_hold app app-online "$connections" "$commands"
+  sql_phase before
+  await 10 sql_level Com_update || fail 'not all commands before the restart arrived'
+  sql_stop test
+  sql_phase meanwhile
+  sql_start test mariadb
+  sql_up
+  await 20 logged_in_again || fail 'not all connections were rebuilt'
+  # The server's counters have begun at 0 again.
+  counting_sql
+  sql_phase delete
+  sql_phase again-delete
+  await 30 sql_level Com_delete || fail 'not all commands after the restart arrived'
+  copy_stop
+  sql_count_kinds
+  N_ONLINE=$(sql_kind online Com_delete) N_TEST=$(sql_kind test Com_delete)
+  ((N_ONLINE == 4 * connections * commands)) || fail "the client sent $N_ONLINE commands only"
+  ((N_TEST == N_ONLINE)) || fail "$((N_ONLINE - N_TEST)) commands are missing"
+}
+
+# A server that has refused is left alone for a second; what is said meanwhile belongs to the gap.
+logged_in_again() {
+  sql_phase meanwhile
+  [[ $(ledger tcpcopy '.ledger.tcp.rebuilt >= 5' 2>&1) == true ]] # it is written every second
+}

@@ -1,0 +1,27 @@
+# shellcheck shell=bash disable=SC2034
+about='MariaDB in production, MySQL 9 on the test host'
+unit=commands
+wire=any
+ours=yes
+needs=databases
+
+run() { other_vendor mariadb mysql; }
+
+other_vendor() {
+  sql_user online app app-online
+  sql_user test app app-test
+  sql_start online "$1"
+  sql_start test "$2"
+  sql_passwords 'app = "app-test"'
+  sql_copying --config tcpcopy.toml
+  # BEGIN can be prepared with MariaDB alone: refused, and what refers to it left out, amid a session that goes on.
+  counting_sql
+  sysbench_load differing app app-online --threads=1 --events=5 --time=0
+  await 30 sql_level Com_commit || fail 'a statement that only one server knows stops the session'
+  counting_sql
+  sysbench_load prepared app app-online --own_table=on --skip_trx=on --time="$(size 2 10)"
+  settle # the next load has the same tables
+  sysbench_load text app app-online --own_table=on --time="$(size 2 10)" --db-ps-mode=disable
+  sql_arrived
+  sql_same_data
+}

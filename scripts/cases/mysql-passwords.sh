@@ -1,0 +1,20 @@
+# shellcheck shell=bash disable=SC2034
+about='MySQL 9, caching_sha2_password with other passwords on the test server and a cold cache; the same data'
+unit=commands
+wire=any
+ours=yes
+needs=databases
+
+run() {
+  local host
+  for host in online test; do
+    sql_user "$host" app "app-$host" caching_sha2_password
+    sql_start "$host" mysql --tls-version=
+  done
+  sql_passwords 'app = "app-test"'
+  sql_copying --config tcpcopy.toml
+  counting_sql
+  sysbench_load sysbench app app-online --own_table=on
+  sql_arrived
+  sql_same_data
+}

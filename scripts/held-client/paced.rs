@@ -1,0 +1,84 @@
+//! Requests at a fixed rate, each timed.
+
+use std::error::Error;
+use std::net::{IpAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::ask;
+
+/// Each sends its share, one request after the other; more than one, so that a slow answer does not stop all.
+const THREADS: u32 = 4;
+
+/// Sends `rate` requests a second for `seconds` over `connections`, and prints what the service made of them, as JSON:
+/// how many were answered in how many seconds, and after how many microseconds.
+///
+/// A request that could not be sent in time, for the answer before it was late, counts from when it should have been.
+pub(crate) fn run(address: &str, connections: &str, rate: &str, seconds: &str) -> Result<(), Box<dyn Error>> {
+    let (address, connections, rate, seconds): (IpAddr, usize, u32, u32) =
+        (address.parse()?, connections.parse()?, rate.parse()?, seconds.parse()?);
+    if rate == 0 || connections == 0 {
+        return Err("neither the rate nor the number of connections may be 0".into());
+    }
+    let share = connections.div_ceil(THREADS as usize);
+    let interval = Duration::from_secs(1) * THREADS / rate;
+    let count = rate * seconds / THREADS;
+    let started = now();
+    let clients: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let first = started + interval * thread / THREADS;
+            thread::spawn(move || client(address, share, count, first, interval))
+        })
+        .collect();
+    let mut times = Vec::new();
+    for client in clients {
+        times.extend(client.join().map_err(|_| "a thread panicked")??);
+    }
+    let took = started.elapsed().as_secs_f64();
+    times.sort_unstable();
+    let at = |share: usize| times.get(times.len() * share / 1000).map_or(0, Duration::as_micros);
+    println!(
+        r#"{{"requests": {}, "rate": {:.1}, "median_us": {}, "p99_us": {}}}"#,
+        times.len(),
+        times.len() as f64 / took,
+        at(500),
+        at(990)
+    );
+    Ok(())
+}
+
+fn client(
+    address: IpAddr,
+    connections: usize,
+    count: u32,
+    first: Instant,
+    interval: Duration,
+) -> std::io::Result<Vec<Duration>> {
+    let mut connections: Vec<TcpStream> =
+        (0..connections).map(|_| TcpStream::connect((address, crate::PORT))).collect::<Result<_, _>>()?;
+    let mut buffer = Vec::new();
+    let mut times = Vec::new();
+    let turns = (0..connections.len()).cycle();
+    for (number, index) in (0..count).zip(turns) {
+        let due = first + interval * number;
+        let early = due.saturating_duration_since(now());
+        if !early.is_zero() {
+            sleep(early);
+        }
+        // Waking up late is our own fault, not the service's.
+        let from = if early.is_zero() { due } else { now() };
+        ask(&mut connections[index], &mut buffer)?;
+        times.push(from.elapsed());
+    }
+    Ok(times)
+}
+
+#[expect(clippy::disallowed_methods, reason = "it measures a service from outside")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "requests are sent when it is their time")]
+fn sleep(time: Duration) {
+    thread::sleep(time);
+}

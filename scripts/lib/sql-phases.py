@@ -1,0 +1,53 @@
+"""A client that holds its connections between phases, for faults that come in between.
+
+sql-phases.py HOST USER PASSWORD CONNECTIONS COMMANDS GO DONE
+
+For each line read from the fifo GO, every connection sends so many text commands, and as many executions of a
+statement that it prepared in the beginning; then a line is written to the file DONE. They are UPDATE and SELECT, in a
+phase whose name ends in "delete" both are DELETE, so that its commands can be told from those before.
+"""
+
+import sys
+
+import mysql.connector
+
+
+class Held:
+    """One connection, with a statement prepared on it."""
+
+    def __init__(self, number, **server):
+        self.number = number
+        self.link = mysql.connector.connect(database="sbtest", autocommit=True, ssl_disabled=True, use_pure=True, **server)
+        self.text = self.link.cursor()
+        self.select = self.link.cursor(prepared=True)
+        self.delete = self.link.cursor(prepared=True)
+        self.execute(self.select, "SELECT k FROM sbtest1 WHERE id = %s")
+        self.execute(self.delete, "DELETE FROM sbtest1 WHERE id = %s + 1000000")
+
+    def execute(self, cursor, statement):
+        cursor.execute(statement, (self.number,))
+        if cursor.description:
+            cursor.fetchall()
+
+    def phase(self, name, commands):
+        for _ in range(commands):
+            if name.endswith("delete"):
+                self.text.execute(f"DELETE FROM sbtest2 WHERE id = {self.number} + 1000000")
+                self.execute(self.delete, self.delete.statement)
+            else:
+                self.text.execute(f"UPDATE sbtest2 SET k = k + 1 WHERE id = {self.number} + 1")
+                self.execute(self.select, self.select.statement)
+
+
+def main(host, user, password, connections, commands, go, done):
+    held = [Held(n, host=host, user=user, password=password) for n in range(int(connections))]
+    with open(done, "w", buffering=1) as said:
+        said.write("connected\n")
+        with open(go) as lines:
+            for line in lines:
+                for one in held:
+                    one.phase(line.strip(), int(commands))
+                said.write(f"{line.strip()} done\n")
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,189 @@
+//! `--config`: what protocol modules need to know, passwords among it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use common::command_line::shown;
+use nix::libc::{O_NOCTTY, O_NONBLOCK};
+use nix::unistd::geteuid;
+use serde::Deserialize;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// More than any such file needs, in bytes.
+const LENGTH_MAX: u64 = 4 << 20;
+
+/// What the file may hold.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ConfigFile {
+    pub(super) mysql: tcpcopy_mysql::Settings,
+}
+
+/// Why the file cannot be used: one line with the cure, nothing of what stands in it but names of settings.
+#[derive(Debug, Error, PartialEq, Eq)]
+enum Problem {
+    #[error("{0}; give the path of a file that this user can read")]
+    Read(String),
+    #[error("it is no regular file; give the path of one")]
+    NoFile,
+    #[error("it may hold passwords, and others can read or change it: chmod 600 {path}")]
+    Mode { path: String },
+    #[error("it belongs to another user: chown it to the one who runs tcpcopy, or to root")]
+    Owner,
+    #[error("it has more than {LENGTH_MAX} bytes: it should hold users and passwords only")]
+    Length,
+    #[error("line {line}: it is not UTF-8 text; save it as such")]
+    Text { line: usize },
+    #[error("line {line}: {problem}; docs/MYSQL.md shows what it may hold")]
+    Content { line: usize, problem: String },
+}
+
+impl ConfigFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// What is wrong with it, in one line with the cure.
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
+        let text = read(path).map_err(|problem| problem.to_string())?;
+        parse(&text).map_err(|problem| problem.to_string())
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    let failed = |error: io::Error| Problem::Read(error.to_string());
+    // Opening a pipe must not wait for someone to write. What was checked is what is read: all is asked of the open file.
+    let file =
+        OpenOptions::new().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path).map_err(failed)?;
+    check(path, &file)?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(LENGTH_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > LENGTH_MAX { Err(Problem::Length) } else { Ok(bytes) }
+}
+
+/// Nobody but root and the caller may read or change it.
+fn check(path: &Path, file: &File) -> Result<(), Problem> {
+    let metadata = file.metadata().map_err(|error| Problem::Read(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(Problem::NoFile);
+    }
+    if metadata.uid() != 0 && metadata.uid() != geteuid().as_raw() {
+        return Err(Problem::Owner);
+    }
+    if metadata.mode() & 0o066 != 0 {
+        return Err(Problem::Mode { path: shown(&path.to_string_lossy(), 200) });
+    }
+    Ok(())
+}
+
+fn parse(bytes: &[u8]) -> Result<ConfigFile, Problem> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Problem::Text { line: line_of(bytes, error.valid_up_to()) })?;
+    toml::from_str(text).map_err(|error| Problem::Content {
+        line: line_of(bytes, error.span().map_or(0, |span| span.start)),
+        problem: shown(&without_values(error.message()), 200),
+    })
+}
+
+/// The line that a byte stands in, from 1.
+fn line_of(bytes: &[u8], offset: usize) -> usize {
+    bytes.iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// A complaint about a wrong value shows it, and it may be a password: `invalid type: string "secret", expected ...`.
+fn without_values(message: &str) -> String {
+    let Some(value) =
+        message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))
+    else {
+        return message.to_owned();
+    };
+    let kind = value.split_whitespace().next().unwrap_or_default();
+    let expected = value.rfind(", expected").map_or("", |at| &value[at..]);
+    format!("wrong type ({kind}){expected}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A file of its own for each test, taken away at the end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, text: &str, mode: u32) -> Self {
+            let path = std::env::temp_dir().join(format!("tcpcopy-config-{name}-{}", std::process::id()));
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            Self(path)
+        }
+
+        fn complaint(&self) -> String {
+            ConfigFile::read(&self.0).unwrap_err()
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn users_and_passwords_are_read() {
+        let text = "[mysql.users]\nshop = \"secret\"\n\"shop@test\" = { env = \"SHOP\" }\n";
+        let file = Scratch::new("good", text, 0o600);
+        let users = ConfigFile::read(&file.0).unwrap().mysql.users;
+        assert_eq!(users.keys().collect::<Vec<_>>(), ["shop", "shop@test"]);
+        assert!(ConfigFile::read(&Scratch::new("empty", "", 0o400).0).unwrap().mysql.users.is_empty());
+    }
+
+    #[test]
+    fn others_must_not_read_or_change_it() {
+        for mode in [0o640, 0o604, 0o620, 0o602, 0o666] {
+            let complaint = Scratch::new(&format!("mode-{mode:o}"), "", mode).complaint();
+            assert!(complaint.contains("chmod 600 /"), "{mode:o}: {complaint}");
+        }
+    }
+
+    #[test]
+    fn only_a_regular_file_will_do() {
+        for (path, part) in
+            [("/dev/null", "no regular file"), ("/tmp", "no regular file"), ("/none", "No such file")]
+        {
+            let complaint = ConfigFile::read(Path::new(path)).unwrap_err();
+            assert!(complaint.contains(part), "{path}: {complaint}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_named_with_its_line_and_no_value_is_shown() {
+        for (text, parts) in [
+            (
+                "[mysql.users]\nroot = \"x\"\n[mysql]\nuser = \"hunter2\"\n",
+                &["line 4", "unknown field `user`"][..],
+            ),
+            ("\n[mysql]\nusers = \"hunter2\"\n", &["line 3", "wrong type (string), expected a map"]),
+            ("[mysql]\nallow_clear = 1234567\n", &["line 2", "wrong type (integer), expected a boolean"]),
+            ("[mysqld]\n", &["line 1", "unknown field `mysqld`"]),
+            ("[mysql.users]\nroot = [\"hunter2\"]\n", &["line 2"]),
+            ("[mysql.users]\nroot = \"hunter2\n", &["line 2"]),
+            ("[mysql]\nallow_clear = \"hunter2 \\\" more\"\n", &["line 2"]),
+        ] {
+            let complaint = parse(text.as_bytes()).unwrap_err().to_string();
+            for part in parts {
+                assert!(complaint.contains(part), "{text:?}: {complaint}");
+            }
+            assert!(
+                !complaint.contains("hunter2") && !complaint.contains("1234567") && !complaint.contains('\n'),
+                "{complaint}"
+            );
+        }
+        assert_eq!(parse(b"\n\n\xff").unwrap_err(), Problem::Text { line: 3 });
+    }
+}

@@ -1,0 +1,168 @@
+//! `--protocol`: which protocol module takes care of which service.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use common::command_line::shown;
+use common::module::Protocol;
+use tcpcopy_mysql::Mysql;
+
+use crate::settings::Transfer;
+
+use super::UsageError;
+use super::address::port;
+use super::config_file::ConfigFile;
+
+/// A protocol that there is a module for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Mysql,
+}
+
+/// What the user says of modules.
+#[derive(Debug, Default)]
+pub(super) struct Wishes<'a> {
+    /// `--protocol`.
+    pub(super) protocols: &'a [String],
+    /// `--config`.
+    pub(super) config: Option<&'a Path>,
+    /// `--watch-answers`.
+    pub(super) watch_answers: bool,
+}
+
+/// Gives each transfer the module of its service.
+pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<(), UsageError> {
+    let chosen = chosen(wishes.protocols)?;
+    if let Some(Choice { port, piece, .. }) =
+        chosen.iter().find(|choice| transfers.iter().all(|transfer| transfer.online_port != choice.port))
+    {
+        return Err(UsageError::Protocol {
+            piece: shown(piece, 80),
+            problem: format!("port {port} is no online service of -x"),
+        });
+    }
+    let kinds: Vec<Option<Kind>> = transfers.iter().map(|transfer| kind(transfer, &chosen)).collect();
+    let watched = kinds.iter().any(Option::is_some);
+    if wishes.watch_answers && !watched {
+        return Err(UsageError::NothingToWatch);
+    }
+    let file = wishes.config.map(read).transpose()?.unwrap_or_default();
+    let mysql = kinds.contains(&Some(Kind::Mysql)).then(|| mysql(&file, wishes)).transpose()?;
+    for (transfer, kind) in transfers.iter_mut().zip(kinds) {
+        transfer.protocol = match kind {
+            Some(Kind::Mysql) => mysql.clone(),
+            None => None,
+        };
+    }
+    Ok(())
+}
+
+/// One for all sessions.
+fn mysql(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Arc<dyn Protocol>, UsageError> {
+    match Mysql::new(&file.mysql, wishes.watch_answers) {
+        Ok(mysql) => Ok(Arc::new(mysql)),
+        Err(error) => Err(wrong_file(wishes.config.unwrap_or(Path::new("")), error.to_string())),
+    }
+}
+
+fn read(path: &Path) -> Result<ConfigFile, UsageError> {
+    ConfigFile::read(path).map_err(|problem| wrong_file(path, problem))
+}
+
+fn wrong_file(path: &Path, problem: String) -> UsageError {
+    UsageError::ConfigFile { path: shown(&path.to_string_lossy(), 200), problem }
+}
+
+/// What `--protocol` says, else what is usual on the port.
+fn kind(transfer: &Transfer, chosen: &[Choice<'_>]) -> Option<Kind> {
+    match chosen.iter().find(|choice| choice.port == transfer.online_port) {
+        Some(choice) => choice.kind,
+        None => (transfer.online_port == 3306).then_some(Kind::Mysql),
+    }
+}
+
+/// One piece of `--protocol`.
+#[derive(Debug, Clone, Copy)]
+struct Choice<'a> {
+    port: u16,
+    kind: Option<Kind>,
+    /// As it was written.
+    piece: &'a str,
+}
+
+/// Reads all values of `--protocol`, each a list by comma.
+fn chosen(values: &[String]) -> Result<Vec<Choice<'_>>, UsageError> {
+    let mut read: Vec<Choice<'_>> = Vec::new();
+    for piece in values.iter().flat_map(|value| value.split(',')).map(str::trim) {
+        let wrong = |problem: String| UsageError::Protocol { piece: shown(piece, 80), problem };
+        let (number, name) =
+            piece.split_once('=').ok_or_else(|| wrong("no '=' between port and protocol".to_owned()))?;
+        let number = port(number.trim_end()).map_err(wrong)?;
+        let kind = match name.trim_start() {
+            "mysql" => Some(Kind::Mysql),
+            "none" => None,
+            other => return Err(wrong(format!("there is no protocol '{}'", shown(other, 40)))),
+        };
+        if read.iter().any(|choice| choice.port == number) {
+            return Err(wrong(format!("port {number} was given before")));
+        }
+        read.push(Choice { port: number, kind, piece });
+    }
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transfer::transfers;
+    use super::*;
+
+    /// The names of the protocols of `-x` `services` under these `--protocol`s.
+    fn names(services: &str, protocols: &[&str]) -> Result<Vec<&'static str>, String> {
+        let protocols: Vec<String> = protocols.iter().map(|&text| text.to_owned()).collect();
+        let mut transfers = transfers(&[services.to_owned()]).map_err(|error| error.to_string())?;
+        let wishes = Wishes { protocols: &protocols, ..Wishes::default() };
+        attach(&mut transfers, &wishes).map_err(|error| error.to_string())?;
+        Ok(transfers.iter().map(|transfer| transfer.protocol.as_ref().map_or("none", |p| p.name())).collect())
+    }
+
+    const SERVICES: &str = "3306-10.0.0.17:3306,80-10.0.0.17:80,3307-10.0.0.17:3306";
+
+    #[test]
+    fn the_port_decides_unless_the_user_does() {
+        assert_eq!(names(SERVICES, &[]).unwrap(), ["mysql", "none", "none"]);
+        assert_eq!(names(SERVICES, &["3306=none, 3307 = mysql"]).unwrap(), ["none", "none", "mysql"]);
+        assert_eq!(names(SERVICES, &["3307=mysql", "80=none"]).unwrap(), ["mysql", "none", "mysql"]);
+        assert_eq!(names("80-10.0.0.17:3306", &[]).unwrap(), ["none"]);
+    }
+
+    #[test]
+    fn one_protocol_serves_all_services() {
+        let mut transfers = transfers(&[SERVICES.to_owned()]).unwrap();
+        let wishes = Wishes { protocols: &["3307=mysql".to_owned()], ..Wishes::default() };
+        attach(&mut transfers, &wishes).unwrap();
+        let (first, last) = (transfers[0].protocol.clone().unwrap(), transfers[2].protocol.clone().unwrap());
+        assert!(Arc::ptr_eq(&first, &last));
+    }
+
+    #[test]
+    fn refused_with_the_piece_and_the_form() {
+        for (protocols, problem) in [
+            (&["3306"][..], "--protocol: '3306': no '='"),
+            (&["=mysql"], "'' is no port"),
+            (&["3306=oracle"], "there is no protocol 'oracle'"),
+            (&["3308=mysql"], "port 3308 is no online service of -x"),
+            (&["3306=mysql,3306=none"], "port 3306 was given before"),
+            (&[""], "no '='"),
+        ] {
+            let error = names(SERVICES, protocols).unwrap_err();
+            assert!(error.contains(problem) && error.contains("the form is"), "{protocols:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn answers_are_watched_for_a_module_only() {
+        let mut transfers = transfers(&["80-10.0.0.17:80".to_owned()]).unwrap();
+        let wishes = Wishes { watch_answers: true, ..Wishes::default() };
+        assert_eq!(attach(&mut transfers, &wishes).unwrap_err(), UsageError::NothingToWatch);
+    }
+}

@@ -1,0 +1,79 @@
+//! The main thread's desk: what the user is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::module::Protocol;
+use common::time::{Clock, Time};
+
+use super::worker::END_LIMIT;
+use crate::report::{self, Account, Part, ProtocolAccount, StatsFile};
+
+/// Between two lines of the account in the log.
+const REPORT: Duration = Duration::from_secs(30);
+
+/// Reports on all workers together.
+pub(super) struct Desk {
+    clock: Clock,
+    stats: Option<StatsFile>,
+    /// What their modules have counted is reported too.
+    protocols: Vec<Arc<dyn Protocol>>,
+    next_report: Time,
+    ending: bool,
+}
+
+impl Desk {
+    pub(super) fn new(clock: Clock, stats: Option<StatsFile>, protocols: Vec<Arc<dyn Protocol>>) -> Self {
+        Self { clock, stats, protocols, next_report: clock.now() + REPORT, ending: false }
+    }
+
+    /// The account is up to date: once a second.
+    pub(super) fn tick(&mut self, parts: &[Part]) {
+        let now = self.clock.now();
+        let sum = Part::sum(parts);
+        let account = account(now, parts, &sum, &self.protocols);
+        if let Some(stats) = &mut self.stats {
+            stats.write(&account);
+        }
+        if self.next_report <= now {
+            self.next_report = now + REPORT;
+            log::info!("{}", report::short(&account));
+        }
+    }
+
+    /// The user asks.
+    pub(super) fn report(&self, parts: &[Part]) {
+        let sum = Part::sum(parts);
+        log::info!(
+            "{}",
+            report::complete(&account(self.clock.now(), parts, &sum, &self.protocols)).trim_end()
+        );
+    }
+
+    /// The user wants it to end.
+    pub(super) fn ending(&mut self) {
+        if !std::mem::replace(&mut self.ending, true) {
+            log::info!("ending: replaying what is pending, for at most {} s", END_LIMIT.as_secs());
+        }
+    }
+
+    /// The last word.
+    pub(super) fn close(mut self, parts: &[Part]) {
+        self.tick(parts);
+        self.report(parts);
+    }
+}
+
+fn account<'a>(now: Time, parts: &[Part], sum: &'a Part, protocols: &[Arc<dyn Protocol>]) -> Account<'a> {
+    Account {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: now.since(Time::ZERO).as_secs(),
+        balanced: parts.iter().all(|part| part.ledger.balances()),
+        ledger: &sum.ledger,
+        capture: sum.capture,
+        inject: &sum.inject,
+        links: sum.links.clone(),
+        protocols: protocols.iter().map(|protocol| ProtocolAccount::of(&**protocol)).collect(),
+        workers: if parts.len() > 1 { parts.iter().map(Into::into).collect() } else { Vec::new() },
+    }
+}

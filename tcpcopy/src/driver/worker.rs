@@ -1,0 +1,298 @@
+//! A worker: one thread that moves everything of its share: capture sockets, links and timers, each with a budget a
+//! round. It shares nothing with others.
+
+use std::io;
+use std::time::Duration;
+
+use common::flow::Endpoint;
+use common::io::Inject;
+use common::process::courtesy::Courtesy;
+use common::time::{Clock, Time};
+use mio::{Events, Poll, Registry, Token};
+
+use super::StartError;
+use super::captures::Captures;
+use super::wire::Wire;
+use crate::engine::Engine;
+use crate::link::{LinkChange, Links, Problem};
+use crate::report::{CaptureAccount, Part};
+
+/// Token of whatever calls the worker: signals, or another thread.
+pub(super) const CALLER: Token = Token(0);
+/// Token of the first capture socket.
+pub(super) const FIRST_CAPTURE: usize = 1;
+
+/// What each source may take of a round, so that none starves another.
+const CAPTURE_BUDGET: usize = 256;
+const LINK_BUDGET: usize = 64 * 1024;
+
+/// Between two looks at the kernel's counters, after which the account is up to date.
+const TICK: Duration = Duration::from_secs(1);
+/// How long an end in good order may take.
+pub(super) const END_LIMIT: Duration = Duration::from_secs(5);
+/// Of that, what is set aside to reset each session that is left, RST and all.
+const RESET_TIME: Duration = Duration::from_micros(15);
+/// Of that, how long what is queued in the capture sockets may take.
+const EMPTY_LIMIT: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// The capture is stopped: what it had queued is still replayed.
+    Emptying {
+        until: Time,
+        end: Time,
+    },
+    /// The engine has been told that nothing more comes.
+    Draining {
+        end: Time,
+    },
+    Ended,
+}
+
+/// What has happened in a round beside the work.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Round {
+    /// By [`CALLER`].
+    pub(super) called: bool,
+    /// The account is up to date, once a second.
+    pub(super) ticked: bool,
+}
+
+/// An engine and all that moves it.
+pub(super) struct Worker<I> {
+    poll: Poll,
+    events: Events,
+    clock: Clock,
+    captures: Captures,
+    links: Links,
+    engine: Engine,
+    wire: Wire<I>,
+    captured: CaptureAccount,
+    courtesy: Option<Courtesy>,
+    phase: Phase,
+    next_tick: Time,
+}
+
+impl<I: Inject> Worker<I> {
+    pub(super) fn new(
+        clock: Clock,
+        captures: Captures,
+        links: Links,
+        engine: Engine,
+        wire: Wire<I>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        captures.register(poll.registry())?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(64),
+            clock,
+            captures,
+            links,
+            engine,
+            wire,
+            captured: CaptureAccount::default(),
+            courtesy: None,
+            phase: Phase::Running,
+            next_tick: clock.now(),
+        })
+    }
+
+    /// Where [`CALLER`] is to be registered.
+    pub(super) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// Works until all links are up, or until it is called.
+    pub(super) fn connect(&mut self, limit: Duration) -> Result<(), StartError> {
+        let until = self.clock.now() + limit;
+        while !self.links.all_up() {
+            if let Some((address, problem)) = self.links.lasting_problem() {
+                return Err(unreachable(address, problem));
+            }
+            if self.clock.now() >= until
+                && let Some((address, problem)) = self.links.first_down()
+            {
+                return Err(unreachable(address, problem.unwrap_or(&Problem::NoAnswer)));
+            }
+            if self.round(until)?.called {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The calling thread is the one that will do all further work.
+    pub(super) fn settle(&mut self) {
+        self.courtesy = Some(Courtesy::new());
+    }
+
+    /// Waits for something to do, at the longest until `limit`, and does it.
+    pub(super) fn round(&mut self, limit: Time) -> Result<Round, StartError> {
+        self.wait(limit).map_err(StartError::system("wait for events"))?;
+        // The one clock read of the batch.
+        let now = self.clock.now();
+        self.wire.set_now(now);
+        let mut called = false;
+        for event in &self.events {
+            if event.token() == CALLER {
+                called = true;
+            } else if !self.captures.handle_event(event.token()) {
+                self.links.handle_event(now, event);
+            }
+        }
+        self.read_captures(now);
+        self.read_links(now);
+        let ticked = self.handle_timers(now);
+        self.engine.flush(now, &mut self.wire);
+        self.wire.flush();
+        self.deliver(now);
+        self.links.flush();
+        Ok(Round { called, ticked })
+    }
+
+    fn wait(&mut self, limit: Time) -> io::Result<()> {
+        let timeout = if self.captures.any_ready() || self.links.any_readable() {
+            Some(Duration::ZERO)
+        } else {
+            let until = self.next_timer().min(limit);
+            (until != Time::NEVER).then(|| until.since(self.clock.now()))
+        };
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn read_captures(&mut self, now: Time) {
+        let (engine, wire) = (&mut self.engine, &mut self.wire);
+        self.captures.receive(CAPTURE_BUDGET, &mut |captured| engine.handle_packet(now, captured, wire));
+        self.deliver(now);
+    }
+
+    fn read_links(&mut self, now: Time) {
+        for index in 0..self.links.count() {
+            if self.links.is_readable(index) {
+                let (engine, wire) = (&mut self.engine, &mut self.wire);
+                self.links
+                    .receive(now, index, LINK_BUDGET, &mut |answer| engine.handle_answer(now, answer, wire));
+                self.deliver(now);
+            }
+        }
+    }
+
+    /// Hands what the engine said to the links, and what became of links to the engine.
+    fn deliver(&mut self, now: Time) {
+        self.links.broadcast(now, self.wire.queued());
+        self.wire.clear_queued();
+        while let Some(change) = self.links.next_change() {
+            match change {
+                LinkChange::Up(index) => {
+                    self.engine.handle_link_up(now, &mut self.wire);
+                    self.links.announce(now, index, self.wire.queued());
+                    self.wire.clear_queued();
+                }
+                LinkChange::Down => self.engine.handle_link_down(now),
+            }
+        }
+    }
+
+    fn next_timer(&self) -> Time {
+        let phase = match self.phase {
+            Phase::Running => Time::NEVER,
+            Phase::Emptying { until, .. } => until,
+            Phase::Draining { end } => self.reset_at(end),
+            Phase::Ended => Time::ZERO,
+        };
+        self.engine.poll_timeout().min(self.links.poll_timeout()).min(self.next_tick).min(phase)
+    }
+
+    /// True once a second.
+    fn handle_timers(&mut self, now: Time) -> bool {
+        self.links.handle_timeout(now, self.poll.registry());
+        self.deliver(now);
+        if self.engine.poll_timeout() <= now {
+            self.engine.handle_timeout(now, &mut self.wire);
+        }
+        let ticks = self.next_tick <= now;
+        if ticks {
+            self.next_tick = now + TICK;
+            self.tick();
+        }
+        self.handle_phase(now);
+        ticks
+    }
+
+    /// Brings the account up to date.
+    fn tick(&mut self) {
+        self.captured = self.captures.tick();
+        if let Some(courtesy) = &mut self.courtesy {
+            courtesy.tick(self.captured.kernel_received);
+        }
+    }
+
+    /// The account as it was at the last tick; the ledger's part as it is now.
+    pub(super) fn account(&self) -> Part {
+        Part {
+            ledger: *self.engine.ledger(),
+            capture: self.captured,
+            inject: self.wire.account().clone(),
+            links: self.links.account(),
+        }
+    }
+
+    /// The account at the end.
+    pub(super) fn last_account(&mut self) -> Part {
+        self.tick();
+        self.account()
+    }
+
+    /// Comes to an end in good order; the second time, at once.
+    pub(super) fn end(&mut self) {
+        let now = self.clock.now();
+        if self.phase == Phase::Running {
+            self.captures.stop();
+            self.phase = Phase::Emptying { until: now + EMPTY_LIMIT, end: now + END_LIMIT };
+        } else {
+            self.abort(now);
+        }
+    }
+
+    /// There is nothing left to do.
+    pub(super) fn has_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    fn handle_phase(&mut self, now: Time) {
+        if let Phase::Emptying { until, end } = self.phase
+            && (now >= until || !self.captures.any_ready())
+        {
+            self.engine.drain(now, &mut self.wire);
+            self.phase = Phase::Draining { end };
+        }
+        if let Phase::Draining { end } = self.phase {
+            if self.engine.is_empty() {
+                self.phase = Phase::Ended;
+            } else if now >= self.reset_at(end) {
+                self.abort(now);
+            }
+        }
+    }
+
+    /// When to begin to reset what is left, in order to be done with it at `end`.
+    fn reset_at(&self, end: Time) -> Time {
+        let left = u32::try_from(self.engine.ledger().sessions.active).unwrap_or(u32::MAX);
+        Time::ZERO + end.since(Time::ZERO).saturating_sub(RESET_TIME.saturating_mul(left))
+    }
+
+    fn abort(&mut self, now: Time) {
+        self.engine.abort(now, &mut self.wire);
+        self.wire.flush();
+        self.phase = Phase::Ended;
+    }
+}
+
+fn unreachable(address: Endpoint, problem: &Problem) -> StartError {
+    StartError::Intercept { address, problem: problem.to_string(), cure: problem.cure() }
+}

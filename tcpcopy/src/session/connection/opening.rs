@@ -1,0 +1,187 @@
+//! A SYN is out: the first half of the handshake, and what older connections on the four-tuple have left in its way.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use common::control::Answer;
+use common::time::Time;
+use common::wire::{Flags, Options, Outgoing, Seq, Timestamps};
+
+use super::receiver::{WINDOW_FIELD, WINDOW_SHIFT};
+use super::rtt::Rtt;
+use super::{own_mss, send_reset};
+use crate::session::context::Context;
+
+/// SYNs sent in vain before a connection counts as impossible: about 12 seconds.
+const SYN_TRIES: u32 = 8;
+
+/// How long after a segment of an older connection the SYN goes again. Most such segments are late ones, of a
+/// connection that is over, and come in bursts: the SYN's own answer is behind them.
+const STALE_WAIT: Duration = Duration::from_millis(20);
+
+/// How often it does, before only the ordinary tries are left.
+const STALE_TRIES: u32 = 50;
+
+/// How far an initial sequence number keeps from the last one used: as Linux does for a port in TIME_WAIT.
+const ISS_DISTANCE: u32 = 65_537;
+
+/// What was on the four-tuple before a connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Past {
+    /// Connections opened. It is added to the timestamp clock: each connection must be newer than the one before, for
+    /// a server that has that one in TIME_WAIT (RFC 6191).
+    pub(super) connections: u32,
+    /// Behind the highest sequence number used.
+    pub(super) top: Option<Seq>,
+}
+
+impl Past {
+    /// The timestamp of what is sent now.
+    pub(super) fn timestamp(self, cx: &Context<'_>) -> u32 {
+        cx.timestamp().wrapping_add(self.connections)
+    }
+
+    /// An initial sequence number that grows with time on each four-tuple (RFC 6528), differs between seeds, and is
+    /// ahead of all that was used before: so nothing late, and no reset of something old, fits the new connection.
+    fn initial_sequence_number(self, cx: &Context<'_>) -> Seq {
+        let Context { flow, config, now, .. } = cx;
+        let address = match flow.client.ip {
+            IpAddr::V4(ip) => u64::from(ip.to_bits()),
+            IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64 ^ ip.to_bits() as u64,
+        };
+        let tuple = address ^ (u64::from(flow.client.port) << 48) ^ (u64::from(flow.server.port) << 32);
+        let hash = mix(tuple ^ mix(config.seed)) as u32;
+        let clock = (now.as_micros() / 4) as u32;
+        let chosen = Seq(hash.wrapping_add(clock).wrapping_add(self.connections << 16));
+        match self.top.map(|top| top + ISS_DISTANCE) {
+            Some(least) if chosen.distance(least) < 0 => least,
+            _ => chosen,
+        }
+    }
+}
+
+/// What an answer to a SYN means.
+pub(super) enum Outcome {
+    /// Nothing yet.
+    Waiting,
+    /// The test server accepts; the round-trip time is measured if it can be.
+    Accepted(Rtt),
+    /// The test server refuses.
+    Refused,
+}
+
+#[derive(Debug)]
+pub(super) struct Opening {
+    iss: Seq,
+    /// SYNs sent, and how many of them may have been in vain.
+    sent: u32,
+    in_vain: u32,
+    /// SYNs sent again because of an older connection.
+    stale: u32,
+    last: Time,
+    retry: Time,
+    rtt: Rtt,
+}
+
+impl Opening {
+    /// Sends the first SYN; `past` counts the connection already.
+    pub(super) fn new(cx: &mut Context<'_>, past: Past) -> Self {
+        let iss = past.initial_sequence_number(cx);
+        let mut opening =
+            Self { iss, sent: 0, in_vain: 0, stale: 0, last: cx.now, retry: Time::NEVER, rtt: Rtt::new() };
+        opening.send_syn(cx, past);
+        opening
+    }
+
+    pub(super) fn iss(&self) -> Seq {
+        self.iss
+    }
+
+    pub(super) fn retry_at(&self) -> Time {
+        self.retry
+    }
+
+    fn send_syn(&mut self, cx: &mut Context<'_>, past: Past) {
+        self.sent += 1;
+        self.in_vain += 1;
+        self.last = cx.now;
+        self.retry = cx.now + self.rtt.timeout();
+        self.rtt.back_off();
+        cx.send(&Outgoing {
+            seq: self.iss,
+            ack: Seq(0),
+            flags: Flags::SYN,
+            window: WINDOW_FIELD,
+            options: Options {
+                mss: Some(own_mss(cx)),
+                window_scale: Some(WINDOW_SHIFT),
+                timestamps: Some(Timestamps { value: past.timestamp(cx), echo: 0 }),
+            },
+            payload: (&[], &[]),
+        });
+    }
+
+    /// A segment of the test server.
+    pub(super) fn handle_answer(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>) -> Outcome {
+        let flags = answer.flags;
+        if !flags.has(Flags::ACK) {
+            return Outcome::Waiting;
+        }
+        let acceptable = answer.ack == self.iss + 1;
+        if flags.has(Flags::RST) {
+            return if acceptable { Outcome::Refused } else { Outcome::Waiting };
+        }
+        if !acceptable {
+            self.reset_stale(cx, answer);
+            return Outcome::Waiting;
+        }
+        if !flags.has(Flags::SYN) {
+            return Outcome::Waiting;
+        }
+        if self.sent == 1 {
+            self.rtt.measure(cx.now - self.last);
+        }
+        Outcome::Accepted(self.rtt)
+    }
+
+    /// A segment of an older connection: late, or of one that the server still holds (RFC 9293 section 3.5.1). Its
+    /// acknowledgement tells how to reset it, which does no harm where it is over. Such a server has not taken the SYN:
+    /// it goes again, soon.
+    fn reset_stale(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>) {
+        cx.ledger.tcp.stale_reset += 1;
+        send_reset(cx, answer.ack);
+        if self.stale < STALE_TRIES && self.retry > cx.now + STALE_WAIT {
+            self.stale += 1;
+            self.in_vain = 0;
+            self.rtt.restart();
+            self.retry = cx.now + STALE_WAIT;
+        }
+    }
+
+    /// Sends the SYN again. False if that was tried often enough.
+    pub(super) fn retry(&mut self, cx: &mut Context<'_>, past: Past) -> bool {
+        if cx.link_up && self.in_vain >= SYN_TRIES {
+            return false;
+        }
+        if !cx.link_up {
+            // Whatever is answered now is not heard: tries do not count.
+            self.in_vain = 0;
+        }
+        cx.ledger.tcp.syn_retries += 1;
+        self.send_syn(cx, past);
+        true
+    }
+
+    /// Answers are heard again.
+    pub(super) fn hurry(&mut self, now: Time) {
+        self.rtt.restart();
+        self.retry = self.retry.min(now + self.rtt.timeout());
+    }
+}
+
+/// The finaliser of SplitMix64: every input bit reaches every output bit.
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}

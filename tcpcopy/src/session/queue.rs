@@ -1,0 +1,159 @@
+//! A queue of bytes that takes little more memory than it holds.
+
+use std::collections::VecDeque;
+
+/// What a piece holds before the next is begun, in bytes: more than is ever sent at once, so that this is in two pieces
+/// at the most.
+const PIECE: usize = 64 << 10;
+
+/// A growing ring would take up to twice what it holds, and keep all of it in use; here memory comes and goes by the
+/// piece. What is short is in one, for which there is a place without another allocation.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    first: Vec<u8>,
+    /// Bytes of the first piece that are taken out already.
+    taken: usize,
+    /// What follows: all but the last are full.
+    more: VecDeque<Vec<u8>>,
+    length: usize,
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    pub(super) fn push(&mut self, mut bytes: &[u8]) {
+        self.length += bytes.len();
+        while !bytes.is_empty() {
+            let last = self.more.back_mut().unwrap_or(&mut self.first);
+            let room = PIECE.saturating_sub(last.len()).min(bytes.len());
+            if room == 0 {
+                self.more.push_back(Vec::with_capacity(PIECE));
+                continue;
+            }
+            let (now, later) = bytes.split_at(room);
+            last.extend_from_slice(now);
+            bytes = later;
+        }
+    }
+
+    /// Puts in all of `bytes`, and leaves it empty; without copying if the queue is empty.
+    pub(super) fn append(&mut self, bytes: &mut Vec<u8>) {
+        if self.is_empty() {
+            self.length = bytes.len();
+            std::mem::swap(&mut self.first, bytes);
+        } else {
+            self.push(bytes);
+        }
+        bytes.clear();
+    }
+
+    /// At most `length` bytes from place `from` on, in two parts, of 64 KB at the most together.
+    pub(super) fn slice(&self, from: usize, length: usize) -> (&[u8], &[u8]) {
+        let length = length.min(self.length.saturating_sub(from)).min(PIECE);
+        let at = self.taken + from;
+        let (piece, start) = match at.checked_sub(self.first.len()) {
+            None => (0, at),
+            Some(behind) => (1 + behind / PIECE, behind % PIECE),
+        };
+        let first = self.piece(piece).get(start..).unwrap_or_default();
+        let first = &first[..first.len().min(length)];
+        (first, self.piece(piece + 1).get(..length - first.len()).unwrap_or_default())
+    }
+
+    fn piece(&self, index: usize) -> &[u8] {
+        match index.checked_sub(1) {
+            None => &self.first,
+            Some(index) => self.more.get(index).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    /// Takes out the first `amount` bytes.
+    pub(super) fn consume(&mut self, amount: usize) {
+        let amount = amount.min(self.length);
+        self.length -= amount;
+        self.taken += amount;
+        while self.taken > 0 && self.taken >= self.first.len() {
+            self.taken -= self.first.len();
+            match self.more.pop_front() {
+                Some(next) => self.first = next,
+                None => self.first.clear(),
+            }
+        }
+    }
+
+    /// Gives memory above `keep` bytes back if the queue is empty.
+    pub(super) fn release(&mut self, keep: usize) {
+        if self.is_empty() {
+            self.first.shrink_to(keep);
+            self.more = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push(usize),
+        Append(usize),
+        Consume(usize),
+        Release,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let sizes = || prop_oneof![0..100_usize, 0..3 * PIECE];
+        prop_oneof![
+            sizes().prop_map(Step::Push),
+            sizes().prop_map(Step::Append),
+            sizes().prop_map(Step::Consume),
+            Just(Step::Release),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_queue(steps in prop::collection::vec(step(), 1..40), at in 0..3 * PIECE, length in 0..PIECE) {
+            let (mut queue, mut model) = (Queue::default(), VecDeque::new());
+            let mut next = 0_u8;
+            for step in steps {
+                match step {
+                    Step::Push(count) | Step::Append(count) => {
+                        let mut bytes: Vec<u8> = (0..count).map(|_| { next = next.wrapping_add(7); next }).collect();
+                        model.extend(&bytes);
+                        if matches!(step, Step::Push(_)) { queue.push(&bytes) } else { queue.append(&mut bytes) }
+                    }
+                    Step::Consume(count) => {
+                        model.drain(..count.min(model.len()));
+                        queue.consume(count);
+                    }
+                    Step::Release => queue.release(0),
+                }
+                prop_assert_eq!(queue.len(), model.len());
+                let at = at.min(model.len());
+                let (first, second) = queue.slice(at, length);
+                let expected: Vec<u8> = model.iter().skip(at).take(length).copied().collect();
+                prop_assert_eq!([first, second].concat(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_queue_takes_no_more_than_a_piece_beside_what_it_holds() {
+        let mut queue = Queue::default();
+        for _ in 0..10_000 {
+            queue.push(&[0; 1448]);
+        }
+        queue.consume(9_000 * 1448);
+        let held: usize = queue.first.capacity() + queue.more.iter().map(Vec::capacity).sum::<usize>();
+        assert!(held < queue.len() + 2 * PIECE, "{held} bytes for {}", queue.len());
+    }
+}

@@ -1,0 +1,165 @@
+//! However many sessions there are, no call of the engine takes long: the driver has other sources to look after.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use common::control::{Answer, FlowId, ToIntercept};
+use common::flow::{Endpoint, Flow};
+use common::io::Captured;
+use common::time::Time;
+use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
+use tcpcopy::engine::Engine;
+use tcpcopy::output::Output;
+use tcpcopy::settings::{EngineConfig, Transfer};
+
+const ONLINE: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
+const TARGET: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 80);
+const START: Time = Time::from_micros(1_000_000);
+
+const SESSIONS: usize = 5000;
+/// Packets that one call may send.
+const FEW: usize = 1500;
+
+/// Flows as announced, packets since they were last taken.
+#[derive(Default)]
+struct Wire {
+    flows: Vec<FlowId>,
+    sent: Vec<(Flags, Seq)>,
+}
+
+impl Output for Wire {
+    fn inject(&mut self, packet: &[u8]) {
+        let segment = Segment::parse(packet).unwrap();
+        self.sent.push((segment.flags, segment.seq));
+    }
+
+    fn control(&mut self, message: &ToIntercept) {
+        if let ToIntercept::RouteAdd { id, .. } = message {
+            self.flows.push(*id);
+        }
+    }
+}
+
+struct Rig {
+    engine: Engine,
+    wire: Wire,
+}
+
+impl Rig {
+    /// Clients that have begun to connect, each with a SYN sent to the test server.
+    fn new() -> Self {
+        let mut rig = Self::without_clients();
+        rig.engine.handle_link_up(START, &mut rig.wire);
+        rig.connect_clients();
+        assert_eq!(rig.wire.sent.len(), SESSIONS);
+        // The head start of the link is over, with nothing to resume.
+        rig.until_done(START + Duration::from_millis(20));
+        rig
+    }
+
+    fn without_clients() -> Self {
+        Self { engine: Engine::new(config(), START), wire: Wire::default() }
+    }
+
+    fn connect_clients(&mut self) {
+        let mut builder = PacketBuilder::new();
+        for session in 0..SESSIONS {
+            let client = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1)), 1024 + session as u16);
+            let syn = Outgoing {
+                seq: Seq(0),
+                ack: Seq(0),
+                flags: Flags::SYN,
+                window: 500,
+                options: Options::default(),
+                payload: (&[], &[]),
+            };
+            let packet = builder.build(&Flow { client, server: ONLINE }, &syn);
+            self.engine.handle_packet(START, Captured { packet, outgoing: false }, &mut self.wire);
+        }
+        assert_eq!(self.wire.flows.len(), SESSIONS);
+    }
+
+    /// The test server accepts all connections.
+    fn accept(&mut self, now: Time) {
+        let syns: Vec<_> = self.wire.sent.drain(..).collect();
+        for (id, (_, seq)) in self.wire.flows.clone().into_iter().zip(syns) {
+            let answer = Answer {
+                id,
+                seq: Seq(7),
+                ack: seq + 1,
+                flags: Flags::SYN | Flags::ACK,
+                window: 500,
+                payload_len: 0,
+                options: Options::default(),
+                payload: &[],
+            };
+            self.engine.handle_answer(now, &answer, &mut self.wire);
+        }
+        self.engine.flush(now, &mut self.wire);
+        self.wire.sent.clear();
+    }
+
+    /// Calls the engine as long as it asks for it; the number of calls in which something was sent.
+    fn until_done(&mut self, now: Time) -> usize {
+        let mut calls = 0;
+        while self.engine.poll_timeout() <= now {
+            let before = self.wire.sent.len();
+            self.engine.handle_timeout(now, &mut self.wire);
+            let sent = self.wire.sent.len() - before;
+            assert!(sent <= FEW, "{sent} packets in one call");
+            calls += usize::from(sent > 0);
+        }
+        calls
+    }
+}
+
+fn config() -> EngineConfig {
+    let transfer = Transfer { online_ip: None, online_port: 80, target: TARGET, protocol: None };
+    EngineConfig {
+        transfers: vec![transfer],
+        wait_for_answers: true,
+        mss_v4: 1460,
+        mss_v6: 1440,
+        memory_limit: 1 << 30,
+        session_timeout: Duration::from_secs(600),
+        keepalive_timeout: Duration::from_secs(7200),
+        seed: 1,
+        timestamp_origin: 0,
+    }
+}
+
+fn count(wire: &Wire, flag: Flags) -> usize {
+    wire.sent.iter().filter(|(flags, _)| flags.has(flag)).count()
+}
+
+#[test]
+fn the_end_of_many_sessions_is_begun_a_part_at_a_time() {
+    let mut rig = Rig::new();
+    let now = START + Duration::from_millis(30);
+    rig.accept(now);
+    rig.engine.drain(now, &mut rig.wire);
+    assert!((1..=FEW).contains(&count(&rig.wire, Flags::FIN)), "the first part at once");
+    assert!(rig.until_done(now) >= SESSIONS / FEW);
+    assert_eq!(count(&rig.wire, Flags::FIN), SESSIONS);
+    assert!(rig.engine.ledger().balances());
+}
+
+#[test]
+fn timers_that_expire_together_are_done_with_a_part_at_a_time() {
+    let mut rig = Rig::new();
+    rig.wire.sent.clear();
+    assert!(rig.until_done(START + Duration::from_secs(1)) > SESSIONS / FEW);
+    assert_eq!(count(&rig.wire, Flags::SYN), SESSIONS, "each SYN was sent again");
+}
+
+#[test]
+fn sessions_that_waited_for_a_link_go_on_a_part_at_a_time() {
+    let mut rig = Rig::without_clients();
+    rig.connect_clients();
+    assert_eq!(rig.wire.sent, [], "nobody would report an answer");
+    rig.engine.handle_link_up(START, &mut rig.wire);
+    assert!(rig.until_done(START + Duration::from_millis(20)) >= SESSIONS / FEW);
+    assert_eq!(count(&rig.wire, Flags::SYN), SESSIONS);
+}

@@ -1,0 +1,46 @@
+//! Packets and answers with something wrong in them.
+
+use common::control::Answer;
+use common::wire::{Flags, Seq};
+
+use crate::rng::Rng;
+
+/// A packet that is nobody's.
+pub(crate) fn noise(packet: &[u8], rng: &mut Rng) -> Vec<u8> {
+    match rng.below(4) {
+        0 => (0..rng.below(100)).map(|_| rng.next() as u8).collect(),
+        1 => packet[..rng.below(50) as usize].to_vec(),
+        2 => {
+            // Another port of the online server.
+            let mut other = packet.to_vec();
+            let tcp = if other[0] >> 4 == 4 { 20 } else { 40 };
+            other[tcp..tcp + 4].copy_from_slice(&[1, 1, 1, 1]);
+            other
+        }
+        _ => {
+            // Another protocol.
+            let mut other = packet.to_vec();
+            let at = if other[0] >> 4 == 4 { 9 } else { 6 };
+            other[at] = 17;
+            other
+        }
+    }
+}
+
+/// An answer with something wrong in it.
+pub(crate) fn forge<'a>(answer: &Answer<'a>, rng: &mut Rng) -> Answer<'a> {
+    let mut forged = *answer;
+    for _ in 0..=rng.below(3) {
+        match rng.below(8) {
+            0 => forged.seq = Seq(rng.next() as u32),
+            1 => forged.ack = Seq(rng.next() as u32),
+            2 => forged.seq = forged.seq + rng.below(5000) as u32 - 2500,
+            3 => forged.ack = forged.ack + rng.below(5000) as u32 - 2500,
+            4 => forged.flags = Flags(rng.next() as u8),
+            5 => forged.window = rng.pick(&[0, 1, u16::MAX]),
+            6 => forged.payload_len = rng.pick(&[0, 1, 100_000, u32::MAX]),
+            _ => forged.options.timestamps = None,
+        }
+    }
+    forged
+}
