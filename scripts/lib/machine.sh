@@ -4,7 +4,7 @@
 # command:package pairs, and packages without a command of their own.
 TOOLS=(
   cc:build-essential ip:iproute2 ss:iproute2 nft:nftables ethtool:ethtool sysctl:procps setpriv:util-linux
-  nginx:nginx-light ab:apache2-utils wrk:wrk redis-server:redis-server redis-cli:redis-tools curl:curl jq:jq
+  nginx:nginx-light ab:apache2-utils wrk:wrk redis-server:redis-server redis-cli:redis-tools curl:curl jq:jq tcpdump:tcpdump
 )
 LIBRARIES=(libpcap-dev)
 
@@ -69,6 +69,13 @@ user_home() { getent passwd "$SUDO_USER" | cut -d: -f6; }
 need_cargo() {
   as_user cargo --version >/dev/null 2>&1 ||
     die "no cargo here${SUDO_USER:+ for $SUDO_USER}: install Rust 1.88 or later, see https://rustup.rs"
+}
+
+# cargo-fuzz, in the build directory if the user has none.
+need_cargo_fuzz() {
+  PATH=$ROOT/target/tools/bin:$PATH
+  as_user cargo fuzz --version >/dev/null 2>&1 ||
+    as_user cargo install cargo-fuzz --quiet --locked --root "$ROOT/target/tools"
 }
 
 build_release() { (cd "$ROOT" && as_user cargo build --release --quiet --bins "$@"); }
