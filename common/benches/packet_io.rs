@@ -110,7 +110,7 @@ fn long(payload: usize) {
     let send = |_| {
         let start = clock.now();
         for _ in 0..PACKETS {
-            direct.send_long(packet, 1448).unwrap();
+            direct.send_long(&packet, 1448).unwrap();
         }
         clock.now() - start
     };

@@ -95,10 +95,17 @@ fn segment(client: &str, target: &str, seq: Seq, ack: Seq, flags: Flags, payload
     let flow = Flow { client: endpoint(client), server: endpoint(target) };
     let options = Options { mss: flags.has(Flags::SYN).then_some(1400), ..Options::default() };
     let segment = Outgoing { seq, ack, flags, window: 8192, options, payload: (payload, &[]) };
+    (flow, PacketBuilder::new().build(&flow, &segment).to_vec())
+}
+
+/// Sends `payload`, in two parts, as segments of `size` bytes.
+fn send_long(online: &mut Online, flow: &Flow, ack: Seq, payload: &[u8], size: u16) -> std::io::Result<()> {
+    let flags = Flags::ACK | Flags::PSH;
+    let payload = payload.split_at(payload.len() / 3);
+    let segment = Outgoing { seq: Seq(1000), ack, flags, window: 8192, options: Options::default(), payload };
     let mut builder = PacketBuilder::new();
-    let long = payload.len() > 1400;
-    let packet = if long { builder.build_long(&flow, &segment) } else { builder.build(&flow, &segment) };
-    (flow, packet.to_vec())
+    let packet = builder.build_long(flow, &segment);
+    online.injector.send_long(&packet, size)
 }
 
 /// Both hosts know each other's addresses, so that nothing has to be found first.
@@ -275,9 +282,7 @@ fn a_long_packet_arrives_as_segments() {
                 let ack = seen.iter().find(|seen| seen.source == flow.server).unwrap().seq + 1;
                 online.settle();
                 assert!(online.injector.long_payload(flow.server.ip) > sent.len());
-                let flags = Flags::ACK | Flags::PSH;
-                let (_, packet) = segment(client, target, Seq(1000), ack, flags, &sent);
-                online.injector.send_long(&packet, 1400).unwrap();
+                send_long(&mut online, &flow, ack, &sent, 1400).unwrap();
             });
             let all =
                 answers.recv_timeout(Duration::from_secs(20)).expect("the server has not got all of it");
@@ -294,13 +299,14 @@ fn what_cannot_be_cut_on_the_way_is_not_taken() {
     let (online, _test) = acquainted();
     online.run(|| {
         let mut online = Online::new(TARGET);
-        let (flow, packet) = segment("10.77.0.9:5555", TARGET, Seq(1), Seq(1), Flags::ACK, &[7; 20_000]);
+        let flow = Flow { client: endpoint("10.77.0.9:5555"), server: endpoint(TARGET) };
+        let send = |online: &mut Online, size| send_long(online, &flow, Seq(1), &[7; 20_000], size);
         let long = |online: &Online| online.injector.long_payload(flow.server.ip);
         assert_eq!(long(&online), 0, "the way is not known");
-        assert!(online.injector.send_long(&packet, 1400).is_err());
+        assert!(send(&mut online, 1400).is_err());
         online.settle();
         assert!(long(&online) > 0);
-        assert_eq!(online.injector.send_long(&packet, 1480).unwrap_err().raw_os_error(), Some(EMSGSIZE));
+        assert_eq!(send(&mut online, 1480).unwrap_err().raw_os_error(), Some(EMSGSIZE));
         assert_eq!(long(&online), 0, "until the way is looked up again");
     });
     isolated(|| {

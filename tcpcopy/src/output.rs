@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use common::control::ToIntercept;
+use common::wire::LongPacket;
 
 /// The engine's way out; the driver's is the network, the simulation's is itself.
 pub trait Output {
@@ -17,7 +18,7 @@ pub trait Output {
 
     /// Puts a packet of [`common::wire::PacketBuilder::build_long`] on the wire as segments of `segment` payload bytes each
     /// and one of the rest. Without [`Self::long_payload`] it is as good as lost.
-    fn inject_long(&mut self, packet: &[u8], segment: u16) {
+    fn inject_long(&mut self, packet: &LongPacket<'_>, segment: u16) {
         let _ = (packet, segment);
     }
 

@@ -15,6 +15,7 @@ use super::next_hop::NextHop;
 use super::raw_ip::SEND_BUFFER;
 use super::sys;
 use super::xdp::{self, Xdp};
+use crate::wire::LongPacket;
 
 /// Payload of a long packet at most, in bytes: with the longest headers it still is an IP packet.
 pub(super) const LONG: usize = 64_000;
@@ -121,27 +122,34 @@ impl Ethernet {
 
     /// Sends an IP packet of ours as TCP segments with `segment` bytes of payload; its checksum field has the sum of
     /// the pseudo-header.
-    pub(super) fn send_long(&mut self, hop: &NextHop, packet: &[u8], segment: u16) -> io::Result<()> {
-        let v6 = protocol(packet) == ETH_P_IPV6 as u16;
+    pub(super) fn send_long(
+        &mut self,
+        hop: &NextHop,
+        packet: &LongPacket<'_>,
+        segment: u16,
+    ) -> io::Result<()> {
+        let LongPacket { headers, payload } = packet;
+        let v6 = protocol(headers) == ETH_P_IPV6 as u16;
         // There are no IPv6 extension headers in what we build.
-        let ip = if v6 { 40 } else { packet.first().map_or(0, |byte| usize::from(byte & 15) * 4) };
-        let tcp = packet.get(ip + 12).ok_or(io::ErrorKind::InvalidInput)? >> 4;
-        let headers = ip + usize::from(tcp) * 4;
-        if headers + usize::from(segment) > hop.mtu as usize {
+        let ip = if v6 { 40 } else { headers.first().map_or(0, |byte| usize::from(byte & 15) * 4) };
+        if headers.len() <= ip {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        if headers.len() + usize::from(segment) > hop.mtu as usize {
             return Err(io::Error::from_raw_os_error(EMSGSIZE));
         }
         let mut start = [0; VIRTIO_HEADER + ETHERNET_HEADER];
         start[0] = NEEDS_CHECKSUM;
         start[1] = if v6 { TCP_V6 } else { TCP_V4 };
-        start[2..4].copy_from_slice(&((ETHERNET_HEADER + headers) as u16).to_ne_bytes());
+        start[2..4].copy_from_slice(&((ETHERNET_HEADER + headers.len()) as u16).to_ne_bytes());
         start[4..6].copy_from_slice(&segment.to_ne_bytes());
         start[6..8].copy_from_slice(&((ETHERNET_HEADER + ip) as u16).to_ne_bytes());
         // Where the checksum stands in a TCP header.
         start[8..10].copy_from_slice(&16_u16.to_ne_bytes());
-        start[10..].copy_from_slice(&header(hop, packet));
+        start[10..].copy_from_slice(&header(hop, headers));
         self.flush()?;
-        let mut station = sys::station(hop.interface, hop.mac, protocol(packet));
-        let mut parts = [IoSlice::new(&start), IoSlice::new(packet)];
+        let mut station = sys::station(hop.interface, hop.mac, protocol(headers));
+        let mut parts = [&start, *headers, payload.0, payload.1].map(IoSlice::new);
         sys::send_frame(self.long.as_fd(), &mut parts, &mut station)
     }
 }

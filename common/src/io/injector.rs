@@ -11,6 +11,7 @@ use super::next_hop::{NextHop, Resolver};
 use super::open::OpenError;
 use super::raw_ip::{self, RawIp};
 use crate::time::Time;
+use crate::wire::LongPacket;
 
 /// How long a next hop is used before it is looked up again.
 const LIFETIME: Duration = Duration::from_secs(1);
@@ -92,8 +93,8 @@ impl Inject for Injector {
         path.map_or(0, |_| ethernet::LONG)
     }
 
-    fn send_long(&mut self, packet: &[u8], segment: u16) -> io::Result<()> {
-        let path = raw_ip::destination(packet).and_then(|ip| self.paths.get_mut(&ip));
+    fn send_long(&mut self, packet: &LongPacket<'_>, segment: u16) -> io::Result<()> {
+        let path = raw_ip::destination(packet.headers).and_then(|ip| self.paths.get_mut(&ip));
         let Some(path) = path else { return Err(io::ErrorKind::Unsupported.into()) };
         let Some(hop) = &path.hop else { return Err(io::ErrorKind::Unsupported.into()) };
         // As for short packets; but only the sender can cut this one.

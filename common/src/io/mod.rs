@@ -24,6 +24,7 @@ use std::net::IpAddr;
 pub use open::OpenError;
 
 use crate::time::Time;
+use crate::wire::LongPacket;
 
 /// One captured packet.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +80,7 @@ pub trait Inject {
     ///
     /// # Errors
     /// The operating system's error, and [`io::ErrorKind::Unsupported`]; nothing was sent.
-    fn send_long(&mut self, packet: &[u8], segment: u16) -> io::Result<()> {
+    fn send_long(&mut self, packet: &LongPacket<'_>, segment: u16) -> io::Result<()> {
         let _ = (packet, segment);
         Err(io::ErrorKind::Unsupported.into())
     }

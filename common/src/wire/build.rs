@@ -22,6 +22,17 @@ pub struct Outgoing<'a> {
     pub payload: (&'a [u8], &'a [u8]),
 }
 
+/// An IP packet that is still to be cut into segments, its payload where it was.
+#[derive(Debug, Clone, Copy)]
+pub struct LongPacket<'a> {
+    /// IP and TCP header. Their lengths and checksums are as whoever cuts the packet expects them (`struct virtio_net_hdr`,
+    /// `VIRTIO_NET_HDR_F_NEEDS_CSUM`): TCP's checksum field has the sum of the pseudo-header only. Empty if there is no
+    /// such packet, see [`PacketBuilder::build`].
+    pub headers: &'a [u8],
+    /// The payload in two parts, either of which may be empty.
+    pub payload: (&'a [u8], &'a [u8]),
+}
+
 /// Turns segments into IP packets with complete checksums, in one buffer that is used again and again.
 #[derive(Debug, Default)]
 pub struct PacketBuilder {
@@ -52,38 +63,39 @@ impl PacketBuilder {
     /// The complete packet, from its IP header on; empty if it cannot be built: addresses of different families, or
     /// a payload that no IP packet can carry.
     pub fn build(&mut self, flow: &Flow, segment: &Outgoing<'_>) -> &[u8] {
-        self.build_with(flow, segment, |pseudo_header, tcp| !fold(pseudo_header + sum(tcp)))
+        let Some((start, pseudo_header)) = self.write_headers(flow, segment) else { return &[] };
+        self.buffer.extend_from_slice(segment.payload.0);
+        self.buffer.extend_from_slice(segment.payload.1);
+        // The sum runs once over header and payload.
+        let checksum = !fold(pseudo_header + sum(&self.buffer[start..]));
+        self.write_checksum(start, checksum);
+        &self.buffer
     }
 
-    /// The same for a packet that is still to be cut into segments: its checksum field has the sum of the
-    /// pseudo-header only, as whoever cuts it expects (`struct virtio_net_hdr`, `VIRTIO_NET_HDR_F_NEEDS_CSUM`).
-    pub fn build_long(&mut self, flow: &Flow, segment: &Outgoing<'_>) -> &[u8] {
-        self.build_with(flow, segment, |pseudo_header, _| fold(pseudo_header))
+    /// The same for a packet that is still to be cut into segments; its payload is not copied.
+    pub fn build_long<'a>(&'a mut self, flow: &Flow, segment: &Outgoing<'a>) -> LongPacket<'a> {
+        if let Some((start, pseudo_header)) = self.write_headers(flow, segment) {
+            self.write_checksum(start, fold(pseudo_header));
+        }
+        LongPacket { headers: &self.buffer, payload: segment.payload }
     }
 
-    fn build_with(
-        &mut self,
-        flow: &Flow,
-        segment: &Outgoing<'_>,
-        checksum: impl Fn(u64, &[u8]) -> u16,
-    ) -> &[u8] {
+    /// Begins a packet: its headers, TCP's with a checksum of zero. Where that starts, and the sum of the
+    /// pseudo-header; `None`, and nothing in the buffer, if there is no such packet.
+    fn write_headers(&mut self, flow: &Flow, segment: &Outgoing<'_>) -> Option<(usize, u64)> {
         self.buffer.clear();
-        let (first, second) = segment.payload;
         let (options, options_length) = options(&segment.options);
         let header_length = TCP_HEADER + options_length;
-        let length = header_length + first.len() + second.len();
-        let Some(pseudo_header) = write_ip_header(&mut self.buffer, flow, length) else { return &[] };
-
+        let length = header_length + segment.payload.0.len() + segment.payload.1.len();
+        let pseudo_header = write_ip_header(&mut self.buffer, flow, length)?;
         let start = self.buffer.len();
-        let header = tcp_header(flow, segment, header_length);
-        self.buffer.extend_from_slice(&header);
+        self.buffer.extend_from_slice(&tcp_header(flow, segment, header_length));
         self.buffer.extend_from_slice(&options[..options_length]);
-        self.buffer.extend_from_slice(first);
-        self.buffer.extend_from_slice(second);
-        // The checksum field (bytes 16 and 17) was written as zero, so the sum runs once over header and payload.
-        let checksum = checksum(pseudo_header, &self.buffer[start..]);
-        self.buffer[start + 16..start + 18].copy_from_slice(&checksum.to_ne_bytes());
-        &self.buffer
+        Some((start, pseudo_header))
+    }
+
+    fn write_checksum(&mut self, tcp: usize, checksum: u16) {
+        self.buffer[tcp + 16..tcp + 18].copy_from_slice(&checksum.to_ne_bytes());
     }
 }
 

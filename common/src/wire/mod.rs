@@ -5,7 +5,7 @@ mod segment;
 mod seq;
 mod tcp;
 
-pub use build::{Outgoing, PacketBuilder};
+pub use build::{LongPacket, Outgoing, PacketBuilder};
 pub use segment::{ParseError, Segment};
 pub use seq::Seq;
 pub use tcp::{Flags, Options, Timestamps};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use common::control::ToIntercept;
 use common::io::Inject;
 use common::time::Time;
+use common::wire::LongPacket;
 
 use crate::output::Output;
 use crate::report::InjectAccount;
@@ -94,7 +95,7 @@ impl<I: Inject> Output for Wire<I> {
         self.injector.long_payload(target)
     }
 
-    fn inject_long(&mut self, packet: &[u8], segment: u16) {
+    fn inject_long(&mut self, packet: &LongPacket<'_>, segment: u16) {
         match self.injector.send_long(packet, segment) {
             Ok(()) => self.account.sent += 1,
             Err(error) => self.failed(&error),

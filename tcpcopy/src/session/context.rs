@@ -58,7 +58,7 @@ impl Context<'_> {
             return 1;
         }
         let segments = length.div_ceil(usize::from(mss)) as u64;
-        self.out.inject_long(self.builder.build_long(&self.flow, data), mss);
+        self.out.inject_long(&self.builder.build_long(&self.flow, data), mss);
         self.ledger.tcp.segments_sent += segments;
         segments
     }

@@ -9,7 +9,7 @@ use common::flow::Endpoint;
 use common::io::Captured;
 use common::share::Share;
 use common::time::Time;
-use common::wire::Segment;
+use common::wire::{LongPacket, Segment};
 use intercept::router::{LinkId, Router, RouterConfig};
 use tcpcopy::engine::Engine;
 
@@ -53,9 +53,10 @@ impl tcpcopy::output::Output for EngineOutput {
         if self.cuts { device::LONG } else { 0 }
     }
 
-    fn inject_long(&mut self, packet: &[u8], segment: u16) {
+    fn inject_long(&mut self, packet: &LongPacket<'_>, segment: u16) {
         assert!(self.cuts, "a long packet for a device that does not cut");
-        self.packets.extend(device::cut(packet, segment));
+        let packet = [packet.headers, packet.payload.0, packet.payload.1].concat();
+        self.packets.extend(device::cut(&packet, segment));
     }
 
     fn control(&mut self, message: &ToIntercept) {
