@@ -26,10 +26,10 @@ const PACKET_OUTGOING: u8 = 4;
 /// What a capture has room for until it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Bytes of a frame of the ring, a power of two from 256 to 65536. Packets that fit, less 80 bytes, take no
+    /// Bytes of a frame of the ring, a multiple of 16 from 160 to 65536. Packets that fit, less 80 bytes, take no
     /// system call; longer ones one each.
     pub frame: usize,
-    /// Packets at most: together with `frame` a multiple of 64 KB, all of which is allocated at once.
+    /// Packets at most, rounded up: together with `frame` to a multiple of 64 KB, all of which is allocated at once.
     pub packets: usize,
     /// The queue of long packets, in bytes, bookkeeping included; allocated as needed.
     pub queue: usize,

@@ -41,7 +41,9 @@ pub(super) struct Frame<'a> {
 pub(super) struct Ring {
     memory: NonNull<u8>,
     frame: usize,
-    frames: usize,
+    /// Bytes of all blocks; a block has as many frames as fit in it whole.
+    length: usize,
+    /// Where the next frame begins.
     next: usize,
 }
 
@@ -49,22 +51,19 @@ pub(super) struct Ring {
 unsafe impl Send for Ring {}
 
 impl Ring {
-    /// Gives a packet socket a ring of `frames` frames of `frame` bytes, a power of two up to 64 KB each; all together
-    /// they must be a multiple of that.
+    /// Gives a packet socket a ring of at least `frames` frames of `frame` bytes, a multiple of 16 up to 64 KB each.
     pub(super) fn new(socket: BorrowedFd<'_>, frame: usize, frames: usize) -> io::Result<Self> {
-        let length = frame * frames;
-        if !frame.is_power_of_two()
-            || !(2 * OVERHEAD..=BLOCK).contains(&frame)
-            || !length.is_multiple_of(BLOCK)
-        {
+        if !frame.is_multiple_of(libc::TPACKET_ALIGNMENT) || !(2 * OVERHEAD..=BLOCK).contains(&frame) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
+        let blocks = frames.div_ceil(BLOCK / frame).max(1);
+        let length = blocks * BLOCK;
         let number = |value: usize| u32::try_from(value).map_err(|_| io::ErrorKind::InvalidInput);
         let request = libc::tpacket_req {
             tp_block_size: number(BLOCK)?,
-            tp_block_nr: number(length / BLOCK)?,
+            tp_block_nr: number(blocks)?,
             tp_frame_size: number(frame)?,
-            tp_frame_nr: number(frames)?,
+            tp_frame_nr: number(blocks * (BLOCK / frame))?,
         };
         sys::set_packet_option(socket, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V2 as c_int))?;
         // Packets that do not fit in a frame are queued too. Any number but zero says so.
@@ -85,7 +84,7 @@ impl Ring {
             return Err(io::Error::last_os_error());
         }
         let memory = NonNull::new(memory.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { memory, frame, frames, next: 0 })
+        Ok(Self { memory, frame, length, next: 0 })
     }
 
     /// Bytes of a packet that a frame has room for.
@@ -123,12 +122,18 @@ impl Ring {
     /// Gives the frame of the oldest packet back to the kernel; only after [`Self::front`] has returned one.
     pub(super) fn pop(&mut self) {
         self.status().store(libc::TP_STATUS_KERNEL, Ordering::Release);
-        self.next = (self.next + 1) % self.frames;
+        self.next += self.frame;
+        if self.next % BLOCK + self.frame > BLOCK {
+            self.next = self.next.next_multiple_of(BLOCK);
+        }
+        if self.next >= self.length {
+            self.next = 0;
+        }
     }
 
     fn base(&self) -> NonNull<u8> {
-        // SAFETY: `next` is below `frames`, so this is within the mapping.
-        unsafe { self.memory.add(self.next * self.frame) }
+        // SAFETY: a whole frame begins at `next`, below `length`: this is within the mapping.
+        unsafe { self.memory.add(self.next) }
     }
 
     fn status(&self) -> &AtomicU32 {
@@ -140,7 +145,7 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: the mapping was made by `new` with this length, and nothing refers to it any more. It cannot fail.
-        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.frame * self.frames) };
+        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.length) };
     }
 }
 

@@ -4,11 +4,12 @@ use std::mem::ManuallyDrop;
 
 use super::*;
 
-const FRAME: usize = 256;
+/// Two fit in a block, and a rest is left.
+const FRAME: usize = 24 * 1024;
 const FRAMES: usize = 4;
 
 #[repr(align(64))]
-struct Memory(#[expect(dead_code, reason = "reached by pointers")] [u8; FRAME * FRAMES]);
+struct Memory(#[expect(dead_code, reason = "reached by pointers")] [u8; 2 * BLOCK]);
 
 /// A ring, and the kernel's side of it.
 struct Rig {
@@ -37,8 +38,8 @@ impl Said {
 
 impl Rig {
     fn new() -> Self {
-        let memory = NonNull::from(Box::leak(Box::new(Memory([0xee; FRAME * FRAMES])))).cast();
-        let ring = Ring { memory, frame: FRAME, frames: FRAMES, next: 0 };
+        let memory = NonNull::from(Box::leak(Box::new(Memory([0xee; 2 * BLOCK])))).cast();
+        let ring = Ring { memory, frame: FRAME, length: 2 * BLOCK, next: 0 };
         let mut rig = Self { ring: ManuallyDrop::new(ring), memory, filled: 0 };
         for _ in 0..FRAMES {
             rig.put(Said { status: libc::TP_STATUS_KERNEL, ..Said::whole(&[]) }, &[]);
@@ -52,7 +53,8 @@ impl Rig {
         // SAFETY: all of it is within the frame, which the other side leaves alone until the status is set; all-zero bytes
         // are valid for both structs: plain integers.
         unsafe {
-            let base = self.memory.add(self.filled % FRAMES * FRAME);
+            let frame = self.filled % FRAMES;
+            let base = self.memory.add(frame / 2 * BLOCK + frame % 2 * FRAME);
             let mut header: libc::tpacket2_hdr = std::mem::zeroed();
             (header.tp_net, header.tp_snaplen, header.tp_len) = (said.start, said.kept, said.wire);
             let mut address: libc::sockaddr_ll = std::mem::zeroed();

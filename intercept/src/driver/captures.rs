@@ -13,11 +13,11 @@ use mio::{Interest, Registry, Token};
 use super::StartError;
 
 /// What the workers' sockets together have room for on an interface: a quarter of a second of a busy server's headers
-/// in 4 MB, and whole answers where they are asked for.
-const ROOM: Room = Room { frame: 256, packets: 16 * 1024, queue: 64 << 20, snap: DEFAULT_SNAP };
+/// in 3 MB, and whole answers where they are asked for.
+const ROOM: Room = Room { frame: 192, packets: 16 * 1024, queue: 64 << 20, snap: DEFAULT_SNAP };
 
-/// Bytes kept of a packet while nobody asks for payload: IPv6 with an extension header, and the longest TCP header.
-const HEADERS: u32 = 128;
+/// Bytes kept of a packet while nobody asks for payload: IPv6 and the longest TCP header. They fit in a frame.
+const HEADERS: u32 = 100;
 
 /// Packets taken from one socket before it is the others' turn.
 const BUDGET: usize = 256;
@@ -54,7 +54,7 @@ impl Captures {
         let all = [None];
         let named: Vec<_> = interfaces.iter().map(|name| Some(name.as_str())).collect();
         let headers = program.clone().keeping(HEADERS);
-        let packets = (ROOM.packets / usize::from(workers)).next_power_of_two();
+        let packets = ROOM.packets / usize::from(workers);
         let room = Room { packets, queue: ROOM.queue / usize::from(workers), ..ROOM };
         let empty = || Self {
             sockets: Vec::new(),
