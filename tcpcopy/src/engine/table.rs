@@ -1,9 +1,11 @@
 //! The table of flows: by four-tuple for what is captured, by flow id for what intercept sends.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use common::control::FlowId;
 use common::flow::Flow;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::engine::slot::Slot;
 
@@ -21,8 +23,10 @@ struct Entry {
 /// Slots at stable indices.
 #[derive(Default)]
 pub(super) struct Table {
+    /// The indices of the slots, each found by its slot's flow, which is not kept a second time.
+    by_flow: HashTable<u32>,
     /// Asked for every packet, by what anybody can send: a hash that is fast, with a key that nobody knows.
-    by_flow: HashMap<Flow, u32, foldhash::fast::RandomState>,
+    hasher: RandomState,
     entries: Vec<Entry>,
     free: Vec<u32>,
 }
@@ -38,7 +42,8 @@ impl Table {
     }
 
     pub(super) fn find(&self, flow: &Flow) -> Option<u32> {
-        self.by_flow.get(flow).copied()
+        let entries = &self.entries;
+        self.by_flow.find(self.hasher.hash_one(flow), |index| is_of(entries, *index, flow)).copied()
     }
 
     pub(super) fn find_id(&self, id: FlowId) -> Option<u32> {
@@ -65,14 +70,19 @@ impl Table {
         entry.generation = entry.generation.wrapping_add(1);
         let id = FlowId(index | entry.generation << INDEX_BITS);
         let slot = make(id);
-        self.by_flow.insert(slot.flow, index);
+        let hash = self.hasher.hash_one(slot.flow);
         entry.slot = Some(slot);
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        self.by_flow.insert_unique(hash, index, |index| hash_of(entries, hasher, *index));
         Some((index, id))
     }
 
     pub(super) fn remove(&mut self, index: u32) {
         if let Some(slot) = self.entries.get_mut(index as usize).and_then(|entry| entry.slot.take()) {
-            self.by_flow.remove(&slot.flow);
+            let hash = self.hasher.hash_one(slot.flow);
+            if let Ok(found) = self.by_flow.find_entry(hash, |found| *found == index) {
+                found.remove();
+            }
             self.free.push(index);
         }
     }
@@ -89,4 +99,13 @@ impl Table {
             .map(|(index, _)| index)
             .collect()
     }
+}
+
+fn is_of(entries: &[Entry], index: u32, flow: &Flow) -> bool {
+    entries.get(index as usize).and_then(|entry| entry.slot.as_ref()).is_some_and(|slot| slot.flow == *flow)
+}
+
+fn hash_of(entries: &[Entry], hasher: &RandomState, index: u32) -> u64 {
+    let slot = entries.get(index as usize).and_then(|entry| entry.slot.as_ref());
+    slot.map_or(0, |slot| hasher.hash_one(slot.flow))
 }
