@@ -55,6 +55,8 @@ pub(super) struct Feed {
     consumed: usize,
     start: u64,
     turns: VecDeque<Waiting>,
+    /// Memory of a turn that was let go, for one to come.
+    spare: Vec<u8>,
     /// Bytes of all turns that wait.
     waiting: u64,
     end: Option<End>,
@@ -101,7 +103,7 @@ impl Feed {
                 if last.bytes.capacity() - last.bytes.len() > SLACK {
                     last.bytes.shrink_to_fit();
                 }
-                Vec::new()
+                std::mem::take(&mut self.spare)
             }
             // Its memory is used again.
             None if nothing_due => std::mem::take(&mut self.due),
@@ -140,7 +142,8 @@ impl Feed {
         let Some(Waiting { bytes, .. }) = self.turns.pop_front() else { return };
         self.waiting -= bytes.len() as u64;
         if self.due_len() == 0 {
-            self.due = bytes;
+            self.spare = std::mem::replace(&mut self.due, bytes);
+            self.spare.clear();
         } else {
             self.due.extend(bytes);
         }
@@ -188,6 +191,7 @@ impl Feed {
         }
         if self.turns.is_empty() {
             self.turns = VecDeque::new();
+            self.spare = Vec::new();
         }
     }
 
