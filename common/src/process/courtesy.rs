@@ -1,12 +1,17 @@
 //! Giving way to others on this host when there is much to do.
 
+use std::time::Duration;
+
 use nix::libc::{SCHED_BATCH, SCHED_OTHER};
 
 use crate::io::scheduler;
 
-/// Packets a second from which on a daemon gives way, and below which it no longer does.
-const BUSY: u64 = 10_000;
-const CALM: u64 = 5_000;
+/// Packets a second from which on a daemon is busy, and below which it no longer is.
+const BUSY: u64 = 2_500;
+const CALM: u64 = 2_000;
+
+/// How long packets gather, to which the kernel adds up to 50 us (prctl(2), `PR_SET_TIMERSLACK`).
+const GATHERING: Duration = Duration::from_micros(100);
 
 /// Decides how a daemon's thread is woken.
 ///
@@ -14,10 +19,14 @@ const CALM: u64 = 5_000;
 /// than they must. When thousands come, that means as many interruptions of the production service, and every batch is
 /// small. So a busy daemon lets others finish (`SCHED_BATCH`): if a processor is free it runs at once all the same, if
 /// none is, it finds more to do when its turn comes. A policy that the user has chosen (chrt(1)) is left alone.
+///
+/// And it can let packets gather, as a network card does with interrupts: meanwhile none of them has to wake it, and what
+/// a batch costs is shared by more.
 #[derive(Debug)]
 pub struct Courtesy {
     policy: Option<i32>,
     packets: u64,
+    busy: bool,
 }
 
 impl Courtesy {
@@ -25,18 +34,19 @@ impl Courtesy {
     #[must_use]
     pub fn new() -> Self {
         let policy = scheduler::policy().ok().filter(|policy| *policy == SCHED_OTHER);
-        Self { policy, packets: 0 }
+        Self { policy, packets: 0, busy: false }
     }
 
     /// To be told every second, by the thread it is for, how many packets have come so far.
     pub fn tick(&mut self, packets: u64) {
         let rate = packets.saturating_sub(std::mem::replace(&mut self.packets, packets));
-        let Some(policy) = self.policy else { return };
-        let wanted = match rate {
-            BUSY.. => SCHED_BATCH,
-            CALM.. => policy,
-            _ => SCHED_OTHER,
+        self.busy = match rate {
+            BUSY.. => true,
+            CALM.. => self.busy,
+            _ => false,
         };
+        let Some(policy) = self.policy else { return };
+        let wanted = if self.busy { SCHED_BATCH } else { SCHED_OTHER };
         if wanted != policy {
             match scheduler::set_policy(wanted) {
                 Ok(()) => self.policy = Some(wanted),
@@ -45,6 +55,14 @@ impl Courtesy {
                     self.policy = None;
                 }
             }
+        }
+    }
+
+    /// Lets packets gather for a moment if the daemon is busy.
+    pub fn gather(&self) {
+        if self.busy {
+            #[expect(clippy::disallowed_methods, reason = "not to be woken is the point")]
+            std::thread::sleep(GATHERING);
         }
     }
 }
