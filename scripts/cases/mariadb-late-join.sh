@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='tcpcopy started amid sessions: from the next command on, all; statements it has never seen are left out and counted'
+about='tcpcopy started amid sessions and transactions: from the next command on, all; what it cannot know is counted'
 unit=commands
 wire=any
 ours=yes
@@ -12,19 +12,24 @@ run() {
     sql_start "$host" mariadb
   done
   sql_hold app app-online "$connections" "$commands"
-  sql_phase before
+  sql_phase begin
   sql_passwords 'app = "app-test"' '[mysql.default]' 'user = "app"' 'database = "sbtest"'
   sql_copying --config tcpcopy.toml
   counting_sql
-  sql_phase after
-  await 10 reached test $((connections * commands)) || fail 'not all text commands arrived'
+  sql_phase after-commit
+  sql_phase begin
+  sql_phase commit
+  await 10 sql_level Com_commit || fail 'not all text commands arrived'
   copy_stop
   sql_count_kinds
   local updates executes
   updates=$(sql_kind test Com_update) executes=$(sql_kind test Com_stmt_execute)
   N_ONLINE=$(sql_kind online Com_update) N_TEST=$updates
-  ((N_ONLINE == connections * commands)) || fail "the client sent $N_ONLINE text commands only"
+  ((N_ONLINE == 3 * connections * commands)) || fail "the client sent $N_ONLINE text commands only"
   ((updates == N_ONLINE)) || fail "$((N_ONLINE - updates)) text commands are missing"
   ((executes == 0)) || fail "$executes executions of something else"
   ledger_holds tcpcopy ".ledger.sessions.joined == $connections" 'not all sessions were joined in mid-stream'
+  (($(sql_kind test Com_commit) == 2 * connections)) || fail "$(sql_kind test Com_commit) transactions were committed"
+  # The first of each had begun before.
+  ledger_holds tcpcopy ".protocols.mysql.sessions.transaction_start_missed == $connections" 'not all transactions cut at the join are counted'
 }

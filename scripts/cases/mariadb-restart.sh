@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the test server is down for a while amid sessions: logged in again, statements prepared again, the gap counted'
+about='the test server is down for a while amid transactions: logged in again, statements prepared again, the gap counted'
 unit=commands
 wire=any
 ours=yes
@@ -17,12 +17,16 @@ run() {
   counting_sql
   sql_hold app app-online "$connections" "$commands"
   sql_phase before
+  sql_phase begin
   await 10 sql_level Com_update || fail 'not all commands before the restart arrived'
   sql_stop test
   sql_phase meanwhile
   sql_start test mariadb
   sql_up
   await 20 logged_in_again || fail 'not all connections were rebuilt'
+  sql_phase commit
+  sql_phase begin
+  sql_phase commit
   # The server's counters have begun at 0 again.
   counting_sql
   sql_phase delete
@@ -33,6 +37,9 @@ run() {
   N_ONLINE=$(sql_kind online Com_delete) N_TEST=$(sql_kind test Com_delete)
   ((N_ONLINE == 4 * connections * commands)) || fail "the client sent $N_ONLINE commands only"
   ((N_TEST == N_ONLINE)) || fail "$((N_ONLINE - N_TEST)) commands are missing"
+  # The transactions before and after it are whole.
+  ledger_holds tcpcopy ".protocols.mysql.sessions.transaction_cut == $connections" 'not all transactions cut by the restart are counted'
+  ledger_holds tcpcopy '.protocols.mysql.sessions.transaction_start_missed == null' 'transactions are counted twice'
 }
 
 # A server that has refused is left alone for a second; what is said meanwhile belongs to the gap.

@@ -4,7 +4,8 @@ sql-phases.py HOST USER PASSWORD CONNECTIONS COMMANDS GO DONE
 
 For each line read from the fifo GO, every connection sends so many text commands, and as many executions of a
 statement that it prepared in the beginning; then a line is written to the file DONE. They are UPDATE and SELECT, in a
-phase whose name ends in "delete" both are DELETE, so that its commands can be told from those before.
+phase whose name ends in "delete" both are DELETE, so that its commands can be told from those before. A phase whose name
+ends in "begin" opens a transaction before that, one whose name ends in "commit" ends it behind that.
 """
 
 import sys
@@ -30,6 +31,8 @@ class Held:
             cursor.fetchall()
 
     def phase(self, name, commands):
+        if name.endswith("begin"):
+            self.text.execute("START TRANSACTION")
         for _ in range(commands):
             if name.endswith("delete"):
                 self.text.execute(f"DELETE FROM sbtest2 WHERE id = {self.number} + 1000000")
@@ -37,6 +40,8 @@ class Held:
             else:
                 self.text.execute(f"UPDATE sbtest2 SET k = k + 1 WHERE id = {self.number} + 1")
                 self.execute(self.select, self.select.statement)
+        if name.endswith("commit"):
+            self.text.execute("COMMIT")
 
 
 def main(host, user, password, connections, commands, go, done):

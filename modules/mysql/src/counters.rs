@@ -70,6 +70,8 @@ pub(crate) enum Happened {
     IdAssumed,
     /// A connection was lost inside a transaction.
     TransactionCut,
+    /// A transaction was open when the session was joined, or its beginning was lost.
+    TransactionStartMissed,
     /// A KILL was turned on the right copy.
     KillMapped,
     /// Query attributes were left out of a statement.
@@ -81,12 +83,13 @@ pub(crate) enum Happened {
 }
 
 impl Happened {
-    const NAMES: [&'static str; 9] = [
+    const NAMES: [&'static str; 10] = [
         "prepared_again",
         "types_again",
         "statement_text_not_kept",
         "statement_id_assumed",
         "transaction_cut",
+        "transaction_start_missed",
         "kill_mapped",
         "query_attributes_left_out",
         "compressed_client",

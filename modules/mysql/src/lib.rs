@@ -25,6 +25,7 @@ mod query;
 mod server_error;
 mod session;
 mod statements;
+mod transaction;
 mod types;
 
 use std::sync::Arc;

@@ -1,4 +1,7 @@
-//! What little of SQL must be understood: the statements that name what only one server knows.
+//! What little of SQL must be understood: the statements that name what only one server knows, and where transactions begin
+//! and end.
+
+use crate::transaction::Said;
 
 /// What a statement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +13,8 @@ pub(crate) enum Query<'a> {
     Shutdown,
     /// LOAD: the server may ask for a file.
     Load,
+    /// A transaction begins or ends.
+    Transaction(Said),
     /// USE.
     Use(&'a [u8]),
     Plain,
@@ -41,6 +46,10 @@ pub(crate) fn classify(text: &[u8]) -> Query<'_> {
         b'E' if is("EXECUTE") && next_is(rest, "IMMEDIATE") => Query::Prepare,
         b'S' if is("SHUTDOWN") => Query::Shutdown,
         b'L' if is("LOAD") => Query::Load,
+        b'B' if is("BEGIN") && !next_is(rest, "NOT") => Query::Transaction(Said::Begin),
+        b'S' if is("START") && next_is(rest, "TRANSACTION") => Query::Transaction(Said::Begin),
+        b'C' if is("COMMIT") => Query::Transaction(Said::End),
+        b'R' if is("ROLLBACK") && !rolls_back_to_savepoint(rest) => Query::Transaction(Said::End),
         b'U' if is("USE") => Query::Use(name(rest)),
         _ => Query::Plain,
     }
@@ -66,6 +75,12 @@ fn kill<'a>(text: &'a [u8], rest: &'a [u8]) -> Query<'a> {
         }
         _ => Query::Kill(Kill::Other),
     }
+}
+
+/// What follows ROLLBACK names a savepoint: the transaction goes on.
+fn rolls_back_to_savepoint(rest: &[u8]) -> bool {
+    let behind = if next_is(rest, "WORK") { word(skip_blanks(rest)).1 } else { rest };
+    next_is(behind, "TO")
 }
 
 /// A database's name, quoted or not.
@@ -117,6 +132,22 @@ mod tests {
         assert_eq!(classify(b"USE shop"), Query::Use(b"shop"));
         assert_eq!(classify(b"/* unfinished"), Query::Plain);
         assert_eq!(classify(b"# unfinished"), Query::Plain);
+    }
+
+    #[test]
+    fn transactions_begin_and_end() {
+        for text in ["BEGIN", "begin work;", "/* app */ Start Transaction READ ONLY"] {
+            assert_eq!(classify(text.as_bytes()), Query::Transaction(Said::Begin), "{text}");
+        }
+        for text in ["COMMIT", "commit and chain", "ROLLBACK", "rollback work"] {
+            assert_eq!(classify(text.as_bytes()), Query::Transaction(Said::End), "{text}");
+        }
+        // MariaDB's anonymous blocks, savepoints, replication.
+        for text in
+            ["BEGIN NOT ATOMIC SELECT 1; END", "ROLLBACK TO a", "ROLLBACK WORK TO SAVEPOINT a", "START SLAVE"]
+        {
+            assert_eq!(classify(text.as_bytes()), Query::Plain, "{text}");
+        }
     }
 
     #[test]

@@ -327,6 +327,11 @@ impl Statements {
         self.all.get(&serial).map(|statement| &*statement.text)
     }
 
+    /// The text of the statement `online`, if it was kept.
+    pub(crate) fn text_of(&self, online: u32) -> Option<&[u8]> {
+        self.by_online.get(&online).and_then(|serial| self.text(*serial))
+    }
+
     /// What is allocated, roughly, in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.text + self.all.len() * (size_of::<Statement>() + 32)

@@ -13,7 +13,9 @@ use crate::counters::{Happened, LeftOut};
 use crate::edits::{Edits, Fate};
 use crate::hello::{self, Opening};
 use crate::packet::{HEADER, Header, write_packet};
+use crate::query::{self, Query};
 use crate::statements::Lookup;
+use crate::transaction::Said;
 
 /// No packet of a login is longer, and none that is looked at as a whole.
 pub(super) const WHOLE_MAX: usize = 64 << 10;
@@ -166,6 +168,7 @@ impl Session {
             Command::SHUTDOWN => Some(self.leave_out(command, header, LeftOut::Shutdown, edits)),
             Command::RESET_CONNECTION => {
                 self.statements.clear();
+                self.transaction.rolled_back();
                 Some(self.pass(command, header, To::Other, edits))
             }
             Command::INIT_DB => {
@@ -256,6 +259,13 @@ impl Session {
         if command == Command::CLOSE {
             self.statements.close(online);
         }
+        if command == Command::EXECUTE
+            && self.transaction.wants_client()
+            && let Some(text) = self.statements.text_of(online)
+            && let Query::Transaction(said) = query::classify(text)
+        {
+            self.transaction_said(said);
+        }
         if command == Command::EXECUTE && by_order && self.is_misfit(header, payload, parameters) {
             self.statements.order_is_wrong();
             self.shared.notices.once("order".to_owned(), || {
@@ -286,6 +296,12 @@ impl Session {
         edits.send(&id.to_le_bytes());
         self.stream.enter(header, NAMED, Fate::Pass);
         Some(HEADER + NAMED)
+    }
+
+    /// The client begins or ends a transaction.
+    pub(super) fn transaction_said(&mut self, said: Said) {
+        let missed = self.transaction.client(said);
+        self.shared.counters.happened(Happened::TransactionStartMissed, u64::from(missed));
     }
 
     /// What is sent now is answered with a segment of its own.

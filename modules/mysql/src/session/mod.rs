@@ -34,6 +34,7 @@ use crate::hello::Hello;
 use crate::online::{Heard, Online};
 use crate::packet::Assembler;
 use crate::statements::Statements;
+use crate::transaction::Transaction;
 
 /// One session.
 #[derive(Debug)]
@@ -46,8 +47,7 @@ pub(crate) struct Session {
     client: Option<Client>,
     server: Server,
     statements: Statements,
-    /// As far as its answers tell.
-    in_transaction: bool,
+    transaction: Transaction,
     /// The online server's answers, as far as they are captured; not of a compressed session.
     online: Option<Box<Online>>,
     /// The client puts query attributes into its commands, if that is known. Its login does not tell: clients claim it,
@@ -126,7 +126,7 @@ impl Session {
             client: None,
             server: Server::Down,
             statements: Statements::new(from_start),
-            in_transaction: false,
+            transaction: Transaction::new(from_start),
             online: Some(Box::default()),
             attributes: None,
             ids: Ids::default(),
@@ -167,7 +167,7 @@ impl Session {
     fn command_answer(&mut self, bytes: &[u8], actions: &mut Actions) {
         let Server::Ready(ready) = &mut self.server else { return };
         let (statements, counters) = (&mut self.statements, &self.shared.counters);
-        let (in_transaction, file_wanted) = (&mut self.in_transaction, &mut ready.file_wanted);
+        let (transaction, file_wanted) = (&mut self.transaction, &mut ready.file_wanted);
         let mut complete = false;
         ready.answers.segment(bytes, |seen| {
             complete = seen.ends_answer();
@@ -176,7 +176,7 @@ impl Session {
                 Seen::PrepareFailed(serial) => statements.failed(serial),
                 Seen::Error(code) => counters.server_errors.add(code),
                 Seen::FileWanted { sequence } => *file_wanted = Some(sequence.wrapping_add(1)),
-                Seen::Ok { in_transaction: now, .. } => *in_transaction = now,
+                Seen::Ok { in_transaction, .. } => transaction.test_answer(in_transaction),
                 Seen::Result => {}
             }
         });
@@ -189,9 +189,12 @@ impl Session {
 
 impl Module for Session {
     fn connected(&mut self, actions: &mut Actions) {
-        if std::mem::take(&mut self.in_transaction) {
-            self.shared.counters.happened(Happened::TransactionCut, 1);
+        if matches!(&self.server, Server::Ready(ready) if ready.answers.is_waiting()) {
+            // It was sent; whether it was done, nobody knows.
+            self.transaction.client_lost();
         }
+        let cut = self.transaction.connection_lost();
+        self.shared.counters.happened(Happened::TransactionCut, u64::from(cut));
         self.stream.connection_lost();
         self.forget_ids();
         self.ids.test = None;
@@ -213,6 +216,7 @@ impl Module for Session {
     fn client_lost(&mut self) {
         self.stream.client_lost();
         self.statements.commands_lost();
+        self.transaction.client_lost();
         self.held = false;
         if let Some(online) = &mut self.online {
             online.lost();
@@ -243,8 +247,9 @@ impl Module for Session {
     fn online_answer(&mut self, skipped: u64, bytes: &[u8], _: &mut Actions) {
         let Some(online) = &mut self.online else { return };
         let (statements, counters, ids) = (&mut self.statements, &self.shared.counters, &mut self.ids);
-        let (attributes, mut greeted) = (&mut self.attributes, false);
-        online.bytes(skipped, bytes, self.held, |heard| match heard {
+        let (attributes, transaction) = (&mut self.attributes, &mut self.transaction);
+        let (held, mut greeted) = (self.held, false);
+        online.bytes(skipped, bytes, held, |heard| match heard {
             Heard::Greeting { id, capabilities } => {
                 (ids.online, greeted) = (Some(id), true);
                 *attributes = Some(capabilities.has(Capabilities::QUERY_ATTRIBUTES));
@@ -254,6 +259,11 @@ impl Module for Session {
             Heard::Answer(Seen::Prepared { serial, id, .. }) => statements.online_id(serial, id),
             Heard::Answer(Seen::PrepareFailed(serial)) => statements.failed_online(serial),
             Heard::Answer(Seen::Error(code)) => counters.online_errors.add(code),
+            // It may answer what is held, which can be a BEGIN.
+            Heard::Answer(Seen::Ok { in_transaction, .. }) if !held => {
+                let missed = transaction.online_answer(in_transaction);
+                counters.happened(Happened::TransactionStartMissed, u64::from(missed));
+            }
             Heard::Answer(Seen::FileWanted { .. } | Seen::Ok { .. } | Seen::Result) => {}
             Heard::PreparedEarly { id } => statements.online_id_early(id),
         });

@@ -42,6 +42,7 @@ impl Session {
             Query::Shutdown => return Some(self.leave_out(command, header, LeftOut::Shutdown, edits)),
             Query::Load if !self.all_answered() => return None,
             Query::Prepare => self.statements.prepared_unseen(),
+            Query::Transaction(said) => self.transaction_said(said),
             Query::Use(database) => {
                 if let Some(client) = &mut self.client {
                     client.hello.database = database.to_vec();
