@@ -29,6 +29,8 @@ pub enum Action {
     Answers(AnswerPayload),
     /// The answer to all that was sent is complete: the client's next turn is due.
     Ready,
+    /// The test server does not want this connection.
+    Refused,
     /// The session cannot go on.
     Fail(Failure),
 }
@@ -103,6 +105,13 @@ impl Actions {
         self.list.push(Action::Ready);
     }
 
+    /// Declares this connection refused, by what the test server said on it: it is reset, what is due is lost, and the
+    /// client's next turn after a while is tried on a new one, as where the test server does not accept connections at all.
+    /// The session goes on.
+    pub fn refused(&mut self) {
+        self.list.push(Action::Refused);
+    }
+
     /// Ends the session; `reason` is for the log: lower case, without user names, passwords or what clients said.
     pub fn fail(&mut self, kind: FailureKind, reason: &'static str) {
         self.list.push(Action::Fail(Failure { kind, reason }));
@@ -140,8 +149,11 @@ pub trait Module: Send {
     fn client(&mut self, bytes: &[u8], actions: &mut Actions);
 
     /// Bytes of the client were lost, those among them that were offered and are held: they were never captured, or the
-    /// test server could not be reached in time. What is offered next begins with a turn of the client.
-    fn client_lost(&mut self) {}
+    /// test server could not be reached in time. What is offered next begins with a turn of the client. `due` is what of
+    /// the lost would have been offered now, if anything: a module may learn from it.
+    fn client_lost(&mut self, due: &[u8]) {
+        let _ = due;
+    }
 
     /// The next bytes of the test server, in order; `skipped` bytes before them were not asked for.
     fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions);

@@ -168,12 +168,16 @@ impl Driven {
         }
         let mut actions = Actions::new();
         call(&mut *self.module, &self.held, &mut actions);
-        let mut taken = 0;
+        let (mut taken, mut refused) = (0, false);
         for action in actions.list() {
             match action {
                 Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes) => taken += bytes,
                 Action::Send(range) => assert!(range.end <= actions.own_bytes().len()),
                 Action::Answers(_) | Action::Ready => {}
+                Action::Refused => {
+                    refused = true;
+                    break;
+                }
                 Action::Fail(_) => {
                     self.failed = true;
                     return;
@@ -182,7 +186,17 @@ impl Driven {
         }
         assert!(taken <= self.held.len(), "taken {taken} of {}", self.held.len());
         self.held.drain(..taken);
+        if refused {
+            self.lost();
+        }
         assert!(self.module.memory() < MEMORY_MAX);
+    }
+
+    fn lost(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        if !self.failed {
+            self.module.client_lost(&held);
+        }
     }
 
     fn client(&mut self, bytes: &[u8]) {
@@ -201,8 +215,7 @@ impl Driven {
         match op {
             Op::Connected => self.call(|module, _, actions| module.connected(actions)),
             Op::ClientLost => {
-                self.held.clear();
-                self.call(|module, _, _| module.client_lost());
+                self.lost();
             }
             Op::Client(bytes) => self.client(&bytes),
             Op::ClientPacket { sequence, payload } => self.client(&packet(sequence, &payload)),

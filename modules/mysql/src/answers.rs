@@ -81,16 +81,26 @@ pub(crate) struct Answers {
     segments: u32,
     /// The last command was sent before the answer to the one before had begun.
     pipelined: bool,
+    /// Answers are no more expected that may still come, or still expected that have come: an error may be one of them.
+    unsure: bool,
+    /// All answers to PREPAREs are seen, but for accidents: what comes answers the first, not the last of several.
+    all_seen: bool,
 }
 
 impl Answers {
+    /// Those of a server whose packets are followed.
+    pub(crate) fn all_seen() -> Self {
+        Self { all_seen: true, ..Self::default() }
+    }
+
     /// A command was sent that is answered.
     pub(crate) fn expect(&mut self, to: To, sequence: Option<u8>) {
         if self.expected.len() == EXPECTED_MAX {
             self.expected.pop_front();
         }
         if self.segments > 0 {
-            // They came, unseen.
+            // They came, unseen; or something else did.
+            self.unsure |= !self.expected.is_empty();
             self.expected.clear();
         }
         self.pipelined = self.is_waiting();
@@ -101,6 +111,11 @@ impl Answers {
     /// The answer to the last command has not begun.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.expected.is_empty()
+    }
+
+    /// What is seen may answer something else.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
     /// The answer to a PREPARE has not come.
@@ -173,8 +188,11 @@ impl Answers {
         let begins =
             |expected: &&Expected| expected.sequence.is_none_or(|sequence| sequence == header.sequence);
         match self.expected.front().filter(begins).map(|expected| expected.to) {
+            Some(To::Prepare(_)) if self.unsure && !self.all_seen => Seen::Error(code),
             Some(to) => {
                 self.expected.pop_front();
+                // Or to one behind it, if the answer to this one is none that is captured.
+                self.unsure |= self.all_seen && self.expects_prepare();
                 if let To::Prepare(serial) = to { Seen::PrepareFailed(serial) } else { Seen::Error(code) }
             }
             // Behind rows that were sent.
@@ -182,16 +200,20 @@ impl Answers {
         }
     }
 
-    /// The answer to a PREPARE cannot be mistaken: what is expected before it has passed unseen, an earlier PREPARE's too.
+    /// The answer to a PREPARE cannot be mistaken: what is expected before it has passed unseen.
     fn prepared(&mut self, header: Header, payload: &[u8]) -> Option<Seen> {
         let Prepared { id, columns, parameters } = Prepared::read(header, payload)?;
         let is_prepare = |expected: &Expected| matches!(expected.to, To::Prepare(_));
-        let at = self.expected.iter().rposition(is_prepare)?;
+        let at = match self.all_seen {
+            true => self.expected.iter().position(is_prepare)?,
+            false => self.expected.iter().rposition(is_prepare)?,
+        };
         let Expected { to: To::Prepare(serial), sequence } = *self.expected.get(at)? else { return None };
         if sequence.is_some_and(|sequence| sequence != header.sequence) {
             return None;
         }
         self.expected.drain(..=at);
+        self.unsure &= self.all_seen;
         Some(Seen::Prepared { serial, id, parameters, whole: columns == 0 && parameters == 0 })
     }
 

@@ -5,6 +5,7 @@
 //!
 //! Source: dev.mysql.com, "COM_QUERY", "COM_STMT_EXECUTE", "Binary Protocol Value".
 
+use crate::long_data::Values;
 use crate::packet::Reader;
 
 /// Where attributes can be read, or not.
@@ -39,7 +40,7 @@ fn read(payload: &[u8]) -> Option<usize> {
         let nulls = reader.take(count.div_ceil(8))?;
         reader.u8()?; // types follow
         let types: Vec<u8> = (0..count).map(|_| named_type(&mut reader)).collect::<Option<_>>()?;
-        skip_values(&mut reader, &types, nulls)?;
+        skip_values(&mut reader, &types, nulls, None)?;
     }
     Some(reader.rest().len())
 }
@@ -52,9 +53,10 @@ fn named_type(reader: &mut Reader<'_>) -> Option<u8> {
     Some(kind)
 }
 
-fn skip_values(reader: &mut Reader<'_>, types: &[u8], nulls: &[u8]) -> Option<()> {
+/// `before`: values that are not here, for they were sent before.
+fn skip_values(reader: &mut Reader<'_>, types: &[u8], nulls: &[u8], before: Option<&Values>) -> Option<()> {
     for (at, kind) in types.iter().enumerate() {
-        if !is_null(nulls, at) {
+        if !is_null(nulls, at) && !before.map_or(Some(false), |before| before.has(at))? {
             skip_value(reader, *kind)?;
         }
     }
@@ -101,12 +103,13 @@ pub(crate) enum Execute {
 }
 
 /// Takes the attributes out of an EXECUTE of a statement with so many `parameters`, if that is known. `length` is that of
-/// the whole payload; `spoken`: the client is known to send attributes, or not to.
+/// the whole payload; `spoken`: the client is known to send attributes, or not to; `before`: values that were sent before.
 pub(crate) fn without_attributes(
     payload: &[u8],
     length: usize,
     parameters: Option<u16>,
     spoken: Option<bool>,
+    before: Option<&Values>,
 ) -> Execute {
     let Some(&flags) = payload.get(FLAGS) else { return Execute::Cut };
     let flagged = flags & PARAMETER_COUNT != 0;
@@ -123,7 +126,7 @@ pub(crate) fn without_attributes(
             None => return Execute::Cut,
         },
     }
-    change(payload, length, parameters.map(usize::from)).unwrap_or(Execute::Cut)
+    change(payload, length, parameters.map(usize::from), before).unwrap_or(Execute::Cut)
 }
 
 /// Does an EXECUTE look as if the number of its parameters came first?
@@ -166,7 +169,7 @@ pub(crate) fn fits(payload: &[u8], length: usize, parameters: u16) -> bool {
 fn values_fit(mut reader: Reader<'_>, parameters: usize, nulls: &[u8]) -> bool {
     let Some(types) = reader.take(2 * parameters) else { return false };
     let kinds: Vec<u8> = types.iter().step_by(2).copied().collect();
-    match skip_values(&mut reader, &kinds, nulls) {
+    match skip_values(&mut reader, &kinds, nulls, None) {
         Some(()) => reader.rest().is_empty(),
         None => kinds.iter().any(|kind| LONG.contains(kind)),
     }
@@ -187,7 +190,12 @@ fn cleared(payload: &[u8]) -> Execute {
     }
 }
 
-fn change(payload: &[u8], length: usize, parameters: Option<usize>) -> Option<Execute> {
+fn change(
+    payload: &[u8],
+    length: usize,
+    parameters: Option<usize>,
+    before: Option<&Values>,
+) -> Option<Execute> {
     let Execute::Changed { mut head, .. } = cleared(payload) else { return None };
     let mut reader = Reader::new(payload.get(FIXED..)?);
     let count = usize::try_from(reader.length()?).ok()?;
@@ -225,7 +233,7 @@ fn change(payload: &[u8], length: usize, parameters: Option<usize>) -> Option<Ex
             return None;
         }
         let kinds: Vec<u8> = types.iter().take(parameters).map(|kind| kind[0]).collect();
-        skip_values(&mut reader, &kinds, nulls)?;
+        skip_values(&mut reader, &kinds, nulls, before)?;
         cut = reader.rest().len();
     }
     Some(Execute::Changed { head, replaced, cut })
@@ -234,6 +242,8 @@ fn change(payload: &[u8], length: usize, parameters: Option<usize>) -> Option<Ex
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Command;
+    use crate::long_data::LongData;
 
     #[test]
     fn the_text_is_found_behind_the_attributes() {
@@ -254,7 +264,7 @@ mod tests {
     const EXECUTE: &[u8] = b"\x17\x01\0\0\0\0\x01\0\0\0\x00\x01\x08\x00\x2a\0\0\0\0\0\0\0";
 
     fn changed(payload: &[u8], parameters: u16) -> Vec<u8> {
-        let executed = without_attributes(payload, payload.len(), Some(parameters), None);
+        let executed = without_attributes(payload, payload.len(), Some(parameters), None, None);
         let Execute::Changed { mut head, replaced, cut } = executed else {
             panic!("attributes are in there")
         };
@@ -276,7 +286,7 @@ mod tests {
 
     #[test]
     fn an_execute_loses_its_names() {
-        assert_eq!(without_attributes(EXECUTE, EXECUTE.len(), Some(1), None), Execute::Plain);
+        assert_eq!(without_attributes(EXECUTE, EXECUTE.len(), Some(1), None, None), Execute::Plain);
         let named = b"\x17\x01\0\0\0\x08\x01\0\0\0\x01\x00\x01\x08\x00\x00\x2a\0\0\0\0\0\0\0";
         assert_eq!(changed(named, 1), EXECUTE);
         // Types bound before.
@@ -291,7 +301,7 @@ mod tests {
     fn the_number_of_parameters_goes_without_a_flag_too() {
         let named = b"\x17\x01\0\0\0\x00\x01\0\0\0\x01\x00\x01\x08\x00\x00\x2a\0\0\0\0\0\0\0";
         assert_eq!(changed(named, 1), EXECUTE);
-        assert_eq!(without_attributes(EXECUTE, EXECUTE.len(), Some(1), Some(false)), Execute::Plain);
+        assert_eq!(without_attributes(EXECUTE, EXECUTE.len(), Some(1), Some(false), None), Execute::Plain);
     }
 
     #[test]
@@ -303,7 +313,21 @@ mod tests {
         let null = b"\x17\x01\0\0\0\x08\x01\0\0\0\x02\x02\x01\x08\x00\x00\xfe\x00\x01n\x2a\0\0\0\0\0\0\0";
         assert_eq!(changed(null, 1), EXECUTE);
         for cut in 0..attribute.len() {
-            let _ = without_attributes(&attribute[..cut], attribute.len(), Some(1), None);
+            let _ = without_attributes(&attribute[..cut], attribute.len(), Some(1), None, None);
         }
+    }
+    #[test]
+    fn attributes_are_found_behind_values_that_came_before() {
+        // A number, a text that was sent before, and the attribute n = "v".
+        let long =
+            b"\x17\x01\0\0\0\x08\x01\0\0\0\x03\x00\x01\x03\x00\x00\xfc\x00\x00\xfe\x00\x01n\x2a\0\0\0\x01v";
+        let mut data = LongData::default();
+        data.note(Command::LONG_DATA, b"\x18\x01\0\0\0\x01\0text", false);
+        let executed = without_attributes(long, long.len(), Some(2), Some(true), data.of(1));
+        let Execute::Changed { head, replaced, cut } = executed else {
+            panic!("it can be read: {executed:?}")
+        };
+        assert_eq!(head, b"\x17\x01\0\0\0\x00\x01\0\0\0\x00\x01\x03\x00\xfc\x00");
+        assert_eq!(&long[replaced..long.len() - cut], b"\x2a\0\0\0");
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum LeftOut {
     FailedStatement,
     /// Has parameters whose types were said in what was lost.
     UnknownTypes,
+    /// Has values that went to a connection that is gone.
+    LostLongData,
     /// KILL of a connection that has no known copy.
     Kill,
     /// SHUTDOWN.
@@ -43,10 +45,11 @@ pub(crate) enum LeftOut {
 }
 
 impl LeftOut {
-    const NAMES: [&'static str; 10] = [
+    const NAMES: [&'static str; 11] = [
         "unknown_statement",
         "failed_statement",
         "unknown_types",
+        "lost_long_data",
         "kill",
         "shutdown",
         "replication",
@@ -104,6 +107,8 @@ pub(crate) struct Counters {
     commands: [AtomicU64; 256],
     left_out: [AtomicU64; LeftOut::NAMES.len()],
     happened: [AtomicU64; Happened::NAMES.len()],
+    /// Connections that the test server refused, by what it said.
+    pub(crate) refusals: Codes,
     pub(crate) server_errors: Codes,
     pub(crate) online_errors: Codes,
 }
@@ -115,6 +120,7 @@ impl Counters {
             commands: std::array::from_fn(|_| AtomicU64::new(0)),
             left_out: std::array::from_fn(|_| AtomicU64::new(0)),
             happened: std::array::from_fn(|_| AtomicU64::new(0)),
+            refusals: Codes::default(),
             server_errors: Codes::default(),
             online_errors: Codes::default(),
         }
@@ -146,6 +152,7 @@ impl Counters {
             Plugin::ALL.into_iter().zip(plugins).map(move |(plugin, count)| (name(plugin), load(count)))
         });
         report.group("logins", logins);
+        report.group("refused_connections", self.refusals.list());
         let commands = (0..=u8::MAX).zip(&self.commands);
         report.group("commands", commands.map(|(byte, count)| (Command(byte).name(), load(count))));
         report.group("server_errors", self.server_errors.list());

@@ -17,6 +17,7 @@ mod dialogue;
 mod edits;
 mod greeting;
 mod hello;
+mod long_data;
 mod notices;
 mod online;
 mod packet;

@@ -6,9 +6,10 @@
 use crate::answers::{Answers, HEAD, Prepared, Seen, To};
 use crate::capabilities::Capabilities;
 use crate::packet::{HEADER, Header, Reader};
+use crate::statements::Serial;
 
 /// The place in the online server's stream, and the answers that are expected there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Online {
     answers: Answers,
     /// Payload bytes of the present packet that still come.
@@ -19,6 +20,10 @@ pub(crate) struct Online {
     heard: bool,
     /// What comes answers commands that were lost, until the client says another.
     deaf: bool,
+    /// Something came while commands were held: it may have answered them.
+    early: bool,
+    /// Which of them, or of those that are not answered, what comes then names cannot be told.
+    confused: bool,
 }
 
 /// What the online server says.
@@ -30,7 +35,12 @@ pub(crate) enum Heard {
         capabilities: Capabilities,
     },
     Answer(Seen),
-    /// The answer to a PREPARE that waits here for something else.
+    /// A statement was prepared, perhaps this one.
+    PreparedPerhaps {
+        serial: Serial,
+        id: u32,
+    },
+    /// The answer to a PREPARE that waits here for something else; the first of several, if there was no error before.
     PreparedEarly {
         id: u32,
     },
@@ -39,17 +49,40 @@ pub(crate) enum Heard {
 /// The version of the protocol, with which a greeting begins.
 const GREETING: u8 = 10;
 
+impl Default for Online {
+    fn default() -> Self {
+        Self {
+            answers: Answers::all_seen(),
+            left: 0,
+            head: Vec::new(),
+            heard: false,
+            deaf: false,
+            early: false,
+            confused: false,
+        }
+    }
+}
+
 impl Online {
     /// The client has said a command that is answered: what comes next is the answer, and what was expected before has
-    /// come, or been lost. Only what is said in one breath is answered one after the other.
-    pub(crate) fn expect(&mut self, to: To, sequence: Option<u8>) {
+    /// come, or been lost. Only what is said in one breath is answered one after the other. `held`: the command may have been
+    /// held until now. Returns whether its answer, which names a statement, may have come already, and be lost.
+    pub(crate) fn expect(&mut self, to: To, sequence: Option<u8>, held: bool) -> bool {
+        if !held {
+            (self.early, self.confused) = (false, false);
+        }
+        // An answer that has come does not come again; the next would be taken for it.
+        let missed = self.early && matches!(to, To::Prepare(_));
+        self.confused |= missed;
+        let to = if missed { To::Other } else { to };
         if std::mem::take(&mut self.heard) {
-            self.answers = Answers::default();
+            self.answers = Answers::all_seen();
             self.left = 0;
             self.head.clear();
         }
         self.deaf = false;
         self.answers.expect(to, sequence);
+        missed
     }
 
     /// Commands of the client were lost, or their answers were: an answer to a PREPARE may be to one of them.
@@ -65,6 +98,7 @@ impl Online {
             self.lost();
         }
         self.heard = true;
+        self.early |= held;
         if skipped > 0 {
             self.left = 0;
             self.head.clear();
@@ -105,15 +139,21 @@ impl Online {
             }
             _ => {
                 let mut expected = false;
+                let unsure = self.answers.is_unsure();
                 self.answers.segment(&self.head, |seen| {
                     expected |= matches!(seen, Seen::Prepared { .. });
-                    see(Heard::Answer(seen));
+                    self.confused |= held && matches!(seen, Seen::Error(_));
+                    see(match seen {
+                        Seen::Prepared { serial, id, .. } if unsure => Heard::PreparedPerhaps { serial, id },
+                        seen => Heard::Answer(seen),
+                    });
                 });
                 if let Some(Prepared { id, .. }) = Prepared::read(header, payload)
                     && header.sequence == 1
                     && held
                     && !expected
                     && !self.deaf
+                    && !self.confused
                 {
                     see(Heard::PreparedEarly { id });
                 }
@@ -158,9 +198,9 @@ mod tests {
             let serial = statements.prepare(None).unwrap();
             let mut online = Online::default();
             let mut heard = Vec::new();
-            online.expect(To::Query, Some(1));
-            online.expect(To::Prepare(serial), Some(1));
-            online.expect(To::Query, Some(1));
+            online.expect(To::Query, Some(1), false);
+            online.expect(To::Prepare(serial), Some(1), false);
+            online.expect(To::Query, Some(1), false);
             for part in [&stream[..cut], &stream[cut..]] {
                 online.bytes(0, part, false, |what| heard.push(what));
             }
@@ -191,10 +231,10 @@ mod tests {
     #[test]
     fn an_answer_to_what_is_held_comes_early_and_what_only_looks_like_one_does_not() {
         let mut online = Online::default();
-        online.expect(To::Query, Some(1));
+        online.expect(To::Query, Some(1), false);
         assert_eq!(hear(&mut online, true).last(), Some(&Heard::PreparedEarly { id: 10 }));
         let mut online = Online::default();
-        online.expect(To::Query, Some(1));
+        online.expect(To::Query, Some(1), false);
         assert!(!hear(&mut online, false).contains(&Heard::PreparedEarly { id: 10 }));
     }
 
@@ -203,19 +243,19 @@ mod tests {
         let prepare = || (Online::default(), Statements::new(true).prepare(None).unwrap());
         let answered = |serial| Heard::Answer(Seen::Prepared { serial, id: 10, parameters: 0, whole: true });
         let (mut online, serial) = prepare();
-        online.expect(To::Prepare(serial), Some(1));
+        online.expect(To::Prepare(serial), Some(1), false);
         assert_eq!(hear(&mut online, false), [answered(serial)]);
         // Its answer was never captured; the next PREPARE waits.
         let (mut online, serial) = prepare();
-        online.expect(To::Prepare(serial), Some(1));
+        online.expect(To::Prepare(serial), Some(1), false);
         online.bytes(1000, &[], false, |_| ());
         assert_eq!(hear(&mut online, true), []);
         // The next PREPARE was lost.
         let (mut online, serial) = prepare();
-        online.expect(To::Prepare(serial), Some(1));
+        online.expect(To::Prepare(serial), Some(1), false);
         online.lost();
         assert_eq!(hear(&mut online, false), []);
-        online.expect(To::Prepare(serial), Some(1));
+        online.expect(To::Prepare(serial), Some(1), false);
         assert_eq!(hear(&mut online, false), [answered(serial)]);
     }
 }

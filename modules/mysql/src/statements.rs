@@ -135,8 +135,20 @@ impl Statements {
         self.next_test = self.next_test.map(|id| id.wrapping_add(1));
     }
 
-    /// The test server has prepared a statement.
+    /// The test server has prepared a statement: the one that has this id by order, or else `serial`. If it may be an earlier
+    /// one that is answered late, it is none.
     pub(crate) fn succeeded(&mut self, serial: Serial, id: u32, parameters: u16) {
+        let waiting =
+            |wanted| move |statement: &Statement| statement.at_test == AtTest::Waiting { id: wanted };
+        let mut by_order = self.all.iter().filter(|(_, statement)| waiting(Some(id))(statement));
+        let serial = match by_order.next() {
+            Some((&by_order, _)) => by_order,
+            None if self.all.range(..serial).any(|(_, statement)| waiting(None)(statement)) => return,
+            None => match self.all.get(&serial).map(|statement| statement.at_test) {
+                Some(AtTest::Waiting { id: Some(by_order) }) if id < by_order => return,
+                _ => serial,
+            },
+        };
         let prepared_since = self.all.range((Excluded(serial), Unbounded)).count() as u32;
         self.next_test.get_or_insert(id.wrapping_add(1 + prepared_since));
         if let Some(statement) = self.all.get_mut(&serial) {
@@ -151,9 +163,14 @@ impl Statements {
         }
     }
 
-    /// The online server has prepared a statement as `id`: the one that has this id by order, or else `serial`.
-    pub(crate) fn online_id(&mut self, serial: Serial, id: u32) {
+    /// The online server has prepared a statement as `id`: the one that has this id by order, or else `serial`, if that is
+    /// `sure`.
+    pub(crate) fn online_id(&mut self, serial: Serial, id: u32, sure: bool) {
         let by_order = self.by_online.get(&id).copied().filter(|serial| !self.is_used(*serial));
+        if by_order.is_none() && !sure {
+            self.heard = true;
+            return;
+        }
         let serial = by_order.unwrap_or(serial);
         let prepared_since = self.all.range((Excluded(serial), Unbounded)).count() as u32;
         let next = id.wrapping_add(1 + prepared_since);
@@ -165,9 +182,15 @@ impl Statements {
         }
     }
 
-    /// The online server has prepared the statement that comes next as `id`.
+    /// The online server has prepared the statement that comes next, or one behind it, as `id`.
     pub(crate) fn online_id_early(&mut self, id: u32) {
-        self.next_online = Some(self.next_online.filter(|&known| known <= id).unwrap_or(id));
+        self.next_online.get_or_insert(id);
+    }
+
+    /// The online server has named a statement, and that may be lost: the next id that it gave is anybody's guess if it was
+    /// before.
+    pub(crate) fn online_id_missed(&mut self) {
+        self.heard = true;
     }
 
     fn is_used(&self, serial: Serial) -> bool {
@@ -391,7 +414,7 @@ mod tests {
     fn where_the_online_server_is_heard_nothing_is_guessed() {
         let mut statements = Statements::new(true);
         let first = statements.prepare(None).unwrap();
-        statements.online_id(first, 93);
+        statements.online_id(first, 93, true);
         statements.commands_lost();
         let second = statements.prepare(None).unwrap();
         statements.succeeded(first, 1, 0);

@@ -217,7 +217,7 @@ pub struct Tcp {
     pub connected: u64,
     /// Of these, the second or a later one of their session.
     pub rebuilt: u64,
-    /// SYNs answered with RST.
+    /// SYNs answered with RST, and connections that the test server accepted only to say that it does not want them.
     pub refused: u64,
     /// Segments handed to the injector.
     pub segments_sent: u64,

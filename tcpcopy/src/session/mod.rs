@@ -26,7 +26,7 @@ mod upstream;
 use std::time::Duration;
 
 use common::control::{Answer, AnswerPayload};
-use common::module::{Failure, FailureKind};
+use common::module::FailureKind;
 use common::time::Time;
 use common::wire::{Flags, Segment, Seq};
 
@@ -37,7 +37,7 @@ use self::feed::{EndKind, Feed};
 use self::gate::Gate;
 use self::outbox::Outbox;
 pub(crate) use self::relay::Attached;
-use self::relay::{Parts, Relay};
+use self::relay::{Parts, Relay, Stop};
 pub(crate) use self::upstream::PARKED_BYTES;
 use self::upstream::Upstream;
 use crate::ledger::DropReason;
@@ -368,7 +368,7 @@ impl Session {
     fn with_relay(
         &mut self,
         cx: &mut Context<'_>,
-        work: impl FnOnce(&mut Relay, &mut Context<'_>, &mut Parts<'_>) -> Result<(), Failure>,
+        work: impl FnOnce(&mut Relay, &mut Context<'_>, &mut Parts<'_>) -> Result<(), Stop>,
     ) {
         let mut parts = Parts {
             feed: &mut self.feed,
@@ -377,16 +377,20 @@ impl Session {
             connection: &mut self.connection,
             first_drop: &mut self.first_drop,
         };
-        if let Err(failure) = work(&mut self.relay, cx, &mut parts) {
-            cx.complaints.module_failed(cx.now, &cx.flow, failure);
-            self.shed(
-                cx,
-                match failure.kind {
-                    FailureKind::LoginFailed => DropReason::LoginFailed,
-                    FailureKind::Tls => DropReason::Tls,
-                    FailureKind::Unsupported | FailureKind::OutOfStep => DropReason::ModuleFailed,
-                },
-            );
+        match work(&mut self.relay, cx, &mut parts) {
+            Ok(()) => {}
+            Err(Stop::Refused) => self.refused_by_words(cx),
+            Err(Stop::Failed(failure)) => {
+                cx.complaints.module_failed(cx.now, &cx.flow, failure);
+                self.shed(
+                    cx,
+                    match failure.kind {
+                        FailureKind::LoginFailed => DropReason::LoginFailed,
+                        FailureKind::Tls => DropReason::Tls,
+                        FailureKind::Unsupported | FailureKind::OutOfStep => DropReason::ModuleFailed,
+                    },
+                );
+            }
         }
     }
 

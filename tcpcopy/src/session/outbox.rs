@@ -28,6 +28,8 @@ pub(super) struct Outbox {
     bytes: Queue,
     start: u64,
     spans: VecDeque<Span>,
+    /// Bytes in the queue that are a module's own.
+    own: u64,
     turn_begins: bool,
 }
 
@@ -55,6 +57,11 @@ impl Outbox {
         self.spans.iter().filter(|span| span.origin == Origin::Client).map(|span| span.bytes).sum()
     }
 
+    /// Bytes in the queue that are a module's own: no client's, but memory.
+    pub(super) fn own_bytes(&self) -> u64 {
+        self.own
+    }
+
     /// The next byte put in is the first of a turn.
     pub(super) fn begin_turn(&mut self) {
         self.turn_begins = true;
@@ -76,6 +83,9 @@ impl Outbox {
     fn note(&mut self, length: u64, origin: Origin) {
         if length == 0 {
             return;
+        }
+        if origin == Origin::Module {
+            self.own += length;
         }
         match self.spans.back_mut() {
             Some(span) if span.origin == origin && !self.turn_begins => span.bytes += length,
@@ -127,8 +137,9 @@ impl Outbox {
         while left > 0 {
             let Some(span) = self.spans.front_mut() else { break };
             let taken = left.min(span.bytes);
-            if span.origin == Origin::Client {
-                of_client += taken;
+            match span.origin {
+                Origin::Client => of_client += taken,
+                Origin::Module => self.own -= taken,
             }
             span.bytes -= taken;
             span.begins_turn = false;
@@ -162,9 +173,9 @@ mod tests {
     fn acknowledging_counts_the_clients_bytes_only() {
         let mut outbox = two_turns();
         assert!(outbox.is_at_turn_start());
-        assert_eq!(outbox.acknowledge(3), 3);
+        assert_eq!((outbox.acknowledge(3), outbox.own_bytes()), (3, 5));
         assert!(!outbox.is_at_turn_start());
-        assert_eq!(outbox.acknowledge(10), 2);
+        assert_eq!((outbox.acknowledge(10), outbox.own_bytes()), (2, 0));
         assert!(outbox.is_at_turn_start());
         assert_eq!(outbox.acknowledge(99), 4);
         assert!(outbox.is_empty());

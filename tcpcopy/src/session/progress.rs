@@ -41,6 +41,7 @@ impl Session {
             }
         }
         self.to_transmit |= self.connection.has_to_send(&self.outbox);
+        self.relay.count_own(cx.ledger, self.outbox.own_bytes());
     }
 
     /// Moves the due bytes on, or out.
@@ -93,7 +94,7 @@ impl Session {
         if turn.after_gap {
             // What a module holds of the turn before will never be complete.
             self.drop_due(cx, DropReason::CaptureGap);
-            self.relay.client_lost();
+            self.relay.client_lost(&[]);
         }
         if !self.is_stalled() {
             self.last_progress = cx.now;
@@ -194,9 +195,9 @@ impl Session {
     fn drop_due(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         let due = self.feed.due_len();
         if due > 0 {
+            self.relay.client_lost(self.feed.due());
             self.feed.consume(due);
             self.drop_bytes(cx, reason, due as u64);
-            self.relay.client_lost();
         }
     }
 }

@@ -56,6 +56,14 @@ impl Session {
         self.skipping = Some(reason);
     }
 
+    /// The test server has accepted the connection only to say that it does not want it.
+    pub(super) fn refused_by_words(&mut self, cx: &mut Context<'_>) {
+        self.connection.reset(cx);
+        self.connections = self.connections.saturating_sub(1);
+        cx.ledger.tcp.refused += 1;
+        self.refused(cx, DropReason::Refused);
+    }
+
     /// The test server has closed while a module holds bytes back: the answer that it waits for will not come.
     pub(super) fn closed_on_held(&mut self, cx: &mut Context<'_>) {
         if !self.fruitful {

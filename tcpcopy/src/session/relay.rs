@@ -19,14 +19,23 @@ pub(super) enum Relay {
     Module(Box<Attached>),
 }
 
+/// Why a module's actions are not carried out any further.
+pub(super) enum Stop {
+    /// The session cannot go on.
+    Failed(Failure),
+    /// The test server does not want the connection.
+    Refused,
+}
+
 /// A protocol module and what it needs.
 pub(crate) struct Attached {
     module: Box<dyn Module>,
     actions: Actions,
     /// What the online server answered, if the module wants to know.
     online: Option<Online>,
-    /// Its memory as it stands in the ledger, in bytes.
+    /// Its memory as it stands in the ledger, in bytes, without its own bytes in the outbox; and those.
     counted: u64,
+    own: u64,
 }
 
 /// The parts of a session that a relay works on.
@@ -76,7 +85,15 @@ impl Relay {
     pub(super) fn memory(&self) -> u64 {
         match self {
             Self::Straight => 0,
-            Self::Module(attached) => attached.counted,
+            Self::Module(attached) => attached.counted + attached.own,
+        }
+    }
+
+    /// So many bytes of the module's own are in the outbox: they are inflated from what its client said, say.
+    pub(super) fn count_own(&mut self, ledger: &mut Ledger, own: u64) {
+        if let Self::Module(attached) = self {
+            ledger.modules.memory = ledger.modules.memory + own - attached.own;
+            attached.own = own;
         }
     }
 
@@ -86,15 +103,15 @@ impl Relay {
         *self = Self::Straight;
     }
 
-    /// Bytes of the client do not come this way.
-    pub(super) fn client_lost(&mut self) {
+    /// Bytes of the client do not come this way, those among them that were `due`.
+    pub(super) fn client_lost(&mut self, due: &[u8]) {
         if let Self::Module(attached) = self {
-            attached.module.client_lost();
+            attached.module.client_lost(due);
         }
     }
 
     /// A connection stands.
-    pub(super) fn connected(&mut self, cx: &mut Context<'_>, parts: &mut Parts<'_>) -> Result<(), Failure> {
+    pub(super) fn connected(&mut self, cx: &mut Context<'_>, parts: &mut Parts<'_>) -> Result<(), Stop> {
         match self {
             Self::Straight => Ok(()),
             Self::Module(attached) => {
@@ -104,7 +121,7 @@ impl Relay {
     }
 
     /// Moves what is due.
-    pub(super) fn move_due(&mut self, cx: &mut Context<'_>, parts: &mut Parts<'_>) -> Result<(), Failure> {
+    pub(super) fn move_due(&mut self, cx: &mut Context<'_>, parts: &mut Parts<'_>) -> Result<(), Stop> {
         if parts.feed.due_len() == 0 {
             return Ok(());
         }
@@ -126,7 +143,7 @@ impl Relay {
         cx: &mut Context<'_>,
         received: &Received<'_>,
         parts: &mut Parts<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         match self {
             Self::Module(attached) if !received.payload.is_empty() => {
                 attached.call(cx, parts, |module, _, actions| {
@@ -144,7 +161,7 @@ impl Relay {
         segment: &Segment<'_>,
         at_once: bool,
         parts: &mut Parts<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         let Self::Module(attached) = self else { return Ok(()) };
         if !at_once && cx.ledger.modules.memory > cx.config.memory_limit / 4 {
             // Rather than that sessions are given up for it.
@@ -166,7 +183,7 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
         parts: &mut Parts<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         let Self::Module(attached) = self else { return Ok(()) };
         while let Some(bytes) = attached.online.as_mut().and_then(Online::next_in_order) {
             attached.hand_over_next(cx, parts, &bytes)?;
@@ -180,7 +197,7 @@ impl Relay {
         cx: &mut Context<'_>,
         ack: Seq,
         parts: &mut Parts<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         let Self::Module(attached) = self else { return Ok(()) };
         while let Some(bytes) = attached.online.as_mut().and_then(|online| online.next_before(ack)) {
             attached.hand_over_next(cx, parts, &bytes)?;
@@ -192,7 +209,7 @@ impl Relay {
 impl Attached {
     /// `wanted` of the online server's answers, as its protocol says.
     pub(crate) fn new(module: Box<dyn Module>, wanted: OnlineAnswers) -> Self {
-        Self { module, actions: Actions::new(), online: Online::new(wanted), counted: 0 }
+        Self { module, actions: Actions::new(), online: Online::new(wanted), counted: 0, own: 0 }
     }
 
     /// Calls the module and carries out what it wants.
@@ -201,7 +218,7 @@ impl Attached {
         cx: &mut Context<'_>,
         parts: &mut Parts<'_>,
         work: impl FnOnce(&mut dyn Module, &mut Feed, &mut Actions),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         work(&mut *self.module, parts.feed, &mut self.actions);
         let result = carry_out(cx, &self.actions, parts);
         self.actions.clear();
@@ -215,7 +232,7 @@ impl Attached {
         cx: &mut Context<'_>,
         parts: &mut Parts<'_>,
         bytes: &[u8],
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         let skipped = self.online.as_mut().map_or(0, Online::take_skipped);
         self.hand_over(cx, parts, skipped, bytes)
     }
@@ -226,7 +243,7 @@ impl Attached {
         parts: &mut Parts<'_>,
         skipped: u64,
         bytes: &[u8],
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         if skipped == 0 && bytes.is_empty() {
             return Ok(());
         }
@@ -245,7 +262,7 @@ impl Attached {
     }
 }
 
-fn carry_out(cx: &mut Context<'_>, actions: &Actions, parts: &mut Parts<'_>) -> Result<(), Failure> {
+fn carry_out(cx: &mut Context<'_>, actions: &Actions, parts: &mut Parts<'_>) -> Result<(), Stop> {
     for action in actions.list() {
         match action {
             Action::Pass(bytes) => {
@@ -267,7 +284,8 @@ fn carry_out(cx: &mut Context<'_>, actions: &Actions, parts: &mut Parts<'_>) -> 
             }
             Action::Answers(mode) => parts.connection.ask_payload(cx, *mode),
             Action::Ready => parts.gate.module_ready(),
-            Action::Fail(failure) => return Err(*failure),
+            Action::Refused => return Err(Stop::Refused),
+            Action::Fail(failure) => return Err(Stop::Failed(*failure)),
         }
     }
     Ok(())

@@ -37,7 +37,7 @@ pub(crate) const FAULTS: [Fault; 20] = [
     Fault { name: "link-jitter", without: |s| s.link.jitter = 0 },
     Fault { name: "full-queues", without: |s| s.stack.accept_queue_full = 0 },
     Fault { name: "small-buffers", without: |s| s.stack.buffer = StackPlan::BASE.buffer },
-    Fault { name: "closing", without: |s| (s.app.close, s.app.idle_close) = (0, 0) },
+    Fault { name: "closing", without: |s| (s.app.close, s.app.idle_close, s.app.busy) = (0, 0, 0) },
     Fault {
         name: "slowness",
         without: |s| (s.app.think, s.app.slow, s.app.silent) = (AppPlan::BASE.think, 0, 0),

@@ -360,6 +360,13 @@ scenarios! {
         module: Some(PASSWORD),
         expect: Expect::partial(0, 2, &[DropReason::ClosedByServer]),
     }
+    /// The test server accepts connections only to say that it has no room: tried again as if it had not accepted them.
+    login_refused {
+        clients: ClientPlan { greeting: 40, turns: (4, 10), pause: (0, 800_000), ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), busy: 400, ..APP },
+        module: Some(PASSWORD),
+        expect: Expect::partial(100, 1, &[DropReason::Refused]),
+    }
     /// The test server is down for a while: who comes back logs in again.
     login_outage {
         clients: ClientPlan { greeting: 40, turns: (6, 12), pause: (0, 1_000_000), ..CLIENTS },

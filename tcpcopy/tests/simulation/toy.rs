@@ -25,6 +25,9 @@ pub(crate) const ACCEPTED: &[u8] = b"K welcome";
 /// The answer to a bad login; the server closes after it.
 pub(crate) const DENIED: &[u8] = b"E denied";
 
+/// What a server says in place of a greeting that has too much to do; it closes after it.
+pub(crate) const BUSY: &[u8] = b"B busy";
+
 /// How some of the online server's segments begin, and no others.
 pub(crate) const MARK: [u8; 6] = *b"marked";
 pub(crate) const BEGINNINGS: &[Beginning] = &[
@@ -171,7 +174,7 @@ impl Module for Session {
         }
     }
 
-    fn client_lost(&mut self) {
+    fn client_lost(&mut self, _due: &[u8]) {
         self.note(Told::Lost);
         (self.offered, self.captured_login) = (0, 0);
     }
@@ -183,6 +186,9 @@ impl Module for Session {
             }
             State::Greeting(greeting) => {
                 greeting.extend_from_slice(bytes);
+                if greeting.first() == BUSY.first() {
+                    return actions.refused();
+                }
                 let Some(nonce) = greeting[..greeting.len().min(GREETING)].get(15..23) else { return };
                 if greeting.len() < GREETING {
                     return;

@@ -68,6 +68,7 @@ impl Session {
         send_packet(0, &request, actions);
         // Both servers forget them.
         self.statements.clear();
+        self.long_data.clear();
         self.transaction.rolled_back();
         let login = LoggingIn { dialogue, packets: Assembler::default(), agreed };
         self.server = Server::LoggingIn(Box::new(login));

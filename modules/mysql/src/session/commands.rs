@@ -3,15 +3,15 @@
 use common::module::FailureKind;
 
 use super::stream::Last;
-use super::{Client, Ready, Server, Session};
+use super::{Ready, Server, Session};
 use crate::answers::To;
 use crate::attributes::fits;
 use crate::capabilities::Capabilities;
 use crate::command::{Command, looks_like_command};
-use crate::compression::Compression;
 use crate::counters::{Happened, LeftOut};
 use crate::edits::{Edits, Fate};
 use crate::hello::{self, Opening};
+use crate::long_data;
 use crate::packet::{HEADER, Header, write_packet};
 use crate::query::{self, Query};
 use crate::statements::Lookup;
@@ -23,7 +23,7 @@ pub(super) const WHOLE_MAX: usize = 64 << 10;
 /// A file's packets wait for no more than this, in bytes, until the test server has said whether it wants them.
 const FILE_WAIT_MAX: usize = 1 << 20;
 
-/// So many segments are waited for that could be the answer to a PREPARE.
+/// So many segments are waited for that could be the answer to a PREPARE, unless the client goes on.
 const UNSEEN_MAX: u32 = 4;
 
 /// MariaDB: the statement prepared last.
@@ -60,15 +60,7 @@ impl Session {
     fn hello(&mut self, payload: &[u8], edits: &mut Edits<'_>) -> bool {
         let (kind, reason) = match hello::read(payload) {
             Some(Opening::Hello(hello)) => {
-                if !hello.capabilities.has(Capabilities::COMPRESS)
-                    && !hello.capabilities.has(Capabilities::ZSTD)
-                {
-                    self.compression = Compression::No;
-                }
-                if !hello.capabilities.has(Capabilities::QUERY_ATTRIBUTES) {
-                    self.attributes = Some(false);
-                }
-                self.client = Some(Client::new(hello, self));
+                self.know(hello);
                 return true;
             }
             Some(Opening::Tls) => {
@@ -143,6 +135,7 @@ impl Session {
         if !command.is_known() {
             return Some(self.lose(rest, edits));
         }
+        self.pressed = rest.len() > HEADER + header.length;
         let taken = self.command(command, header, payload, edits)?;
         self.stream.last = match command {
             Command::QUERY => Last::Query,
@@ -168,6 +161,7 @@ impl Session {
             Command::SHUTDOWN => Some(self.leave_out(command, header, LeftOut::Shutdown, edits)),
             Command::RESET_CONNECTION => {
                 self.statements.clear();
+                self.long_data.clear();
                 self.transaction.rolled_back();
                 Some(self.pass(command, header, To::Other, edits))
             }
@@ -184,7 +178,12 @@ impl Session {
                 self.fail(FailureKind::Unsupported, "a replica is no client to copy", edits.actions());
                 None
             }
-            _ if command.names_statement() => self.statement(command, header, payload, edits),
+            Command::LONG_DATA if payload.len() < header.length.min(long_data::NAMED) => None,
+            _ if command.names_statement() => {
+                let taken = self.statement(command, header, payload, edits)?;
+                self.long_data.note(command, payload, false);
+                Some(taken)
+            }
             _ => Some(self.pass(command, header, To::Other, edits)),
         }
     }
@@ -235,7 +234,12 @@ impl Session {
             Lookup::Known { id, parameters, by_order } => (id, parameters, by_order),
             Lookup::Waiting { id } => {
                 let Server::Ready(Ready { answers, .. }) = &self.server else { return None };
-                let patience = if id.is_some() || answers.is_pipelined() { 1 } else { UNSEEN_MAX };
+                let patience = match id {
+                    // Answers to later commands have been seen.
+                    _ if !answers.expects_prepare() => 0,
+                    None if !answers.is_pipelined() && !self.pressed => UNSEEN_MAX,
+                    _ => 1,
+                };
                 if answers.segments() < patience {
                     return None;
                 }
@@ -276,8 +280,12 @@ impl Session {
             });
             return Some(self.leave_out(command, header, LeftOut::UnknownStatement, edits));
         }
+        if command == Command::EXECUTE && self.long_data.of(online).is_some_and(|values| values.lost) {
+            return Some(self.leave_out(command, header, LeftOut::LostLongData, edits));
+        }
         if command == Command::EXECUTE
-            && let Some(taken) = self.execute_without_attributes(header, payload, id, parameters, edits)
+            && let Some(taken) =
+                self.execute_without_attributes(header, payload, (online, id), parameters, edits)
         {
             return taken;
         }
@@ -389,11 +397,14 @@ impl Session {
     }
 
     /// The client said a command, whatever becomes of it here.
-    fn said(&mut self, command: Command, header: Header, to: To) {
+    pub(super) fn said(&mut self, command: Command, header: Header, to: To) {
         if let Some(online) = &mut self.online
             && !command.has_no_answer()
         {
-            online.expect(to, (!header.goes_on()).then_some(1));
+            let missed = online.expect(to, (!header.goes_on()).then_some(1), self.held);
+            if missed {
+                self.statements.online_id_missed();
+            }
         }
     }
 

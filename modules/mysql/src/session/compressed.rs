@@ -85,6 +85,7 @@ impl Session {
                 Action::Send(range) => edits.send(&plain.own_bytes()[range.clone()]),
                 Action::Answers(mode) => edits.actions().answers(*mode),
                 Action::Ready => edits.actions().ready(),
+                Action::Refused => edits.actions().refused(),
                 Action::Fail(failure) => edits.actions().fail(failure.kind, failure.reason),
             }
         }

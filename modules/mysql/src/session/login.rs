@@ -29,16 +29,7 @@ impl Session {
                 self.know_ids();
                 self.log_in(actions);
             }
-            Some(First::Refused(error)) => {
-                self.shared.counters.server_errors.add(error.code);
-                self.shared.notices.once(format!("refused {}", error.code), || {
-                    format!(
-                        "the test server refuses connections ({}: {}): their sessions are not copied",
-                        error.code, error.message
-                    )
-                });
-                self.fail(FailureKind::LoginFailed, "the test server refuses connections", actions);
-            }
+            Some(First::Refused(error)) => self.connection_refused(&error, actions),
             _ => self.fail(FailureKind::OutOfStep, NO_GREETING, actions),
         }
     }
@@ -128,8 +119,25 @@ impl Session {
         self.restore(login.agreed, login.packets, actions);
     }
 
+    /// The test server does not want the connection, whoever asks: it is tried again later, as where it does not listen.
+    fn connection_refused(&mut self, error: &ServerError, actions: &mut Actions) {
+        self.server = Server::Down;
+        let ServerError { code, message } = error;
+        self.shared.counters.refusals.add(*code);
+        self.shared.notices.once(format!("refused {code}"), || {
+            let cure = cure(*code);
+            format!("the test server refuses connections ({code}: {message}), which are tried again: {cure}")
+        });
+        actions.refused();
+    }
+
     fn refused(&mut self, refusal: &Refusal, actions: &mut Actions) {
         let Server::LoggingIn(login) = &self.server else { return };
+        if let Refusal::Server(error) = refusal
+            && is_for_want_of_room(error.code)
+        {
+            return self.connection_refused(&error.clone(), actions);
+        }
         self.shared.counters.login(Outcome::Refused, login.dialogue.plugin());
         if let Refusal::Server(error) = refusal {
             self.shared.counters.server_errors.add(error.code);
@@ -144,6 +152,23 @@ impl Session {
             _ => FailureKind::LoginFailed,
         };
         self.fail(kind, "the login at the test server failed", actions);
+    }
+}
+
+/// ER_CON_COUNT_ERROR, for MySQL checks the user first; ER_SERVER_SHUTDOWN; ER_TOO_MANY_USER_CONNECTIONS;
+/// ER_USER_LIMIT_REACHED.
+fn is_for_want_of_room(code: u16) -> bool {
+    matches!(code, 1040 | 1053 | 1203 | 1226)
+}
+
+/// What the user can do about connections that are refused with this error.
+fn cure(code: u16) -> &'static str {
+    match code {
+        1040 => "let max_connections there be no smaller than online",
+        1129 => "FLUSH HOSTS there, and raise max_connect_errors",
+        1130 => "its users' grants must be for the clients' addresses, 'app'@'10.%' for one",
+        1203 | 1226 => "let max_user_connections and the users' limits there be no smaller than online",
+        _ => "see what it says",
     }
 }
 

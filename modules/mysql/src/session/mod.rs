@@ -9,6 +9,7 @@ mod change_user;
 mod commands;
 mod compressed;
 mod login;
+mod lost;
 mod restore;
 mod rewrite;
 mod stream;
@@ -31,6 +32,7 @@ use crate::dialogue::Dialogue;
 use crate::edits::Edits;
 use crate::greeting::Greeting;
 use crate::hello::Hello;
+use crate::long_data::LongData;
 use crate::online::{Heard, Online};
 use crate::packet::Assembler;
 use crate::statements::Statements;
@@ -47,6 +49,7 @@ pub(crate) struct Session {
     client: Option<Client>,
     server: Server,
     statements: Statements,
+    long_data: LongData,
     transaction: Transaction,
     /// The online server's answers, as far as they are captured; not of a compressed session.
     online: Option<Box<Online>>,
@@ -56,6 +59,8 @@ pub(crate) struct Session {
     ids: Ids,
     /// The client has said something that waits with the engine.
     held: bool,
+    /// It has said more than the present command: it does not wait, or has waited in vain.
+    pressed: bool,
 }
 
 /// Who the client is for the test server.
@@ -126,11 +131,13 @@ impl Session {
             client: None,
             server: Server::Down,
             statements: Statements::new(from_start),
+            long_data: LongData::default(),
             transaction: Transaction::new(from_start),
             online: Some(Box::default()),
             attributes: None,
             ids: Ids::default(),
             held: false,
+            pressed: false,
         }
     }
 
@@ -195,6 +202,7 @@ impl Module for Session {
         }
         let cut = self.transaction.connection_lost();
         self.shared.counters.happened(Happened::TransactionCut, u64::from(cut));
+        self.long_data.connection_lost();
         self.stream.connection_lost();
         self.forget_ids();
         self.ids.test = None;
@@ -213,7 +221,7 @@ impl Module for Session {
         self.held = edits.taken() < bytes.len();
     }
 
-    fn client_lost(&mut self) {
+    fn client_lost(&mut self, due: &[u8]) {
         self.stream.client_lost();
         self.statements.commands_lost();
         self.transaction.client_lost();
@@ -224,6 +232,7 @@ impl Module for Session {
         if let Compression::Yes(inflated) = &mut self.compression {
             inflated.client_lost();
         }
+        self.learn(due);
     }
 
     fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
@@ -256,7 +265,8 @@ impl Module for Session {
                 // MySQL counts from 1 on each connection, MariaDB on from an earlier one.
                 statements.first_online_id(capabilities.has(Capabilities::MYSQL).then_some(1));
             }
-            Heard::Answer(Seen::Prepared { serial, id, .. }) => statements.online_id(serial, id),
+            Heard::Answer(Seen::Prepared { serial, id, .. }) => statements.online_id(serial, id, true),
+            Heard::PreparedPerhaps { serial, id } => statements.online_id(serial, id, false),
             Heard::Answer(Seen::PrepareFailed(serial)) => statements.failed_online(serial),
             Heard::Answer(Seen::Error(code)) => counters.online_errors.add(code),
             // It may answer what is held, which can be a BEGIN.
@@ -283,7 +293,7 @@ impl Module for Session {
             Compression::Yes(inflated) => inflated.plain.capacity(),
             Compression::Undecided | Compression::No => 0,
         };
-        size_of_val(self) + client + server + inflated + self.statements.memory()
+        size_of_val(self) + client + server + inflated + self.statements.memory() + self.long_data.memory()
     }
 }
 

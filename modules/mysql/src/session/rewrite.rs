@@ -75,7 +75,7 @@ impl Session {
         &mut self,
         header: Header,
         payload: &[u8],
-        id: u32,
+        (online, id): (u32, u32),
         parameters: u16,
         edits: &mut Edits<'_>,
     ) -> Option<Option<usize>> {
@@ -84,8 +84,9 @@ impl Session {
         }
         let command = Command::EXECUTE;
         let parameters = (parameters != u16::MAX).then_some(parameters);
+        let before = self.long_data.of(online);
         let (mut head, replaced, cut) =
-            match without_attributes(payload, header.length, parameters, self.attributes) {
+            match without_attributes(payload, header.length, parameters, self.attributes, before) {
                 Execute::Plain => return None,
                 Execute::Cut if payload.len() < header.length.min(WHOLE_MAX) => return Some(None),
                 Execute::Cut if self.attributes.is_none() => return None,

@@ -1,5 +1,7 @@
 //! A module with its engine, without a network: what goes in and comes out, in a form that can be recorded.
 
+#![allow(dead_code, reason = "not every test needs all of it")]
+
 use std::fmt::Write;
 
 use common::control::AnswerPayload;
@@ -18,6 +20,8 @@ pub(crate) struct Driven {
     pub(crate) complete: bool,
     /// What was left out as a loss, in bytes.
     pub(crate) left_out: usize,
+    /// How often the module has said that the test server refuses the connection.
+    pub(crate) refused: usize,
     /// Why the session could not go on.
     pub(crate) failure: Option<Failure>,
     /// All that happened: a line each.
@@ -35,6 +39,7 @@ impl Driven {
             ready: false,
             complete: false,
             left_out: 0,
+            refused: 0,
             failure: None,
             record: String::new(),
         }
@@ -64,6 +69,13 @@ impl Driven {
         self.sent(sent)
     }
 
+    /// What the module holds, and `bytes` of the client behind it, are lost.
+    pub(crate) fn lost(&mut self, bytes: &[u8]) {
+        self.note("lost", bytes);
+        self.held.extend_from_slice(bytes);
+        self.module.client_lost(&std::mem::take(&mut self.held));
+    }
+
     /// The test server answers `bytes` in one segment.
     pub(crate) fn answer(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.note("answer", bytes);
@@ -77,6 +89,11 @@ impl Driven {
         let mut sent = self.call(|module, _, actions| module.answer(skipped, wanted, actions));
         sent.extend(self.offer());
         self.sent(sent)
+    }
+
+    /// What the module takes of memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.module.memory()
     }
 
     /// Bytes that the module holds.
@@ -114,6 +131,10 @@ impl Driven {
                 Action::Send(range) => sent.extend_from_slice(&actions.own_bytes()[range.clone()]),
                 Action::Answers(mode) => self.mode = *mode,
                 Action::Ready => (self.ready, self.complete) = (true, true),
+                Action::Refused => {
+                    self.refused += 1;
+                    break;
+                }
                 Action::Fail(failure) => {
                     self.failure = Some(*failure);
                     break;

@@ -36,6 +36,7 @@ impl Whim {
             23 => actions.answers(AnswerPayload::None),
             24 => actions.answers(AnswerPayload::All),
             25 if self.0 & 7 == 0 => actions.fail(FailureKind::Unsupported, "a whim"),
+            26 if self.0 & 7 == 0 => actions.refused(),
             _ => {}
         }
     }

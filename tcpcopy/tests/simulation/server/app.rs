@@ -28,6 +28,8 @@ pub(crate) struct Behaviour {
     pub(crate) read: (usize, u64),
     /// Asks for the toy protocol's login first, and takes it only with this password.
     pub(crate) password: Option<u64>,
+    /// Says that it is busy instead of a greeting, and closes.
+    pub(crate) busy: bool,
 }
 
 /// What an application wants of its socket.
@@ -81,7 +83,9 @@ impl App {
             done: false,
             requests: 0,
         };
-        if let Some(nonce) = nonce {
+        if behaviour.busy {
+            app.answer(now, toy::BUSY.to_vec(), true);
+        } else if let Some(nonce) = nonce {
             app.answer(now, toy::greeting(nonce), false);
         } else if behaviour.greeting > 0 {
             app.answer(now, vec![b'g'; behaviour.greeting as usize], false);

@@ -67,6 +67,8 @@ pub(crate) struct AppPlan {
     pub(crate) slow: u32,
     /// The toy protocol's password.
     pub(crate) password: Option<u64>,
+    /// Connections that are refused in words of the toy protocol.
+    pub(crate) busy: u32,
 }
 
 impl AppPlan {
@@ -80,6 +82,7 @@ impl AppPlan {
         close_within: 50_000,
         slow: 0,
         password: None,
+        busy: 0,
     };
 
     fn behaviour(&self, rng: &mut Rng) -> Behaviour {
@@ -97,6 +100,7 @@ impl AppPlan {
                 (0, 0)
             },
             password: self.password,
+            busy: self.busy > 0 && rng.chance(self.busy),
         }
     }
 }

@@ -1,0 +1,118 @@
+//! What can be learned from what does not reach the test server: who the client is, and the statements that it has
+//! prepared, are not said again. The next connection is told.
+
+use super::{Client, Session};
+use crate::answers::To;
+use crate::capabilities::Capabilities;
+use crate::command::{Command, looks_like_command};
+use crate::compression::Compression;
+use crate::hello::{self, Hello, Opening};
+use crate::packet::{HEADER, Header};
+use crate::query::{self, Query};
+
+impl Session {
+    /// Reads what is lost, if it is whole packets; all else that was lost is lost.
+    pub(super) fn learn(&mut self, lost: &[u8]) {
+        if self.client.is_none() {
+            return self.learn_client(lost);
+        }
+        if !matches!(self.compression, Compression::No) || !is_commands(lost) {
+            return;
+        }
+        for (header, payload) in packets(lost) {
+            self.learn_command(header, payload);
+        }
+    }
+
+    /// A login in one packet.
+    fn learn_client(&mut self, lost: &[u8]) {
+        if let Some((Header { sequence: 1, .. }, payload)) = packets(lost).next()
+            && self.stream.is_in_login()
+            && lost.len() == HEADER + payload.len()
+            && let Some(Opening::Hello(hello)) = hello::read(payload)
+        {
+            self.know(hello);
+        }
+    }
+
+    fn learn_command(&mut self, header: Header, payload: &[u8]) {
+        let Some((&command, rest)) = payload.split_first() else { return };
+        let Some(client) = &mut self.client else { return };
+        let command = Command(command);
+        let mut to = To::Other;
+        match command {
+            Command::PREPARE => to = self.statements.prepare(Some(rest)).map_or(To::Other, To::Prepare),
+            Command::INIT_DB => client.hello.database = rest.to_vec(),
+            Command::CHANGE_USER => {
+                if let Some(hello) = client.hello.changed(payload) {
+                    self.client = Some(Client::new(hello, self));
+                }
+                self.statements.clear();
+                self.long_data.clear();
+                self.transaction.rolled_back();
+            }
+            Command::RESET_CONNECTION => {
+                self.statements.clear();
+                self.long_data.clear();
+                self.transaction.rolled_back();
+            }
+            Command::QUERY => {
+                if let Query::Use(database) = query::classify(rest) {
+                    client.hello.database = database.to_vec();
+                }
+                to = To::Query;
+            }
+            _ => self.long_data.note(command, payload, true),
+        }
+        self.said(command, header, to);
+    }
+
+    /// The client has said who it is.
+    pub(super) fn know(&mut self, hello: Hello) {
+        if !hello.capabilities.has(Capabilities::COMPRESS) && !hello.capabilities.has(Capabilities::ZSTD) {
+            self.compression = Compression::No;
+        }
+        if !hello.capabilities.has(Capabilities::QUERY_ATTRIBUTES) {
+            self.attributes = Some(false);
+        }
+        self.client = Some(Client::new(hello, self));
+    }
+}
+
+/// Whole commands, and nothing else, none of them in several packets.
+fn is_commands(bytes: &[u8]) -> bool {
+    let mut length = 0;
+    looks_like_command(bytes) == Some(true)
+        && packets(bytes).all(|(header, payload)| {
+            length += HEADER + payload.len();
+            header.sequence == 0 && !header.goes_on()
+        })
+        && length == bytes.len()
+}
+
+/// The packets that `bytes` begins with, as far as they are whole.
+fn packets(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
+    std::iter::from_fn(move || {
+        let header = Header::read(bytes)?;
+        let payload = bytes.get(HEADER..HEADER + header.length)?;
+        bytes = &bytes[HEADER + header.length..];
+        Some((header, payload))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_commands_are_learned_from() {
+        let ping = b"\x01\0\0\0\x0e";
+        let query = b"\x05\0\0\0\x03DO 1";
+        assert!(is_commands(query));
+        assert!(is_commands(&[&query[..], ping].concat()));
+        assert!(!is_commands(&query[..8]));
+        assert!(!is_commands(&[&query[..], &ping[..4]].concat()));
+        assert!(!is_commands(b""));
+        assert!(!is_commands(b"\x05\0\0\x01\x03DO 1"), "the rest of something");
+    }
+}

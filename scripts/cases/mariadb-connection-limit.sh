@@ -1,0 +1,43 @@
+# shellcheck shell=bash disable=SC2034
+about='a test server with room for some of the clients only: said once, counted by code, tried again, and all once there is room'
+unit=commands
+wire=any
+ours=yes
+fault=yes
+needs=databases
+
+run() {
+  local host connections=15 room=10 commands=20 # a smaller limit is none to MariaDB
+  for host in online test; do sql_user "$host" app "app-$host"; done
+  sql_start online mariadb
+  sql_start test mariadb --max-connections="$room" --extra-port=3307 --extra-max-connections=2
+  sql_passwords 'app = "app-test"'
+  sql_copying --config tcpcopy.toml
+  sql_hold app app-online "$connections" "$commands"
+  sql_phase before
+  await 10 logged_in "$room" || fail 'not even those for whom there is room are logged in'
+  ! logged_in $((room + 2)) || fail 'there is no limit'
+  on test mariadb --no-defaults --skip-ssl -h "$TEST4" -P 3307 -u app -papp-test -e 'SET GLOBAL max_connections = 1000'
+  await 20 all_logged_in || fail 'not all connections were tried again'
+  counting_sql
+  sql_phase delete
+  await 20 sql_level Com_delete || true
+  copy_stop
+  sql_count_kinds
+  N_ONLINE=$(sql_kind online Com_delete) N_TEST=$(sql_kind test Com_delete)
+  ((N_ONLINE == 2 * connections * commands)) || fail "the client sent $N_ONLINE commands only"
+  ((N_TEST == N_ONLINE)) || fail "$((N_ONLINE - N_TEST)) commands are missing"
+  ledger_holds tcpcopy '.ledger.bytes.dropped.refused > 0 and .ledger.tcp.refused > 0' 'nothing was refused'
+  ledger_holds tcpcopy '.protocols.mysql.refused_connections | keys == ["1040"]' 'refusals are not told by code'
+  ledger_holds tcpcopy '.ledger.bytes.dropped.login_failed == 0' 'logins failed'
+  ledger_holds tcpcopy ".protocols.mysql.logins.accepted_mysql_native_password == $connections" 'not all are logged in'
+  (($(grep -c 'WARN.*1040' tcpcopy.log) == 1)) || fail "$(grep -c 'WARN.*1040' tcpcopy.log) warnings instead of one"
+}
+
+logged_in() { [[ $(ledger tcpcopy ".protocols.mysql.logins.accepted_mysql_native_password >= $1" 2>&1) == true ]]; }
+
+# A server that has refused is left alone for a second.
+all_logged_in() {
+  sql_phase meanwhile
+  logged_in "$connections"
+}
