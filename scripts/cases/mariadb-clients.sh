@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the programs mariadb, mariadb-slap, mariadb-dump; compressed connections too'
+about='the programs mariadb, mariadb-slap, mariadb-dump, drivers of Node and Java; compressed connections too'
 unit=commands
 wire=any
 ours=yes
@@ -17,8 +17,39 @@ run() {
   local start=() server=(--no-defaults -h "$ONLINE4" -u app -papp-online --skip-ssl)
   sql_programs mariadb mariadb-slap mariadb-dump
   load compressed mariadb "${server[@]}" --compress sbtest -e 'SELECT * FROM sbtest1; INSERT INTO sbtest3 SELECT id + 100000, k, c, pad FROM sbtest1'
+  sql_drivers
   sql_arrived
   sql_same_data
+  sql_same_said
+}
+
+# Drivers of Node and Java, where these are installed.
+sql_drivers() {
+  if [[ -e $DATABASES/node ]]; then
+    load node env NODE_PATH="$DATABASES/node/node_modules" node "$ROOT/scripts/lib/sql-driver.cjs" "$ONLINE4" app app-online
+    SQL_SAID+=(said_by_node)
+  else
+    note 'no Node here'
+  fi
+  if [[ -e $DATABASES/java ]]; then
+    load java java -XX:TieredStopAtLevel=1 -cp "$DATABASES/java/mariadb-java-client.jar" "$ROOT/scripts/lib/SqlDriver.java" "$ONLINE4" app app-online
+    SQL_SAID+=(said_by_java)
+  else
+    note 'no Java compiler here'
+  fi
+}
+SQL_SAID=()
+
+# What they have said left the same data. After sql_arrived.
+sql_same_said() {
+  local host table
+  for table in "${SQL_SAID[@]}"; do
+    for host in online test; do
+      sql_ask "$host" "SELECT id, what, SHA2(body, 256) FROM sbtest.$table ORDER BY id" >"$host/$table.txt" || fail "there is no $table on $host"
+    done
+    [[ -s online/$table.txt ]] || fail "$table is empty"
+    cmp -s {online,test}/"$table.txt" || fail "the data differ: $(diff {online,test}/"$table.txt" | head -n 5 | paste -sd' ')"
+  done
 }
 
 # sql_programs CLIENT SLAP DUMP: the programs; how to reach the server is in the array "server", how to start them in "start".

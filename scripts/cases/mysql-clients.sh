@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/cases/mariadb-clients.sh
 source "$ROOT/scripts/cases/mariadb-clients.sh"
-about='the programs mysql, mysqlslap, mysqldump of MySQL 9; compressed connections too (zlib, zstd)'
+about='the programs mysql, mysqlslap, mysqldump of MySQL 9, drivers of Node and Java; compressed connections too (zlib, zstd)'
 
 run() {
   local host algorithm
@@ -18,6 +18,8 @@ run() {
     load "$algorithm" "${start[@]}" mysql "${server[@]}" --compression-algorithms="$algorithm" sbtest \
       -e "SELECT * FROM sbtest1; UPDATE sbtest3 SET pad = '$algorithm' WHERE k > 500"
   done
+  sql_drivers
   sql_arrived
   sql_same_data
+  sql_same_said
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What the cases with databases need, made once a machine in $DATABASES: MySQL 9 in a root directory of its own
-# (Debian 12 has none), the ed25519 plugin of MariaDB, empty servers with the tables of sysbench, Python drivers.
+# (Debian 12 has none), the ed25519 plugin of MariaDB, empty servers with the tables of sysbench, drivers.
 # No service is installed, nothing is written to /var/lib/mysql.
 
 # shellcheck source=scripts/lib/databases.sh
@@ -18,6 +18,9 @@ install_databases() {
   made python python_drivers || status=1
   made mariadb mariadb_template || status=1
   { made mysql-root mysql_root && made mysql mysql_template; } || status=1
+  # Only where their languages are: those are larger than all the rest.
+  ! has npm || ! has node || made node node_driver || true
+  ! has javac || made java java_driver || true
   exec {lock}>&-
   return "$status"
 }
@@ -38,13 +41,18 @@ made() {
 
 # The one file of mariadb-server that is not in its -core package, without the service that comes along.
 ed25519_plugin() (
-  local get=(apt-get -qq -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=120)
   cd "$1" &&
-    { "${get[@]}" download mariadb-server || { "${get[@]}" update && "${get[@]}" download mariadb-server; }; } &&
+    download mariadb-server &&
     dpkg-deb -x mariadb-server_*.deb package &&
     mv package/usr/lib/mysql/plugin/auth_ed25519.so . &&
     rm -rf package mariadb-server_*.deb
 )
+
+# download PACKAGE: its file, here.
+download() {
+  local get=(apt-get -qq -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=120)
+  "${get[@]}" download "$1" || { "${get[@]}" update && "${get[@]}" download "$1"; }
+}
 
 python_drivers() {
   # A virtual environment does not bear to be renamed.
@@ -52,6 +60,18 @@ python_drivers() {
   /usr/bin/python3 -m venv "$DATABASES/python-drivers" &&
     "$DATABASES/python-drivers/bin/pip" -q install PyMySQL cryptography mysql-connector-python
 }
+
+has() { command -v "$1" >/dev/null; }
+
+node_driver() { npm install --silent --no-audit --no-fund --prefix "$1" mysql2; }
+
+java_driver() (
+  cd "$1" &&
+    download libmariadb-java &&
+    dpkg-deb -x libmariadb-java_*.deb package &&
+    cp -L package/usr/share/java/mariadb-java-client.jar . &&
+    rm -rf package libmariadb-java_*.deb
+)
 
 mysql_root() {
   mmdebstrap --quiet --variant=essential --aptopt='Acquire::Check-Valid-Until "false"' \
