@@ -90,13 +90,12 @@ counting_sql() {
   for host in online test; do sql_commands "$host" >"$CASE_DIR/$host/before.txt"; done
 }
 
-# sql_copying [ARGUMENT...]: tcpcopy with these arguments besides, which other implementations do not have. All that a
-# load says fits in its buffer: the threads of two database servers and of the load take more of two cores than is left.
+# sql_copying [ARGUMENT...]: tcpcopy with these arguments besides, which other implementations do not have.
 sql_copying() {
   sql_up
   intercept_start -i eth0 -F 'tcp and src port 3306'
   [[ -n $OURS ]] || set --
-  tcpcopy_start tcpcopy -x "3306-$TEST4:3306" -s "$ASSIST4" ${OURS:+-i eth0 -B 512} "$@"
+  tcpcopy_start tcpcopy -x "3306-$TEST4:3306" -s "$ASSIST4" ${OURS:+-i eth0} "$@"
 }
 
 # sql_passwords LINE...: makes tcpcopy.toml with the users' passwords on the test server.

@@ -13,6 +13,9 @@ use crate::types::Types;
 /// More statements than this are not followed: servers have no more by default (`max_prepared_stmt_count`).
 const STATEMENTS_MAX: usize = 16_382;
 
+/// An answer is to one of so many that were prepared last.
+const RECENT: usize = 128;
+
 /// How much text of its statements a session keeps, in bytes, to prepare them again on a new connection.
 const TEXT_MAX: usize = 256 << 10;
 
@@ -140,10 +143,11 @@ impl Statements {
     pub(crate) fn succeeded(&mut self, serial: Serial, id: u32, parameters: u16) {
         let waiting =
             |wanted| move |statement: &Statement| statement.at_test == AtTest::Waiting { id: wanted };
-        let mut by_order = self.all.iter().filter(|(_, statement)| waiting(Some(id))(statement));
-        let serial = match by_order.next() {
+        let mut recent = self.all.iter().rev().take(RECENT);
+        let mut before = self.all.range(..serial).rev().take(RECENT);
+        let serial = match recent.find(|(_, statement)| waiting(Some(id))(statement)) {
             Some((&by_order, _)) => by_order,
-            None if self.all.range(..serial).any(|(_, statement)| waiting(None)(statement)) => return,
+            None if before.any(|(_, statement)| waiting(None)(statement)) => return,
             None => match self.all.get(&serial).map(|statement| statement.at_test) {
                 Some(AtTest::Waiting { id: Some(by_order) }) if id < by_order => return,
                 _ => serial,
@@ -221,6 +225,13 @@ impl Statements {
             && let AtTest::Waiting { id: Some(id) } = statement.at_test
         {
             statement.at_test = AtTest::Known { id, parameters: u16::MAX };
+        }
+    }
+
+    /// The answer to the PREPARE of `online` has passed unseen.
+    pub(crate) fn give_up(&mut self, online: u32) {
+        if let Some(&serial) = self.by_online.get(&online) {
+            self.failed(serial);
         }
     }
 

@@ -245,6 +245,10 @@ impl Session {
                 }
                 // Its answer began where it could not be seen.
                 let Some(id) = id else {
+                    // Where the client has waited for it, it has passed. It must not be looked for any more then.
+                    if !answers.is_unsure() && answers.segments() >= UNSEEN_MAX {
+                        self.statements.give_up(online);
+                    }
                     return Some(self.leave_out(command, header, LeftOut::UnknownStatement, edits));
                 };
                 self.shared.counters.happened(Happened::IdAssumed, 1);
