@@ -5,17 +5,25 @@ wire=any
 ours=yes
 needs=databases
 
-run() { drivers mariadb; }
+run() { drivers mariadb mariadb; }
 
-# drivers mariadb|mysql [ARGUMENT...]
+arrived_whole() { sql_arrived; }
+
+# drivers ONLINE TEST: each mariadb or mysql.
 drivers() {
-  local host kind=$1 plugin
-  shift
-  [[ $kind == mariadb ]] || plugin=caching_sha2_password
+  local host kind arguments
   for host in online test; do
-    sql_user "$host" app "app-$host" "${plugin:-}"
-    sql_user "$host" other "other-$host" "${plugin:-}"
-    sql_start "$host" "$kind" --max-allowed-packet=64M --local-infile=1 "$@"
+    kind=$1 arguments=(--max-allowed-packet=64M --local-infile=1)
+    shift
+    if [[ $kind == mysql ]]; then
+      arguments+=(--tls-version=)
+      sql_user "$host" app "app-$host" caching_sha2_password
+      sql_user "$host" other "other-$host" caching_sha2_password
+    else
+      sql_user "$host" app "app-$host"
+      sql_user "$host" other "other-$host"
+    fi
+    sql_start "$host" "$kind" "${arguments[@]}"
   done
   head -c 300000 /dev/zero | tr '\0' s >stream
   seq 1000 >lines
@@ -24,7 +32,7 @@ drivers() {
   counting_sql
   SQL_OWN_PINGS=1 # before COM_CHANGE_USER, to hear the end of the answers before
   load drivers "$PYTHON" "$ROOT/scripts/lib/sql-protocol.py" "$ONLINE4" app app-online other other-online "$CASE_DIR"
-  sql_arrived
+  arrived_whole
   # Two connections at the same time may have had their numbers the other way round.
   for host in online test; do
     sql_ask "$host" 'SELECT what, SHA2(body, 256) FROM sbtest.said ORDER BY 1, 2' >"$host/said.txt" || fail "nothing was said on $host"

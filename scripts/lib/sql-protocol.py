@@ -81,6 +81,21 @@ def long_data():
             cursor.execute("INSERT INTO said (what, body) VALUES (?, ?)", ("long data", stream))
 
 
+def attributes():
+    """Of a statement, where the server knows them; values of an execution may have been sent before it."""
+    with connector() as link:
+        cursor = link.cursor()
+        cursor.add_attribute("name", "value")
+        cursor.execute("INSERT INTO said (what) VALUES ('with an attribute')")
+        cursor = link.cursor(prepared=True)
+        for n in range(3):
+            cursor.add_attribute(f"name {n}", n)
+            cursor.execute("INSERT INTO said (what, body) VALUES (?, ?)", (f"with attributes {n}", b"z" * n))
+        with open(os.path.join(DIRECTORY, "stream"), "rb") as stream:
+            cursor.execute("INSERT INTO said (what, body) VALUES (?, ?)", ("long data with attributes", stream))
+        say(link, "after attributes")
+
+
 def large_packet():
     with plain(max_allowed_packet=64 << 20) as link:
         say(link, "17 MB", b"y" * (17 << 20))
@@ -189,7 +204,7 @@ def transaction():
 known()
 tables()
 for part in (
-    prepared, failed_prepares, long_data, large_packet, exactly_16_megabytes, change_user, reset_connection,
+    prepared, failed_prepares, long_data, attributes, large_packet, exactly_16_megabytes, change_user, reset_connection,
     multi_statements, procedure, local_infile, errors, commands, compressed, without_database, transaction,
 ):
     part()
