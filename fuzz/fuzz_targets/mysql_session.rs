@@ -143,7 +143,7 @@ fn greeting(mariadb: bool, method: Method) -> Vec<u8> {
     let mut payload = b"\x0a9.7.4\0\x2a\0\0\0nonce678\0\xff\xff\x21\x02\0\xff\xdf\x15".to_vec();
     payload.extend_from_slice(&[0; 6]);
     payload.extend_from_slice(if mariadb { &[0xff, 0, 0, 0] } else { &[0; 4] });
-    payload.extend_from_slice(b"9012345678901\0");
+    payload.extend_from_slice(b"901234567890\0");
     payload.extend_from_slice(method.name());
     if mariadb {
         payload[20] &= 0xfe;

@@ -50,7 +50,7 @@ fn greeting(mysql: bool) -> Vec<u8> {
     let mut payload = b"\x0a9.7.4\0\x2a\0\0\0nonce678\0".to_vec();
     payload.extend_from_slice(&[a, b, 0x21, 2, 0, c, d, 0x15]);
     payload.extend_from_slice(&[0; 10]);
-    payload.extend_from_slice(b"9012345678901\0mysql_native_password\0");
+    payload.extend_from_slice(b"901234567890\0mysql_native_password\0");
     packet(0, &payload)
 }
 

@@ -43,7 +43,7 @@ fn greeting(capabilities: u32) -> Vec<u8> {
     let mut payload = b"\x0a9.7.4\0\x2a\0\0\0nonce678\0".to_vec();
     payload.extend_from_slice(&[a, b, 0x21, 2, 0, c, d, 0x15]);
     payload.extend_from_slice(&[0; 10]);
-    payload.extend_from_slice(b"9012345678901\0mysql_native_password\0");
+    payload.extend_from_slice(b"901234567890\0mysql_native_password\0");
     packet(0, &payload)
 }
 
@@ -213,6 +213,21 @@ fn attributes_are_taken_out_where_values_were_sent_before() {
         run.driven.answer(&ok(1, 0));
     }
     assert_eq!(run.count("sessions", "query_attributes_left_out"), 2);
+}
+
+#[test]
+fn a_change_of_user_waits_for_the_end_of_what_is_answered() {
+    let mut run = Run::logged_in(USUAL, USUAL);
+    run.driven.client(&query("SELECT a FROM long"));
+    run.driven.answer(&packet(1, b"\x01"));
+    let change = command(0x11, b"other\0\0\0");
+    assert_eq!(run.driven.client(&change), command(0x0e, &[]), "a ping first");
+    assert_eq!(run.driven.answer(&packet(9, b"\x03row")), b"");
+    let sent = run.driven.answer(&[packet(10, b"\xfe\0\0\x02\0"), ok(1, 0)].concat());
+    assert_eq!(sent.get(4), Some(&0x11), "{}", sent.escape_ascii());
+    run.driven.answer(&ok(2, 0));
+    assert_eq!((run.driven.failure, run.driven.held()), (None, 0));
+    assert_eq!(run.count("logins", "without_password_mysql_native_password"), 2);
 }
 
 #[test]

@@ -5,16 +5,12 @@ use common::module::FailureKind;
 use super::stream::Last;
 use super::{Ready, Server, Session};
 use crate::answers::To;
-use crate::attributes::fits;
-use crate::capabilities::Capabilities;
 use crate::command::{Command, looks_like_command};
 use crate::counters::{Happened, LeftOut};
 use crate::edits::{Edits, Fate};
 use crate::hello::{self, Opening};
 use crate::long_data;
 use crate::packet::{HEADER, Header, write_packet};
-use crate::query::{self, Query};
-use crate::statements::Lookup;
 use crate::transaction::Said;
 
 /// No packet of a login is longer, and none that is looked at as a whole.
@@ -22,15 +18,6 @@ pub(super) const WHOLE_MAX: usize = 64 << 10;
 
 /// A file's packets wait for no more than this, in bytes, until the test server has said whether it wants them.
 const FILE_WAIT_MAX: usize = 1 << 20;
-
-/// So many segments are waited for that could be the answer to a PREPARE, unless the client goes on.
-const UNSEEN_MAX: u32 = 4;
-
-/// MariaDB: the statement prepared last.
-const LAST_PREPARED: u32 = u32::MAX;
-
-/// Bytes of a command and the id of a statement.
-const NAMED: usize = 5;
 
 impl Session {
     /// Leaves the client's login out, having learned from it who the client is. Returns what follows.
@@ -200,116 +187,6 @@ impl Session {
         self.change_user(header, payload, edits)
     }
 
-    fn prepare(&mut self, header: Header, payload: &[u8], edits: &mut Edits<'_>) -> Option<usize> {
-        let short = header.length <= WHOLE_MAX;
-        if short && payload.len() < header.length || !self.all_answered() {
-            return None;
-        }
-        let serial = self.statements.prepare(short.then(|| &payload[1..]));
-        Some(self.pass(Command::PREPARE, header, serial.map_or(To::Other, To::Prepare), edits))
-    }
-
-    /// A command that names a statement by its id.
-    fn statement(
-        &mut self,
-        command: Command,
-        header: Header,
-        payload: &[u8],
-        edits: &mut Edits<'_>,
-    ) -> Option<usize> {
-        let Some(&[_, ref id @ ..]) = payload.first_chunk::<NAMED>() else {
-            if header.length < NAMED {
-                return Some(self.leave_out(command, header, LeftOut::Unreadable, edits));
-            }
-            return None;
-        };
-        let online = u32::from_le_bytes(*id);
-        if command == Command::BULK_EXECUTE && !self.server_knows_bulk() {
-            return Some(self.leave_out(command, header, LeftOut::Bulk, edits));
-        }
-        if online == LAST_PREPARED {
-            return Some(self.pass(command, header, To::Other, edits));
-        }
-        let (id, parameters, by_order) = match self.statements.look_up(online) {
-            Lookup::Known { id, parameters, by_order } => (id, parameters, by_order),
-            Lookup::Waiting { id } => {
-                let Server::Ready(Ready { answers, .. }) = &self.server else { return None };
-                let patience = match id {
-                    // Answers to later commands have been seen.
-                    _ if !answers.expects_prepare() => 0,
-                    None if !answers.is_pipelined() && !self.pressed => UNSEEN_MAX,
-                    _ => 1,
-                };
-                if answers.segments() < patience {
-                    return None;
-                }
-                // Its answer began where it could not be seen.
-                let Some(id) = id else {
-                    // Where the client has waited for it, it has passed. It must not be looked for any more then.
-                    if !answers.is_unsure() && answers.segments() >= UNSEEN_MAX {
-                        self.statements.give_up(online);
-                    }
-                    return Some(self.leave_out(command, header, LeftOut::UnknownStatement, edits));
-                };
-                self.shared.counters.happened(Happened::IdAssumed, 1);
-                self.statements.assume(online);
-                (id, u16::MAX, true)
-            }
-            lookup => {
-                if command == Command::CLOSE {
-                    self.statements.close(online);
-                }
-                let unknown = lookup == Lookup::Unknown;
-                let reason = if unknown { LeftOut::UnknownStatement } else { LeftOut::FailedStatement };
-                return Some(self.leave_out(command, header, reason, edits));
-            }
-        };
-        if command == Command::CLOSE {
-            self.statements.close(online);
-        }
-        if command == Command::EXECUTE
-            && self.transaction.wants_client()
-            && let Some(text) = self.statements.text_of(online)
-            && let Query::Transaction(said) = query::classify(text)
-        {
-            self.transaction_said(said);
-        }
-        if command == Command::EXECUTE && by_order && self.is_misfit(header, payload, parameters) {
-            self.statements.order_is_wrong();
-            self.shared.notices.once("order".to_owned(), || {
-                "ids of prepared statements cannot be told by order on this online server (MariaDB counts on from \
-                 earlier connections), and its answers are not captured: let -F pass them too, or what is executed is \
-                 left out"
-                    .to_owned()
-            });
-            return Some(self.leave_out(command, header, LeftOut::UnknownStatement, edits));
-        }
-        if command == Command::EXECUTE && self.long_data.of(online).is_some_and(|values| values.lost) {
-            return Some(self.leave_out(command, header, LeftOut::LostLongData, edits));
-        }
-        if command == Command::EXECUTE
-            && let Some(taken) =
-                self.execute_without_attributes(header, payload, (online, id), parameters, edits)
-        {
-            return taken;
-        }
-        if command == Command::EXECUTE
-            && let Some(taken) = self.execute_with_types(header, payload, (online, id), parameters, edits)
-        {
-            return taken;
-        }
-        if id == online {
-            return Some(self.pass(command, header, To::Other, edits));
-        }
-        self.sent(command, header, To::Other);
-        edits.take(HEADER + NAMED, Fate::Replace);
-        edits.send(&header.bytes());
-        edits.send(&[command.0]);
-        edits.send(&id.to_le_bytes());
-        self.stream.enter(header, NAMED, Fate::Pass);
-        Some(HEADER + NAMED)
-    }
-
     /// The client begins or ends a transaction.
     pub(super) fn transaction_said(&mut self, said: Said) {
         let missed = self.transaction.client(said);
@@ -319,16 +196,6 @@ impl Session {
     /// What is sent now is answered with a segment of its own.
     pub(super) fn all_answered(&self) -> bool {
         matches!(&self.server, Server::Ready(Ready { answers, .. }) if answers.is_quiet())
-    }
-
-    /// The EXECUTE is none of the statement that it names by order. With attributes it has another form.
-    fn is_misfit(&self, header: Header, payload: &[u8], parameters: u16) -> bool {
-        self.attributes == Some(false) && parameters != u16::MAX && !fits(payload, header.length, parameters)
-    }
-
-    fn server_knows_bulk(&self) -> bool {
-        matches!(&self.server,
-            Server::Ready(Ready { agreed, .. }) if agreed.capabilities.has(Capabilities::BULK))
     }
 
     /// A packet that is no command: of a file, or of a login within the session.

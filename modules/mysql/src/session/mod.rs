@@ -10,6 +10,7 @@ mod commands;
 mod compressed;
 mod login;
 mod lost;
+mod prepared;
 mod restore;
 mod rewrite;
 mod stream;
