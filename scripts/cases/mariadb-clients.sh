@@ -23,22 +23,31 @@ run() {
   sql_same_said
 }
 
-# Drivers of Node and Java, where these are installed.
+# Drivers of Node and Java, where these are installed. Their tables are there before them: what one connection says may
+# reach the test server before what an earlier one has said.
 sql_drivers() {
   if [[ -e $DATABASES/node ]]; then
+    sql_said_by node
     load node env NODE_PATH="$DATABASES/node/node_modules" node "$ROOT/scripts/lib/sql-driver.cjs" "$ONLINE4" app app-online
-    SQL_SAID+=(said_by_node)
   else
     note 'no Node here'
   fi
   if [[ -e $DATABASES/java ]]; then
+    sql_said_by java
     load java java -XX:TieredStopAtLevel=1 -cp "$DATABASES/java/mariadb-java-client.jar" "$ROOT/scripts/lib/SqlDriver.java" "$ONLINE4" app app-online
-    SQL_SAID+=(said_by_java)
   else
     note 'no Java compiler here'
   fi
 }
 SQL_SAID=()
+
+sql_said_by() {
+  local host
+  for host in online test; do
+    sql_ask "$host" "CREATE TABLE sbtest.said_by_$1 (id INT PRIMARY KEY, what VARCHAR(100), body LONGBLOB)"
+  done
+  SQL_SAID+=("said_by_$1")
+}
 
 # What they have said left the same data. After sql_arrived.
 sql_same_said() {

@@ -1,7 +1,7 @@
 // What MariaDB's Java driver says: java -cp DRIVER SqlDriver.java HOST USER PASSWORD
 //
-// It sends statements in one breath with what executes them, and batches without waiting for answers. Whatever it says
-// must be said to the test server too, and leave the same data there; the case compares.
+// It fills the table said_by_java; it sends statements in one breath with what executes them, and batches without waiting
+// for answers. Whatever it says must be said to the test server too, and leave the same data there; the case compares.
 
 import java.io.ByteArrayInputStream;
 import java.sql.CallableStatement;
@@ -14,6 +14,8 @@ import java.sql.Statement;
 public class SqlDriver {
     static final String INSERT = "INSERT INTO said_by_java (id, what, body) VALUES (?, ?, ?)";
     static String host, user, password;
+    /// What is said again has other ids.
+    static int base;
 
     interface Work {
         void on(Connection link) throws SQLException;
@@ -34,7 +36,7 @@ public class SqlDriver {
 
     static void insert(Connection link, int id, String what, byte[] body) throws SQLException {
         try (PreparedStatement it = link.prepareStatement(INSERT)) {
-            it.setInt(1, id);
+            it.setInt(1, base + id);
             it.setString(2, what);
             it.setBytes(3, body);
             it.executeUpdate();
@@ -45,13 +47,13 @@ public class SqlDriver {
         for (int n = 0; n < 50; n++) {
             insert(link, 1000 + n, "prepared", new byte[n * 100]);
             try (PreparedStatement it = link.prepareStatement("SELECT what FROM said_by_java WHERE id = ?")) {
-                it.setInt(1, 1000 + n);
+                it.setInt(1, base + 1000 + n);
                 it.executeQuery().next();
             }
         }
         // Sent before the statement is executed.
         try (PreparedStatement it = link.prepareStatement(INSERT)) {
-            it.setInt(1, 1100);
+            it.setInt(1, base + 1100);
             it.setString(2, "stream");
             it.setBinaryStream(3, new ByteArrayInputStream(new byte[300_000]));
             it.executeUpdate();
@@ -124,13 +126,13 @@ public class SqlDriver {
         host = arguments[0];
         user = arguments[1];
         password = arguments[2];
-        with("", link -> run(link, "CREATE TABLE said_by_java (id INT PRIMARY KEY, what VARCHAR(100), body LONGBLOB)"));
-        for (String prepare : new String[] {"useServerPrepStmts=true", "useServerPrepStmts=true&cachePrepStmts=true"}) {
+        String[] ways = {"useServerPrepStmts=true", "useServerPrepStmts=true&cachePrepStmts=true"};
+        for (String prepare : ways) {
             with(prepare, SqlDriver::prepared);
             with(prepare, SqlDriver::failures);
             with(prepare, SqlDriver::transactions);
             with(prepare, SqlDriver::rowsInParts);
-            with("", link -> run(link, "DELETE FROM said_by_java"));
+            base += 100_000;
         }
         with("useServerPrepStmts=true", link -> batch(link, 10_000, 500));
         with("useServerPrepStmts=true&useBulkStmts=false", link -> batch(link, 11_000, 500));

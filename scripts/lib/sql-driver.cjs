@@ -1,6 +1,6 @@
 // What Node's driver mysql2 says: sql-driver.cjs HOST USER PASSWORD
 //
-// Whatever it says must be said to the test server too, and leave the same data there; the case compares.
+// It fills the table said_by_node. Whatever it says must be said to the test server too, and leave the same data there; the case compares.
 
 const mysql = require('mysql2/promise');
 
@@ -66,8 +66,6 @@ async function pool() {
 }
 
 async function main() {
-  await withConnection((link) =>
-    link.query('CREATE TABLE said_by_node (id INT PRIMARY KEY, what VARCHAR(100), body LONGBLOB)'));
   for (const work of [prepared, failures, batch, severalResults, transactions]) await withConnection(work);
   await withConnection(compressed, { compress: true });
   await pool();
