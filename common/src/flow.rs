@@ -56,6 +56,7 @@ pub struct Flow {
 
 /// In one piece: tables are asked for every packet.
 impl Hash for Flow {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         let ports = u32::from(self.client.port) << 16 | u32::from(self.server.port);
         match (self.client.ip, self.server.ip) {

@@ -1,6 +1,6 @@
 //! Builds the IP packets that are sent.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::flow::Flow;
 use crate::wire::{Flags, Options, Seq};
@@ -34,8 +34,9 @@ pub struct LongPacket<'a> {
 }
 
 /// Turns segments into IP packets with complete checksums, in one buffer that is used again and again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PacketBuilder {
+    /// Never shorter than the longest headers; what is behind the packet is left from others.
     buffer: Vec<u8>,
 }
 
@@ -53,89 +54,119 @@ const TCP_HEADER: usize = 20;
 /// Bytes of the options, padding included, that all together can take: segment size, window scale, timestamps.
 const OPTIONS_MAX: usize = 20;
 
+/// Bytes of the longest headers.
+const HEADERS_MAX: usize = IPV6_HEADER + TCP_HEADER + OPTIONS_MAX;
+
+impl Default for PacketBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl PacketBuilder {
-    /// A builder with an empty buffer.
+    /// A builder with a buffer for headers.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { buffer: vec![0; HEADERS_MAX] }
     }
 
     /// The complete packet, from its IP header on; empty if it cannot be built: addresses of different families, or
     /// a payload that no IP packet can carry.
     pub fn build(&mut self, flow: &Flow, segment: &Outgoing<'_>) -> &[u8] {
-        let Some((start, pseudo_header)) = self.write_headers(flow, segment) else { return &[] };
-        self.buffer.extend_from_slice(segment.payload.0);
-        self.buffer.extend_from_slice(segment.payload.1);
+        let (first, second) = segment.payload;
+        let Some(headers) = self.write_headers(flow, segment) else { return &[] };
+        let end = headers.end + first.len() + second.len();
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        let packet = &mut self.buffer[..end];
+        let (head, tail) = packet[headers.end..].split_at_mut(first.len());
+        head.copy_from_slice(first);
+        tail.copy_from_slice(second);
         // The sum runs once over header and payload.
-        let checksum = !fold(pseudo_header + sum(&self.buffer[start..]));
-        self.write_checksum(start, checksum);
-        &self.buffer
+        let checksum = !fold(headers.pseudo_header + sum(&packet[headers.tcp..]));
+        packet[headers.tcp + 16..headers.tcp + 18].copy_from_slice(&checksum.to_ne_bytes());
+        packet
     }
 
     /// The same for a packet that is still to be cut into segments; its payload is not copied.
     pub fn build_long<'a>(&'a mut self, flow: &Flow, segment: &Outgoing<'a>) -> LongPacket<'a> {
-        if let Some((start, pseudo_header)) = self.write_headers(flow, segment) {
-            self.write_checksum(start, fold(pseudo_header));
-        }
-        LongPacket { headers: &self.buffer, payload: segment.payload }
+        let headers = match self.write_headers(flow, segment) {
+            Some(Headers { tcp, end, pseudo_header }) => {
+                self.buffer[tcp + 16..tcp + 18].copy_from_slice(&fold(pseudo_header).to_ne_bytes());
+                &self.buffer[..end]
+            }
+            None => &[],
+        };
+        LongPacket { headers, payload: segment.payload }
     }
 
-    /// Begins a packet: its headers, TCP's with a checksum of zero. Where that starts, and the sum of the
-    /// pseudo-header; `None`, and nothing in the buffer, if there is no such packet.
-    fn write_headers(&mut self, flow: &Flow, segment: &Outgoing<'_>) -> Option<(usize, u64)> {
-        self.buffer.clear();
+    /// Begins a packet; `None` if there is none such.
+    fn write_headers(&mut self, flow: &Flow, segment: &Outgoing<'_>) -> Option<Headers> {
         let (options, options_length) = options(&segment.options);
         let header_length = TCP_HEADER + options_length;
         let length = header_length + segment.payload.0.len() + segment.payload.1.len();
-        let pseudo_header = write_ip_header(&mut self.buffer, flow, length)?;
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(&tcp_header(flow, segment, header_length));
-        self.buffer.extend_from_slice(&options[..options_length]);
-        Some((start, pseudo_header))
-    }
-
-    fn write_checksum(&mut self, tcp: usize, checksum: u16) {
-        self.buffer[tcp + 16..tcp + 18].copy_from_slice(&checksum.to_ne_bytes());
+        // All of it at fixed places, so that nothing is checked piece by piece.
+        let buffer = self.buffer.first_chunk_mut::<HEADERS_MAX>()?;
+        let (tcp, pseudo_header) = match (flow.client.ip, flow.server.ip) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                buffer[..IPV4_HEADER].copy_from_slice(&ipv4_header(source, destination, length)?);
+                let addresses = sum(&source.octets()) + sum(&destination.octets());
+                (IPV4_HEADER, addresses)
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                buffer[..IPV6_HEADER].copy_from_slice(&ipv6_header(source, destination, length)?);
+                let addresses = sum(&source.octets()) + sum(&destination.octets());
+                (IPV6_HEADER, addresses)
+            }
+            _ => return None,
+        };
+        // RFC 9293 section 3.1. It is below 64 KB, as the IP header has it.
+        let pseudo_header = pseudo_header + sum(&(length as u16).to_be_bytes()) + sum(&[0, TCP]);
+        buffer[tcp..tcp + TCP_HEADER].copy_from_slice(&tcp_header(flow, segment, header_length));
+        buffer[tcp + TCP_HEADER..tcp + TCP_HEADER + OPTIONS_MAX].copy_from_slice(&options);
+        Some(Headers { tcp, end: tcp + header_length, pseudo_header })
     }
 }
 
-/// Writes the IP header of a segment of `length` bytes, and starts its checksum with the pseudo-header (RFC 9293
-/// section 3.1). `None` if there is no such packet.
+/// Headers in a packet that is being built.
+struct Headers {
+    /// Where TCP's begins; its checksum is zero yet.
+    tcp: usize,
+    /// Where it ends.
+    end: usize,
+    /// The sum of the pseudo-header, not folded.
+    pseudo_header: u64,
+}
+
+/// The IP header of a segment of `length` bytes. `None` if there is no such packet.
 ///
 /// By hand, as the other headers here: this is done for every request, and takes a fifth of what it takes through
 /// header structures.
-fn write_ip_header(buffer: &mut Vec<u8>, flow: &Flow, length: usize) -> Option<u64> {
-    match (flow.client.ip, flow.server.ip) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let total = u16::try_from(IPV4_HEADER + length).ok()?;
-            let mut header = [0; IPV4_HEADER];
-            header[0] = 0x45;
-            header[2..4].copy_from_slice(&total.to_be_bytes());
-            header[6] = 0x40; // do not fragment
-            header[8] = TTL;
-            header[9] = TCP;
-            header[12..16].copy_from_slice(&source.octets());
-            header[16..20].copy_from_slice(&destination.octets());
-            let checksum = !fold(sum(&header));
-            header[10..12].copy_from_slice(&checksum.to_ne_bytes());
-            buffer.extend_from_slice(&header);
-            let length = (total - IPV4_HEADER as u16).to_be_bytes();
-            Some(sum(&header[12..]) + sum(&length) + sum(&[0, TCP]))
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            let length = u16::try_from(length).ok()?.to_be_bytes();
-            let mut header = [0; IPV6_HEADER];
-            header[0] = 0x60;
-            header[4..6].copy_from_slice(&length);
-            header[6] = TCP;
-            header[7] = TTL;
-            header[8..24].copy_from_slice(&source.octets());
-            header[24..40].copy_from_slice(&destination.octets());
-            buffer.extend_from_slice(&header);
-            Some(sum(&header[8..]) + sum(&length) + sum(&[0, TCP]))
-        }
-        _ => None,
-    }
+fn ipv4_header(source: Ipv4Addr, destination: Ipv4Addr, length: usize) -> Option<[u8; IPV4_HEADER]> {
+    let total = u16::try_from(IPV4_HEADER + length).ok()?;
+    let mut header = [0; IPV4_HEADER];
+    header[0] = 0x45;
+    header[2..4].copy_from_slice(&total.to_be_bytes());
+    header[6] = 0x40; // do not fragment
+    header[8] = TTL;
+    header[9] = TCP;
+    header[12..16].copy_from_slice(&source.octets());
+    header[16..20].copy_from_slice(&destination.octets());
+    let checksum = !fold(sum(&header));
+    header[10..12].copy_from_slice(&checksum.to_ne_bytes());
+    Some(header)
+}
+
+fn ipv6_header(source: Ipv6Addr, destination: Ipv6Addr, length: usize) -> Option<[u8; IPV6_HEADER]> {
+    let mut header = [0; IPV6_HEADER];
+    header[0] = 0x60;
+    header[4..6].copy_from_slice(&u16::try_from(length).ok()?.to_be_bytes());
+    header[6] = TCP;
+    header[7] = TTL;
+    header[8..24].copy_from_slice(&source.octets());
+    header[24..40].copy_from_slice(&destination.octets());
+    Some(header)
 }
 
 /// The sum that checksums are made of (RFC 1071), not folded, of bytes that begin at an even place. In the host's byte

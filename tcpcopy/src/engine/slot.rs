@@ -92,9 +92,12 @@ impl Slot {
 
     /// The session that a segment of the client belongs to: the newest it fits.
     pub(super) fn session_of(&mut self, segment: &Segment<'_>) -> Option<&mut Session> {
+        let last = self.sessions.len().checked_sub(1)?;
+        if last == 0 {
+            return self.current();
+        }
         let fits = self.sessions.iter().rposition(|session| session.is_plausible(segment));
-        let index = fits.unwrap_or(self.sessions.len().checked_sub(1)?);
-        self.sessions.get_mut(index)
+        self.sessions.get_mut(fits.unwrap_or(last))
     }
 
     /// The session whose SYN the online server accepted with `syn_ack`.
@@ -127,10 +130,14 @@ impl Slot {
 
     /// When the slot is to be looked at.
     pub(super) fn next_timeout(&self, cx: &Context<'_>) -> Time {
+        let Some(first) = self.sessions.front() else { return Time::NEVER };
+        let first = first.next_timeout(cx);
+        if self.sessions.len() == 1 {
+            return first;
+        }
         // One that was given up while it waited is removed when its turn comes.
-        let waits = |(place, session): &(usize, &Session)| *place == 0 || !session.is_over();
-        let sessions = self.sessions.iter().enumerate().filter(waits);
-        sessions.map(|(_, session)| session.next_timeout(cx)).min().unwrap_or(Time::NEVER)
+        let waiting = self.sessions.iter().skip(1).filter(|session| !session.is_over());
+        waiting.map(|session| session.next_timeout(cx)).fold(first, Time::min)
     }
 
     /// Time has passed.

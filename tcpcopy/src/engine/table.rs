@@ -41,6 +41,7 @@ impl Table {
         self.by_flow.len()
     }
 
+    #[inline]
     pub(super) fn find(&self, flow: &Flow) -> Option<u32> {
         let entries = &self.entries;
         self.by_flow.find(self.hasher.hash_one(flow), |index| is_of(entries, *index, flow)).copied()

@@ -43,7 +43,10 @@ impl Rtt {
     /// The time-out with its back-off.
     pub(super) fn timeout(&self) -> Duration {
         let base = if self.measured { (self.smoothed + self.variation * 4).max(RTO_MIN) } else { RTO_START };
-        base.saturating_mul(1 << self.backoff.min(16)).min(RTO_MAX)
+        match self.backoff {
+            0 => base.min(RTO_MAX),
+            backoff => base.saturating_mul(1 << backoff.min(16)).min(RTO_MAX),
+        }
     }
 
     /// A time-out passed (section 5.5).
