@@ -24,6 +24,8 @@ pub(super) const FIRST_CAPTURE: usize = 1;
 
 /// What each source may take of a round, so that none starves another.
 const CAPTURE_BUDGET: usize = 256;
+/// While copies lag, they come first.
+const CAPTURE_BUDGET_LAGGING: usize = 32;
 const LINK_BUDGET: usize = 64 * 1024;
 
 /// With more than this captured and not yet acknowledged by the test server, in bytes, the copies lag.
@@ -200,9 +202,10 @@ impl<I: Inject> Worker<I> {
     }
 
     fn read_captures(&mut self, now: Time) {
+        let budget = if self.lags() { CAPTURE_BUDGET_LAGGING } else { CAPTURE_BUDGET };
         let (engine, wire) = (&mut self.engine, &mut self.wire);
         let mut sink = |captured: Captured<'_>| engine.handle_packet(now, captured, wire);
-        self.captured_some = self.captures.receive(CAPTURE_BUDGET, &mut sink) > 0;
+        self.captured_some = self.captures.receive(budget, &mut sink) > 0;
         self.deliver(now);
     }
 
