@@ -114,12 +114,12 @@ impl Capture for AfPacket {
                 let error = if taken == 0 { self.socket.take_error()? } else { None };
                 return error.map_or(Ok(taken), Err);
             };
-            let bytes = match frame.queued {
-                true => read_queued(&self.socket, &mut self.long).unwrap_or(frame.bytes),
-                false => &frame.bytes[..frame.bytes.len().min(self.long.len())],
-            };
+            let kept = &frame.bytes[..frame.bytes.len().min(self.long.len())];
+            let queued = if frame.queued { read_queued(&self.socket, &mut self.long) } else { None };
             // A frame is full to the last byte only if the packet is too long for it, and the queue had no room.
-            if bytes.len() == self.ring.capacity() && bytes.len() < frame.wire_length {
+            let full = frame.bytes.len() == self.ring.capacity() && frame.bytes.len() < frame.wire_length;
+            let bytes = queued.unwrap_or(kept);
+            if queued.is_none() && full {
                 self.counters.dropped += 1;
             } else {
                 let packet = vlan::strip(bytes, frame.wire_length);

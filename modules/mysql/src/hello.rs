@@ -38,7 +38,25 @@ pub(crate) enum Opening {
     Ancient,
 }
 
+/// Bytes of the longest name of a database: 64 characters of UTF-8.
+const NAME_MAX: usize = 256;
+
 impl Hello {
+    /// The client goes to another database; a name that no server takes changes nothing.
+    pub(crate) fn use_database(&mut self, name: &[u8]) {
+        if name.len() <= NAME_MAX {
+            self.database = name.to_vec();
+        }
+    }
+
+    /// What it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        [&self.user, &self.database, &self.attributes, &self.answer, &self.plugin]
+            .map(Vec::capacity)
+            .iter()
+            .sum()
+    }
+
     /// A client that was never heard logging in.
     pub(crate) fn assumed(user: &[u8], database: &[u8]) -> Self {
         Self {

@@ -20,7 +20,7 @@ use self::timers::Timers;
 use crate::complaints::Complaints;
 use crate::ledger::{DropReason, Ledger};
 use crate::output::Output;
-use crate::session::{Attached, Context, PARKED_BYTES, Session};
+use crate::session::{Attached, Context, PARKED_BYTES, SILENCE, Session};
 use crate::settings::EngineConfig;
 
 /// After the start of the capture, a stream seen for the first time may be in the middle of a turn; one that says its
@@ -57,6 +57,8 @@ pub struct Engine {
     links: usize,
     /// A link came up: then sessions that waited for one go on.
     resume_at: Time,
+    /// When silent sessions may be looked for again.
+    sweep_at: Time,
     /// Nothing more will be captured.
     draining: bool,
     table: Table,
@@ -79,6 +81,7 @@ impl Engine {
             started: now,
             links: 0,
             resume_at: Time::NEVER,
+            sweep_at: Time::ZERO,
             draining: false,
             table: Table::default(),
             timers: Timers::default(),
@@ -149,6 +152,9 @@ impl Engine {
             return;
         }
         let joins = self.table.slot(index).is_some_and(|slot| slot.is_empty());
+        if opens && !joins && self.is_full() && !self.is_repeated(index, segment) {
+            return self.turn_away(segment, DropReason::MemoryLimit);
+        }
         let mut new = if opens || joins { self.new_session(now, flow, transfer, segment) } else { None };
         self.with_slot_in_batch(now, index, out, |slot, cx| {
             // Taken out only if there is one: a session is large, and this is done for every segment.
@@ -194,8 +200,12 @@ impl Engine {
     /// `None` if there is no room for it.
     fn add_slot(&mut self, now: Time, flow: Flow, online: Endpoint, out: &mut dyn Output) -> Option<u32> {
         if self.is_full() {
-            // A flood of SYNs leaves sessions whose clients never say a word: they make room for others.
-            self.for_all(now, out, |slot, cx| slot.give_up_silent(cx));
+            // A flood of SYNs leaves sessions whose clients never say a word: they make room for others. Looking for
+            // them takes long: not again before others can have become silent.
+            if self.sweep_at <= now {
+                self.sweep_at = now + SILENCE;
+                self.for_all(now, out, |slot, cx| slot.give_up_silent(cx));
+            }
             if self.is_full() {
                 return None;
             }
@@ -203,6 +213,11 @@ impl Engine {
         let (index, id) = self.table.insert(|id| Slot::new(id, flow, online))?;
         out.control(&ToIntercept::RouteAdd { id, flow });
         Some(index)
+    }
+
+    /// A SYN that is seen again.
+    fn is_repeated(&mut self, index: u32, syn: &Segment<'_>) -> bool {
+        self.table.slot(index).is_some_and(|slot| slot.is_repeated(syn))
     }
 
     /// A client's connection to another service that is copied to the same target would be one with this.
@@ -433,8 +448,9 @@ impl Engine {
 
     /// No more sessions can be taken.
     fn is_full(&self) -> bool {
-        let slots = self.table.len() as u64;
-        slots >= SLOTS_MAX || self.memory() + slots * SLOT_BYTES > self.config.memory_limit
+        // Several sessions may wait on one four-tuple, and one that is over may linger.
+        let sessions = self.ledger.sessions.active.max(self.table.len() as u64);
+        sessions >= SLOTS_MAX || self.memory() + sessions * SLOT_BYTES > self.config.memory_limit
     }
 
     /// What all sessions hold of their clients, and their modules take, in bytes.

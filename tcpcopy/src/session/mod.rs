@@ -43,7 +43,7 @@ use self::upstream::Upstream;
 use crate::ledger::DropReason;
 
 /// A client that says nothing for so long is not about to speak.
-const SILENCE: Duration = Duration::from_secs(1);
+pub(crate) const SILENCE: Duration = Duration::from_secs(1);
 
 /// What a session is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

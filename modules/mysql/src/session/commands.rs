@@ -156,7 +156,7 @@ impl Session {
                 if let Some(client) = &mut self.client
                     && payload.len() == header.length
                 {
-                    client.hello.database = payload[1..].to_vec();
+                    client.hello.use_database(&payload[1..]);
                 }
                 Some(self.pass(command, header, To::Other, edits))
             }

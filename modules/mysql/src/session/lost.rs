@@ -42,7 +42,7 @@ impl Session {
         let mut to = To::Other;
         match command {
             Command::PREPARE => to = self.statements.prepare(Some(rest)).map_or(To::Other, To::Prepare),
-            Command::INIT_DB => client.hello.database = rest.to_vec(),
+            Command::INIT_DB => client.hello.use_database(rest),
             Command::CHANGE_USER => {
                 if let Some(hello) = client.hello.changed(payload) {
                     self.client = Some(Client::new(hello, self));
@@ -58,11 +58,16 @@ impl Session {
             }
             Command::QUERY => {
                 if let Query::Use(database) = query::classify(rest) {
-                    client.hello.database = database.to_vec();
+                    client.hello.use_database(database);
                 }
                 to = To::Query;
             }
-            _ => self.long_data.note(command, payload, true),
+            _ => {
+                if let (Command::CLOSE, Some(&[_, ref id @ ..])) = (command, payload.first_chunk::<5>()) {
+                    self.statements.close(u32::from_le_bytes(*id));
+                }
+                self.long_data.note(command, payload, true);
+            }
         }
         self.said(command, header, to);
     }

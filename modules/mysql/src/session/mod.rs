@@ -284,7 +284,7 @@ impl Module for Session {
     }
 
     fn memory(&self) -> usize {
-        let client = self.client.as_ref().map_or(0, |client| client.hello.attributes.len() + 200);
+        let client = self.client.as_ref().map_or(0, |client| client.hello.memory() + 200);
         let server = match &self.server {
             Server::Ready(ready) => ready.answers.memory(),
             Server::Down | Server::Failed => 0,

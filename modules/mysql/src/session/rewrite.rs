@@ -45,7 +45,7 @@ impl Session {
             Query::Transaction(said) => self.transaction_said(said),
             Query::Use(database) => {
                 if let Some(client) = &mut self.client {
-                    client.hello.database = database.to_vec();
+                    client.hello.use_database(database);
                 }
             }
             Query::Plain | Query::Load => {}
