@@ -163,3 +163,33 @@ fn sessions_that_waited_for_a_link_go_on_a_part_at_a_time() {
     assert!(rig.until_done(START + Duration::from_millis(20)) >= SESSIONS / FEW);
     assert_eq!(count(&rig.wire, Flags::SYN), SESSIONS);
 }
+
+/// However many SYNs come for one four-tuple: the sessions that wait there are memory, too.
+#[test]
+fn sessions_that_wait_are_within_the_memory_limit() {
+    let room = 64;
+    let mut rig = Rig {
+        engine: Engine::new(EngineConfig { memory_limit: room * 1536, ..config() }, START),
+        wire: Wire::default(),
+    };
+    rig.engine.handle_link_up(START, &mut rig.wire);
+    let client = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1)), 1024);
+    let mut builder = PacketBuilder::new();
+    for number in 0..500 {
+        let syn = Outgoing {
+            seq: Seq(number << 16),
+            ack: Seq(0),
+            flags: Flags::SYN,
+            window: 500,
+            options: Options::default(),
+            payload: (&[], &[]),
+        };
+        let packet = builder.build(&Flow { client, server: ONLINE }, &syn);
+        rig.engine.handle_packet(START, Captured { packet, outgoing: false }, &mut rig.wire);
+        let active = rig.engine.ledger().sessions.active;
+        assert!(active <= room + 1, "{active} sessions");
+    }
+    let sessions = &rig.engine.ledger().sessions;
+    assert_eq!(sessions.seen, 500, "each is in the account");
+    assert!(rig.engine.ledger().balances());
+}

@@ -14,7 +14,7 @@ use common::time::Time;
 use common::wire::{Flags, PacketBuilder, Segment};
 
 use self::classify::{Class, classify};
-use self::slot::{Slot, is_syn};
+use self::slot::{Slot, WAITING_MAX, is_syn};
 use self::table::Table;
 use self::timers::Timers;
 use crate::complaints::Complaints;
@@ -152,15 +152,13 @@ impl Engine {
             return;
         }
         let joins = self.table.slot(index).is_some_and(|slot| slot.is_empty());
-        if opens && !joins && self.is_full() && !self.is_repeated(index, segment) {
-            return self.turn_away(segment, DropReason::MemoryLimit);
-        }
+        let waiting = if opens && !joins && self.is_full() { 1 } else { WAITING_MAX };
         let mut new = if opens || joins { self.new_session(now, flow, transfer, segment) } else { None };
         self.with_slot_in_batch(now, index, out, |slot, cx| {
             // Taken out only if there is one: a session is large, and this is done for every segment.
             if new.is_some() && !(opens && slot.is_repeated(segment)) {
                 cx.ledger.sessions.joined += u64::from(!opens);
-                new.take().into_iter().for_each(|session| slot.add(cx, session));
+                new.take().into_iter().for_each(|session| slot.add(cx, session, waiting));
             }
             // Data on a SYN (RFC 7413) may be forged, and comes again where the service does not take it.
             if !opens && let Some(session) = slot.session_of(segment) {
@@ -213,11 +211,6 @@ impl Engine {
         let (index, id) = self.table.insert(|id| Slot::new(id, flow, online))?;
         out.control(&ToIntercept::RouteAdd { id, flow });
         Some(index)
-    }
-
-    /// A SYN that is seen again.
-    fn is_repeated(&mut self, index: u32, syn: &Segment<'_>) -> bool {
-        self.table.slot(index).is_some_and(|slot| slot.is_repeated(syn))
     }
 
     /// A client's connection to another service that is copied to the same target would be one with this.

@@ -13,7 +13,7 @@ use crate::session::{Context, Past, Session};
 
 /// Sessions that may wait for the one before them. Then the last makes room for the new one: the first is being
 /// replayed, and what it has cost so far would be in vain.
-const WAITING_MAX: usize = 1024;
+pub(super) const WAITING_MAX: usize = 1024;
 
 /// The route stands as long as the slot does.
 pub(super) struct Slot {
@@ -63,14 +63,14 @@ impl Slot {
         self.sessions.back().is_some_and(|session| session.began_with(syn.seq))
     }
 
-    /// Adds a session behind those that are not over yet, and starts it if it is the first.
-    pub(super) fn add(&mut self, cx: &mut Context<'_>, session: Session) {
+    /// Adds a session behind those that are not over yet, and starts it if it is the first; no more than `most` wait then.
+    pub(super) fn add(&mut self, cx: &mut Context<'_>, session: Session, most: usize) {
         cx.ledger.sessions.seen += 1;
         cx.ledger.sessions.active += 1;
         for older in &mut self.sessions {
             older.supersede(cx);
         }
-        if self.sessions.len() > WAITING_MAX
+        if self.sessions.len() > most
             && let Some(mut last) = self.sessions.pop_back()
         {
             last.abort(cx, DropReason::NoAnswer);
