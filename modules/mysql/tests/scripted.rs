@@ -180,6 +180,29 @@ fn what_is_prepared_while_the_server_is_down_is_prepared_later() {
 }
 
 #[test]
+fn what_is_closed_while_the_server_is_down_is_not_prepared_later() {
+    let mut run = Run::logged_in(USUAL, USUAL);
+    run.driven.lost(&prepare("SELECT ?"));
+    run.driven.online(0, &prepared(1, 1, 1));
+    run.driven.lost(&command(0x19, &[1, 0, 0, 0]));
+    run.driven.connected();
+    run.driven.client(&query("DO 1"));
+    run.driven.answer(&greeting(USUAL));
+    assert_eq!(run.driven.answer(&ok(2, 0)), query("DO 1"));
+    assert_eq!(run.count("sessions", "prepared_again"), 0);
+}
+
+#[test]
+fn a_database_whose_name_no_server_takes_is_not_remembered() {
+    let mut run = Run::logged_in(USUAL, USUAL);
+    run.driven.lost(&[query("USE other"), command(0x02, &[b'x'; 257])].concat());
+    run.driven.connected();
+    run.driven.client(&query("DO 1"));
+    let sent = run.driven.answer(&greeting(USUAL));
+    assert!(sent.windows(6).any(|window| window == b"other\0"), "{}", sent.escape_ascii());
+}
+
+#[test]
 fn a_login_that_is_refused_for_the_user_ends_the_session() {
     let mut run = Run::new(true);
     run.driven.connected();
