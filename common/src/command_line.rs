@@ -1,6 +1,7 @@
-//! What the command lines of both daemons have in common: flags refused, numbers, names of interfaces, and complaints
+//! What the command lines of both daemons have in common: flags refused or ignored, numbers, names of interfaces, and complaints
 //! that stay one line whatever the user wrote.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -19,18 +20,58 @@ impl Unsupported {
     /// The flag, with or without a value: it is refused either way.
     #[must_use]
     pub fn argument(&self) -> Arg {
-        Arg::new(self.id)
-            .short(self.id.chars().next().unwrap_or('?'))
-            .num_args(0..=1)
-            .action(ArgAction::Append)
-            .hide(true)
+        hidden(self.id).num_args(0..=1)
     }
 
-    /// The first of `flags` that was given.
+    /// One line about all of `flags` that were given; none if none was.
     #[must_use]
-    pub fn first_given<'f>(flags: &'f [Self], matches: &ArgMatches) -> Option<&'f Self> {
-        flags.iter().find(|flag| matches.contains_id(flag.id))
+    pub fn refusal(flags: &[Self], matches: &ArgMatches) -> Option<String> {
+        let given: Vec<_> = flags.iter().filter(|flag| matches.contains_id(flag.id)).collect();
+        let named: Vec<_> = given.iter().map(|flag| format!("-{} ({})", flag.id, flag.meaning)).collect();
+        match &named[..] {
+            [] => None,
+            [one] => Some(format!("{one} is not supported yet; leave it out")),
+            [all @ .., last] => {
+                Some(format!("{} and {last} are not supported yet; leave them out", all.join(", ")))
+            }
+        }
     }
+}
+
+/// A flag of TCPCopy 1.x for which there is nothing to do here: without it the same happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ignored {
+    /// Its letter.
+    pub id: &'static str,
+    /// What it would set.
+    pub meaning: &'static str,
+    /// What is done instead.
+    pub instead: &'static str,
+}
+
+impl Ignored {
+    /// The flag and its value.
+    #[must_use]
+    pub fn argument(&self) -> Arg {
+        hidden(self.id).num_args(1)
+    }
+
+    /// Those of `flags` that were given.
+    #[must_use]
+    pub fn given(flags: &[Self], matches: &ArgMatches) -> Vec<Self> {
+        flags.iter().filter(|flag| matches.contains_id(flag.id)).copied().collect()
+    }
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "-{} ({}) has no effect: {}", self.id, self.meaning, self.instead)
+    }
+}
+
+/// A flag that the help does not list; it may be repeated.
+fn hidden(id: &'static str) -> Arg {
+    Arg::new(id).short(id.chars().next().unwrap_or('?')).action(ArgAction::Append).hide(true)
 }
 
 /// A reader of whole numbers in `range`, whose complaint names the range.

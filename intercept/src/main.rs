@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         }
         Ok(Invocation::Run(config)) => match run(&config) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) if error.is_usage() => complain(&error, ExitCode::from(USAGE)),
             Err(error) => complain(&error, ExitCode::FAILURE),
         },
         Err(error) => complain(&error, ExitCode::from(USAGE)),

@@ -35,6 +35,18 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// The command line asks for what cannot be: no such interface, no such filter.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Start(StartError::Filter(_)) => true,
+            Self::Start(StartError::Capture(error)) => error.is_usage(),
+            _ => false,
+        }
+    }
+}
+
 /// Runs intercept until a signal ends it.
 ///
 /// # Errors
@@ -42,6 +54,7 @@ pub enum RunError {
 pub fn run(config: &Config) -> Result<(), RunError> {
     let failed = |action| move |source| RunError::Process { action, source };
     logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
+    config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
     let signals = Signals::take(config.daemon).map_err(failed("take over signals"))?;
     // Before anything is opened: what follows belongs to the process that stays.
     let starting =

@@ -21,7 +21,10 @@ fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
 
 #[test]
 fn usage_errors_are_one_line_and_exit_with_2() {
-    refused(&["-n", "3"], 2, &["-n is not supported yet", "leave it out"]);
+    refused(&["-D", "a-b", "-q"], 2, &["-D (", "and -q (", "are not supported yet", "leave them out"]);
+    refused(&["-F", "tcp and and"], 2, &["-F: ", "'tcp and and'"]);
+    refused(&["-i", "ic-none"], 2, &["'ic-none'", "lo"]);
+    refused(&["-i", "answers.pcap"], 2, &["'answers.pcap' is a file", "lo"]);
     refused(&["-b", "nowhere"], 2, &["-b: 'nowhere'"]);
     refused(&["-i", ""], 2, &["-i: ''"]);
     refused(&["--what"], 2, &["--what", "intercept -h"]);
@@ -29,8 +32,6 @@ fn usage_errors_are_one_line_and_exit_with_2() {
 
 #[test]
 fn what_the_system_refuses_is_one_line_and_exits_with_1() {
-    refused(&["-F", "tcp and and"], 1, &["-F: ", "'tcp and and'"]);
-    refused(&["-i", "ic-none"], 1, &["'ic-none'", "lo"]);
     refused(&["-l", "/proc/none/log"], 1, &["/proc/none/log", "-l"]);
     refused(&["-P", "/proc/none/pid"], 1, &["/proc/none/pid", "-P"]);
 }

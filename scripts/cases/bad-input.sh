@@ -15,17 +15,19 @@ run() {
   refuses 2 '99999' online $tcpcopy -x "80-$TEST4:99999" -s "$ASSIST4"
   refuses 2 '' online $tcpcopy -x "$TEST4:80-$TEST4:80" -s "$ASSIST4"
   refuses 2 '-n' online $tcpcopy -x "$transfer" -s "$ASSIST4" -n 3
+  refuses 2 '-n .*-r .*-O|-n .*-O .*-r' online $tcpcopy -x "$transfer" -s "$ASSIST4" -n 3 -O -r 50
+  refuses 2 'traffic.pcap.*capture files' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i traffic.pcap
   refuses 2 '-c' online $tcpcopy -x "$transfer" -s "$ASSIST4" -c 10.1.1.x
   refuses 2 '--no-such-flag' online $tcpcopy -x "$transfer" -s "$ASSIST4" --no-such-flag
-  refuses 1 'eth9' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth9
+  refuses 2 'eth9' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth9
   refuses 1 "$ASSIST4:36524" online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth0
-  refuses '[12]' 'filter' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth0 -F 'tcp and and'
+  refuses 2 'filter' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth0 -F 'tcp and and'
   refuses 1 'sudo|setcap' online setpriv --reuid 65534 --regid 65534 --clear-groups $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth0
 
   refuses 2 '--no-such-flag' assist $intercept --no-such-flag
   refuses 2 '-D' assist $intercept -D 1.2.3.4-5.6.7.8
-  refuses 1 'eth9' assist $intercept -i eth9
-  refuses '[12]' 'filter' assist $intercept -i eth0 -F 'tcp and and'
+  refuses 2 'eth9' assist $intercept -i eth9
+  refuses 2 'filter' assist $intercept -i eth0 -F 'tcp and and'
   refuses 1 'sudo|setcap' assist setpriv --reuid 65534 --regid 65534 --clear-groups $intercept -i eth0
   intercept_start -i eth0
   refuses 1 '36524' assist $intercept -i eth0

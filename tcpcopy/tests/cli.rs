@@ -59,13 +59,21 @@ fn command_lines_that_make_no_sense() {
         (&["-x", "80:10.0.0.17", "-s", "10.0.0.18"], "-x: '80:10.0.0.17': no '-'"),
         (&["-x", "10.0.0.17:80-10.0.0.17:80", "-s", "10.0.0.18"], "to itself"),
         (&["-x", "80-10.0.0.17:8080", "-s", "assistant"], "-s: 'assistant'"),
-        (&["-s", "10.0.0.18", "-n", "2"], "-n is not supported yet"),
+        (&["-s", "10.0.0.18", "-n", "2"], "-n (several copies of the traffic) is not supported yet"),
         (&["--no-such-flag"], "--no-such-flag"),
         (&with_good(&["--config", "/dev/null"]), "--config /dev/null: it is no regular file"),
         (&with_good(&["--protocol", "81=mysql"]), "port 81 is no online service of -x"),
         (&with_good(&["--watch-answers"]), "no service of -x has a protocol module"),
         (&["-x"], "value is required"),
         (&["-t", "soon"], "-t"),
+        (&with_good(&["-i", "no-such-if"]), "there is no network interface 'no-such-if'"),
+        (&with_good(&["-i", "no\nif"]), "no\\nif"),
+        (
+            &with_good(&["-i", "traffic.pcap"]),
+            "'traffic.pcap' is a file: capture files cannot be replayed yet",
+        ),
+        (&with_good(&["-i", "/dev/null"]), "'/dev/null' is a file"),
+        (&with_good(&["-F", "tcp und port 80"]), "-F: filter 'tcp und port 80' does not compile"),
     ] {
         let line = complaint(arguments, 2);
         assert!(line.contains(expected), "{expected}: {line}");
@@ -75,10 +83,7 @@ fn command_lines_that_make_no_sense() {
 #[test]
 fn what_the_system_does_not_have_or_allow() {
     for (more, expected) in [
-        (&["-i", "no-such-if"][..], "no-such-if"),
-        (&["-F", "tcp und port 80"], "-F: filter 'tcp und port 80' does not compile"),
-        (&["-i", "no\nif"], "no\\nif"),
-        (&["-l", "/proc/none/log"], "/proc/none/log"),
+        (&["-l", "/proc/none/log"][..], "/proc/none/log"),
         (&[], "no permission to capture packets: run with sudo"),
     ] {
         let line = complaint(&with_good(more), 1);
@@ -88,6 +93,16 @@ fn what_the_system_does_not_have_or_allow() {
 
 #[test]
 fn a_daemon_that_cannot_start_says_so_in_the_foreground() {
-    let line = complaint(&with_good(&["-d", "-i", "no-such-if"]), 1);
+    let line = complaint(&with_good(&["-d", "-i", "no-such-if"]), 2);
     assert!(line.contains("no-such-if"), "{line}");
+}
+
+#[test]
+fn a_flag_without_an_effect_is_said_and_stops_nothing() {
+    let output = run(&with_good(&["-U", "128", "-i", "lo"]));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!((output.status.code(), lines.len()), (Some(1), 2), "{text}");
+    assert!(lines[0].contains("WARN") && lines[0].contains("-U (session pool size) has no effect"), "{text}");
+    assert!(lines[1].contains("no permission to capture packets"), "{text}");
 }

@@ -1,6 +1,7 @@
 //! Why a packet socket could not be opened, said so that the user can help himself.
 
 use std::io;
+use std::path::Path;
 
 use thiserror::Error;
 
@@ -15,6 +16,17 @@ pub enum OpenError {
         /// As the user gave it.
         name: String,
         /// The names of those that exist.
+        existing: Vec<String>,
+    },
+    /// A capture file in place of an interface.
+    #[error(
+        "-i: '{name}' is a file: capture files cannot be replayed yet; name interfaces to capture live on: {}",
+        existing.join(", ")
+    )]
+    CaptureFile {
+        /// As the user gave it.
+        name: String,
+        /// The names of interfaces that exist.
         existing: Vec<String>,
     },
     /// The process may not do that.
@@ -54,6 +66,20 @@ impl OpenError {
 
     /// The error of an interface that does not exist.
     pub(super) fn no_such_interface(name: &str) -> Self {
-        Self::NoSuchInterface { name: name.into(), existing: interfaces::names() }
+        let (existing, path) = (interfaces::names(), Path::new(name));
+        // No interface has a '/' in its name.
+        let capture =
+            path.extension().is_some_and(|end| ["pcap", "pcapng", "cap"].iter().any(|it| end == *it));
+        if name.contains('/') || capture || path.is_file() {
+            Self::CaptureFile { name: name.into(), existing }
+        } else {
+            Self::NoSuchInterface { name: name.into(), existing }
+        }
+    }
+
+    /// The command line asks for what cannot be.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NoSuchInterface { .. } | Self::CaptureFile { .. })
     }
 }

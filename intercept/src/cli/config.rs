@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::{PathBuf, absolute};
 
-use common::command_line::{interfaces, shown};
+use common::command_line::{Ignored, interfaces, shown};
 
 use super::error::UsageError;
 use super::raw::RawArgs;
@@ -27,6 +27,8 @@ pub struct Config {
     pub pid_file: Option<PathBuf>,
     /// Run in the background (`-d`).
     pub daemon: bool,
+    /// Flags that were given and have no effect.
+    pub ignored: Vec<Ignored>,
 }
 
 impl Config {
@@ -45,6 +47,7 @@ impl Config {
             log_file,
             pid_file,
             daemon: raw.daemon,
+            ignored: Vec::new(),
         })
     }
 }

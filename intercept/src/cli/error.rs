@@ -12,14 +12,9 @@ pub enum UsageError {
     /// A word that is no flag and no value of one.
     #[error("'{0}' belongs to no flag: lists are written without spaces, A,B; see intercept -h")]
     Stray(String),
-    /// A flag of TCPCopy 1.x that is not there yet.
-    #[error("-{flag} is not supported yet ({meaning}); leave it out")]
-    Unsupported {
-        /// Its letter.
-        flag: &'static str,
-        /// What it would do.
-        meaning: &'static str,
-    },
+    /// Flags of TCPCopy 1.x that are not there yet.
+    #[error("{0}")]
+    Unsupported(String),
     /// A piece of `-i` is empty, or given twice.
     #[error("-i: '{piece}': {problem}; the form is NAME,NAME, as in eth0,lo")]
     Interface {

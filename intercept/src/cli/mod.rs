@@ -8,7 +8,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use common::command_line::Unsupported;
+use common::command_line::{Ignored, Unsupported};
 
 pub use config::Config;
 pub use error::UsageError;
@@ -38,20 +38,22 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
     };
     refuse_unsupported(&matches)?;
     let raw = RawArgs::from_arg_matches(&matches)?;
-    Ok(Invocation::Run(Config::validate(raw)?))
+    let ignored = Ignored::given(&raw::IGNORED, &matches);
+    Ok(Invocation::Run(Config { ignored, ..Config::validate(raw)? }))
 }
 
-/// The derived command, and the reference's flags that are refused.
+/// The derived command, and the reference's flags that are refused or ignored.
 fn command() -> clap::Command {
-    let refused = raw::UNSUPPORTED.iter().map(|flag| flag.argument());
+    let others = raw::UNSUPPORTED.iter().map(Unsupported::argument);
+    let others = others.chain(raw::IGNORED.iter().map(Ignored::argument));
     // A fixed width: the help is the same on every terminal.
-    RawArgs::command().args(refused).term_width(100)
+    RawArgs::command().args(others).term_width(100)
 }
 
 /// A flag that would be ignored would capture something else than what was asked for.
 fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
-    match Unsupported::first_given(&raw::UNSUPPORTED, matches) {
-        Some(flag) => Err(UsageError::Unsupported { flag: flag.id, meaning: flag.meaning }),
+    match Unsupported::refusal(&raw::UNSUPPORTED, matches) {
+        Some(refusal) => Err(UsageError::Unsupported(refusal)),
         None => Ok(()),
     }
 }
@@ -89,6 +91,7 @@ mod tests {
         assert_eq!(config.interfaces, [""; 0]);
         assert_eq!((config.filter, config.workers, config.bind, config.port), (None, 1, None, 36524));
         assert_eq!((config.log_file, config.pid_file, config.daemon), (None, None, false));
+        assert_eq!(config.ignored, []);
     }
 
     #[test]
@@ -117,9 +120,19 @@ mod tests {
             let name = format!("-{}", flag.id);
             for line in [&[&name[..]][..], &[&name, "3"]] {
                 let error = parsed(line).unwrap_err().to_string();
-                assert!(error.starts_with(&format!("{name} is not supported yet")), "{error}");
+                let expected = format!("{name} ({}) is not supported yet; leave it out", flag.meaning);
+                assert_eq!(error, expected);
             }
         }
+    }
+
+    #[test]
+    fn flags_without_an_effect_here_are_named() {
+        let config = config(&["-n", "16", "-s", "65536"]);
+        let said: Vec<_> = config.ignored.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 2);
+        assert!(said[0].starts_with("-n (number of combined packets) has no effect: "), "{}", said[0]);
+        assert!(said[1].starts_with("-s (table size) has no effect: "), "{}", said[1]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
-use common::command_line::{Unsupported, whole};
+use common::command_line::{Ignored, Unsupported, whole};
 use common::control::DEFAULT_PORT;
 use common::share::MAX_WORKERS;
 
@@ -16,7 +16,7 @@ use common::share::MAX_WORKERS;
     override_usage = "intercept [OPTIONS]",
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Not supported yet, and refused: -c -D -n -q -s -x.\n\
+    after_help = "Not supported yet, and refused: -c -D -q -x. Accepted without effect: -n -s.\n\
                   Example: intercept -i eth0 -F 'tcp and src port 8080'"
 )]
 pub(super) struct RawArgs {
@@ -53,11 +53,19 @@ pub(super) struct RawArgs {
 }
 
 /// All flags of TCPCopy 1.x's intercept that this build refuses.
-pub(super) const UNSUPPORTED: [Unsupported; 6] = [
+pub(super) const UNSUPPORTED: [Unsupported; 4] = [
     Unsupported { id: "c", meaning: "configuration file" },
     Unsupported { id: "D", meaning: "targets seen under another address" },
-    Unsupported { id: "n", meaning: "number of combined packets" },
     Unsupported { id: "q", meaning: "netfilter queue" },
-    Unsupported { id: "s", meaning: "table size; tables grow as needed" },
     Unsupported { id: "x", meaning: "addresses passed through the firewall" },
+];
+
+/// All flags of TCPCopy 1.x's intercept that this build has no use for.
+pub(super) const IGNORED: [Ignored; 2] = [
+    Ignored {
+        id: "n",
+        meaning: "number of combined packets",
+        instead: "what is captured in one round is sent together",
+    },
+    Ignored { id: "s", meaning: "table size", instead: "tables grow as needed, up to 1 048 576 flows" },
 ];

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::command_line::{interfaces, shown};
+use common::command_line::{Ignored, interfaces, shown};
 use common::flow::Endpoint;
 use common::module::Protocol;
 
@@ -56,6 +56,8 @@ pub struct Config {
     pub daemon: bool,
     /// `--stats-json`, absolute.
     pub stats_json: Option<PathBuf>,
+    /// Flags that were given and have no effect.
+    pub ignored: Vec<Ignored>,
 }
 
 impl Config {
@@ -89,6 +91,7 @@ impl Config {
             pid_file,
             daemon: raw.daemon,
             stats_json,
+            ignored: Vec::new(),
         })
     }
 

@@ -12,14 +12,9 @@ pub enum UsageError {
     /// A word that is no flag and no value of one.
     #[error("'{0}' belongs to no flag: lists are written without spaces, A,B; see tcpcopy -h")]
     Stray(String),
-    /// A flag of TCPCopy 1.x that is not there yet.
-    #[error("-{flag} is not supported yet ({meaning}); leave it out")]
-    Unsupported {
-        /// Its letter.
-        flag: &'static str,
-        /// What it would do.
-        meaning: &'static str,
-    },
+    /// Flags of TCPCopy 1.x that are not there yet.
+    #[error("{0}")]
+    Unsupported(String),
     /// No `-x`.
     #[error("nothing to copy: say what and where to with -x [IP:]PORT-IP:PORT, as in -x 80-10.0.0.17:8080")]
     NoTransfer,

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use common::command_line::Unsupported;
+use common::command_line::{Ignored, Unsupported};
 
 pub use config::Config;
 pub use error::UsageError;
@@ -41,14 +41,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
     };
     refuse_unsupported(&matches)?;
     let raw = RawArgs::from_arg_matches(&matches)?;
-    Ok(Invocation::Run(Box::new(Config::validate(&raw)?)))
+    let ignored = Ignored::given(&raw::IGNORED, &matches);
+    Ok(Invocation::Run(Box::new(Config { ignored, ..Config::validate(&raw)? })))
 }
 
-/// The derived command, and the reference's flags that are refused.
+/// The derived command, and the reference's flags that are refused or ignored.
 fn command() -> clap::Command {
-    let refused = raw::UNSUPPORTED.iter().map(|flag| flag.argument());
+    let others = raw::UNSUPPORTED.iter().map(Unsupported::argument);
+    let others = others.chain(raw::IGNORED.iter().map(Ignored::argument));
     // A fixed width: the help is the same on every terminal.
-    let command = RawArgs::command().args(refused).term_width(100);
+    let command = RawArgs::command().args(others).term_width(100);
     // A negative number is a wrong value, not an unknown flag.
     command
         .mut_args(|arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg })
@@ -56,8 +58,8 @@ fn command() -> clap::Command {
 
 /// A flag that would be ignored would copy something else than what was asked for.
 fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
-    match Unsupported::first_given(&raw::UNSUPPORTED, matches) {
-        Some(flag) => Err(UsageError::Unsupported { flag: flag.id, meaning: flag.meaning }),
+    match Unsupported::refusal(&raw::UNSUPPORTED, matches) {
+        Some(refusal) => Err(UsageError::Unsupported(refusal)),
         None => Ok(()),
     }
 }
@@ -92,9 +94,28 @@ mod tests {
                     .chain(tail.iter().copied())
                     .collect();
                 let error = run(&line).err().unwrap().to_string();
-                assert!(error.starts_with(&format!("-{} is not supported yet", flag.id)), "{error}");
+                let expected = format!("{name} ({}) is not supported yet; leave it out", flag.meaning);
+                assert_eq!(error, expected);
             }
         }
+    }
+
+    #[test]
+    fn all_refused_flags_are_named_at_once() {
+        let error = run(&["-r", "50", "-n", "2", "-O"]).err().unwrap().to_string();
+        let expected = "-n (several copies of the traffic), -O (only sessions seen from their SYN) and \
+                        -r (percentage of the sessions) are not supported yet; leave them out";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn flags_without_an_effect_here_are_named_once() {
+        let line = ["-x", "80-10.0.0.1:80", "-s", "10.0.0.2", "-U", "128", "-R", "20", "-U", "64"];
+        let Ok(Invocation::Run(config)) = run(&line) else { panic!("they are refused") };
+        let said: Vec<_> = config.ignored.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 2);
+        assert!(said[0].starts_with("-R (default round-trip time) has no effect: "), "{}", said[0]);
+        assert!(said[1].starts_with("-U (session pool size) has no effect: "), "{}", said[1]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
-use common::command_line::{Unsupported, whole};
+use common::command_line::{Ignored, Unsupported, whole};
 use common::control::DEFAULT_PORT;
 use common::share::MAX_WORKERS;
 
@@ -19,7 +19,7 @@ use common::share::MAX_WORKERS;
     override_usage = "tcpcopy -x TRANSFER,... -s IP,... [OPTIONS]",
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Not supported yet, and refused: -a -c -f -g -H -I -n -o -O -r -R -T -U.\n\
+    after_help = "Not supported yet, and refused: -a -c -f -g -H -I -n -o -O -r -T. Accepted without effect: -R -U.\n\
                   Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0"
 )]
 pub(super) struct RawArgs {
@@ -98,7 +98,7 @@ pub(super) struct RawArgs {
 }
 
 /// All flags of TCPCopy 1.x that this build refuses.
-pub(super) const UNSUPPORTED: [Unsupported; 13] = [
+pub(super) const UNSUPPORTED: [Unsupported; 11] = [
     Unsupported { id: "a", meaning: "speed-up of an offline replay" },
     Unsupported { id: "c", meaning: "other client addresses" },
     Unsupported { id: "f", meaning: "port shift of several instances" },
@@ -109,7 +109,19 @@ pub(super) const UNSUPPORTED: [Unsupported; 13] = [
     Unsupported { id: "o", meaning: "output interface" },
     Unsupported { id: "O", meaning: "only sessions seen from their SYN" },
     Unsupported { id: "r", meaning: "percentage of the sessions" },
-    Unsupported { id: "R", meaning: "default round-trip time" },
     Unsupported { id: "T", meaning: "repeats of an offline replay" },
-    Unsupported { id: "U", meaning: "session pool size" },
+];
+
+/// All flags of TCPCopy 1.x that this build has no use for.
+pub(super) const IGNORED: [Ignored; 2] = [
+    Ignored {
+        id: "R",
+        meaning: "default round-trip time",
+        instead: "round trips are measured on each connection",
+    },
+    Ignored {
+        id: "U",
+        meaning: "session pool size",
+        instead: "sessions take memory as they need it, and -m limits all of it",
+    },
 ];

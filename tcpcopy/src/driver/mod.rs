@@ -80,6 +80,16 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// The command line asks for what cannot be: no such interface, no such filter.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Filter(_) => true,
+            Self::Open(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+
     fn system(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { action, source }
     }
@@ -93,6 +103,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     // All that can fail does so while the user's terminal is still there to show it.
     let daemon = config.daemon.then(daemonize).transpose().map_err(StartError::system("start a daemon"))?;
     logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
+    config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
     let mut signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
 
     let captures = Captures::open(config, FIRST_CAPTURE)?;
