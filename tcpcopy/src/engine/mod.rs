@@ -40,6 +40,9 @@ const SLOTS_MAX: u64 = 500_000;
 /// How long intercept gets to take in what a new link announces, before answers are provoked that it must notice.
 const LINK_HEAD_START: Duration = Duration::from_millis(10);
 
+/// Slots that make room for one: a new one may stand for what took the room of several.
+const SLOTS_DISPLACED: usize = 32;
+
 /// No timer is set further ahead: entries of slots that have gone would pile up until they fall due.
 const TIMER_HORIZON: Duration = Duration::from_secs(30);
 
@@ -57,8 +60,10 @@ pub struct Engine {
     links: usize,
     /// A link came up: then sessions that waited for one go on.
     resume_at: Time,
-    /// When silent sessions may be looked for again.
-    sweep_at: Time,
+    /// Slots with nothing to do, as they were found last: the last is the first to make room.
+    idle: Vec<u32>,
+    /// When they may be looked for again.
+    idle_again: Time,
     /// Nothing more will be captured.
     draining: bool,
     table: Table,
@@ -81,7 +86,8 @@ impl Engine {
             started: now,
             links: 0,
             resume_at: Time::NEVER,
-            sweep_at: Time::ZERO,
+            idle: Vec::new(),
+            idle_again: Time::ZERO,
             draining: false,
             table: Table::default(),
             timers: Timers::default(),
@@ -198,12 +204,7 @@ impl Engine {
     /// `None` if there is no room for it.
     fn add_slot(&mut self, now: Time, flow: Flow, online: Endpoint, out: &mut dyn Output) -> Option<u32> {
         if self.is_full() {
-            // A flood of SYNs leaves sessions whose clients never say a word: they make room for others. Looking for
-            // them takes long: not again before others can have become silent.
-            if self.sweep_at <= now {
-                self.sweep_at = now + SILENCE;
-                self.for_all(now, out, |slot, cx| slot.give_up_silent(cx));
-            }
+            self.make_room(now, out);
             if self.is_full() {
                 return None;
             }
@@ -211,6 +212,26 @@ impl Engine {
         let (index, id) = self.table.insert(|id| Slot::new(id, flow, online))?;
         out.control(&ToIntercept::RouteAdd { id, flow });
         Some(index)
+    }
+
+    /// Ends sessions that have nothing to do: floods of forged segments leave such sessions, which would stay for long.
+    fn make_room(&mut self, now: Time, out: &mut dyn Output) {
+        // Looking for them takes long: not again before others can have become idle.
+        if self.idle_again <= now {
+            self.idle_again = now + SILENCE;
+            let mut found: Vec<_> = (self.table.indices().into_iter())
+                .filter_map(|index| Some((self.table.slot(index)?.idle(now)?, index)))
+                .collect();
+            found.sort_unstable_by(|one, other| other.cmp(one));
+            self.idle = found.into_iter().map(|(_, index)| index).collect();
+        }
+        for _ in 0..SLOTS_DISPLACED {
+            if !self.is_full() {
+                break;
+            }
+            let Some(index) = self.idle.pop() else { break };
+            self.with_slot(now, index, out, Slot::displace);
+        }
     }
 
     /// A client's connection to another service that is copied to the same target would be one with this.

@@ -9,7 +9,7 @@ use common::wire::{Flags, Segment};
 
 use crate::engine::timers::Entries;
 use crate::ledger::{DropReason, Ledger};
-use crate::session::{Context, Past, Session};
+use crate::session::{Context, Idle, Past, Session};
 
 /// Sessions that may wait for the one before them. Then the last makes room for the new one: the first is being
 /// replayed, and what it has cost so far would be in vain.
@@ -168,10 +168,24 @@ impl Slot {
         }
     }
 
-    /// Ends all sessions at once if no client of them has said a word.
-    pub(super) fn give_up_silent(&mut self, cx: &mut Context<'_>) {
-        if self.sessions.iter().all(|session| session.is_silent(cx.now)) {
-            self.abort(cx, DropReason::MemoryLimit);
+    /// What little would be lost with the slot, and since when its clients have been silent; `None` while one of its
+    /// sessions has something to do.
+    pub(super) fn idle(&self, now: Time) -> Option<(Idle, Time)> {
+        let mut most = (Idle::Silent, Time::ZERO);
+        for session in &self.sessions {
+            most = most.max(session.idle(now)?);
+        }
+        Some(most)
+    }
+
+    /// Makes room for a newer one, if it still has nothing to do.
+    pub(super) fn displace(&mut self, cx: &mut Context<'_>) {
+        if self.idle(cx.now).is_none() {
+            return;
+        }
+        while let Some(mut session) = self.sessions.pop_front() {
+            session.displace(cx);
+            account(&session, cx.ledger);
         }
     }
 

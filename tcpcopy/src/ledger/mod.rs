@@ -23,6 +23,8 @@ pub enum DropReason {
     ClosedByServer,
     /// The memory limit was reached and this session lagged most.
     MemoryLimit,
+    /// The session had nothing to do, and made room for a newer one.
+    Displaced,
     /// TLS cannot be copied.
     Tls,
     /// A protocol module left the bytes out, having sent its own.
@@ -43,13 +45,14 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of the report.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::CaptureGap,
         Self::JoinedMidTurn,
         Self::Refused,
         Self::NoAnswer,
         Self::ClosedByServer,
         Self::MemoryLimit,
+        Self::Displaced,
         Self::Tls,
         Self::Replaced,
         Self::LeftOut,
@@ -70,6 +73,7 @@ impl DropReason {
             Self::NoAnswer => "no_answer",
             Self::ClosedByServer => "closed_by_server",
             Self::MemoryLimit => "memory_limit",
+            Self::Displaced => "displaced",
             Self::Tls => "tls",
             Self::Replaced => "replaced",
             Self::LeftOut => "left_out",

@@ -118,6 +118,11 @@ fn losses(account: &Account<'_>) -> Vec<&'static str> {
             dropped(DropReason::MemoryLimit),
             "the memory limit was reached: raise it with -m, or speed the test server up",
         ),
+        (
+            dropped(DropReason::Displaced),
+            "idle sessions were ended to make room for newer ones: more sessions take several workers (-C) or more memory \
+             (-m); if there are not that many clients, somebody sends forged packets",
+        ),
         (dropped(DropReason::Truncated), "packets were cut on capture: raise or leave out -S"),
         (
             dropped(DropReason::Tls),

@@ -159,6 +159,7 @@ fn losses_name_the_setting() {
         &[
             (|_| {}, &[]),
             (|run| run.ledger.bytes.dropped.add(DropReason::MemoryLimit, 1), &["-m"]),
+            (|run| run.ledger.sessions.incomplete.add(DropReason::Displaced, 1), &["-C"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Truncated, 1), &["-S"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Tls, 1), &["TLS"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Refused, 1), &["backlog"]),

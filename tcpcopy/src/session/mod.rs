@@ -14,6 +14,7 @@ mod connection;
 mod context;
 mod feed;
 mod gate;
+mod idle;
 mod online;
 mod outbox;
 mod patience;
@@ -22,8 +23,6 @@ mod queue;
 mod recovery;
 mod relay;
 mod upstream;
-
-use std::time::Duration;
 
 use common::control::{Answer, AnswerPayload};
 use common::module::FailureKind;
@@ -35,15 +34,13 @@ use self::connection::{Connection, Received};
 pub(crate) use self::context::Context;
 use self::feed::{EndKind, Feed};
 use self::gate::Gate;
+pub(crate) use self::idle::{Idle, SILENCE};
 use self::outbox::Outbox;
 pub(crate) use self::relay::Attached;
 use self::relay::{Parts, Relay, Stop};
 pub(crate) use self::upstream::PARKED_BYTES;
 use self::upstream::Upstream;
 use crate::ledger::DropReason;
-
-/// A client that says nothing for so long is not about to speak.
-pub(crate) const SILENCE: Duration = Duration::from_secs(1);
 
 /// What a session is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +82,7 @@ pub(crate) struct Session {
     last_refusal: DropReason,
     /// When the gate is to be asked again.
     gate_at: Time,
+    began: Time,
     /// When the client, or the test server, last did something.
     last_client: Time,
     last_progress: Time,
@@ -120,6 +118,7 @@ impl Session {
             retry_at: Time::ZERO,
             last_refusal: DropReason::NoAnswer,
             gate_at: Time::NEVER,
+            began: now,
             last_client: now,
             last_progress: now,
             superseded: false,
@@ -162,11 +161,6 @@ impl Session {
     /// How much answer payload is wanted, for a link that comes up later.
     pub(crate) fn payload_mode(&self) -> AnswerPayload {
         self.connection.payload_mode()
-    }
-
-    /// The client has opened the connection, more than a moment ago, and not said a word since.
-    pub(crate) fn is_silent(&self, now: Time) -> bool {
-        self.upstream.is_silent() && now > self.last_client + SILENCE
     }
 
     /// What the session holds of its client, in bytes of memory.
