@@ -470,7 +470,7 @@ impl Engine {
     /// What all sessions hold of their clients, and their modules take, in bytes.
     fn memory(&self) -> u64 {
         let ledger = &self.ledger;
-        ledger.bytes.pending + ledger.gaps.parked * PARKED_BYTES + ledger.modules.memory
+        ledger.bytes.pending + ledger.gaps.parked * PARKED_BYTES + ledger.turns.memory + ledger.modules.memory
     }
 
     /// Over the memory limit the sessions that hold most are given up, down to seven eighths of it.

@@ -212,6 +212,8 @@ pub struct Turns {
     /// Of those let go: acknowledged by the test server's TCP, but then the server closed without any answer. Most likely
     /// its application never read them.
     pub cut_off: u64,
+    /// What turns that wait, and runs of bytes not yet acknowledged, take of memory beside their bytes, roughly, in bytes.
+    pub memory: u64,
 }
 
 /// The work of our TCP clients.

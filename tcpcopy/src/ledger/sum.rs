@@ -30,7 +30,7 @@ sums! {
     Sessions { seen, joined, active, replayed, incomplete }
     Bytes { captured, duplicate, pending, replayed, dropped }
     Gaps { count, bytes, parked }
-    Turns { seen, answered, answer_ended, waited_in_vain, at_once, module_ready, dropped, cut_off }
+    Turns { seen, answered, answer_ended, waited_in_vain, at_once, module_ready, dropped, cut_off, memory }
     Tcp {
         connected, rebuilt, refused, segments_sent, pure_acks_sent, syn_retries, retransmitted,
         fast_retransmits, timeouts, window_probes, stale_reset, answers, answers_stray,

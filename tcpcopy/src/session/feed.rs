@@ -6,9 +6,11 @@ use common::time::Time;
 use common::wire::Seq;
 
 use crate::session::outbox::{KEPT_BUSY, Origin, Outbox};
+use crate::session::queue::{SLACK, trim, trim_list};
 
-/// What a turn that waits may take beside what it holds, in bytes.
-const SLACK: usize = 256;
+/// What a turn that waits takes beside its bytes, roughly, in bytes: it stands in a queue that may have room for twice as
+/// many, and has a piece of memory of its own.
+const TURN_BYTES: u64 = 96;
 
 /// The start of a turn: a data segment whose sender had seen more of the answer than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,11 @@ pub(super) struct Feed {
 impl Feed {
     pub(super) fn len(&self) -> u64 {
         self.due_len() as u64 + self.waiting
+    }
+
+    /// Memory of the turns that wait, beside their bytes, but for the first: that is part of any session.
+    pub(super) fn overhead(&self) -> u64 {
+        self.turns.len().saturating_sub(1) as u64 * TURN_BYTES
     }
 
     /// Offset of the first byte that is still here.
@@ -184,15 +191,17 @@ impl Feed {
         self.due.shrink_to(KEPT_BUSY);
     }
 
-    /// Gives memory back if nothing is queued.
-    pub(super) fn release(&mut self) {
-        if self.due.is_empty() {
-            self.due = Vec::new();
+    /// Gives memory back that is not in use.
+    pub(super) fn trim(&mut self) {
+        self.due.drain(..self.consumed);
+        self.consumed = 0;
+        trim(&mut self.due);
+        self.spare = Vec::new();
+        // Those before were cut to size when the next began.
+        if let Some(last) = self.turns.back_mut() {
+            trim(&mut last.bytes);
         }
-        if self.turns.is_empty() {
-            self.turns = VecDeque::new();
-            self.spare = Vec::new();
-        }
+        trim_list(&mut self.turns);
     }
 
     /// The last turn will never be complete: takes it out if it was not let go yet. Returns the bytes dropped, or
@@ -201,5 +210,53 @@ impl Feed {
         let dropped = self.turns.pop_back()?.bytes.len() as u64;
         self.waiting -= dropped;
         Some(dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All memory that the feed has for bytes and turns.
+    fn memory(feed: &Feed) -> usize {
+        let turns: usize = feed.turns.iter().map(|waiting| waiting.bytes.capacity()).sum();
+        let list = feed.turns.capacity() * size_of::<Waiting>();
+        turns + list + feed.due.capacity() + feed.spare.capacity()
+    }
+
+    fn say(feed: &mut Feed, bytes: usize) {
+        feed.begin_turn(0, Seq(1), Time::ZERO, false);
+        feed.push(&vec![0; bytes]);
+    }
+
+    #[test]
+    fn short_turns_after_a_long_one_keep_no_more_than_they_need() {
+        let mut feed = Feed::default();
+        for _ in 0..2 {
+            say(&mut feed, KEPT_BUSY);
+            feed.pop_turn();
+            feed.consume(KEPT_BUSY);
+        }
+        say(&mut feed, 1);
+        feed.pop_turn();
+        (0..2).for_each(|_| say(&mut feed, 1));
+        assert_eq!(feed.len(), 3);
+        feed.trim();
+        assert_eq!((feed.len(), feed.due(), feed.turns()), (3, &[0][..], 2));
+        assert!(memory(&feed) < 4 * SLACK, "{} bytes for 3", memory(&feed));
+    }
+
+    #[test]
+    fn many_short_turns_take_what_is_counted() {
+        let mut feed = Feed::default();
+        (0..10_000).for_each(|_| say(&mut feed, 1));
+        // The allocator's part: it gives no piece of less than 32 bytes.
+        let taken = memory(&feed) as u64 + 10_000 * 24;
+        let counted = feed.len() + feed.overhead();
+        assert!((counted / 2..counted * 2).contains(&taken), "{taken} bytes, counted as {counted}");
+        (0..9_999).for_each(|_| feed.pop_turn());
+        feed.trim();
+        feed.consume(9_999);
+        assert!(memory(&feed) < 10_000 + 4 * SLACK, "{} bytes", memory(&feed));
     }
 }

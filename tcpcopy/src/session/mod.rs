@@ -87,6 +87,8 @@ pub(crate) struct Session {
     last_client: Time,
     last_progress: Time,
     superseded: bool,
+    /// Memory of turns and runs of bytes as it stands in the ledger.
+    overhead: u64,
     first_drop: Option<DropReason>,
 }
 
@@ -122,6 +124,7 @@ impl Session {
             last_client: now,
             last_progress: now,
             superseded: false,
+            overhead: 0,
             first_drop: None,
         }
     }
@@ -165,7 +168,8 @@ impl Session {
 
     /// What the session holds of its client, in bytes of memory.
     pub(crate) fn memory(&self) -> u64 {
-        self.upstream.parked_memory() + self.feed.len() + self.outbox.client_bytes() + self.relay.memory()
+        let queued = self.feed.len() + self.outbox.client_bytes() + self.overhead;
+        self.upstream.parked_memory() + queued + self.relay.memory()
     }
 
     /// Client bytes that the session holds.
@@ -329,6 +333,7 @@ impl Session {
         cx.ledger.turns.dropped += self.feed.turns() as u64;
         let ended = self.feed.end().is_some();
         self.feed = Feed::default();
+        self.count_overhead(cx);
         self.connection.reset(cx);
         self.connection.ask_payload(cx, AnswerPayload::None);
         self.first_drop.get_or_insert(reason);
@@ -342,6 +347,9 @@ impl Session {
         } else if self.connections == 0 && self.phase != Phase::Finished {
             self.first_drop.get_or_insert(reason);
         }
+        // What is left is a module's.
+        self.outbox.clear();
+        self.count_overhead(cx);
         self.connection.reset(cx);
         self.set_phase(cx, Phase::Finished);
     }
@@ -357,6 +365,15 @@ impl Session {
             self.relay.dismiss(cx.ledger);
         }
         self.phase = phase;
+    }
+
+    /// Short turns take more memory than their bytes.
+    fn count_overhead(&mut self, cx: &mut Context<'_>) {
+        let overhead = self.feed.overhead() + self.outbox.overhead();
+        if overhead != self.overhead {
+            cx.ledger.turns.memory = cx.ledger.turns.memory + overhead - self.overhead;
+            self.overhead = overhead;
+        }
     }
 
     fn with_relay(

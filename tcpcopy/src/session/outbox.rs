@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::session::queue::Queue;
+use crate::session::queue::{Queue, trim_list};
 
 /// Whose bytes they are: only the client's are accounted for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,6 +10,9 @@ pub(super) enum Origin {
     Client,
     Module,
 }
+
+/// What a run takes beside its bytes, in bytes: its queue may have room for twice as many.
+const SPAN_BYTES: u64 = 2 * size_of::<Span>() as u64;
 
 /// A run of bytes of one turn and one origin.
 #[derive(Debug)]
@@ -60,6 +63,11 @@ impl Outbox {
     /// Bytes in the queue that are a module's own: no client's, but memory.
     pub(super) fn own_bytes(&self) -> u64 {
         self.own
+    }
+
+    /// Memory of the runs, beside their bytes, but for the first: that is part of any session.
+    pub(super) fn overhead(&self) -> u64 {
+        self.spans.len().saturating_sub(1) as u64 * SPAN_BYTES
     }
 
     /// The next byte put in is the first of a turn.
@@ -123,12 +131,10 @@ impl Outbox {
         self.remove(self.bytes.len() as u64)
     }
 
-    /// Gives memory back if the queue is empty.
-    pub(super) fn release(&mut self) {
-        self.bytes.release(0);
-        if self.spans.is_empty() {
-            self.spans = VecDeque::new();
-        }
+    /// Gives memory back that is not in use.
+    pub(super) fn trim(&mut self) {
+        self.bytes.trim();
+        trim_list(&mut self.spans);
     }
 
     fn remove(&mut self, amount: u64) -> u64 {

@@ -41,8 +41,8 @@ impl Session {
 
     /// Nothing has happened for a while: memory that is not in use is given back.
     pub(crate) fn rest(&mut self) {
-        self.feed.release();
-        self.outbox.release();
+        self.feed.trim();
+        self.outbox.trim();
     }
 
     fn out_of_patience(&mut self, cx: &mut Context<'_>) {

@@ -42,6 +42,7 @@ impl Session {
         }
         self.to_transmit |= self.connection.has_to_send(&self.outbox);
         self.relay.count_own(cx.ledger, self.outbox.own_bytes());
+        self.count_overhead(cx);
     }
 
     /// Moves the due bytes on, or out.

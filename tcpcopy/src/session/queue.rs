@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 /// at the most.
 const PIECE: usize = 64 << 10;
 
+/// What memory may be in excess before it is worth a move, in bytes.
+pub(super) const SLACK: usize = 256;
+
 /// A growing ring would take up to twice what it holds, and keep all of it in use; here memory comes and goes by the
 /// piece. What is short is in one, for which there is a place without another allocation.
 #[derive(Debug, Default)]
@@ -87,12 +90,37 @@ impl Queue {
         }
     }
 
+    /// Gives memory back that is not in use.
+    pub(super) fn trim(&mut self) {
+        self.first.drain(..self.taken);
+        self.taken = 0;
+        trim(&mut self.first);
+        if let Some(last) = self.more.back_mut() {
+            trim(last);
+        }
+        trim_list(&mut self.more);
+    }
+
     /// Gives memory above `keep` bytes back if the queue is empty.
     pub(super) fn release(&mut self, keep: usize) {
         if self.is_empty() {
             self.first.shrink_to(keep);
             self.more = VecDeque::new();
         }
+    }
+}
+
+/// Gives memory back that holds nothing.
+pub(super) fn trim(bytes: &mut Vec<u8>) {
+    if bytes.capacity() - bytes.len() > SLACK {
+        bytes.shrink_to_fit();
+    }
+}
+
+/// The same for a list.
+pub(super) fn trim_list<T>(list: &mut VecDeque<T>) {
+    if (list.capacity() - list.len()) * size_of::<T>() > SLACK {
+        list.shrink_to_fit();
     }
 }
 
@@ -107,6 +135,7 @@ mod tests {
         Append(usize),
         Consume(usize),
         Release,
+        Trim,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -116,6 +145,7 @@ mod tests {
             sizes().prop_map(Step::Append),
             sizes().prop_map(Step::Consume),
             Just(Step::Release),
+            Just(Step::Trim),
         ]
     }
 
@@ -136,6 +166,7 @@ mod tests {
                         queue.consume(count);
                     }
                     Step::Release => queue.release(0),
+                    Step::Trim => queue.trim(),
                 }
                 prop_assert_eq!(queue.len(), model.len());
                 let at = at.min(model.len());
@@ -155,5 +186,19 @@ mod tests {
         queue.consume(9_000 * 1448);
         let held: usize = queue.first.capacity() + queue.more.iter().map(Vec::capacity).sum::<usize>();
         assert!(held < queue.len() + 2 * PIECE, "{held} bytes for {}", queue.len());
+    }
+
+    #[test]
+    fn what_is_left_of_a_long_piece_takes_no_more_than_it_is() {
+        let mut queue = Queue::default();
+        queue.append(&mut vec![1; PIECE]);
+        queue.push(&[2; 10]);
+        for left in [10, 1] {
+            queue.consume(queue.len() - left);
+            queue.trim();
+            let held: usize = queue.first.capacity() + queue.more.iter().map(Vec::capacity).sum::<usize>();
+            assert!(held < left + SLACK, "{held} bytes for {left}");
+            assert_eq!(queue.slice(0, 99).0, &[2; 10][..left]);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! When there is no room for more sessions, those that have nothing to do make it.
+//! What takes memory is limited: sessions, of which those that have nothing to do make room for others, and turns.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -53,6 +53,10 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with_memory(u64::from(ROOM) * SESSION_BYTES)
+    }
+
+    fn with_memory(memory_limit: u64) -> Self {
         let now = Time::from_micros(10_000_000);
         let transfer = Transfer { online_ip: None, online_port: 80, target: TARGET, protocol: None };
         let config = EngineConfig {
@@ -60,7 +64,7 @@ impl Rig {
             wait_for_answers: true,
             mss_v4: 1460,
             mss_v6: 1440,
-            memory_limit: u64::from(ROOM) * SESSION_BYTES,
+            memory_limit,
             session_timeout: Duration::from_secs(600),
             keepalive_timeout: Duration::from_secs(7200),
             seed: 1,
@@ -89,12 +93,12 @@ impl Rig {
         self.engine.handle_timeout(self.now, &mut self.wire);
     }
 
-    /// A client says this; nothing with its SYN.
-    fn say(&mut self, client: u16, seq: u32, flags: Flags, payload: &[u8]) {
+    /// A client says this, having seen so much of the answer.
+    fn say_after(&mut self, client: u16, seq: u32, seen: u32, flags: Flags, payload: &[u8]) {
         let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
         let segment = Outgoing {
             seq: Seq(seq),
-            ack: Seq(1),
+            ack: Seq(1 + seen),
             flags,
             window: 500,
             options: Options::default(),
@@ -102,6 +106,10 @@ impl Rig {
         };
         let packet = self.builder.build(&Flow { client, server: ONLINE }, &segment);
         self.engine.handle_packet(self.now, Captured { packet, outgoing: false }, &mut self.wire);
+    }
+
+    fn say(&mut self, client: u16, seq: u32, flags: Flags, payload: &[u8]) {
+        self.say_after(client, seq, 0, flags, payload);
     }
 
     fn connect(&mut self, client: u16) {
@@ -200,4 +208,18 @@ fn who_has_something_to_do_stays() {
     let sessions = &rig.ledger().sessions;
     assert_eq!((rig.displaced(), sessions.incomplete.get(DropReason::MemoryLimit)), (0, 2));
     assert!(rig.ledger().balances());
+}
+
+/// The test server is slow: 5000 turns of a byte wait, which take some hundred bytes each.
+#[test]
+fn turns_take_more_memory_than_their_bytes() {
+    let mut rig = Rig::with_memory(256 << 10);
+    rig.connect(0);
+    rig.answer();
+    (0..5000).for_each(|turn| rig.say_after(0, 1 + turn, turn, Flags::ACK | Flags::PSH, b"x"));
+    let ledger = rig.ledger();
+    assert_eq!(ledger.sessions.active, 1, "it stays, and is not copied");
+    assert_eq!(ledger.bytes.dropped.get(DropReason::MemoryLimit), 5000);
+    assert_eq!((ledger.bytes.pending, ledger.turns.memory), (0, 0));
+    assert!(ledger.balances());
 }
