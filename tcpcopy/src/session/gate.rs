@@ -199,9 +199,13 @@ impl Gate {
         }
     }
 
+    /// Waiting has been in vain for long, and the copy lags: no turn waits for anything any more.
+    fn is_hopeless(&self, now: Time, captured: Time) -> bool {
+        self.patience == PATIENCE_MIN && now.since(captured) > LAG_MAX
+    }
+
     fn patience(&self, now: Time, captured: Time) -> Duration {
-        let hopeless = self.patience == PATIENCE_MIN && now.since(captured) > LAG_MAX;
-        if hopeless { Duration::ZERO } else { self.patience }
+        if self.is_hopeless(now, captured) { Duration::ZERO } else { self.patience }
     }
 
     /// The connection is gone: no answer will come any more, and the next one begins in the middle of the stream. True
@@ -291,7 +295,8 @@ impl Gate {
             let wait = if pipelines { self.quiet.time } else { SURPLUS_WAIT };
             return Self::until(now, captured + wait, Pass::Answered);
         }
-        if !acknowledged {
+        // A server acknowledges the middle of a request as late as TCP lets it: 40 ms for each piece.
+        if !acknowledged && !self.is_hopeless(now, captured) {
             return Verdict::Wait(Time::NEVER);
         }
         if answered > 0 && answering.pushed {
@@ -382,7 +387,10 @@ mod tests {
         }
         assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN));
         let lagging = now + LAG_MAX * 2;
-        assert_eq!(gate.judge(lagging, 1, now, 0, true), Verdict::Go(Pass::InVain));
+        for acknowledged in [true, false] {
+            assert_eq!(gate.judge(lagging, 1, now, 0, acknowledged), Verdict::Go(Pass::InVain));
+        }
+        assert_eq!(gate.judge(now, 1, now, 0, false), Verdict::Wait(Time::NEVER));
         for _ in 0..ANSWERS_TO_RECOVER {
             assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN));
             gate.turn_begins(now, 10, 0, 0, Pass::Answered);

@@ -398,7 +398,9 @@ scenarios! {
         online: PathPlan { duplicate: 200, ..BASE.online },
         expect: Expect { floor: 0, ..late(3) },
     }
-    /// The same where some of them are never captured, and where clients do not wait for all of an answer.
+    /// The same where some of them are never captured, and where clients do not wait for all of an answer: of what look like
+    /// turns, five wait in vain for 6.7 s together (5 s, then a quarter each time), each from a delayed acknowledgement on
+    /// (40 ms); one may have waited 250 ms before.
     watch_beginnings_loss {
         clients: ClientPlan { answers_seen: OnlineAnswers::Beginning(BEGINNINGS), creep: 500, pipeline: 600, ..WATCHED },
         app: AppPlan { password: Some(PASSWORD), ..APP },
