@@ -150,10 +150,43 @@ fn of_the_services_answers_those_that_begin_as_wanted_are_captured_in_part() {
             let begins = |seen: &&&Seen| String::from_utf8_lossy(&seen.payload[..3]).into_owned();
             assert_eq!(heard.iter().map(|seen| begins(&seen)).collect::<Vec<_>>(), ["yes", "yas"].repeat(3));
             for seen in &heard[4..] {
-                assert!((256..400).contains(&seen.payload.len()) && seen.payload_len > 1000, "{seen:?}");
+                assert!((128..200).contains(&seen.payload.len()) && seen.payload_len > 1000, "{seen:?}");
             }
             assert_eq!(sniffer.counters().dropped, 0);
         }
+    }
+}
+
+/// The queue of long packets has room for one.
+#[test]
+fn the_beginnings_of_long_answers_take_no_room_in_the_queue() {
+    for address in ["127.0.0.1:8080", "[::1]:8080"] {
+        isolated(|| {
+            let service = Service { ip: None, port: 8080 };
+            let answers = OnlineAnswers::Beginning(&[&[Some(b'y')]]);
+            let program = Program::conversations(&[service], &[Heard { service, answers }], &[]);
+            let room = Room { frame: 320, packets: 256, queue: 1, ..ROOM };
+            let mut capture = AfPacket::open(Some("lo"), &program, room).unwrap();
+            let listener = TcpListener::bind(address).unwrap();
+            let mut client = TcpStream::connect(address).unwrap();
+            let (mut server, _) = listener.accept().unwrap();
+            for _ in 0..20 {
+                client.write_all(b"?").unwrap();
+                server.read_exact(&mut [0]).unwrap();
+                server.write_all(&[b'y'; 3000]).unwrap();
+                client.read_exact(&mut [0; 3000]).unwrap();
+            }
+            let mut heard = 0;
+            let received = capture.receive(256, &mut |captured| {
+                let segment = Segment::parse(captured.packet).unwrap();
+                if captured.outgoing && segment.payload_len > 0 {
+                    heard += 1;
+                    assert!(segment.payload.len() >= 128 && segment.payload_len == 3000, "{segment:?}");
+                }
+            });
+            assert!(received.unwrap() < 256);
+            assert_eq!((heard, capture.counters().unwrap().dropped), (20, 0));
+        });
     }
 }
 

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use super::bpf::{Program, Split, nothing};
 use super::fanout;
 use super::open::OpenError;
-use super::ring::Ring;
+use super::ring::{self, Ring};
 use super::sys;
 use super::vlan;
 use super::{Capture, CaptureCounters, Captured};
@@ -20,14 +20,17 @@ use super::{Capture, CaptureCounters, Captured};
 /// Bytes kept of a packet unless the user wants fewer: BIG TCP segments fit in.
 pub const DEFAULT_SNAP: usize = 256 * 1024;
 
+/// Bytes of a frame that are not the packet's.
+pub const FRAME_OVERHEAD: usize = ring::OVERHEAD;
+
 /// `PACKET_OUTGOING` of `linux/if_packet.h`.
 const PACKET_OUTGOING: u8 = 4;
 
 /// What a capture has room for until it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Bytes of a frame of the ring, a multiple of 16 from 160 to 65536. Packets that fit, less 80 bytes, take no
-    /// system call; longer ones one each.
+    /// Bytes of a frame of the ring, a multiple of 16 from 160 to 65536. Packets that fit, less [`FRAME_OVERHEAD`], take
+    /// no system call; longer ones one each.
     pub frame: usize,
     /// Packets at most, rounded up: together with `frame` to a multiple of 64 KB, all of which is allocated at once.
     pub packets: usize,

@@ -22,7 +22,7 @@ const BLOCK: usize = 64 * 1024;
 const ADDRESS: usize = size_of::<libc::tpacket2_hdr>().next_multiple_of(libc::TPACKET_ALIGNMENT);
 
 /// What the kernel keeps of a frame for itself, on a socket without link-layer headers.
-const OVERHEAD: usize = libc::TPACKET2_HDRLEN.next_multiple_of(libc::TPACKET_ALIGNMENT) + 16;
+pub(super) const OVERHEAD: usize = libc::TPACKET2_HDRLEN.next_multiple_of(libc::TPACKET_ALIGNMENT) + 16;
 
 /// A packet in the ring.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use common::flow::Endpoint;
-use common::io::af_packet::{AfPacket, Room};
-use common::io::bpf::{Heard, Program, Service, Split};
+use common::io::af_packet::{AfPacket, FRAME_OVERHEAD, Room};
+use common::io::bpf::{HEAD, Heard, Program, Service, Split};
 use common::io::{Capture, CaptureCounters, Captured};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -15,13 +15,14 @@ use crate::cli::Config;
 use crate::report::CaptureAccount;
 use crate::settings::Transfer;
 
-/// Frames of a capture's ring, each with room for a short request. Small ones, for it is their number that a burst
-/// fills, and they are memory.
-const FRAME: usize = 256;
+/// Frames of a capture's ring, each with room for a short request, and for what is captured of an answer. Small ones, for
+/// it is their number that a burst fills, and they are memory.
+const FRAME: usize = 320;
+const _: () = assert!((HEAD as usize) < FRAME - FRAME_OVERHEAD, "an answer would be read by a system call");
 
 /// Every packet takes a frame, a long one too: so many for each MB of the capture buffer, 5/32 of it, between these
 /// bounds. Unlike the rest of the buffer, all frames are memory in use from the start.
-const PACKETS_PER_MB: usize = 640;
+const PACKETS_PER_MB: usize = 512;
 const PACKETS_MIN: usize = 2 * 1024;
 const PACKETS_MAX: usize = 1024 * 1024;
 

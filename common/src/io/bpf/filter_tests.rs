@@ -8,7 +8,7 @@ use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
 use socket2::SockRef;
 
 use super::interpreter::{Metadata, run};
-use super::{Heard, MAX_INSTRUCTIONS, Program, Service};
+use super::{HEAD, Heard, MAX_INSTRUCTIONS, Program, Service};
 use crate::flow::{Endpoint, Flow};
 use crate::module::OnlineAnswers;
 use crate::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
@@ -191,9 +191,6 @@ fn of_what_leaves_only_the_services_syn_acks_pass() {
         assert_eq!(passes(&program, &packet, OUTGOING, 0), wanted, "{from} > {to} {flags:?}");
     }
 }
-
-/// Headers, and what is looked at of an answer.
-const HEAD: u32 = 384;
 
 #[test]
 fn of_what_a_heard_service_says_the_beginnings_of_all_with_payload_pass() {

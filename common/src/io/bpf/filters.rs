@@ -14,9 +14,9 @@ use crate::module::{Beginning, OnlineAnswers};
 pub(super) const PACKET_OUTGOING: u32 = 4;
 /// Passes the packet whole.
 const WHOLE: u32 = u32::MAX;
-/// Passes so many bytes of the packet: all headers, and what is read of an answer. It fits into a capture's ring, so that
-/// long answers take no room in the queue.
-const HEAD: u32 = 384;
+/// Passes so many bytes of the packet: IPv6 and the longest TCP header, and 128 of what is said. A capture whose frames have
+/// room for more ([`super::super::af_packet::FRAME_OVERHEAD`]) takes them without a system call, however long answers are.
+pub const HEAD: u32 = 40 + 60 + 128;
 const TCP: u32 = 6;
 /// IPv6 extension headers of the common layout: hop-by-hop, routing, destination options (RFC 8200 section 4).
 pub(super) const EXTENSIONS: [u32; 3] = [0, 43, 60];

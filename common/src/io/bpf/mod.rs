@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::module::OnlineAnswers;
 
+pub use filters::HEAD;
 pub(crate) use filters::nothing;
 pub use split::Split;
 
