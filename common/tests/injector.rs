@@ -67,7 +67,8 @@ impl Online {
         };
         let mut builder = PacketBuilder::new();
         let sent = self.injector.send(builder.build(&flow, &segment));
-        sent.and_then(|()| self.injector.flush()).map_err(|error| error.raw_os_error())
+        let flushed = |()| self.injector.flush().map_err(|lost| lost.error);
+        sent.and_then(flushed).map_err(|error| error.raw_os_error())
     }
 
     /// The kernel's news are read.
@@ -407,4 +408,24 @@ fn a_destination_that_was_not_announced_is_left_to_the_kernel() {
         assert!(online.by_kernel() && online.by_kernel());
     });
     wait_for(&mut arriving, 2);
+}
+
+/// An interface goes down while packets wait for the end of the batch: all of them are lost, and that is told.
+#[test]
+fn every_packet_that_was_put_off_in_vain_is_counted() {
+    let (online, _test) = acquainted();
+    online.run(|| {
+        let mut online = Online::new(TARGET);
+        online.settle();
+        let (_, packet) = segment("10.99.0.1:5555", TARGET, Seq(1), Seq(0), Flags::RST, b"put off");
+        for _ in 0..7 {
+            online.injector.send(&packet).unwrap();
+        }
+        assert!(online.injector.has_unsent(), "they wait for the end of the batch");
+        sh("ip link set io-a down");
+        let lost = online.injector.flush().unwrap_err();
+        assert_eq!((lost.packets, lost.error.raw_os_error()), (7, Some(nix::libc::ENETDOWN)));
+        assert!(!online.injector.has_unsent());
+        online.injector.flush().unwrap();
+    });
 }

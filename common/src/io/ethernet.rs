@@ -5,12 +5,12 @@ use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 
 use nix::libc::{
-    AF_PACKET, EBUSY, EMSGSIZE, ENOBUFS, ETH_P_IP, ETH_P_IPV6, MSG_DONTWAIT, PACKET_QDISC_BYPASS,
-    PACKET_VNET_HDR,
+    AF_PACKET, EBUSY, EMSGSIZE, ETH_P_IP, ETH_P_IPV6, MSG_DONTWAIT, PACKET_QDISC_BYPASS, PACKET_VNET_HDR,
 };
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 
+use super::Lost;
 use super::next_hop::NextHop;
 use super::raw_ip::SEND_BUFFER;
 use super::sys;
@@ -48,6 +48,8 @@ pub(super) struct Ethernet {
     frame: Vec<u8>,
     /// For packets that the interface, or the kernel in its place, cuts into segments.
     long: Socket,
+    /// Of what was queued, since the last [`Self::flush`].
+    lost: Option<Lost>,
 }
 
 impl Ethernet {
@@ -60,17 +62,17 @@ impl Ethernet {
         let long = open()?;
         sys::set_packet_option(long.as_fd(), PACKET_VNET_HDR, &1_i32)?;
         let many = Xdp::open().inspect_err(|error| log::debug!("no AF_XDP socket: {error}")).ok();
-        Ok(Self { many, many_on: 0, short, bound: 0, frame: Vec::new(), long })
+        Ok(Self { many, many_on: 0, short, bound: 0, frame: Vec::new(), long, lost: None })
     }
 
     /// Sends one IP packet without waiting, now or at the next [`Self::flush`]. One that is larger than the interface's
     /// MTU fails with `EMSGSIZE`.
     pub(super) fn send(&mut self, hop: &NextHop, packet: &[u8]) -> io::Result<()> {
-        if self.queue(hop, packet)? {
+        if self.queue(hop, packet) {
             return Ok(());
         }
         // Packets must not overtake one another.
-        self.flush()?;
+        self.send_queued();
         if self.bound != hop.interface {
             sys::bind_packet(self.short.as_fd(), hop.interface, NOTHING)?;
             self.bound = hop.interface;
@@ -84,13 +86,13 @@ impl Ethernet {
     }
 
     /// Queues a packet to be sent with others; false if it is to be sent by itself.
-    fn queue(&mut self, hop: &NextHop, packet: &[u8]) -> io::Result<bool> {
-        let Some(many) = &mut self.many else { return Ok(false) };
+    fn queue(&mut self, hop: &NextHop, packet: &[u8]) -> bool {
+        let Some(many) = &mut self.many else { return false };
         if self.many_on == 0 {
             if let Err(error) = many.bind(hop.interface) {
                 log::debug!("no AF_XDP on interface {}: {error}", hop.interface);
                 self.many = None;
-                return Ok(false);
+                return false;
             }
             self.many_on = hop.interface;
         }
@@ -98,26 +100,38 @@ impl Ethernet {
             || packet.len() > hop.mtu as usize
             || !many.queue(&header(hop, packet), packet)
         {
-            return Ok(false);
+            return false;
         }
         if many.waiting() >= xdp::BATCH {
-            self.flush()?;
+            self.send_queued();
         }
-        Ok(true)
+        true
     }
 
     /// Sends what is queued.
     ///
     /// # Errors
-    /// Some of it is lost; the rest may follow.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        let Some(many) = &mut self.many else { return Ok(()) };
-        many.flush().inspect_err(|error| {
-            if !matches!(error.raw_os_error(), Some(EBUSY | ENOBUFS)) {
+    /// What was lost of it since the last call.
+    pub(super) fn flush(&mut self) -> Result<(), Lost> {
+        self.send_queued();
+        self.lost.take().map_or(Ok(()), Err)
+    }
+
+    /// Some of what is queued waits for room in the device.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.many.as_ref().is_some_and(|many| many.waiting() > 0)
+    }
+
+    /// Sends what is queued; what is lost is for [`Self::flush`] to tell.
+    pub(super) fn send_queued(&mut self) {
+        let Some(many) = &mut self.many else { return };
+        if let Err(lost) = many.flush() {
+            if lost.error.raw_os_error() != Some(EBUSY) {
                 // The interface is down or gone. This socket cannot be bound to another.
                 self.many = None;
             }
-        })
+            xdp::add(&mut self.lost, lost.packets, lost.error);
+        }
     }
 
     /// Sends an IP packet of ours as TCP segments with `segment` bytes of payload; its checksum field has the sum of
@@ -147,7 +161,7 @@ impl Ethernet {
         // Where the checksum stands in a TCP header.
         start[8..10].copy_from_slice(&16_u16.to_ne_bytes());
         start[10..].copy_from_slice(&header(hop, headers));
-        self.flush()?;
+        self.send_queued();
         let mut station = sys::station(hop.interface, hop.mac, protocol(headers));
         let mut parts = [&start, *headers, payload.0, payload.1].map(IoSlice::new);
         sys::send_frame(self.long.as_fd(), &mut parts, &mut station)

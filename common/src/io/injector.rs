@@ -5,11 +5,11 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Inject;
 use super::ethernet::{self, Ethernet};
 use super::next_hop::{NextHop, Resolver};
 use super::open::OpenError;
 use super::raw_ip::{self, RawIp};
+use super::{Inject, Lost};
 use crate::time::Time;
 use crate::wire::LongPacket;
 
@@ -70,8 +70,8 @@ impl Inject for Injector {
         let Some(path) = self.paths.get_mut(&ip) else { return self.raw.send(packet) };
         if self.now >= path.until {
             // Packets must not overtake one another.
-            let flushed = self.ethernet.flush();
-            let result = self.raw.send(packet).and(flushed);
+            self.ethernet.send_queued();
+            let result = self.raw.send(packet);
             path.hop = self.resolver.resolve(ip);
             path.until = self.now + LIFETIME;
             return result;
@@ -101,7 +101,11 @@ impl Inject for Injector {
         self.ethernet.send_long(hop, packet, segment).inspect_err(|_| path.hop = None)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn has_unsent(&self) -> bool {
+        self.ethernet.has_unsent()
+    }
+
+    fn flush(&mut self) -> Result<(), Lost> {
         self.ethernet.flush().inspect_err(|_| self.paths.values_mut().for_each(|path| path.hop = None))
     }
 

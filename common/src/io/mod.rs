@@ -60,12 +60,21 @@ pub trait Capture {
     fn counters(&mut self) -> io::Result<CaptureCounters>;
 }
 
+/// Packets that were put off, and could not be sent.
+#[derive(Debug)]
+pub struct Lost {
+    /// How many.
+    pub packets: u64,
+    /// Why: the operating system's error, the last of several.
+    pub error: io::Error,
+}
+
 /// A way to put packets on the wire.
 pub trait Inject {
     /// Sends one complete IP packet without waiting, at the latest with the next [`Self::flush`].
     ///
     /// # Errors
-    /// The operating system's error; the packet, or one before it, was not sent.
+    /// The operating system's error; the packet was not sent.
     fn send(&mut self, packet: &[u8]) -> io::Result<()>;
 
     /// Payload bytes that [`Self::send_long`] takes at once to `destination`: zero where the way there does not cut packets
@@ -88,9 +97,14 @@ pub trait Inject {
     /// Sends what was put off; to be called after each batch of packets.
     ///
     /// # Errors
-    /// The operating system's error; some of it was not sent.
-    fn flush(&mut self) -> io::Result<()> {
+    /// What was lost of all that was put off since the last call.
+    fn flush(&mut self) -> Result<(), Lost> {
         Ok(())
+    }
+
+    /// Some of what was put off still waits, for want of room: [`Self::flush`] is to be called again soon.
+    fn has_unsent(&self) -> bool {
+        false
     }
 
     /// Time has passed; to be called before each batch of packets, and as often as it likes.

@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::libc;
 
+use super::Lost;
+
 /// Room for a frame of an ordinary Ethernet, in bytes.
 const FRAME: usize = 2048;
 
@@ -108,13 +110,13 @@ impl Xdp {
         true
     }
 
-    /// Sends what is queued.
+    /// Sends what is queued, as far as the device and the kernel's memory have room: the rest stays queued.
     ///
     /// # Errors
-    /// `EBUSY` for a frame that was lost at a full device, `ENOBUFS` for want of memory: what was not sent stays queued.
-    /// All others are the end.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        let mut result = Ok(());
+    /// Frames that were lost: `EBUSY` for those that a full device has thrown away. With all other errors nothing is queued
+    /// any more, and the socket is of no use.
+    pub(super) fn flush(&mut self) -> Result<(), Lost> {
+        let mut lost = None;
         // More calls than it can need if the kernel takes what it may at a time.
         for _ in 0..=FRAMES / BATCH {
             if self.waiting() == 0 {
@@ -130,15 +132,19 @@ impl Xdp {
                 match error.raw_os_error() {
                     // There is more than it takes at a time, or the device takes nothing for the moment.
                     Some(libc::EAGAIN) => {}
-                    Some(libc::EBUSY) => result = Err(error),
-                    _ => return Err(error),
+                    Some(libc::ENOBUFS) => break,
+                    Some(libc::EBUSY) => add(&mut lost, 1, error),
+                    _ => {
+                        add(&mut lost, u64::from(self.waiting()), error);
+                        break;
+                    }
                 }
             }
         }
         if self.free.len() < FRAMES as usize / 2 {
             self.collect();
         }
-        result
+        lost.map_or(Ok(()), Err)
     }
 
     /// Frames that the kernel has not taken yet.
@@ -156,6 +162,12 @@ impl Xdp {
         }
         self.completed.consumer().store(next, Ordering::Release);
     }
+}
+
+/// Adds to what was lost.
+pub(super) fn add(lost: &mut Option<Lost>, packets: u64, error: io::Error) {
+    let before = lost.take().map_or(0, |lost| lost.packets);
+    *lost = Some(Lost { packets: before + packets, error });
 }
 
 /// A ring of `FRAMES` places, of which one side counts what it puts in, and the other what it takes out.

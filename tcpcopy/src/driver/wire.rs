@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common::control::ToIntercept;
-use common::io::Inject;
+use common::io::{Inject, Lost};
 use common::time::Time;
 use common::wire::LongPacket;
 
@@ -14,6 +14,9 @@ use crate::report::InjectAccount;
 
 /// What the buffer of control messages keeps of its memory between batches, in bytes.
 const KEPT: usize = 256 * 1024;
+
+/// What waits for room in a device is sent at the latest after this.
+const FLUSH_AGAIN: Duration = Duration::from_millis(1);
 
 /// The same failure is logged at most this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -61,15 +64,22 @@ impl<I: Inject> Wire<I> {
 
     /// The end of a batch: what was put off is sent.
     pub(super) fn flush(&mut self) {
-        if let Err(error) = self.injector.flush() {
-            self.failed(&error);
+        if let Err(Lost { packets, error }) = self.injector.flush() {
+            // They counted as sent when they were put off.
+            self.account.sent -= packets.min(self.account.sent);
+            self.failed(&error, packets);
         }
+    }
+
+    /// When [`Self::flush`] is to be called again: some packets wait for room in a device, which no event tells.
+    pub(super) fn poll_timeout(&self) -> Time {
+        if self.injector.has_unsent() { self.now + FLUSH_AGAIN } else { Time::NEVER }
     }
 
     /// A failed send is a lost packet: counted here, and sent again by TCP.
     #[cold]
-    fn failed(&mut self, error: &io::Error) {
-        self.account.failed.add(error);
+    fn failed(&mut self, error: &io::Error, packets: u64) {
+        self.account.failed.add(error, packets);
         let raw = error.raw_os_error();
         match self.logged.iter_mut().find(|(logged, _)| *logged == raw) {
             Some((_, last)) if self.now.since(*last) < LOG_INTERVAL => return,
@@ -87,7 +97,7 @@ impl<I: Inject> Output for Wire<I> {
     fn inject(&mut self, packet: &[u8]) {
         match self.injector.send(packet) {
             Ok(()) => self.account.sent += 1,
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed(&error, 1),
         }
     }
 
@@ -98,7 +108,7 @@ impl<I: Inject> Output for Wire<I> {
     fn inject_long(&mut self, packet: &LongPacket<'_>, segment: u16) {
         match self.injector.send_long(packet, segment) {
             Ok(()) => self.account.sent += 1,
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed(&error, 1),
         }
     }
 
@@ -134,6 +144,46 @@ mod tests {
         assert_eq!(failed, [("EPERM".to_owned(), 2), ("ENOBUFS".to_owned(), 1)]);
         assert_eq!(wire.account().sent, 2);
         assert_eq!(wire.logged.len(), 2);
+    }
+
+    /// Puts everything off; the device is full at first, then it is gone.
+    #[derive(Default)]
+    struct Full {
+        waiting: u64,
+        gone: bool,
+    }
+
+    impl Inject for Full {
+        fn send(&mut self, _packet: &[u8]) -> io::Result<()> {
+            self.waiting += 1;
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), Lost> {
+            if !self.gone {
+                return Ok(());
+            }
+            Err(Lost { packets: std::mem::take(&mut self.waiting), error: Errno::ENETDOWN.into() })
+        }
+
+        fn has_unsent(&self) -> bool {
+            self.waiting > 0
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_device_is_tried_again_and_each_packet_lost_counts() {
+        let mut wire = Wire::new(Full::default());
+        let now = Time::from_micros(5_000_000);
+        wire.set_now(now);
+        assert_eq!(wire.poll_timeout(), Time::NEVER);
+        (0..7).for_each(|_| wire.inject(&[]));
+        wire.flush();
+        assert_eq!((wire.account().sent, wire.poll_timeout()), (7, now + Duration::from_millis(1)));
+        wire.injector.gone = true;
+        wire.flush();
+        assert_eq!((wire.account().sent, wire.account().failed.total()), (0, 7));
+        assert_eq!(wire.poll_timeout(), Time::NEVER);
     }
 
     #[test]

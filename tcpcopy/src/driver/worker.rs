@@ -243,7 +243,8 @@ impl<I: Inject> Worker<I> {
             Phase::Draining { end } => self.reset_at(end),
             Phase::Ended => Time::ZERO,
         };
-        self.engine.poll_timeout().min(self.links.poll_timeout()).min(self.next_tick).min(phase)
+        let now_and_then = self.next_tick.min(self.wire.poll_timeout());
+        self.engine.poll_timeout().min(self.links.poll_timeout()).min(now_and_then).min(phase)
     }
 
     /// True once a second.

@@ -71,9 +71,9 @@ pub struct InjectAccount {
 pub struct Failures(BTreeMap<i32, u64>);
 
 impl Failures {
-    /// Counts one.
-    pub fn add(&mut self, error: &io::Error) {
-        *self.0.entry(error.raw_os_error().unwrap_or(0)).or_default() += 1;
+    /// Counts so many packets.
+    pub fn add(&mut self, error: &io::Error, packets: u64) {
+        *self.0.entry(error.raw_os_error().unwrap_or(0)).or_default() += packets;
     }
 
     /// Adds those of another.
@@ -152,7 +152,7 @@ mod tests {
         let ledger = Ledger::default();
         let mut inject = InjectAccount { sent: 7, failed: Failures::default() };
         for errno in [Errno::EPERM, Errno::ENOBUFS, Errno::EPERM] {
-            inject.failed.add(&io::Error::from(errno));
+            inject.failed.add(&io::Error::from(errno), 1);
         }
         let account = Account {
             version: "1.2.3",

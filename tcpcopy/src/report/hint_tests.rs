@@ -43,7 +43,7 @@ impl Run {
     }
 
     fn fail(&mut self, errno: Errno, times: u64) {
-        (0..times).for_each(|_| self.inject.failed.add(&errno.into()));
+        self.inject.failed.add(&errno.into(), times);
     }
 
     fn hints(&self) -> Vec<String> {

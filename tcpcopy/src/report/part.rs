@@ -94,7 +94,7 @@ mod tests {
             part.ledger.tcp.answers = count;
             part.capture = CaptureAccount { kernel_received: count, kernel_dropped: count };
             part.inject.sent = count;
-            part.inject.failed.add(&Errno::EPERM.into());
+            part.inject.failed.add(&Errno::EPERM.into(), 1);
         }
         parts[0].links = vec![link(true, 5), link(true, 7)];
         parts[1].links = vec![link(true, 6), link(false, 7)];

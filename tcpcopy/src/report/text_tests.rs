@@ -78,7 +78,7 @@ fn a_run_with_losses() {
     ledger.sessions.active = 1;
     ledger.sessions.incomplete.add(DropReason::CaptureGap, 2);
     let mut inject = InjectAccount { sent: 140_000, ..InjectAccount::default() };
-    inject.failed.add(&nix::errno::Errno::EPERM.into());
+    inject.failed.add(&nix::errno::Errno::EPERM.into(), 1);
     let mut lost = link();
     lost.up = false;
     lost.lost = 1;
