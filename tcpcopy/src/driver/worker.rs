@@ -35,8 +35,10 @@ const LAG: u64 = 32 * 1024;
 const TICK: Duration = Duration::from_secs(1);
 /// How long an end in good order may take.
 pub(super) const END_LIMIT: Duration = Duration::from_secs(5);
-/// Of that, what is set aside to reset each session that is left, RST and all.
+/// Of that, what is set aside to reset each session that is left, RST and all; but no more than a half of it: what is
+/// pending is to have its time, too.
 const RESET_TIME: Duration = Duration::from_micros(15);
+const RESET_TIME_MAX: Duration = Duration::from_millis(2500);
 /// Of that, how long what is queued in the capture sockets may take.
 const EMPTY_LIMIT: Duration = Duration::from_secs(2);
 
@@ -319,10 +321,10 @@ impl<I: Inject> Worker<I> {
         }
     }
 
-    /// When to begin to reset what is left, in order to be done with it at `end`.
+    /// When to begin to reset what is left.
     fn reset_at(&self, end: Time) -> Time {
-        let left = u32::try_from(self.engine.ledger().sessions.active).unwrap_or(u32::MAX);
-        Time::ZERO + end.since(Time::ZERO).saturating_sub(RESET_TIME.saturating_mul(left))
+        let time = reset_time(self.engine.ledger().sessions.active);
+        Time::ZERO + end.since(Time::ZERO).saturating_sub(time)
     }
 
     fn abort(&mut self, now: Time) {
@@ -332,6 +334,24 @@ impl<I: Inject> Worker<I> {
     }
 }
 
+/// What is set aside to reset so many sessions.
+fn reset_time(sessions: u64) -> Duration {
+    RESET_TIME.saturating_mul(u32::try_from(sessions).unwrap_or(u32::MAX)).min(RESET_TIME_MAX)
+}
+
 fn unreachable(address: Endpoint, problem: &Problem) -> StartError {
     StartError::Intercept { address, problem: problem.to_string(), cure: problem.cure() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_sessions_are_left_what_is_pending_has_half_of_the_time() {
+        assert_eq!(reset_time(10_000), Duration::from_millis(150));
+        for sessions in [166_667, 333_334, 500_000, u64::MAX] {
+            assert_eq!(END_LIMIT - reset_time(sessions), END_LIMIT / 2, "{sessions} sessions");
+        }
+    }
 }
