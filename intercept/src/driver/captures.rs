@@ -132,11 +132,17 @@ impl Captures {
         }
     }
 
-    /// From now on packets are captured with their payload.
-    pub(super) fn keep_payload(&mut self) {
-        if !std::mem::replace(&mut self.whole, true) {
+    /// From now on packets are captured with their payload, or without.
+    pub(super) fn keep_payload(&mut self, whole: bool) {
+        if std::mem::replace(&mut self.whole, whole) != whole {
             self.replace_filters();
         }
+    }
+
+    /// Packets are captured with their payload.
+    #[cfg(test)]
+    pub(super) fn keeps_payload(&self) -> bool {
+        self.whole
     }
 
     fn replace_filters(&self) {

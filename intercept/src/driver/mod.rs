@@ -333,7 +333,7 @@ impl Driver {
             self.captures.follow(&targets);
         }
         if self.router.wants_payload() {
-            self.captures.keep_payload();
+            self.captures.keep_payload(true);
         }
     }
 
@@ -348,6 +348,8 @@ impl Driver {
         self.ticks += 1;
         self.acceptable = true;
         self.captures.retry_failed();
+        // Not each time that the last such route ends: the next may be a moment away.
+        self.captures.keep_payload(self.router.wants_payload());
         if self.ticks.is_multiple_of(ADDRESS_TICKS) {
             self.router.set_local_addresses(interfaces::local_addresses());
         }

@@ -165,6 +165,27 @@ fn counters_are_told_with_the_hello() {
 }
 
 #[test]
+fn packets_are_captured_whole_only_while_somebody_wants_that() {
+    let mut rig = Rig::new();
+    let mut client = rig.greeted();
+    let mut say = |rig: &mut Rig, message| {
+        client.say(&message);
+        client.say(&ToIntercept::Ping { nonce: 1 });
+        assert_eq!(rig.next(&mut client), Some(Said::Pong(1)));
+        rig.driver.captures.keeps_payload()
+    };
+    let ask = || ToIntercept::Payload { id: FlowId(7), mode: AnswerPayload::All };
+    assert!(!say(&mut rig, ask()), "of a route that does not stand");
+    assert!(!say(&mut rig, ToIntercept::RouteAdd { id: FlowId(7), flow: flow() }));
+    assert!(say(&mut rig, ask()), "at once");
+    rig.tick_after(TICK);
+    assert!(rig.driver.captures.keeps_payload());
+    say(&mut rig, ToIntercept::RouteDel { id: FlowId(7) });
+    rig.tick_after(TICK * 2);
+    assert!(!rig.driver.captures.keeps_payload(), "a second later");
+}
+
+#[test]
 fn an_answer_finds_its_way() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();

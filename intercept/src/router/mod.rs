@@ -77,7 +77,6 @@ pub struct Router {
     routes: Routes,
     targets: Targets,
     delayed: Delayed,
-    wants_payload: bool,
     counters: Statistics,
 }
 
@@ -90,7 +89,6 @@ impl Router {
             routes: Routes::new(config.max_links, config.max_routes),
             targets: Targets::default(),
             delayed: Delayed::new(config.max_delayed),
-            wants_payload: false,
             counters: Statistics::default(),
             config,
         }
@@ -137,7 +135,6 @@ impl Router {
                 Ok(())
             }
             (ToIntercept::Payload { id, mode }, true) => {
-                self.wants_payload |= mode != AnswerPayload::None;
                 self.routes.set_mode(link, id, mode);
                 Ok(())
             }
@@ -246,10 +243,10 @@ impl Router {
         self.targets.iter()
     }
 
-    /// Whether payload of any answer has ever been asked for; until then their headers are enough.
+    /// Whether payload of some flow's answers is wanted; else their headers are enough.
     #[must_use]
     pub fn wants_payload(&self) -> bool {
-        self.wants_payload
+        self.routes.want_payload()
     }
 
     /// Another number whenever [`Router::targets`] has changed.

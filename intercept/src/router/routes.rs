@@ -20,6 +20,13 @@ pub(super) struct Subscriber {
     pub(super) mode: AnswerPayload,
 }
 
+impl Subscriber {
+    /// 1 if it wants payload.
+    fn wants_payload(&self) -> usize {
+        usize::from(self.mode != AnswerPayload::None)
+    }
+}
+
 /// The links that want a flow: hardly ever more than one, so that one is found without another step.
 struct Subscribers {
     first: Subscriber,
@@ -44,6 +51,8 @@ pub(super) struct Routes {
     by_link: HashMap<LinkId, LinkRoutes, Hasher>,
     routes: Shares,
     greeted: Shares,
+    /// Routes of which payload is wanted.
+    with_payload: usize,
 }
 
 /// Flows that the table keeps room for, once it has had it, whatever was closed.
@@ -57,6 +66,7 @@ impl Routes {
             by_link: HashMap::default(),
             routes: Shares::new(max_routes),
             greeted: Shares::new(max_links),
+            with_payload: 0,
         }
     }
 
@@ -96,6 +106,11 @@ impl Routes {
         self.routes.all()
     }
 
+    /// Payload of some route is wanted.
+    pub(super) fn want_payload(&self) -> bool {
+        self.with_payload > 0
+    }
+
     /// Adds a route without payload; false if there are too many. What the link had under this name, or for this flow, is
     /// replaced.
     pub(super) fn add(&mut self, link: LinkId, id: FlowId, flow: Flow) -> bool {
@@ -113,6 +128,7 @@ impl Routes {
                 let subscribers = entry.into_mut();
                 if let Some(same) = subscribers.of_link(link) {
                     routes.flows.remove(&same.id);
+                    self.with_payload -= same.wants_payload();
                     *same = subscriber;
                 } else if self.routes.take(routes.host) {
                     subscribers.others.push(subscriber);
@@ -138,7 +154,9 @@ impl Routes {
         let flow = self.by_link.get(&link).and_then(|routes| routes.flows.get(&id));
         let subscribers = flow.and_then(|flow| self.by_flow.get_mut(flow));
         if let Some(subscriber) = subscribers.and_then(|subscribers| subscribers.of_link(link)) {
+            self.with_payload -= subscriber.wants_payload();
             subscriber.mode = mode;
+            self.with_payload += subscriber.wants_payload();
         }
     }
 
@@ -149,6 +167,7 @@ impl Routes {
     fn unsubscribe(&mut self, link: LinkId, host: Host, flow: &Flow) {
         let Some(subscribers) = self.by_flow.get_mut(flow) else { return };
         self.routes.give_back(host);
+        self.with_payload -= subscribers.of_link(link).map_or(0, |subscriber| subscriber.wants_payload());
         if subscribers.first.link != link {
             subscribers.others.retain(|subscriber| subscriber.link != link);
         } else if let Some(next) = subscribers.others.pop() {

@@ -302,6 +302,35 @@ fn the_targets_version_changes_with_the_targets() {
 }
 
 #[test]
+fn payload_is_wanted_as_long_as_a_route_stands_that_asks_for_it() {
+    let mut rig = Rig::new();
+    let ask = |id, mode| ToIntercept::Payload { id: FlowId(id), mode };
+    rig.tell(FIRST, ask(1, AnswerPayload::All));
+    assert!(!rig.router.wants_payload(), "there is no such route");
+    for link in [FIRST, SECOND] {
+        rig.route(link, 1, flow(1));
+        rig.tell(link, ask(1, AnswerPayload::Head(2)));
+        rig.tell(link, ask(1, AnswerPayload::All));
+    }
+    rig.route(FIRST, 2, flow(2));
+    rig.tell(FIRST, ask(2, AnswerPayload::All));
+    // The same route again: it asks for nothing any more.
+    rig.route(FIRST, 2, flow(2));
+    rig.tell(FIRST, ask(1, AnswerPayload::None));
+    assert!(rig.router.wants_payload(), "the second link wants it");
+    rig.tell(SECOND, ToIntercept::RouteDel { id: FlowId(1) });
+    assert!(!rig.router.wants_payload());
+    // Another name for the same flow replaces the first.
+    rig.tell(FIRST, ask(1, AnswerPayload::All));
+    rig.route(FIRST, 3, flow(1));
+    assert!(!rig.router.wants_payload());
+    rig.tell(FIRST, ask(3, AnswerPayload::All));
+    assert!(rig.router.wants_payload());
+    rig.router.handle_link_closed(FIRST);
+    assert!(!rig.router.wants_payload());
+}
+
+#[test]
 fn payload_comes_as_far_as_it_was_asked_for() {
     let mut rig = Rig::new();
     rig.route(FIRST, 1, flow(1));
