@@ -41,7 +41,7 @@ pub(super) struct RawArgs {
     /// Capture what this pcap filter passes, instead of what -x implies
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,
-    /// Capture buffer of each interface, in MB; the kernel takes up to twice that
+    /// Capture buffer of each interface, in MB; the kernel takes up to 2.2 times that
     #[arg(short = 'B', value_name = "MB", default_value_t = 64, value_parser = whole::<u64>(1..=1023))]
     pub(super) buffer_mb: u64,
     /// Bytes of a packet captured at most

@@ -146,6 +146,7 @@ impl From<Statistics> for InterceptAccount {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::DropReason;
 
     #[test]
     fn json_has_the_promised_top_level_and_names_errors() {
@@ -174,5 +175,25 @@ mod tests {
         assert_eq!(json["capture"], serde_json::json!({"kernel_received": 3, "kernel_dropped": 1}));
         assert_eq!(json["links"][0]["statistics"], serde_json::Value::Null);
         assert_eq!(json["ledger"]["bytes"]["dropped"]["capture_gap"], 0);
+    }
+
+    /// The manual names every field of the ledger, and every reason.
+    #[test]
+    fn every_counter_is_explained() {
+        let manual = include_str!("../../../docs/OPERATIONS.md");
+        let ledger = serde_json::to_value(Ledger::default()).unwrap();
+        for (group, fields) in ledger.as_object().unwrap() {
+            assert!(manual.contains(&format!("| `ledger.{group}` |")), "{group}");
+            for field in fields.as_object().unwrap().keys() {
+                // Of several that begin alike only the first is written out.
+                let short = field.strip_prefix("answers").unwrap_or(field);
+                let named = [field, short].iter().any(|name| manual.contains(&format!("`{name}`")));
+                assert!(named, "{group}.{field}");
+            }
+        }
+        let reasons = include_str!("../../../docs/ARCHITECTURE.md");
+        for reason in DropReason::ALL {
+            assert!(reasons.contains(&format!("\n| `{}` |", reason.name())), "{}", reason.name());
+        }
     }
 }

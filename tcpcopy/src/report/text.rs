@@ -140,6 +140,7 @@ fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
             ("captured", packets.captured),
             ("of clients", packets.client),
             ("SYN-ACKs", packets.online_syn_ack),
+            ("online answers", packets.online_answers),
             ("our own", packets.own),
             ("unrelated", packets.unrelated),
             ("unreadable", packets.unreadable),

@@ -132,11 +132,13 @@ fn bytes_replaced_by_a_module_are_not_missing() {
 fn what_a_module_has_counted_is_shown_by_group() {
     let (mut ledger, inject) = (good(), InjectAccount::default());
     (ledger.modules.online_bytes, ledger.modules.online_skipped) = (5000, 7);
+    ledger.packets.online_answers = 9;
     let mut report = common::module::Report::default();
     report.group("server_errors", [("1146", 1200), ("1062", 3)]);
     let mut account = account(&ledger, &inject, Vec::new());
     account.protocols = vec![ProtocolAccount { name: "mysql", groups: report.groups }];
     let text = complete(&account);
+    assert!(text.contains(", online answers 9"), "{text}");
     assert!(text.contains("\n  mysql server errors: 1146 1 200, 1062 3\n"), "{text}");
     assert!(text.contains("\n  bytes of the online server's answers: heard 5 000, missing 7\n"), "{text}");
 }
