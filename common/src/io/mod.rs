@@ -1,6 +1,7 @@
 //! Packet input and output: the traits, and their backends.
 
 pub mod af_packet;
+pub mod alarm;
 pub mod bpf;
 pub(crate) mod capabilities;
 mod ethernet;

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use common::flow::Endpoint;
+use common::io::alarm::Alarm;
 use common::io::{Captured, Inject};
 use common::process::courtesy::Courtesy;
 use common::time::{Clock, Time};
@@ -19,8 +20,10 @@ use crate::report::{CaptureAccount, Part};
 
 /// Token of whatever calls the worker: signals, or another thread.
 pub(super) const CALLER: Token = Token(0);
+/// Token of the alarm.
+const ALARM: Token = Token(1);
 /// Token of the first capture socket.
-pub(super) const FIRST_CAPTURE: usize = 1;
+pub(super) const FIRST_CAPTURE: usize = 2;
 
 /// What each source may take of a round, so that none starves another.
 const CAPTURE_BUDGET: usize = 256;
@@ -71,6 +74,7 @@ pub(super) struct Worker<I> {
     poll: Poll,
     events: Events,
     clock: Clock,
+    alarm: Alarm,
     captures: Captures,
     links: Links,
     engine: Engine,
@@ -93,10 +97,13 @@ impl<I: Inject> Worker<I> {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         captures.register(poll.registry())?;
+        let alarm = Alarm::new(clock)?;
+        alarm.register(poll.registry(), ALARM)?;
         Ok(Self {
             poll,
             events: Events::with_capacity(64),
             clock,
+            alarm,
             captures,
             links,
             engine,
@@ -147,10 +154,11 @@ impl<I: Inject> Worker<I> {
         self.wire.set_now(now);
         let mut called = false;
         for event in &self.events {
-            if event.token() == CALLER {
-                called = true;
-            } else if !self.captures.handle_event(event.token()) {
-                self.links.handle_event(now, event);
+            match event.token() {
+                CALLER => called = true,
+                ALARM => self.alarm.rang(),
+                token if self.captures.handle_event(token) => {}
+                _ => drop(self.links.handle_event(now, event)),
             }
         }
         if self.lags() {
@@ -194,8 +202,8 @@ impl<I: Inject> Worker<I> {
         let timeout = if self.captures.any_ready() || self.links.any_readable() {
             Some(Duration::ZERO)
         } else {
-            let until = self.next_timer().min(limit);
-            (until != Time::NEVER).then(|| until.since(self.clock.now()))
+            self.alarm.set(self.next_timer().min(limit))?;
+            None
         };
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),

@@ -453,7 +453,7 @@ impl Engine {
             return;
         }
         let deadline = slot.next_timeout(&cx).min(now + TIMER_HORIZON);
-        self.timers.schedule(&mut slot.entries, deadline, index);
+        self.timers.schedule(now, &mut slot.entries, deadline, index);
         if !slot.to_flush && slot.current().is_some_and(|session| session.wants_flush(now)) {
             slot.to_flush = true;
             self.to_flush.push(index);

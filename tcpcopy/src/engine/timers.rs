@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use common::time::Time;
 
@@ -13,6 +14,13 @@ use common::time::Time;
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Time, u32)>>,
 }
+
+/// A deadline further off than this may be missed by up to [`GRAIN`], so that many fall due at a time: delayed
+/// acknowledgements and retransmissions of thousands of sessions would else wake the process for each of them.
+const FAR: Duration = Duration::from_millis(10);
+
+/// Microseconds.
+const GRAIN: u64 = 8192;
 
 /// The entries of one slot: kept by the slot, so that it does not queue what it has already.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +45,9 @@ impl Entries {
 }
 
 impl Timers {
-    /// Makes sure that `slot` is named at `deadline` or before.
-    pub(super) fn schedule(&mut self, entries: &mut Entries, deadline: Time, slot: u32) {
+    /// Makes sure that `slot` is named at `deadline`, or before; somewhat later if it is far off.
+    pub(super) fn schedule(&mut self, now: Time, entries: &mut Entries, deadline: Time, slot: u32) {
+        let deadline = if deadline.since(now) > FAR { rounded_up(deadline) } else { deadline };
         if deadline < entries.next {
             if entries.later == Time::NEVER {
                 entries.later = entries.next;
@@ -62,6 +71,10 @@ impl Timers {
     }
 }
 
+fn rounded_up(time: Time) -> Time {
+    time.as_micros().checked_next_multiple_of(GRAIN).map_or(Time::NEVER, Time::from_micros)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,10 +89,10 @@ mod tests {
             while let Some((due, _)) = timers.pop_due(now) {
                 if entries.take(due) {
                     named += 1;
-                    timers.schedule(&mut entries, now + std::time::Duration::from_secs(30), 7);
+                    timers.schedule(now, &mut entries, now + Duration::from_secs(30), 7);
                 }
             }
-            timers.schedule(&mut entries, now + std::time::Duration::from_millis(100), 7);
+            timers.schedule(now, &mut entries, now + Duration::from_millis(100), 7);
         }
         assert!(timers.heap.len() <= 2, "{} entries", timers.heap.len());
         assert!(named > 200, "named {named} times only");
