@@ -34,6 +34,15 @@ impl Time {
         self.0 / 1000
     }
 
+    /// The first of the points `grain` apart that is not before this one; [`Time::NEVER`] if there is none.
+    ///
+    /// Deadlines that are put off in this way fall due together.
+    #[must_use]
+    pub fn next_multiple_of(self, grain: Duration) -> Self {
+        let grain = u64::try_from(grain.as_micros()).unwrap_or(u64::MAX).max(1);
+        Self(self.0.checked_next_multiple_of(grain).unwrap_or(u64::MAX))
+    }
+
     /// The time that has passed since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

@@ -6,12 +6,15 @@ use nix::libc::{SCHED_BATCH, SCHED_OTHER};
 
 use crate::io::scheduler;
 
+/// Packets a second from which on they come thick enough to wait for the next.
+const BRISK: u64 = 500;
+
 /// Packets a second from which on a daemon is busy, and below which it no longer is.
 const BUSY: u64 = 2_500;
 const CALM: u64 = 2_000;
 
 /// How long packets gather, to which the kernel adds up to 50 us (prctl(2), `PR_SET_TIMERSLACK`).
-const GATHERING: Duration = Duration::from_micros(100);
+const GATHERING: Duration = Duration::from_micros(250);
 
 /// Decides how a daemon's thread is woken.
 ///
@@ -26,6 +29,7 @@ const GATHERING: Duration = Duration::from_micros(100);
 pub struct Courtesy {
     policy: Option<i32>,
     packets: u64,
+    brisk: bool,
     busy: bool,
 }
 
@@ -34,12 +38,13 @@ impl Courtesy {
     #[must_use]
     pub fn new() -> Self {
         let policy = scheduler::policy().ok().filter(|policy| *policy == SCHED_OTHER);
-        Self { policy, packets: 0, busy: false }
+        Self { policy, packets: 0, brisk: false, busy: false }
     }
 
     /// To be told every second, by the thread it is for, how many packets have come so far.
     pub fn tick(&mut self, packets: u64) {
         let rate = packets.saturating_sub(std::mem::replace(&mut self.packets, packets));
+        self.brisk = rate >= BRISK;
         self.busy = match rate {
             BUSY.. => true,
             CALM.. => self.busy,
@@ -56,6 +61,12 @@ impl Courtesy {
                 }
             }
         }
+    }
+
+    /// The next packet will probably come within a few milliseconds.
+    #[must_use]
+    pub fn is_brisk(&self) -> bool {
+        self.brisk
     }
 
     /// Lets packets gather for a moment if the daemon is busy.

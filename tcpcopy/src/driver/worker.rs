@@ -14,7 +14,7 @@ use mio::{Events, Poll, Registry, Token};
 use super::StartError;
 use super::captures::Captures;
 use super::wire::Wire;
-use crate::engine::Engine;
+use crate::engine::{Engine, GRAIN};
 use crate::link::{LinkChange, Links, Problem};
 use crate::report::{CaptureAccount, Part};
 
@@ -30,6 +30,9 @@ const CAPTURE_BUDGET: usize = 256;
 /// While copies lag, they come first.
 const CAPTURE_BUDGET_LAGGING: usize = 32;
 const LINK_BUDGET: usize = 64 * 1024;
+
+/// How long after the last packet was captured answers that nothing waits for need not wake the process, at least.
+const DEFERRAL: Duration = Duration::from_millis(5);
 
 /// With more than this captured and not yet acknowledged by the test server, in bytes, the copies lag.
 const LAG: u64 = 32 * 1024;
@@ -83,6 +86,8 @@ pub(super) struct Worker<I> {
     courtesy: Option<Courtesy>,
     /// A packet was captured in the last round.
     captured_some: bool,
+    /// Until then what comes in on the links is not reported, but read with what is captured.
+    deferred_until: Time,
     phase: Phase,
     next_tick: Time,
 }
@@ -111,6 +116,7 @@ impl<I: Inject> Worker<I> {
             captured: CaptureAccount::default(),
             courtesy: None,
             captured_some: false,
+            deferred_until: Time::NEVER,
             phase: Phase::Running,
             next_tick: clock.now(),
         })
@@ -167,10 +173,33 @@ impl<I: Inject> Worker<I> {
             self.send(now);
         }
         self.read_captures(now);
+        if self.is_deferring() {
+            self.send(now);
+            self.links.look();
+        }
         self.read_links(now);
         let ticked = self.handle_timers(now);
         self.send(now);
+        self.defer_answers(now);
         Ok(Round { called, ticked })
+    }
+
+    /// Answers that no session waits for need not wake the process: while packets keep coming, they are read with these.
+    fn defer_answers(&mut self, now: Time) {
+        let brisk = self.courtesy.as_ref().is_some_and(Courtesy::is_brisk);
+        let was_deferring = self.is_deferring();
+        if !brisk || self.engine.awaits_answers() || now >= self.deferred_until && !self.captured_some {
+            self.deferred_until = Time::NEVER;
+        } else if self.captured_some {
+            self.deferred_until = (now + DEFERRAL).next_multiple_of(GRAIN);
+        }
+        if self.is_deferring() != was_deferring {
+            self.links.report(self.poll.registry(), was_deferring);
+        }
+    }
+
+    fn is_deferring(&self) -> bool {
+        self.deferred_until != Time::NEVER
     }
 
     /// The copies are behind their clients.
@@ -202,7 +231,7 @@ impl<I: Inject> Worker<I> {
         let timeout = if self.captures.any_ready() || self.links.any_readable() {
             Some(Duration::ZERO)
         } else {
-            self.alarm.set(self.next_timer().min(limit))?;
+            self.alarm.set(self.next_timer().min(limit).min(self.deferred_until))?;
             None
         };
         match self.poll.poll(&mut self.events, timeout) {

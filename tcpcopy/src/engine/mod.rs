@@ -16,6 +16,7 @@ use common::wire::{Flags, PacketBuilder, Segment};
 use self::classify::{Class, classify};
 use self::slot::{Slot, WAITING_MAX, is_syn};
 use self::table::Table;
+pub(crate) use self::timers::GRAIN;
 use self::timers::Timers;
 use crate::complaints::Complaints;
 use crate::ledger::{DropReason, Ledger};
@@ -69,6 +70,8 @@ pub struct Engine {
     table: Table,
     timers: Timers,
     to_flush: Vec<u32>,
+    /// How many slots wait for an answer.
+    awaiting: usize,
     /// Slots yet to be told that a link came up, and that nothing more will be captured.
     to_resume: std::vec::IntoIter<u32>,
     to_finish: std::vec::IntoIter<u32>,
@@ -92,6 +95,7 @@ impl Engine {
             table: Table::default(),
             timers: Timers::default(),
             to_flush: Vec::new(),
+            awaiting: 0,
             to_resume: Vec::new().into_iter(),
             to_finish: Vec::new().into_iter(),
             builder: PacketBuilder::new(),
@@ -303,6 +307,13 @@ impl Engine {
         self.to_flush = list;
     }
 
+    /// Some session can go on only with what the test server says next: answers are to be handed over as they come.
+    /// Otherwise there is time, as far as the engine is concerned: a few milliseconds.
+    #[must_use]
+    pub fn awaits_answers(&self) -> bool {
+        self.awaiting > 0
+    }
+
     /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if nothing is waited for.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
@@ -446,7 +457,11 @@ impl Engine {
             }
             return;
         }
-        if !slot.replace_finished(&mut cx) {
+        let stays = slot.replace_finished(&mut cx);
+        let awaits = slot.awaits_answer();
+        let awaited = std::mem::replace(&mut slot.is_awaiting, awaits);
+        self.awaiting = self.awaiting + usize::from(awaits) - usize::from(awaited);
+        if !stays {
             let id = slot.id;
             self.table.remove(index);
             out.control(&ToIntercept::RouteDel { id });

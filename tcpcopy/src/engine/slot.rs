@@ -23,6 +23,8 @@ pub(super) struct Slot {
     pub(super) online: Endpoint,
     /// Its entries in the timers.
     pub(super) entries: Entries,
+    /// Counted among those that wait for an answer.
+    pub(super) is_awaiting: bool,
     /// Listed for the flush at the end of the batch.
     pub(super) to_flush: bool,
     /// What the sessions that are over have left behind.
@@ -38,6 +40,7 @@ impl Slot {
             flow,
             online,
             entries: Entries::NONE,
+            is_awaiting: false,
             to_flush: false,
             past: Past::default(),
             sessions: VecDeque::with_capacity(1),
@@ -126,6 +129,11 @@ impl Slot {
             self.start_first(cx);
         }
         false
+    }
+
+    /// Something here goes on with what the test server says next.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.sessions.len() > 1 || self.sessions.front().is_some_and(Session::awaits_answer)
     }
 
     /// When the slot is to be looked at.

@@ -19,8 +19,8 @@ pub(super) struct Timers {
 /// acknowledgements and retransmissions of thousands of sessions would else wake the process for each of them.
 const FAR: Duration = Duration::from_millis(10);
 
-/// Microseconds.
-const GRAIN: u64 = 8192;
+/// No round number: a client that says something every so many milliseconds would often be met by a timer.
+pub(crate) const GRAIN: Duration = Duration::from_micros(8191);
 
 /// The entries of one slot: kept by the slot, so that it does not queue what it has already.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,7 @@ impl Entries {
 impl Timers {
     /// Makes sure that `slot` is named at `deadline`, or before; somewhat later if it is far off.
     pub(super) fn schedule(&mut self, now: Time, entries: &mut Entries, deadline: Time, slot: u32) {
-        let deadline = if deadline.since(now) > FAR { rounded_up(deadline) } else { deadline };
+        let deadline = if deadline.since(now) > FAR { deadline.next_multiple_of(GRAIN) } else { deadline };
         if deadline < entries.next {
             if entries.later == Time::NEVER {
                 entries.later = entries.next;
@@ -69,10 +69,6 @@ impl Timers {
             _ => None,
         }
     }
-}
-
-fn rounded_up(time: Time) -> Time {
-    time.as_micros().checked_next_multiple_of(GRAIN).map_or(Time::NEVER, Time::from_micros)
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ use crate::report::LinkAccount;
 /// room for a million of them, or no link with that many would ever come up.
 pub(super) const QUEUE_LIMIT: usize = 64 * 1024 * 1024;
 
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
 /// What has become of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
@@ -85,6 +87,20 @@ impl Client {
 
     pub(super) fn is_readable(&self) -> bool {
         self.readable && self.connection.is_some()
+    }
+
+    /// Whether the poll reports what comes in on a link that is up. If not, it is to be read now and then.
+    pub(super) fn report(&mut self, registry: &Registry, reports: bool) {
+        let Some(connection) = self.connection.as_mut().filter(|_| self.state.is_up()) else { return };
+        // There is no asking for nothing; nobody sends urgent data.
+        let interest = if reports { INTEREST } else { Interest::PRIORITY };
+        // It has worked for this connection before; if it fails, reading will tell why.
+        self.readable |= registry.reregister(connection, self.token, interest).is_err();
+    }
+
+    /// There may be something that was not reported.
+    pub(super) fn look(&mut self) {
+        self.readable |= self.state.is_up();
     }
 
     /// Why it is down, or went down last.
@@ -192,7 +208,7 @@ impl Client {
 
     fn connect(&mut self, now: Time, registry: &Registry) -> Option<Change> {
         let opened = Link::connect(self.address.into(), QUEUE_LIMIT).and_then(|mut link| {
-            registry.register(&mut link, self.token, Interest::READABLE | Interest::WRITABLE)?;
+            registry.register(&mut link, self.token, INTEREST)?;
             Ok(link)
         });
         match opened {

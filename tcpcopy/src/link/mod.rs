@@ -123,6 +123,16 @@ impl Links {
         self.clients.iter().any(Client::is_readable)
     }
 
+    /// Whether the poll reports what comes in on the links. If not, [`Links::look`] is to be called now and then.
+    pub fn report(&mut self, registry: &Registry, reports: bool) {
+        self.clients.iter_mut().for_each(|client| client.report(registry, reports));
+    }
+
+    /// There may be something to read that was not reported: [`Links::is_readable`] says so.
+    pub fn look(&mut self) {
+        self.clients.iter_mut().for_each(Client::look);
+    }
+
     /// Reads about `budget` bytes from the link of this index and hands over the answers in them.
     pub fn receive(&mut self, now: Time, index: usize, budget: usize, answers: &mut dyn FnMut(&Answer<'_>)) {
         let Some(client) = self.clients.get_mut(index) else { return };

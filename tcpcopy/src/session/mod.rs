@@ -298,6 +298,12 @@ impl Session {
         }
     }
 
+    /// What the test server says next lets something go on: of the client, or of a module.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        let ends = self.phase == Phase::Replaying && self.feed.end().is_some();
+        ends || self.feed.len() > 0 || self.gate.is_preparing() || self.connection.awaits_answer(&self.outbox)
+    }
+
     /// Something is put off to the end of the batch.
     pub(crate) fn wants_flush(&self, now: Time) -> bool {
         self.to_transmit || self.connection.wants_flush(now)

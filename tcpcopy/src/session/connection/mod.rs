@@ -305,6 +305,14 @@ impl Connection {
         matches!(&self.state, State::Open(open) if open.sender.has_to_send(outbox))
     }
 
+    /// More goes out as soon as the test server answers.
+    pub(super) fn awaits_answer(&self, outbox: &Outbox) -> bool {
+        match &self.state {
+            State::Open(open) => open.sender.awaits_acknowledgement(outbox),
+            _ => !outbox.is_empty(),
+        }
+    }
+
     /// Sends all that the windows allow.
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>, outbox: &Outbox) {
         if let State::Open(open) = &mut self.state {

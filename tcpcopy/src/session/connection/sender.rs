@@ -165,6 +165,11 @@ impl Sender {
         !outbox.is_empty() || self.fin.is_some_and(|fin| self.una <= fin)
     }
 
+    /// An acknowledgement lets more go out.
+    pub(super) fn awaits_acknowledgement(&self, outbox: &Outbox) -> bool {
+        self.next < outbox.end() || self.recover.is_some()
+    }
+
     /// Sends all that windows allow; true if a segment went out.
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header) -> bool {
         if self.recover.is_some() && self.next == self.una && self.next < self.top {
