@@ -174,6 +174,7 @@ impl<I: Inject> Worker<I> {
         }
         self.read_captures(now);
         if self.is_deferring() {
+            // Copies that can go do not wait for what was left unread.
             self.send(now);
             self.links.look();
         }

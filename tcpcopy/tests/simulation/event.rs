@@ -32,6 +32,8 @@ pub(crate) enum Event {
         epoch: u32,
         bytes: Vec<u8>,
     },
+    /// What the engine's process has left unread is read.
+    Read,
     Connect {
         intercept: usize,
     },

@@ -305,11 +305,12 @@ impl Connection {
         matches!(&self.state, State::Open(open) if open.sender.has_to_send(outbox))
     }
 
-    /// More goes out as soon as the test server answers.
+    /// Something goes out as soon as the test server answers.
     pub(super) fn awaits_answer(&self, outbox: &Outbox) -> bool {
         match &self.state {
             State::Open(open) => open.sender.awaits_acknowledgement(outbox),
-            _ => !outbox.is_empty(),
+            State::Opening(_) => true,
+            State::Closed | State::TimeWait { .. } => false,
         }
     }
 
