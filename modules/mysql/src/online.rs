@@ -12,6 +12,8 @@ use crate::statements::Serial;
 #[derive(Debug)]
 pub(crate) struct Online {
     answers: Answers,
+    /// Nothing was heard, and nothing missed, of a session that was seen from its beginning: a greeting comes first.
+    silent: bool,
     /// Payload bytes of the present packet that still come.
     left: usize,
     /// The beginning of the present packet, until it is looked at.
@@ -49,10 +51,12 @@ pub(crate) enum Heard {
 /// The version of the protocol, with which a greeting begins.
 const GREETING: u8 = 10;
 
-impl Default for Online {
-    fn default() -> Self {
+impl Online {
+    /// The online server's side of a session; `from_start`: it was seen from its beginning.
+    pub(crate) fn new(from_start: bool) -> Self {
         Self {
             answers: Answers::all_seen(),
+            silent: from_start,
             left: 0,
             head: Vec::new(),
             heard: false,
@@ -61,9 +65,7 @@ impl Default for Online {
             confused: false,
         }
     }
-}
 
-impl Online {
     /// The client has said a command that is answered: what comes next is the answer, and what was expected before has
     /// come, or been lost. Only what is said in one breath is answered one after the other. `held`: the command may have been
     /// held until now. Returns whether its answer, which names a statement, may have come already, and be lost.
@@ -87,7 +89,7 @@ impl Online {
 
     /// Commands of the client were lost, or their answers were: an answer to a PREPARE may be to one of them.
     pub(crate) fn lost(&mut self) {
-        *self = Self { deaf: true, ..Self::default() };
+        *self = Self { deaf: true, ..Self::new(self.silent) };
     }
 
     /// More of the stream, `skipped` bytes after the last. `see` gets what is heard. `held`: the client has said something
@@ -100,7 +102,7 @@ impl Online {
         self.heard = true;
         self.early |= held;
         if skipped > 0 {
-            self.left = 0;
+            (self.silent, self.left) = (false, 0);
             self.head.clear();
         }
         while !bytes.is_empty() {
@@ -122,8 +124,7 @@ impl Online {
 
     /// How many bytes of the present packet are looked at.
     fn head_length(&self) -> usize {
-        let looked_at =
-            if self.head.get(HEADER) == Some(&GREETING) { GREETING_HEAD } else { usize::from(HEAD) };
+        let looked_at = if self.silent { GREETING_HEAD } else { usize::from(HEAD) };
         Header::read(&self.head).map_or(HEADER, |header| (HEADER + header.length).min(looked_at))
     }
 
@@ -131,9 +132,11 @@ impl Online {
         let Some(header) = Header::read(&self.head) else { return };
         let payload = &self.head[HEADER..];
         self.left = header.length.saturating_sub(payload.len());
+        let first = std::mem::take(&mut self.silent);
         match header.sequence {
+            // Rows count their packets beyond 255 from 0 again, and may say anything.
             0 => {
-                if let Some((id, capabilities)) = read_greeting(payload) {
+                if let Some((id, capabilities)) = read_greeting(payload).filter(|_| first) {
                     see(Heard::Greeting { id, capabilities });
                 }
             }
@@ -196,7 +199,7 @@ mod tests {
         for cut in 0..stream.len() {
             let mut statements = Statements::new(true);
             let serial = statements.prepare(None).unwrap();
-            let mut online = Online::default();
+            let mut online = Online::new(true);
             let mut heard = Vec::new();
             online.expect(To::Query, Some(1), false);
             online.expect(To::Prepare(serial), Some(1), false);
@@ -230,17 +233,17 @@ mod tests {
 
     #[test]
     fn an_answer_to_what_is_held_comes_early_and_what_only_looks_like_one_does_not() {
-        let mut online = Online::default();
+        let mut online = Online::new(true);
         online.expect(To::Query, Some(1), false);
         assert_eq!(hear(&mut online, true).last(), Some(&Heard::PreparedEarly { id: 10 }));
-        let mut online = Online::default();
+        let mut online = Online::new(true);
         online.expect(To::Query, Some(1), false);
         assert!(!hear(&mut online, false).contains(&Heard::PreparedEarly { id: 10 }));
     }
 
     #[test]
     fn an_answer_that_may_be_to_another_prepare_is_to_none() {
-        let prepare = || (Online::default(), Statements::new(true).prepare(None).unwrap());
+        let prepare = || (Online::new(true), Statements::new(true).prepare(None).unwrap());
         let answered = |serial| Heard::Answer(Seen::Prepared { serial, id: 10, parameters: 0, whole: true });
         let (mut online, serial) = prepare();
         online.expect(To::Prepare(serial), Some(1), false);

@@ -39,8 +39,13 @@ fn hello(capabilities: u32) -> Vec<u8> {
 
 /// The greeting of a server with these capabilities.
 fn greeting(capabilities: u32) -> Vec<u8> {
+    greeting_of(42, capabilities)
+}
+
+/// The greeting of a server that calls the connection `id`.
+fn greeting_of(id: u8, capabilities: u32) -> Vec<u8> {
     let [a, b, c, d] = capabilities.to_le_bytes();
-    let mut payload = b"\x0a9.7.4\0\x2a\0\0\0nonce678\0".to_vec();
+    let mut payload = [b"\x0a9.7.4\0", &[id, 0, 0, 0][..], b"nonce678\0"].concat();
     payload.extend_from_slice(&[a, b, 0x21, 2, 0, c, d, 0x15]);
     payload.extend_from_slice(&[0; 10]);
     payload.extend_from_slice(b"901234567890\0mysql_native_password\0");
@@ -332,4 +337,26 @@ fn what_is_inflated_counts_as_memory_until_it_is_sent() {
     let sent = run.driven.answer(&ok(1, 0));
     assert_eq!(sent.len(), first.len());
     assert!(run.driven.memory() < before + 8192);
+}
+
+#[test]
+fn a_row_that_looks_like_a_greeting_is_none() {
+    let mut run = Run::new(true);
+    run.driven.online(0, &greeting_of(7, USUAL));
+    run.driven.connected();
+    run.driven.client(&hello(USUAL));
+    run.greet(USUAL);
+    run.driven.client(&query("SELECT what, nobody, knows"));
+    run.driven.answer(&packet(1, b"\x01"));
+    // A long result counts its packets from 0 again.
+    run.driven.online(4000, &greeting_of(8, USUAL));
+    assert_eq!(run.driven.client(&query("KILL 8")), b"");
+    assert_eq!(run.driven.client(&query("KILL 7")), query("KILL 42"));
+    let mut joined = Run::new(false);
+    joined.driven.connected();
+    joined.driven.online(0, &greeting_of(8, USUAL));
+    joined.driven.client(&query("DO 1"));
+    joined.greet(USUAL);
+    joined.driven.answer(&ok(1, 0));
+    assert_eq!(joined.driven.client(&query("KILL 8")), b"");
 }

@@ -134,7 +134,7 @@ impl Session {
             statements: Statements::new(from_start),
             long_data: LongData::default(),
             transaction: Transaction::new(from_start),
-            online: Some(Box::default()),
+            online: Some(Box::new(Online::new(from_start))),
             attributes: None,
             ids: Ids::default(),
             held: false,
