@@ -23,6 +23,8 @@ const EXPECTED_MAX: usize = 128;
 pub(crate) enum To {
     Prepare(Serial),
     Query,
+    /// A change of the database.
+    Use,
     Other,
 }
 
@@ -45,6 +47,8 @@ pub(crate) enum Seen {
         whole: bool,
     },
     PrepareFailed(Serial),
+    /// The client is not let into another database.
+    UseFailed,
     /// An error, whatever it is an answer to.
     Error(u16),
     /// The server wants the file of a LOAD DATA LOCAL.
@@ -67,6 +71,7 @@ impl Seen {
             self,
             Self::Error(_)
                 | Self::PrepareFailed(_)
+                | Self::UseFailed
                 | Self::Ok { more: false, .. }
                 | Self::Prepared { whole: true, .. }
         )
@@ -142,7 +147,7 @@ impl Answers {
     pub(crate) fn segment(&mut self, mut bytes: &[u8], mut see: impl FnMut(Seen)) {
         let expected = self.expected.len();
         while let Some((seen, rest)) = self.packet(bytes) {
-            if let Seen::PrepareFailed(_) = seen {
+            if matches!(seen, Seen::PrepareFailed(_) | Seen::UseFailed) {
                 see(Seen::Error(error_code(bytes).unwrap_or_default()));
             }
             see(seen);
@@ -191,9 +196,14 @@ impl Answers {
             Some(To::Prepare(_)) if self.unsure && !self.all_seen => Seen::Error(code),
             Some(to) => {
                 self.expected.pop_front();
+                let sure = !self.unsure;
                 // Or to one behind it, if the answer to this one is none that is captured.
                 self.unsure |= self.all_seen && self.expects_prepare();
-                if let To::Prepare(serial) = to { Seen::PrepareFailed(serial) } else { Seen::Error(code) }
+                match to {
+                    To::Prepare(serial) => Seen::PrepareFailed(serial),
+                    To::Use if sure => Seen::UseFailed,
+                    _ => Seen::Error(code),
+                }
             }
             // Behind rows that were sent.
             None => Seen::Error(code),

@@ -69,6 +69,8 @@ pub(crate) enum Happened {
     TypesAgain,
     /// The text of a statement was not kept for that.
     TextNotKept,
+    /// The test server did not let a client into its database on a new connection.
+    DatabaseRefused,
     /// The id of a statement was told by order, its answer not being seen.
     IdAssumed,
     /// A connection was lost inside a transaction.
@@ -86,10 +88,11 @@ pub(crate) enum Happened {
 }
 
 impl Happened {
-    const NAMES: [&'static str; 10] = [
+    const NAMES: [&'static str; 11] = [
         "prepared_again",
         "types_again",
         "statement_text_not_kept",
+        "database_refused",
         "statement_id_assumed",
         "transaction_cut",
         "transaction_start_missed",

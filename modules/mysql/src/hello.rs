@@ -38,17 +38,7 @@ pub(crate) enum Opening {
     Ancient,
 }
 
-/// Bytes of the longest name of a database: 64 characters of UTF-8.
-const NAME_MAX: usize = 256;
-
 impl Hello {
-    /// The client goes to another database; a name that no server takes changes nothing.
-    pub(crate) fn use_database(&mut self, name: &[u8]) {
-        if name.len() <= NAME_MAX {
-            self.database = name.to_vec();
-        }
-    }
-
     /// What it takes, in bytes.
     pub(crate) fn memory(&self) -> usize {
         [&self.user, &self.database, &self.attributes, &self.answer, &self.plugin]
@@ -72,10 +62,16 @@ impl Hello {
     }
 
     /// The payload that introduces this client to the test server, with the capabilities `agreed` and an answer to its
-    /// nonce.
-    pub(crate) fn response(&self, agreed: Capabilities, answer: &[u8], plugin: &[u8]) -> Vec<u8> {
+    /// nonce, and takes it to `database`, if that is not empty.
+    pub(crate) fn response(
+        &self,
+        agreed: Capabilities,
+        answer: &[u8],
+        plugin: &[u8],
+        database: &[u8],
+    ) -> Vec<u8> {
         let mut capabilities = agreed.without(Capabilities::CONNECT_WITH_DB);
-        if !self.database.is_empty() {
+        if !database.is_empty() {
             capabilities = capabilities | Capabilities::CONNECT_WITH_DB;
         }
         let mut payload = Vec::with_capacity(FIXED + 128 + self.attributes.len());
@@ -90,8 +86,8 @@ impl Hello {
         } else {
             write_short(answer, &mut payload);
         }
-        if !self.database.is_empty() {
-            write_terminated(&self.database, &mut payload);
+        if !database.is_empty() {
+            write_terminated(database, &mut payload);
         }
         self.write_rest(capabilities, plugin, &mut payload);
         payload
@@ -218,7 +214,7 @@ mod tests {
     #[test]
     fn a_hello_is_read_as_written() {
         let hello = hello();
-        let payload = hello.response(hello.capabilities, &hello.answer, &hello.plugin);
+        let payload = hello.response(hello.capabilities, &hello.answer, &hello.plugin, &hello.database);
         assert_eq!(read(&payload), Some(Opening::Hello(hello)));
     }
 
@@ -248,7 +244,7 @@ mod tests {
     #[test]
     fn a_hello_cut_anywhere_is_no_panic() {
         let hello = hello();
-        let payload = hello.response(hello.capabilities, &hello.answer, &hello.plugin);
+        let payload = hello.response(hello.capabilities, &hello.answer, &hello.plugin, &hello.database);
         for cut in 0..payload.len() {
             let _ = read(&payload[..cut]);
             let _ = hello.changed(&payload[..cut]);

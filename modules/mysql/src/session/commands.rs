@@ -152,14 +152,7 @@ impl Session {
                 self.transaction.rolled_back();
                 Some(self.pass(command, header, To::Other, edits))
             }
-            Command::INIT_DB => {
-                if let Some(client) = &mut self.client
-                    && payload.len() == header.length
-                {
-                    client.hello.use_database(&payload[1..]);
-                }
-                Some(self.pass(command, header, To::Other, edits))
-            }
+            Command::INIT_DB => self.init_db(header, payload, edits),
             _ if command.is_replication() => {
                 self.shared.counters.left_out(LeftOut::Replication);
                 self.fail(FailureKind::Unsupported, "a replica is no client to copy", edits.actions());

@@ -5,6 +5,7 @@ use common::module::{Actions, FailureKind};
 use super::{Agreed, Client, LoggingIn, Server, Session};
 use crate::capabilities::Capabilities;
 use crate::counters::{Happened, Outcome};
+use crate::credentials::Secret;
 use crate::dialogue::{Dialogue, Refusal, Step};
 use crate::greeting::{self, First, Greeting};
 use crate::hello::Hello;
@@ -55,10 +56,11 @@ impl Session {
         let method = Plugin::from_name(plugin);
         let mut dialogue =
             Dialogue::new(method, nonce, client.password.clone(), self.shared.credentials.allow_clear);
+        let (hello, database) = (&client.hello, client.database_of_login());
         let response = match dialogue.first_answer() {
-            Some(answer) => client.hello.response(capabilities, &answer, plugin),
+            Some(answer) => hello.response(capabilities, &answer, plugin, database),
             // Good enough where no password is asked for.
-            None => client.hello.response(capabilities, &client.hello.answer, &client.hello.plugin),
+            None => hello.response(capabilities, &hello.answer, &hello.plugin, database),
         };
         send_packet(1, &response, actions);
         self.server = Server::LoggingIn(Box::new(LoggingIn {
@@ -83,10 +85,8 @@ impl Session {
             );
             return false;
         };
-        self.client = Some(Client {
-            hello: Hello::assumed(&login.user, &login.database),
-            password: login.password.clone(),
-        });
+        let hello = Hello::assumed(&login.user, &login.database);
+        self.client = Some(Client::with_password(hello, login.password.clone()));
         self.shared.counters.happened(Happened::Joined, 1);
         true
     }
@@ -172,11 +172,21 @@ fn cure(code: u16) -> &'static str {
     }
 }
 
+/// ER_DBACCESS_DENIED_ERROR, ER_BAD_DB_ERROR.
+const NO_RIGHT_TO_DATABASE: u16 = 1044;
+const NO_DATABASE: u16 = 1049;
+
 const NO_GREETING: &str = "the test server does not greet as MySQL does";
 
 /// What the user is told, with the cure.
 fn notice(user: &str, refusal: &Refusal, has_password: bool) -> String {
     match refusal {
+        Refusal::Server(ServerError { code: code @ (NO_RIGHT_TO_DATABASE | NO_DATABASE), message }) => {
+            format!(
+                "the test server refuses user \"{user}\" ({code}: {message}): create the database there, and grant the user \
+             rights to it"
+            )
+        }
         Refusal::Server(ServerError { code, message }) if has_password => format!(
             "the test server refuses user \"{user}\" ({code}: {message}): check its password under [mysql.users] in the \
              --config file, and its grants there for the clients' addresses"
@@ -217,6 +227,10 @@ impl Client {
     /// The client that has said `hello`.
     pub(super) fn new(hello: Hello, session: &Session) -> Self {
         let password = session.shared.credentials.password(&hello.user, &hello.database);
-        Self { hello, password }
+        Self::with_password(hello, password)
+    }
+
+    fn with_password(hello: Hello, password: Option<Secret>) -> Self {
+        Self { hello, password, database_before: None, is_let_in: false }
     }
 }

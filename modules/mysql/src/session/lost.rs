@@ -42,7 +42,10 @@ impl Session {
         let mut to = To::Other;
         match command {
             Command::PREPARE => to = self.statements.prepare(Some(rest)).map_or(To::Other, To::Prepare),
-            Command::INIT_DB => client.hello.use_database(rest),
+            Command::INIT_DB => {
+                client.use_database(rest);
+                to = To::Use;
+            }
             Command::CHANGE_USER => {
                 if let Some(hello) = client.hello.changed(payload) {
                     self.client = Some(Client::new(hello, self));
@@ -57,10 +60,11 @@ impl Session {
                 self.transaction.rolled_back();
             }
             Command::QUERY => {
-                if let Query::Use(database) = query::classify(rest) {
-                    client.hello.use_database(database);
-                }
                 to = To::Query;
+                if let Query::Use(database) = query::classify(rest) {
+                    client.use_database(database);
+                    to = To::Use;
+                }
             }
             _ => {
                 if let (Command::CLOSE, Some(&[_, ref id @ ..])) = (command, payload.first_chunk::<5>()) {

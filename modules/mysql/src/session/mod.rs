@@ -8,6 +8,7 @@
 mod change_user;
 mod commands;
 mod compressed;
+mod database;
 mod login;
 mod lost;
 mod prepared;
@@ -69,6 +70,10 @@ pub(crate) struct Session {
 struct Client {
     hello: Hello,
     password: Option<Secret>,
+    /// The database before the present one, until a server has refused that.
+    database_before: Option<Vec<u8>>,
+    /// The test server has let the client in before, or the present database is not that of its login.
+    is_let_in: bool,
 }
 
 /// How far the connection to the test server is.
@@ -176,12 +181,14 @@ impl Session {
         let Server::Ready(ready) = &mut self.server else { return };
         let (statements, counters) = (&mut self.statements, &self.shared.counters);
         let (transaction, file_wanted) = (&mut self.transaction, &mut ready.file_wanted);
+        let client = &mut self.client;
         let mut complete = false;
         ready.answers.segment(bytes, |seen| {
             complete = seen.ends_answer();
             match seen {
                 Seen::Prepared { serial, id, parameters, .. } => statements.succeeded(serial, id, parameters),
                 Seen::PrepareFailed(serial) => statements.failed(serial),
+                Seen::UseFailed => client.iter_mut().for_each(Client::use_refused),
                 Seen::Error(code) => counters.server_errors.add(code),
                 Seen::FileWanted { sequence } => *file_wanted = Some(sequence.wrapping_add(1)),
                 Seen::Ok { in_transaction, .. } => transaction.test_answer(in_transaction),
@@ -257,7 +264,8 @@ impl Module for Session {
     fn online_answer(&mut self, skipped: u64, bytes: &[u8], _: &mut Actions) {
         let Some(online) = &mut self.online else { return };
         let (statements, counters, ids) = (&mut self.statements, &self.shared.counters, &mut self.ids);
-        let (attributes, transaction) = (&mut self.attributes, &mut self.transaction);
+        let (attributes, transaction, client) =
+            (&mut self.attributes, &mut self.transaction, &mut self.client);
         let (held, mut greeted) = (self.held, false);
         online.bytes(skipped, bytes, held, |heard| match heard {
             Heard::Greeting { id, capabilities } => {
@@ -269,6 +277,7 @@ impl Module for Session {
             Heard::Answer(Seen::Prepared { serial, id, .. }) => statements.online_id(serial, id, true),
             Heard::PreparedPerhaps { serial, id } => statements.online_id(serial, id, false),
             Heard::Answer(Seen::PrepareFailed(serial)) => statements.failed_online(serial),
+            Heard::Answer(Seen::UseFailed) => client.iter_mut().for_each(Client::use_refused),
             Heard::Answer(Seen::Error(code)) => counters.online_errors.add(code),
             // It may answer what is held, which can be a BEGIN.
             Heard::Answer(Seen::Ok { in_transaction, .. }) if !held => {

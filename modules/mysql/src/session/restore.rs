@@ -1,11 +1,12 @@
-//! What a new connection is told before the client's next command: the statements that the client has prepared.
+//! What a new connection is told before the client's next command: the database that the client is in, and the statements
+//! that it has prepared.
 
 use std::collections::VecDeque;
 
 use common::module::{Actions, FailureKind};
 
 use super::login::send_packet;
-use super::{Agreed, Server, Session};
+use super::{Agreed, Client, Server, Session, database};
 use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::counters::Happened;
@@ -13,23 +14,32 @@ use crate::packet::{Assembler, Reader};
 use crate::server_error::ServerError;
 use crate::statements::Serial;
 
-/// Statements that are prepared again, one after the other.
+/// What is said again, one after the other.
 #[derive(Debug)]
 pub(super) struct Restoring {
     agreed: Agreed,
     packets: Assembler,
     /// The first was sent.
-    queue: VecDeque<Serial>,
+    queue: VecDeque<Task>,
     /// Packets of the present answer that still come, once its first is here.
     rest: Option<usize>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// The client's database.
+    Database,
+    Statement(Serial),
+}
+
 impl Session {
-    /// Logged in: prepares again what the client has prepared, then takes commands.
+    /// Logged in: takes the client to its database and prepares again what it has prepared, then takes commands.
     pub(super) fn restore(&mut self, agreed: Agreed, packets: Assembler, actions: &mut Actions) {
         // MySQL counts from 1 on each connection.
         let first = agreed.greeting.capabilities.has(Capabilities::MYSQL).then_some(1);
-        let queue = self.statements.new_connection(first).into();
+        let asks = self.client.as_mut().is_some_and(Client::let_in);
+        let statements = self.statements.new_connection(first).into_iter().map(Task::Statement);
+        let queue = asks.then_some(Task::Database).into_iter().chain(statements).collect();
         self.server = Server::Restoring(Box::new(Restoring { agreed, packets, queue, rest: None }));
         self.restore_next(actions);
     }
@@ -37,11 +47,15 @@ impl Session {
     fn restore_next(&mut self, actions: &mut Actions) {
         let Server::Restoring(restoring) = &mut self.server else { return };
         restoring.rest = None;
-        while let Some(&serial) = restoring.queue.front() {
-            if let Some(text) = self.statements.text(serial) {
-                let payload = [&[Command::PREPARE.0], text].concat();
-                self.shared.counters.happened(Happened::PreparedAgain, 1);
-                return send_packet(0, &payload, actions);
+        while let Some(task) = restoring.queue.front() {
+            let (command, name) = match task {
+                Task::Database => (Command::INIT_DB, self.client.as_ref().map(|it| &it.hello.database[..])),
+                Task::Statement(serial) => (Command::PREPARE, self.statements.text(*serial)),
+            };
+            if let Some(name) = name {
+                let again = u64::from(command == Command::PREPARE);
+                self.shared.counters.happened(Happened::PreparedAgain, again);
+                return send_packet(0, &[&[command.0], name].concat(), actions);
             }
             restoring.queue.pop_front();
         }
@@ -55,26 +69,36 @@ impl Session {
             restoring.packets.push(bytes);
         }
         while let Server::Restoring(restoring) = &mut self.server {
-            let Some(&serial) = restoring.queue.front() else { return };
+            let Some(&task) = restoring.queue.front() else { return };
             let payload = match restoring.packets.next() {
                 Ok(Some((_, payload))) => payload,
                 Ok(None) => return,
                 Err(_) => return self.fail(FailureKind::OutOfStep, NO_ANSWER, actions),
             };
-            let rest = match restoring.rest {
-                Some(rest) => rest.saturating_sub(1),
-                None => match read_answer(&payload, restoring.agreed.capabilities) {
-                    Some(Ok(prepared)) => {
-                        self.statements.succeeded(serial, prepared.id, prepared.parameters);
-                        prepared.packets
-                    }
-                    Some(Err(error)) => {
-                        self.shared.counters.server_errors.add(error.code);
-                        self.statements.failed(serial);
+            let rest = match (restoring.rest, task) {
+                (Some(rest), _) => rest.saturating_sub(1),
+                (None, Task::Database) => match (ServerError::read(&payload), &self.client) {
+                    (Some(error), Some(client)) => {
+                        database::refused(&self.shared, client, &error);
                         0
                     }
-                    None => return self.fail(FailureKind::OutOfStep, NO_ANSWER, actions),
+                    _ if payload.first() == Some(&0) => 0,
+                    _ => return self.fail(FailureKind::OutOfStep, NO_ANSWER, actions),
                 },
+                (None, Task::Statement(serial)) => {
+                    match read_answer(&payload, restoring.agreed.capabilities) {
+                        Some(Ok(prepared)) => {
+                            self.statements.succeeded(serial, prepared.id, prepared.parameters);
+                            prepared.packets
+                        }
+                        Some(Err(error)) => {
+                            self.shared.counters.server_errors.add(error.code);
+                            self.statements.failed(serial);
+                            0
+                        }
+                        None => return self.fail(FailureKind::OutOfStep, NO_ANSWER, actions),
+                    }
+                }
             };
             restoring.rest = Some(rest);
             if rest == 0 {
@@ -85,7 +109,7 @@ impl Session {
     }
 }
 
-const NO_ANSWER: &str = "the test server does not answer a PREPARE as MySQL does";
+const NO_ANSWER: &str = "the test server does not answer a command as MySQL does";
 
 /// A statement that was prepared.
 struct Prepared {

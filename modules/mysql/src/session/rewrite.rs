@@ -13,8 +13,8 @@ use crate::packet::{CHUNK_MAX, HEADER, Header};
 use crate::query::{self, Kill, Query};
 use crate::types::{self, Said};
 
-/// A KILL is no longer than this, in bytes.
-const KILL_MAX: usize = 1024;
+/// A statement that names a connection or a database is no longer than this, in bytes.
+const NAMING_MAX: usize = 1024;
 
 impl Session {
     pub(super) fn query(&mut self, header: Header, payload: &[u8], edits: &mut Edits<'_>) -> Option<usize> {
@@ -36,26 +36,30 @@ impl Session {
             return None;
         }
         let text = &payload[text_at..payload.len().min(text_at + query::PEEK)];
+        let mut to = To::Query;
         match query::classify(text) {
-            Query::Kill(_) if payload.len() < header.length.min(KILL_MAX) => return None,
+            Query::Kill(_) | Query::Use(_) if payload.len() < header.length.min(NAMING_MAX) => return None,
             Query::Kill(_) => return Some(self.kill(header, payload, text_at, edits)),
             Query::Shutdown => return Some(self.leave_out(command, header, LeftOut::Shutdown, edits)),
-            Query::Load if !self.all_answered() => return None,
+            Query::Load | Query::Use(_) if !self.all_answered() => return None,
             Query::Prepare => self.statements.prepared_unseen(),
             Query::Transaction(said) => self.transaction_said(said),
-            Query::Use(database) => {
-                if let Some(client) = &mut self.client {
-                    client.hello.use_database(database);
+            Query::Use(_) => {
+                if let (Query::Use(database), Some(client)) =
+                    (query::classify(&payload[text_at..]), &mut self.client)
+                {
+                    client.use_database(database);
+                    to = To::Use;
                 }
             }
             Query::Plain | Query::Load => {}
         }
         if attributes == 0 || self.server_knows_attributes() {
-            return Some(self.pass(command, header, To::Query, edits));
+            return Some(self.pass(command, header, to, edits));
         }
         // Blanks in front of a text change nothing, not even its length.
         self.shared.counters.happened(Happened::AttributesLeftOut, u64::from(attributes > NO_ATTRIBUTES));
-        self.sent(command, header, To::Query);
+        self.sent(command, header, to);
         edits.take(HEADER + text_at, Fate::Replace);
         edits.send(&header.bytes());
         edits.send(&[command.0]);
