@@ -31,6 +31,15 @@ pub(crate) fn before_text(payload: &[u8]) -> Attributes {
     }
 }
 
+/// The text in the payload of a COM_QUERY that is here as a whole, attributes or not.
+pub(crate) fn text(payload: &[u8]) -> Option<&[u8]> {
+    match are_there(payload).then(|| before_text(payload)) {
+        Some(Attributes::Cut) => None,
+        Some(Attributes::Length(length)) => payload.get(1 + length..),
+        None => payload.get(1..),
+    }
+}
+
 /// What is behind the attributes, in bytes.
 fn read(payload: &[u8]) -> Option<usize> {
     let mut reader = Reader::new(payload.get(1..)?);

@@ -67,3 +67,14 @@ fn a_database_that_a_first_login_cannot_have_is_told() {
     let lines = lines_with("\"newcomer\"");
     assert!(matches!(&lines[..], [line] if line.contains("create the database there")), "{lines:?}");
 }
+
+#[test]
+fn a_database_is_seen_behind_query_attributes() {
+    let mut run = Run::logged_in(USUAL | ATTRIBUTES, USUAL);
+    let said = |text: &str| command(3, &[b"\x01\x01\0\x01\xfd\0\x01n\x01v", text.as_bytes()].concat());
+    run.driven.lost(&said("USE other"));
+    run.driven.connected();
+    run.driven.client(&said("DO 1"));
+    run.driven.answer(&greeting(USUAL));
+    assert_eq!(run.driven.answer(&ok(2, 0)), init_db("other"));
+}

@@ -3,6 +3,7 @@
 
 use super::{Client, Session};
 use crate::answers::To;
+use crate::attributes::text;
 use crate::capabilities::Capabilities;
 use crate::command::{Command, looks_like_command};
 use crate::compression::Compression;
@@ -61,7 +62,7 @@ impl Session {
             }
             Command::QUERY => {
                 to = To::Query;
-                if let Query::Use(database) = query::classify(rest) {
+                if let Query::Use(database) = query::classify(text(payload).unwrap_or_default()) {
                     client.use_database(database);
                     to = To::Use;
                 }
