@@ -126,10 +126,18 @@ impl Inflated {
         self.plain.clear();
     }
 
-    /// Bytes of the client were lost, the one that the engine held among them.
-    pub(crate) fn client_lost(&mut self) {
-        self.plain.clear();
-        self.holds_byte = false;
+    /// Bytes of the client were lost, the one that the engine held among them. Returns what was said with `due`, those that
+    /// were at hand, if they are whole packets, and not too many.
+    pub(crate) fn client_lost(&mut self, due: &[u8]) -> Option<Vec<u8>> {
+        let holds_byte = std::mem::take(&mut self.holds_byte);
+        let mut rest = due.get(usize::from(holds_byte)..).unwrap_or_default();
+        let mut whole = true;
+        while whole && !rest.is_empty() {
+            let length = self.packet(rest).ok().flatten();
+            whole = length.is_some() && self.plain.len() <= LEARNED_MAX;
+            rest = &rest[length.unwrap_or_default()..];
+        }
+        Some(std::mem::take(&mut self.plain)).filter(|_| whole)
     }
 
     /// Takes out what was dealt with.
@@ -140,6 +148,9 @@ impl Inflated {
         }
     }
 }
+
+/// Of what is lost no more than this is inflated, in bytes, the last packet excepted.
+const LEARNED_MAX: usize = 1 << 20;
 
 /// An empty buffer keeps no more than this, in bytes.
 const KEPT: usize = 4 << 10;

@@ -162,3 +162,24 @@ fn a_row_that_looks_like_a_greeting_is_none() {
     joined.driven.answer(&ok(1, 0));
     assert_eq!(joined.driven.client(&query("KILL 8")), b"");
 }
+
+#[test]
+fn what_is_compressed_is_learned_from_when_it_is_lost() {
+    for decided in [true, false] {
+        let mut run = Run::logged_in(USUAL | COMPRESS, USUAL);
+        if decided {
+            run.driven.client(&bare(&query("DO 1")));
+            run.driven.answer(&ok(1, 0));
+        }
+        run.driven.lost(&bare(&[prepare("SELECT 1"), query("USE other")].concat()));
+        // Half of one tells nothing.
+        run.driven.lost(&bare(&query("USE none"))[..12]);
+        run.driven.connected();
+        run.driven.client(&bare(&query("DO 2")));
+        run.driven.answer(&greeting(USUAL));
+        assert_eq!(run.driven.answer(&ok(2, 0)), init_db("other"), "{decided}");
+        assert_eq!(run.driven.answer(&ok(1, 0)), prepare("SELECT 1"));
+        assert_eq!(run.driven.answer(&prepared(1, 0, 0)), query("DO 2"));
+        assert_eq!(run.count("sessions", "compressed_client"), 1);
+    }
+}

@@ -13,16 +13,8 @@ const BATCH: usize = 1 << 20;
 impl Session {
     /// Commands, compressed or not.
     pub(super) fn any_commands(&mut self, rest: &[u8], edits: &mut Edits<'_>) {
-        if !self.stream.is_in_login()
-            && !rest.is_empty()
-            && matches!(self.compression, Compression::Undecided)
-        {
-            self.compression.decide(rest);
-            if let Compression::Yes(_) = self.compression {
-                self.shared.counters.happened(Happened::Compressed, 1);
-                // So are the online server's answers.
-                self.online = None;
-            }
+        if !self.stream.is_in_login() && !rest.is_empty() {
+            self.decide_compression(rest);
         }
         match std::mem::replace(&mut self.compression, Compression::No) {
             Compression::Yes(mut inflated) => {
@@ -34,6 +26,19 @@ impl Session {
             Compression::No => {
                 self.commands(rest, edits);
             }
+        }
+    }
+
+    /// Decides, if that is not done, whether the client speaks compressed, whose first command begins here.
+    pub(super) fn decide_compression(&mut self, rest: &[u8]) {
+        if !matches!(self.compression, Compression::Undecided) {
+            return;
+        }
+        self.compression.decide(rest);
+        if let Compression::Yes(_) = self.compression {
+            self.shared.counters.happened(Happened::Compressed, 1);
+            // So are the online server's answers.
+            self.online = None;
         }
     }
 

@@ -14,14 +14,24 @@ use crate::query::{self, Query};
 impl Session {
     /// Reads what is lost, if it is whole packets; all else that was lost is lost.
     pub(super) fn learn(&mut self, lost: &[u8]) {
-        if self.client.is_none() {
-            return self.learn_client(lost);
+        if Header::read(lost).is_some_and(|header| header.sequence == 0) && self.client.is_some() {
+            self.decide_compression(lost);
         }
-        if !matches!(self.compression, Compression::No) || !is_commands(lost) {
-            return;
+        let plain = match &mut self.compression {
+            Compression::Yes(inflated) => inflated.client_lost(lost),
+            Compression::Undecided | Compression::No => None,
+        };
+        match &self.compression {
+            _ if self.client.is_none() => self.learn_client(lost),
+            Compression::Yes(_) => self.learn_commands(&plain.unwrap_or_default()),
+            Compression::No => self.learn_commands(lost),
+            Compression::Undecided => {}
         }
-        for (header, payload) in packets(lost) {
-            self.learn_command(header, payload);
+    }
+
+    fn learn_commands(&mut self, lost: &[u8]) {
+        if is_commands(lost) {
+            packets(lost).for_each(|(header, payload)| self.learn_command(header, payload));
         }
     }
 

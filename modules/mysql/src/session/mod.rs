@@ -237,9 +237,6 @@ impl Module for Session {
         if let Some(online) = &mut self.online {
             online.lost();
         }
-        if let Compression::Yes(inflated) = &mut self.compression {
-            inflated.client_lost();
-        }
         self.learn(due);
     }
 
