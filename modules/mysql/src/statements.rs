@@ -19,6 +19,11 @@ const RECENT: usize = 128;
 /// How much text of its statements a session keeps, in bytes, to prepare them again on a new connection.
 const TEXT_MAX: usize = 256 << 10;
 
+/// MariaDB's name for the statement prepared last, unless that has failed or was closed: clients execute it before they know
+/// its id. Source: MariaDB's documentation, "COM_STMT_EXECUTE". It is a further id here: MySQL does not know it, and on a new
+/// connection another one may have been prepared last.
+pub(crate) const LAST_PREPARED: u32 = u32::MAX;
+
 /// The name of a statement here, whatever the servers call it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Serial(u32);
@@ -105,6 +110,7 @@ impl Statements {
     pub(crate) fn prepare(&mut self, text: Option<&[u8]>) -> Option<Serial> {
         let (online, test) = (self.next_online, self.next_test);
         self.prepared_unseen();
+        self.last_is_lost();
         if self.all.len() >= STATEMENTS_MAX {
             return None;
         }
@@ -129,6 +135,7 @@ impl Statements {
         if let Some(online) = online {
             self.by_online.insert(online, serial);
         }
+        self.by_online.insert(LAST_PREPARED, serial);
         Some(serial)
     }
 
@@ -207,11 +214,12 @@ impl Statements {
             return Lookup::Unknown;
         };
         let Some(statement) = self.all.get_mut(&serial) else { return Lookup::Unknown };
-        statement.used = true;
+        let is_last = online == LAST_PREPARED;
+        statement.used |= !is_last;
         match statement.at_test {
             AtTest::Waiting { id } => Lookup::Waiting { id },
             AtTest::Known { id, parameters } => {
-                Lookup::Known { id, parameters, by_order: !statement.confirmed }
+                Lookup::Known { id, parameters, by_order: !is_last && !statement.confirmed }
             }
             AtTest::Failed => Lookup::Failed,
         }
@@ -239,7 +247,7 @@ impl Statements {
     /// prepared in between that were not seen, or the session was joined late. Where the online server is heard, it would
     /// have been heard of that one, too: then the id is of another, which was lost.
     fn adopt(&mut self, online: u32) -> Option<Serial> {
-        if self.heard || self.next_online.is_some_and(|next| online < next) {
+        if self.heard || online == LAST_PREPARED || self.next_online.is_some_and(|next| online < next) {
             return None;
         }
         let (&serial, _) = self.all.last_key_value().filter(|(_, statement)| !statement.used)?;
@@ -280,24 +288,26 @@ impl Statements {
         self.next_online = None;
     }
 
-    /// The online server could not prepare a statement: nobody will name it.
-    pub(crate) fn failed_online(&mut self, serial: Serial) {
-        if let Some(online) = self.all.get(&serial).and_then(|statement| statement.online)
-            && self.by_online.get(&online) == Some(&serial)
-        {
-            self.by_online.remove(&online);
-        }
-        if let Some(statement) = self.all.remove(&serial) {
-            self.text -= statement.kept();
+    /// Which statement was prepared last cannot be told, or is about to change.
+    pub(crate) fn last_is_lost(&mut self) {
+        self.by_online.remove(&LAST_PREPARED);
+    }
+
+    /// A statement is closed, or the online server could not prepare it: nobody will name it.
+    pub(crate) fn forget(&mut self, serial: Serial) {
+        let Some(statement) = self.all.remove(&serial) else { return };
+        self.text -= statement.kept();
+        for id in statement.online.into_iter().chain([LAST_PREPARED]) {
+            if self.by_online.get(&id) == Some(&serial) {
+                self.by_online.remove(&id);
+            }
         }
     }
 
     /// The client has closed the statement `online`.
     pub(crate) fn close(&mut self, online: u32) {
-        if let Some(serial) = self.by_online.remove(&online)
-            && let Some(statement) = self.all.remove(&serial)
-        {
-            self.text -= statement.kept();
+        if let Some(serial) = self.by_online.remove(&online) {
+            self.forget(serial);
         }
     }
 

@@ -76,8 +76,9 @@ enum Said {
 
 impl Said {
     fn bytes(&self, ids: &BTreeMap<usize, u32>) -> Vec<u8> {
+        // What is executed in the same breath that prepares it has no id yet: MariaDB calls it the last prepared.
         let with_id = |command: u8, name: &usize, rest: &[u8]| {
-            [&[command], &ids[name].to_le_bytes()[..], rest].concat()
+            [&[command], &ids.get(name).unwrap_or(&u32::MAX).to_le_bytes()[..], rest].concat()
         };
         packet(
             0,
@@ -98,6 +99,8 @@ struct Server {
     logged_in: bool,
     next_id: u32,
     names: BTreeMap<u32, usize>,
+    /// It has a name for the statement prepared last.
+    mariadb: bool,
     said: Vec<Said>,
     /// Answers, each written at once.
     writes: VecDeque<Vec<u8>>,
@@ -111,6 +114,7 @@ impl Server {
             logged_in: false,
             next_id: first_id,
             names: BTreeMap::new(),
+            mariadb: !mysql,
             said: Vec::new(),
             writes,
         }
@@ -160,10 +164,16 @@ impl Server {
                 // A failed one takes an id, too.
                 let id = self.next_id;
                 self.next_id += 1;
+                self.names.remove(&u32::MAX);
                 if *fails {
                     self.writes.push_back(error());
                 } else {
-                    self.names.insert(id, *name);
+                    self.names.extend(
+                        [Some(id), self.mariadb.then_some(u32::MAX)]
+                            .into_iter()
+                            .flatten()
+                            .map(|id| (id, *name)),
+                    );
                     self.writes.push_back(prepared(id));
                 }
             }
@@ -239,7 +249,12 @@ fn turn(rng: &mut Rng, known: &mut Vec<usize>, names: &mut usize) -> Vec<Said> {
     let mut said = Vec::new();
     let mut new = Vec::new();
     for _ in 0..=rng.below(6) {
+        let direct = match said.last() {
+            Some(Said::Prepare { name, fails: false }) if rng.chance(30) => Some(*name),
+            _ => None,
+        };
         said.push(match rng.below(8) {
+            _ if direct.is_some() => Said::Execute { name: direct.unwrap() },
             0 | 1 => Said::Query { rows: 0 },
             2 => Said::Query { rows: 1 + rng.below(200) },
             3 => Said::Wrong,

@@ -183,3 +183,69 @@ fn what_is_compressed_is_learned_from_when_it_is_lost() {
         assert_eq!(run.count("sessions", "compressed_client"), 1);
     }
 }
+
+#[test]
+fn the_statement_prepared_last_is_executed_once_its_own_id_is_known() {
+    // MariaDB online, whose first id is not known; a test server that knows no -1.
+    let mut run = Run::new(true);
+    run.driven.online(0, &greeting(USUAL & !1));
+    run.driven.connected();
+    run.driven.client(&hello(USUAL));
+    run.greet(USUAL);
+    assert_eq!(run.driven.client(&[prepare("SELECT 1"), execute_last()].concat()), prepare("SELECT 1"));
+    assert_eq!(run.driven.answer(&prepared(5, 0, 0)), execute(5));
+    run.driven.answer(&ok(1, 0));
+    run.driven.online(0, &prepared(70, 0, 0));
+    assert_eq!(run.driven.client(&execute(70)), execute(5), "it has an id, too");
+    run.driven.answer(&ok(1, 0));
+    assert_eq!(run.driven.client(&execute_last()), execute(5), "and is still the last");
+    run.driven.answer(&ok(1, 0));
+    // The next fails on the test server, or is closed: the one before is not the last.
+    assert_eq!(run.driven.client(&[prepare("BEGIN"), execute_last()].concat()), prepare("BEGIN"));
+    assert_eq!(run.driven.answer(&error(1295, "not supported")), b"");
+    assert_eq!((run.driven.held(), run.count("left_out", "failed_statement")), (0, 1));
+    let close = |id: u32| command(0x19, &id.to_le_bytes());
+    let lost = run.driven.left_out;
+    assert_eq!(run.driven.client(&close(LAST)), b"", "there is none to close");
+    assert_eq!((run.driven.held(), run.driven.left_out), (0, lost));
+    run.prepared("SELECT 2", 7, 0);
+    assert_eq!(run.driven.client(&close(LAST)), close(7));
+    assert_eq!(run.driven.client(&execute_last()), b"");
+    assert_eq!((run.driven.held(), run.count("left_out", "unknown_statement")), (0, 1));
+    assert_eq!(run.driven.client(&execute(70)), execute(5), "others are what they were");
+}
+
+#[test]
+fn the_statement_prepared_last_is_the_last_on_a_new_connection_and_none_behind_a_loss() {
+    let mut run = Run::logged_in(USUAL, USUAL);
+    run.prepared("SELECT 1", 1, 0);
+    run.prepared("SELECT 2", 2, 0);
+    run.driven.connected();
+    run.driven.client(&execute_last());
+    run.driven.answer(&greeting(USUAL));
+    assert_eq!(run.driven.answer(&ok(2, 0)), prepare("SELECT 1"));
+    assert_eq!(run.driven.answer(&prepared(8, 0, 0)), prepare("SELECT 2"));
+    assert_eq!(run.driven.answer(&prepared(9, 0, 0)), execute(9));
+    run.driven.answer(&ok(1, 0));
+    run.driven.lost(&prepare("SELECT 3")[..8]);
+    assert_eq!(run.driven.client(&execute_last()), b"");
+    assert_eq!((run.driven.held(), run.count("left_out", "unknown_statement")), (0, 1));
+}
+
+#[test]
+fn the_statement_prepared_last_is_known_to_mariadb() {
+    let mut run = Run::logged_in(USUAL, USUAL & !1);
+    let direct = [prepare("SELECT 1"), execute_last()].concat();
+    assert_eq!(run.driven.client(&direct), direct);
+    run.driven.answer(&[prepared(5, 0, 0), ok(1, 0)].concat());
+    assert_eq!(run.driven.client(&execute_last()), execute(5));
+    run.driven.answer(&ok(1, 0));
+    // Both servers refuse the next, and what executes it.
+    assert_eq!(run.driven.client(&direct), direct);
+    run.driven.answer(&[error(1146, "no table"), error(1243, "unknown statement")].concat()[..16]);
+    run.driven.answer(&error(1243, "unknown statement"));
+    assert_eq!(run.driven.client(&prepare("SELECT 2")), prepare("SELECT 2"));
+    run.driven.answer(&prepared(7, 0, 0));
+    assert_eq!(run.driven.client(&execute(3)), execute(7), "ids are in step");
+    assert_eq!(run.count("sessions", "statement_id_assumed"), 0);
+}

@@ -238,6 +238,8 @@ impl Module for Session {
             online.lost();
         }
         self.learn(due);
+        // There may be others behind what was learned of.
+        self.statements.last_is_lost();
     }
 
     fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
@@ -273,7 +275,7 @@ impl Module for Session {
             }
             Heard::Answer(Seen::Prepared { serial, id, .. }) => statements.online_id(serial, id, true),
             Heard::PreparedPerhaps { serial, id } => statements.online_id(serial, id, false),
-            Heard::Answer(Seen::PrepareFailed(serial)) => statements.failed_online(serial),
+            Heard::Answer(Seen::PrepareFailed(serial)) => statements.forget(serial),
             Heard::Answer(Seen::UseFailed) => client.iter_mut().for_each(Client::use_refused),
             Heard::Answer(Seen::Error(code)) => counters.online_errors.add(code),
             // It may answer what is held, which can be a BEGIN.

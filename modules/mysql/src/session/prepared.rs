@@ -10,13 +10,10 @@ use crate::counters::{Happened, LeftOut};
 use crate::edits::{Edits, Fate};
 use crate::packet::{HEADER, Header};
 use crate::query::{self, Query};
-use crate::statements::Lookup;
+use crate::statements::{LAST_PREPARED, Lookup};
 
 /// So many segments are waited for that could be the answer to a PREPARE, unless the client goes on.
 const UNSEEN_MAX: u32 = 4;
-
-/// MariaDB: the statement prepared last.
-const LAST_PREPARED: u32 = u32::MAX;
 
 /// Bytes of a command and the id of a statement.
 const NAMED: usize = 5;
@@ -49,11 +46,12 @@ impl Session {
         if command == Command::BULK_EXECUTE && !self.server_knows_bulk() {
             return Some(self.leave_out(command, header, LeftOut::Bulk, edits));
         }
-        if online == LAST_PREPARED {
-            return Some(self.pass(command, header, To::Other, edits));
-        }
         let (id, parameters, by_order) = match self.statements.look_up(online) {
             Lookup::Known { id, parameters, by_order } => (id, parameters, by_order),
+            // What the client prepared last, the server has been told last.
+            Lookup::Waiting { .. } if online == LAST_PREPARED && self.server_knows_last() => {
+                return Some(self.pass(command, header, To::Other, edits));
+            }
             Lookup::Waiting { id } => {
                 let Server::Ready(Ready { answers, .. }) = &self.server else { return None };
                 let patience = match id {
@@ -80,6 +78,12 @@ impl Session {
             lookup => {
                 if command == Command::CLOSE {
                     self.statements.close(online);
+                    if online == LAST_PREPARED {
+                        // Said without waiting, of one that was not prepared: there is nothing to close.
+                        edits.take(HEADER, Fate::Replace);
+                        self.stream.enter(header, 0, Fate::Replace);
+                        return Some(HEADER);
+                    }
                 }
                 let unknown = lookup == Lookup::Unknown;
                 let reason = if unknown { LeftOut::UnknownStatement } else { LeftOut::FailedStatement };
@@ -135,6 +139,12 @@ impl Session {
     /// The EXECUTE is none of the statement that it names by order. With attributes it has another form.
     fn is_misfit(&self, header: Header, payload: &[u8], parameters: u16) -> bool {
         self.attributes == Some(false) && parameters != u16::MAX && !fits(payload, header.length, parameters)
+    }
+
+    /// MariaDB since 10.2.
+    fn server_knows_last(&self) -> bool {
+        matches!(&self.server,
+            Server::Ready(Ready { agreed, .. }) if !agreed.greeting.capabilities.has(Capabilities::MYSQL))
     }
 
     fn server_knows_bulk(&self) -> bool {
