@@ -3,12 +3,16 @@
 //! Source: dev.mysql.com, "Authentication Method Switch", "Caching_sha2_password information".
 
 use crate::credentials::Secret;
+use crate::greeting::{NONCE_MAX, PLUGIN_MAX};
 use crate::packet::Reader;
 use crate::plugin::{Plugin, encrypted};
 use crate::server_error::{ServerError, printable};
 
 /// A server asks for another method once; more often, it goes round in circles.
 const SWITCHES_MAX: u8 = 3;
+
+/// A public key is no longer, in bytes: one of 4096 bits has 800.
+const KEY_MAX: usize = 8 << 10;
 
 /// What is to be done next.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,6 +69,11 @@ impl Dialogue {
         Self { plugin, nonce: nonce.to_vec(), password, allow_clear, switches: 0, stage: Stage::Answered }
     }
 
+    /// What is allocated, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.nonce.capacity()
+    }
+
     /// The method that is being spoken.
     pub(crate) fn plugin(&self) -> Plugin {
         self.plugin
@@ -99,7 +108,10 @@ impl Dialogue {
                 Some(error) => Step::Refused(Refusal::Server(error)),
                 None => Step::Refused(Refusal::OutOfStep),
             },
-            Some(0x02) => Step::Refused(Refusal::Method("a second factor".to_owned())),
+            Some(0x02) => {
+                let name = printable(reader.terminated_or_rest(), PLUGIN_MAX);
+                self.unknown(format!("{name} as a second factor"))
+            }
             _ => Step::Refused(Refusal::OutOfStep),
         }
     }
@@ -111,21 +123,28 @@ impl Dialogue {
             return Step::Refused(Refusal::OutOfStep);
         }
         if request.rest().is_empty() {
-            return Step::Refused(Refusal::Method("mysql_old_password".to_owned()));
+            return self.unknown("mysql_old_password".to_owned());
         }
         let name = request.terminated_or_rest();
         self.plugin = Plugin::from_name(name);
         let nonce = request.rest();
+        let nonce = nonce.get(..NONCE_MAX).unwrap_or(nonce);
         self.nonce = nonce.strip_suffix(&[0]).filter(|nonce| nonce.len() == 20).unwrap_or(nonce).to_vec();
         self.stage = Stage::Answered;
         match self.plugin {
-            Plugin::Other => return Step::Refused(Refusal::Method(printable(name, 64))),
+            Plugin::Other => return self.unknown(printable(name, PLUGIN_MAX)),
             Plugin::Clear if !self.allow_clear => return Step::Refused(Refusal::Clear),
             _ => {}
         }
         // Without a password there may be none on the test server either.
         let answer = self.first_answer().unwrap_or_else(|| self.plugin.answer(&[], &self.nonce));
         Step::Send(answer)
+    }
+
+    /// The server asks for a method that is not spoken here.
+    fn unknown(&mut self, method: String) -> Step {
+        self.plugin = Plugin::Other;
+        Step::Refused(Refusal::Method(method))
     }
 
     /// AuthMoreData.
@@ -145,6 +164,9 @@ impl Dialogue {
             (Plugin::CachingSha2, Stage::Answered, [FULL]) => Step::Refused(Refusal::NoPassword),
             (Plugin::CachingSha2 | Plugin::Sha256, Stage::KeyAsked, key) => {
                 self.stage = Stage::Told;
+                if key.len() > KEY_MAX {
+                    return Step::Refused(Refusal::Key);
+                }
                 let Some(password) = &self.password else { return Step::Refused(Refusal::NoPassword) };
                 match encrypted(password.bytes(), &self.nonce, key) {
                     Some(secret) => Step::Send(secret),

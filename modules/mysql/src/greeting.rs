@@ -10,7 +10,10 @@ use crate::server_error::ServerError;
 const VERSION: u8 = 10;
 
 /// The longest nonce that is kept: MySQL's and MariaDB's have 20 bytes.
-const NONCE_MAX: usize = 64;
+pub(crate) const NONCE_MAX: usize = 64;
+
+/// Bytes of the longest name of an authentication method.
+pub(crate) const PLUGIN_MAX: usize = 64;
 
 /// A greeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,13 @@ pub(crate) struct Greeting {
 pub(crate) enum First {
     Greeting(Greeting),
     Refused(ServerError),
+}
+
+impl Greeting {
+    /// What it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of_val(self) + self.nonce.capacity() + self.plugin.capacity()
+    }
 }
 
 /// Reads the payload of a server's first packet.
@@ -65,8 +75,14 @@ pub(crate) fn read(payload: &[u8]) -> Option<First> {
     // The NUL at the end is no part of it.
     nonce.extend_from_slice(second.strip_suffix(&[0]).unwrap_or(second));
     let plugin = match capabilities.has(Capabilities::PLUGIN_AUTH) {
-        true => reader.terminated_or_rest().to_vec(),
+        true => plugin_name(&mut reader).to_vec(),
         false => b"mysql_native_password".to_vec(),
     };
     Some(First::Greeting(Greeting { connection_id, capabilities, nonce, plugin }))
+}
+
+/// The name of an authentication method, cut where none goes on.
+pub(crate) fn plugin_name<'a>(reader: &mut Reader<'a>) -> &'a [u8] {
+    let name = reader.terminated_or_rest();
+    name.get(..PLUGIN_MAX).unwrap_or(name)
 }

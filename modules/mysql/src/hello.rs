@@ -4,6 +4,7 @@
 //! documentation, "Connection".
 
 use crate::capabilities::Capabilities;
+use crate::greeting::plugin_name;
 use crate::packet::{Reader, write_sized, write_terminated};
 
 /// Bytes of the fixed part; an SSLRequest is nothing else.
@@ -129,7 +130,7 @@ impl Hello {
 
     fn plugin_of(&self, reader: &mut Reader<'_>) -> Vec<u8> {
         match self.capabilities.has(Capabilities::PLUGIN_AUTH) {
-            true => reader.terminated_or_rest().to_vec(),
+            true => plugin_name(reader).to_vec(),
             false => Vec::new(),
         }
     }

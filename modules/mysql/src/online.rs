@@ -66,6 +66,11 @@ impl Online {
         }
     }
 
+    /// What it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of_val(self) + self.answers.memory() + self.head.capacity()
+    }
+
     /// The client has said a command that is answered: what comes next is the answer, and what was expected before has
     /// come, or been lost. Only what is said in one breath is answered one after the other. `held`: the command may have been
     /// held until now. Returns whether its answer, which names a statement, may have come already, and be lost.

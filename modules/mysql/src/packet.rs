@@ -158,8 +158,16 @@ impl Assembler {
     /// No packet of a login is longer: the longest is a public key, or column definitions.
     const PAYLOAD_MAX: usize = 64 << 10;
 
+    /// What is allocated for a longer packet is given back behind it, in bytes.
+    const KEPT: usize = 1 << 10;
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// What is allocated, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// The next whole packet, if it is here.
@@ -171,6 +179,7 @@ impl Assembler {
         let Some(payload) = self.bytes.get(HEADER..HEADER + header.length) else { return Ok(None) };
         let payload = payload.to_vec();
         self.bytes.drain(..HEADER + header.length);
+        self.bytes.shrink_to(Self::KEPT);
         Ok(Some((header.sequence, payload)))
     }
 }

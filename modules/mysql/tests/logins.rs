@@ -5,6 +5,8 @@
 mod driver;
 mod script;
 
+use common::module::FailureKind;
+
 use crate::script::*;
 
 #[test]
@@ -65,4 +67,109 @@ fn a_change_of_user_waits_for_the_end_of_what_is_answered() {
     run.driven.answer(&ok(2, 0));
     assert_eq!((run.driven.failure, run.driven.held()), (None, 0));
     assert_eq!(run.count("logins", "without_password_mysql_native_password"), 2);
+}
+
+/// A request for another method, with a nonce behind its name.
+fn switch_to(method: &str, nonce: &[u8]) -> Vec<u8> {
+    packet(2, &[b"\xfe", method.as_bytes(), b"\0", nonce].concat())
+}
+
+#[test]
+fn methods_that_are_not_spoken_end_in_a_line_for_each_user() {
+    let nonce = &b"01234567890123456789\0"[..];
+    let old = || packet(2, b"\xfe");
+    let second = || packet(2, b"\x02authentication_webauthn_client\0\x01");
+    for (at, (answer, named, counted)) in [
+        (switch_to("parsec", nonce), "asks user \"USER\" for parsec", "refused_other"),
+        (switch_to("dialog", b"\x02Password: "), "for dialog", "refused_other"),
+        (switch_to("auth_gssapi_client", b"\0"), "for auth_gssapi_client", "refused_other"),
+        (switch_to("authentication_kerberos_client", b""), "kerberos", "refused_other"),
+        (switch_to("mysql_old_password", nonce), "for mysql_old_password", "refused_other"),
+        (old(), "for mysql_old_password", "refused_other"),
+        (second(), "for authentication_webauthn_client as a second factor", "refused_other"),
+        (switch_to("mysql_clear_password", b""), "set allow_clear = true", "refused_mysql_clear_password"),
+        (switch_to(&"x".repeat(5000), nonce), "xxxx", "refused_other"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let user = format!("method{at}");
+        let mut run = Run::new(true);
+        for times in 1..=2 {
+            run.again();
+            run.driven.connected();
+            run.driven.client(&hello_of(&user, USUAL));
+            run.driven.answer(&greeting(USUAL));
+            assert_eq!(run.driven.answer(&answer), b"");
+            assert_eq!(run.driven.failure.map(|failure| failure.kind), Some(FailureKind::LoginFailed));
+            assert_eq!(run.count("logins", counted), times);
+        }
+        let lines = lines_with(&format!("\"{user}\""));
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(&named.replace("USER", &user)) && lines[0].len() < 300, "{lines:?}");
+    }
+}
+
+#[test]
+fn another_method_of_a_user_has_a_line_of_its_own() {
+    let mut run = Run::new(true);
+    for method in ["parsec", "dialog"] {
+        run.again();
+        run.driven.connected();
+        run.driven.client(&hello_of("twice", USUAL));
+        run.driven.answer(&greeting(USUAL));
+        run.driven.answer(&switch_to(method, b"nonce"));
+    }
+    assert_eq!(lines_with("\"twice\"").len(), 2);
+}
+
+#[test]
+fn sha256_password_wants_a_password_and_a_key() {
+    let switch = switch_to("sha256_password", b"01234567890123456789\0");
+    let mut run = Run::new(true);
+    run.driven.connected();
+    run.driven.client(&hello_of(KNOWN, USUAL));
+    run.driven.answer(&greeting(USUAL));
+    assert_eq!(run.driven.answer(&switch), packet(3, b"\x01"), "the key is asked for");
+    run.driven.answer(&packet(4, &[&b"\x01-----BEGIN PUBLIC KEY-----"[..], &[b'x'; 9000]].concat()));
+    let lines = lines_with(&format!("\"{KNOWN}\""));
+    assert!(matches!(&lines[..], [line] if line.contains("public key")), "{lines:?}");
+    assert_eq!(run.count("logins", "refused_sha256_password"), 1);
+    // Without a password it is answered as if there were none, and the server says no.
+    let mut run = Run::new(true);
+    run.driven.connected();
+    run.driven.client(&hello_of("nobody", USUAL));
+    run.driven.answer(&greeting(USUAL));
+    run.driven.answer(&switch);
+    run.driven.answer(&packet(4, b"\xff\x15\x04#28000Access denied"));
+    assert_eq!(run.count("logins", "refused_sha256_password"), 1);
+    let lines = lines_with("\"nobody\"");
+    assert!(matches!(&lines[..], [line] if line.contains("whose password is not known")), "{lines:?}");
+}
+
+#[test]
+fn what_a_test_server_says_in_a_login_is_bounded_and_counted() {
+    const LONG: usize = 60_000;
+    let long = vec![b'x'; LONG];
+    let mut run = Run::new(true);
+    run.driven.connected();
+    let before = run.driven.memory();
+    // Half a greeting is kept until the rest comes; what it names is not.
+    let mut greeting = greeting(USUAL)[4..].to_vec();
+    greeting.truncate(greeting.len() - b"mysql_native_password\0".len());
+    let greeting = packet(0, &[&greeting, &long[..]].concat());
+    run.driven.answer(&greeting[..LONG]);
+    assert!(run.driven.memory() >= before + LONG, "{}", run.driven.memory());
+    run.driven.answer(&greeting[LONG..]);
+    assert!(run.driven.memory() < before + 4096, "{}", run.driven.memory());
+    run.driven.client(&hello(USUAL));
+    let switch = switch_to("mysql_native_password", &long);
+    run.driven.answer(&switch[..LONG]);
+    assert!(run.driven.memory() >= before + LONG, "{}", run.driven.memory());
+    assert!(!run.driven.answer(&switch[LONG..]).is_empty());
+    assert!(run.driven.memory() < before + 4096, "{}", run.driven.memory());
+    // Said in one segment, with half of something behind it.
+    run.driven.answer(&packet(4, &long)[..LONG]);
+    assert!(run.driven.memory() >= before + LONG);
+    assert_eq!(run.driven.failure, None);
 }

@@ -129,13 +129,14 @@ fn bare(packet: &[u8]) -> Vec<u8> {
 fn what_is_inflated_counts_as_memory_until_it_is_sent() {
     const LENGTH: usize = 300_000;
     let mut run = Run::logged_in(USUAL | COMPRESS, USUAL);
+    run.driven.client(&bare(&query("SELECT 1")));
     let before = run.driven.memory();
     let statement = packet(0, &[&b"\x16"[..], &[b'x'; LENGTH]].concat());
     let first = &statement[..LENGTH / 2];
-    run.driven.client(&bare(&query("SELECT 1")));
     assert_eq!(run.driven.client(&bare(first)), b"", "it waits for the answer to the query");
     let held = run.driven.memory() - before;
-    assert!((first.len()..2 * LENGTH).contains(&held), "{held} bytes are held");
+    // What the query took before is used again.
+    assert!((first.len() - 64..2 * LENGTH).contains(&held), "{held} bytes are held");
     let sent = run.driven.answer(&ok(1, 0));
     assert_eq!(sent.len(), first.len());
     assert!(run.driven.memory() < before + 8192);

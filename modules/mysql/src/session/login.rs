@@ -145,7 +145,12 @@ impl Session {
         if let Some(client) = &self.client {
             let user = printable(&client.hello.user, 64);
             let has_password = login.dialogue.has_password();
-            self.shared.notices.once(format!("user {user}"), || notice(&user, refusal, has_password));
+            let method = match refusal {
+                Refusal::Method(method) => method,
+                _ => login.dialogue.plugin().name(),
+            };
+            let subject = format!("user {user} {method}");
+            self.shared.notices.once(subject, || notice(&user, refusal, has_password));
         }
         let kind = match refusal {
             Refusal::OutOfStep => FailureKind::OutOfStep,
@@ -228,6 +233,11 @@ impl Client {
     pub(super) fn new(hello: Hello, session: &Session) -> Self {
         let password = session.shared.credentials.password(&hello.user, &hello.database);
         Self::with_password(hello, password)
+    }
+
+    /// What is allocated, roughly, in bytes: the password is shared by all sessions of a user.
+    pub(super) fn memory(&self) -> usize {
+        self.hello.memory() + self.database_before.as_ref().map_or(0, Vec::capacity)
     }
 
     fn with_password(hello: Hello, password: Option<Secret>) -> Self {

@@ -104,6 +104,24 @@ struct LoggingIn {
     agreed: Agreed,
 }
 
+impl Server {
+    /// What is allocated, in bytes.
+    fn memory(&self) -> usize {
+        match self {
+            Self::Down | Self::Failed => 0,
+            Self::Greeting(packets) => packets.memory(),
+            Self::Greeted(greeting, packets) => greeting.memory() + packets.memory(),
+            Self::LoggingIn(login) => {
+                let LoggingIn { dialogue, packets, agreed } = &**login;
+                size_of_val(&**login) + dialogue.memory() + packets.memory() + agreed.greeting.memory()
+            }
+            Self::Switching(switching) => size_of_val(&**switching) + switching.agreed.greeting.memory(),
+            Self::Restoring(restoring) => restoring.memory(),
+            Self::Ready(ready) => ready.answers.memory() + ready.agreed.greeting.memory(),
+        }
+    }
+}
+
 /// What was agreed on in a login.
 #[derive(Debug, Clone)]
 struct Agreed {
@@ -292,17 +310,19 @@ impl Module for Session {
     }
 
     fn memory(&self) -> usize {
-        let client = self.client.as_ref().map_or(0, |client| client.hello.memory() + 200);
-        let server = match &self.server {
-            Server::Ready(ready) => ready.answers.memory(),
-            Server::Down | Server::Failed => 0,
-            _ => size_of::<LoggingIn>() + 512,
-        };
+        let client = self.client.as_ref().map_or(0, Client::memory);
+        let online = self.online.as_ref().map_or(0, |online| online.memory());
         let inflated = match &self.compression {
             Compression::Yes(inflated) => inflated.plain.capacity(),
             Compression::Undecided | Compression::No => 0,
         };
-        size_of_val(self) + client + server + inflated + self.statements.memory() + self.long_data.memory()
+        size_of_val(self)
+            + client
+            + self.server.memory()
+            + online
+            + inflated
+            + self.statements.memory()
+            + self.long_data.memory()
     }
 }
 

@@ -25,6 +25,14 @@ pub(super) struct Restoring {
     rest: Option<usize>,
 }
 
+impl Restoring {
+    /// What it takes, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let queue = self.queue.capacity() * size_of::<Task>();
+        size_of_val(self) + self.agreed.greeting.memory() + self.packets.memory() + queue
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Task {
     /// The client's database.

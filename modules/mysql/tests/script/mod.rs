@@ -2,12 +2,13 @@
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 
 use common::flow::{Endpoint, Flow};
 use common::module::Protocol;
-use tcpcopy_mysql::{Mysql, Settings};
+use tcpcopy_mysql::{Mysql, SecretSource, Settings};
 
 use crate::driver::Driven;
 
@@ -122,6 +123,9 @@ pub(crate) const fn end(port: u16) -> Endpoint {
 
 pub(crate) const FLOW: Flow = Flow { client: end(40_000), server: end(3306) };
 
+/// The user whose password is known.
+pub(crate) const KNOWN: &str = "known";
+
 pub(crate) struct Run {
     protocol: Mysql,
     pub(crate) driven: Driven,
@@ -138,6 +142,7 @@ impl Run {
                 password: None,
                 database: String::new(),
             }),
+            users: BTreeMap::from([(KNOWN.to_owned(), SecretSource::Plain("secret".to_owned().into()))]),
             ..Settings::default()
         };
         let protocol = Mysql::new(&settings, false).unwrap();
