@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::control::{Answer, FlowId, ToIntercept};
+use common::control::{Answer, AnswerPayload, FlowId, ToIntercept};
 use common::flow::{Endpoint, Flow};
 use common::io::Captured;
+use common::module::{Actions, Module, Protocol};
 use common::time::Time;
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 use tcpcopy::engine::Engine;
@@ -52,7 +54,7 @@ impl Rig {
     fn new() -> Self {
         let mut rig = Self::without_clients();
         rig.engine.handle_link_up(START, &mut rig.wire);
-        rig.connect_clients();
+        rig.connect(SESSIONS);
         assert_eq!(rig.wire.sent.len(), SESSIONS);
         // The head start of the link is over, with nothing to resume.
         rig.until_done(START + Duration::from_millis(20));
@@ -63,9 +65,9 @@ impl Rig {
         Self { engine: Engine::new(config(), START), wire: Wire::default() }
     }
 
-    fn connect_clients(&mut self) {
+    fn connect(&mut self, clients: usize) {
         let mut builder = PacketBuilder::new();
-        for session in 0..SESSIONS {
+        for session in 0..clients {
             let client = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1)), 1024 + session as u16);
             let syn = Outgoing {
                 seq: Seq(0),
@@ -78,23 +80,14 @@ impl Rig {
             let packet = builder.build(&Flow { client, server: ONLINE }, &syn);
             self.engine.handle_packet(START, Captured { packet, outgoing: false }, &mut self.wire);
         }
-        assert_eq!(self.wire.flows.len(), SESSIONS);
+        assert_eq!(self.wire.flows.len(), clients);
     }
 
     /// The test server accepts all connections.
     fn accept(&mut self, now: Time) {
         let syns: Vec<_> = self.wire.sent.drain(..).collect();
         for (id, (_, seq)) in self.wire.flows.clone().into_iter().zip(syns) {
-            let answer = Answer {
-                id,
-                seq: Seq(7),
-                ack: seq + 1,
-                flags: Flags::SYN | Flags::ACK,
-                window: 500,
-                payload_len: 0,
-                options: Options::default(),
-                payload: &[],
-            };
+            let answer = answer(id, seq + 1, Flags::SYN | Flags::ACK);
             self.engine.handle_answer(now, &answer, &mut self.wire);
         }
         self.engine.flush(now, &mut self.wire);
@@ -113,6 +106,12 @@ impl Rig {
         }
         calls
     }
+}
+
+/// The first that the test server says.
+fn answer(id: FlowId, ack: Seq, flags: Flags) -> Answer<'static> {
+    let options = Options::default();
+    Answer { id, seq: Seq(7), ack, flags, window: 500, payload_len: 0, options, payload: &[] }
 }
 
 fn config() -> EngineConfig {
@@ -157,7 +156,7 @@ fn timers_that_expire_together_are_done_with_a_part_at_a_time() {
 #[test]
 fn sessions_that_waited_for_a_link_go_on_a_part_at_a_time() {
     let mut rig = Rig::without_clients();
-    rig.connect_clients();
+    rig.connect(SESSIONS);
     assert_eq!(rig.wire.sent, [], "nobody would report an answer");
     rig.engine.handle_link_up(START, &mut rig.wire);
     assert!(rig.until_done(START + Duration::from_millis(20)) >= SESSIONS / FEW);
@@ -191,5 +190,60 @@ fn sessions_that_wait_are_within_the_memory_limit() {
     }
     let sessions = &rig.engine.ledger().sessions;
     assert_eq!(sessions.seen, 500, "each is in the account");
+    assert!(rig.engine.ledger().balances());
+}
+
+/// Keeps all that the test server says.
+struct Hoarder(Vec<u8>);
+
+impl Module for Hoarder {
+    fn connected(&mut self, actions: &mut Actions) {
+        actions.answers(AnswerPayload::All);
+    }
+
+    fn client(&mut self, _: &[u8], _: &mut Actions) {}
+
+    fn answer(&mut self, _: u64, bytes: &[u8], _: &mut Actions) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn memory(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+struct Hoarders;
+
+impl Protocol for Hoarders {
+    fn name(&self) -> &'static str {
+        "hoarder"
+    }
+
+    fn module(&self, _: &Flow, _: bool) -> Box<dyn Module> {
+        Box::new(Hoarder(Vec::new()))
+    }
+}
+
+/// Clients say nothing any more; it is the test server that fills the memory.
+#[test]
+fn what_modules_keep_of_answers_is_within_the_memory_limit() {
+    const LIMIT: u64 = 1 << 20;
+    let mut config = EngineConfig { memory_limit: LIMIT, ..config() };
+    config.transfers[0].protocol = Some(Arc::new(Hoarders));
+    let mut rig = Rig { engine: Engine::new(config, START), wire: Wire::default() };
+    rig.engine.handle_link_up(START, &mut rig.wire);
+    rig.connect(20);
+    rig.accept(START);
+    let said = [b'x'; 1000];
+    for round in 0..100 {
+        for id in rig.wire.flows.clone() {
+            let (seq, ack) = (Seq(8 + round * 1000), Seq(1));
+            let answer = Answer { seq, payload_len: 1000, payload: &said, ..answer(id, ack, Flags::ACK) };
+            rig.engine.handle_answer(START, &answer, &mut rig.wire);
+            let memory = rig.engine.ledger().modules.memory;
+            assert!(memory <= LIMIT, "{memory} bytes after {round} rounds");
+        }
+    }
+    assert!(rig.engine.ledger().modules.memory > 0, "nothing was kept");
     assert!(rig.engine.ledger().balances());
 }

@@ -270,6 +270,8 @@ impl Engine {
                 session.handle_answer(cx, answer);
             }
         });
+        // A module may keep what the test server says.
+        self.respect_memory_limit(now, out);
     }
 
     /// A link to an intercept came up, and `out.control` goes to it alone during this call: the routes of all live
