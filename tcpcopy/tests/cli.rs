@@ -61,7 +61,11 @@ fn command_lines_that_make_no_sense() {
         (&["-x", "80-10.0.0.17:8080", "-s", "assistant"], "-s: 'assistant'"),
         (&["-s", "10.0.0.18", "-n", "2"], "-n (several copies of the traffic) is not supported yet"),
         (&["--no-such-flag"], "--no-such-flag"),
-        (&with_good(&["--config", "/dev/null"]), "--config /dev/null: it is no regular file"),
+        (
+            &with_good(&["--protocol", "80=mysql", "--config", "/dev/null"]),
+            "--config /dev/null: it is no regular file",
+        ),
+        (&with_good(&["--config", "/dev/null"]), "--config: no service of -x has a protocol module"),
         (&with_good(&["--protocol", "81=mysql"]), "port 81 is no online service of -x"),
         (&with_good(&["--watch-answers"]), "no service of -x has a protocol module"),
         (&["-x"], "value is required"),

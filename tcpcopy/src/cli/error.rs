@@ -90,6 +90,17 @@ pub enum UsageError {
         "--watch-answers: no service of -x has a protocol module; leave it out, or name the protocol with --protocol PORT=mysql"
     )]
     NothingToWatch,
+    /// `--config` where no protocol module would read it.
+    #[error(
+        "--config: no service of -x has a protocol module; leave it out, or name the protocol with --protocol PORT=mysql"
+    )]
+    NothingToConfigure,
+    /// `-u`, which would show passwords to everybody who lists processes.
+    #[error(
+        "-u: users and passwords are not given on the command line; write them to a file and name that with --config FILE, \
+         as docs/MYSQL.md shows"
+    )]
+    Users,
     /// `--config` cannot be used.
     #[error("--config {path}: {problem}")]
     ConfigFile {

@@ -47,8 +47,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
 
 /// The derived command, and the reference's flags that are refused or ignored.
 fn command() -> clap::Command {
-    let others = raw::UNSUPPORTED.iter().map(Unsupported::argument);
-    let others = others.chain(raw::IGNORED.iter().map(Ignored::argument));
+    let refused = raw::UNSUPPORTED.iter().chain(&raw::USERS).map(Unsupported::argument);
+    let others = refused.chain(raw::IGNORED.iter().map(Ignored::argument));
     // A fixed width: the help is the same on every terminal.
     let command = RawArgs::command().args(others).term_width(100);
     // A negative number is a wrong value, not an unknown flag.
@@ -58,6 +58,9 @@ fn command() -> clap::Command {
 
 /// A flag that would be ignored would copy something else than what was asked for.
 fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
+    if Unsupported::refusal(&raw::USERS, matches).is_some() {
+        return Err(UsageError::Users);
+    }
     match Unsupported::refusal(&raw::UNSUPPORTED, matches) {
         Some(refusal) => Err(UsageError::Unsupported(refusal)),
         None => Ok(()),
@@ -116,6 +119,18 @@ mod tests {
         assert_eq!(said.len(), 2);
         assert!(said[0].starts_with("-R (default round-trip time) has no effect: "), "{}", said[0]);
         assert!(said[1].starts_with("-U (session pool size) has no effect: "), "{}", said[1]);
+    }
+
+    #[test]
+    fn users_belong_into_a_file_and_are_not_shown() {
+        for users in [&["-u", "root@secret"][..], &["-uroot@secret,app@secret"], &["-u"]] {
+            let line: Vec<&str> =
+                ["-x", "3306-10.0.0.1:3306", "-s", "10.0.0.2"].iter().chain(users).copied().collect();
+            let error = run(&line).err().unwrap();
+            assert_eq!(error, UsageError::Users);
+            let error = error.to_string();
+            assert!(error.contains("--config FILE") && !error.contains("secret"), "{error}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ enum Kind {
 }
 
 /// What the user says of modules.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Wishes<'a> {
     /// `--protocol`.
     pub(super) protocols: &'a [String],
@@ -42,9 +42,13 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
         });
     }
     let kinds: Vec<Option<Kind>> = transfers.iter().map(|transfer| kind(transfer, &chosen)).collect();
-    let watched = kinds.iter().any(Option::is_some);
-    if wishes.watch_answers && !watched {
-        return Err(UsageError::NothingToWatch);
+    if kinds.iter().all(Option::is_none) {
+        if wishes.watch_answers {
+            return Err(UsageError::NothingToWatch);
+        }
+        if wishes.config.is_some() {
+            return Err(UsageError::NothingToConfigure);
+        }
     }
     let file = wishes.config.map(read).transpose()?.unwrap_or_default();
     let mysql = kinds.contains(&Some(Kind::Mysql)).then(|| mysql(&file, wishes)).transpose()?;
@@ -160,9 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_watched_for_a_module_only() {
-        let mut transfers = transfers(&["80-10.0.0.17:80".to_owned()]).unwrap();
-        let wishes = Wishes { watch_answers: true, ..Wishes::default() };
-        assert_eq!(attach(&mut transfers, &wishes).unwrap_err(), UsageError::NothingToWatch);
+    fn what_is_for_modules_is_refused_without_one() {
+        let watch = Wishes { watch_answers: true, ..Wishes::default() };
+        let configure = Wishes { config: Some(Path::new("/none")), ..Wishes::default() };
+        let none = ["3306=none".to_owned()];
+        let chosen = Wishes { protocols: &none, ..configure };
+        for (service, wishes, error) in [
+            ("80-10.0.0.17:80", watch, UsageError::NothingToWatch),
+            ("80-10.0.0.17:80", configure, UsageError::NothingToConfigure),
+            ("3306-10.0.0.17:3306", chosen, UsageError::NothingToConfigure),
+        ] {
+            let mut transfers = transfers(&[service.to_owned()]).unwrap();
+            assert_eq!(attach(&mut transfers, &wishes).unwrap_err(), error);
+        }
     }
 }

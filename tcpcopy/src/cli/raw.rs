@@ -97,6 +97,10 @@ pub(super) struct RawArgs {
     version: (),
 }
 
+/// What TCPCopy 1.x knows when it is built for MySQL; refused with a word of its own.
+pub(super) const USERS: [Unsupported; 1] =
+    [Unsupported { id: "u", meaning: "users and passwords of the test server" }];
+
 /// All flags of TCPCopy 1.x that this build refuses.
 pub(super) const UNSUPPORTED: [Unsupported; 11] = [
     Unsupported { id: "a", meaning: "speed-up of an offline replay" },
