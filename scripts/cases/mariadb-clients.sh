@@ -6,12 +6,7 @@ ours=yes
 needs=databases
 
 run() {
-  local host
-  for host in online test; do
-    sql_user "$host" app "app-$host"
-    sql_start "$host" mariadb
-  done
-  sql_passwords 'app = "app-test"'
+  sql_servers mariadb app
   sql_copying --config tcpcopy.toml
   counting_sql
   local start=() server=(--no-defaults -h "$ONLINE4" -u app -papp-online --skip-ssl)

@@ -10,13 +10,10 @@ run() { limited mariadb mysql_native_password --extra-port=3307 --extra-max-conn
 
 # limited mariadb|mysql PLUGIN ARGUMENT...: these give the administrator a port of his own.
 limited() {
-  local host kind=$1 plugin=$2 connections=15 room=10 commands=20 # a smaller limit is none to MariaDB
+  local kind=$1 plugin=$2 connections=15 room=10 commands=20 # a smaller limit is none to MariaDB
   shift 2
-  for host in online test; do
-    if [[ $kind == mysql ]]; then sql_user "$host" app "app-$host" "$plugin"; else sql_user "$host" app "app-$host"; fi
-  done
-  sql_start online "$kind"
-  sql_start test "$kind" --max-connections="$room" "$@"
+  sql_server online "$kind" app
+  sql_server test "$kind" app --max-connections="$room" "$@"
   # MySQL's driver does not ask for the public key that a first login needs.
   sql_up
   [[ $kind == mariadb ]] || on client "${MYSQL_ROOT[@]}" mysql --no-defaults -h "$ONLINE4" -u app -papp-online --ssl-mode=DISABLED \

@@ -6,11 +6,8 @@ ours=yes
 needs=databases
 
 run() {
-  local host connections=5 commands=20
-  for host in online test; do
-    sql_user "$host" app "app-$host"
-    sql_start "$host" mariadb
-  done
+  local connections=5 commands=20
+  sql_servers mariadb app
   sql_hold app app-online "$connections" "$commands"
   sql_phase begin
   sql_passwords 'app = "app-test"' '[mysql.default]' 'user = "app"' 'database = "sbtest"'

@@ -6,11 +6,8 @@ ours=yes
 needs=databases
 
 run() {
-  local host threads=10 earliest latest
-  for host in online test; do
-    sql_user "$host" app "app-$host"
-    sql_start "$host" mariadb
-  done
+  local threads=10 earliest latest
+  sql_servers mariadb app
   counting_sql
   sysbench_start text app app-online --threads="$threads" --db-ps-mode=disable --time="$(size 5 20)"
   # These write nothing: transactions are the others' alone.

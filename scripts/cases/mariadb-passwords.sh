@@ -6,13 +6,8 @@ ours=yes
 needs=databases
 
 run() {
-  local host user
-  for host in online test; do
-    sql_user "$host" native "native-$host"
-    sql_user "$host" edward "edward-$host" ed25519
-    sql_start "$host" mariadb
-  done
-  sql_passwords 'native = "native-test"' 'edward = "edward-test"'
+  local user
+  sql_servers mariadb native edward:ed25519
   # Clients that saturate two cores which all hosts share leave tcpcopy a small part of them.
   sql_copying -B 256 --config tcpcopy.toml
   counting_sql

@@ -11,19 +11,12 @@ arrived_whole() { sql_arrived; }
 
 # drivers ONLINE TEST: each mariadb or mysql.
 drivers() {
-  local host kind arguments
+  local host arguments
   for host in online test; do
-    kind=$1 arguments=(--max-allowed-packet=64M --local-infile=1)
+    arguments=(--max-allowed-packet=64M --local-infile=1)
+    [[ $1 == mariadb ]] || arguments+=(--tls-version=)
+    sql_server "$host" "$1" app other "${arguments[@]}"
     shift
-    if [[ $kind == mysql ]]; then
-      arguments+=(--tls-version=)
-      sql_user "$host" app "app-$host" caching_sha2_password
-      sql_user "$host" other "other-$host" caching_sha2_password
-    else
-      sql_user "$host" app "app-$host"
-      sql_user "$host" other "other-$host"
-    fi
-    sql_start "$host" "$kind" "${arguments[@]}"
   done
   head -c 300000 /dev/zero | tr '\0' s >stream
   seq 1000 >lines

@@ -7,12 +7,8 @@ fault=yes
 needs=databases
 
 run() {
-  local host connections=5 commands=20
-  for host in online test; do
-    sql_user "$host" app "app-$host"
-    sql_start "$host" mariadb
-  done
-  sql_passwords 'app = "app-test"'
+  local connections=5 commands=20
+  sql_servers mariadb app
   sql_copying --config tcpcopy.toml
   counting_sql
   sql_hold app app-online "$connections" "$commands"

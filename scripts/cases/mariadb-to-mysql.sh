@@ -8,10 +8,8 @@ needs=databases
 run() { other_vendor mariadb mysql; }
 
 other_vendor() {
-  sql_user online app app-online
-  sql_user test app app-test
-  sql_start online "$1"
-  sql_start test "$2"
+  sql_server online "$1" app
+  sql_server test "$2" app
   sql_passwords 'app = "app-test"'
   # Clients that saturate two cores which all hosts share leave tcpcopy a small part of them.
   sql_copying -B 256 --config tcpcopy.toml

@@ -7,11 +7,8 @@ fault=yes
 needs=databases
 
 run() {
-  local host user lines
-  for host in online test; do
-    for user in right wrong absent; do sql_user "$host" "$user" "$user-$host"; done
-    sql_start "$host" mariadb
-  done
+  local user lines
+  sql_servers mariadb right wrong absent
   sql_passwords 'right = "right-test"' 'wrong = "mistaken"'
   sql_copying --config tcpcopy.toml
   counting_sql

@@ -4,12 +4,8 @@ source "$ROOT/scripts/cases/mariadb-clients.sh"
 about='the programs mysql, mysqlslap, mysqldump of MySQL 9, drivers of Node and Java; compressed connections too (zlib, zstd)'
 
 run() {
-  local host algorithm
-  for host in online test; do
-    sql_user "$host" app "app-$host" caching_sha2_password
-    sql_start "$host" mysql
-  done
-  sql_passwords 'app = "app-test"'
+  local algorithm
+  sql_servers mysql app
   sql_copying --config tcpcopy.toml
   counting_sql
   local start=("${MYSQL_ROOT[@]}") server=(--no-defaults -h "$ONLINE4" -u app -papp-online --ssl-mode=DISABLED --get-server-public-key)

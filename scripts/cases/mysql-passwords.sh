@@ -6,12 +6,7 @@ ours=yes
 needs=databases
 
 run() {
-  local host
-  for host in online test; do
-    sql_user "$host" app "app-$host" caching_sha2_password
-    sql_start "$host" mysql --tls-version=
-  done
-  sql_passwords 'app = "app-test"'
+  sql_servers mysql app --tls-version=
   # Clients that saturate two cores which all hosts share leave tcpcopy a small part of them.
   sql_copying -B 256 --config tcpcopy.toml
   counting_sql

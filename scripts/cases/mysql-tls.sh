@@ -6,13 +6,8 @@ ours=yes
 needs=databases
 
 run() {
-  local host clients=5
-  for host in online test; do
-    sql_user "$host" plain "plain-$host" caching_sha2_password
-    sql_user "$host" secret "secret-$host" caching_sha2_password
-    sql_start "$host" mysql
-  done
-  sql_passwords 'plain = "plain-test"' 'secret = "secret-test"'
+  local clients=5
+  sql_servers mysql plain secret
   sql_copying --config tcpcopy.toml
   counting_sql
   sysbench_start plain plain plain-online --own_table=on --mysql-ssl=off --threads=5

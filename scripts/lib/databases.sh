@@ -56,14 +56,35 @@ sql_answers() { listening "$1" 3306 && sql_ask "$1" 'DO 1' >/dev/null 2>&1; }
 # sql_stop HOST [SIGNAL]
 sql_stop() { end "$(<"$CASE_DIR/$1/sql.main")" "${2:-TERM}" 15; }
 
-# sql_user HOST NAME PASSWORD [PLUGIN]: a user with all rights, from the server's next start on.
+# sql_server HOST mariadb|mysql USER[:PLUGIN]... [-ARGUMENT...]: as sql_start, with users whose passwords are USER-HOST.
+sql_server() {
+  local host=$1 kind=$2 word arguments=()
+  shift 2
+  for word; do
+    case $word in
+      -*) arguments+=("$word") ;;
+      *:*) sql_user "$host" "${word%:*}" "${word%:*}-$host" "${word#*:}" ;;
+      *) sql_user "$host" "$word" "$word-$host" ;;
+    esac
+  done
+  sql_start "$host" "$kind" "${arguments[@]}"
+}
+
+# sql_servers KIND USER[:PLUGIN]... [-ARGUMENT...]: the same on both hosts, and tcpcopy.toml for these users.
+sql_servers() {
+  local word lines=()
+  sql_server online "$@"
+  sql_server test "$@"
+  for word in "${@:2}"; do
+    [[ $word == -* ]] || lines+=("${word%:*} = \"${word%:*}-test\"")
+  done
+  sql_passwords "${lines[@]}"
+}
+
+# sql_user HOST NAME PASSWORD [PLUGIN]: a user with all rights, from the server's next start on; PLUGIN is one of MariaDB's.
 sql_user() {
-  local how
-  case ${4:-} in
-    '') how="BY '$3'" ;;
-    caching_sha2_password) how="WITH $4 BY '$3'" ;;
-    *) how="VIA $4 USING PASSWORD('$3')" ;;
-  esac
+  local how="BY '$3'"
+  [[ -z ${4:-} ]] || how="VIA $4 USING PASSWORD('$3')"
   mkdir -p "$CASE_DIR/$1"
   printf "CREATE USER IF NOT EXISTS '%s'@'%%' IDENTIFIED %s;\nGRANT ALL ON *.* TO '%s'@'%%';\n" "$2" "$how" "$2" \
     >>"$CASE_DIR/$1/users.sql"
