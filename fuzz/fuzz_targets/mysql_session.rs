@@ -85,6 +85,8 @@ enum Command {
     ResetConnection,
     ProcessKill,
     Bulk,
+    InitDb,
+    Use,
     Ping,
 }
 
@@ -101,7 +103,8 @@ enum Method {
 impl Command {
     fn byte(self) -> u8 {
         match self {
-            Self::Query => 0x03,
+            Self::InitDb => 0x02,
+            Self::Query | Self::Use => 0x03,
             Self::Prepare => 0x16,
             Self::Execute => 0x17,
             Self::LongData => 0x18,
@@ -227,7 +230,12 @@ impl Driven {
             Op::Statement { command, id, rest } => {
                 let mut payload = vec![command.byte()];
                 if command.names_statement() {
-                    payload.extend_from_slice(&(id % 8).to_le_bytes());
+                    // MariaDB's name for the last is among them.
+                    let id = if id % 9 == 8 { u32::MAX } else { id % 9 };
+                    payload.extend_from_slice(&id.to_le_bytes());
+                }
+                if let Command::Use = command {
+                    payload.extend_from_slice(b"USE ");
                 }
                 payload.extend_from_slice(&rest);
                 self.client(&packet(0, &payload));
