@@ -112,14 +112,14 @@ impl Queue {
 
 /// Gives memory back that holds nothing.
 pub(super) fn trim(bytes: &mut Vec<u8>) {
-    if bytes.capacity() - bytes.len() > SLACK {
+    if bytes.is_empty() || bytes.capacity() - bytes.len() > SLACK {
         bytes.shrink_to_fit();
     }
 }
 
 /// The same for a list.
 pub(super) fn trim_list<T>(list: &mut VecDeque<T>) {
-    if (list.capacity() - list.len()) * size_of::<T>() > SLACK {
+    if list.is_empty() || (list.capacity() - list.len()) * size_of::<T>() > SLACK {
         list.shrink_to_fit();
     }
 }
