@@ -270,8 +270,10 @@ impl Engine {
                 session.handle_answer(cx, answer);
             }
         });
-        // A module may keep what the test server says.
-        self.respect_memory_limit(now, out);
+        // What the test server says is kept by modules only.
+        if self.ledger.modules.memory > 0 {
+            self.respect_memory_limit(now, out);
+        }
     }
 
     /// A link to an intercept came up, and `out.control` goes to it alone during this call: the routes of all live
@@ -461,8 +463,10 @@ impl Engine {
         }
         let stays = slot.replace_finished(&mut cx);
         let awaits = slot.awaits_answer();
-        let awaited = std::mem::replace(&mut slot.is_awaiting, awaits);
-        self.awaiting = self.awaiting + usize::from(awaits) - usize::from(awaited);
+        if slot.is_awaiting != awaits {
+            slot.is_awaiting = awaits;
+            self.awaiting = if awaits { self.awaiting + 1 } else { self.awaiting - 1 };
+        }
         if !stays {
             let id = slot.id;
             self.table.remove(index);

@@ -47,6 +47,9 @@ impl Entries {
 impl Timers {
     /// Makes sure that `slot` is named at `deadline`, or before; somewhat later if it is far off.
     pub(super) fn schedule(&mut self, now: Time, entries: &mut Entries, deadline: Time, slot: u32) {
+        if deadline >= entries.next {
+            return;
+        }
         let deadline = if deadline.since(now) > FAR { deadline.next_multiple_of(GRAIN) } else { deadline };
         if deadline < entries.next {
             if entries.later == Time::NEVER {
