@@ -19,4 +19,4 @@ run() {
   all_arrived
 }
 
-refused_all() { [[ $(ledger tcpcopy ".ledger.sessions.incomplete.refused >= $1") == true ]]; }
+refused_all() { [[ $(ledger tcpcopy ".ledger.sessions.incomplete.refused >= $1" 2>/dev/null) == true ]]; }

@@ -36,7 +36,7 @@ def of($case; rows): map(select(.case == $case and .offloads == "on"))
   of("http-keepalive"; share("CPU of both, us a request"; 0.5; cpu)),
   of("http-one-shot"; share("CPU of both, us a connection"; 0.6; cpu)),
   of("http-post"; share("CPU of both, us a request"; 0.05; cpu), share("peak memory of both, MB"; 0.2; memory)),
-  of("http-upload"; share("CPU of both, us an upload"; 0.25; cpu), share("peak memory of both, MB"; 0.2; memory)),
+  of("http-upload"; share("CPU of both, s"; 0.25; (.tcpcopy_us + .intercept_us) / 1000000), share("peak memory of both, MB"; 0.2; memory)),
   of("open-connections";
     share("memory of both, 10 000 open, MB"; 0.4; .measured.open_kb | if . then . / 1024 else null end),
     bound("CPU of both at rest, us a second"; "<="; 5000; .measured.idle_us)),
