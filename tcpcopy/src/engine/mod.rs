@@ -312,7 +312,8 @@ impl Engine {
     }
 
     /// Some session can go on only with what the test server says next: answers are to be handed over as they come.
-    /// Otherwise there is time, as far as the engine is concerned: a few milliseconds.
+    /// Otherwise there is time, as far as the engine is concerned: a few milliseconds. To be asked after
+    /// [`Engine::flush`].
     #[must_use]
     pub fn awaits_answers(&self) -> bool {
         self.awaiting > 0

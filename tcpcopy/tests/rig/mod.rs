@@ -1,0 +1,130 @@
+//! An engine with clients that say a byte at a time, and a test server that answers when it is told to.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use common::control::{Answer, FlowId, ToIntercept};
+use common::flow::{Endpoint, Flow};
+use common::io::Captured;
+use common::time::Time;
+use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
+use tcpcopy::engine::Engine;
+use tcpcopy::ledger::Ledger;
+use tcpcopy::output::Output;
+use tcpcopy::settings::{EngineConfig, Transfer};
+
+const ONLINE: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
+const TARGET: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 80);
+
+/// What was sent to the test server: by whom, and what it has to acknowledge.
+#[derive(Default)]
+pub(crate) struct Wire {
+    ids: HashMap<Endpoint, FlowId>,
+    sent: Vec<(Endpoint, Flags, Seq)>,
+}
+
+impl Output for Wire {
+    fn inject(&mut self, packet: &[u8]) {
+        let segment = Segment::parse(packet).unwrap();
+        let opens = u32::from(segment.flags.has(Flags::SYN));
+        self.sent.push((segment.source, segment.flags, segment.seq + (segment.payload_len + opens)));
+    }
+
+    fn control(&mut self, message: &ToIntercept) {
+        if let ToIntercept::RouteAdd { id, flow } = message {
+            self.ids.insert(flow.client, *id);
+        }
+    }
+}
+
+pub(crate) struct Rig {
+    pub(crate) engine: Engine,
+    pub(crate) wire: Wire,
+    builder: PacketBuilder,
+    pub(crate) now: Time,
+}
+
+impl Rig {
+    pub(crate) fn with_memory(memory_limit: u64) -> Self {
+        let now = Time::from_micros(10_000_000);
+        let transfer = Transfer { online_ip: None, online_port: 80, target: TARGET, protocol: None };
+        let config = EngineConfig {
+            transfers: vec![transfer],
+            wait_for_answers: true,
+            mss_v4: 1460,
+            mss_v6: 1440,
+            memory_limit,
+            session_timeout: Duration::from_secs(600),
+            keepalive_timeout: Duration::from_secs(7200),
+            seed: 1,
+            timestamp_origin: 0,
+        };
+        let mut rig = Self {
+            engine: Engine::new(config, Time::ZERO),
+            wire: Wire::default(),
+            builder: PacketBuilder::new(),
+            now,
+        };
+        rig.engine.handle_link_up(now, &mut rig.wire);
+        rig
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        self.engine.ledger()
+    }
+
+    pub(crate) fn after(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.engine.handle_timeout(self.now, &mut self.wire);
+    }
+
+    /// A client says this, having seen so much of the answer.
+    pub(crate) fn say_after(&mut self, client: u16, seq: u32, seen: u32, flags: Flags, payload: &[u8]) {
+        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let segment = Outgoing {
+            seq: Seq(seq),
+            ack: Seq(1 + seen),
+            flags,
+            window: 500,
+            options: Options::default(),
+            payload: (payload, &[]),
+        };
+        let packet = self.builder.build(&Flow { client, server: ONLINE }, &segment);
+        self.engine.handle_packet(self.now, Captured { packet, outgoing: false }, &mut self.wire);
+    }
+
+    pub(crate) fn say(&mut self, client: u16, seq: u32, flags: Flags, payload: &[u8]) {
+        self.say_after(client, seq, 0, flags, payload);
+    }
+
+    pub(crate) fn connect(&mut self, client: u16) {
+        self.say(client, 0, Flags::SYN, &[]);
+    }
+
+    pub(crate) fn data(&mut self, client: u16, seq: u32) {
+        self.say(client, seq, Flags::ACK | Flags::PSH, b"x");
+    }
+
+    /// The test server accepts and acknowledges all that was sent.
+    pub(crate) fn answer(&mut self) {
+        loop {
+            self.engine.flush(self.now, &mut self.wire);
+            let sent = std::mem::take(&mut self.wire.sent);
+            if sent.is_empty() {
+                return;
+            }
+            for (client, flags, ack) in sent.into_iter().filter(|(_, flags, _)| !flags.has(Flags::RST)) {
+                let (seq, flags) = match flags.has(Flags::SYN) {
+                    true => (Seq(7), Flags::SYN | Flags::ACK),
+                    false => (Seq(8), Flags::ACK),
+                };
+                let id = self.wire.ids[&client];
+                let options = Options::default();
+                let answer =
+                    Answer { id, seq, ack, flags, window: 500, payload_len: 0, options, payload: &[] };
+                self.engine.handle_answer(self.now, &answer, &mut self.wire);
+            }
+        }
+    }
+}
