@@ -136,6 +136,17 @@ impl Actions {
     }
 }
 
+/// The next that the test server says, in order.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// Bytes before these that were not asked for.
+    pub skipped: u64,
+    /// What was asked for of a segment, or of several of which one came late.
+    pub bytes: &'a [u8],
+    /// The test server had acknowledged all that was sent when it said this. If not, this is no answer to the last of it.
+    pub had_all: bool,
+}
+
 /// One session of a protocol that needs more than its bytes repeated.
 ///
 /// All byte slices are untrusted. A module holds no more than the protocol makes it: what it holds of the client's
@@ -155,8 +166,8 @@ pub trait Module: Send {
         let _ = due;
     }
 
-    /// The next bytes of the test server, in order; `skipped` bytes before them were not asked for.
-    fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions);
+    /// The test server says something.
+    fn answer(&mut self, said: Said<'_>, actions: &mut Actions);
 
     /// The next bytes of the online server's answers, in order; `skipped` bytes before them were not captured, were not
     /// asked for, or were too many to keep. All that the client had acknowledged when it began a turn comes before that

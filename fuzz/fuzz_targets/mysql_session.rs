@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use common::flow::{Endpoint, Flow};
-use common::module::{Action, Actions, Module, Protocol};
+use common::module::{Action, Actions, Module, Protocol, Said};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
@@ -210,7 +210,7 @@ impl Driven {
     fn server(&mut self, online: bool, skipped: u8, bytes: &[u8]) {
         self.call(|module, _, actions| match online {
             true => module.online_answer(u64::from(skipped), bytes, actions),
-            false => module.answer(u64::from(skipped), bytes, actions),
+            false => module.answer(Said { skipped: u64::from(skipped), bytes, had_all: bytes.len() % 2 == 0 }, actions),
         });
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::control::{Answer, AnswerPayload, FlowId, ToIntercept};
 use common::flow::{Endpoint, Flow};
 use common::io::Captured;
-use common::module::{Actions, Module, Protocol};
+use common::module::{Actions, Module, Protocol, Said};
 use common::time::Time;
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 use tcpcopy::engine::Engine;
@@ -203,8 +203,8 @@ impl Module for Hoarder {
 
     fn client(&mut self, _: &[u8], _: &mut Actions) {}
 
-    fn answer(&mut self, _: u64, bytes: &[u8], _: &mut Actions) {
-        self.0.extend_from_slice(bytes);
+    fn answer(&mut self, said: Said<'_>, _: &mut Actions) {
+        self.0.extend_from_slice(said.bytes);
     }
 
     fn memory(&self) -> usize {

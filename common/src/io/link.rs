@@ -48,7 +48,7 @@ pub enum Received {
 
 /// A control link.
 ///
-/// Register it for reading and writing once: readiness is edge-triggered. Queue messages during a batch of work, then
+/// Register it for reading and writing: readiness is edge-triggered. Queue messages during a batch of work, then
 /// [`Link::flush`] once.
 #[derive(Debug)]
 pub struct Link {

@@ -143,8 +143,9 @@ impl Answers {
         self.pipelined
     }
 
-    /// A new segment, or what intercept sent of it. `see` gets what is seen, in order.
-    pub(crate) fn segment(&mut self, mut bytes: &[u8], mut see: impl FnMut(Seen)) {
+    /// A new segment, or what intercept sent of it; `had_all`: its sender had the last command. `see` gets what is seen, in
+    /// order.
+    pub(crate) fn segment(&mut self, mut bytes: &[u8], had_all: bool, mut see: impl FnMut(Seen)) {
         let expected = self.expected.len();
         while let Some((seen, rest)) = self.packet(bytes) {
             if matches!(seen, Seen::PrepareFailed(_) | Seen::UseFailed) {
@@ -154,7 +155,7 @@ impl Answers {
             bytes = rest;
         }
         // An answer that was seen is no other, unless one follows it out of sight.
-        if self.expected.len() == expected || self.pipelined {
+        if had_all && (self.expected.len() == expected || self.pipelined) {
             self.segments = self.segments.saturating_add(1);
         }
     }

@@ -148,7 +148,7 @@ impl Online {
             _ => {
                 let mut expected = false;
                 let unsure = self.answers.is_unsure();
-                self.answers.segment(&self.head, |seen| {
+                self.answers.segment(&self.head, true, |seen| {
                     expected |= matches!(seen, Seen::Prepared { .. });
                     self.confused |= held && matches!(seen, Seen::Error(_));
                     see(match seen {

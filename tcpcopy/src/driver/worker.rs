@@ -86,6 +86,8 @@ pub(super) struct Worker<I> {
     courtesy: Option<Courtesy>,
     /// A packet was captured in the last round.
     captured_some: bool,
+    /// When the links were read last.
+    read_at: Time,
     /// Until then what comes in on the links is not reported, but read with what is captured.
     deferred_until: Time,
     phase: Phase,
@@ -116,6 +118,7 @@ impl<I: Inject> Worker<I> {
             captured: CaptureAccount::default(),
             courtesy: None,
             captured_some: false,
+            read_at: clock.now(),
             deferred_until: Time::NEVER,
             phase: Phase::Running,
             next_tick: clock.now(),
@@ -172,13 +175,19 @@ impl<I: Inject> Worker<I> {
             self.read_links(now);
             self.send(now);
         }
-        self.read_captures(now);
         if self.is_deferring() {
             // Copies that can go do not wait for what was left unread.
+            self.engine.set_unread_since(Some(self.read_at));
+            self.read_captures(now);
             self.send(now);
             self.links.look();
+            self.read_links(now);
+            self.engine.set_unread_since(None);
+        } else {
+            self.read_captures(now);
+            self.read_links(now);
         }
-        self.read_links(now);
+        self.read_at = now;
         let ticked = self.handle_timers(now);
         self.send(now);
         self.defer_answers(now);
@@ -189,7 +198,8 @@ impl<I: Inject> Worker<I> {
     fn defer_answers(&mut self, now: Time) {
         let brisk = self.courtesy.as_ref().is_some_and(Courtesy::is_brisk);
         let was_deferring = self.is_deferring();
-        if !brisk || self.engine.awaits_answers() || now >= self.deferred_until && !self.captured_some {
+        let busy = self.engine.awaits_answers() || self.links.has_unsent();
+        if !brisk || busy || now >= self.deferred_until && !self.captured_some {
             self.deferred_until = Time::NEVER;
         } else if self.captured_some {
             self.deferred_until = (now + DEFERRAL).next_multiple_of(GRAIN);

@@ -65,6 +65,8 @@ pub struct Engine {
     idle: Vec<u32>,
     /// When they may be looked for again.
     idle_again: Time,
+    /// What came from intercept since then has not been read yet.
+    unread_since: Option<Time>,
     /// Nothing more will be captured.
     draining: bool,
     table: Table,
@@ -91,6 +93,7 @@ impl Engine {
             resume_at: Time::NEVER,
             idle: Vec::new(),
             idle_again: Time::ZERO,
+            unread_since: None,
             draining: false,
             table: Table::default(),
             timers: Timers::default(),
@@ -319,6 +322,12 @@ impl Engine {
         self.awaiting > 0
     }
 
+    /// What came from intercept since this time, if any, is handed over later: that nothing came is no silence of the test
+    /// server.
+    pub fn set_unread_since(&mut self, time: Option<Time>) {
+        self.unread_since = time;
+    }
+
     /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if nothing is waited for.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
@@ -445,6 +454,7 @@ impl Engine {
         let Some(slot) = self.table.slot(index) else { return };
         let mut cx = Context {
             now,
+            heard: self.unread_since.unwrap_or(now),
             config: &self.config,
             ledger: &mut self.ledger,
             complaints: &mut self.complaints,

@@ -89,7 +89,8 @@ impl Client {
         self.readable && self.connection.is_some()
     }
 
-    /// Whether the poll reports what comes in on a link that is up. If not, it is to be read now and then.
+    /// Whether the poll reports what comes in on a link that is up, and that it takes bytes again. If not, it is to be read
+    /// now and then.
     pub(super) fn report(&mut self, registry: &Registry, reports: bool) {
         let Some(connection) = self.connection.as_mut().filter(|_| self.state.is_up()) else { return };
         // There is no asking for nothing; nobody sends urgent data.
@@ -193,6 +194,11 @@ impl Client {
         let connection = self.connection.as_mut()?;
         // A route that is not announced would be missed until the link comes up again: then better at once.
         if connection.queue(encode) { None } else { self.fail(now, Problem::Overflow) }
+    }
+
+    /// The connection did not take all that was queued.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.connection.as_ref().is_some_and(Link::wants_write)
     }
 
     /// Sends what is queued, as far as the connection takes it.

@@ -123,7 +123,14 @@ impl Links {
         self.clients.iter().any(Client::is_readable)
     }
 
-    /// Whether the poll reports what comes in on the links. If not, [`Links::look`] is to be called now and then.
+    /// Some link did not take all that was queued: it is to be reported when it does.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        self.clients.iter().any(Client::has_unsent)
+    }
+
+    /// Whether the poll reports what happens on the links. If not, [`Links::look`] is to be called now and then, and nothing
+    /// may be left [unsent](Links::has_unsent).
     pub fn report(&mut self, registry: &Registry, reports: bool) {
         self.clients.iter_mut().for_each(|client| client.report(registry, reports));
     }

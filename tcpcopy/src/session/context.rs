@@ -13,6 +13,8 @@ use crate::settings::EngineConfig;
 /// The surroundings of one call into a session; nothing here belongs to the session.
 pub(crate) struct Context<'a> {
     pub(crate) now: Time,
+    /// Until then all that came from intercept has been read: silence of the test server is measured by this.
+    pub(crate) heard: Time,
     pub(crate) config: &'a EngineConfig,
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) complaints: &'a mut Complaints,

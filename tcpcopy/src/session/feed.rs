@@ -193,8 +193,10 @@ impl Feed {
 
     /// Gives memory back that is not in use.
     pub(super) fn trim(&mut self) {
-        self.due.drain(..self.consumed);
-        self.consumed = 0;
+        if self.due.len() <= KEPT_BUSY {
+            self.due.drain(..self.consumed);
+            self.consumed = 0;
+        }
         trim(&mut self.due);
         self.spare = Vec::new();
         // Those before were cut to size when the next began.

@@ -277,7 +277,8 @@ impl Session {
         let event = self.connection.handle_answer(cx, answer, &mut self.outbox, &mut received);
         if self.outbox.start() > start {
             self.sent_again = false;
-            self.fruitful |= cx.ledger.bytes.replayed > replayed;
+            // A module may say all in its own words.
+            self.fruitful |= cx.ledger.bytes.replayed > replayed || !self.gate.is_preparing();
             self.last_progress = cx.now;
         }
         if received.fresh > 0 {
@@ -300,8 +301,10 @@ impl Session {
 
     /// What the test server says next lets something go on: of the client, or of a module.
     pub(crate) fn awaits_answer(&self) -> bool {
-        let ends = self.phase == Phase::Replaying && self.feed.end().is_some();
-        ends || self.feed.len() > 0 || self.gate.is_preparing() || self.connection.awaits_answer(&self.outbox)
+        let goes_on = self.feed.end().is_some() || self.gate.is_preparing();
+        self.feed.len() > 0
+            || goes_on && self.phase == Phase::Replaying
+            || self.connection.awaits_answer(&self.outbox)
     }
 
     /// Something is put off to the end of the batch.

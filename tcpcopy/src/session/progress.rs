@@ -68,7 +68,7 @@ impl Session {
             return false;
         }
         let verdict = self.judge(cx, |gate, received, acknowledged| {
-            gate.judge(cx.now, turn.need, turn.captured, received, acknowledged)
+            gate.judge(cx.heard, turn.need, turn.captured, received, acknowledged)
         });
         let pass = match verdict {
             Verdict::Go(pass) => pass,
@@ -161,7 +161,7 @@ impl Session {
         let verdict = self.judge(cx, |gate, received, acknowledged| {
             // A client that has used its port again is gone: nobody misses the rest of an answer.
             let ask = if self.superseded { Gate::judge } else { Gate::judge_end };
-            ask(gate, cx.now, end.need, end.captured, received, acknowledged)
+            ask(gate, cx.heard, end.need, end.captured, received, acknowledged)
         });
         match verdict {
             Verdict::Wait(until) => self.gate_at = until,

@@ -92,8 +92,11 @@ impl Queue {
 
     /// Gives memory back that is not in use.
     pub(super) fn trim(&mut self) {
-        self.first.drain(..self.taken);
-        self.taken = 0;
+        // What is left of a long piece is moved once half of it is free, not each time.
+        if self.taken > self.first.len() / 2 || self.first.len() <= PIECE {
+            self.first.drain(..self.taken);
+            self.taken = 0;
+        }
         trim(&mut self.first);
         if let Some(last) = self.more.back_mut() {
             trim(last);

@@ -1,6 +1,6 @@
 //! From the feed to the outbox: straight, or through a protocol module.
 
-use common::module::{Action, Actions, Failure, Module, OnlineAnswers};
+use common::module::{Action, Actions, Failure, Module, OnlineAnswers, Said};
 use common::wire::{Segment, Seq};
 
 use crate::ledger::{DropReason, Ledger};
@@ -146,9 +146,12 @@ impl Relay {
     ) -> Result<(), Stop> {
         match self {
             Self::Module(attached) if !received.payload.is_empty() => {
-                attached.call(cx, parts, |module, _, actions| {
-                    module.answer(received.skipped, received.payload, actions);
-                })
+                let said = Said {
+                    skipped: received.skipped,
+                    bytes: received.payload,
+                    had_all: parts.outbox.is_empty(),
+                };
+                attached.call(cx, parts, |module, _, actions| module.answer(said, actions))
             }
             _ => Ok(()),
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use common::control::AnswerPayload;
 use common::flow::Flow;
-use common::module::{Actions, Beginning, FailureKind, Module, OnlineAnswers, Protocol};
+use common::module::{Actions, Beginning, FailureKind, Module, OnlineAnswers, Protocol, Said};
 
 use crate::rng::mix;
 
@@ -179,7 +179,8 @@ impl Module for Session {
         (self.offered, self.captured_login) = (0, 0);
     }
 
-    fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
+    fn answer(&mut self, said: Said<'_>, actions: &mut Actions) {
+        let Said { skipped, bytes, .. } = said;
         match &mut self.state {
             State::Greeting(_) if skipped > 0 => {
                 actions.fail(FailureKind::OutOfStep, "a part of the greeting was missed");

@@ -108,6 +108,8 @@ pub(crate) struct World {
     /// The engine's process reads what it does not wait for with the next packet captured: in every other pair of seeds.
     defers: bool,
     unread: Vec<(usize, u32, Vec<u8>)>,
+    /// Since when.
+    unread_since: Time,
     /// When the clients have said everything.
     pub(crate) silence: Time,
     /// When the engine had nothing left to do.
@@ -153,6 +155,7 @@ impl World {
             cuts: seed.is_multiple_of(2),
             defers: (seed / 2).is_multiple_of(2),
             unread: Vec::new(),
+            unread_since: Time::ZERO,
             silence,
             finished: Time::ZERO,
             sessions,
@@ -288,6 +291,7 @@ impl World {
             Event::ToIntercept { intercept, epoch, bytes } => self.at_intercept(intercept, epoch, &bytes),
             Event::FromIntercept { intercept, epoch, bytes } => {
                 if self.unread.is_empty() {
+                    self.unread_since = now;
                     self.queue.schedule(now + DEFERRAL, Event::Read);
                 }
                 self.unread.push((intercept, epoch, bytes));
@@ -348,9 +352,12 @@ impl World {
         {
             self.captured += segment.payload.len() as u64;
         }
+        let unread_since = (!self.unread.is_empty()).then_some(self.unread_since);
+        self.engine.set_unread_since(unread_since);
         self.with_engine(|engine, now, out| engine.handle_packet(now, Captured { packet, outgoing }, out));
         self.with_engine(|engine, now, out| engine.flush(now, out));
         self.read();
+        self.engine.set_unread_since(None);
     }
 
     /// Puts the server's packets on their way to the intercepts.

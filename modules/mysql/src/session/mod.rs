@@ -19,7 +19,7 @@ mod stream;
 use std::sync::Arc;
 
 use common::flow::Flow;
-use common::module::{Actions, FailureKind, Module};
+use common::module::{Actions, FailureKind, Module, Said};
 
 use self::change_user::Switching;
 use self::restore::Restoring;
@@ -195,13 +195,13 @@ impl Session {
         self.shared.connections.test_id(self.flow.server, online)
     }
 
-    fn command_answer(&mut self, bytes: &[u8], actions: &mut Actions) {
+    fn command_answer(&mut self, bytes: &[u8], had_all: bool, actions: &mut Actions) {
         let Server::Ready(ready) = &mut self.server else { return };
         let (statements, counters) = (&mut self.statements, &self.shared.counters);
         let (transaction, file_wanted) = (&mut self.transaction, &mut ready.file_wanted);
         let client = &mut self.client;
         let mut complete = false;
-        ready.answers.segment(bytes, |seen| {
+        ready.answers.segment(bytes, had_all, |seen| {
             complete = seen.ends_answer();
             match seen {
                 Seen::Prepared { serial, id, parameters, .. } => statements.succeeded(serial, id, parameters),
@@ -260,10 +260,11 @@ impl Module for Session {
         self.statements.last_is_lost();
     }
 
-    fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
+    fn answer(&mut self, said: Said<'_>, actions: &mut Actions) {
+        let Said { skipped, bytes, had_all } = said;
         match &self.server {
             Server::Down | Server::Failed => {}
-            Server::Ready(_) => self.command_answer(bytes, actions),
+            Server::Ready(_) => self.command_answer(bytes, had_all, actions),
             Server::Switching(_) => self.switching_bytes(bytes, actions),
             _ if skipped > 0 => {
                 self.fail(

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use common::control::AnswerPayload;
-use common::module::{Action, Actions, Failure, Module};
+use common::module::{Action, Actions, Failure, Module, Said};
 
 /// One session. Each call returns what is to be sent to the test server.
 pub(crate) struct Driven {
@@ -78,6 +78,15 @@ impl Driven {
 
     /// The test server answers `bytes` in one segment.
     pub(crate) fn answer(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.segment(bytes, true)
+    }
+
+    /// The test server says `bytes`, before it had the last that was sent.
+    pub(crate) fn late_answer(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.segment(bytes, false)
+    }
+
+    fn segment(&mut self, bytes: &[u8], had_all: bool) -> Vec<u8> {
         self.note("answer", bytes);
         let wanted = match self.mode {
             AnswerPayload::None => 0,
@@ -86,7 +95,8 @@ impl Driven {
         };
         let wanted = &bytes[..bytes.len().min(wanted)];
         let skipped = std::mem::replace(&mut self.skipped, (bytes.len() - wanted.len()) as u64);
-        let mut sent = self.call(|module, _, actions| module.answer(skipped, wanted, actions));
+        let mut sent =
+            self.call(|module, _, actions| module.answer(Said { skipped, bytes: wanted, had_all }, actions));
         sent.extend(self.offer());
         self.sent(sent)
     }

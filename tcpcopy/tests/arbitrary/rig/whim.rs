@@ -2,7 +2,7 @@
 
 use common::control::AnswerPayload;
 use common::flow::Flow;
-use common::module::{Actions, FailureKind, Module, Protocol};
+use common::module::{Actions, FailureKind, Module, Protocol, Said};
 
 pub(crate) struct Whimsical;
 
@@ -52,7 +52,8 @@ impl Module for Whim {
         self.act(bytes.len(), actions);
     }
 
-    fn answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
+    fn answer(&mut self, said: Said<'_>, actions: &mut Actions) {
+        let Said { skipped, bytes, .. } = said;
         self.act(bytes.len() ^ skipped as usize, actions);
     }
 }
