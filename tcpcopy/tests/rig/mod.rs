@@ -1,12 +1,16 @@
 //! An engine with clients that say a byte at a time, and a test server that answers when it is told to.
 
+#![allow(dead_code, reason = "each of the tests uses a part of it")]
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::control::{Answer, FlowId, ToIntercept};
 use common::flow::{Endpoint, Flow};
 use common::io::Captured;
+use common::module::Protocol;
 use common::time::Time;
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 use tcpcopy::engine::Engine;
@@ -47,8 +51,16 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn with_memory(memory_limit: u64) -> Self {
+        Self::new(memory_limit, None)
+    }
+
+    pub(crate) fn with_protocol(protocol: impl Protocol + 'static) -> Self {
+        Self::new(1 << 30, Some(Arc::new(protocol)))
+    }
+
+    fn new(memory_limit: u64, protocol: Option<Arc<dyn Protocol>>) -> Self {
         let now = Time::from_micros(10_000_000);
-        let transfer = Transfer { online_ip: None, online_port: 80, target: TARGET, protocol: None };
+        let transfer = Transfer { online_ip: None, online_port: 80, target: TARGET, protocol };
         let config = EngineConfig {
             transfers: vec![transfer],
             wait_for_answers: true,
@@ -104,6 +116,25 @@ impl Rig {
 
     pub(crate) fn data(&mut self, client: u16, seq: u32) {
         self.say(client, seq, Flags::ACK | Flags::PSH, b"x");
+    }
+
+    /// The test server resets the connection of a client.
+    pub(crate) fn reset(&mut self, client: u16) {
+        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let id = self.wire.ids[&client];
+        let (options, payload) = (Options::default(), &[][..]);
+        let reset = Answer {
+            id,
+            seq: Seq(8),
+            ack: Seq(0),
+            flags: Flags::RST,
+            window: 0,
+            payload_len: 0,
+            options,
+            payload,
+        };
+        self.engine.handle_answer(self.now, &reset, &mut self.wire);
+        self.engine.flush(self.now, &mut self.wire);
     }
 
     /// The test server accepts and acknowledges all that was sent.
