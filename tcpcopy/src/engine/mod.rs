@@ -66,7 +66,7 @@ pub struct Engine {
     /// When they may be looked for again.
     idle_again: Time,
     /// What came from intercept since then has not been read yet.
-    unread_since: Option<Time>,
+    unread_since: Time,
     /// Nothing more will be captured.
     draining: bool,
     table: Table,
@@ -93,7 +93,7 @@ impl Engine {
             resume_at: Time::NEVER,
             idle: Vec::new(),
             idle_again: Time::ZERO,
-            unread_since: None,
+            unread_since: Time::NEVER,
             draining: false,
             table: Table::default(),
             timers: Timers::default(),
@@ -325,7 +325,7 @@ impl Engine {
     /// What came from intercept since this time, if any, is handed over later: that nothing came is no silence of the test
     /// server.
     pub fn set_unread_since(&mut self, time: Option<Time>) {
-        self.unread_since = time;
+        self.unread_since = time.unwrap_or(Time::NEVER);
     }
 
     /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if nothing is waited for.
@@ -454,7 +454,7 @@ impl Engine {
         let Some(slot) = self.table.slot(index) else { return };
         let mut cx = Context {
             now,
-            heard: self.unread_since.unwrap_or(now),
+            heard: now.min(self.unread_since),
             config: &self.config,
             ledger: &mut self.ledger,
             complaints: &mut self.complaints,

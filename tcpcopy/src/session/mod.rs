@@ -278,7 +278,7 @@ impl Session {
         if self.outbox.start() > start {
             self.sent_again = false;
             // A module may say all in its own words.
-            self.fruitful |= cx.ledger.bytes.replayed > replayed || !self.gate.is_preparing();
+            self.fruitful = self.fruitful || cx.ledger.bytes.replayed > replayed || !self.gate.is_preparing();
             self.last_progress = cx.now;
         }
         if received.fresh > 0 {
@@ -301,9 +301,9 @@ impl Session {
 
     /// What the test server says next lets something go on: of the client, or of a module.
     pub(crate) fn awaits_answer(&self) -> bool {
-        let goes_on = self.feed.end().is_some() || self.gate.is_preparing();
-        self.feed.len() > 0
-            || goes_on && self.phase == Phase::Replaying
+        let replaying = self.phase == Phase::Replaying;
+        replaying && (self.feed.end().is_some() || self.gate.is_preparing())
+            || self.feed.len() > 0
             || self.connection.awaits_answer(&self.outbox)
     }
 
