@@ -30,6 +30,10 @@ use crate::toy::Heard;
 /// How long what the engine does not wait for is left unread, unless something is captured before.
 const DEFERRAL: Duration = Duration::from_millis(13);
 
+/// Only where packets come so thick in such a time, as the driver has it.
+const BRISK: u32 = 50;
+const BRISK_IN: Duration = Duration::from_millis(100);
+
 /// The process restarted is told a later wall clock; here is the first one's, close to the wrap.
 const TIMESTAMP_ORIGIN: u32 = u32::MAX - 500;
 
@@ -110,6 +114,9 @@ pub(crate) struct World {
     unread: Vec<(usize, u32, Vec<u8>)>,
     /// Since when.
     unread_since: Time,
+    /// Packets captured in the present span of time, and whether they were many in the last.
+    span: (Time, u32),
+    brisk: bool,
     /// When the clients have said everything.
     pub(crate) silence: Time,
     /// When the engine had nothing left to do.
@@ -156,6 +163,8 @@ impl World {
             defers: (seed / 2).is_multiple_of(2),
             unread: Vec::new(),
             unread_since: Time::ZERO,
+            span: (Time::ZERO, 0),
+            brisk: false,
             silence,
             finished: Time::ZERO,
             sessions,
@@ -295,7 +304,11 @@ impl World {
                     self.queue.schedule(now + DEFERRAL, Event::Read);
                 }
                 self.unread.push((intercept, epoch, bytes));
-                if !self.defers || !self.intercepts[intercept].link.up || self.engine.awaits_answers() {
+                if !self.defers
+                    || !self.brisk
+                    || !self.intercepts[intercept].link.up
+                    || self.engine.awaits_answers()
+                {
                     self.read();
                 }
             }
@@ -351,6 +364,13 @@ impl World {
             && online().contains(&segment.destination)
         {
             self.captured += segment.payload.len() as u64;
+        }
+        let (began, count) = self.span;
+        if self.now.since(began) < BRISK_IN {
+            self.span.1 = count + 1;
+        } else {
+            self.brisk = count >= BRISK && self.now.since(began) < 2 * BRISK_IN;
+            self.span = (self.now, 1);
         }
         let unread_since = (!self.unread.is_empty()).then_some(self.unread_since);
         self.engine.set_unread_since(unread_since);
