@@ -110,29 +110,30 @@ impl Engine {
     /// A packet was captured on the online host.
     pub fn handle_packet(&mut self, now: Time, captured: Captured<'_>, out: &mut dyn Output) {
         self.ledger.packets.captured += 1;
-        let Ok(segment) = Segment::parse(captured.packet) else {
+        // Looked at where it is: a segment is large.
+        let Ok(segment) = &Segment::parse(captured.packet) else {
             self.ledger.packets.unreadable += 1;
             return;
         };
-        match classify(&self.config.transfers, &captured, &segment) {
+        match classify(&self.config.transfers, &captured, segment) {
             Class::Client { flow, transfer } => {
                 self.ledger.packets.client += 1;
                 let local = flow.client.ip.is_loopback() && !flow.server.ip.is_loopback();
                 self.ledger.packets.loopback += u64::from(local);
-                self.handle_client(now, flow, transfer, &segment, out);
+                self.handle_client(now, flow, transfer, segment, out);
             }
             Class::OnlineSynAck { flow } => {
                 self.ledger.packets.online_syn_ack += 1;
                 if let Some(index) = self.table.find(&flow)
                     && let Some(session) =
-                        self.table.slot(index).and_then(|slot| slot.session_accepted(&segment))
+                        self.table.slot(index).and_then(|slot| slot.session_accepted(segment))
                 {
-                    session.handle_online_syn_ack(&segment);
+                    session.handle_online_syn_ack(segment);
                 }
             }
             Class::OnlineAnswer { flow } => {
                 self.ledger.packets.online_answers += 1;
-                self.handle_online_answer(now, &flow, &segment, out);
+                self.handle_online_answer(now, &flow, segment, out);
             }
             Class::Own => self.ledger.packets.own += 1,
             Class::Unrelated => self.ledger.packets.unrelated += 1,
