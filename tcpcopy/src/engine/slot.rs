@@ -70,8 +70,9 @@ impl Slot {
     pub(super) fn add(&mut self, cx: &mut Context<'_>, session: Session, most: usize) {
         cx.ledger.sessions.seen += 1;
         cx.ledger.sessions.active += 1;
-        for older in &mut self.sessions {
-            older.supersede(cx);
+        // Those before it were told when it came.
+        if let Some(last) = self.sessions.back_mut() {
+            last.supersede(cx);
         }
         if self.sessions.len() > most
             && let Some(mut last) = self.sessions.pop_back()

@@ -14,6 +14,7 @@ mod connection;
 mod context;
 mod feed;
 mod gate;
+mod holes;
 mod idle;
 mod online;
 mod outbox;

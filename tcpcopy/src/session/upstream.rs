@@ -8,6 +8,7 @@ use common::wire::{Flags, Segment, Seq};
 
 use crate::ledger::{DropReason, Ledger};
 use crate::session::feed::{End, EndKind, Feed};
+use crate::session::holes::Holes;
 
 /// How long missing bytes may still come: a client's retransmission takes a few round trips, or its RTO.
 const GAP_WAIT: Duration = Duration::from_millis(1500);
@@ -15,7 +16,8 @@ const GAP_WAIT: Duration = Duration::from_millis(1500);
 /// Bytes around the expected one that a segment may stand off and still be of this connection.
 const PLAUSIBLE: i32 = 64 << 20;
 
-/// After so many implausible segments in a row the stream itself has jumped: more was lost than is plausible.
+/// After so many implausible segments in a row the stream itself has jumped: more was lost than is plausible. Or it has not
+/// jumped where a segment said so that nobody's client had sent.
 const IMPLAUSIBLE_LIMIT: u8 = 16;
 
 /// What a parked segment takes beside its payload, roughly, in bytes.
@@ -57,6 +59,9 @@ pub(super) struct Upstream {
     /// Where the stream ends, once a FIN or RST has said so, and the acknowledgement number there.
     end: Option<(u64, EndKind, Option<Seq>)>,
     gap_since: Time,
+    /// What was missing when it was given up, and is so still.
+    holes: Holes,
+    /// Segments in a row that are not where the stream is.
     implausible: u8,
     /// The first reason for which bytes of the stream were dropped here.
     first_drop: Option<DropReason>,
@@ -88,6 +93,7 @@ impl Upstream {
             position: 0,
             end: None,
             gap_since: Time::NEVER,
+            holes: Holes::default(),
             implausible: 0,
             first_drop: None,
         }
@@ -165,15 +171,20 @@ impl Upstream {
     pub(super) fn push(&mut self, now: Time, segment: &Segment<'_>, feed: &mut Feed, ledger: &mut Ledger) {
         let length = segment.payload.len() as u64;
         ledger.bytes.captured += length;
-        if !self.is_plausible(segment) {
+        let plausible = self.is_plausible(segment);
+        if plausible && !self.is_late(segment) {
+            self.implausible = 0;
+        } else {
             self.implausible = self.implausible.saturating_add(1);
-            if self.implausible <= IMPLAUSIBLE_LIMIT {
+            if self.implausible > IMPLAUSIBLE_LIMIT {
+                self.implausible = 0;
+                self.discard_parked(DropReason::CaptureGap, ledger);
+                self.give_up_gap(segment.seq, segment.ack, feed, ledger);
+                self.holes.clear();
+            } else if !plausible {
                 return self.drop(DropReason::CaptureGap, length, ledger);
             }
-            self.discard_parked(DropReason::CaptureGap, ledger);
-            self.give_up_gap(segment.seq, segment.ack, feed, ledger);
         }
-        self.implausible = 0;
         self.note_end(segment);
         if segment.payload.len() as u64 != u64::from(segment.payload_len) {
             // What the snap length cut off is missing: without it the rest is of no use.
@@ -257,12 +268,7 @@ impl Upstream {
             return;
         }
         let known = (ahead.unsigned_abs() as usize).min(payload.len());
-        if self.isn.is_none() && u64::from(ahead.unsigned_abs()) > self.position {
-            // Before the point where the stream was joined.
-            self.drop(DropReason::JoinedMidTurn, known as u64, ledger);
-        } else {
-            ledger.bytes.duplicate += known as u64;
-        }
+        self.account_known(ahead.unsigned_abs().into(), known as u64, ledger);
         if known == payload.len() {
             return;
         }
@@ -360,6 +366,7 @@ impl Upstream {
     /// the middle of another: the next whole turn begins where `ack` is exceeded.
     fn give_up_gap(&mut self, seq: Seq, ack: Seq, feed: &mut Feed, ledger: &mut Ledger) {
         let missing = seq.distance(self.next);
+        let given_up = self.position;
         ledger.gaps.count += 1;
         ledger.gaps.bytes += u64::from(missing.max(0).unsigned_abs());
         // Behind a first gap the last turn of the feed is whole.
@@ -373,6 +380,7 @@ impl Upstream {
         self.first_drop.get_or_insert(DropReason::CaptureGap);
         self.next = seq;
         self.position = self.position.saturating_add_signed(i64::from(missing)).max(self.position);
+        self.holes.add(given_up..self.position);
         let reason = match self.progress {
             Progress::Skipping { reason, .. } => reason,
             Progress::Following(_) => DropReason::CaptureGap,
@@ -391,9 +399,35 @@ impl Upstream {
         let length = segment.payload.len() as u64;
         let new = (segment.seq + segment.payload_len).distance(self.next).max(0).unsigned_abs();
         let new = u64::from(new).min(length);
+        let behind = segment.seq.distance(self.next).min(0).unsigned_abs();
         ledger.bytes.captured += length;
-        ledger.bytes.duplicate += length - new;
+        self.account_known(behind.into(), length - new, ledger);
         self.drop(reason, new, ledger);
+    }
+
+    /// The segment brings what was given up as missing.
+    fn is_late(&self, segment: &Segment<'_>) -> bool {
+        let behind = segment.seq.distance(self.next);
+        behind < 0
+            && !segment.payload.is_empty()
+            && self.holes.contain(self.before(behind.unsigned_abs().into()))
+    }
+
+    /// Accounts for bytes that stand before the next one, the first of them so far `behind` it: they were seen before, or
+    /// given up as missing.
+    fn account_known(&mut self, behind: u64, bytes: u64, ledger: &mut Ledger) {
+        let late = self.holes.fill(self.before(behind)..self.before(behind.saturating_sub(bytes)));
+        ledger.gaps.bytes = ledger.gaps.bytes.saturating_sub(late);
+        self.drop(DropReason::CaptureGap, late, ledger);
+        // Where the stream was joined, what came before that is new.
+        let new = if self.is_joined() { behind.saturating_sub(self.position).min(bytes) } else { 0 };
+        self.drop(DropReason::JoinedMidTurn, new, ledger);
+        ledger.bytes.duplicate += bytes - late - new;
+    }
+
+    /// The position so many bytes before the next; the first if there is none.
+    fn before(&self, bytes: u64) -> u64 {
+        self.position.saturating_sub(bytes)
     }
 
     fn account_parked(&mut self, bytes: usize, ledger: &mut Ledger) {

@@ -35,6 +35,8 @@ mod scenario;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod seen;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod shrink;

@@ -24,6 +24,7 @@ use crate::link::Link;
 use crate::network::{Path, Queue};
 use crate::rng::Rng;
 use crate::scenario::{Ending, Scenario};
+use crate::seen::Seen;
 use crate::server::Server;
 use crate::toy::Heard;
 
@@ -88,8 +89,8 @@ pub(crate) struct World {
     pub(crate) sessions: Vec<Session>,
     pub(crate) server: Server,
     pub(crate) engine: Engine,
-    /// Payload bytes of clients that were handed to the engine.
-    pub(crate) captured: u64,
+    /// What of the clients was handed to the engine.
+    pub(crate) captured: Seen,
     /// Packets of clients that were never captured.
     pub(crate) capture_lost: u64,
     /// Answer bytes of the online server that were never captured.
@@ -144,7 +145,7 @@ impl World {
             now: Time::ZERO,
             server: Server::new(targets().to_vec(), scenario.stack, scenario.app, rng.fork(1)),
             engine: Engine::new(config(scenario, seed, TIMESTAMP_ORIGIN, &heard), Time::ZERO),
-            captured: 0,
+            captured: Seen::default(),
             capture_lost: 0,
             online_lost: 0,
             heard,
@@ -363,7 +364,7 @@ impl World {
             && !outgoing
             && online().contains(&segment.destination)
         {
-            self.captured += segment.payload.len() as u64;
+            self.captured.add(&segment);
         }
         let (began, count) = self.span;
         if self.now.since(began) < BRISK_IN {
@@ -537,7 +538,7 @@ impl World {
         let origin = TIMESTAMP_ORIGIN.wrapping_add(10_000);
         self.engine =
             Engine::new(config(&self.scenario, self.now.as_micros(), origin, &self.heard), self.now);
-        self.captured = 0;
+        self.captured = Seen::default();
         self.judge.restart();
         for intercept in 0..self.intercepts.len() {
             let Intercept { router, link } = &mut self.intercepts[intercept];

@@ -1,0 +1,80 @@
+//! The account of clients' bytes: what was given up as missing and comes all the same is not taken for what came twice.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod rig;
+
+use std::time::Duration;
+
+use common::wire::Flags;
+use rig::Rig;
+use tcpcopy::ledger::DropReason;
+
+const DATA: Flags = Flags(Flags::ACK.0 | Flags::PSH.0);
+
+/// Longer than missing bytes are waited for.
+const LONG: Duration = Duration::from_secs(2);
+
+fn connected() -> Rig {
+    let mut rig = Rig::with_memory(1 << 30);
+    rig.connect(0);
+    rig.answer();
+    rig
+}
+
+fn lost(rig: &Rig) -> u64 {
+    rig.ledger().bytes.dropped.get(DropReason::CaptureGap)
+}
+
+#[test]
+fn what_comes_after_it_was_given_up_is_dropped_and_no_duplicate() {
+    let mut rig = connected();
+    rig.say(0, 101, DATA, &[b'b'; 100]);
+    rig.answer();
+    rig.after(LONG);
+    assert_eq!((rig.ledger().gaps.bytes, lost(&rig)), (100, 100));
+
+    rig.say(0, 1, DATA, &[b'a'; 60]);
+    rig.say(0, 41, DATA, &[b'a'; 100]);
+    rig.answer();
+    let bytes = &rig.ledger().bytes;
+    assert_eq!((bytes.captured, bytes.duplicate, lost(&rig)), (260, 60, 200), "{bytes:#?}");
+    assert_eq!(rig.ledger().gaps.bytes, 0, "all was captured in the end");
+
+    rig.say_after(0, 201, 10, DATA, b"the next turn");
+    rig.answer();
+    assert_eq!(rig.ledger().bytes.replayed, 13, "{:#?}", rig.ledger());
+}
+
+#[test]
+fn a_forged_segment_far_ahead_does_not_end_the_copy_of_a_session() {
+    let mut rig = connected();
+    rig.say(0, 1, DATA, b"first");
+    rig.answer();
+    rig.say(0, 60 << 20, DATA, b"forged");
+    rig.after(LONG);
+    for turn in 0..100 {
+        rig.say_after(0, 6 + 10 * turn, 10 * (turn + 1), DATA, b"0123456789");
+        rig.answer();
+    }
+    let bytes = &rig.ledger().bytes;
+    assert_eq!((bytes.duplicate, bytes.captured), (0, 5 + 6 + 1000), "{bytes:#?}");
+    assert!(lost(&rig) <= 6 + 10 * 17, "{bytes:#?}");
+    assert_eq!(bytes.replayed + bytes.pending + lost(&rig), bytes.captured);
+}
+
+#[test]
+fn what_a_client_says_behind_a_forged_end_is_dropped_and_no_duplicate() {
+    for end in [Flags::FIN | Flags::ACK, Flags::RST | Flags::ACK] {
+        let mut rig = connected();
+        rig.say(0, 60 << 20, end, &[]);
+        rig.answer();
+        rig.after(LONG);
+        for turn in 0..10 {
+            rig.say_after(0, 1 + 10 * turn, 10 * turn, DATA, b"0123456789");
+            rig.answer();
+        }
+        let bytes = &rig.ledger().bytes;
+        assert_eq!((bytes.duplicate, bytes.replayed + lost(&rig)), (0, 100), "{bytes:#?}");
+    }
+}

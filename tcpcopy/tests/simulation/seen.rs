@@ -1,0 +1,52 @@
+//! Which bytes of its clients an engine was shown, each counted once: what comes again is told apart from what is new.
+
+use std::collections::BTreeMap;
+
+use common::flow::Endpoint;
+use common::wire::Segment;
+
+/// Ranges of sequence numbers, by client and service.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    segments: BTreeMap<(Endpoint, Endpoint), Vec<(u64, u64)>>,
+    /// All bytes, however often.
+    pub(crate) bytes: u64,
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, segment: &Segment<'_>) {
+        let length = segment.payload.len() as u64;
+        self.bytes += length;
+        let start = u64::from(segment.seq.0);
+        let list = self.segments.entry((segment.source, segment.destination)).or_default();
+        // Behind the last sequence number comes the first.
+        let turn = 1 << 32;
+        list.push((start, (start + length).min(turn)));
+        list.push((0, (start + length).saturating_sub(turn)));
+    }
+
+    /// Different bytes, at the least: a four-tuple that is used again may use the same sequence numbers.
+    pub(crate) fn unique(&self) -> u64 {
+        self.segments.values().map(|list| length_of_union(list.clone())).sum()
+    }
+}
+
+fn length_of_union(mut list: Vec<(u64, u64)>) -> u64 {
+    list.sort_unstable();
+    let (mut length, mut at) = (0, 0);
+    for (start, end) in list {
+        length += end.max(at) - start.max(at);
+        at = at.max(end);
+    }
+    length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_overlaps_counts_once() {
+        assert_eq!(length_of_union(vec![(5, 10), (0, 0), (8, 20), (30, 31), (9, 11)]), 16);
+    }
+}
