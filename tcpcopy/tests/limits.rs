@@ -90,6 +90,71 @@ fn who_has_something_to_do_stays() {
     assert!(rig.ledger().balances());
 }
 
+/// For three times as many sessions as there will be, so that half of the limit is more than they take.
+fn with_much_to_say() -> Rig {
+    let mut rig = Rig::with_memory(3 * u64::from(ROOM) * SESSION_BYTES);
+    for client in 0..ROOM {
+        rig.connect(client);
+        rig.data(client, 1);
+    }
+    rig.answer();
+    rig.after(Duration::from_secs(2));
+    rig
+}
+
+/// A client says so many bytes that the test server does not take.
+fn upload(rig: &mut Rig, client: u16, bytes: u32) {
+    rig.connect(client);
+    for said in (0..bytes).step_by(1000) {
+        rig.say(client, 1 + said, Flags::ACK, &[b'x'; 1000]);
+    }
+}
+
+fn shed(rig: &Rig) -> u64 {
+    rig.ledger().bytes.dropped.get(DropReason::MemoryLimit)
+}
+
+#[test]
+fn an_upload_that_stalls_goes_before_idle_sessions_once_it_takes_half_of_the_memory() {
+    let mut rig = with_much_to_say();
+    upload(&mut rig, 1000, 350_000);
+    assert_eq!((shed(&rig), rig.ledger().bytes.pending), (0, 350_000), "there is room for it");
+    (2000..2060).for_each(|newcomer| rig.connect(newcomer));
+    assert_eq!((displaced(&rig), shed(&rig)), (0, 350_000));
+    assert_eq!(rig.ledger().sessions.active, u64::from(ROOM) + 61);
+    assert!(rig.ledger().balances());
+}
+
+#[test]
+fn an_upload_of_less_than_half_of_the_memory_goes_on_and_idle_sessions_make_room() {
+    let mut rig = with_much_to_say();
+    upload(&mut rig, 1000, 200_000);
+    (2000..2060).for_each(|newcomer| rig.connect(newcomer));
+    assert_eq!((displaced(&rig), shed(&rig)), (0, 0), "there is room");
+    (3000..3020).for_each(|newcomer| rig.connect(newcomer));
+    assert!((1..=20).contains(&displaced(&rig)), "{} of the idle ones", displaced(&rig));
+    assert_eq!((shed(&rig), rig.ledger().bytes.pending), (0, 200_000));
+    assert!(rig.ledger().balances());
+}
+
+/// To find those that hold most takes a look at all: that must not be done for each newcomer.
+#[test]
+fn so_much_is_given_up_at_once_that_the_next_newcomers_find_room() {
+    let mut rig = with_much_to_say();
+    (1000..1040).for_each(|client| upload(&mut rig, client, 6000));
+    assert_eq!((displaced(&rig), shed(&rig)), (0, 0), "there is room for them");
+    let mut newcomers = 2000..2090;
+    while shed(&rig) == 0 {
+        rig.connect(newcomers.next().expect("it fills up"));
+    }
+    let limit = 3 * u64::from(ROOM) * SESSION_BYTES;
+    let at_once = shed(&rig);
+    assert!((limit / 16..limit / 8 + 6000).contains(&at_once), "{at_once} bytes");
+    newcomers.take(usize::from(ROOM) / 4).for_each(|newcomer| rig.connect(newcomer));
+    assert_eq!((displaced(&rig), shed(&rig)), (0, at_once));
+    assert!(rig.ledger().balances());
+}
+
 /// The test server is slow: 5000 turns of a byte wait, which take some hundred bytes each.
 #[test]
 fn turns_take_more_memory_than_their_bytes() {

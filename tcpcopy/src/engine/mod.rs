@@ -5,6 +5,7 @@ mod slot;
 mod table;
 mod timers;
 
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use common::control::{Answer, AnswerPayload, ToIntercept};
@@ -222,8 +223,15 @@ impl Engine {
         Some(index)
     }
 
-    /// Ends sessions that have nothing to do: floods of forged segments leave such sessions, which would stay for long.
+    /// Gives up what holds much of the memory, then ends sessions that have nothing to do: floods of forged segments leave
+    /// such sessions, which would stay for long.
     fn make_room(&mut self, now: Time, out: &mut dyn Output) {
+        let limit = self.config.memory_limit;
+        let sessions = self.sessions() * SLOT_BYTES;
+        if self.memory() > limit / 2 && self.memory() + sessions > limit {
+            // One stalled upload rather than many sessions that hold nothing.
+            self.shed_largest(now, (limit / 8 * 7).saturating_sub(sessions).max(limit / 16 * 7), out);
+        }
         // Looking for them takes long: not again before others can have become idle.
         if self.idle_again <= now {
             self.idle_again = now + SILENCE;
@@ -495,9 +503,14 @@ impl Engine {
 
     /// No more sessions can be taken.
     fn is_full(&self) -> bool {
-        // Several sessions may wait on one four-tuple, and one that is over may linger.
-        let sessions = self.ledger.sessions.active.max(self.table.len() as u64);
+        let sessions = self.sessions();
         sessions >= SLOTS_MAX || self.memory() + sessions * SLOT_BYTES > self.config.memory_limit
+    }
+
+    /// Sessions that take memory.
+    fn sessions(&self) -> u64 {
+        // Several may wait on one four-tuple, and one that is over may linger.
+        self.ledger.sessions.active.max(self.table.len() as u64)
     }
 
     /// What all sessions hold of their clients, and their modules take, in bytes.
@@ -508,20 +521,20 @@ impl Engine {
 
     /// Over the memory limit the sessions that hold most are given up, down to seven eighths of it.
     fn respect_memory_limit(&mut self, now: Time, out: &mut dyn Output) {
-        if self.memory() <= self.config.memory_limit {
-            return;
+        let limit = self.config.memory_limit;
+        if self.memory() > limit {
+            self.shed_largest(now, limit / 8 * 7, out);
         }
-        let mut by_size: Vec<(u64, u32)> = self
-            .table
-            .indices()
-            .into_iter()
-            .filter_map(|index| {
-                let slot = self.table.slot(index)?;
-                Some((slot.sessions().map(Session::memory).sum(), index))
-            })
+    }
+
+    /// Gives up the sessions that hold most, until no more than `goal` bytes are held. All slots are looked at: the goal is
+    /// to be so far below what is held that this happens rarely.
+    #[cold]
+    fn shed_largest(&mut self, now: Time, goal: u64, out: &mut dyn Output) {
+        let mut by_size: BinaryHeap<(u64, u32)> = (self.table.indices().into_iter())
+            .filter_map(|index| Some((self.table.slot(index)?.sessions().map(Session::memory).sum(), index)))
+            .filter(|(held, _)| *held > 0)
             .collect();
-        by_size.sort_unstable();
-        let goal = self.config.memory_limit / 8 * 7;
         while self.memory() > goal
             && let Some((_, index)) = by_size.pop()
         {
