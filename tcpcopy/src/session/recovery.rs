@@ -77,25 +77,24 @@ impl Session {
         }
     }
 
-    /// The turn in progress goes to a new connection if nothing of it was acknowledged; else its rest is lost.
+    /// The turn in progress goes to a new connection if nothing of it was acknowledged, also where its client has closed
+    /// behind it; else its rest is lost.
     fn reset_by_server(&mut self, cx: &mut Context<'_>) {
         let unanswered = self.gate.connection_lost();
         self.count_cut_off(cx, unanswered && self.outbox.is_empty());
-        if self.phase == Phase::Ending {
+        let straight = self.relay.is_straight();
+        if self.phase == Phase::Ending && (self.outbox.is_empty() || !straight) {
             let bytes = self.outbox.clear();
             self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
             return self.finish(cx);
         }
         self.set_phase(cx, Phase::Replaying);
-        if !self.relay.is_straight() && !self.fruitful {
+        if !straight && !self.fruitful {
             // A login that is cut off would be tried for ever.
             return self.refused(cx, DropReason::ClosedByServer);
         }
-        let again = self.relay.is_straight() && !self.sent_again && self.outbox.is_at_turn_start();
-        if again {
-            self.sent_again = true;
-        } else {
-            self.sent_again = false;
+        self.sent_again = straight && !self.sent_again && self.outbox.is_at_turn_start();
+        if !self.sent_again {
             let bytes = self.outbox.drop_turn();
             self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
             if self.outbox.is_empty() {

@@ -31,8 +31,8 @@ pub(crate) struct Wire {
 impl Output for Wire {
     fn inject(&mut self, packet: &[u8]) {
         let segment = Segment::parse(packet).unwrap();
-        let opens = u32::from(segment.flags.has(Flags::SYN));
-        self.sent.push((segment.source, segment.flags, segment.seq + (segment.payload_len + opens)));
+        let flags = u32::from(segment.flags.has(Flags::SYN)) + u32::from(segment.flags.has(Flags::FIN));
+        self.sent.push((segment.source, segment.flags, segment.seq + (segment.payload_len + flags)));
     }
 
     fn control(&mut self, message: &ToIntercept) {
@@ -120,21 +120,34 @@ impl Rig {
 
     /// The test server resets the connection of a client.
     pub(crate) fn reset(&mut self, client: u16) {
+        self.break_off(client, Flags::RST);
+    }
+
+    /// The test server closes the connection of a client.
+    pub(crate) fn close(&mut self, client: u16) {
+        self.break_off(client, Flags::FIN);
+    }
+
+    fn break_off(&mut self, client: u16, flags: Flags) {
         let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
         let id = self.wire.ids[&client];
         let (options, payload) = (Options::default(), &[][..]);
-        let reset = Answer {
-            id,
-            seq: Seq(8),
-            ack: Seq(0),
-            flags: Flags::RST,
-            window: 0,
-            payload_len: 0,
-            options,
-            payload,
-        };
-        self.engine.handle_answer(self.now, &reset, &mut self.wire);
+        let end = Answer { id, seq: Seq(8), ack: Seq(0), flags, window: 0, payload_len: 0, options, payload };
+        self.engine.handle_answer(self.now, &end, &mut self.wire);
         self.engine.flush(self.now, &mut self.wire);
+    }
+
+    /// Nothing of what was sent since the test server last answered arrives.
+    pub(crate) fn lose(&mut self) {
+        self.engine.flush(self.now, &mut self.wire);
+        self.wire.sent.clear();
+    }
+
+    /// The test server accepts the connections it is asked for; whatever else was sent does not arrive.
+    pub(crate) fn accept(&mut self) {
+        self.engine.flush(self.now, &mut self.wire);
+        let sent = std::mem::take(&mut self.wire.sent);
+        self.acknowledge(sent.into_iter().filter(|(_, flags, _)| flags.has(Flags::SYN)));
     }
 
     /// The test server accepts and acknowledges all that was sent.
@@ -145,17 +158,20 @@ impl Rig {
             if sent.is_empty() {
                 return;
             }
-            for (client, flags, ack) in sent.into_iter().filter(|(_, flags, _)| !flags.has(Flags::RST)) {
-                let (seq, flags) = match flags.has(Flags::SYN) {
-                    true => (Seq(7), Flags::SYN | Flags::ACK),
-                    false => (Seq(8), Flags::ACK),
-                };
-                let id = self.wire.ids[&client];
-                let options = Options::default();
-                let answer =
-                    Answer { id, seq, ack, flags, window: 500, payload_len: 0, options, payload: &[] };
-                self.engine.handle_answer(self.now, &answer, &mut self.wire);
-            }
+            self.acknowledge(sent.into_iter().filter(|(_, flags, _)| !flags.has(Flags::RST)));
+        }
+    }
+
+    fn acknowledge(&mut self, sent: impl Iterator<Item = (Endpoint, Flags, Seq)>) {
+        for (client, flags, ack) in sent {
+            let (seq, flags) = match flags.has(Flags::SYN) {
+                true => (Seq(7), Flags::SYN | Flags::ACK),
+                false => (Seq(8), Flags::ACK),
+            };
+            let id = self.wire.ids[&client];
+            let options = Options::default();
+            let answer = Answer { id, seq, ack, flags, window: 500, payload_len: 0, options, payload: &[] };
+            self.engine.handle_answer(self.now, &answer, &mut self.wire);
         }
     }
 }

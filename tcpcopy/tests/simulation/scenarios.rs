@@ -162,6 +162,12 @@ scenarios! {
         clients: ClientPlan { pause: (0, 100_000), turns: (3, 8), ..CLIENTS },
         expect: Expect::partial(950, 1, &[DropReason::ClosedByServer]),
     }
+    /// The same where the engine learns of it late: turns go to connections that are none any more, and go again.
+    idle_close_heard_late {
+        app: AppPlan { idle_close: 30_000, ..APP },
+        clients: ClientPlan { pause: (0, 100_000), turns: (3, 8), ..CLIENTS },
+        answer: PathPlan { delay: 15_000, ..BASE.answer },
+    }
     /// Nobody listens at first.
     refused_then_up {
         clients: ClientPlan { sessions: 30, arrivals: 600_000, ..CLIENTS },

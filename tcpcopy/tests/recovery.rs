@@ -1,0 +1,62 @@
+//! What becomes of a turn whose connection goes: where the test server cannot have acted on it, it is said again.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod rig;
+
+use std::time::Duration;
+
+use common::wire::Flags;
+use rig::Rig;
+use tcpcopy::ledger::DropReason;
+
+/// A client whose turn is under way when the test server closes its idle connection; what it says last is `last`.
+fn met_by_an_idle_close(last: Flags) -> Rig {
+    let mut rig = Rig::with_memory(1 << 30);
+    // The head start of the link is over.
+    rig.after(Duration::from_millis(20));
+    rig.connect(0);
+    rig.answer();
+    rig.say(0, 1, last, b"x");
+    rig.lose();
+    rig.close(0);
+    rig.lose();
+    rig.reset(0);
+    rig
+}
+
+#[test]
+fn a_turn_that_meets_an_idle_close_is_said_again() {
+    let mut rig = met_by_an_idle_close(Flags::ACK | Flags::PSH);
+    assert_eq!(rig.ledger().bytes.pending, 1);
+    rig.answer();
+    assert_eq!((rig.ledger().tcp.rebuilt, rig.ledger().bytes.replayed), (1, 1));
+    assert!(rig.ledger().balances());
+}
+
+#[test]
+fn a_last_turn_that_meets_an_idle_close_is_said_again() {
+    let mut rig = met_by_an_idle_close(Flags::ACK | Flags::PSH | Flags::FIN);
+    assert_eq!(rig.ledger().bytes.pending, 1);
+    rig.answer();
+    assert_eq!((rig.ledger().tcp.rebuilt, rig.ledger().bytes.replayed), (1, 1));
+    rig.after(Duration::from_secs(1));
+    rig.answer();
+    rig.close(0);
+    rig.after(Duration::from_secs(2));
+    assert_eq!(rig.ledger().sessions.replayed, 1, "whole");
+    assert!(rig.ledger().balances());
+}
+
+/// A request that brings a server down must not do so for ever.
+#[test]
+fn a_last_turn_that_breaks_a_second_connection_is_dropped() {
+    let mut rig = met_by_an_idle_close(Flags::ACK | Flags::PSH | Flags::FIN);
+    rig.accept();
+    rig.reset(0);
+    let bytes = &rig.ledger().bytes;
+    assert_eq!((bytes.dropped.get(DropReason::ClosedByServer), bytes.pending), (1, 0));
+    rig.after(Duration::from_secs(2));
+    assert!(rig.engine.is_empty(), "nothing is left to be done");
+    assert!(rig.ledger().balances());
+}
