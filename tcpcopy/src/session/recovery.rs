@@ -95,7 +95,8 @@ impl Session {
         }
         self.sent_again = straight && !self.sent_again && self.outbox.is_at_turn_start();
         if !self.sent_again {
-            let bytes = self.outbox.drop_turn();
+            // What a module has let through, it meant for the connection that has gone.
+            let bytes = if straight { self.outbox.drop_turn() } else { self.outbox.clear() };
             self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
             if self.outbox.is_empty() {
                 self.skipping = Some(DropReason::ClosedByServer);

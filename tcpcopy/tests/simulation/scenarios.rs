@@ -359,6 +359,14 @@ scenarios! {
         wait_for_answers: false,
         expect: Expect { floor: 0, ..WHOLE },
     }
+    /// There, turns let through may be many when the test server resets: none of them is said before the next login.
+    login_no_wait_reset {
+        clients: ClientPlan { greeting: 40, turns: (3, 8), ..CLIENTS },
+        app: AppPlan { password: Some(PASSWORD), close: 700, close_within: 20_000, reset: 1000, ..APP },
+        module: Some(PASSWORD),
+        wait_for_answers: false,
+        expect: Expect::partial(0, 30, &[DropReason::ClosedByServer]),
+    }
     /// The test server closes, or resets, before it has accepted a login: it is left in peace for a while each time.
     login_cut_off {
         clients: ClientPlan { greeting: 40, turns: (2, 6), pause: (0, 300_000), ..CLIENTS },
