@@ -42,6 +42,18 @@ impl Output for Wire {
     }
 }
 
+impl Wire {
+    /// Packets that the test server has not answered yet.
+    pub(crate) fn sent(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// Of these, the ones with this flag.
+    pub(crate) fn count(&self, flag: Flags) -> usize {
+        self.sent.iter().filter(|(_, flags, _)| flags.has(flag)).count()
+    }
+}
+
 pub(crate) struct Rig {
     pub(crate) engine: Engine,
     pub(crate) wire: Wire,
@@ -51,11 +63,19 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn with_memory(memory_limit: u64) -> Self {
-        Self::new(memory_limit, None)
+        Self::new(memory_limit, None).link_up()
     }
 
     pub(crate) fn with_protocol(protocol: impl Protocol + 'static) -> Self {
-        Self::new(1 << 30, Some(Arc::new(protocol)))
+        Self::with_memory_and_protocol(1 << 30, protocol)
+    }
+
+    pub(crate) fn with_memory_and_protocol(memory_limit: u64, protocol: impl Protocol + 'static) -> Self {
+        Self::new(memory_limit, Some(Arc::new(protocol))).link_up()
+    }
+
+    pub(crate) fn without_link() -> Self {
+        Self::new(1 << 30, None)
     }
 
     fn new(memory_limit: u64, protocol: Option<Arc<dyn Protocol>>) -> Self {
@@ -72,14 +92,17 @@ impl Rig {
             seed: 1,
             timestamp_origin: 0,
         };
-        let mut rig = Self {
+        Self {
             engine: Engine::new(config, Time::ZERO),
             wire: Wire::default(),
             builder: PacketBuilder::new(),
             now,
-        };
-        rig.engine.handle_link_up(now, &mut rig.wire);
-        rig
+        }
+    }
+
+    pub(crate) fn link_up(mut self) -> Self {
+        self.engine.handle_link_up(self.now, &mut self.wire);
+        self
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -120,20 +143,22 @@ impl Rig {
 
     /// The test server resets the connection of a client.
     pub(crate) fn reset(&mut self, client: u16) {
-        self.break_off(client, Flags::RST);
+        self.hear(client, 0, Flags::RST, &[]);
     }
 
     /// The test server closes the connection of a client.
     pub(crate) fn close(&mut self, client: u16) {
-        self.break_off(client, Flags::FIN);
+        self.hear(client, 0, Flags::FIN, &[]);
     }
 
-    fn break_off(&mut self, client: u16, flags: Flags) {
+    /// The test server says this to a client, having said so many bytes before.
+    pub(crate) fn hear(&mut self, client: u16, said: u32, flags: Flags, payload: &[u8]) {
         let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
         let id = self.wire.ids[&client];
-        let (options, payload) = (Options::default(), &[][..]);
-        let end = Answer { id, seq: Seq(8), ack: Seq(0), flags, window: 0, payload_len: 0, options, payload };
-        self.engine.handle_answer(self.now, &end, &mut self.wire);
+        let (options, payload_len) = (Options::default(), payload.len() as u32);
+        let (seq, ack) = (Seq(8 + said), Seq(0));
+        let answer = Answer { id, seq, ack, flags, window: 0, payload_len, options, payload };
+        self.engine.handle_answer(self.now, &answer, &mut self.wire);
         self.engine.flush(self.now, &mut self.wire);
     }
 
