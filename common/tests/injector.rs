@@ -421,11 +421,11 @@ fn every_packet_that_was_put_off_in_vain_is_counted() {
         for _ in 0..7 {
             online.injector.send(&packet).unwrap();
         }
-        assert!(online.injector.has_unsent(), "they wait for the end of the batch");
+        assert_eq!(online.injector.unsent(), 7, "they wait for the end of the batch");
         sh("ip link set io-a down");
         let lost = online.injector.flush().unwrap_err();
         assert_eq!((lost.packets, lost.error.raw_os_error()), (7, Some(nix::libc::ENETDOWN)));
-        assert!(!online.injector.has_unsent());
+        assert_eq!(online.injector.unsent(), 0);
         online.injector.flush().unwrap();
     });
 }

@@ -117,9 +117,9 @@ impl Ethernet {
         self.lost.take().map_or(Ok(()), Err)
     }
 
-    /// Some of what is queued waits for room in the device.
-    pub(super) fn has_unsent(&self) -> bool {
-        self.many.as_ref().is_some_and(|many| many.waiting() > 0)
+    /// Packets queued that wait for room in the device.
+    pub(super) fn unsent(&self) -> u64 {
+        self.many.as_ref().map_or(0, |many| u64::from(many.waiting()))
     }
 
     /// Sends what is queued; what is lost is for [`Self::flush`] to tell.

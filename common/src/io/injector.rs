@@ -101,8 +101,8 @@ impl Inject for Injector {
         self.ethernet.send_long(hop, packet, segment).inspect_err(|_| path.hop = None)
     }
 
-    fn has_unsent(&self) -> bool {
-        self.ethernet.has_unsent()
+    fn unsent(&self) -> u64 {
+        self.ethernet.unsent()
     }
 
     fn flush(&mut self) -> Result<(), Lost> {

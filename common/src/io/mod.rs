@@ -103,9 +103,9 @@ pub trait Inject {
         Ok(())
     }
 
-    /// Some of what was put off still waits, for want of room: [`Self::flush`] is to be called again soon.
-    fn has_unsent(&self) -> bool {
-        false
+    /// Packets put off that still wait, for want of room: [`Self::flush`] is to be called again soon.
+    fn unsent(&self) -> u64 {
+        0
     }
 
     /// Time has passed; to be called before each batch of packets, and as often as it likes.

@@ -25,6 +25,10 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct Wire<I> {
     injector: I,
     account: InjectAccount,
+    /// Packets that the injector took and has not lost: those sent, and those that wait for room in a device.
+    taken: u64,
+    /// When those that wait are tried again.
+    again_at: Time,
     control: Vec<u8>,
     now: Time,
     /// When each error was logged last.
@@ -36,6 +40,8 @@ impl<I: Inject> Wire<I> {
         Self {
             injector,
             account: InjectAccount::default(),
+            taken: 0,
+            again_at: Time::NEVER,
             control: Vec::new(),
             now: Time::ZERO,
             logged: Vec::new(),
@@ -48,6 +54,7 @@ impl<I: Inject> Wire<I> {
         self.injector.handle_time(now);
     }
 
+    /// As of the end of the last batch.
     pub(super) fn account(&self) -> &InjectAccount {
         &self.account
     }
@@ -65,15 +72,19 @@ impl<I: Inject> Wire<I> {
     /// The end of a batch: what was put off is sent.
     pub(super) fn flush(&mut self) {
         if let Err(Lost { packets, error }) = self.injector.flush() {
-            // They counted as sent when they were put off.
-            self.account.sent -= packets.min(self.account.sent);
+            self.taken = self.taken.saturating_sub(packets);
             self.failed(&error, packets);
         }
+        let waiting = self.injector.unsent();
+        let sent = self.taken.saturating_sub(waiting);
+        self.again_at = if waiting > 0 { self.now + FLUSH_AGAIN } else { Time::NEVER };
+        // The kernel may say that a packet was thrown away before it says that it took it.
+        self.account.sent = self.account.sent.max(sent);
     }
 
     /// When [`Self::flush`] is to be called again: some packets wait for room in a device, which no event tells.
     pub(super) fn poll_timeout(&self) -> Time {
-        if self.injector.has_unsent() { self.now + FLUSH_AGAIN } else { Time::NEVER }
+        self.again_at
     }
 
     /// A failed send is a lost packet: counted here, and sent again by TCP.
@@ -96,7 +107,7 @@ impl<I: Inject> Wire<I> {
 impl<I: Inject> Output for Wire<I> {
     fn inject(&mut self, packet: &[u8]) {
         match self.injector.send(packet) {
-            Ok(()) => self.account.sent += 1,
+            Ok(()) => self.taken += 1,
             Err(error) => self.failed(&error, 1),
         }
     }
@@ -107,7 +118,7 @@ impl<I: Inject> Output for Wire<I> {
 
     fn inject_long(&mut self, packet: &LongPacket<'_>, segment: u16) {
         match self.injector.send_long(packet, segment) {
-            Ok(()) => self.account.sent += 1,
+            Ok(()) => self.taken += 1,
             Err(error) => self.failed(&error, 1),
         }
     }
@@ -139,6 +150,7 @@ mod tests {
         for _ in 0..5 {
             wire.inject(&[]);
         }
+        wire.flush();
         let failed: Vec<_> =
             wire.account().failed.occurred().map(|(symbol, _, count)| (symbol, count)).collect();
         assert_eq!(failed, [("EPERM".to_owned(), 2), ("ENOBUFS".to_owned(), 1)]);
@@ -146,43 +158,60 @@ mod tests {
         assert_eq!(wire.logged.len(), 2);
     }
 
-    /// Puts everything off; the device is full at first, then it is gone.
+    /// Puts everything off for a device that has room for so many; in the end it is gone.
     #[derive(Default)]
-    struct Full {
+    struct Device {
         waiting: u64,
+        room: u64,
         gone: bool,
     }
 
-    impl Inject for Full {
+    impl Inject for Device {
         fn send(&mut self, _packet: &[u8]) -> io::Result<()> {
             self.waiting += 1;
             Ok(())
         }
 
         fn flush(&mut self) -> Result<(), Lost> {
-            if !self.gone {
-                return Ok(());
+            if self.gone {
+                return Err(Lost {
+                    packets: std::mem::take(&mut self.waiting),
+                    error: Errno::ENETDOWN.into(),
+                });
             }
-            Err(Lost { packets: std::mem::take(&mut self.waiting), error: Errno::ENETDOWN.into() })
+            let taken = self.waiting.min(self.room);
+            self.waiting -= taken;
+            self.room -= taken;
+            Ok(())
         }
 
-        fn has_unsent(&self) -> bool {
-            self.waiting > 0
+        fn unsent(&self) -> u64 {
+            self.waiting
         }
     }
 
-    #[test]
-    fn what_waits_for_a_device_is_tried_again_and_each_packet_lost_counts() {
-        let mut wire = Wire::new(Full::default());
-        let now = Time::from_micros(5_000_000);
-        wire.set_now(now);
+    const START: Time = Time::from_micros(5_000_000);
+
+    /// What waits for a device that has room for so many; seven packets were put off.
+    fn seven_for(room: u64) -> Wire<Device> {
+        let mut wire = Wire::new(Device { room, ..Device::default() });
+        wire.set_now(START);
         assert_eq!(wire.poll_timeout(), Time::NEVER);
         (0..7).for_each(|_| wire.inject(&[]));
         wire.flush();
-        assert_eq!((wire.account().sent, wire.poll_timeout()), (7, now + Duration::from_millis(1)));
+        wire
+    }
+
+    #[test]
+    fn what_waits_for_a_device_counts_once_it_is_sent_or_lost() {
+        let mut wire = seven_for(2);
+        assert_eq!((wire.account().sent, wire.account().failed.total()), (2, 0));
+        wire.injector.room = 1;
+        wire.flush();
+        assert_eq!((wire.account().sent, wire.account().failed.total()), (3, 0));
         wire.injector.gone = true;
         wire.flush();
-        assert_eq!((wire.account().sent, wire.account().failed.total()), (0, 7));
+        assert_eq!((wire.account().sent, wire.account().failed.total()), (3, 4));
         assert_eq!(wire.poll_timeout(), Time::NEVER);
     }
 
