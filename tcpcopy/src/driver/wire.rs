@@ -8,6 +8,7 @@ use common::control::ToIntercept;
 use common::io::{Inject, Lost};
 use common::time::Time;
 use common::wire::LongPacket;
+use nix::errno::Errno;
 
 use crate::output::Output;
 use crate::report::InjectAccount;
@@ -72,8 +73,7 @@ impl<I: Inject> Wire<I> {
     /// The end of a batch: what was put off is sent.
     pub(super) fn flush(&mut self) {
         if let Err(Lost { packets, error }) = self.injector.flush() {
-            self.taken = self.taken.saturating_sub(packets);
-            self.failed(&error, packets);
+            self.lost(&error, packets);
         }
         let waiting = self.injector.unsent();
         let sent = self.taken.saturating_sub(waiting);
@@ -82,9 +82,25 @@ impl<I: Inject> Wire<I> {
         self.account.sent = self.account.sent.max(sent);
     }
 
+    /// The end of it all, once: what still waits for room in a device is lost.
+    pub(super) fn close(&mut self) {
+        self.flush();
+        let waiting = self.injector.unsent();
+        if waiting > 0 {
+            self.lost(&Errno::ENOBUFS.into(), waiting);
+        }
+    }
+
     /// When [`Self::flush`] is to be called again: some packets wait for room in a device, which no event tells.
     pub(super) fn poll_timeout(&self) -> Time {
         self.again_at
+    }
+
+    /// Packets that the injector took are lost.
+    #[cold]
+    fn lost(&mut self, error: &io::Error, packets: u64) {
+        self.taken = self.taken.saturating_sub(packets);
+        self.failed(error, packets);
     }
 
     /// A failed send is a lost packet: counted here, and sent again by TCP.
@@ -131,7 +147,6 @@ impl<I: Inject> Output for Wire<I> {
 #[cfg(test)]
 mod tests {
     use common::control::FlowId;
-    use nix::errno::Errno;
 
     use super::*;
 
@@ -213,6 +228,16 @@ mod tests {
         wire.flush();
         assert_eq!((wire.account().sent, wire.account().failed.total()), (3, 4));
         assert_eq!(wire.poll_timeout(), Time::NEVER);
+    }
+
+    #[test]
+    fn what_waits_at_the_end_is_lost_and_counted() {
+        let mut wire = seven_for(2);
+        wire.injector.room = 1;
+        wire.close();
+        let failed: Vec<_> =
+            wire.account().failed.occurred().map(|(symbol, _, count)| (symbol, count)).collect();
+        assert_eq!((wire.account().sent, failed), (3, vec![("ENOBUFS".to_owned(), 4)]));
     }
 
     #[test]

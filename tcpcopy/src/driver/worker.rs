@@ -333,6 +333,7 @@ impl<I: Inject> Worker<I> {
 
     /// The account at the end.
     pub(super) fn last_account(&mut self) -> Part {
+        self.wire.close();
         self.tick();
         self.account()
     }
