@@ -16,8 +16,10 @@ use crate::report::InjectAccount;
 /// What the buffer of control messages keeps of its memory between batches, in bytes.
 const KEPT: usize = 256 * 1024;
 
-/// What waits for room in a device is sent at the latest after this.
-const FLUSH_AGAIN: Duration = Duration::from_millis(1);
+/// What waits for room in a device is tried again after half of the time for which the device has taken nothing, within
+/// these bounds: one that takes nothing for good is not asked a thousand times a second.
+const AGAIN_MIN: Duration = Duration::from_millis(1);
+const AGAIN_MAX: Duration = Duration::from_millis(100);
 
 /// The same failure is logged at most this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -28,7 +30,8 @@ pub(super) struct Wire<I> {
     account: InjectAccount,
     /// Packets that the injector took and has not lost: those sent, and those that wait for room in a device.
     taken: u64,
-    /// When those that wait are tried again.
+    /// Since when some wait and none was sent, and when that is tried again.
+    stuck_since: Time,
     again_at: Time,
     control: Vec<u8>,
     now: Time,
@@ -42,6 +45,7 @@ impl<I: Inject> Wire<I> {
             injector,
             account: InjectAccount::default(),
             taken: 0,
+            stuck_since: Time::NEVER,
             again_at: Time::NEVER,
             control: Vec::new(),
             now: Time::ZERO,
@@ -77,7 +81,14 @@ impl<I: Inject> Wire<I> {
         }
         let waiting = self.injector.unsent();
         let sent = self.taken.saturating_sub(waiting);
-        self.again_at = if waiting > 0 { self.now + FLUSH_AGAIN } else { Time::NEVER };
+        let stuck = waiting > 0 && sent <= self.account.sent && self.stuck_since != Time::NEVER;
+        if !stuck {
+            self.stuck_since = if waiting > 0 { self.now } else { Time::NEVER };
+        }
+        self.again_at = match waiting {
+            0 => Time::NEVER,
+            _ => self.now + (self.now.since(self.stuck_since) / 2).clamp(AGAIN_MIN, AGAIN_MAX),
+        };
         // The kernel may say that a packet was thrown away before it says that it took it.
         self.account.sent = self.account.sent.max(sent);
     }
@@ -238,6 +249,31 @@ mod tests {
         let failed: Vec<_> =
             wire.account().failed.occurred().map(|(symbol, _, count)| (symbol, count)).collect();
         assert_eq!((wire.account().sent, failed), (3, vec![("ENOBUFS".to_owned(), 4)]));
+    }
+
+    #[test]
+    fn a_device_that_takes_nothing_is_asked_ever_less_often() {
+        let mut wire = seven_for(0);
+        assert_eq!(wire.poll_timeout(), START + Duration::from_millis(1));
+        let mut asked = 0;
+        while wire.poll_timeout() < START + Duration::from_secs(10) {
+            wire.set_now(wire.poll_timeout());
+            wire.flush();
+            asked += 1;
+        }
+        assert!((100..130).contains(&asked), "{asked} times in 10 s");
+
+        wire.injector.room = 1;
+        wire.flush();
+        assert_eq!(wire.poll_timeout(), wire.now + AGAIN_MIN, "it takes some again");
+        wire.injector.room = 10;
+        wire.flush();
+        assert_eq!((wire.account().sent, wire.poll_timeout()), (7, Time::NEVER));
+        wire.set_now(wire.now + Duration::from_secs(60));
+        wire.inject(&[]);
+        wire.injector.room = 0;
+        wire.flush();
+        assert_eq!(wire.poll_timeout(), wire.now + AGAIN_MIN, "full since a moment ago");
     }
 
     #[test]
