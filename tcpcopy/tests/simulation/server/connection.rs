@@ -373,7 +373,9 @@ impl Connection {
         if segment.payload.is_empty() && !segment.flags.has(Flags::FIN) {
             return;
         }
-        let new_data = segment.end().after(self.expected) && !segment.payload.is_empty();
+        // A FIN behind data that is known is no data.
+        let data_end = segment.seq + segment.payload.len() as u32;
+        let new_data = data_end.after(self.expected) && !segment.payload.is_empty();
         // The socket is closed both ways: data that nobody will read is answered with a reset.
         if self.closing && new_data && !self.end {
             self.emit(wire, self.next, Flags::RST | Flags::ACK, 0, Options::default(), 0..0);
