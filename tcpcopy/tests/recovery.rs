@@ -10,13 +10,18 @@ use common::wire::Flags;
 use rig::Rig;
 use tcpcopy::ledger::DropReason;
 
-/// A client whose turn is under way when the test server closes its idle connection; what it says last is `last`.
-fn met_by_an_idle_close(last: Flags) -> Rig {
+fn connected() -> Rig {
     let mut rig = Rig::with_memory(1 << 30);
     // The head start of the link is over.
     rig.after(Duration::from_millis(20));
     rig.connect(0);
     rig.answer();
+    rig
+}
+
+/// A client whose turn is under way when the test server closes its idle connection; what it says last is `last`.
+fn met_by_an_idle_close(last: Flags) -> Rig {
+    let mut rig = connected();
     rig.say(0, 1, last, b"x");
     rig.lose();
     rig.close(0);
@@ -45,6 +50,19 @@ fn a_last_turn_that_meets_an_idle_close_is_said_again() {
     rig.close(0);
     rig.after(Duration::from_secs(2));
     assert_eq!(rig.ledger().sessions.replayed, 1, "whole");
+    assert!(rig.ledger().balances());
+}
+
+/// It may have been answered, and the connection closed, without that anything of it was heard.
+#[test]
+fn a_last_turn_of_which_the_test_server_knows_nothing_is_not_said_again() {
+    let mut rig = connected();
+    rig.say(0, 1, Flags::ACK | Flags::PSH | Flags::FIN, b"x");
+    rig.lose();
+    rig.reset(0);
+    assert_eq!(rig.ledger().bytes.dropped.get(DropReason::ClosedByServer), 1);
+    rig.answer();
+    assert_eq!(rig.ledger().tcp.rebuilt, 0);
     assert!(rig.ledger().balances());
 }
 

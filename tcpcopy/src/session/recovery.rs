@@ -28,7 +28,7 @@ impl Session {
             }
             Event::Refused => self.refused(cx, DropReason::Refused),
             Event::Unanswered => self.refused(cx, DropReason::NoAnswer),
-            Event::Reset => self.reset_by_server(cx),
+            Event::Reset { certain } => self.reset_by_server(cx, certain),
             Event::Closed if self.phase == Phase::Ending => self.finish(cx),
             Event::Closed => {
                 let unanswered = self.gate.connection_lost();
@@ -77,13 +77,14 @@ impl Session {
         }
     }
 
-    /// The turn in progress goes to a new connection if nothing of it was acknowledged, also where its client has closed
-    /// behind it; else its rest is lost.
-    fn reset_by_server(&mut self, cx: &mut Context<'_>) {
+    /// The turn in progress goes to a new connection if nothing of it was acknowledged; else its rest is lost. One behind
+    /// which its client has closed must be `certain` not to have arrived: a server may have answered it and closed,
+    /// unheard, and knows nothing of it any more.
+    fn reset_by_server(&mut self, cx: &mut Context<'_>, certain: bool) {
         let unanswered = self.gate.connection_lost();
         self.count_cut_off(cx, unanswered && self.outbox.is_empty());
         let straight = self.relay.is_straight();
-        if self.phase == Phase::Ending && (self.outbox.is_empty() || !straight) {
+        if self.phase == Phase::Ending && (self.outbox.is_empty() || !certain || !straight) {
             let bytes = self.outbox.clear();
             self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
             return self.finish(cx);

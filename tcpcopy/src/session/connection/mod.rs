@@ -43,8 +43,9 @@ pub(super) enum Event {
     Refused,
     /// SYN after SYN without an answer.
     Unanswered,
-    /// The test server reset the connection.
-    Reset,
+    /// The test server reset the connection. `certain`: it had received no more than it acknowledged, for it says so, or had
+    /// closed before; else its acknowledgements, and its answers, may have got lost.
+    Reset { certain: bool },
     /// Both halves were closed in order.
     Closed,
 }
@@ -221,12 +222,13 @@ impl Connection {
             if !open.receiver.accepts_reset(answer.seq) {
                 return None;
             }
+            let certain = answer.flags.has(Flags::ACK) || open.receiver.ended();
             if answer.flags.has(Flags::ACK) {
                 // What the server had received before it gave up is not to be sent to it again.
                 open.sender.receive(cx, answer, outbox);
             }
             self.set_state(cx, State::Closed);
-            return Some(Event::Reset);
+            return Some(Event::Reset { certain });
         }
         if answer.flags.has(Flags::SYN) {
             // The SYN-ACK again, or a challenge: our acknowledgement did not arrive.
