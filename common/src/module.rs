@@ -184,7 +184,8 @@ pub trait Module: Send {
     }
 }
 
-/// Makes the modules of one protocol; one for the process, shared by all that copy sessions.
+/// Makes the modules of one protocol for one online service, shared by all that copy its sessions. Those of several services
+/// that have one name count together: each reports the same.
 ///
 /// What is touched for each command must not wait for a lock: a module counts by itself and adds up here now and then,
 /// or when it is dropped.

@@ -3,29 +3,28 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use common::flow::Endpoint;
-
-/// The live sessions whose ids both servers have told. Touched when a session logs in or ends, and by KILL.
+/// The live sessions of one online service whose ids both servers have told. Touched when a session logs in or ends, and by
+/// KILL.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    /// By test server and online id.
-    ids: Mutex<HashMap<(Endpoint, u32), u32>>,
+    /// By online id.
+    ids: Mutex<HashMap<u32, u32>>,
 }
 
 impl Connections {
-    pub(crate) fn insert(&self, server: Endpoint, online: u32, test: u32) {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert((server, online), test);
+    pub(crate) fn insert(&self, online: u32, test: u32) {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(online, test);
     }
 
     /// Forgets the pair, unless the online id has gone to another since.
-    pub(crate) fn remove(&self, server: Endpoint, online: u32, test: u32) {
+    pub(crate) fn remove(&self, online: u32, test: u32) {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        if ids.get(&(server, online)) == Some(&test) {
-            ids.remove(&(server, online));
+        if ids.get(&online) == Some(&test) {
+            ids.remove(&online);
         }
     }
 
-    pub(crate) fn test_id(&self, server: Endpoint, online: u32) -> Option<u32> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(&(server, online)).copied()
+    pub(crate) fn test_id(&self, online: u32) -> Option<u32> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(&online).copied()
     }
 }

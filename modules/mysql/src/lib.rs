@@ -41,10 +41,11 @@ pub use crate::credentials::{CredentialsError, DefaultLogin, SecretSource, Setti
 use crate::notices::Notices;
 use crate::session::Session;
 
-/// The protocol of MySQL and MariaDB.
+/// The protocol of MySQL and MariaDB, for one online service.
 #[derive(Debug)]
 pub struct Mysql {
     shared: Arc<Shared>,
+    connections: Arc<Connections>,
     watch_answers: bool,
 }
 
@@ -57,13 +58,12 @@ const BEGINNINGS: &[Beginning] = &[
     &[None, None, Some(0), Some(1), Some(0xFF)],
 ];
 
-/// What all sessions share.
+/// What the sessions of all services share.
 #[derive(Debug)]
 struct Shared {
     credentials: Credentials,
     counters: Counters,
     notices: Notices,
-    connections: Connections,
 }
 
 impl Mysql {
@@ -75,13 +75,19 @@ impl Mysql {
     /// If a password cannot be read from where it should come from.
     pub fn new(settings: &Settings, watch_answers: bool) -> Result<Self, CredentialsError> {
         let credentials = Credentials::resolve(settings)?;
-        let shared = Shared {
-            credentials,
-            counters: Counters::new(),
-            notices: Notices::default(),
-            connections: Connections::default(),
-        };
-        Ok(Self { shared: Arc::new(shared), watch_answers })
+        let shared = Shared { credentials, counters: Counters::new(), notices: Notices::default() };
+        Ok(Self { shared: Arc::new(shared), connections: Arc::default(), watch_answers })
+    }
+
+    /// The same for another online service: users and report are one, but connections of different servers may have the
+    /// same id.
+    #[must_use]
+    pub fn for_another_service(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            connections: Arc::default(),
+            watch_answers: self.watch_answers,
+        }
     }
 }
 
@@ -91,7 +97,7 @@ impl Protocol for Mysql {
     }
 
     fn module(&self, flow: &Flow, from_start: bool) -> Box<dyn Module> {
-        Box::new(Session::new(Arc::clone(&self.shared), flow, from_start))
+        Box::new(Session::new(Arc::clone(&self.shared), Arc::clone(&self.connections), flow, from_start))
     }
 
     fn online_answers(&self) -> OnlineAnswers {

@@ -165,6 +165,23 @@ fn a_row_that_looks_like_a_greeting_is_none() {
 }
 
 #[test]
+fn a_kill_is_for_a_connection_of_the_same_service() {
+    let mut first = Run::new(true);
+    let mut second = first.of_another_service();
+    let mut third = second.of_another_service();
+    for (run, online, test) in [(&mut first, 7, 42), (&mut second, 7, 43), (&mut third, 8, 44)] {
+        run.driven.online(0, &greeting_of(online, USUAL));
+        run.driven.connected();
+        run.driven.client(&hello(USUAL));
+        run.greet_as(&greeting_of(test, USUAL));
+    }
+    assert_eq!(first.driven.client(&query("KILL 7")), query("KILL 42"));
+    assert_eq!(second.driven.client(&command(0x0C, &[7, 0, 0, 0])), command(0x0C, &[43, 0, 0, 0]));
+    assert_eq!(third.driven.client(&query("KILL 7")), b"", "of a service where there is none");
+    assert_eq!((first.count("sessions", "kill_mapped"), third.count("left_out", "kill")), (2, 1));
+}
+
+#[test]
 fn what_is_compressed_is_learned_from_when_it_is_lost() {
     for decided in [true, false] {
         let mut run = Run::logged_in(USUAL | COMPRESS, USUAL);

@@ -111,12 +111,12 @@ impl Config {
         }
     }
 
-    /// The protocols in use, each once.
+    /// The protocols in use, each once: those of several services count together.
     #[must_use]
     pub fn protocols(&self) -> Vec<Arc<dyn Protocol>> {
         let mut protocols: Vec<Arc<dyn Protocol>> = Vec::new();
         for protocol in self.transfers.iter().filter_map(|transfer| transfer.protocol.as_ref()) {
-            if !protocols.iter().any(|known| Arc::ptr_eq(known, protocol)) {
+            if !protocols.iter().any(|known| known.name() == protocol.name()) {
                 protocols.push(Arc::clone(protocol));
             }
         }
@@ -197,6 +197,13 @@ mod tests {
         assert_eq!(config.keepalive_timeout, Duration::from_secs(7200));
         assert!(config.wait_for_answers && !config.alone && !config.daemon);
         assert!(config.interfaces.is_empty() && config.filter.is_none() && config.stats_json.is_none());
+    }
+
+    #[test]
+    fn a_protocol_of_several_services_has_one_report() {
+        let config = config(&["-x", "3306-10.0.0.17:3306,3307-10.0.0.17:3306", "--protocol", "3307=mysql"]);
+        let names: Vec<_> = config.unwrap().protocols().iter().map(|protocol| protocol.name()).collect();
+        assert_eq!(names, ["mysql"]);
     }
 
     #[test]

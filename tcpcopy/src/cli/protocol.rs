@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::command_line::shown;
-use common::module::Protocol;
 use tcpcopy_mysql::Mysql;
 
 use crate::settings::Transfer;
@@ -54,19 +53,16 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
     let mysql = kinds.contains(&Some(Kind::Mysql)).then(|| mysql(&file, wishes)).transpose()?;
     for (transfer, kind) in transfers.iter_mut().zip(kinds) {
         transfer.protocol = match kind {
-            Some(Kind::Mysql) => mysql.clone(),
+            Some(Kind::Mysql) => mysql.as_ref().map(|mysql| Arc::new(mysql.for_another_service()) as _),
             None => None,
         };
     }
     Ok(())
 }
 
-/// One for all sessions.
-fn mysql(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Arc<dyn Protocol>, UsageError> {
-    match Mysql::new(&file.mysql, wishes.watch_answers) {
-        Ok(mysql) => Ok(Arc::new(mysql)),
-        Err(error) => Err(wrong_file(wishes.config.unwrap_or(Path::new("")), error.to_string())),
-    }
+fn mysql(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Mysql, UsageError> {
+    Mysql::new(&file.mysql, wishes.watch_answers)
+        .map_err(|error| wrong_file(wishes.config.unwrap_or(Path::new("")), error.to_string()))
 }
 
 fn read(path: &Path) -> Result<ConfigFile, UsageError> {
@@ -140,12 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn one_protocol_serves_all_services() {
+    fn each_service_has_a_protocol_of_its_own() {
         let mut transfers = transfers(&[SERVICES.to_owned()]).unwrap();
         let wishes = Wishes { protocols: &["3307=mysql".to_owned()], ..Wishes::default() };
         attach(&mut transfers, &wishes).unwrap();
         let (first, last) = (transfers[0].protocol.clone().unwrap(), transfers[2].protocol.clone().unwrap());
-        assert!(Arc::ptr_eq(&first, &last));
+        assert!(!Arc::ptr_eq(&first, &last));
     }
 
     #[test]

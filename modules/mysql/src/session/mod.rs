@@ -28,6 +28,7 @@ use crate::Shared;
 use crate::answers::{Answers, HEAD, Seen};
 use crate::capabilities::Capabilities;
 use crate::compression::Compression;
+use crate::connections::Connections;
 use crate::counters::Happened;
 use crate::credentials::Secret;
 use crate::dialogue::Dialogue;
@@ -44,6 +45,7 @@ use crate::transaction::Transaction;
 #[derive(Debug)]
 pub(crate) struct Session {
     shared: Arc<Shared>,
+    connections: Arc<Connections>,
     flow: Flow,
     stream: Stream,
     compression: Compression,
@@ -146,9 +148,15 @@ struct Ready {
 }
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>, flow: &Flow, from_start: bool) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        connections: Arc<Connections>,
+        flow: &Flow,
+        from_start: bool,
+    ) -> Self {
         Self {
             shared,
+            connections,
             flow: *flow,
             stream: if from_start { Stream::login() } else { Stream::lost() },
             compression: Compression::Undecided,
@@ -180,19 +188,19 @@ impl Session {
     /// Both servers have told what they call the connection: a KILL can find it.
     fn know_ids(&self) {
         if let Ids { online: Some(online), test: Some(test) } = self.ids {
-            self.shared.connections.insert(self.flow.server, online, test);
+            self.connections.insert(online, test);
         }
     }
 
     fn forget_ids(&self) {
         if let Ids { online: Some(online), test: Some(test) } = self.ids {
-            self.shared.connections.remove(self.flow.server, online, test);
+            self.connections.remove(online, test);
         }
     }
 
     /// The connection of the test server that copies the online server's `online`.
     fn copy_of(&self, online: u32) -> Option<u32> {
-        self.shared.connections.test_id(self.flow.server, online)
+        self.connections.test_id(online)
     }
 
     fn command_answer(&mut self, bytes: &[u8], had_all: bool, actions: &mut Actions) {

@@ -150,6 +150,13 @@ impl Run {
         Self { protocol, driven }
     }
 
+    /// A session of another online service, from its start.
+    pub(crate) fn of_another_service(&self) -> Self {
+        let protocol = self.protocol.for_another_service();
+        let driven = Driven::new(protocol.module(&FLOW, true));
+        Self { protocol, driven }
+    }
+
     /// Another session, from its start.
     pub(crate) fn again(&mut self) {
         self.driven = Driven::new(self.protocol.module(&FLOW, true));
@@ -166,7 +173,11 @@ impl Run {
 
     /// The test server greets, and accepts the login.
     pub(crate) fn greet(&mut self, server: u32) {
-        assert!(!self.driven.answer(&greeting(server)).is_empty(), "a login is due");
+        self.greet_as(&greeting(server));
+    }
+
+    pub(crate) fn greet_as(&mut self, greeting: &[u8]) {
+        assert!(!self.driven.answer(greeting).is_empty(), "a login is due");
         self.driven.answer(&ok(2, 0));
         assert_eq!(self.driven.failure, None);
     }
