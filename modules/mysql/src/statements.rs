@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use crate::types::Types;
+use crate::types::{Types, Unread};
 
 /// More statements than this are not followed: servers have no more by default (`max_prepared_stmt_count`).
 const STATEMENTS_MAX: usize = 16_382;
@@ -62,12 +62,15 @@ struct Statement {
     /// The types of its parameters, if the client has said them; whether the test server knows them on its present connection.
     types: Option<Types>,
     typed: bool,
+    /// What was executed before its PREPARE was answered.
+    unread: Option<Box<Unread>>,
 }
 
 impl Statement {
     /// What is kept of it, in bytes.
     fn kept(&self) -> usize {
-        self.text.len() + self.types.as_ref().map_or(0, |types| types.bytes.len())
+        let unread = self.unread.as_ref().map_or(0, |unread| unread.kept());
+        self.text.len() + self.types.as_ref().map_or(0, |types| types.bytes.len()) + unread
     }
 }
 
@@ -130,6 +133,7 @@ impl Statements {
                 text,
                 types: None,
                 typed: false,
+                unread: None,
             },
         );
         if let Some(online) = online {
@@ -164,6 +168,12 @@ impl Statements {
         self.next_test.get_or_insert(id.wrapping_add(1 + prepared_since));
         if let Some(statement) = self.all.get_mut(&serial) {
             statement.at_test = AtTest::Known { id, parameters };
+            if let Some(unread) = statement.unread.take() {
+                self.text -= unread.kept();
+                statement.types =
+                    unread.types(parameters).filter(|it| self.text + it.bytes.len() <= TEXT_MAX);
+                self.text += statement.types.as_ref().map_or(0, |types| types.bytes.len());
+            }
         }
     }
 
@@ -348,6 +358,18 @@ impl Statements {
             self.text += bytes.len();
             statement.types = Some(Types { count, bytes: bytes.into() });
         }
+    }
+
+    /// The client executes the statement `online`, whose PREPARE is not answered: types may be in `payload`.
+    pub(crate) fn executed_early(&mut self, online: u32, payload: &[u8]) {
+        let has_room = self.text + Unread::HEAD <= TEXT_MAX;
+        let Some(statement) = self.by_online.get(&online).and_then(|serial| self.all.get_mut(serial)) else {
+            return;
+        };
+        self.text -= statement.kept();
+        statement.unread.get_or_insert_default().push(if has_room { payload } else { &[] });
+        statement.typed = true;
+        self.text += statement.kept();
     }
 
     /// The client executes the statement `online`, with the types of before: those that the test server must be told, for it

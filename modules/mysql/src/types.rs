@@ -46,6 +46,41 @@ pub(crate) fn find(payload: &[u8], parameters: u16, attributes: bool) -> Option<
     Some(Said::Here { count, bytes: &types[..types.len() - reader.rest().len()] })
 }
 
+/// EXECUTEs that were sent before it was known how many parameters their statement has: what they say of types is read then.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Unread(Vec<Box<[u8]>>);
+
+impl Unread {
+    /// So much of an EXECUTE's payload is kept, in bytes.
+    pub(crate) const HEAD: usize = 512;
+
+    /// So many are kept, the last ones.
+    const MAX: usize = 8;
+
+    /// What is kept, in bytes.
+    pub(crate) fn kept(&self) -> usize {
+        self.0.iter().map(|payload| size_of_val(payload) + payload.len()).sum()
+    }
+
+    /// An EXECUTE was sent.
+    pub(crate) fn push(&mut self, payload: &[u8]) {
+        if self.0.len() == Self::MAX {
+            self.0.remove(0);
+            // As the one before it: what it has said, nobody knows.
+            self.0[0] = Box::default();
+        }
+        self.0.push(payload.get(..Self::HEAD).unwrap_or(payload).into());
+    }
+
+    /// The types that were said last, if that can be told.
+    pub(crate) fn types(&self, parameters: u16) -> Option<Types> {
+        self.0.iter().fold(None, |types, payload| match find(payload, parameters, false)? {
+            Said::Here { count, bytes } => Some(Types { count, bytes: bytes.into() }),
+            Said::AsBefore { .. } => types,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +97,24 @@ mod tests {
         for cut in 0..16 {
             assert_eq!(find(&FIRST[..cut], 2, false), None);
         }
+    }
+
+    #[test]
+    fn types_are_read_once_it_is_known_how_many_they_are() {
+        let types = |count, bytes: &[u8]| Some(Types { count, bytes: bytes.into() });
+        let mut unread = Unread::default();
+        assert_eq!(unread.types(2), None);
+        unread.push(FIRST);
+        unread.push(LATER);
+        assert_eq!(unread.types(2), types(2, b"\x03\0\xfe\0"));
+        unread.push(&FIRST[..12]);
+        assert_eq!(unread.types(2), None, "what was said last cannot be read");
+        unread.push(b"\x17\x05\0\0\0\0\x01\0\0\0\0\x01\x08\0\x08\0");
+        assert_eq!(unread.types(2), types(2, b"\x08\0\x08\0"));
+        for _ in 0..10 {
+            unread.push(&[LATER, &[0; 1000]].concat());
+        }
+        assert_eq!(unread.types(2), None, "it is too long ago");
+        assert!(unread.kept() < Unread::MAX * (Unread::HEAD + 32));
     }
 }

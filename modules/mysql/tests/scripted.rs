@@ -267,3 +267,39 @@ fn the_statement_prepared_last_is_known_to_mariadb() {
     assert_eq!(run.driven.client(&execute(3)), execute(7), "ids are in step");
     assert_eq!(run.count("sessions", "statement_id_assumed"), 0);
 }
+
+#[test]
+fn types_that_were_said_before_the_answer_are_said_again_on_a_new_connection() {
+    let values = |id: &[u8; 4], types: &[u8], value: u8| {
+        command(0x17, &[&id[..], &[0, 1, 0, 0, 0, 0], types, &[value, 0, 0, 0]].concat())
+    };
+    let bound = [1, LONG, 0];
+    let first = values(&LAST.to_le_bytes(), &bound, 42);
+    // Answered before the connection is lost, or not.
+    for answered in [true, false] {
+        let mut run = Run::new(true);
+        run.driven.online(0, &greeting(USUAL & !1));
+        run.driven.connected();
+        run.driven.client(&hello(USUAL));
+        run.greet(USUAL & !1);
+        assert_eq!(run.driven.client(&prepare("DO ?")), prepare("DO ?"));
+        assert_eq!(run.driven.client(&first[..12]), b"");
+        assert_eq!(run.driven.client(&first[12..]), first);
+        run.driven.online(0, &prepared(70, 0, 1));
+        let definition = [packet(2, b"a definition"), packet(3, b"\xfe\0\0\x02\0")].concat();
+        if answered {
+            run.driven.answer(&[prepared(5, 0, 1), definition.clone()].concat());
+            run.driven.answer(&ok(1, 0));
+            let later = values(&[70, 0, 0, 0], &[0], 43);
+            assert_eq!(run.driven.client(&later), values(&[5, 0, 0, 0], &[0], 43), "it knows them");
+            run.driven.answer(&ok(1, 0));
+        }
+        run.driven.connected();
+        run.driven.client(&values(&[70, 0, 0, 0], &[0], 44));
+        run.driven.answer(&greeting(USUAL & !1));
+        assert_eq!(run.driven.answer(&ok(2, 0)), prepare("DO ?"));
+        let sent = run.driven.answer(&[prepared(9, 0, 1), definition].concat());
+        assert_eq!(sent, values(&[9, 0, 0, 0], &bound, 44), "{answered}");
+        assert_eq!((run.count("sessions", "types_again"), run.count("left_out", "unknown_types")), (1, 0));
+    }
+}

@@ -11,6 +11,7 @@ use crate::edits::{Edits, Fate};
 use crate::packet::{HEADER, Header};
 use crate::query::{self, Query};
 use crate::statements::{LAST_PREPARED, Lookup};
+use crate::types::Unread;
 
 /// So many segments are waited for that could be the answer to a PREPARE, unless the client goes on.
 const UNSEEN_MAX: u32 = 4;
@@ -50,6 +51,12 @@ impl Session {
             Lookup::Known { id, parameters, by_order } => (id, parameters, by_order),
             // What the client prepared last, the server has been told last.
             Lookup::Waiting { .. } if online == LAST_PREPARED && self.server_knows_last() => {
+                if command == Command::EXECUTE {
+                    if payload.len() < header.length.min(Unread::HEAD) {
+                        return None;
+                    }
+                    self.statements.executed_early(online, payload);
+                }
                 return Some(self.pass(command, header, To::Other, edits));
             }
             Lookup::Waiting { id } => {
