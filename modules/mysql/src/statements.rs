@@ -374,17 +374,21 @@ impl Statements {
 
     /// The client executes the statement `online`, with the types of before: those that the test server must be told, for it
     /// does not know them. None if it does.
-    pub(crate) fn types_missing(&mut self, online: u32, count: u16) -> Option<Result<&[u8], NeverHeard>> {
-        let statement = self.by_online.get(&online).and_then(|serial| self.all.get_mut(serial))?;
+    pub(crate) fn types_missing(&self, online: u32, count: u16) -> Option<Result<&[u8], NeverHeard>> {
+        let statement = self.by_online.get(&online).and_then(|serial| self.all.get(serial))?;
         if statement.typed {
             return None;
         }
         match &statement.types {
-            Some(types) if types.count == count => {
-                statement.typed = true;
-                Some(Ok(&types.bytes))
-            }
+            Some(types) if types.count == count => Some(Ok(&types.bytes)),
             _ => Some(Err(NeverHeard)),
+        }
+    }
+
+    /// The test server was told the types that it did not know.
+    pub(crate) fn types_told(&mut self, online: u32) {
+        if let Some(statement) = self.by_online.get(&online).and_then(|serial| self.all.get_mut(serial)) {
+            statement.typed = true;
         }
     }
 
@@ -505,6 +509,7 @@ mod tests {
             "not for another number of parameters"
         );
         assert_eq!(statements.types_missing(1, 1), Some(Ok(&[3, 0][..])));
+        statements.types_told(1);
         assert_eq!(statements.types_missing(1, 1), None);
         statements.new_connection(None);
         statements.types_said(1, 1, &[0xfe, 0]);

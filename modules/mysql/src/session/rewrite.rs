@@ -126,7 +126,7 @@ impl Session {
         parameters: u16,
         edits: &mut Edits<'_>,
     ) -> Option<Option<usize>> {
-        if parameters == 0 || parameters == u16::MAX || header.goes_on() {
+        if parameters == 0 || parameters == u16::MAX {
             return None;
         }
         let attributes = self.attributes? && self.server_knows_attributes();
@@ -139,13 +139,13 @@ impl Session {
             }
             Some(Said::AsBefore { count, at }) => (count, at),
         };
-        let Ok(types) = self.statements.types_missing(online, count)? else {
-            return Some(Some(self.leave_out(Command::EXECUTE, header, LeftOut::UnknownTypes, edits)));
+        let (types, length) = match self.statements.types_missing(online, count)? {
+            Ok(types) if header.length + types.len() < CHUNK_MAX => (types, header.length + types.len()),
+            missing => {
+                let reason = if missing.is_ok() { LeftOut::Unreadable } else { LeftOut::UnknownTypes };
+                return Some(Some(self.leave_out(Command::EXECUTE, header, reason, edits)));
+            }
         };
-        let length = header.length + types.len();
-        if length >= CHUNK_MAX {
-            return None;
-        }
         edits.take(HEADER + at + 1, Fate::Replace);
         edits.send(&Header { length, ..header }.bytes());
         edits.send(&payload[..1]);
@@ -153,6 +153,7 @@ impl Session {
         edits.send(&payload[1 + 4..at]);
         edits.send(&[1]);
         edits.send(types);
+        self.statements.types_told(online);
         self.shared.counters.happened(Happened::TypesAgain, 1);
         self.sent(Command::EXECUTE, header, To::Other);
         self.stream.enter(header, at + 1, Fate::Pass);
@@ -163,7 +164,9 @@ impl Session {
     fn kill(&mut self, header: Header, payload: &[u8], text_at: usize, edits: &mut Edits<'_>) -> usize {
         let command = Command::QUERY;
         let mapped = match query::classify(&payload[text_at..]) {
-            Query::Kill(Kill::Number { before, id, behind }) if payload.len() == header.length => {
+            Query::Kill(Kill::Number { before, id, behind })
+                if payload.len() == header.length && header.length <= NAMING_MAX =>
+            {
                 self.copy_of(id).map(|id| [before, id.to_string().as_bytes(), behind].concat())
             }
             _ => None,

@@ -12,7 +12,8 @@ pub(crate) struct Driven {
     module: Box<dyn Module>,
     /// What the module holds.
     held: Vec<u8>,
-    mode: AnswerPayload,
+    /// What of the test server's answers the module has asked for.
+    pub(crate) mode: AnswerPayload,
     skipped: u64,
     /// The module has said that commands are welcome.
     pub(crate) ready: bool,

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 
@@ -18,6 +17,9 @@ pub(crate) const USUAL: u32 = 0x000f_a201;
 /// CLIENT_COMPRESS, CLIENT_QUERY_ATTRIBUTES.
 pub(crate) const COMPRESS: u32 = 0x20;
 pub(crate) const ATTRIBUTES: u32 = 1 << 27;
+
+/// CLIENT_LOCAL_FILES.
+pub(crate) const LOCAL_FILES: u32 = 1 << 7;
 
 /// The type of a number, of a text.
 pub(crate) const LONG: u8 = 3;
@@ -126,6 +128,20 @@ pub(crate) const FLOW: Flow = Flow { client: end(40_000), server: end(3306) };
 /// The user whose password is known.
 pub(crate) const KNOWN: &str = "known";
 
+/// Sessions of before are those of "app", who has a password at the database "shop" only.
+pub(crate) fn settings() -> Settings {
+    let secret = || SecretSource::Plain("secret".to_owned().into());
+    Settings {
+        default: Some(tcpcopy_mysql::DefaultLogin {
+            user: "app".to_owned(),
+            password: None,
+            database: String::new(),
+        }),
+        users: [KNOWN, "app@shop", "clear"].map(|user| (user.to_owned(), secret())).into(),
+        ..Settings::default()
+    }
+}
+
 pub(crate) struct Run {
     protocol: Mysql,
     pub(crate) driven: Driven,
@@ -133,19 +149,24 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn new(from_start: bool) -> Self {
+        Self::configured(&settings(), from_start)
+    }
+
+    /// A session from its start, with other settings.
+    pub(crate) fn with(settings: &Settings) -> Self {
+        Self::configured(settings, true)
+    }
+
+    /// One that is joined in its midst.
+    pub(crate) fn joined_with(settings: &Settings) -> Self {
+        Self::configured(settings, false)
+    }
+
+    fn configured(settings: &Settings, from_start: bool) -> Self {
         // Only the first can, and is enough.
         let _ = log::set_logger(&LOG);
         log::set_max_level(log::LevelFilter::Warn);
-        let settings = Settings {
-            default: Some(tcpcopy_mysql::DefaultLogin {
-                user: "app".to_owned(),
-                password: None,
-                database: String::new(),
-            }),
-            users: BTreeMap::from([(KNOWN.to_owned(), SecretSource::Plain("secret".to_owned().into()))]),
-            ..Settings::default()
-        };
-        let protocol = Mysql::new(&settings, false).unwrap();
+        let protocol = Mysql::new(settings, false).unwrap();
         let driven = Driven::new(protocol.module(&FLOW, from_start));
         Self { protocol, driven }
     }
