@@ -392,6 +392,11 @@ impl Statements {
         }
     }
 
+    /// The id that the test server gives next, if it is known.
+    pub(crate) fn next_test(&self) -> Option<u32> {
+        self.next_test
+    }
+
     /// The text of a statement, to prepare it again.
     pub(crate) fn text(&self, serial: Serial) -> Option<&[u8]> {
         self.all.get(&serial).map(|statement| &*statement.text)

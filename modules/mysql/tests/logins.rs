@@ -6,8 +6,17 @@ mod driver;
 mod script;
 
 use common::module::FailureKind;
+use tcpcopy_mysql::Settings;
 
 use crate::script::*;
+
+/// A public key of a server, of 1024 bits.
+const KEY: &[u8] = b"-----BEGIN PUBLIC KEY-----\n\
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDs4dLmoqYV4BOEsqNKrmRe0JZf\n\
+WYlJlhHu9o9uqhpDAiMfaTz1xgv6T4jmR+Q/o3IAlm/oskuh3tRtJdgpxAPih0TV\n\
+lgDosrGNmne7ovet+i3laC7x4Nry+qsODxlYlvWRTNwz5CAJiswM0ftW31UXaChB\n\
+QtO8ce5ObWPfRNklIQIDAQAB\n\
+-----END PUBLIC KEY-----\n";
 
 #[test]
 fn a_connection_that_is_refused_is_tried_again_with_the_same_login() {
@@ -67,6 +76,63 @@ fn a_change_of_user_waits_for_the_end_of_what_is_answered() {
     run.driven.answer(&ok(2, 0));
     assert_eq!((run.driven.failure, run.driven.held()), (None, 0));
     assert_eq!(run.count("logins", "without_password_mysql_native_password"), 2);
+}
+
+#[test]
+fn a_change_of_user_may_take_another_method_and_what_follows_is_counted_on() {
+    let nonce = b"01234567890123456789\0";
+    let mut run = Run::logged_in(USUAL, USUAL);
+    run.prepared("SELECT 1", 1, 0);
+    let change = command(0x11, &[KNOWN.as_bytes(), b"\0\x04abcd\0\x21\0mysql_native_password\0"].concat());
+    run.driven.client(&change);
+    let sent = run.driven.answer(&ok(1, 0));
+    assert_eq!(sent[..10], [&packet(0, &[0; 53])[..4], b"\x11known"].concat(), "{}", sent.escape_ascii());
+    // Asked in its turn, the client answers with another packet, which is worthless.
+    run.driven.client(&packet(2, b"the answer to another nonce"));
+    let switch = |method: &str| packet(1, &[b"\xfe", method.as_bytes(), b"\0", &nonce[..]].concat());
+    let answer = run.driven.answer(&switch("caching_sha2_password"));
+    assert_eq!((answer.len(), answer[3]), (4 + 32, 2), "{}", answer.escape_ascii());
+    assert_eq!(run.driven.answer(&packet(3, b"\x01\x04")), packet(4, b"\x02"), "the key is asked for");
+    let encrypted = run.driven.answer(&packet(5, &[b"\x01", KEY].concat()));
+    assert_eq!((encrypted.len(), encrypted[3]), (4 + 128, 6));
+    assert_eq!(run.driven.answer(&ok(7, 0)), b"");
+    assert_eq!((run.driven.failure, run.driven.held()), (None, 0));
+    assert_eq!(run.count("logins", "accepted_caching_sha2_password"), 1);
+    // The statements are gone, and the next has the number that it would have had.
+    assert_eq!(run.driven.client(&execute(1)), b"");
+    assert_eq!(run.count("left_out", "unknown_statement"), 1);
+    let said = [prepare("SELECT 2"), execute(2), query("DO 1")].concat();
+    assert_eq!(run.driven.client(&said), prepare("SELECT 2"));
+    assert_eq!(run.driven.answer(&packet(9, b"not to be told")), [execute(2), query("DO 1")].concat());
+    assert_eq!(run.count("sessions", "statement_id_assumed"), 1);
+}
+
+#[test]
+fn the_password_goes_in_the_clear_where_that_is_allowed() {
+    for (allow_clear, sent) in [(true, packet(3, b"secret\0")), (false, Vec::new())] {
+        let mut run = Run::with(&Settings { allow_clear, ..settings() });
+        run.driven.connected();
+        run.driven.client(&hello_of("clear", USUAL));
+        run.driven.answer(&greeting(USUAL));
+        assert_eq!(run.driven.answer(&switch_to("mysql_clear_password", b"")), sent);
+        assert_eq!(run.driven.failure.is_none(), allow_clear);
+    }
+}
+
+#[test]
+fn a_user_may_have_another_password_at_a_database() {
+    let mut run = Run::logged_in(USUAL, USUAL);
+    for (database, method) in [("shop", "accepted"), ("other", "without_password")] {
+        run.driven.client(&command(
+            0x11,
+            &[b"app\0\0", database.as_bytes(), b"\0\x21\0mysql_native_password\0"].concat(),
+        ));
+        let sent = run.driven.answer(&ok(1, 0));
+        assert_eq!(sent.len() > 50, method == "accepted", "{}", sent.escape_ascii());
+        run.driven.answer(&ok(2, 0));
+        assert_eq!(run.driven.failure, None);
+    }
+    assert_eq!(run.count("logins", "accepted_mysql_native_password"), 1);
 }
 
 /// A request for another method, with a nonce behind its name.

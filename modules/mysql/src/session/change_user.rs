@@ -66,11 +66,12 @@ impl Session {
             None => hello.change_user(capabilities, &hello.answer, &hello.plugin),
         };
         send_packet(0, &request, actions);
-        // Both servers forget them.
+        // Both servers forget them, and go on counting.
         self.statements.clear();
+        let next_id = self.statements.next_test();
         self.long_data.clear();
         self.transaction.rolled_back();
-        let login = LoggingIn { dialogue, packets: Assembler::default(), agreed };
+        let login = LoggingIn { dialogue, packets: Assembler::default(), agreed, next_id };
         self.server = Server::LoggingIn(Box::new(login));
     }
 }

@@ -63,9 +63,12 @@ impl Session {
             None => hello.response(capabilities, &hello.answer, &hello.plugin, database),
         };
         send_packet(1, &response, actions);
+        // MySQL counts from 1 on each connection.
+        let next_id = greeting.capabilities.has(Capabilities::MYSQL).then_some(1);
         self.server = Server::LoggingIn(Box::new(LoggingIn {
             dialogue,
             packets,
+            next_id,
             agreed: Agreed { capabilities, greeting },
         }));
     }
@@ -116,7 +119,7 @@ impl Session {
         let outcome =
             if login.dialogue.has_password() { Outcome::Accepted } else { Outcome::WithoutPassword };
         self.shared.counters.login(outcome, login.dialogue.plugin());
-        self.restore(login.agreed, login.packets, actions);
+        self.restore(login.agreed, login.packets, login.next_id, actions);
     }
 
     /// The test server does not want the connection, whoever asks: it is tried again later, as where it does not listen.

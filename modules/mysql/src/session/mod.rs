@@ -104,6 +104,8 @@ struct LoggingIn {
     dialogue: Dialogue,
     packets: Assembler,
     agreed: Agreed,
+    /// The id that the server gives to the next statement, if that is known.
+    next_id: Option<u32>,
 }
 
 impl Server {
@@ -114,7 +116,7 @@ impl Server {
             Self::Greeting(packets) => packets.memory(),
             Self::Greeted(greeting, packets) => greeting.memory() + packets.memory(),
             Self::LoggingIn(login) => {
-                let LoggingIn { dialogue, packets, agreed } = &**login;
+                let LoggingIn { dialogue, packets, agreed, .. } = &**login;
                 size_of_val(&**login) + dialogue.memory() + packets.memory() + agreed.greeting.memory()
             }
             Self::Switching(switching) => size_of_val(&**switching) + switching.agreed.greeting.memory(),

@@ -41,12 +41,17 @@ enum Task {
 }
 
 impl Session {
-    /// Logged in: takes the client to its database and prepares again what it has prepared, then takes commands.
-    pub(super) fn restore(&mut self, agreed: Agreed, packets: Assembler, actions: &mut Actions) {
-        // MySQL counts from 1 on each connection.
-        let first = agreed.greeting.capabilities.has(Capabilities::MYSQL).then_some(1);
+    /// Logged in: takes the client to its database and prepares again what it has prepared, then takes commands. The next
+    /// statement has the id `next_id`, if that is known.
+    pub(super) fn restore(
+        &mut self,
+        agreed: Agreed,
+        packets: Assembler,
+        next_id: Option<u32>,
+        actions: &mut Actions,
+    ) {
         let asks = self.client.as_mut().is_some_and(Client::let_in);
-        let statements = self.statements.new_connection(first).into_iter().map(Task::Statement);
+        let statements = self.statements.new_connection(next_id).into_iter().map(Task::Statement);
         let queue = asks.then_some(Task::Database).into_iter().chain(statements).collect();
         self.server = Server::Restoring(Box::new(Restoring { agreed, packets, queue, rest: None }));
         self.restore_next(actions);
