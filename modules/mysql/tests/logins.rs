@@ -5,6 +5,7 @@
 mod driver;
 mod script;
 
+use common::control::AnswerPayload;
 use common::module::FailureKind;
 use tcpcopy_mysql::Settings;
 
@@ -76,6 +77,26 @@ fn a_change_of_user_waits_for_the_end_of_what_is_answered() {
     run.driven.answer(&ok(2, 0));
     assert_eq!((run.driven.failure, run.driven.held()), (None, 0));
     assert_eq!(run.count("logins", "without_password_mysql_native_password"), 2);
+}
+
+/// The answer to a ping, behind the end of what came before, in two segments.
+#[test]
+fn a_change_of_user_begins_wherever_the_answer_to_the_ping_is_cut() {
+    let change = command(0x11, b"other\0\0\0");
+    // Warnings of the command before.
+    let pong = packet(1, &[0, 0, 0, 2, 0, 3, 0]);
+    let rest = [&packet(9, b"\x03row")[..], &packet(10, b"\xfe\0\0\x02\0")[..], &pong].concat();
+    for cut in rest.len() - pong.len()..rest.len() {
+        let mut run = Run::logged_in(USUAL, USUAL);
+        run.driven.client(&query("SELECT a FROM long"));
+        run.driven.answer(&packet(1, b"\x01"));
+        assert_eq!(run.driven.client(&change), command(0x0e, &[]));
+        assert_eq!(run.driven.answer(&rest[..cut]), b"");
+        assert_eq!(run.driven.mode, AnswerPayload::All);
+        assert_eq!(run.driven.answer(&rest[cut..]).get(4), Some(&0x11), "cut at {cut}");
+        run.driven.answer(&ok(2, 0));
+        assert_eq!((run.driven.failure, run.driven.mode), (None, AnswerPayload::Head(16)));
+    }
 }
 
 #[test]

@@ -19,7 +19,32 @@ use crate::plugin::Plugin;
 /// Waits for the answer to a ping.
 #[derive(Debug)]
 pub(super) struct Switching {
-    pub(super) agreed: Agreed,
+    agreed: Agreed,
+    /// The last bytes of what came so far.
+    tail: Vec<u8>,
+}
+
+/// Bytes of an OK without more than it must have.
+const SHORT_OK: usize = 11;
+
+impl Switching {
+    /// What it takes, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        size_of_val(self) + self.agreed.greeting.memory() + self.tail.capacity()
+    }
+
+    /// More bytes, `skipped` after the last. Returns whether they are, or end with, the answer to the ping: it may come behind
+    /// the rest of an earlier answer, and begin in an earlier segment; nothing follows it.
+    fn is_answered(&mut self, skipped: u64, bytes: &[u8]) -> bool {
+        if skipped > 0 {
+            self.tail.clear();
+        }
+        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(SHORT_OK)..]);
+        self.tail.drain(..self.tail.len().saturating_sub(SHORT_OK));
+        let header = Header::read(bytes).filter(|header| header.sequence == 1 && header.length >= 7);
+        header.is_some() && bytes.get(HEADER) == Some(&0)
+            || matches!(self.tail[..], [7, 0, 0, 1, 0, 0, 0, _, _, _, 0])
+    }
 }
 
 impl Session {
@@ -42,17 +67,15 @@ impl Session {
         self.stream.enter(header, header.length, Fate::Replace);
         edits.actions().answers(AnswerPayload::All);
         send_packet(0, &[Command::PING.0], edits.actions());
-        self.server = Server::Switching(Box::new(Switching { agreed }));
+        self.server = Server::Switching(Box::new(Switching { agreed, tail: Vec::new() }));
         Some(HEADER + header.length)
     }
 
     /// The answer to the ping, or the rest of an earlier one.
-    pub(super) fn switching_bytes(&mut self, bytes: &[u8], actions: &mut Actions) {
-        let Server::Switching(switching) = &self.server else { return };
+    pub(super) fn switching_bytes(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
+        let Server::Switching(switching) = &mut self.server else { return };
         let Some(client) = &self.client else { return };
-        let is_ok = Header::read(bytes).is_some_and(|header| header.sequence == 1 && header.length >= 7)
-            && bytes.get(HEADER) == Some(&0);
-        if !is_ok && !ends_with_ok(bytes) {
+        if !switching.is_answered(skipped, bytes) {
             return;
         }
         let agreed = switching.agreed.clone();
@@ -74,9 +97,4 @@ impl Session {
         let login = LoggingIn { dialogue, packets: Assembler::default(), agreed, next_id };
         self.server = Server::LoggingIn(Box::new(login));
     }
-}
-
-/// The answer to a ping, behind the rest of an earlier answer that came in the same segment: nothing follows it.
-fn ends_with_ok(bytes: &[u8]) -> bool {
-    matches!(bytes, [.., 7, 0, 0, 1, 0, 0, 0, _, _, 0, 0])
 }

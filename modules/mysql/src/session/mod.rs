@@ -119,7 +119,7 @@ impl Server {
                 let LoggingIn { dialogue, packets, agreed, .. } = &**login;
                 size_of_val(&**login) + dialogue.memory() + packets.memory() + agreed.greeting.memory()
             }
-            Self::Switching(switching) => size_of_val(&**switching) + switching.agreed.greeting.memory(),
+            Self::Switching(switching) => switching.memory(),
             Self::Restoring(restoring) => restoring.memory(),
             Self::Ready(ready) => ready.answers.memory() + ready.agreed.greeting.memory(),
         }
@@ -275,7 +275,7 @@ impl Module for Session {
         match &self.server {
             Server::Down | Server::Failed => {}
             Server::Ready(_) => self.command_answer(bytes, had_all, actions),
-            Server::Switching(_) => self.switching_bytes(bytes, actions),
+            Server::Switching(_) => self.switching_bytes(skipped, bytes, actions),
             _ if skipped > 0 => {
                 self.fail(
                     FailureKind::OutOfStep,
