@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,6 +80,9 @@ pub enum CredentialsError {
         /// Why.
         source: std::io::Error,
     },
+    /// It is a pipe, a device or a directory.
+    #[error("{} is no regular file: give the path of one, whose first line is a password", .0.display())]
+    NoFile(PathBuf),
     /// The file can be read by others.
     #[error("{} holds a password and can be read by others: chmod 600 {}", .0.display(), .0.display())]
     Readable(PathBuf),
@@ -93,17 +98,25 @@ impl SecretSource {
             },
             Self::File { file } => {
                 let failed = |source| CredentialsError::File { path: file.clone(), source };
-                let mode = std::fs::metadata(file).map_err(failed)?.mode();
-                if mode & 0o077 != 0 {
+                let metadata = std::fs::metadata(file).map_err(failed)?;
+                if !metadata.is_file() {
+                    return Err(CredentialsError::NoFile(file.clone()));
+                }
+                if metadata.mode() & 0o077 != 0 {
                     return Err(CredentialsError::Readable(file.clone()));
                 }
-                let content = Zeroizing::new(std::fs::read(file).map_err(failed)?);
+                let mut content = Zeroizing::new(Vec::with_capacity(LENGTH_MAX));
+                let opened = File::open(file).map_err(failed)?;
+                opened.take(LENGTH_MAX as u64).read_to_end(&mut content).map_err(failed)?;
                 let line = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
                 Ok(Secret::new(line.strip_suffix(b"\r").unwrap_or(line)))
             }
         }
     }
 }
+
+/// So much of a file is read, in bytes: a password is in the first line.
+const LENGTH_MAX: usize = 4 << 10;
 
 /// A password.
 #[derive(Clone)]
@@ -163,5 +176,121 @@ impl Credentials {
     pub(crate) fn password(&self, user: &[u8], database: &[u8]) -> Option<Secret> {
         let at_database = [user, b"@", database].concat();
         [&at_database[..], user, b"*"].into_iter().find_map(|name| self.users.get(name)).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn plain(password: &str) -> SecretSource {
+        SecretSource::Plain(password.to_owned().into())
+    }
+
+    /// A file of its own for each test, taken away at the end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, content: &[u8], mode: u32) -> Self {
+            let path = std::env::temp_dir().join(format!("tcpcopy-password-{name}-{}", std::process::id()));
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            Self(path)
+        }
+
+        fn source(&self) -> SecretSource {
+            SecretSource::File { file: self.0.clone() }
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_most_particular_name_decides() {
+        let users = [("app@shop", "at shop"), ("app", "of app"), ("*", "of all")];
+        let users = users.map(|(name, password)| (name.to_owned(), plain(password))).into();
+        let credentials = Credentials::resolve(&Settings { users, ..Settings::default() }).unwrap();
+        let password = |user: &[u8], database: &[u8]| {
+            credentials.password(user, database).map(|it| String::from_utf8_lossy(it.bytes()).into_owned())
+        };
+        for (user, database, expected) in [
+            ("app", "shop", "at shop"),
+            ("app", "other", "of app"),
+            ("app", "", "of app"),
+            ("other", "shop", "of all"),
+            // Who has the name of another at a database is another.
+            ("app@shop", "", "at shop"),
+        ] {
+            assert_eq!(password(user.as_bytes(), database.as_bytes()).as_deref(), Some(expected));
+        }
+        assert!(Credentials::default().password(b"app", b"shop").is_none());
+    }
+
+    #[test]
+    fn the_default_has_a_password_of_its_own_or_that_of_its_user() {
+        for (own, expected) in [(Some("own"), "own"), (None, "at shop")] {
+            let default = DefaultLogin {
+                user: "app".to_owned(),
+                password: own.map(plain),
+                database: "shop".to_owned(),
+            };
+            let users = BTreeMap::from([("app@shop".to_owned(), plain("at shop"))]);
+            let settings = Settings { users, default: Some(default), ..Settings::default() };
+            let login = Credentials::resolve(&settings).unwrap().default.unwrap();
+            assert_eq!(login.password.unwrap().bytes(), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_file_holds_a_password_in_its_first_line() {
+        for (name, content, expected) in [
+            ("bare", &b"se cret"[..], &b"se cret"[..]),
+            ("line", b"secret\n", b"secret"),
+            ("dos", b"secret\r\nmore\r\n", b"secret"),
+            ("empty", b"", b""),
+        ] {
+            let file = Scratch::new(name, content, 0o600);
+            assert_eq!(file.source().resolve().unwrap().bytes(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_or_that_is_none_is_refused() {
+        for mode in [0o640, 0o604, 0o660, 0o644] {
+            let file = Scratch::new(&format!("mode-{mode:o}"), b"secret", mode);
+            let error = file.source().resolve().unwrap_err().to_string();
+            assert!(error.contains("chmod 600") && !error.contains("secret"), "{error}");
+        }
+        for (path, part) in [("/dev/zero", "no regular file"), ("/none/there", "No such file")] {
+            let error = SecretSource::File { file: path.into() }.resolve().unwrap_err().to_string();
+            assert!(error.contains(part) && error.contains(path), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_environment_variable_holds_a_password_or_is_named() {
+        let source = |name: &str| SecretSource::Env { env: name.to_owned() };
+        let path = std::env::var("PATH").unwrap();
+        assert_eq!(source("PATH").resolve().unwrap().bytes(), path.as_bytes());
+        let error = source("TCPCOPY_NO_SUCH_PASSWORD").resolve().unwrap_err().to_string();
+        assert!(error.contains("TCPCOPY_NO_SUCH_PASSWORD") && error.contains("set it"), "{error}");
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        let users = BTreeMap::from([("app".to_owned(), plain("hunter2"))]);
+        let settings = Settings { users, ..Settings::default() };
+        let credentials = Credentials::resolve(&settings).unwrap();
+        let shown = format!("{settings:?} {credentials:?}");
+        assert!(shown.contains("app") && !shown.contains("hunter2"), "{shown}");
+        // Nor as a list of its bytes.
+        assert!(!shown.contains("104, 117"), "{shown}");
     }
 }
