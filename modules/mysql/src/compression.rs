@@ -204,4 +204,31 @@ mod tests {
         assert_eq!(inflated.packet(&compressed(b"no zlib", 99)), Err(Unreadable));
         assert_eq!(inflated.packet(&compressed(b"\x28\xb5\x2f\xfd\0\0", 99)), Err(Unreadable));
     }
+
+    /// A frame with one block that repeats a byte (RFC 8878 section 3.1.1).
+    fn zstd(byte: u8, times: u8) -> Vec<u8> {
+        let block = u32::from(times) << 3 | 0b011;
+        [&[0x28, 0xB5, 0x2F, 0xFD, 0x20, times], &block.to_le_bytes()[..3], &[byte]].concat()
+    }
+
+    #[test]
+    fn zstd_is_inflated_and_believed_as_little() {
+        let packet = compressed(&zstd(b'x', 100), 100);
+        let Compression::Yes(mut inflated) = decided(&packet) else { panic!("its magic number tells") };
+        assert_eq!(inflated.packet(&packet[..packet.len() - 1]), Ok(None));
+        assert_eq!(inflated.packet(&packet), Ok(Some(packet.len())));
+        assert_eq!(inflated.plain, [b'x'; 100]);
+        for (content, length) in [
+            (zstd(b'x', 100), 99),
+            (zstd(b'x', 100), 101),
+            (zlib(&[b'x'; 100]), 100),
+            (zstd(b'x', 9)[..8].to_vec(), 9),
+        ] {
+            assert_eq!(inflated.packet(&compressed(&content, length)), Err(Unreadable), "{length}");
+        }
+        // Short ones are bare.
+        inflated.plain.clear();
+        assert_eq!(inflated.packet(&compressed(b"bare", 0)), Ok(Some(11)));
+        assert_eq!(inflated.plain, b"bare");
+    }
 }

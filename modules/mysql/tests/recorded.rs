@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use common::control::AnswerPayload;
 use common::flow::{Endpoint, Flow};
 use common::module::Protocol;
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
@@ -47,7 +48,8 @@ fn unescape(text: &str) -> Vec<u8> {
 /// An answer in RSA-OAEP for a key of 2048 bits, header included.
 const ENCRYPTED: usize = 4 + 256;
 
-fn play(recording: &str) {
+/// `in_pieces`: what comes from the network comes byte by byte, as far as all of it is read.
+fn play(recording: &str, in_pieces: bool) {
     let mut users = BTreeMap::new();
     let mut expected = Vec::new();
     let mut lines = Vec::new();
@@ -70,8 +72,13 @@ fn play(recording: &str) {
     while let Some((number, (what, bytes))) = lines.next() {
         let sent = match what {
             "connected" => driven.connected(),
+            "client" if in_pieces => bytes.iter().flat_map(|byte| driven.client(&[*byte])).collect(),
             "client" => driven.client(&bytes),
+            "online" if in_pieces => bytes.iter().flat_map(|byte| driven.online(0, &[*byte])).collect(),
             "online" => driven.online(0, &bytes),
+            "answer" if in_pieces && driven.mode == AnswerPayload::All => {
+                bytes.iter().flat_map(|byte| driven.answer(&[*byte])).collect()
+            }
             "answer" => driven.answer(&bytes),
             _ => panic!("{what} is nothing that happens"),
         };
@@ -102,7 +109,9 @@ fn recordings() {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         println!("{}", path.display());
-        play(&std::fs::read_to_string(path).unwrap());
+        let recording = std::fs::read_to_string(path).unwrap();
+        play(&recording, false);
+        play(&recording, true);
         played += 1;
     }
     assert!(played >= 8, "{played} recordings were found");
