@@ -61,6 +61,41 @@ fn attributes_are_taken_out_where_values_were_sent_before() {
 }
 
 #[test]
+fn types_are_said_again_where_attributes_are_taken_out() {
+    let counted = |id: u8, bound: &[u8], value: u8| {
+        command(0x17, &[&[id, 0, 0, 0, 8, 1, 0, 0, 0, 1, 0], bound, &[value, 0, 0, 0]].concat())
+    };
+    let plain = |id: u8, bound: &[u8], value: u8| {
+        command(0x17, &[&[id, 0, 0, 0, 0, 1, 0, 0, 0, 0], bound, &[value, 0, 0, 0]].concat())
+    };
+    let (named, bound) = ([1, LONG, 0, 0], [1, LONG, 0]);
+    let mut run = Run::logged_in(USUAL | ATTRIBUTES, USUAL);
+    run.driven.client(&command(3, b"\0\x01DO 1"));
+    run.driven.answer(&ok(1, 0));
+    run.prepared("INSERT INTO t VALUES (?)", 1, 1);
+    assert_eq!(run.driven.client(&counted(1, &named, 42)), plain(1, &bound, 42));
+    run.driven.answer(&ok(1, 0));
+    assert_eq!(run.driven.client(&counted(1, &[0], 43)), plain(1, &[0], 43));
+    run.driven.answer(&ok(1, 0));
+    run.driven.connected();
+    run.driven.client(&counted(1, &[0], 44));
+    run.greet(USUAL);
+    let definition = [packet(2, b"a definition"), packet(3, b"\xfe\0\0\x02\0")].concat();
+    let answer = [prepared(9, 0, 1), definition].concat();
+    assert_eq!(run.driven.answer(&answer), plain(9, &bound, 44), "it is another connection");
+    run.driven.answer(&ok(1, 0));
+    assert_eq!(run.driven.client(&counted(1, &[0], 45)), plain(9, &[0], 45));
+    run.driven.answer(&ok(1, 0));
+    assert_eq!(run.count("sessions", "types_again"), 1);
+    // Another server there, which knows attributes: names are wanted, and were not kept.
+    run.driven.connected();
+    run.driven.client(&counted(1, &[0], 46));
+    run.greet(USUAL | ATTRIBUTES);
+    run.driven.answer(&answer);
+    assert_eq!((run.driven.held(), run.count("left_out", "unreadable")), (0, 1));
+}
+
+#[test]
 fn what_wants_values_that_went_to_a_lost_connection_is_left_out() {
     let mut run = Run::logged_in(USUAL, USUAL);
     run.prepared("INSERT INTO t VALUES (?)", 1, 1);

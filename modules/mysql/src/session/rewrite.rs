@@ -11,6 +11,7 @@ use crate::counters::{Happened, LeftOut};
 use crate::edits::{Edits, Fate};
 use crate::packet::{CHUNK_MAX, HEADER, Header};
 use crate::query::{self, Kill, Query};
+use crate::statements::NeverHeard;
 use crate::types::{self, Said};
 
 /// A statement that names a connection or a database is no longer than this, in bytes.
@@ -100,6 +101,9 @@ impl Session {
                 }
             };
         head[1..5].copy_from_slice(&id.to_le_bytes());
+        if let Err(reason) = self.put_types(online, parameters, &mut head, CHUNK_MAX - header.length) {
+            return Some(Some(self.leave_out(command, header, reason, edits)));
+        }
         let length = header.length - replaced - cut + head.len();
         self.shared.counters.happened(Happened::AttributesLeftOut, u64::from(cut > 0));
         self.sent(command, header, To::Other);
@@ -114,6 +118,35 @@ impl Session {
         edits.take(cut, Fate::Replace);
         self.stream.enter(header, header.length, Fate::Pass);
         Some(Some(HEADER + header.length))
+    }
+
+    /// Learns the types of an EXECUTE whose values follow `head`, or puts them there if the test server does not know them.
+    /// They must have less than `room` bytes.
+    fn put_types(
+        &mut self,
+        online: u32,
+        parameters: Option<u16>,
+        head: &mut Vec<u8>,
+        room: usize,
+    ) -> Result<(), LeftOut> {
+        let Some(parameters @ 1..) = parameters else { return Ok(()) };
+        match types::find(head, parameters, false) {
+            Some(Said::Here { count, bytes }) => self.statements.types_said(online, count, bytes),
+            Some(Said::AsBefore { count, at }) => {
+                let missing = self.statements.types_missing(online, count).transpose();
+                if let Some(types) = missing.map_err(|NeverHeard| LeftOut::UnknownTypes)? {
+                    if types.len() >= room {
+                        return Err(LeftOut::Unreadable);
+                    }
+                    head[at] = 1;
+                    head.extend_from_slice(types);
+                    self.statements.types_told(online);
+                    self.shared.counters.happened(Happened::TypesAgain, 1);
+                }
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     /// Sends an EXECUTE with the types of its parameters if the test server does not know them. The outer `None`: it does, or
@@ -140,7 +173,13 @@ impl Session {
             Some(Said::AsBefore { count, at }) => (count, at),
         };
         let (types, length) = match self.statements.types_missing(online, count)? {
-            Ok(types) if header.length + types.len() < CHUNK_MAX => (types, header.length + types.len()),
+            // They were learned with names, or without, as the test server of before wanted them.
+            Ok(types)
+                if header.length + types.len() < CHUNK_MAX
+                    && attributes == (types.len() > 2 * usize::from(count)) =>
+            {
+                (types, header.length + types.len())
+            }
             missing => {
                 let reason = if missing.is_ok() { LeftOut::Unreadable } else { LeftOut::UnknownTypes };
                 return Some(Some(self.leave_out(Command::EXECUTE, header, reason, edits)));
