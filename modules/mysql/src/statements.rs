@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use crate::types::{Types, Unread};
+use crate::types::{self, Said, Types, Unread};
 
 /// More statements than this are not followed: servers have no more by default (`max_prepared_stmt_count`).
 const STATEMENTS_MAX: usize = 16_382;
@@ -357,6 +357,24 @@ impl Statements {
         if self.text + bytes.len() <= TEXT_MAX {
             self.text += bytes.len();
             statement.types = Some(Types { count, bytes: bytes.into() });
+        }
+    }
+
+    /// The client executes the statement `online`, and the test server does not hear of it: types may be in `payload`.
+    pub(crate) fn executed_unheard(&mut self, online: u32, payload: &[u8]) {
+        let Some(statement) = self.by_online.get(&online).and_then(|serial| self.all.get(serial)) else {
+            return;
+        };
+        match statement.at_test {
+            AtTest::Known { parameters, .. } => match types::find(payload, parameters, false) {
+                Some(Said::Here { count, bytes }) => self.types_said(online, count, bytes),
+                Some(Said::AsBefore { .. }) | None => return,
+            },
+            AtTest::Waiting { .. } => self.executed_early(online, payload),
+            AtTest::Failed => return,
+        }
+        if let Some(statement) = self.by_online.get(&online).and_then(|serial| self.all.get_mut(serial)) {
+            statement.typed = false;
         }
     }
 

@@ -96,6 +96,41 @@ fn types_are_said_again_where_attributes_are_taken_out() {
 }
 
 #[test]
+fn types_that_are_said_in_what_is_lost_are_said_again() {
+    const SHORT: u8 = 2;
+    let values = |id: u8, bound: &[u8], value: &[u8]| {
+        command(0x17, &[&[id, 0, 0, 0, 0, 1, 0, 0, 0, 0], bound, value].concat())
+    };
+    let definition = [packet(2, b"a definition"), packet(3, b"\xfe\0\0\x02\0")].concat();
+    let mut run = Run::logged_in(USUAL, USUAL);
+    run.prepared("INSERT INTO t VALUES (?)", 1, 1);
+    run.driven.client(&values(1, &[1, LONG, 0], &[42, 0, 0, 0]));
+    run.driven.answer(&ok(1, 0));
+    // Captured, and late; the connection stands.
+    run.driven.lost(&values(1, &[1, SHORT, 0], &[43, 0]));
+    assert_eq!(run.driven.client(&values(1, &[0], &[44, 0])), values(1, &[1, SHORT, 0], &[44, 0]));
+    run.driven.answer(&ok(1, 0));
+    assert_eq!(run.driven.client(&values(1, &[0], &[45, 0])), values(1, &[0], &[45, 0]));
+    run.driven.answer(&ok(1, 0));
+    // What is left out for its values says types, too.
+    run.driven.lost(&long_data(1, 0, b"text"));
+    assert_eq!(run.driven.client(&values(1, &[1, TEXT, 0], &[])), b"");
+    assert_eq!((run.driven.held(), run.count("left_out", "lost_long_data")), (0, 1));
+    assert_eq!(run.driven.client(&values(1, &[0], b"\x01v")), values(1, &[1, TEXT, 0], b"\x01v"));
+    run.driven.answer(&ok(1, 0));
+    // Of one that was prepared while the server was down.
+    run.driven.lost(&prepare("UPDATE t SET a = ?"));
+    run.driven.online(0, &prepared(2, 0, 1));
+    run.driven.lost(&values(2, &[1, SHORT, 0], &[46, 0]));
+    run.driven.connected();
+    run.driven.client(&values(2, &[0], &[47, 0]));
+    run.greet(USUAL);
+    run.driven.answer(&[prepared(1, 0, 1), definition.clone()].concat());
+    let sent = run.driven.answer(&[prepared(5, 0, 1), definition].concat());
+    assert_eq!(sent, values(5, &[1, SHORT, 0], &[47, 0]));
+}
+
+#[test]
 fn what_wants_values_that_went_to_a_lost_connection_is_left_out() {
     let mut run = Run::logged_in(USUAL, USUAL);
     run.prepared("INSERT INTO t VALUES (?)", 1, 1);

@@ -78,13 +78,25 @@ impl Session {
                 }
             }
             _ => {
-                if let (Command::CLOSE, Some(&[_, ref id @ ..])) = (command, payload.first_chunk::<5>()) {
-                    self.statements.close(u32::from_le_bytes(*id));
+                if let Some(&[_, ref id @ ..]) = payload.first_chunk::<5>() {
+                    let id = u32::from_le_bytes(*id);
+                    match command {
+                        Command::CLOSE => self.statements.close(id),
+                        Command::EXECUTE => self.learn_types(id, payload),
+                        _ => {}
+                    }
                 }
                 self.long_data.note(command, payload, true);
             }
         }
         self.said(command, header, to);
+    }
+
+    /// The types of an EXECUTE that is not sent. Where clients say names with them, those of before have to do.
+    pub(super) fn learn_types(&mut self, online: u32, payload: &[u8]) {
+        if self.attributes == Some(false) {
+            self.statements.executed_unheard(online, payload);
+        }
     }
 
     /// The client has said who it is.

@@ -118,6 +118,10 @@ impl Session {
             return Some(self.leave_out(command, header, LeftOut::UnknownStatement, edits));
         }
         if command == Command::EXECUTE && self.long_data.of(online).is_some_and(|values| values.lost) {
+            if payload.len() < header.length.min(WHOLE_MAX) {
+                return None;
+            }
+            self.learn_types(online, payload);
             return Some(self.leave_out(command, header, LeftOut::LostLongData, edits));
         }
         if command == Command::EXECUTE
