@@ -233,6 +233,25 @@ fn no_command_is_sent_before_the_end_of_the_login() {
 }
 
 #[test]
+fn a_reset_of_the_connection_ends_statements_on_both_sides() {
+    let mut run = Run::logged_in(USUAL, USUAL);
+    run.prepared("SELECT 1", 1, 0);
+    let reset = command(0x1F, &[]);
+    assert_eq!(run.driven.client(&reset), reset);
+    run.driven.answer(&ok(1, 0));
+    assert_eq!(run.driven.client(&execute(1)), b"");
+    run.prepared("SELECT 2", 2, 0);
+    assert_eq!(run.driven.client(&execute(2)), execute(2));
+    run.driven.answer(&ok(1, 0));
+    run.driven.connected();
+    run.driven.client(&execute(2));
+    run.driven.answer(&greeting(USUAL));
+    assert_eq!(run.driven.answer(&ok(2, 0)), prepare("SELECT 2"), "the other is not prepared again");
+    assert_eq!(run.driven.answer(&prepared(1, 0, 0)), execute(1));
+    assert_eq!(run.count("left_out", "unknown_statement"), 1);
+}
+
+#[test]
 fn what_must_not_be_copied_is_not() {
     let mut run = Run::logged_in(USUAL, USUAL);
     for said in [query("SHUTDOWN"), command(0x08, &[0])] {

@@ -79,6 +79,35 @@ fn a_change_of_user_waits_for_the_end_of_what_is_answered() {
     assert_eq!(run.count("logins", "without_password_mysql_native_password"), 2);
 }
 
+/// Good enough for a test server that does not look at it.
+#[test]
+fn without_a_password_the_captured_answer_is_passed_on() {
+    let said = [
+        &hello_of("stranger", USUAL)[4..][..32 + b"stranger\0".len()],
+        b"\x04abcd",
+        b"mysql_native_password\0",
+    ];
+    let mut run = Run::new(true);
+    run.driven.connected();
+    assert_eq!(run.driven.client(&packet(1, &said.concat())), b"");
+    let sent = run.driven.answer(&greeting(USUAL));
+    assert_eq!(sent.escape_ascii().to_string(), packet(1, &said.concat()).escape_ascii().to_string());
+    run.driven.answer(&ok(2, 0));
+    assert_eq!(run.count("logins", "without_password_mysql_native_password"), 1);
+    assert_eq!((run.driven.left_out, run.driven.held()), (0, 0), "what is replaced is no loss");
+}
+
+#[test]
+fn who_was_never_heard_logging_in_needs_a_default() {
+    let mut run = Run::joined_with(&Settings { default: None, ..settings() });
+    run.driven.connected();
+    run.driven.client(&query("DO 1"));
+    run.driven.answer(&greeting(USUAL));
+    assert_eq!(run.driven.failure.map(|failure| failure.kind), Some(FailureKind::LoginFailed));
+    let lines = lines_with("[mysql.default]");
+    assert!(matches!(&lines[..], [line] if line.contains("--config")), "{lines:?}");
+}
+
 /// The answer to a ping, behind the end of what came before, in two segments.
 #[test]
 fn a_change_of_user_begins_wherever_the_answer_to_the_ping_is_cut() {
