@@ -143,6 +143,15 @@ impl Statements {
         Some(serial)
     }
 
+    /// The client prepares a statement that the test server must not hear of: only the online server gives it an id.
+    pub(crate) fn prepare_left_out(&mut self) -> Option<Serial> {
+        let (next_test, given_up) = (self.next_test, self.texts_given_up);
+        let serial = self.prepare(None)?;
+        (self.next_test, self.texts_given_up) = (next_test, given_up);
+        self.failed(serial);
+        Some(serial)
+    }
+
     /// Both servers have given an id to a statement that is nobody's business here: one prepared in SQL.
     pub(crate) fn prepared_unseen(&mut self) {
         self.next_online = self.next_online.map(|id| id.wrapping_add(1));

@@ -252,6 +252,34 @@ fn a_reset_of_the_connection_ends_statements_on_both_sides() {
 }
 
 #[test]
+fn what_must_not_be_executed_is_not_prepared() {
+    let mut run = Run::logged_in(USUAL, USUAL);
+    for (said, online) in [(prepare("KILL ?"), 1), (prepare("shutdown"), 2), (prepare("/* x */ KILL 7"), 3)] {
+        assert_eq!(run.driven.client(&said), b"");
+        run.driven.online(0, &prepared(online, 0, 1));
+        assert_eq!(run.driven.client(&execute(online)), b"");
+    }
+    assert_eq!(run.driven.client(&execute_last()), b"");
+    assert_eq!((run.driven.held(), run.driven.failure), (0, None));
+    assert_eq!((run.count("left_out", "kill"), run.count("left_out", "shutdown")), (2, 1));
+    assert_eq!(run.count("left_out", "failed_statement"), 4);
+    // The next is the first there, by order, too.
+    let said = [prepare("KILLS"), execute(4), query("DO 1")].concat();
+    assert_eq!(run.driven.client(&said), prepare("KILLS"));
+    assert_eq!(run.driven.answer(&packet(9, b"not to be told")), [execute(1), query("DO 1")].concat());
+    run.driven.answer(&ok(1, 0));
+    // Nor on a new connection, however long the text is.
+    run.driven.lost(&prepare("KILL 9"));
+    run.driven.connected();
+    let long = prepare(&format!("KILL {}7", " ".repeat(70_000)));
+    run.driven.client(&long);
+    run.driven.answer(&greeting(USUAL));
+    assert_eq!(run.driven.answer(&ok(2, 0)), prepare("KILLS"));
+    assert_eq!(run.driven.answer(&prepared(1, 0, 0)), b"");
+    assert_eq!((run.driven.held(), run.count("left_out", "kill")), (0, 3));
+}
+
+#[test]
 fn what_must_not_be_copied_is_not() {
     let mut run = Run::logged_in(USUAL, USUAL);
     for said in [query("SHUTDOWN"), command(0x08, &[0])] {

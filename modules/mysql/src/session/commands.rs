@@ -279,8 +279,20 @@ impl Session {
         reason: LeftOut,
         edits: &mut Edits<'_>,
     ) -> usize {
+        self.leave_out_answer(command, header, To::Other, reason, edits)
+    }
+
+    /// Leaves a command out whose answer the online server gives.
+    pub(super) fn leave_out_answer(
+        &mut self,
+        command: Command,
+        header: Header,
+        to: To,
+        reason: LeftOut,
+        edits: &mut Edits<'_>,
+    ) -> usize {
         self.shared.counters.left_out(reason);
-        self.said(command, header, To::Other);
+        self.said(command, header, to);
         edits.take(HEADER, Fate::LeaveOut);
         // Nothing will be answered to it.
         edits.actions().ready();

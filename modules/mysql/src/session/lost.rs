@@ -1,6 +1,7 @@
 //! What can be learned from what does not reach the test server: who the client is, and the statements that it has
 //! prepared, are not said again. The next connection is told.
 
+use super::prepared::must_not_be_prepared;
 use super::{Client, Session};
 use crate::answers::To;
 use crate::attributes::text;
@@ -52,7 +53,13 @@ impl Session {
         let command = Command(command);
         let mut to = To::Other;
         match command {
-            Command::PREPARE => to = self.statements.prepare(Some(rest)).map_or(To::Other, To::Prepare),
+            Command::PREPARE => {
+                let serial = match must_not_be_prepared(rest) {
+                    Some(_) => self.statements.prepare_left_out(),
+                    None => self.statements.prepare(Some(rest)),
+                };
+                to = serial.map_or(To::Other, To::Prepare);
+            }
             Command::INIT_DB => {
                 client.use_database(rest);
                 to = To::Use;

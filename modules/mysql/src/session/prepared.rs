@@ -19,11 +19,27 @@ const UNSEEN_MAX: u32 = 4;
 /// Bytes of a command and the id of a statement.
 const NAMED: usize = 5;
 
+/// Why a statement with this text is left out, if it is.
+pub(super) fn must_not_be_prepared(text: &[u8]) -> Option<LeftOut> {
+    match query::classify(text) {
+        // What it is executed with may name a connection.
+        Query::Kill(_) => Some(LeftOut::Kill),
+        Query::Shutdown => Some(LeftOut::Shutdown),
+        _ => None,
+    }
+}
+
 impl Session {
     pub(super) fn prepare(&mut self, header: Header, payload: &[u8], edits: &mut Edits<'_>) -> Option<usize> {
         let short = header.length <= WHOLE_MAX;
-        if short && payload.len() < header.length || !self.all_answered() {
+        let needed = if short { header.length } else { 1 + query::PEEK };
+        if payload.len() < needed || !self.all_answered() {
             return None;
+        }
+        if let Some(reason) = must_not_be_prepared(&payload[1..]) {
+            let serial = self.statements.prepare_left_out();
+            let to = serial.map_or(To::Other, To::Prepare);
+            return Some(self.leave_out_answer(Command::PREPARE, header, to, reason, edits));
         }
         let serial = self.statements.prepare(short.then(|| &payload[1..]));
         Some(self.pass(Command::PREPARE, header, serial.map_or(To::Other, To::Prepare), edits))
