@@ -11,6 +11,7 @@ LIBRARIES=(libpcap-dev)
 # install_packages [COMMAND:PACKAGE...]: what is missing of the above and these, and nothing else.
 install_packages() {
   local pair missing=()
+  remove_old_policy
   for pair in "${TOOLS[@]}" "$@"; do
     PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
   done
@@ -31,12 +32,49 @@ apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install "$@" >/dev/null
 }
 
-# The lab needs the servers' programs, not their services: these neither start now nor at the next boot.
-without_services() {
-  local policy=/usr/sbin/policy-rc.d service before status=0
+# What keeps the package manager from starting services, its mark, and the lock of the run that needs it.
+POLICY=/usr/sbin/policy-rc.d
+POLICY_MARK="# of tcpcopy's scripts, for as long as they install packages"
+POLICY_LOCK=/run/tcpcopy-install.lock
+
+# The lab needs the servers' programs, not their services: these neither start now nor at the next boot. In a shell of
+# its own: its traps are nobody else's, and it clears up also where the script that waits for it is ended.
+without_services() (
+  exec {lock}>"$POLICY_LOCK"
+  flock "$lock"
+  remove_policy
+  before=$(services)
+  status=0
+  if [[ ! -e $POLICY ]]; then # a user's own does as well
+    trap remove_policy EXIT
+    for signal in INT TERM HUP; do
+      # shellcheck disable=SC2064
+      trap "remove_policy; trap - EXIT $signal; kill -$signal \$BASHPID" "$signal"
+    done
+    printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
+    chmod 755 "$POLICY"
+  fi
+  "$@" {lock}>&- || status=$?
+  for service in nginx redis-server; do
+    [[ $before == *" $service "* || ! -d /run/systemd/system ]] || systemctl -q disable "$service" 2>/dev/null || true
+  done
+  exit "$status"
+)
+
+remove_policy() { ! grep -qsxF -e "$POLICY_MARK" "$POLICY" || rm -f "$POLICY"; }
+
+# What a run left that was killed, unless there is another at work.
+remove_old_policy() (
+  ((EUID == 0)) && [[ -e $POLICY ]] || exit 0
+  exec {lock}>"$POLICY_LOCK"
+  ! flock -n "$lock" || remove_policy
+)
+
+services() {
+  local policy=$POLICY service before status=0
   before=$(services)
   if [[ ! -e $policy ]]; then
-    trap 'rm -f /usr/sbin/policy-rc.d' RETURN
+    trap 'rm -f "$POLICY"' RETURN
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
   fi
