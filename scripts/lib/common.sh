@@ -4,6 +4,9 @@
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# Built here and run from here, wherever the user's environment or configuration has cargo build: programs that lie
+# somewhere else may be older.
+export CARGO_TARGET_DIR=$ROOT/target
 
 # The lab's name: prefix of its namespaces, so that several labs can stand side by side.
 : "${LAB:=lab}"

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # tcpcopy on the online host and intercept on assist, started as a user would start them.
 
-: "${TCPCOPY_BIN:=$ROOT/target/release/tcpcopy}"
-: "${INTERCEPT_BIN:=$ROOT/target/release/intercept}"
-HELD_CLIENT=$ROOT/target/release/held-client # a client for cases, see scripts/held-client
+: "${TCPCOPY_BIN:=$CARGO_TARGET_DIR/release/tcpcopy}"
+: "${INTERCEPT_BIN:=$CARGO_TARGET_DIR/release/intercept}"
+HELD_CLIENT=$CARGO_TARGET_DIR/release/held-client # a client for cases, see scripts/held-client
 CONTROL_PORT=36524
 
 # Totals of the case, added up when a daemon ends.

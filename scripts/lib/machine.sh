@@ -113,7 +113,15 @@ need_cargo() {
 need_cargo_fuzz() {
   PATH=$ROOT/target/tools/bin:$PATH
   as_user cargo fuzz --version >/dev/null 2>&1 ||
-    as_user cargo install cargo-fuzz --quiet --locked --root "$ROOT/target/tools"
+    as_user env -u CARGO_TARGET_DIR cargo install cargo-fuzz --quiet --locked --root "$ROOT/target/tools"
 }
 
-build_release() { (cd "$ROOT" && as_user cargo build --release --quiet --bins "$@"); }
+# The programs, where the lab runs them: a build.target in the user's configuration of cargo would put them elsewhere.
+build_release() {
+  local built
+  built=$(cd "$ROOT" && as_user cargo build --release --quiet --bins --message-format=json-render-diagnostics "$@" |
+    jq -r '.executable // empty') || return 1
+  grep -qxF -e "$CARGO_TARGET_DIR/release/tcpcopy" <<<"$built" && return
+  warn "cargo builds ${built%%$'\n'*} instead of $CARGO_TARGET_DIR/release/tcpcopy: take build.target out of its configuration"
+  return 1
+}
