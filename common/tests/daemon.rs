@@ -4,12 +4,14 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio, exit};
 use std::time::Duration;
 
 use common::process::daemon::{PidFile, daemonize};
+use common::process::logging;
+use log::LevelFilter;
 use nix::unistd::{getpid, getsid};
 
 const PART: &str = "COMMON_TEST_DAEMON";
@@ -20,6 +22,7 @@ fn main() {
         Err(_) => {
             a_daemon_that_fails_at_the_start_gives_its_exit_code_and_error();
             a_daemon_that_detaches_ends_the_foreground_process_and_lives_on();
+            a_daemon_that_panics_says_where_and_why_in_its_log();
             a_process_with_threads_does_not_fork();
         }
     }
@@ -29,6 +32,14 @@ fn main() {
 fn daemon(part: &str) {
     let directory = env::args().nth(1).unwrap();
     let starting = daemonize().unwrap();
+    if part == "panics" {
+        logging::init(Some(&Path::new(&directory).join("log")), LevelFilter::Info).unwrap();
+        starting.detach().unwrap();
+        let worker = std::thread::Builder::new().name("worker-1".to_owned());
+        assert!(worker.spawn(|| panic!("two\nlines, {}", 2)).unwrap().join().is_err());
+        UnixStream::connect(Path::new(&directory).join("socket")).unwrap();
+        return;
+    }
     if part == "fails" {
         eprintln!("the reason");
         exit(3);
@@ -36,7 +47,7 @@ fn daemon(part: &str) {
     let pid_file = PidFile::create(&Path::new(&directory).join("pid")).unwrap();
     starting.detach().unwrap();
     println!("not to be seen by anyone");
-    let mut parent = std::os::unix::net::UnixStream::connect(Path::new(&directory).join("socket")).unwrap();
+    let mut parent = UnixStream::connect(Path::new(&directory).join("socket")).unwrap();
     writeln!(parent, "{} {}", getpid(), getsid(None).unwrap()).unwrap();
     // Ends when the test lets go.
     let _ = parent.read(&mut [0]);
@@ -89,6 +100,19 @@ fn a_daemon_that_detaches_ends_the_foreground_process_and_lives_on() {
     daemon.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "end\n");
     assert!(!directory.join("pid").exists());
+    fs::remove_dir_all(directory).unwrap();
+}
+
+fn a_daemon_that_panics_says_where_and_why_in_its_log() {
+    let directory = directory("panics");
+    let socket = UnixListener::bind(directory.join("socket")).unwrap();
+    let output = start("panics", &directory);
+    assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
+    socket.accept().unwrap();
+    let log = fs::read_to_string(directory.join("log")).unwrap();
+    let line = log.lines().find(|line| line.contains("ERROR")).expect("no line about the panic");
+    assert!(line.contains("thread 'worker-1' panicked at common/tests/daemon.rs:"), "{log}");
+    assert!(line.contains(": two\\nlines, 2; this is a defect"), "{log}");
     fs::remove_dir_all(directory).unwrap();
 }
 

@@ -1,12 +1,17 @@
 //! The log: to standard error, or appended to a file.
 
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fs::OpenOptions;
 use std::io;
+use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
 
 use env_logger::{Builder, Target};
 use log::LevelFilter;
 use thiserror::Error;
+
+use crate::command_line::shown;
 
 /// Why logging could not be set up.
 #[derive(Debug, Error)]
@@ -27,6 +32,8 @@ pub enum LogError {
 /// Starts logging to `file`, which is appended to, or to standard error. The environment's `RUST_LOG` overrides
 /// `default_level`. Timestamps are UTC with milliseconds.
 ///
+/// From here on a panic is logged as well: a daemon's standard error is nowhere.
+///
 /// # Errors
 /// [`LogError`] is one line for the user.
 pub fn init(file: Option<&Path>, default_level: LevelFilter) -> Result<(), LogError> {
@@ -37,7 +44,32 @@ pub fn init(file: Option<&Path>, default_level: LevelFilter) -> Result<(), LogEr
         let file = opened.map_err(|source| LogError::File { path: path.into(), source })?;
         builder.target(Target::Pipe(Box::new(file)));
     }
-    builder.try_init().map_err(|_| LogError::Twice)
+    builder.try_init().map_err(|_| LogError::Twice)?;
+    let standard_error = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        log_panic(panic);
+        standard_error(panic);
+    }));
+    Ok(())
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let message = shown(message(panic.payload()), 500);
+    log::error!(
+        "thread '{}' panicked at {place}: {message}; this is a defect: please report it",
+        thread.name().unwrap_or("?")
+    );
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        log::error!("{backtrace}");
+    }
+}
+
+fn message(payload: &dyn Any) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }
 
 #[cfg(test)]
