@@ -109,6 +109,9 @@ need_cargo() {
     die "no cargo here${SUDO_USER:+ for $SUDO_USER}: install Rust 1.88 or later, see https://rustup.rs"
 }
 
+# What the compiler builds for here, as x86_64-unknown-linux-gnu.
+host_triple() { as_user rustc -vV | sed -n 's/^host: //p'; }
+
 # cargo-fuzz, in the build directory if the user has none.
 need_cargo_fuzz() {
   PATH=$ROOT/target/tools/bin:$PATH
