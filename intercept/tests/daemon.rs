@@ -6,6 +6,7 @@ mod namespace;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
@@ -275,6 +276,20 @@ fn hostile_peers_cost_a_line_each_and_harm_nobody() {
         assert_eq!(warnings.len(), 2, "{log}");
         assert!(warnings[0].contains("version 3") && warnings[0].contains("version 2"), "{log}");
         assert!(warnings[1].contains("not the control protocol"), "{log}");
+    });
+}
+
+/// What clients were answered is in its memory.
+#[test]
+fn it_leaves_no_core_file() {
+    isolated(|| {
+        let mut daemon = Daemon::start(&[]);
+        let id = daemon.child.id();
+        let unlimited = format!("--core=unlimited --pid={id}");
+        assert!(Command::new("prlimit").args(unlimited.split(' ')).status().unwrap().success());
+        kill(Pid::from_raw(i32::try_from(id).unwrap()), Signal::SIGABRT).unwrap();
+        let status = daemon.child.wait().unwrap();
+        assert_eq!((status.signal(), status.core_dumped()), (Some(6), false), "{status}");
     });
 }
 

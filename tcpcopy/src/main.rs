@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use common::command_line::one_line;
+use common::process::privileges::keep_memory_private;
 use tcpcopy::cli::{self, Invocation};
 use tcpcopy::driver;
 
@@ -11,6 +12,9 @@ use tcpcopy::driver;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Err(error) = keep_memory_private() {
+        return complain(&error, ExitCode::FAILURE);
+    }
     match cli::parse(std::env::args_os()) {
         Ok(Invocation::Print(text)) => {
             // Whoever closed the pipe has read enough.

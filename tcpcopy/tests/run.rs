@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -138,6 +139,27 @@ fn a_signal_ends_it_cleanly_with_the_account() {
         assert_eq!(json["links"][0]["intercept"], intercept.address());
         assert_eq!(json["links"][0]["connects"], 1);
     }
+}
+
+/// Passwords and what clients say are in its memory.
+#[test]
+fn it_leaves_no_core_file() {
+    let (intercept, directory) = (Intercept::new(), File::new("core"));
+    fs::create_dir(directory.path()).unwrap();
+    let mut command = tcpcopy(&intercept.address(), &[]);
+    command.current_dir(directory.path());
+    let child = command.spawn().unwrap();
+    // From the end of its start on there is something to hide.
+    let mut link = intercept.accept_up();
+    let unlimited = format!("--core=unlimited --pid={}", child.id());
+    assert!(Command::new("prlimit").args(unlimited.split(' ')).status().unwrap().success());
+    signal(pid(&child), Signal::SIGABRT);
+    link.wait_for_end();
+    let status = child.wait_with_output().unwrap().status;
+    let left = fs::read_dir(directory.path()).unwrap().count();
+    drop(fs::remove_dir_all(directory.path()));
+    assert_eq!(status.signal(), Some(6));
+    assert_eq!((status.core_dumped(), left), (false, 0), "{status}");
 }
 
 #[test]

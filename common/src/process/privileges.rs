@@ -1,12 +1,13 @@
-//! Privileges: opened with them, run without.
+//! Privileges: opened with them, run without; and memory that is nobody else's.
 
 use std::io;
 use std::path::Path;
 
 use nix::fcntl::AT_FDCWD;
 use nix::fcntl::AtFlags;
-use nix::sys::prctl::set_no_new_privs;
+use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 use nix::unistd::{AccessFlags, faccessat};
+use thiserror::Error;
 
 use crate::io::capabilities::{self, Sets};
 
@@ -17,6 +18,22 @@ pub enum Capability {
     WriteAnyFile = 1,
     /// `CAP_NET_RAW`: to open packet and raw sockets.
     OpenRawSockets = 13,
+}
+
+/// Why the memory cannot be kept to this process.
+#[derive(Debug, Error)]
+#[error(
+    "cannot keep memory out of core files (PR_SET_DUMPABLE): {0}; allow prctl in the sandbox this runs in"
+)]
+pub struct MemoryError(#[from] io::Error);
+
+/// Keeps what this process knows, passwords and what clients say, out of core files, and from other processes of its user.
+/// Call it before anything is read.
+///
+/// # Errors
+/// [`MemoryError`] is one line for the user.
+pub fn keep_memory_private() -> Result<(), MemoryError> {
+    set_dumpable(false).map_err(|errno| MemoryError(errno.into()))
 }
 
 /// Gives all capabilities up but those in `keep`, and the right to ever gain one: open sockets stay open and work.
