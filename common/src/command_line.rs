@@ -5,7 +5,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
+use thiserror::Error;
 
 /// A flag of TCPCopy 1.x that is refused: ignored, something else would happen than what was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -14,19 +16,42 @@ pub struct Unsupported {
     pub id: &'static str,
     /// What it would do.
     pub meaning: &'static str,
+    /// What belongs to it.
+    pub value: Value,
+}
+
+/// What belongs to a flag that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// Nothing.
+    None,
+    /// A value.
+    Any,
+    /// A value, of which this one asks for what is done anyway: it is accepted.
+    Usual(&'static str),
 }
 
 impl Unsupported {
-    /// The flag, with or without a value: it is refused either way.
+    /// The flag; one that wants a value is refused without it, too.
     #[must_use]
     pub fn argument(&self) -> Arg {
-        hidden(self.id).num_args(0..=1)
+        match self.value {
+            Value::None => hidden(self.id).action(ArgAction::Count),
+            Value::Any | Value::Usual(_) => hidden(self.id).num_args(0..=1),
+        }
+    }
+
+    fn is_wanted(&self, matches: &ArgMatches) -> bool {
+        let given = matches.value_source(self.id) == Some(ValueSource::CommandLine);
+        let Value::Usual(usual) = self.value else { return given };
+        let mut values = matches.get_occurrences::<String>(self.id).into_iter().flatten();
+        given && !values.all(|values| values.eq([usual]))
     }
 
     /// One line about all of `flags` that were given; none if none was.
     #[must_use]
     pub fn refusal(flags: &[Self], matches: &ArgMatches) -> Option<String> {
-        let given: Vec<_> = flags.iter().filter(|flag| matches.contains_id(flag.id)).collect();
+        let given: Vec<_> = flags.iter().filter(|flag| flag.is_wanted(matches)).collect();
         let named: Vec<_> = given.iter().map(|flag| format!("-{} ({})", flag.id, flag.meaning)).collect();
         match &named[..] {
             [] => None,
@@ -85,6 +110,22 @@ pub fn whole<T: TryFrom<u64>>(
             .ok_or_else(|| format!("give a whole number from {} to {}", range.start(), range.end()))
     }
 }
+
+/// Reads `-F`. An empty filter passes everything, which nobody means who writes one.
+///
+/// # Errors
+/// There is nothing in it.
+pub fn filter(value: Option<&str>) -> Result<Option<String>, EmptyFilter> {
+    match value {
+        Some(text) if text.trim().is_empty() => Err(EmptyFilter),
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
+/// A `-F` with nothing in it, as a variable of the shell leaves it that is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("-F: the filter is empty; write one, as in -F 'tcp port 8080', or leave -F out")]
+pub struct EmptyFilter;
 
 /// Reads all values of `-i`, each a list by comma. None stands for all interfaces.
 ///

@@ -22,12 +22,15 @@ run() {
   refuses 2 'eth9' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth9
   refuses 1 "$ASSIST4:36524" online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth0
   refuses 2 'filter' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth0 -F 'tcp and and'
+  refuses 2 'filter is empty' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth0 -F ''
+  refuses 2 '-m 64' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth0 -m 1 -C 64
   refuses 1 'sudo|setcap' online setpriv --reuid 65534 --regid 65534 --clear-groups $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth0
 
   refuses 2 '--no-such-flag' assist $intercept --no-such-flag
   refuses 2 '-D' assist $intercept -D 1.2.3.4-5.6.7.8
   refuses 2 'eth9' assist $intercept -i eth9
   refuses 2 'filter' assist $intercept -i eth0 -F 'tcp and and'
+  refuses 2 'filter is empty' assist $intercept -i eth0 -F ''
   refuses 1 'sudo|setcap' assist setpriv --reuid 65534 --regid 65534 --clear-groups $intercept -i eth0
   intercept_start -i eth0
   refuses 1 '36524' assist $intercept -i eth0

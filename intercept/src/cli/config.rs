@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::{PathBuf, absolute};
 
-use common::command_line::{Ignored, interfaces, shown};
+use common::command_line::{Ignored, filter, interfaces, shown};
 
 use super::error::UsageError;
 use super::raw::RawArgs;
@@ -40,7 +40,7 @@ impl Config {
         Ok(Self {
             interfaces: interfaces(&raw.interfaces)
                 .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?,
-            filter: raw.filter,
+            filter: filter(raw.filter.as_deref())?,
             workers: raw.workers,
             bind: raw.bind.as_deref().map(address).transpose()?,
             port: raw.port,

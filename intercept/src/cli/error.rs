@@ -1,6 +1,6 @@
 //! What can be wrong with a command line, each in one line with its cure.
 
-use common::command_line::Complaint;
+use common::command_line::{Complaint, EmptyFilter};
 use thiserror::Error;
 
 /// Why the command line cannot be used. What the user wrote is escaped, so that it stays one line.
@@ -23,6 +23,9 @@ pub enum UsageError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// `-F` with nothing in it.
+    #[error("{0}")]
+    Filter(#[from] EmptyFilter),
     /// `-b` is no address.
     #[error("-b: '{0}' is no IP address; name one of this host, as in -b 10.0.0.18; the port goes to -p")]
     Bind(String),

@@ -61,6 +61,7 @@ fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use common::command_line::Value;
     use proptest::prelude::*;
     use std::path::{Path, absolute};
 
@@ -118,7 +119,8 @@ mod tests {
     fn every_unsupported_flag_is_refused_with_and_without_value() {
         for flag in raw::UNSUPPORTED {
             let name = format!("-{}", flag.id);
-            for line in [&[&name[..]][..], &[&name, "3"]] {
+            let with_value = if flag.value == Value::None { "-d" } else { "3" };
+            for line in [&[&name[..]][..], &[&name, with_value]] {
                 let error = parsed(line).unwrap_err().to_string();
                 let expected = format!("{name} ({}) is not supported yet; leave it out", flag.meaning);
                 assert_eq!(error, expected);
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_one_line_that_names_it() {
-        let cases: [(&[&str], &str); 15] = [
+        let cases: [(&[&str], &str); 18] = [
             (&["-i", "eth0,,lo"], "-i: '': an empty name"),
             (&["-i", "eth0,lo,eth0"], "-i: 'eth0': given twice"),
             (&["-b", "localhost\n"], "-b: 'localhost\\n' is no IP address"),
@@ -149,6 +151,9 @@ mod tests {
             (&["-p", "-1"], "'-1' for '-p <PORT>'"),
             (&["-p", "65536"], "'65536' for '-p <PORT>'"),
             (&["-F"], "'-F <FILTER>'"),
+            (&["-F", ""], "-F: the filter is empty"),
+            (&["-F", " \t"], "-F: the filter is empty"),
+            (&["-c", "file"], "'file' belongs to no flag"),
             (&["-Z"], "'-Z'"),
             (&["stray"], "'stray' belongs to no flag"),
             (&["-i", "eth0,", "lo"], "'lo' belongs to no flag"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
-use common::command_line::{Ignored, Unsupported, whole};
+use common::command_line::{Ignored, Unsupported, Value, whole};
 use common::control::DEFAULT_PORT;
 use common::share::MAX_WORKERS;
 
@@ -54,10 +54,10 @@ pub(super) struct RawArgs {
 
 /// All flags of TCPCopy 1.x's intercept that this build refuses.
 pub(super) const UNSUPPORTED: [Unsupported; 4] = [
-    Unsupported { id: "c", meaning: "configuration file" },
-    Unsupported { id: "D", meaning: "targets seen under another address" },
-    Unsupported { id: "q", meaning: "netfilter queue" },
-    Unsupported { id: "x", meaning: "addresses passed through the firewall" },
+    Unsupported { id: "c", meaning: "protection of connections", value: Value::None },
+    Unsupported { id: "D", meaning: "targets seen under another address", value: Value::Any },
+    Unsupported { id: "q", meaning: "netfilter queue", value: Value::Any },
+    Unsupported { id: "x", meaning: "addresses passed through the firewall", value: Value::Any },
 ];
 
 /// All flags of TCPCopy 1.x's intercept that this build has no use for.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::command_line::{Ignored, interfaces, shown};
+use common::command_line::{Ignored, filter, interfaces, shown};
 use common::flow::Endpoint;
 use common::module::Protocol;
 
@@ -19,6 +19,9 @@ use super::transfer::transfers;
 /// Headers without options (RFC 791, RFC 8200, RFC 9293), which are no part of the MSS (RFC 6691 section 2).
 const HEADERS_V4: u16 = 20 + 20;
 const HEADERS_V6: u16 = 40 + 20;
+
+/// What `-m` must leave for each worker: a session alone may hold some hundred KB for a moment.
+const WORKER_MEMORY_MB: u64 = 1;
 
 /// The settings of a run, all checked; whether the system can grant them is another question.
 pub struct Config {
@@ -71,6 +74,9 @@ impl Config {
         let config = raw.config.as_deref();
         let wishes = Wishes { protocols: &raw.protocols, config, watch_answers: raw.watch_answers };
         attach(&mut transfers, &wishes)?;
+        if raw.memory_mb < u64::from(raw.workers) * WORKER_MEMORY_MB {
+            return Err(UsageError::Memory { megabytes: raw.memory_mb, workers: raw.workers });
+        }
         all_different(&[("-l", &log_file), ("-P", &pid_file), ("--stats-json", &stats_json)])?;
         Ok(Self {
             transfers,
@@ -78,7 +84,7 @@ impl Config {
             workers: raw.workers,
             interfaces: interfaces(&raw.interfaces)
                 .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?,
-            filter: raw.filter.clone(),
+            filter: filter(raw.filter.as_deref())?,
             buffer_bytes: usize::try_from(megabytes(raw.buffer_mb)).unwrap_or(usize::MAX),
             snap: usize::try_from(raw.snap).unwrap_or(usize::MAX),
             mss: (mss(HEADERS_V4), mss(HEADERS_V6)),
@@ -214,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn each_worker_has_memory_to_work_with() {
+        let error = config(&["-m", "63", "-C", "64"]).err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "-m 63: each of the 64 workers of -C gets an equal part and needs 1 MB; give -m 64 or more, or fewer workers"
+        );
+        for enough in [["-m", "64", "-C", "64"], ["-m", "1", "-C", "1"]] {
+            assert!(config(&enough).is_ok(), "{enough:?}");
+        }
+    }
+
+    #[test]
     fn mtu_and_mss_limit_both_families() {
         for (flags, expected) in [
             (&["-M", "9000"][..], (8960, 8940)),
@@ -276,6 +294,10 @@ mod tests {
         assert_eq!(parse(&["-x", "80-10.0.0.17:8080"]), UsageError::NoIntercept);
         let error = config(&["-s", "assistant"]).err().unwrap().to_string();
         assert!(error.starts_with("-s: 'assistant': "), "{error}");
+        for empty in ["", "  "] {
+            let error = config(&["-F", empty]).err().unwrap().to_string();
+            assert!(error.starts_with("-F: the filter is empty; "), "{error}");
+        }
         let error = config(&["-s", "10.0.0.18"]).err().unwrap().to_string();
         assert!(error.contains("given twice"), "{error}");
     }

@@ -1,6 +1,6 @@
 //! What can be wrong with a command line, each in one line with its cure.
 
-use common::command_line::Complaint;
+use common::command_line::{Complaint, EmptyFilter};
 use thiserror::Error;
 
 /// Why the command line cannot be used. Parts that the user wrote are escaped, so that it stays one line.
@@ -76,6 +76,20 @@ pub enum UsageError {
         piece: String,
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// `-F` with nothing in it.
+    #[error("{0}")]
+    Filter(#[from] EmptyFilter),
+    /// `-m` is too little for the workers of `-C`.
+    #[error(
+        "-m {megabytes}: each of the {workers} workers of -C gets an equal part and needs 1 MB; give -m {workers} or more, \
+         or fewer workers"
+    )]
+    Memory {
+        /// `-m`.
+        megabytes: u64,
+        /// `-C`.
+        workers: u16,
     },
     /// A piece of `--protocol` cannot be used.
     #[error("--protocol: '{piece}': {problem}; the form is PORT=mysql or PORT=none, as in 3307=mysql")]

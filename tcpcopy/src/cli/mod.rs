@@ -70,6 +70,7 @@ fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use common::command_line::Value;
 
     fn run(line: &[&str]) -> Result<Invocation, UsageError> {
         parse(std::iter::once("tcpcopy").chain(line.iter().copied()).map(OsString::from))
@@ -90,7 +91,8 @@ mod tests {
     #[test]
     fn every_unsupported_flag_is_refused_with_and_without_value() {
         for flag in raw::UNSUPPORTED {
-            for tail in [&[][..], &["3"]] {
+            let with_value = if flag.value == Value::None { "-L" } else { "3" };
+            for tail in [&[][..], &[with_value]] {
                 let name = format!("-{}", flag.id);
                 let line: Vec<&str> = ["-x", "80-10.0.0.1:80", "-s", "10.0.0.2", &name]
                     .into_iter()
@@ -109,6 +111,27 @@ mod tests {
         let expected = "-n (several copies of the traffic), -O (only sessions seen from their SYN) and \
                         -r (percentage of the sessions) are not supported yet; leave them out";
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn what_is_done_anyway_may_be_asked_for() {
+        let good = ["-x", "80-10.0.0.1:80", "-s", "10.0.0.2"];
+        let with = |more: &[&str]| run(&good.iter().chain(more).copied().collect::<Vec<_>>());
+        for more in [&["-r", "100"][..], &["-n1"], &["-n", "1", "-r", "100", "-n", "1"]] {
+            assert!(with(more).is_ok(), "{more:?}");
+        }
+        let refused: [(&[&str], &str); 6] = [
+            (&["-r", "50"], "-r (percentage of the sessions) is"),
+            (&["-r", "99", "-n", "1"], "-r (percentage of the sessions) is"),
+            (&["-n", "2"], "-n (several copies of the traffic) is"),
+            (&["-n", "1", "-n", "2"], "-n (several copies of the traffic) is"),
+            (&["-n"], "-n (several copies of the traffic) is"),
+            (&["-n", "1", "-n"], "-n (several copies of the traffic) is"),
+        ];
+        for (more, expected) in refused {
+            let error = with(more).err().unwrap().to_string();
+            assert!(error.starts_with(expected), "{more:?}: {error}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
-use common::command_line::{Ignored, Unsupported, whole};
+use common::command_line::{Ignored, Unsupported, Value, whole};
 use common::control::DEFAULT_PORT;
 use common::share::MAX_WORKERS;
 
@@ -19,7 +19,8 @@ use common::share::MAX_WORKERS;
     override_usage = "tcpcopy -x TRANSFER,... -s IP,... [OPTIONS]",
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Not supported yet, and refused: -a -c -f -g -H -I -n -o -O -r -T. Accepted without effect: -R -U.\n\
+    after_help = "Not supported yet, and refused: -a -c -f -g -H -I -n (but 1) -o -O -r (but 100) -T.\n\
+                  Accepted without effect: -R -U.\n\
                   Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0"
 )]
 pub(super) struct RawArgs {
@@ -99,21 +100,21 @@ pub(super) struct RawArgs {
 
 /// What TCPCopy 1.x knows when it is built for MySQL; refused with a word of its own.
 pub(super) const USERS: [Unsupported; 1] =
-    [Unsupported { id: "u", meaning: "users and passwords of the test server" }];
+    [Unsupported { id: "u", meaning: "users and passwords of the test server", value: Value::Any }];
 
 /// All flags of TCPCopy 1.x that this build refuses.
 pub(super) const UNSUPPORTED: [Unsupported; 11] = [
-    Unsupported { id: "a", meaning: "speed-up of an offline replay" },
-    Unsupported { id: "c", meaning: "other client addresses" },
-    Unsupported { id: "f", meaning: "port shift of several instances" },
-    Unsupported { id: "g", meaning: "gradual start" },
-    Unsupported { id: "H", meaning: "another address for local clients" },
-    Unsupported { id: "I", meaning: "longest idle gap of an offline replay" },
-    Unsupported { id: "n", meaning: "several copies of the traffic" },
-    Unsupported { id: "o", meaning: "output interface" },
-    Unsupported { id: "O", meaning: "only sessions seen from their SYN" },
-    Unsupported { id: "r", meaning: "percentage of the sessions" },
-    Unsupported { id: "T", meaning: "repeats of an offline replay" },
+    Unsupported { id: "a", meaning: "speed-up of an offline replay", value: Value::Any },
+    Unsupported { id: "c", meaning: "other client addresses", value: Value::Any },
+    Unsupported { id: "f", meaning: "port shift of several instances", value: Value::Any },
+    Unsupported { id: "g", meaning: "gradual start", value: Value::Any },
+    Unsupported { id: "H", meaning: "another address for local clients", value: Value::Any },
+    Unsupported { id: "I", meaning: "longest idle gap of an offline replay", value: Value::Any },
+    Unsupported { id: "n", meaning: "several copies of the traffic", value: Value::Usual("1") },
+    Unsupported { id: "o", meaning: "output interface", value: Value::Any },
+    Unsupported { id: "O", meaning: "only sessions seen from their SYN", value: Value::None },
+    Unsupported { id: "r", meaning: "percentage of the sessions", value: Value::Usual("100") },
+    Unsupported { id: "T", meaning: "repeats of an offline replay", value: Value::Any },
 ];
 
 /// All flags of TCPCopy 1.x that this build has no use for.

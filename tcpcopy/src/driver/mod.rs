@@ -110,6 +110,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let wires: Vec<_> = captures.iter().map(|_| open_wire(config)).collect::<Result<_, _>>()?;
     warn_of_local_targets(config, &interfaces::local_addresses());
     announce_protocols(config);
+    announce_workers(config);
     let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
     drop_privileges(config)?;
 
@@ -174,6 +175,17 @@ fn announce_protocols(config: &Config) {
         log::info!(
             "-F must also pass what the online service answers: without, MySQL's ids of prepared statements can only be \
              told by order"
+        );
+    }
+}
+
+/// The flag has another meaning elsewhere, and existing command lines have it.
+fn announce_workers(config: &Config) {
+    let workers = config.workers;
+    if workers > 1 {
+        log::info!(
+            "-C {workers}: {workers} threads share the work, each with a connection to each intercept; TCPCopy 1.x makes \
+             connections of it alone"
         );
     }
 }
