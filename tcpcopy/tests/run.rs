@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -139,6 +139,20 @@ fn a_signal_ends_it_cleanly_with_the_account() {
         assert_eq!(json["links"][0]["intercept"], intercept.address());
         assert_eq!(json["links"][0]["connects"], 1);
     }
+}
+
+#[test]
+fn what_several_workers_are_is_said_once() {
+    let address = Intercept::new().address();
+    let mut child = tcpcopy(&address, &["-C", "2", "-L"]).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    // Signals are taken over before that.
+    while !text.contains("INFO") && log.read_line(&mut text).unwrap() > 0 {}
+    signal(pid(&child), Signal::SIGTERM);
+    log.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{text}");
+    assert_eq!(text.matches("-C 2: 2 threads share the work").count(), 1, "{text}");
 }
 
 /// Passwords and what clients say are in its memory.
