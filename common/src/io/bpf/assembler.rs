@@ -79,6 +79,8 @@ pub(super) struct Assembler {
     instructions: Vec<Instruction>,
     places: Vec<usize>,
     jumps: Vec<(usize, Label)>,
+    /// The most that the kernel's own form of them can take.
+    kernel_instructions: usize,
 }
 
 impl Assembler {
@@ -149,7 +151,7 @@ impl Assembler {
 
     /// The program, its labels resolved; `None` if the kernel might not take it for its length.
     pub(super) fn program(mut self) -> Option<Program> {
-        if self.kernel_instructions() > KERNEL_INSTRUCTIONS {
+        if self.is_full() {
             return None;
         }
         for (at, label) in self.jumps {
@@ -159,10 +161,9 @@ impl Assembler {
         Some(Program { instructions: self.instructions })
     }
 
-    /// The most that the kernel's own form of the program can take: it writes out every load from the packet.
-    fn kernel_instructions(&self) -> usize {
-        let from_packet = |code: u32| code & 0x07 == BPF_LD && matches!(code & 0xe0, BPF_ABS | BPF_IND);
-        self.instructions.iter().map(|each| if from_packet(each.code.into()) { 10 } else { 2 }).sum()
+    /// The kernel might not take the program for its length, whatever follows.
+    pub(super) fn is_full(&self) -> bool {
+        self.kernel_instructions > KERNEL_INSTRUCTIONS
     }
 
     fn test(&mut self, test: Test, jt: u8, jf: u8) {
@@ -175,6 +176,12 @@ impl Assembler {
     }
 
     fn push(&mut self, code: u16, jt: u8, jf: u8, k: u32) {
+        // The kernel writes out every load from the packet.
+        let from_packet = {
+            let code = u32::from(code);
+            code & 0x07 == BPF_LD && matches!(code & 0xe0, BPF_ABS | BPF_IND)
+        };
+        self.kernel_instructions += if from_packet { 10 } else { 2 };
         self.instructions.push(Instruction { code, jt, jf, k });
     }
 }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
 use socket2::SockRef;
@@ -11,6 +12,7 @@ use super::interpreter::{Metadata, run};
 use super::{HEAD, Heard, MAX_INSTRUCTIONS, Program, Service};
 use crate::flow::{Endpoint, Flow};
 use crate::module::OnlineAnswers;
+use crate::time::{Clock, Time};
 use crate::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
 
 const CLIENT: &str = "10.0.0.9:50000";
@@ -424,4 +426,17 @@ fn lists_too_long_for_the_kernel_make_the_filter_broader_but_never_narrower() {
         many(250, 1, false).iter().map(|each| Service { ip: Some(each.ip), port: each.port }).collect();
     let other = packet(CLIENT, "12.0.0.0:1000", Flags::SYN, 0);
     check_received(&Program::clients(&services, &[]), &[("another address", other, false)]);
+}
+
+#[test]
+fn a_list_much_longer_than_a_filter_takes_little_time() {
+    let servers: Vec<_> =
+        (0..300_000_u32).map(|n| endpoint(&format!("[fd00::{:x}:{:x}]:80", n >> 16, n & 0xffff))).collect();
+    let clock = Clock::start();
+    let program = Program::answers(&servers);
+    // Looking each up in a list of the others takes half a minute.
+    let taken = clock.now().since(Time::ZERO);
+    assert!(taken < Duration::from_secs(5), "{taken:?}");
+    assert_eq!(program.instructions.len(), Program::answers(&servers[..100]).instructions.len());
+    check_received(&program, &[("a server", packet("[fd00::99]:80", CLIENT_6, Flags::ACK, 0), true)]);
 }

@@ -1,6 +1,6 @@
 //! The two filters of the product: a service's clients for tcpcopy, a server's answers for intercept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
@@ -97,8 +97,8 @@ enum Ports {
 #[derive(Default)]
 struct Addresses {
     any: bool,
-    v4: Vec<u32>,
-    v6: Vec<[u32; 4]>,
+    v4: BTreeSet<u32>,
+    v6: BTreeSet<[u32; 4]>,
 }
 
 impl Ports {
@@ -108,13 +108,12 @@ impl Ports {
             let addresses = ports.entry(port).or_default();
             match ip {
                 None => addresses.any = true,
-                Some(IpAddr::V4(ip)) if !addresses.v4.contains(&ip.to_bits()) => {
-                    addresses.v4.push(ip.to_bits())
+                Some(IpAddr::V4(ip)) => {
+                    addresses.v4.insert(ip.to_bits());
                 }
-                Some(IpAddr::V6(ip)) if !addresses.v6.contains(&words(ip.to_bits())) => {
-                    addresses.v6.push(words(ip.to_bits()));
+                Some(IpAddr::V6(ip)) => {
+                    addresses.v6.insert(words(ip.to_bits()));
                 }
-                Some(_) => {}
             }
         }
         Self::Listed(ports)
@@ -381,6 +380,10 @@ fn endpoint(asm: &mut Assembler, family: Family, side: Side, ports: &Ports, hit:
     let miss = asm.label();
     asm.op(Op::LoadHalfX(port_at));
     for (port, addresses) in ports {
+        // Whatever follows: the list is too long.
+        if asm.is_full() {
+            return;
+        }
         let next_port = asm.label();
         if addresses.any {
             asm.jump_if(Test::Equal((*port).into()), hit);
@@ -398,11 +401,17 @@ fn endpoint(asm: &mut Assembler, family: Family, side: Side, ports: &Ports, hit:
             Family::V4 => {
                 asm.op(Op::LoadWord(address_at));
                 for ip in &addresses.v4 {
+                    if asm.is_full() {
+                        return;
+                    }
                     asm.jump_if(Test::Equal(*ip), hit);
                 }
             }
             Family::V6 => {
                 for ip in &addresses.v6 {
+                    if asm.is_full() {
+                        return;
+                    }
                     let next_address = asm.label();
                     for (offset, word) in (address_at..).step_by(4).zip(ip) {
                         asm.op(Op::LoadWord(offset));
