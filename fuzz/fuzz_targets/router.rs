@@ -21,6 +21,7 @@ const LIMITS: RouterConfig = RouterConfig {
     max_links: 3,
     max_routes: 6,
     max_targets_per_link: 3,
+    max_targets: 7,
     max_delayed: 5,
     share: Share::ALL,
     local_addresses: Vec::new(),
@@ -136,6 +137,7 @@ fuzz_target!(|ops: Vec<Op>| {
         step(op, &mut router, &mut links, &mut now);
         assert!(router.routes() <= LIMITS.max_routes);
         assert!(router.targets().count() <= LIMITS.max_targets_per_link * links.greeted.len());
+        assert!(router.targets().count() <= LIMITS.max_targets);
         let statistics = router.statistics();
         assert!(statistics.unreadable <= statistics.captured);
     }

@@ -127,9 +127,17 @@ impl Captures {
     /// Narrows the capture to the answers of these servers, unless the user has given a filter.
     pub(super) fn follow(&mut self, targets: &[Endpoint]) {
         if self.derived {
-            self.program = Program::answers(targets);
-            self.replace_filters();
+            let program = Program::answers(targets);
+            if std::mem::replace(&mut self.program, program) != self.program {
+                self.replace_filters();
+            }
         }
+    }
+
+    /// The answers of these servers are captured, and no others.
+    #[cfg(test)]
+    pub(super) fn captures_only(&self, targets: &[Endpoint]) -> bool {
+        self.program == Program::answers(targets)
     }
 
     /// From now on packets are captured with their payload, or without.

@@ -33,7 +33,8 @@ use mio::event::Source;
 use mio::{Events, Interest, Poll, Token};
 use thiserror::Error;
 
-use crate::router::{LinkId, Output, Router, RouterConfig};
+use crate::router::{Host, LinkId, Output, Router, RouterConfig};
+use crate::shares::Shares;
 use board::{Board, Figures};
 use captures::Captures;
 pub use crew::Crew;
@@ -56,6 +57,10 @@ const QUEUE: usize = 4 << 20;
 
 /// Statistics are sent, and deadlines checked, this often.
 const TICK: Duration = Duration::from_secs(1);
+
+/// So many times a tick the filter is made for new targets at once, which may take a millisecond or two; for those of one
+/// host, as many times as are left. Other changes wait for the tick, or whoever makes them would keep the others waiting.
+const AT_ONCE: usize = 16;
 
 /// The host's addresses are read again every so many ticks.
 const ADDRESS_TICKS: u64 = 10;
@@ -100,7 +105,12 @@ struct Driver {
     inbox: Vec<ToIntercept>,
     share: Share,
     board: Arc<Board>,
+    /// What the filter was made for last.
     targets_version: u64,
+    /// Whose new targets it was made for at once since the last tick.
+    at_once: Shares,
+    /// It is to be made in this round.
+    targets_due: bool,
     ticks: u64,
     next_tick: Time,
 }
@@ -128,6 +138,8 @@ impl Driver {
             inbox: Vec::new(),
             share,
             board,
+            at_once: Shares::new(AT_ONCE),
+            targets_due: false,
             ticks: 0,
             next_tick: Time::ZERO + TICK,
         })
@@ -255,12 +267,16 @@ impl Driver {
     fn serve(&mut self, now: Time, id: LinkId) {
         let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.readable) else { return };
         let mut messages = std::mem::take(&mut self.inbox);
-        let received = peer.receive(&mut messages);
+        let (received, host) = (peer.receive(&mut messages), Host::from(peer.ip()));
+        let targets_version = self.router.targets_version();
         let mut outcome = Ok(());
         for message in messages.drain(..) {
             outcome = outcome.and_then(|()| self.handle(now, id, message));
         }
         self.inbox = messages;
+        if self.router.targets_version() != targets_version {
+            self.targets_due |= self.at_once.take(host);
+        }
         match outcome {
             Ok(()) => self.end_if(now, id, received),
             Err((reason, why)) => self.refuse(now, id, reason, &why),
@@ -327,13 +343,19 @@ impl Driver {
     /// Before anything is flushed: a tcpcopy that has an answer to what it sent after its targets, or after having asked
     /// for payload, can rely on it.
     fn follow_routes(&mut self) {
+        if std::mem::take(&mut self.targets_due) {
+            self.follow_targets();
+        }
+        if self.router.wants_payload() {
+            self.captures.keep_payload(true);
+        }
+    }
+
+    fn follow_targets(&mut self) {
         if self.router.targets_version() != self.targets_version {
             self.targets_version = self.router.targets_version();
             let targets: Vec<_> = self.router.targets().collect();
             self.captures.follow(&targets);
-        }
-        if self.router.wants_payload() {
-            self.captures.keep_payload(true);
         }
     }
 
@@ -348,6 +370,8 @@ impl Driver {
         self.ticks += 1;
         self.acceptable = true;
         self.captures.retry_failed();
+        self.at_once = Shares::new(AT_ONCE);
+        self.follow_targets();
         // Not each time that the last such route ends: the next may be a moment away.
         self.captures.keep_payload(self.router.wants_payload());
         if self.ticks.is_multiple_of(ADDRESS_TICKS) {

@@ -186,6 +186,43 @@ fn packets_are_captured_whole_only_while_somebody_wants_that() {
 }
 
 #[test]
+fn new_targets_are_captured_at_once_but_no_host_keeps_the_filter_busy() {
+    let mut rig = Rig::new();
+    rig.driver.next_tick = rig.driver.clock.now() + Duration::from_secs(3600);
+    let mut restless = rig.greeted();
+    let mut other = rig.connect_from("127.0.0.2");
+    other.say(&ToIntercept::Hello { version: VERSION, share: Share::ALL });
+    assert_eq!(rig.next(&mut other), Some(Said::Hello(VERSION)));
+    let mut all = Vec::new();
+    let mut announced = |rig: &mut Rig, client: &mut Client| {
+        all.push(Endpoint::new([10, 0, 0, 2].into(), 1000 + u16::try_from(all.len()).unwrap()));
+        client.say(&ToIntercept::Target(all[all.len() - 1]));
+        client.say(&ToIntercept::Ping { nonce: 1 });
+        assert_eq!(rig.next(client), Some(Said::Pong(1)));
+        rig.driver.captures.captures_only(&all)
+    };
+    for _ in 0..AT_ONCE / 2 {
+        assert!(announced(&mut rig, &mut restless));
+    }
+    assert!(!announced(&mut rig, &mut restless), "half of the times are others'");
+    assert!(announced(&mut rig, &mut other), "and what had to wait comes along");
+    assert!(!announced(&mut rig, &mut restless));
+    rig.tick_after(TICK);
+    let wanted: Vec<_> = rig.driver.router.targets().collect();
+    assert!(rig.driver.captures.captures_only(&wanted), "a second later");
+    assert!(announced(&mut rig, &mut restless), "and at once again");
+    drop(restless);
+    while rig.driver.peers.len() > 1 {
+        rig.driver.turn().unwrap();
+    }
+    let left: Vec<_> = rig.driver.router.targets().collect();
+    assert_eq!(left.len(), 1);
+    assert!(!rig.driver.captures.captures_only(&left), "what is not wanted any more is in no hurry");
+    rig.tick_after(TICK);
+    assert!(rig.driver.captures.captures_only(&left));
+}
+
+#[test]
 fn an_answer_finds_its_way() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();

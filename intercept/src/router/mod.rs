@@ -46,6 +46,8 @@ pub struct RouterConfig {
     pub max_routes: usize,
     /// Targets that one link may announce.
     pub max_targets_per_link: usize,
+    /// Targets of all links together, at most; from one host, as many as are left.
+    pub max_targets: usize,
     /// Answers that wait for their route, at most; the oldest gives way.
     pub max_delayed: usize,
     /// Whose clients' answers are captured: where that is not all of them, each link must be for this share.
@@ -60,6 +62,7 @@ impl Default for RouterConfig {
             max_links: 128,
             max_routes: 1 << 20,
             max_targets_per_link: 1024,
+            max_targets: 1 << 14,
             max_delayed: 1 << 16,
             share: Share::ALL,
             local_addresses: Vec::new(),
@@ -87,7 +90,7 @@ impl Router {
         Self {
             local: config.local_addresses.iter().copied().collect(),
             routes: Routes::new(config.max_links, config.max_routes),
-            targets: Targets::default(),
+            targets: Targets::new(config.max_targets_per_link, config.max_targets),
             delayed: Delayed::new(config.max_delayed),
             counters: Statistics::default(),
             config,
@@ -123,22 +126,20 @@ impl Router {
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
         match (message, self.routes.greeted(link)) {
-            (ToIntercept::Hello { version, share }, false) => self.handle_hello(link, version, share, out),
+            (ToIntercept::Hello { version, share }, None) => self.handle_hello(link, version, share, out),
             // The hello comes first, and once.
-            (ToIntercept::Hello { .. }, true) | (_, false) => Err(RefuseReason::Malformed),
-            (ToIntercept::Target(target), true) => {
-                self.targets.add(link, target, self.config.max_targets_per_link)
-            }
-            (ToIntercept::RouteAdd { id, flow }, true) => self.handle_route(now, link, id, flow, out),
-            (ToIntercept::RouteDel { id }, true) => {
+            (ToIntercept::Hello { .. }, Some(_)) | (_, None) => Err(RefuseReason::Malformed),
+            (ToIntercept::Target(target), Some(host)) => self.targets.add(link, host, target),
+            (ToIntercept::RouteAdd { id, flow }, Some(_)) => self.handle_route(now, link, id, flow, out),
+            (ToIntercept::RouteDel { id }, Some(_)) => {
                 self.routes.remove(link, id);
                 Ok(())
             }
-            (ToIntercept::Payload { id, mode }, true) => {
+            (ToIntercept::Payload { id, mode }, Some(_)) => {
                 self.routes.set_mode(link, id, mode);
                 Ok(())
             }
-            (ToIntercept::Ping { nonce }, true) => {
+            (ToIntercept::Ping { nonce }, Some(_)) => {
                 out.send(link, &FromIntercept::Pong { nonce });
                 Ok(())
             }

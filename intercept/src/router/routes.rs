@@ -97,8 +97,9 @@ impl Routes {
         routes.greeted
     }
 
-    pub(super) fn greeted(&self, link: LinkId) -> bool {
-        self.by_link.get(&link).is_some_and(|routes| routes.greeted)
+    /// Where a link comes from that has been greeted.
+    pub(super) fn greeted(&self, link: LinkId) -> Option<Host> {
+        self.by_link.get(&link).filter(|routes| routes.greeted).map(|routes| routes.host)
     }
 
     /// Routes of all links.

@@ -491,3 +491,38 @@ fn a_greedy_host_leaves_half_of_the_routes() {
     rig.data(flow(999), 7);
     assert_eq!(rig.answers(), [(SECOND, 999, 7)]);
 }
+
+/// Also with all the links that it can get.
+#[test]
+fn a_greedy_host_leaves_half_of_the_targets() {
+    let mut rig = Rig::with(RouterConfig {
+        max_links: 8,
+        max_targets_per_link: 30,
+        max_targets: 100,
+        ..RouterConfig::default()
+    });
+    let greedy = [FIRST, LinkId(2), LinkId(3)];
+    for link in &greedy[1..] {
+        rig.router.handle_link_opened(*link, host(FIRST));
+        rig.tell(*link, ToIntercept::Hello { version: VERSION, share: Share::ALL });
+    }
+    let target = |port| ToIntercept::Target(Endpoint::new([10, 0, 0, 2].into(), port));
+    // The same of two links are two.
+    for port in 0..25 {
+        rig.tell(FIRST, target(port));
+        rig.tell(greedy[1], target(port));
+        rig.tell(greedy[1], target(port));
+    }
+    assert_eq!(rig.router.targets().count(), 25);
+    assert_eq!(rig.try_tell(greedy[2], target(1000)), Err(RefuseReason::TooManyRoutes));
+    for port in 1000..1025 {
+        rig.tell(SECOND, target(port));
+    }
+    assert_eq!(rig.try_tell(SECOND, target(1025)), Err(RefuseReason::TooManyRoutes));
+    rig.router.handle_link_closed(FIRST);
+    assert_eq!(rig.router.targets().count(), 50, "the other link wants them, too");
+    rig.tell(greedy[2], target(1000));
+    rig.router.handle_link_closed(greedy[1]);
+    rig.router.handle_link_closed(greedy[2]);
+    assert_eq!(rig.router.targets().count(), 25);
+}
