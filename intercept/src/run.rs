@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use common::process::daemon::{self, PidFile, PidFileError};
+use common::process::limits;
 use common::process::logging::{self, LogError};
 use common::process::privileges;
 use common::process::signals::Signals;
@@ -55,6 +56,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
     let failed = |action| move |source| RunError::Process { action, source };
     logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
     config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
+    limits::raise_open_files().map_err(failed("raise the limit of open files"))?;
     let signals = Signals::take(config.daemon).map_err(failed("take over signals"))?;
     // Before anything is opened: what follows belongs to the process that stays.
     let starting =

@@ -31,14 +31,24 @@ struct Daemon {
 impl Daemon {
     /// Starts intercept, and waits until it listens.
     fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_intercept"));
-        command.args(arguments).env_remove("RUST_LOG").stderr(Stdio::piped());
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_intercept")).args(arguments))
+    }
+
+    /// Starts it from a shell that has said so.
+    fn start_after(said: &str) -> Self {
+        let line = format!("{said}; exec {}", env!("CARGO_BIN_EXE_intercept"));
+        Self::start_as(Command::new("sh").args(["-c", &line]))
+    }
+
+    fn start_as(command: &mut Command) -> Self {
+        command.env_remove("RUST_LOG").stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut daemon = Self { child, log };
         let mut line = String::new();
-        log.read_line(&mut line).unwrap();
+        daemon.log.read_line(&mut line).unwrap();
         assert!(line.contains("listens on"), "{line}");
-        Self { child, log }
+        daemon
     }
 
     /// Ends it as a user would, and returns the rest of its log.
@@ -290,6 +300,38 @@ fn it_leaves_no_core_file() {
         kill(Pid::from_raw(i32::try_from(id).unwrap()), Signal::SIGABRT).unwrap();
         let status = daemon.child.wait().unwrap();
         assert_eq!((status.signal(), status.core_dumped()), (Some(6), false), "{status}");
+    });
+}
+
+#[test]
+fn a_flood_that_takes_all_files_costs_one_line() {
+    isolated(|| {
+        let daemon = Daemon::start_after("ulimit -n 40");
+        let mut client = Client::connect();
+        client.settle(1);
+        let flood: Vec<_> = (0..100)
+            .map(|nonce| {
+                let stream = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
+                client.settle(nonce);
+                stream
+            })
+            .collect();
+        drop(flood);
+        // In place again a second later.
+        Client::connect().settle(2);
+        let log = daemon.end();
+        assert_eq!(log.matches("cannot accept").count(), 1, "{log}");
+    });
+}
+
+#[test]
+fn it_has_as_many_files_as_it_may() {
+    isolated(|| {
+        let daemon = Daemon::start_after("ulimit -Sn 500; ulimit -Hn 2000");
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.child.id())).unwrap();
+        let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["2000", "2000"]);
+        daemon.end();
     });
 }
 

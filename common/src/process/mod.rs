@@ -2,6 +2,7 @@
 
 pub mod courtesy;
 pub mod daemon;
+pub mod limits;
 pub mod logging;
 pub mod privileges;
 pub mod signals;

@@ -3,6 +3,7 @@
 //! All sources are edge-triggered: each remembers whether something may be left in it, gets a budget a round, and
 //! while anything is left the loop does not sleep.
 
+mod acceptor;
 mod board;
 mod captures;
 mod crew;
@@ -35,6 +36,7 @@ use thiserror::Error;
 
 use crate::router::{Host, LinkId, Output, Router, RouterConfig};
 use crate::shares::Shares;
+use acceptor::Acceptor;
 use board::{Board, Figures};
 use captures::Captures;
 pub use crew::Crew;
@@ -93,7 +95,7 @@ struct Driver {
     events: Events,
     clock: Clock,
     door: Door,
-    acceptable: bool,
+    acceptor: Acceptor,
     /// A signal has come.
     signalled: bool,
     captures: Captures,
@@ -127,7 +129,7 @@ impl Driver {
             events: Events::with_capacity(256),
             clock: Clock::start(),
             door,
-            acceptable: true,
+            acceptor: Acceptor::new(),
             signalled: false,
             captures,
             peers: Peers::default(),
@@ -196,7 +198,7 @@ impl Driver {
     }
 
     fn wait(&mut self) -> io::Result<()> {
-        let busy = self.acceptable || self.peers.any_readable() || self.captures.any_readable();
+        let busy = self.acceptor.is_ready() || self.peers.any_readable() || self.captures.any_readable();
         let wake = self.next_tick.min(self.router.poll_timeout());
         let timeout = if busy { Duration::ZERO } else { wake.since(self.clock.now()) };
         match self.poll.poll(&mut self.events, Some(timeout)) {
@@ -206,7 +208,7 @@ impl Driver {
         for event in &self.events {
             match event.token() {
                 SIGNALS => self.signalled = true,
-                LISTENER => self.acceptable = true,
+                LISTENER => self.acceptor.handle_event(),
                 Token(capture) if capture >= FIRST_CAPTURE => {
                     self.captures.set_readable(capture - FIRST_CAPTURE);
                 }
@@ -223,32 +225,16 @@ impl Driver {
     }
 
     fn accept(&mut self, now: Time) {
-        while self.acceptable {
-            match self.door.accept() {
-                Ok((stream, address)) => {
-                    // Without the disguise that IPv4 wears on a socket for both families.
-                    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-                    if !self.peers.have_room(address.ip()) {
-                        let line = format_args!(
-                            "{address}: turned away, its host has {} connections open, all have {} of {MAX_PEERS}",
-                            self.peers.of(address.ip()),
-                            self.peers.len()
-                        );
-                        self.quiet.log(now, address.ip(), Level::Warn, line);
-                    } else if let Err(error) = self.admit(now, stream, address) {
-                        self.quiet.log(now, address.ip(), Level::Warn, format_args!("{address}: {error}"));
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A connection that was reset before it was accepted; the next one may be fine.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    self.acceptable = false;
-                    if error.kind() != io::ErrorKind::WouldBlock {
-                        // Out of files, say. The tick tries again.
-                        log::warn!("cannot accept a connection: {error}");
-                    }
-                }
+        while let Some((stream, address)) = self.acceptor.next(now, || self.door.accept()) {
+            if !self.peers.have_room(address.ip()) {
+                let line = format_args!(
+                    "{address}: turned away, its host has {} connections open, all have {} of {MAX_PEERS}",
+                    self.peers.of(address.ip()),
+                    self.peers.len()
+                );
+                self.quiet.log(now, address.ip(), Level::Warn, line);
+            } else if let Err(error) = self.admit(now, stream, address) {
+                self.quiet.log(now, address.ip(), Level::Warn, format_args!("{address}: {error}"));
             }
         }
     }
@@ -368,7 +354,7 @@ impl Driver {
 
     fn tick(&mut self, now: Time) {
         self.ticks += 1;
-        self.acceptable = true;
+        self.acceptor.handle_tick();
         self.captures.retry_failed();
         self.at_once = Shares::new(AT_ONCE);
         self.follow_targets();

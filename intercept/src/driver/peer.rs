@@ -9,8 +9,8 @@ use common::io::link::{Link, LinkError, Received};
 use common::time::Time;
 use thiserror::Error;
 
-/// How long a peer may take to say hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a peer may take to say hello. With several workers, this is the time until it gets to one.
+pub(super) const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long, and for how many bytes, a refused peer is listened to, so that it reads the refusal before the
 /// connection is reset under it.

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use common::control::{FrameBuffer, MAX_FIRST_FRAME, ToIntercept};
 use common::time::Time;
@@ -12,20 +11,19 @@ use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
+use super::acceptor::Acceptor;
 use super::door::Inbox;
+use super::peer::{HELLO_TIMEOUT, PeerError};
 use super::quiet::QuietLog;
 use crate::shares::Shares;
 
 /// Connections whose hello has not come; from one host, as many as are left.
 const GUESTS_MAX: usize = 128;
 
-/// How long a hello may take.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Listens, and looks at what connections say first.
 pub(super) struct Reception {
     listener: TcpListener,
-    acceptable: bool,
+    acceptor: Acceptor,
     guests: Vec<Option<Guest>>,
     room: Shares,
     first_token: usize,
@@ -54,7 +52,7 @@ impl Reception {
     pub(super) fn new(listener: TcpListener, first_token: usize, inboxes: Vec<Arc<Inbox>>) -> Self {
         let quiet = QuietLog::default();
         let (guests, room) = (Vec::new(), Shares::new(GUESTS_MAX));
-        Self { listener, acceptable: true, guests, room, first_token, inboxes, quiet }
+        Self { listener, acceptor: Acceptor::new(), guests, room, first_token, inboxes, quiet }
     }
 
     pub(super) fn register(&mut self, registry: &Registry) -> io::Result<()> {
@@ -69,7 +67,7 @@ impl Reception {
     pub(super) fn handle_event(&mut self, now: Time, event: &Event, registry: &Registry) {
         match event.token().0.wrapping_sub(self.first_token) {
             0 => {
-                self.acceptable = true;
+                self.acceptor.handle_event();
                 self.accept(now, registry);
             }
             place => self.look(now, place - 1, registry),
@@ -78,38 +76,25 @@ impl Reception {
 
     /// Time has passed, a second at the most.
     pub(super) fn handle_time(&mut self, now: Time, registry: &Registry) {
-        self.acceptable = true;
+        self.acceptor.handle_tick();
         self.accept(now, registry);
         for place in 0..self.guests.len() {
             let late = self.guests[place].take_if(|guest| guest.deadline <= now);
             if let Some(Guest { address, .. }) = late {
                 self.room.give_back(address.ip().into());
-                let line =
-                    format_args!("{address}: gone: no hello within {} seconds", HELLO_TIMEOUT.as_secs());
+                let line = format_args!("{address}: gone: {}", PeerError::NoHello);
                 self.quiet.log(now, address.ip(), Level::Warn, line);
             }
         }
     }
 
     fn accept(&mut self, now: Time, registry: &Registry) {
-        while self.acceptable {
-            match self.listener.accept() {
-                Ok((stream, address)) => self.receive(now, stream, address, registry),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    self.acceptable = false;
-                    if error.kind() != io::ErrorKind::WouldBlock {
-                        log::warn!("cannot accept a connection: {error}");
-                    }
-                }
-            }
+        while let Some((stream, address)) = self.acceptor.next(now, || self.listener.accept()) {
+            self.receive(now, stream, address, registry);
         }
     }
 
     fn receive(&mut self, now: Time, mut stream: TcpStream, address: SocketAddr, registry: &Registry) {
-        // Without the disguise that IPv4 wears on a socket for both families.
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let ip = address.ip();
         let place = self.guests.iter().position(Option::is_none).unwrap_or(self.guests.len());
         let token = Token(self.first_token + 1 + place);

@@ -18,6 +18,7 @@ use common::io::injector::Injector;
 use common::io::{OpenError, interfaces};
 use common::module::OnlineAnswers;
 use common::process::daemon::{PidFile, PidFileError, daemonize};
+use common::process::limits;
 use common::process::logging::{self, LogError};
 use common::process::privileges::drop_all_but;
 use common::process::signals::Signals;
@@ -104,6 +105,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let daemon = config.daemon.then(daemonize).transpose().map_err(StartError::system("start a daemon"))?;
     logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
     config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
+    limits::raise_open_files().map_err(StartError::system("raise the limit of open files"))?;
     let mut signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
 
     let captures = Captures::open(config, FIRST_CAPTURE)?;
