@@ -195,6 +195,21 @@ fn with_l_it_waits_for_its_intercept() {
 }
 
 #[test]
+fn several_workers_say_once_what_is_wrong_with_their_links() {
+    let intercept = Intercept::new();
+    let child = tcpcopy(&intercept.address(), &["-L", "-C", "8"]).spawn().unwrap();
+    // Each loses its link about twice.
+    for _ in 0..16 {
+        let (stream, _) = intercept.0.accept().unwrap();
+        let hello = Link { stream, input: FrameBuffer::new() }.read();
+        assert!(matches!(hello, Some(ToIntercept::Hello { .. })));
+    }
+    signal(pid(&child), Signal::SIGTERM);
+    let log = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert_eq!(log.matches("trying again").count(), 1, "{log}");
+}
+
+#[test]
 fn an_intercept_of_another_version_ends_the_start_at_once() {
     let intercept = Intercept::new();
     let child = tcpcopy(&intercept.address(), &[]).spawn().unwrap();

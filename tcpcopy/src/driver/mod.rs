@@ -10,6 +10,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::flow::Endpoint;
@@ -35,7 +36,7 @@ use worker::{CALLER, FIRST_CAPTURE, Worker};
 
 use crate::cli::Config;
 use crate::engine::Engine;
-use crate::link::Links;
+use crate::link::{Links, Speaker, Told};
 use crate::report::{StatsFile, StatsFileError};
 use crate::settings::Transfer;
 
@@ -118,7 +119,8 @@ pub fn run(config: &Config) -> Result<(), StartError> {
 
     let clock = Clock::start();
     let parts = Share::each(config.workers).zip(captures).zip(wires);
-    let worker = |((share, captures), wire)| worker(config, clock, share, captures, wire);
+    let told = Arc::default();
+    let worker = |((share, captures), wire)| worker(config, clock, share, &told, captures, wire);
     let mut workers: Vec<_> = parts.map(worker).collect::<Result<_, _>>()?;
     if let [only] = &workers[..] {
         only.registry()
@@ -150,12 +152,14 @@ fn worker(
     config: &Config,
     clock: Clock,
     share: Share,
+    told: &Arc<Told>,
     captures: Captures,
     wire: Wire<Injector>,
 ) -> Result<Worker<Injector>, StartError> {
     let first_link = FIRST_CAPTURE + captures.count();
     let targets = config.targets();
-    let links = Links::new(&config.intercepts, share, targets, first_link, Time::ZERO, config.alone);
+    let speaker = Speaker { told: Arc::clone(told), from_start: config.alone };
+    let links = Links::new(&config.intercepts, share, targets, first_link, Time::ZERO, &speaker);
     let engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
     Worker::new(clock, captures, links, engine, wire).map_err(StartError::system("make an event loop"))
 }

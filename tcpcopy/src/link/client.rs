@@ -1,6 +1,5 @@
 //! One link to an intercept: a connection, and what is known of the other end.
 
-use std::fmt::Display;
 use std::ops::ControlFlow;
 
 use common::control::{Answer, FromIntercept, ToIntercept, VERSION};
@@ -8,12 +7,14 @@ use common::flow::Endpoint;
 use common::io::link::{Link, Received};
 use common::share::Share;
 use common::time::Time;
+use log::Level;
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
 
 use super::problem::Problem;
 use super::since::Since;
 use super::state::{LinkState, Order};
+use super::told::Speaker;
 use crate::report::LinkAccount;
 
 /// Bytes queued on a link at most. A reconnected intercept is told all live flows at once, at up to 50 bytes each:
@@ -44,8 +45,7 @@ pub(super) struct Client {
     readable: bool,
     /// The connection takes bytes, as far as known.
     writable: bool,
-    /// Whether problems are logged before the link has been up for the first time.
-    loud: bool,
+    speaker: Speaker,
     connects: u64,
     lost: u64,
     problem: Option<Problem>,
@@ -54,7 +54,7 @@ pub(super) struct Client {
 
 impl Client {
     /// A link to `address`, connected at the first [`Self::handle_timeout`].
-    pub(super) fn new(address: Endpoint, share: Share, token: Token, now: Time, loud: bool) -> Self {
+    pub(super) fn new(address: Endpoint, share: Share, token: Token, now: Time, speaker: Speaker) -> Self {
         Self {
             address,
             share,
@@ -64,7 +64,7 @@ impl Client {
             announced: false,
             readable: false,
             writable: false,
-            loud,
+            speaker,
             connects: 0,
             lost: 0,
             problem: None,
@@ -171,7 +171,8 @@ impl Client {
             return None;
         }
         self.connects += 1;
-        log::info!("link to intercept at {} is up", self.address);
+        let line = format!("link to intercept at {} is up", self.address);
+        self.say(now, Level::Info, &line);
         Some(Change::Up)
     }
 
@@ -246,7 +247,7 @@ impl Client {
         self.connection = None;
         self.announced = false;
         self.state.handle_problem(now, &problem);
-        self.log(&problem, was_up);
+        self.log(now, &problem, was_up);
         self.problem = Some(problem);
         if !was_up {
             return None;
@@ -256,13 +257,19 @@ impl Client {
     }
 
     /// Attempts that fail in the same way are told once.
-    fn log(&self, problem: &dyn Display, was_up: bool) {
-        let text = problem.to_string();
-        if self.connects == 0 && !self.loud {
-            log::debug!("intercept at {}: {text}", self.address);
-        } else if was_up || self.problem.as_ref().map(ToString::to_string).as_ref() != Some(&text) {
-            log::warn!("intercept at {}: {text}; trying again", self.address);
+    fn log(&self, now: Time, problem: &Problem, was_up: bool) {
+        let line = format!("intercept at {}: {problem}; trying again", self.address);
+        let again = self.problem.as_ref().map(ToString::to_string) == Some(problem.to_string());
+        if self.connects == 0 && !self.speaker.from_start {
+            log::debug!("{line}");
+        } else if was_up || !again {
+            self.say(now, Level::Warn, &line);
         }
+    }
+
+    fn say(&self, now: Time, level: Level, line: &str) {
+        let news = self.speaker.told.is_news(now, self.share.index(), line);
+        log::log!(if news { level } else { Level::Debug }, "{line}");
     }
 }
 

@@ -4,6 +4,7 @@ mod client;
 mod problem;
 mod since;
 mod state;
+mod told;
 
 use std::collections::VecDeque;
 
@@ -16,6 +17,7 @@ use mio::{Registry, Token};
 
 use client::{Change, Client};
 pub use problem::Problem;
+pub use told::{Speaker, Told};
 
 use crate::report::LinkAccount;
 
@@ -41,8 +43,7 @@ pub struct Links {
 }
 
 impl Links {
-    /// The links of a worker to `intercepts`, with tokens from `first_token` on; `targets` are announced on each. What goes wrong
-    /// before a link has ever been up is logged only if `loud`: a caller that waits for that moment says it himself.
+    /// The links of a worker to `intercepts`, with tokens from `first_token` on; `targets` are announced on each.
     #[must_use]
     pub fn new(
         intercepts: &[Endpoint],
@@ -50,10 +51,10 @@ impl Links {
         targets: Vec<Endpoint>,
         first_token: usize,
         now: Time,
-        loud: bool,
+        speaker: &Speaker,
     ) -> Self {
         let client = |(index, &address): (usize, &_)| {
-            Client::new(address, share, Token(first_token + index), now, loud)
+            Client::new(address, share, Token(first_token + index), now, speaker.clone())
         };
         let clients = intercepts.iter().enumerate().map(client).collect();
         Self { clients, targets, first_token, changes: VecDeque::new() }

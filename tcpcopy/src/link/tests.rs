@@ -31,7 +31,8 @@ impl Rig {
     }
 
     fn with(addresses: &[Endpoint], listeners: Vec<TcpListener>) -> Self {
-        let links = Links::new(addresses, Share::ALL, vec![TARGET], 3, Time::ZERO, true);
+        let speaker = Speaker { from_start: true, ..Speaker::default() };
+        let links = Links::new(addresses, Share::ALL, vec![TARGET], 3, Time::ZERO, &speaker);
         let mut rig = Self {
             poll: Poll::new().unwrap(),
             links,
