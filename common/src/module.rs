@@ -49,6 +49,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// The test server did not accept the login, or none could be made.
     LoginFailed,
+    /// The online server did not accept the client's own login: what the client says is none of the test server's business.
+    RefusedOnline,
     /// The session goes on encrypted.
     Tls,
     /// The client, or the test server, uses a part of the protocol that the module does not speak.

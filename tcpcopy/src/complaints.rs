@@ -23,10 +23,11 @@ struct Said {
 
 impl Complaints {
     /// A protocol module could not go on with a session. Refused logins and TLS are for the module to explain, once for
-    /// each user.
+    /// each user; that the online server refuses clients is no complaint.
     pub(crate) fn module_failed(&mut self, now: Time, flow: &Flow, failure: Failure) {
         let Failure { kind, reason } = failure;
-        let explained = matches!(kind, FailureKind::LoginFailed | FailureKind::Tls);
+        let explained =
+            matches!(kind, FailureKind::LoginFailed | FailureKind::Tls | FailureKind::RefusedOnline);
         match self.count(now, reason) {
             Some(0) if !explained => log::warn!("{flow} is not copied any further: {reason}"),
             Some(more) if !explained => {

@@ -5,6 +5,7 @@
 //! they are but for the ids of prepared statements ([`statements`]) and the few things that the test server does not
 //! know. docs/MYSQL.md says what can be replayed and how to set it up.
 
+mod admission;
 mod answers;
 mod attributes;
 mod capabilities;
@@ -50,12 +51,20 @@ pub struct Mysql {
 }
 
 /// What must be known of the online server's answers: its greeting, which names the connection, the ids of statements
-/// that it prepares, with optional metadata or without, and its errors.
+/// that it prepares, with optional metadata or without, its errors, and what it says in a login: an answer to a command
+/// begins with the sequence id 1, one to a login with a greater one. To COM_CHANGE_USER it may be 1.
 const BEGINNINGS: &[Beginning] = &[
     &[None, Some(0), Some(0), Some(0), Some(10)],
     &[Some(12), Some(0), Some(0), Some(1), Some(0)],
     &[Some(13), Some(0), Some(0), Some(1), Some(0)],
-    &[None, None, Some(0), Some(1), Some(0xFF)],
+    &[None, None, Some(0), None, Some(0xFF)],
+    &[None, None, Some(0), Some(2)],
+    &[None, None, Some(0), Some(3)],
+    &[None, None, Some(0), Some(4)],
+    &[None, None, Some(0), Some(5)],
+    &[None, None, Some(0), Some(6)],
+    &[None, Some(0), Some(0), Some(1), Some(0xFE)],
+    &[Some(2), Some(0), Some(0), Some(1), Some(1)],
 ];
 
 /// What the sessions of all services share.

@@ -3,6 +3,7 @@
 //! Its packets are followed by their lengths, in what was captured of its answers; behind a gap, a packet begins where
 //! the next bytes do, as it mostly does with a segment.
 
+use crate::admission::Admission;
 use crate::answers::{Answers, HEAD, Prepared, Seen, To};
 use crate::capabilities::Capabilities;
 use crate::packet::{HEADER, Header, Reader};
@@ -12,6 +13,9 @@ use crate::statements::Serial;
 #[derive(Debug)]
 pub(crate) struct Online {
     answers: Answers,
+    admission: Admission,
+    /// Its greeting was heard: so will be what it says to a login.
+    greeted: bool,
     /// Nothing was heard, and nothing missed, of a session that was seen from its beginning: a greeting comes first.
     silent: bool,
     /// Payload bytes of the present packet that still come.
@@ -24,6 +28,8 @@ pub(crate) struct Online {
     deaf: bool,
     /// Something came while commands were held: it may have answered them.
     early: bool,
+    /// And it was an error.
+    early_error: bool,
     /// Which of them, or of those that are not answered, what comes then names cannot be told.
     confused: bool,
 }
@@ -56,12 +62,15 @@ impl Online {
     pub(crate) fn new(from_start: bool) -> Self {
         Self {
             answers: Answers::all_seen(),
+            admission: Admission::new(from_start),
+            greeted: false,
             silent: from_start,
             left: 0,
             head: Vec::new(),
             heard: false,
             deaf: false,
             early: false,
+            early_error: false,
             confused: false,
         }
     }
@@ -71,13 +80,31 @@ impl Online {
         size_of_val(self) + self.answers.memory() + self.head.capacity()
     }
 
+    /// The client has said a packet of a login, with this sequence id.
+    pub(crate) fn asked(&mut self, sequence: u8) {
+        self.admission = match self.admission {
+            Admission::Refused => Admission::Refused,
+            _ if self.early_error => Admission::Refused,
+            // The answer may have come.
+            _ if self.early || !self.greeted => Admission::Unheard(sequence),
+            _ => Admission::Awaited(sequence),
+        };
+        (self.early, self.early_error) = (false, false);
+    }
+
+    /// Whether it lets the client in.
+    pub(crate) fn admission(&self) -> Admission {
+        self.admission
+    }
+
     /// The client has said a command that is answered: what comes next is the answer, and what was expected before has
     /// come, or been lost. Only what is said in one breath is answered one after the other. `held`: the command may have been
     /// held until now. Returns whether its answer, which names a statement, may have come already, and be lost.
     pub(crate) fn expect(&mut self, to: To, sequence: Option<u8>, held: bool) -> bool {
         if !held {
-            (self.early, self.confused) = (false, false);
+            (self.early, self.early_error, self.confused) = (false, false, false);
         }
+        self.admission.command();
         // An answer that has come does not come again; the next would be taken for it.
         let missed = self.early && matches!(to, To::Prepare(_));
         self.confused |= missed;
@@ -94,7 +121,8 @@ impl Online {
 
     /// Commands of the client were lost, or their answers were: an answer to a PREPARE may be to one of them.
     pub(crate) fn lost(&mut self) {
-        *self = Self { deaf: true, ..Self::new(self.silent) };
+        let Self { admission, greeted, .. } = *self;
+        *self = Self { deaf: true, admission, greeted, ..Self::new(self.silent) };
     }
 
     /// More of the stream, `skipped` bytes after the last. `see` gets what is heard. `held`: the client has said something
@@ -105,7 +133,12 @@ impl Online {
             self.lost();
         }
         self.heard = true;
-        self.early |= held;
+        // What is said to a login answers no command that waits for it.
+        let early = held && !matches!(self.admission, Admission::Awaited(_));
+        self.early |= early;
+        if bytes.is_empty() && skipped > self.left as u64 {
+            self.admission.missed();
+        }
         if skipped > 0 {
             (self.silent, self.left) = (false, 0);
             self.head.clear();
@@ -122,7 +155,7 @@ impl Online {
             self.head.extend_from_slice(&bytes[..taken]);
             bytes = &bytes[taken..];
             if self.head.len() == self.head_length() {
-                self.packet(held, &mut see);
+                self.packet(held, early, &mut see);
             }
         }
     }
@@ -133,15 +166,18 @@ impl Online {
         Header::read(&self.head).map_or(HEADER, |header| (HEADER + header.length).min(looked_at))
     }
 
-    fn packet(&mut self, held: bool, see: &mut impl FnMut(Heard)) {
+    fn packet(&mut self, held: bool, early: bool, see: &mut impl FnMut(Heard)) {
         let Some(header) = Header::read(&self.head) else { return };
         let payload = &self.head[HEADER..];
         self.left = header.length.saturating_sub(payload.len());
+        self.admission.heard(header.sequence, payload);
+        self.early_error |= early && payload.first() == Some(&0xFF);
         let first = std::mem::take(&mut self.silent);
         match header.sequence {
             // Rows count their packets beyond 255 from 0 again, and may say anything.
             0 => {
                 if let Some((id, capabilities)) = read_greeting(payload).filter(|_| first) {
+                    self.greeted = true;
                     see(Heard::Greeting { id, capabilities });
                 }
             }

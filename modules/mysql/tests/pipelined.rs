@@ -291,6 +291,7 @@ fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
     run.driven.connected();
     run.driven.online(0, &greeting(mysql));
     run.client(&hello());
+    run.driven.online(0, &packet(2, b"\0\0\0\x02\0\0\0"));
     while !run.driven.ready {
         assert!(run.segment(), "a login");
     }

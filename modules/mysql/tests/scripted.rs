@@ -218,6 +218,7 @@ fn a_row_that_looks_like_a_greeting_is_none() {
     run.driven.online(0, &greeting_of(7, USUAL));
     run.driven.connected();
     run.driven.client(&hello(USUAL));
+    run.driven.online(0, &ok(2, 0));
     run.greet(USUAL);
     run.driven.client(&query("SELECT what, nobody, knows"));
     run.driven.answer(&packet(1, b"\x01"));
@@ -243,6 +244,7 @@ fn a_kill_is_for_a_connection_of_the_same_service() {
         run.driven.online(0, &greeting_of(online, USUAL));
         run.driven.connected();
         run.driven.client(&hello(USUAL));
+        run.driven.online(0, &ok(2, 0));
         run.greet_as(&greeting_of(test, USUAL));
     }
     assert_eq!(first.driven.client(&query("KILL 7")), query("KILL 42"));
@@ -279,6 +281,7 @@ fn the_statement_prepared_last_is_executed_once_its_own_id_is_known() {
     run.driven.online(0, &greeting(USUAL & !1));
     run.driven.connected();
     run.driven.client(&hello(USUAL));
+    run.driven.online(0, &ok(2, 0));
     run.greet(USUAL);
     assert_eq!(run.driven.client(&[prepare("SELECT 1"), execute_last()].concat()), prepare("SELECT 1"));
     assert_eq!(run.driven.answer(&prepared(5, 0, 0)), execute(5));
@@ -351,6 +354,7 @@ fn types_that_were_said_before_the_answer_are_said_again_on_a_new_connection() {
         run.driven.online(0, &greeting(USUAL & !1));
         run.driven.connected();
         run.driven.client(&hello(USUAL));
+        run.driven.online(0, &ok(2, 0));
         run.greet(USUAL & !1);
         assert_eq!(run.driven.client(&prepare("DO ?")), prepare("DO ?"));
         assert_eq!(run.driven.client(&first[..12]), b"");

@@ -33,6 +33,8 @@ pub enum DropReason {
     LeftOut,
     /// The test server did not accept the login that a protocol module made.
     LoginFailed,
+    /// The online server did not accept the client's login, so nothing that the client says is said to the test server.
+    RefusedOnline,
     /// A protocol module could not go on, or held the bytes to the end.
     ModuleFailed,
     /// Two online connections would have been one on the test server.
@@ -45,7 +47,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of the report.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::CaptureGap,
         Self::JoinedMidTurn,
         Self::Refused,
@@ -57,6 +59,7 @@ impl DropReason {
         Self::Replaced,
         Self::LeftOut,
         Self::LoginFailed,
+        Self::RefusedOnline,
         Self::ModuleFailed,
         Self::AddressCollision,
         Self::Truncated,
@@ -78,6 +81,7 @@ impl DropReason {
             Self::Replaced => "replaced",
             Self::LeftOut => "left_out",
             Self::LoginFailed => "login_failed",
+            Self::RefusedOnline => "refused_online",
             Self::ModuleFailed => "module_failed",
             Self::AddressCollision => "address_collision",
             Self::Truncated => "truncated",

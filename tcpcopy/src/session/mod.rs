@@ -407,6 +407,7 @@ impl Session {
                     cx,
                     match failure.kind {
                         FailureKind::LoginFailed => DropReason::LoginFailed,
+                        FailureKind::RefusedOnline => DropReason::RefusedOnline,
                         FailureKind::Tls => DropReason::Tls,
                         FailureKind::Unsupported | FailureKind::OutOfStep => DropReason::ModuleFailed,
                     },

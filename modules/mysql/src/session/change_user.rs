@@ -61,10 +61,14 @@ impl Session {
             self.fail(FailureKind::OutOfStep, "a COM_CHANGE_USER cannot be read", edits.actions());
             return None;
         };
-        self.shared.counters.command(Command::CHANGE_USER);
-        self.client = Some(Client::new(hello, self));
         edits.take(HEADER + header.length, Fate::Replace);
         self.stream.enter(header, header.length, Fate::Replace);
+        self.asks_for_admission(header.sequence, edits.actions());
+        if let Server::Failed = self.server {
+            return None;
+        }
+        self.shared.counters.command(Command::CHANGE_USER);
+        self.client = Some(Client::new(hello, self));
         edits.actions().answers(AnswerPayload::All);
         send_packet(0, &[Command::PING.0], edits.actions());
         self.server = Server::Switching(Box::new(Switching { agreed, tail: Vec::new() }));

@@ -38,6 +38,7 @@ impl Session {
                 return &[];
             }
             edits.take(HEADER + header.length, Fate::Replace);
+            self.asks_for_admission(header.sequence, edits.actions());
             bytes = &bytes[HEADER + header.length..];
         }
         bytes
@@ -113,6 +114,9 @@ impl Session {
         let header = Header::read(rest)?;
         if header.sequence != 0 {
             return self.further_packet(header, rest, edits);
+        }
+        if self.awaits_admission() {
+            return None;
         }
         let payload = &rest[HEADER..rest.len().min(HEADER + header.length)];
         if payload.is_empty() && header.length > 0 {
@@ -227,6 +231,9 @@ impl Session {
         };
         edits.take(HEADER, fate);
         self.stream.enter(header, 0, fate);
+        if self.stream.last == Last::ChangeUser {
+            self.asks_for_admission(header.sequence, edits.actions());
+        }
         Some(HEADER)
     }
 

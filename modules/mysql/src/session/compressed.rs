@@ -31,7 +31,8 @@ impl Session {
 
     /// Decides, if that is not done, whether the client speaks compressed, whose first command begins here.
     pub(super) fn decide_compression(&mut self, rest: &[u8]) {
-        if !matches!(self.compression, Compression::Undecided) {
+        // Behind a login whose answer is not here yet nothing is believed.
+        if !matches!(self.compression, Compression::Undecided) || self.awaits_admission() {
             return;
         }
         self.compression.decide(rest);

@@ -44,6 +44,9 @@ impl Session {
             && let Some(Opening::Hello(hello)) = hello::read(payload)
         {
             self.know(hello);
+            if let Some(online) = &mut self.online {
+                online.asked(1);
+            }
         }
     }
 
@@ -97,6 +100,9 @@ impl Session {
             }
         }
         self.said(command, header, to);
+        if let (Command::CHANGE_USER, Some(online)) = (command, &mut self.online) {
+            online.asked(header.sequence);
+        }
     }
 
     /// The types of an EXECUTE that is not sent. Where clients say names with them, those of before have to do.

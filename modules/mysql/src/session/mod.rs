@@ -25,6 +25,7 @@ use self::change_user::Switching;
 use self::restore::Restoring;
 use self::stream::Stream;
 use crate::Shared;
+use crate::admission::Admission;
 use crate::answers::{Answers, HEAD, Seen};
 use crate::capabilities::Capabilities;
 use crate::compression::Compression;
@@ -180,6 +181,26 @@ impl Session {
         actions.fail(kind, reason);
     }
 
+    /// The client says a packet of a login, with this sequence id.
+    fn asks_for_admission(&mut self, sequence: u8, actions: &mut Actions) {
+        if let Some(online) = &mut self.online {
+            online.asked(sequence);
+        }
+        self.end_if_refused_online(actions);
+    }
+
+    /// Is it still to be seen whether the online server lets the client in?
+    fn awaits_admission(&self) -> bool {
+        let admission = self.online.as_ref().map(|online| online.admission());
+        matches!(admission, Some(Admission::Awaited(_) | Admission::Refused))
+    }
+
+    fn end_if_refused_online(&mut self, actions: &mut Actions) {
+        if self.online.as_ref().is_some_and(|online| online.admission() == Admission::Refused) {
+            self.fail(FailureKind::RefusedOnline, "the online server refuses the client", actions);
+        }
+    }
+
     /// The test server takes commands from now on.
     fn become_ready(&mut self, agreed: Agreed, actions: &mut Actions) {
         self.server = Server::Ready(Ready { agreed, answers: Answers::default(), file_wanted: None });
@@ -289,7 +310,7 @@ impl Module for Session {
         }
     }
 
-    fn online_answer(&mut self, skipped: u64, bytes: &[u8], _: &mut Actions) {
+    fn online_answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
         let Some(online) = &mut self.online else { return };
         let (statements, counters, ids) = (&mut self.statements, &self.shared.counters, &mut self.ids);
         let (attributes, transaction, client) =
@@ -318,6 +339,7 @@ impl Module for Session {
         if greeted {
             self.know_ids();
         }
+        self.end_if_refused_online(actions);
     }
 
     fn memory(&self) -> usize {
