@@ -172,6 +172,17 @@ impl Credentials {
         Ok(credentials)
     }
 
+    /// Is there a password for this user, at some database at least? What is meant for everybody else names nobody.
+    pub(crate) fn names(&self, user: &[u8]) -> bool {
+        let is_of = |name: &[u8]| name.strip_prefix(user).is_some_and(|rest| matches!(rest, [] | [b'@', ..]));
+        user != b"*"
+            && self
+                .users
+                .range(user.to_vec()..)
+                .take_while(|(name, _)| name.starts_with(user))
+                .any(|(name, _)| is_of(name))
+    }
+
     /// The password of `user`, who goes to `database`.
     pub(crate) fn password(&self, user: &[u8], database: &[u8]) -> Option<Secret> {
         let at_database = [user, b"@", database].concat();

@@ -10,6 +10,7 @@ use crate::counters::{Happened, LeftOut};
 use crate::edits::{Edits, Fate};
 use crate::hello::{self, Opening};
 use crate::long_data;
+use crate::notices::Kind;
 use crate::packet::{HEADER, Header, write_packet};
 use crate::transaction::Said;
 
@@ -53,7 +54,7 @@ impl Session {
             }
             Some(Opening::Tls) => {
                 let address = self.flow.client.ip;
-                self.shared.notices.once(format!("tls {address}"), || {
+                self.shared.notices.once(Kind::Tls, address.to_string(), || {
                     format!(
                         "client {address} speaks TLS, which cannot be copied: let it connect with --ssl-mode=DISABLED \
                          (--skip-ssl), or end TLS in front of the server"

@@ -9,6 +9,7 @@ use crate::answers::To;
 use crate::command::Command;
 use crate::counters::Happened;
 use crate::edits::Edits;
+use crate::notices::Kind;
 use crate::packet::Header;
 use crate::server_error::{ServerError, printable};
 
@@ -64,7 +65,7 @@ pub(super) fn refused(shared: &Shared, client: &Client, error: &ServerError) {
     shared.counters.server_errors.add(error.code);
     shared.counters.happened(Happened::DatabaseRefused, 1);
     let (user, database) = (printable(&client.hello.user, 64), printable(&client.hello.database, 64));
-    shared.notices.once(format!("database {database} {user}"), || {
+    shared.notices.once(Kind::Database, format!("{database} {user}"), || {
         let ServerError { code, message } = error;
         format!(
             "the test server does not let user \"{user}\" into database \"{database}\" again ({code}: {message}): create it \

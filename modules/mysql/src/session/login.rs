@@ -9,6 +9,7 @@ use crate::credentials::Secret;
 use crate::dialogue::{Dialogue, Refusal, Step};
 use crate::greeting::{self, First, Greeting};
 use crate::hello::Hello;
+use crate::notices::Kind;
 use crate::packet::write_packet;
 use crate::plugin::Plugin;
 use crate::server_error::{ServerError, printable};
@@ -76,7 +77,7 @@ impl Session {
     /// The client's login was not captured: it has the default one.
     fn assume_client(&mut self, actions: &mut Actions) -> bool {
         let Some(login) = &self.shared.credentials.default else {
-            self.shared.notices.once("no default".to_owned(), || {
+            self.shared.notices.once(Kind::Setup, "no default".to_owned(), || {
                 "sessions that began before tcpcopy did can only be copied with a login for them: give user and \
                  password under [mysql.default] in the --config file"
                     .to_owned()
@@ -127,7 +128,7 @@ impl Session {
         self.server = Server::Down;
         let ServerError { code, message } = error;
         self.shared.counters.refusals.add(*code);
-        self.shared.notices.once(format!("refused {code}"), || {
+        self.shared.notices.once(Kind::Connection, code.to_string(), || {
             let cure = cure(*code);
             format!("the test server refuses connections ({code}: {message}), which are tried again: {cure}")
         });
@@ -152,8 +153,12 @@ impl Session {
                 Refusal::Method(method) => method,
                 _ => login.dialogue.plugin().name(),
             };
-            let subject = format!("user {user} {method}");
-            self.shared.notices.once(subject, || notice(&user, refusal, has_password));
+            let kind = match self.shared.credentials.names(&client.hello.user) {
+                true => Kind::KnownUser,
+                false => Kind::OtherUser,
+            };
+            let subject = format!("{user} {method}");
+            self.shared.notices.once(kind, subject, || notice(&user, refusal, has_password));
         }
         let kind = match refusal {
             Refusal::OutOfStep => FailureKind::OutOfStep,

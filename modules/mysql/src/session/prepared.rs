@@ -8,6 +8,7 @@ use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::counters::{Happened, LeftOut};
 use crate::edits::{Edits, Fate};
+use crate::notices::Kind;
 use crate::packet::{HEADER, Header};
 use crate::query::{self, Query};
 use crate::statements::{LAST_PREPARED, Lookup};
@@ -125,7 +126,7 @@ impl Session {
         }
         if command == Command::EXECUTE && by_order && self.is_misfit(header, payload, parameters) {
             self.statements.order_is_wrong();
-            self.shared.notices.once("order".to_owned(), || {
+            self.shared.notices.once(Kind::Setup, "order".to_owned(), || {
                 "ids of prepared statements cannot be told by order on this online server (MariaDB counts on from \
                  earlier connections), and its answers are not captured: let -F pass them too, or what is executed is \
                  left out"
