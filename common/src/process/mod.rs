@@ -1,8 +1,9 @@
-//! What every daemon needs of its operating system: signals, privileges, log, PID file.
+//! What every daemon needs of its operating system: signals, privileges, log, PID file, files with passwords.
 
 pub mod courtesy;
 pub mod daemon;
 pub mod limits;
 pub mod logging;
 pub mod privileges;
+pub mod secret_file;
 pub mod signals;

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use common::process::secret_file::{self, SecretFileError};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -72,20 +70,14 @@ pub enum CredentialsError {
         "environment variable {0}, which should hold a password, is not set: set it for tcpcopy, or give the password in another way"
     )]
     Env(String),
-    /// The file cannot be read.
-    #[error("cannot read a password from {}: {source}", path.display())]
+    /// The file is not one to read a password from.
+    #[error("cannot read a password from {}: {problem}", path.display())]
     File {
         /// Its path.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        problem: SecretFileError,
     },
-    /// It is a pipe, a device or a directory.
-    #[error("{} is no regular file: give the path of one, whose first line is a password", .0.display())]
-    NoFile(PathBuf),
-    /// The file can be read by others.
-    #[error("{} holds a password and can be read by others: chmod 600 {}", .0.display(), .0.display())]
-    Readable(PathBuf),
 }
 
 impl SecretSource {
@@ -97,17 +89,8 @@ impl SecretSource {
                 Err(_) => Err(CredentialsError::Env(env.clone())),
             },
             Self::File { file } => {
-                let failed = |source| CredentialsError::File { path: file.clone(), source };
-                let metadata = std::fs::metadata(file).map_err(failed)?;
-                if !metadata.is_file() {
-                    return Err(CredentialsError::NoFile(file.clone()));
-                }
-                if metadata.mode() & 0o077 != 0 {
-                    return Err(CredentialsError::Readable(file.clone()));
-                }
-                let mut content = Zeroizing::new(Vec::with_capacity(LENGTH_MAX));
-                let opened = File::open(file).map_err(failed)?;
-                opened.take(LENGTH_MAX as u64).read_to_end(&mut content).map_err(failed)?;
+                let content = secret_file::read(file, LENGTH_MAX)
+                    .map_err(|problem| CredentialsError::File { path: file.clone(), problem })?;
                 let line = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
                 Ok(Secret::new(line.strip_suffix(b"\r").unwrap_or(line)))
             }
@@ -115,8 +98,8 @@ impl SecretSource {
     }
 }
 
-/// So much of a file is read, in bytes: a password is in the first line.
-const LENGTH_MAX: usize = 4 << 10;
+/// No file with a password is longer, in bytes.
+const LENGTH_MAX: u64 = 64 << 10;
 
 /// A password.
 #[derive(Clone)]
@@ -283,6 +266,15 @@ mod tests {
             let error = SecretSource::File { file: path.into() }.resolve().unwrap_err().to_string();
             assert!(error.contains(part) && error.contains(path), "{error}");
         }
+    }
+
+    #[test]
+    fn a_password_is_never_cut() {
+        let long = [b'x'; 5000];
+        assert_eq!(Scratch::new("long", &long, 0o600).source().resolve().unwrap().bytes(), long);
+        let error =
+            Scratch::new("longer", &[b'x'; 70_000], 0o600).source().resolve().unwrap_err().to_string();
+        assert!(error.contains("more than 65536 bytes") && !error.contains("xxx"), "{error}");
     }
 
     #[test]

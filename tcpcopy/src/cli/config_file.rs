@@ -1,16 +1,11 @@
 //! `--config`: what protocol modules need to know, passwords among it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use common::command_line::shown;
-use nix::libc::{O_NOCTTY, O_NONBLOCK};
-use nix::unistd::geteuid;
+use common::process::secret_file;
 use serde::Deserialize;
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 /// More than any such file needs, in bytes.
 const LENGTH_MAX: u64 = 4 << 20;
@@ -25,16 +20,6 @@ pub(super) struct ConfigFile {
 /// Why the file cannot be used: one line with the cure, nothing of what stands in it but names of settings.
 #[derive(Debug, Error, PartialEq, Eq)]
 enum Problem {
-    #[error("{0}; give the path of a file that this user can read")]
-    Read(String),
-    #[error("it is no regular file; give the path of one")]
-    NoFile,
-    #[error("it may hold passwords, and others can read or change it: chmod 600 {path}")]
-    Mode { path: String },
-    #[error("it belongs to another user: chown it to the one who runs tcpcopy, or to root")]
-    Owner,
-    #[error("it has more than {LENGTH_MAX} bytes: it should hold users and passwords only")]
-    Length,
     #[error("line {line}: it is not UTF-8 text; save it as such")]
     Text { line: usize },
     #[error("line {line}: {problem}; docs/MYSQL.md shows what it may hold")]
@@ -47,35 +32,9 @@ impl ConfigFile {
     /// # Errors
     /// What is wrong with it, in one line with the cure.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let text = read(path).map_err(|problem| problem.to_string())?;
+        let text = secret_file::read(path, LENGTH_MAX).map_err(|problem| problem.to_string())?;
         parse(&text).map_err(|problem| problem.to_string())
     }
-}
-
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let failed = |error: io::Error| Problem::Read(error.to_string());
-    // Opening a pipe must not wait for someone to write. What was checked is what is read: all is asked of the open file.
-    let file =
-        OpenOptions::new().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path).map_err(failed)?;
-    check(path, &file)?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(LENGTH_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LENGTH_MAX { Err(Problem::Length) } else { Ok(bytes) }
-}
-
-/// Nobody but root and the caller may read or change it.
-fn check(path: &Path, file: &File) -> Result<(), Problem> {
-    let metadata = file.metadata().map_err(|error| Problem::Read(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(Problem::NoFile);
-    }
-    if metadata.uid() != 0 && metadata.uid() != geteuid().as_raw() {
-        return Err(Problem::Owner);
-    }
-    if metadata.mode() & 0o066 != 0 {
-        return Err(Problem::Mode { path: shown(&path.to_string_lossy(), 200) });
-    }
-    Ok(())
 }
 
 fn parse(bytes: &[u8]) -> Result<ConfigFile, Problem> {
