@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::process::secret_file::{self, SecretFileError};
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
 /// The `[mysql]` table of the configuration.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Passwords by user, or by `user@database`, which goes first; `*` is everybody else.
@@ -22,7 +22,7 @@ pub struct Settings {
 }
 
 /// The login of sessions whose own login was not seen.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DefaultLogin {
     /// The user.
@@ -35,8 +35,6 @@ pub struct DefaultLogin {
 }
 
 /// Where a password comes from.
-#[derive(Deserialize)]
-#[serde(untagged)]
 pub enum SecretSource {
     /// The password itself.
     Plain(Zeroizing<String>),
@@ -50,6 +48,46 @@ pub enum SecretSource {
         /// Its path.
         file: PathBuf,
     },
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Sources)
+    }
+}
+
+/// Reads a [`SecretSource`], and complains in words that help without a value among them.
+struct Sources;
+
+impl<'de> Visitor<'de> for Sources {
+    type Value = SecretSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a password, { env = \"NAME\" } or { file = \"path\" }")
+    }
+
+    fn visit_str<E: Error>(self, password: &str) -> Result<SecretSource, E> {
+        Ok(SecretSource::Plain(Zeroizing::new(password.to_owned())))
+    }
+
+    fn visit_string<E: Error>(self, password: String) -> Result<SecretSource, E> {
+        Ok(SecretSource::Plain(Zeroizing::new(password)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
+        let mut source = None;
+        while let Some(name) = map.next_key::<String>()? {
+            let next = match &*name {
+                "env" => SecretSource::Env { env: map.next_value()? },
+                "file" => SecretSource::File { file: map.next_value()? },
+                _ => return Err(A::Error::unknown_field(&name, &["env", "file"])),
+            };
+            if source.replace(next).is_some() {
+                return Err(A::Error::custom("a password comes from env or from file: name one of them"));
+            }
+        }
+        source.ok_or_else(|| A::Error::custom("a password comes from env or from file, and neither is named"))
+    }
 }
 
 impl fmt::Debug for SecretSource {

@@ -58,7 +58,7 @@ fn without_values(message: &str) -> String {
     else {
         return message.to_owned();
     };
-    let kind = value.split_whitespace().next().unwrap_or_default();
+    let kind = value.split([' ', ',']).next().unwrap_or_default();
     let expected = value.rfind(", expected").map_or("", |at| &value[at..]);
     format!("wrong type ({kind}){expected}")
 }
@@ -130,7 +130,26 @@ mod tests {
             ("\n[mysql]\nusers = \"hunter2\"\n", &["line 3", "wrong type (string), expected a map"]),
             ("[mysql]\nallow_clear = 1234567\n", &["line 2", "wrong type (integer), expected a boolean"]),
             ("[mysqld]\n", &["line 1", "unknown field `mysqld`"]),
-            ("[mysql.users]\nroot = [\"hunter2\"]\n", &["line 2"]),
+            (
+                "[mysql.users]\nroot = [\"hunter2\"]\n",
+                &["line 2", "(sequence), expected a password, { env ="],
+            ),
+            ("[mysql.users]\nroot = 1234567\n", &["line 2", "(integer), expected a password"]),
+            (
+                "[mysql.users]\na = { env = \"A\" }\nb = { env = \"A\", file = \"hunter2\" }\n",
+                &["line 3", "env or from file: name one"],
+            ),
+            (
+                "[mysql.users]\nroot = { flie = \"hunter2\" }\n",
+                &["line 2", "unknown field `flie`, expected `env` or `file`"],
+            ),
+            ("[mysql.users]\nroot = {}\n", &["line 2", "neither is named"]),
+            (
+                "[mysql.users]\nroot = { env = 1234567 }\n",
+                &["line 2", "wrong type (integer), expected a string"],
+            ),
+            ("[mysql.default]\nuser = \"a\"\npassword = { flie = \"hunter2\" }\n", &["line 3", "`flie`"]),
+            ("[mysql.default.password]\nenv = \"A\"\nfile = \"hunter2\"\n", &["name one"]),
             ("[mysql.users]\nroot = \"hunter2\n", &["line 2"]),
             ("[mysql]\nallow_clear = \"hunter2 \\\" more\"\n", &["line 2"]),
         ] {
