@@ -3,12 +3,8 @@
 //! A compressed packet is a header of seven bytes and a part of the stream of ordinary packets, compressed as a whole or
 //! not at all. Source: dev.mysql.com, "Compressed Packet".
 
-use std::io::Read;
-
-use flate2::read::ZlibDecoder;
-use ruzstd::decoding::FrameDecoder;
-
 use crate::command::looks_like_command;
+use crate::inflate::{Inflating, PIECE};
 use crate::packet::{HEADER, Header};
 
 /// How a client compresses.
@@ -35,6 +31,19 @@ pub(crate) struct Inflated {
     pub(crate) plain: Vec<u8>,
     /// The last byte of what it came from is still with the engine, so that it asks again.
     pub(crate) holds_byte: bool,
+    /// The packet that comes next, if a part of it is inflated.
+    packet: Packet,
+    /// What was inflated so far, in bytes, rounded up.
+    pub(crate) work: usize,
+}
+
+/// The next compressed packet.
+#[derive(Debug)]
+enum Packet {
+    Untouched,
+    Begun(Inflating),
+    /// What it began went to a connection that is gone.
+    Void,
 }
 
 /// What a client sends compressed cannot be read.
@@ -59,7 +68,7 @@ impl Compression {
             *self = Self::No;
         } else if bytes.len() >= TELLING {
             *self = match method(bytes) {
-                Some(method) => Self::Yes(Inflated { method, plain: Vec::new(), holds_byte: false }),
+                Some(method) => Self::Yes(Inflated::new(method)),
                 None => Self::No,
             };
         }
@@ -91,39 +100,51 @@ fn read_header(bytes: &[u8]) -> Option<(Header, usize, &[u8])> {
 }
 
 impl Inflated {
-    /// Inflates the compressed packet that `bytes` begins with. Returns how long it is, `None` if more of it is needed.
+    fn new(method: Method) -> Self {
+        Self { method, plain: Vec::new(), holds_byte: false, packet: Packet::Untouched, work: 0 }
+    }
+
+    /// What is allocated, roughly, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        let decoder = match &self.packet {
+            Packet::Begun(inflating) => inflating.memory(),
+            Packet::Untouched | Packet::Void => 0,
+        };
+        self.plain.capacity() + decoder
+    }
+
+    /// Inflates the compressed packet that `bytes` begins with, or a piece of it. Returns how long it is, 0 if it is not
+    /// done yet and must be offered again, `None` if more of it is needed.
     pub(crate) fn packet(&mut self, bytes: &[u8]) -> Result<Option<usize>, Unreadable> {
         let Some((header, inflated, content)) = read_header(bytes) else { return Ok(None) };
         let Some(content) = content.get(..header.length) else { return Ok(None) };
-        match inflated {
-            0 => self.plain.extend_from_slice(content),
-            // Either method may be what a joined client's first bytes did not tell.
-            _ if content.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) || self.method == Method::Zstd => {
-                self.zstd(content, inflated)?;
+        self.work = self.work.wrapping_add(if inflated == 0 { content.len() } else { inflated.min(PIECE) });
+        let mut inflating = match std::mem::replace(&mut self.packet, Packet::Untouched) {
+            Packet::Void => return Ok(Some(COMPRESSED_HEADER + header.length)),
+            Packet::Begun(inflating) => inflating,
+            Packet::Untouched if inflated == 0 => {
+                self.plain.extend_from_slice(content);
+                return Ok(Some(COMPRESSED_HEADER + header.length));
             }
-            _ => self.zlib(content, inflated)?,
+            Packet::Untouched => {
+                // Either method may be what a joined client's first bytes did not tell.
+                let is_zstd = content.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]);
+                Inflating::new(if is_zstd { Method::Zstd } else { self.method }, content, inflated)?
+            }
+        };
+        if !inflating.step(content, &mut self.plain)? {
+            self.packet = Packet::Begun(inflating);
+            return Ok(Some(0));
         }
         Ok(Some(COMPRESSED_HEADER + header.length))
-    }
-
-    fn zlib(&mut self, content: &[u8], inflated: usize) -> Result<(), Unreadable> {
-        let before = self.plain.len();
-        let mut decoder = ZlibDecoder::new(content).take(inflated as u64 + 1);
-        decoder.read_to_end(&mut self.plain).map_err(|_| Unreadable)?;
-        if self.plain.len() - before == inflated { Ok(()) } else { Err(Unreadable) }
-    }
-
-    fn zstd(&mut self, content: &[u8], inflated: usize) -> Result<(), Unreadable> {
-        let before = self.plain.len();
-        self.plain.resize(before + inflated, 0);
-        let length =
-            FrameDecoder::new().decode_all(content, &mut self.plain[before..]).map_err(|_| Unreadable)?;
-        if length == inflated { Ok(()) } else { Err(Unreadable) }
     }
 
     /// The connection to the test server is a new one: what was not sent on the old one is not sent any more.
     pub(crate) fn connection_lost(&mut self) {
         self.plain.clear();
+        if let Packet::Begun(_) = self.packet {
+            self.packet = Packet::Void;
+        }
     }
 
     /// Bytes of the client were lost, the one that the engine held among them. Returns what was said with `due`, those that
@@ -131,12 +152,14 @@ impl Inflated {
     pub(crate) fn client_lost(&mut self, due: &[u8]) -> Option<Vec<u8>> {
         let holds_byte = std::mem::take(&mut self.holds_byte);
         let mut rest = due.get(usize::from(holds_byte)..).unwrap_or_default();
-        let mut whole = true;
+        // What was said of a packet is not known any more.
+        let mut whole = matches!(std::mem::replace(&mut self.packet, Packet::Untouched), Packet::Untouched);
         while whole && !rest.is_empty() {
             let length = self.packet(rest).ok().flatten();
             whole = length.is_some() && self.plain.len() <= LEARNED_MAX;
             rest = &rest[length.unwrap_or_default()..];
         }
+        self.packet = Packet::Untouched;
         Some(std::mem::take(&mut self.plain)).filter(|_| whole)
     }
 
@@ -149,7 +172,7 @@ impl Inflated {
     }
 }
 
-/// Of what is lost no more than this is inflated, in bytes, the last packet excepted.
+/// Of what is lost no more than this is inflated, in bytes, and a piece.
 const LEARNED_MAX: usize = 1 << 20;
 
 /// An empty buffer keeps no more than this, in bytes.
@@ -194,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_is_inflated_is_as_long_as_it_says() {
-        let mut inflated = Inflated { method: Method::Zlib, plain: Vec::new(), holds_byte: false };
+        let mut inflated = Inflated::new(Method::Zlib);
         let packet = compressed(&zlib(&[b'x'; 100]), 100);
         assert_eq!(inflated.packet(&packet[..packet.len() - 1]), Ok(None));
         assert_eq!(inflated.packet(&packet), Ok(Some(packet.len())));

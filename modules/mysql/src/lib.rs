@@ -18,6 +18,7 @@ mod dialogue;
 mod edits;
 mod greeting;
 mod hello;
+mod inflate;
 mod long_data;
 mod notices;
 mod online;

@@ -7,7 +7,8 @@ use crate::compression::{Compression, Inflated};
 use crate::counters::Happened;
 use crate::edits::{Edits, Fate};
 
-/// No more than this is inflated at a time, in bytes, whole packets excepted: what is sent waits with the engine.
+/// No more than this is inflated at a time, in bytes, and a piece of a packet: what is sent waits with the engine, and so does
+/// a packet of which something is left.
 const BATCH: usize = 1 << 20;
 
 impl Session {
@@ -52,11 +53,11 @@ impl Session {
             if !matches!(self.server, Server::Ready(_)) || batch > BATCH {
                 break;
             }
-            let before = inflated.plain.len();
+            let before = inflated.work;
             match inflated.packet(&rest[at..]) {
                 Ok(Some(length)) => {
                     at += length;
-                    batch += inflated.plain.len() - before;
+                    batch += inflated.work.wrapping_sub(before);
                 }
                 Ok(None) => break,
                 Err(_) => {

@@ -346,7 +346,7 @@ impl Module for Session {
         let client = self.client.as_ref().map_or(0, Client::memory);
         let online = self.online.as_ref().map_or(0, |online| online.memory());
         let inflated = match &self.compression {
-            Compression::Yes(inflated) => inflated.plain.capacity(),
+            Compression::Yes(inflated) => inflated.memory(),
             Compression::Undecided | Compression::No => 0,
         };
         size_of_val(self)
