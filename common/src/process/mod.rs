@@ -2,6 +2,7 @@
 
 pub mod courtesy;
 pub mod daemon;
+pub mod hand;
 pub mod limits;
 pub mod logging;
 pub mod privileges;

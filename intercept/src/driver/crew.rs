@@ -5,8 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle};
 
+use common::process::hand::Hand;
 use common::process::signals::{Signal, Signals};
 use common::share::Share;
 use common::time::{Clock, Time};
@@ -94,16 +94,16 @@ impl Several {
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let main = Arc::new(Waker::new(poll.registry(), WORKERS)?);
         reception.register(poll.registry())?;
-        let mut hands = Vec::new();
+        let mut members = Vec::new();
         for (index, (worker, inbox)) in workers.into_iter().enumerate() {
             // Should this fail, the process ends, and those that work already with it.
-            hands.push(Hand::start(index, worker, inbox, Arc::clone(&main))?);
+            members.push(Member::start(index, worker, inbox, Arc::clone(&main))?);
         }
         let clock = Clock::start();
         let mut events = Events::with_capacity(64);
         let mut next_tick = Time::ZERO + TICK;
         // One that is over unbidden has failed: its clients' answers would be lost.
-        while !hands.iter().any(Hand::is_over) {
+        while !members.iter().any(|each| each.hand.is_over()) {
             match poll.poll(&mut events, Some(next_tick.since(clock.now()))) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
@@ -121,68 +121,34 @@ impl Several {
             while let Some(signal) = signals.fetch()? {
                 match signal {
                     Signal::Report => log::info!("{}", board.sum().report()),
-                    Signal::End => hands.iter().for_each(Hand::stop),
+                    Signal::End => members.iter().for_each(Member::stop),
                 }
             }
         }
-        hands.iter().for_each(Hand::stop);
-        let results: Vec<_> = hands.into_iter().map(Hand::join).collect();
+        members.iter().for_each(Member::stop);
+        let results: Vec<_> = members.into_iter().map(|each| each.hand.join()).collect();
         log::info!("{}", board.sum().report());
         results.into_iter().collect()
     }
 }
 
-/// What the main thread and a worker's say to each other, beside the connections.
-#[derive(Default)]
-struct Flags {
-    /// The worker is to stop.
-    stop: AtomicBool,
-    /// It does no more.
-    over: AtomicBool,
-}
-
-/// A worker in a thread of its own, as the main thread sees it.
-struct Hand {
-    flags: Arc<Flags>,
+/// A worker in a thread of its own, and what the main thread says to it beside the connections.
+struct Member {
+    hand: Hand<io::Result<()>>,
     inbox: Arc<Inbox>,
-    thread: JoinHandle<io::Result<()>>,
+    stop: Arc<AtomicBool>,
 }
 
-impl Hand {
-    /// `main` is woken when the worker is over, however that came.
+impl Member {
     fn start(index: usize, mut worker: Driver, inbox: Arc<Inbox>, main: Arc<Waker>) -> io::Result<Self> {
-        let flags = Arc::new(Flags::default());
-        let over = Over { flags: Arc::clone(&flags), main };
-        let thread = Builder::new()
-            .name(format!("worker-{}", index + 1))
-            .spawn(move || worker.run_until(&over.flags.stop))?;
-        Ok(Self { flags, inbox, thread })
-    }
-
-    fn is_over(&self) -> bool {
-        self.flags.over.load(Ordering::Relaxed)
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let hand = Hand::start(index, main, move || worker.run_until(&stopped))?;
+        Ok(Self { hand, inbox, stop })
     }
 
     fn stop(&self) {
-        self.flags.stop.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
         self.inbox.wake();
-    }
-
-    fn join(self) -> io::Result<()> {
-        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    }
-}
-
-/// Says that a worker is over, also when it panics.
-struct Over {
-    flags: Arc<Flags>,
-    main: Arc<Waker>,
-}
-
-impl Drop for Over {
-    fn drop(&mut self) {
-        self.flags.over.store(true, Ordering::Relaxed);
-        // Unheard, it is noticed a second later.
-        let _ = self.main.wake();
     }
 }

@@ -2,12 +2,12 @@
 //! and writes the account.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use common::io::Inject;
+use common::process::hand::Hand;
 use common::process::signals::{Signal, Signals};
 use common::time::{Clock, Time};
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -80,8 +80,6 @@ fn fetch(signals: &mut Signals) -> Result<Option<Signal>, StartError> {
 struct Post {
     /// How often the worker was told to end.
     ends: AtomicU32,
-    /// It does no more.
-    over: AtomicBool,
     /// Its latest account.
     account: Mutex<Part>,
 }
@@ -97,23 +95,20 @@ impl Post {
 }
 
 /// A worker in a thread of its own, as the main thread sees it.
-struct Hand<I> {
+struct Member<I> {
+    hand: Hand<Result<Worker<I>, StartError>>,
     post: Arc<Post>,
     waker: Waker,
-    thread: JoinHandle<Result<Worker<I>, StartError>>,
 }
 
-impl<I: Inject + Send + 'static> Hand<I> {
-    /// `main` is woken when the worker is over, however that came.
+impl<I: Inject + Send + 'static> Member<I> {
     fn start(index: usize, worker: Worker<I>, main: Arc<Waker>) -> Result<Self, StartError> {
         let waker =
             Waker::new(worker.registry(), CALLER).map_err(StartError::system("make an event loop"))?;
         let post = Arc::new(Post::default());
-        let over = Over { post: Arc::clone(&post), main };
-        let thread = Builder::new().name(format!("worker-{}", index + 1));
-        let thread =
-            thread.spawn(move || work(worker, &over.post)).map_err(StartError::system("start a thread"))?;
-        Ok(Self { post, waker, thread })
+        let own = Arc::clone(&post);
+        let hand = Hand::start(index, main, move || work(worker, &own));
+        Ok(Self { hand: hand.map_err(StartError::system("start a thread"))?, post, waker })
     }
 
     fn end(&self, times: u32) {
@@ -124,21 +119,7 @@ impl<I: Inject + Send + 'static> Hand<I> {
     }
 
     fn is_over(&self) -> bool {
-        self.post.over.load(Ordering::Relaxed)
-    }
-}
-
-/// Says that a worker is over, also when it panics.
-struct Over {
-    post: Arc<Post>,
-    main: Arc<Waker>,
-}
-
-impl Drop for Over {
-    fn drop(&mut self) {
-        self.post.over.store(true, Ordering::Relaxed);
-        // Unheard, it is noticed a second later.
-        let _ = self.main.wake();
+        self.hand.is_over()
     }
 }
 
@@ -173,17 +154,17 @@ fn run_in_threads<I: Inject + Send + 'static>(
         Ok((poll, Arc::new(waker)))
     };
     let (mut poll, main) = set_up(&mut signals).map_err(StartError::system("make an event loop"))?;
-    let mut hands = Vec::new();
+    let mut members = Vec::new();
     for (index, worker) in workers.into_iter().enumerate() {
         // Should this fail, the process ends, and those that work already with it.
-        hands.push(Hand::start(index, worker, Arc::clone(&main))?);
+        members.push(Member::start(index, worker, Arc::clone(&main))?);
     }
     let accounts =
-        |hands: &[Hand<I>]| -> Vec<Part> { hands.iter().map(|hand| hand.post.account()).collect() };
+        |members: &[Member<I>]| -> Vec<Part> { members.iter().map(|each| each.post.account()).collect() };
     let mut events = Events::with_capacity(4);
     let mut next_tick = clock.now() + TICK;
     let mut ending = false;
-    while !hands.iter().all(Hand::is_over) {
+    while !members.iter().all(Member::is_over) {
         match poll.poll(&mut events, Some(next_tick.since(clock.now()))) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 return Err(StartError::system("wait for events")(error));
@@ -192,27 +173,23 @@ fn run_in_threads<I: Inject + Send + 'static>(
         }
         while let Some(signal) = fetch(&mut signals)? {
             match signal {
-                Signal::Report => desk.report(&accounts(&hands)),
+                Signal::Report => desk.report(&accounts(&members)),
                 Signal::End => {
                     ending = true;
                     desk.ending();
-                    hands.iter().for_each(|hand| hand.end(1));
+                    members.iter().for_each(|each| each.end(1));
                 }
             }
         }
         // One that is over unbidden has failed: half of the clients would not be copied.
-        if !ending && hands.iter().any(Hand::is_over) {
+        if !ending && members.iter().any(Member::is_over) {
             ending = true;
-            hands.iter().for_each(|hand| hand.end(2));
+            members.iter().for_each(|each| each.end(2));
         }
         if next_tick <= clock.now() {
             next_tick = clock.now() + TICK;
-            desk.tick(&accounts(&hands));
+            desk.tick(&accounts(&members));
         }
     }
-    hands.into_iter().map(join).collect()
-}
-
-fn join<I>(hand: Hand<I>) -> Result<Worker<I>, StartError> {
-    hand.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    members.into_iter().map(|each| each.hand.join()).collect()
 }
