@@ -49,12 +49,12 @@ run() {
 script() { bash -c "$SCRIPT; \"\$@\"" script "$@" >>script.log 2>&1; }
 
 # One that installs packages for as long as there is a file named working, by a package manager that heeds no signals
-# at work. Sets SPAWNED.
+# at work. Sets SPAWNED. Under nohup the script would have SIGHUP ignored.
 install_at_work() {
   rm -f went-on "$POLICY"
   touch working
   # shellcheck disable=SC2016
-  spawn assist "$CASE_DIR/install.log" bash -c "$SCRIPT"'
+  spawn assist "$CASE_DIR/install.log" env --default-signal=HUP,TERM bash -c "$SCRIPT"'
     without_services sh -c "trap \"\" INT TERM HUP; while [ -e working ]; do sleep 0.1; done"
     touch went-on'
   await 10 test -x "$POLICY" || stopped_short 'no policy at work' install
