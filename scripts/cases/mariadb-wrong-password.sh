@@ -32,7 +32,9 @@ run() {
   (($(sql_kind online Com_do) == 800)) || fail "the other users sent $(sql_kind online Com_do) commands instead of 800"
   (($(sql_kind test Com_do) == 0)) || fail 'commands of refused users were executed'
   sql_same_data
-  ledger_holds tcpcopy '.ledger.sessions.incomplete.refused_online == 4' 'not all are told whom the online server refused'
+  # What the impostor has said at once waits for an answer to be heard, to the end.
+  ledger_holds tcpcopy '.ledger.sessions.incomplete | .refused_online == 3 and .module_failed + .shutdown == 1' \
+    'not all are told whom the online server refused'
   for user in wrong absent; do
     lines=$(grep -c "$user" tcpcopy.log) || true
     ((lines == 1)) || fail "$lines lines about user $user instead of one"
@@ -48,5 +50,6 @@ impostor() {
   # shellcheck disable=SC2059
   printf '\x51\x00\x00\x01\x01\xa2\x0f\x00\x00\x00\x00\x01\x2d'"$zeros"'right\x00\x14'"$hash"'mysql_native_password\x00\x05\x00\x00\x00\x03DO 3'
   sleep 0.5
-  printf '\x05\x00\x00\x00\x03DO 4'
+  # By now the online server has most likely cut the connection.
+  printf '\x05\x00\x00\x00\x03DO 4' 2>/dev/null || true
 }
