@@ -70,21 +70,6 @@ remove_old_policy() (
   ! flock -n "$lock" || remove_policy
 )
 
-services() {
-  local policy=$POLICY service before status=0
-  before=$(services)
-  if [[ ! -e $policy ]]; then
-    trap 'rm -f "$POLICY"' RETURN
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-  fi
-  "$@" || status=$?
-  for service in nginx redis-server; do
-    [[ $before == *" $service "* || ! -d /run/systemd/system ]] || systemctl -q disable "$service" 2>/dev/null || true
-  done
-  return "$status"
-}
-
 services() { # of the two, those that are here already
   local service
   printf ' '
