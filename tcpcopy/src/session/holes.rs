@@ -22,10 +22,7 @@ impl Holes {
             Some(last) if last.end >= range.start => last.end = range.end,
             _ => self.ranges.push(range),
         }
-        if self.ranges.len() > HOLES_MAX {
-            let oldest = self.ranges.remove(0);
-            self.ranges[0].start = oldest.start;
-        }
+        self.limit();
     }
 
     /// What is in `range` has come: returns how many bytes of it had been given up, which are known from now on.
@@ -45,7 +42,15 @@ impl Holes {
             left.extend([hole.start..start, end..hole.end].into_iter().filter(|part| !part.is_empty()));
         }
         self.ranges = left;
+        self.limit();
         filled
+    }
+
+    fn limit(&mut self) {
+        while self.ranges.len() > HOLES_MAX {
+            let oldest = self.ranges.remove(0);
+            self.ranges[0].start = oldest.start;
+        }
     }
 
     /// The byte at `position` was given up.
@@ -74,6 +79,16 @@ mod tests {
         assert_eq!(holes.fill(0..35), 7 + 5);
         assert_eq!(holes.fill(0..100), 5);
         assert!(holes.ranges.is_empty());
+    }
+
+    #[test]
+    fn what_comes_late_in_pieces_takes_no_more_room() {
+        let mut holes = Holes::default();
+        holes.add(0..100_000);
+        for at in (1..100_000).step_by(2) {
+            holes.fill(at..at + 1);
+            assert!(holes.ranges.len() <= HOLES_MAX);
+        }
     }
 
     proptest! {

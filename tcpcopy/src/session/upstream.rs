@@ -20,6 +20,9 @@ const PLAUSIBLE: i32 = 64 << 20;
 /// jumped where a segment said so that nobody's client had sent.
 const IMPLAUSIBLE_LIMIT: u8 = 16;
 
+/// Nobody's client sends what is missing again so late and so much of it, in bytes.
+const LATE: u32 = 1 << 20;
+
 /// What a parked segment takes beside its payload, roughly, in bytes.
 pub(crate) const PARKED_BYTES: u64 = 96;
 
@@ -405,12 +408,11 @@ impl Upstream {
         self.drop(reason, new, ledger);
     }
 
-    /// The segment brings what was given up as missing.
+    /// The segment brings what was given up as missing, far behind where the stream seems to be.
     fn is_late(&self, segment: &Segment<'_>) -> bool {
-        let behind = segment.seq.distance(self.next);
-        behind < 0
-            && !segment.payload.is_empty()
-            && self.holes.contain(self.before(behind.unsigned_abs().into()))
+        let distance = segment.seq.distance(self.next);
+        let behind = distance.min(0).unsigned_abs();
+        behind > LATE && !segment.payload.is_empty() && self.holes.contain(self.before(behind.into()))
     }
 
     /// Accounts for bytes that stand before the next one, the first of them so far `behind` it: they were seen before, or
