@@ -180,6 +180,11 @@ pub trait Module: Send {
         let _ = (skipped, bytes, actions);
     }
 
+    /// What the module holds waits for the online server's answer to it: that is handed over then, though bytes are due.
+    fn awaits_online(&self) -> bool {
+        false
+    }
+
     /// What the module takes, roughly, in bytes of memory: itself, and what it has allocated.
     fn memory(&self) -> usize {
         size_of_val(self)

@@ -7,7 +7,7 @@ mod rig;
 use std::time::Duration;
 
 use common::flow::Flow;
-use common::module::{Actions, FailureKind, Module, Protocol, Said};
+use common::module::{Actions, FailureKind, Module, OnlineAnswers, Protocol, Said};
 use common::wire::Flags;
 use rig::Rig;
 
@@ -84,4 +84,60 @@ fn a_connection_was_fruitful_though_its_module_said_all_itself() {
     assert_eq!(ledger.tcp.rebuilt, 1, "at once, with the next turn");
     assert_eq!(ledger.bytes.dropped.total(), 6, "each is replaced");
     assert_eq!(ledger.bytes.dropped.get(tcpcopy::ledger::DropReason::Replaced), 6);
+}
+
+/// Passes nothing before it has heard the online server.
+#[derive(Clone, Copy)]
+struct Waits {
+    heard: bool,
+}
+
+impl Protocol for Waits {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
+    fn module(&self, _: &Flow, _: bool) -> Box<dyn Module> {
+        Box::new(*self)
+    }
+
+    fn online_answers(&self) -> OnlineAnswers {
+        OnlineAnswers::All
+    }
+}
+
+impl Module for Waits {
+    fn connected(&mut self, actions: &mut Actions) {
+        actions.ready();
+    }
+
+    fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
+        if self.heard {
+            actions.pass(bytes.len());
+        }
+    }
+
+    fn answer(&mut self, _: Said<'_>, _: &mut Actions) {}
+
+    fn online_answer(&mut self, _: u64, _: &[u8], _: &mut Actions) {
+        self.heard = true;
+    }
+
+    fn awaits_online(&self) -> bool {
+        !self.heard
+    }
+}
+
+#[test]
+fn what_a_module_holds_for_the_online_servers_answer_goes_with_that() {
+    let mut rig = Rig::with_protocol(Waits { heard: false });
+    rig.connect(0);
+    rig.online_says(0, 0, 1, Flags::SYN | Flags::ACK, &[]);
+    rig.answer();
+    rig.data(0, 1);
+    rig.answer();
+    assert_eq!((rig.ledger().bytes.pending, rig.ledger().bytes.replayed), (1, 0), "held");
+    rig.online_says(0, 1, 2, Flags::ACK | Flags::PSH, b"come in");
+    rig.answer();
+    assert_eq!((rig.ledger().bytes.pending, rig.ledger().bytes.replayed), (0, 1), "heard");
 }

@@ -221,7 +221,7 @@ impl Session {
     fn hears_online_at_once(&self) -> bool {
         self.phase == Phase::Replaying
             && self.feed.next_turn().is_none()
-            && self.feed.due_len() == 0
+            && (self.feed.due_len() == 0 || self.relay.awaits_online())
             && self.relay.online_answered().is_none_or(|ack| self.upstream.has_delivered(ack))
     }
 

@@ -35,6 +35,9 @@ impl Session {
             }
             if self.hears_online_at_once() {
                 self.with_relay(cx, Relay::online_in_order);
+                if self.feed.due_len() > 0 {
+                    self.move_due(cx);
+                }
             }
             if self.phase == Phase::Replaying && self.feed.next_turn().is_none() {
                 self.end_if_due(cx);

@@ -81,6 +81,14 @@ impl Relay {
         }
     }
 
+    /// What a module holds waits for what the online server says to it.
+    pub(super) fn awaits_online(&self) -> bool {
+        match self {
+            Self::Straight => false,
+            Self::Module(attached) => attached.module.awaits_online(),
+        }
+    }
+
     /// Memory of the module and of what is kept for it, in bytes.
     pub(super) fn memory(&self) -> u64 {
         match self {

@@ -133,6 +133,21 @@ impl Rig {
         self.say_after(client, seq, 0, flags, payload);
     }
 
+    /// The online server says this to a client.
+    pub(crate) fn online_says(&mut self, client: u16, seq: u32, ack: u32, flags: Flags, payload: &[u8]) {
+        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let segment = Outgoing {
+            seq: Seq(seq),
+            ack: Seq(ack),
+            flags,
+            window: 500,
+            options: Options::default(),
+            payload: (payload, &[]),
+        };
+        let packet = self.builder.build(&Flow { client: ONLINE, server: client }, &segment);
+        self.engine.handle_packet(self.now, Captured { packet, outgoing: true }, &mut self.wire);
+    }
+
     pub(crate) fn connect(&mut self, client: u16) {
         self.say(client, 0, Flags::SYN, &[]);
     }

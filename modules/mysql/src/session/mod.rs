@@ -310,6 +310,10 @@ impl Module for Session {
         }
     }
 
+    fn awaits_online(&self) -> bool {
+        self.online.as_ref().is_some_and(|online| matches!(online.admission(), Admission::Awaited(_)))
+    }
+
     fn online_answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
         let Some(online) = &mut self.online else { return };
         let (statements, counters, ids) = (&mut self.statements, &self.shared.counters, &mut self.ids);
