@@ -25,15 +25,20 @@ impl Admission {
     /// The online server says a packet with this sequence id that begins so.
     pub(crate) fn heard(&mut self, sequence: u8, payload: &[u8]) {
         let (Self::Unheard(asked) | Self::Awaited(asked)) = *self else { return };
-        match *payload {
-            [0xFF, low, high, ..] if u16::from_le_bytes([low, high]) == PROGRESS => {}
-            [0xFF, _, _, ..] if sequence == 0 || sequence > asked => *self = Self::Refused,
-            // OK; or the answer to a command, which only those are given who are in.
-            [0x00, ..] if sequence > asked => *self = Self::Open,
-            _ if (1..=asked).contains(&sequence) => *self = Self::Open,
+        *self = match *payload {
+            [0xFF, low, high, ..] => match u16::from_le_bytes([low, high]) {
+                PROGRESS => return,
+                // The first packet of COM_CHANGE_USER: this may be a command's error, before it or behind it.
+                code if asked == 0 && sequence > 0 && !is_denial(code) => Self::Open,
+                _ if sequence == 0 || sequence > asked => Self::Refused,
+                _ => Self::Open,
+            },
+            _ if sequence == 0 => return,
             // Another method, or more of this one.
-            _ => {}
-        }
+            [0xFE, ..] | [0x01, _, ..] if sequence > asked => return,
+            // OK; or the answer to a command, which only those are given who are in.
+            _ => Self::Open,
+        };
     }
 
     /// The online server has said something that was not captured: most likely the answer.
@@ -49,6 +54,12 @@ impl Admission {
             *self = Self::Open;
         }
     }
+}
+
+/// The client is not let in: ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR, ER_MUST_CHANGE_PASSWORD_LOGIN,
+/// ER_ACCOUNT_HAS_BEEN_LOCKED of MySQL and of MariaDB.
+fn is_denial(code: u16) -> bool {
+    matches!(code, 1045 | 1698 | 1862 | 3118 | 4151)
 }
 
 #[cfg(test)]
@@ -75,6 +86,22 @@ mod tests {
         refused.heard(2, b"\0\0\0\x02\0\0\0");
         refused.command();
         assert_eq!(refused, Admission::Refused);
+    }
+
+    #[test]
+    fn an_error_of_a_command_beside_a_change_of_user_is_no_refusal() {
+        for payload in
+            [&b"\xff\x7a\x04#42S02no such table"[..], b"\x01", b"\x03def\x04shop", b"\0\0\0\x02\0\0\0"]
+        {
+            let mut admission = Admission::Awaited(0);
+            admission.heard(1, payload);
+            assert_eq!(admission, Admission::Open, "{payload:?}");
+        }
+        let mut admission = Admission::Awaited(0);
+        admission.heard(1, b"\xfemethod\0");
+        assert_eq!(admission, Admission::Awaited(0));
+        admission.heard(1, b"\xff\x15\x04#28000Access denied");
+        assert_eq!(admission, Admission::Refused);
     }
 
     #[test]

@@ -112,3 +112,15 @@ fn a_new_connection_forgets_what_was_inflated_of_a_packet() {
     let ping = command(0x0e, &[]);
     assert_eq!(run.driven.client(&compressed(&ping, 0)), ping);
 }
+
+#[test]
+fn a_long_command_that_is_left_out_holds_nothing_up() {
+    let mut execute = 77u32.to_le_bytes().to_vec();
+    execute.resize(8 << 20, 0);
+    let plain = packet(0, &[&[0x17][..], &execute].concat());
+    let mut run = Run::logged_in(USUAL | COMPRESS, USUAL);
+    let sent = run.driven.client(&compressed(&zlib(&plain), plain.len()));
+    assert_eq!((sent.len(), run.driven.held(), run.driven.failure), (0, 0, None));
+    let next = query("SELECT 1");
+    assert_eq!(run.driven.client(&compressed(&zlib(&next), next.len())), next);
+}

@@ -11,6 +11,10 @@ use crate::edits::{Edits, Fate};
 /// a packet of which something is left.
 const BATCH: usize = 1 << 20;
 
+/// While nothing of it is sent, so much: without anything sent, nothing comes that would have the rest offered again. The longest
+/// packet is half of it.
+const IN_VAIN: usize = 32 << 20;
+
 impl Session {
     /// Commands, compressed or not.
     pub(super) fn any_commands(&mut self, rest: &[u8], edits: &mut Edits<'_>) {
@@ -48,10 +52,16 @@ impl Session {
         let mut at = usize::from(inflated.holds_byte && !rest.is_empty());
         let mut done = 0;
         let mut batch = inflated.plain.len();
+        let mut sent = false;
         loop {
-            self.plain_commands(inflated, edits);
-            if !matches!(self.server, Server::Ready(_)) || batch > BATCH {
+            sent |= self.plain_commands(inflated, edits);
+            if !matches!(self.server, Server::Ready(_)) || sent && batch > BATCH {
                 break;
+            }
+            if batch > IN_VAIN {
+                let reason =
+                    "so much of what a client sent compressed at a time is of no use to the test server";
+                return self.fail(FailureKind::OutOfStep, reason, edits.actions());
             }
             let before = inflated.work;
             match inflated.packet(&rest[at..]) {
@@ -74,22 +84,27 @@ impl Session {
         inflated.holds_byte = done == 1;
     }
 
-    /// Deals with what was inflated, as far as possible.
-    fn plain_commands(&mut self, inflated: &mut Inflated, edits: &mut Edits<'_>) {
+    /// Deals with what was inflated, as far as possible; returns whether anything of it is sent.
+    fn plain_commands(&mut self, inflated: &mut Inflated, edits: &mut Edits<'_>) -> bool {
         if inflated.plain.is_empty() {
-            return;
+            return false;
         }
+        let mut sent = false;
         let mut plain = Actions::new();
         self.commands(&inflated.plain, &mut Edits::new(&mut plain));
         let mut at = 0;
         for action in plain.list() {
             match action {
                 Action::Pass(bytes) => {
+                    sent = true;
                     edits.send(&inflated.plain[at..at + bytes]);
                     at += bytes;
                 }
                 Action::Replace(bytes) | Action::LeaveOut(bytes) => at += bytes,
-                Action::Send(range) => edits.send(&plain.own_bytes()[range.clone()]),
+                Action::Send(range) => {
+                    sent = true;
+                    edits.send(&plain.own_bytes()[range.clone()]);
+                }
                 Action::Answers(mode) => edits.actions().answers(*mode),
                 Action::Ready => edits.actions().ready(),
                 Action::Refused => edits.actions().refused(),
@@ -97,5 +112,6 @@ impl Session {
             }
         }
         inflated.consume(at);
+        sent
     }
 }
