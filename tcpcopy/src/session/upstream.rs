@@ -16,11 +16,11 @@ const GAP_WAIT: Duration = Duration::from_millis(1500);
 /// Bytes around the expected one that a segment may stand off and still be of this connection.
 const PLAUSIBLE: i32 = 64 << 20;
 
-/// After so many implausible segments in a row the stream itself has jumped: more was lost than is plausible. Or it has not
-/// jumped where a segment said so that nobody's client had sent.
+/// After so many implausible segments in a row the stream itself has jumped: more was lost than is plausible. Or it never did,
+/// and a forged segment far ahead had said so.
 const IMPLAUSIBLE_LIMIT: u8 = 16;
 
-/// Nobody's client sends what is missing again so late and so much of it, in bytes.
+/// So far behind the stream, in bytes, and after it was given up, no client sends again what was missing.
 const LATE: u32 = 1 << 20;
 
 /// What a parked segment takes beside its payload, roughly, in bytes.
