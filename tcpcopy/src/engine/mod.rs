@@ -3,6 +3,7 @@
 mod classify;
 mod slot;
 mod table;
+mod target;
 mod timers;
 
 use std::collections::BinaryHeap;
@@ -17,6 +18,7 @@ use common::wire::{Flags, PacketBuilder, Segment};
 use self::classify::{Class, classify};
 use self::slot::{Slot, WAITING_MAX, is_syn};
 use self::table::Table;
+pub(crate) use self::target::Target;
 pub(crate) use self::timers::GRAIN;
 use self::timers::Timers;
 use crate::complaints::Complaints;
@@ -71,6 +73,8 @@ pub struct Engine {
     /// Nothing more will be captured.
     draining: bool,
     table: Table,
+    /// What was learnt about each transfer's test server, in the order of the transfers.
+    targets: Vec<Target>,
     timers: Timers,
     to_flush: Vec<u32>,
     /// How many slots wait for an answer.
@@ -87,6 +91,7 @@ impl Engine {
     /// An engine without sessions; `now` is when the capture starts.
     #[must_use]
     pub fn new(config: EngineConfig, now: Time) -> Self {
+        let targets = config.transfers.iter().map(|_| Target::default()).collect();
         Self {
             config,
             started: now,
@@ -97,6 +102,7 @@ impl Engine {
             unread_since: Time::NEVER,
             draining: false,
             table: Table::default(),
+            targets,
             timers: Timers::default(),
             to_flush: Vec::new(),
             awaiting: 0,
@@ -152,7 +158,7 @@ impl Engine {
         let opens = is_syn(segment);
         let found = match self.table.find(&flow) {
             None if opens || !segment.payload.is_empty() => {
-                self.add_slot(now, flow, segment.destination, out)
+                self.add_slot(now, flow, transfer, segment.destination, out)
             }
             None => {
                 self.ledger.packets.stray += 1;
@@ -211,14 +217,21 @@ impl Engine {
     }
 
     /// `None` if there is no room for it.
-    fn add_slot(&mut self, now: Time, flow: Flow, online: Endpoint, out: &mut dyn Output) -> Option<u32> {
+    fn add_slot(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        transfer: usize,
+        online: Endpoint,
+        out: &mut dyn Output,
+    ) -> Option<u32> {
         if self.is_full() {
             self.make_room(now, out);
             if self.is_full() {
                 return None;
             }
         }
-        let (index, id) = self.table.insert(|id| Slot::new(id, flow, online))?;
+        let (index, id) = self.table.insert(|id| Slot::new(id, flow, transfer, online))?;
         out.control(&ToIntercept::RouteAdd { id, flow });
         Some(index)
     }
@@ -461,11 +474,13 @@ impl Engine {
         work: impl FnOnce(&mut Slot, &mut Context<'_>) -> bool,
     ) {
         let Some(slot) = self.table.slot(index) else { return };
+        let Some(target) = self.targets.get_mut(slot.transfer) else { return };
         let mut cx = Context {
             now,
             heard: now.min(self.unread_since),
             config: &self.config,
             ledger: &mut self.ledger,
+            target,
             complaints: &mut self.complaints,
             builder: &mut self.builder,
             link_up: self.links > 0,

@@ -19,6 +19,8 @@ pub(super) const WAITING_MAX: usize = 1024;
 pub(super) struct Slot {
     pub(super) id: FlowId,
     pub(super) flow: Flow,
+    /// Which of the transfers it belongs to.
+    pub(super) transfer: usize,
     /// The online service: two services that are copied to one target must not mix.
     pub(super) online: Endpoint,
     /// Its entries in the timers.
@@ -34,10 +36,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(id: FlowId, flow: Flow, online: Endpoint) -> Self {
+    pub(super) fn new(id: FlowId, flow: Flow, transfer: usize, online: Endpoint) -> Self {
         Self {
             id,
             flow,
+            transfer,
             online,
             entries: Entries::NONE,
             is_awaiting: false,

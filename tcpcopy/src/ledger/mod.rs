@@ -21,6 +21,11 @@ pub enum DropReason {
     NoAnswer,
     /// The test server closed or reset the connection in the middle of a turn.
     ClosedByServer,
+    /// The connection broke on which the test server knew what the client had said before: a login, a selected database,
+    /// an upgrade. What follows would mean something else on a new connection.
+    StateLost,
+    /// The session was joined after its client had said what the test server must know, or may have.
+    StateUnknown,
     /// The memory limit was reached and this session lagged most.
     MemoryLimit,
     /// The session had nothing to do, and made room for a newer one.
@@ -47,12 +52,14 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of the report.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::CaptureGap,
         Self::JoinedMidTurn,
         Self::Refused,
         Self::NoAnswer,
         Self::ClosedByServer,
+        Self::StateLost,
+        Self::StateUnknown,
         Self::MemoryLimit,
         Self::Displaced,
         Self::Tls,
@@ -75,6 +82,8 @@ impl DropReason {
             Self::Refused => "refused",
             Self::NoAnswer => "no_answer",
             Self::ClosedByServer => "closed_by_server",
+            Self::StateLost => "state_lost",
+            Self::StateUnknown => "state_unknown",
             Self::MemoryLimit => "memory_limit",
             Self::Displaced => "displaced",
             Self::Tls => "tls",

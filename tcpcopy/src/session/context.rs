@@ -6,6 +6,7 @@ use common::time::Time;
 use common::wire::{Flags, Outgoing, PacketBuilder};
 
 use crate::complaints::Complaints;
+use crate::engine::Target;
 use crate::ledger::Ledger;
 use crate::output::Output;
 use crate::settings::EngineConfig;
@@ -17,6 +18,8 @@ pub(crate) struct Context<'a> {
     pub(crate) heard: Time,
     pub(crate) config: &'a EngineConfig,
     pub(crate) ledger: &'a mut Ledger,
+    /// What was learnt about the test server.
+    pub(crate) target: &'a mut Target,
     pub(crate) complaints: &'a mut Complaints,
     pub(crate) builder: &'a mut PacketBuilder,
     pub(crate) out: &'a mut dyn Output,
