@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='ab, POSTs of 20 KB, 20 keep-alive connections'
+answers='equal shorter half longer random two-writes chunked slower'
 
 run() {
   nginx_start online
