@@ -46,7 +46,8 @@ nginx_answers_by_chance() {
 #   /        an answer, on the test host as $ANSWERS says
 #   /post    the same answer when the body has been read: it is handed to a server behind
 #   /put/    files are uploaded to by PUT, /get/ is where they come from
-# NGINX_CONNECTIONS is its limit of connections, NGINX_HTTP more of its configuration.
+# NGINX_CONNECTIONS is its limit of connections, NGINX_LISTEN more of how it listens on port 80, NGINX_HTTP more of its
+# configuration.
 nginx_start() {
   local host=$1 dir=$CASE_DIR/$1 answer modules='' buffering=on
   local late="location @late { return 200 $(answer_text "$ANSWER_BYTES"); }"
@@ -81,8 +82,8 @@ http {
   $([[ $answer != *random_answer* ]] || nginx_answers_by_chance)
   upstream behind { server unix:$dir/behind.sock; keepalive 64; }
   server {
-    listen 80 backlog=65535; listen 8080 backlog=65535; listen 8081 backlog=65535;
-    listen [::]:80 backlog=65535; listen [::]:8080 backlog=65535; listen [::]:8081 backlog=65535;
+    listen 80 backlog=65535 ${NGINX_LISTEN:-}; listen 8080 backlog=65535; listen 8081 backlog=65535;
+    listen [::]:80 backlog=65535 ${NGINX_LISTEN:-}; listen [::]:8080 backlog=65535; listen [::]:8081 backlog=65535;
     root $dir;
     location / { $answer }
     $late
