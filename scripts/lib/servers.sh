@@ -49,11 +49,12 @@ nginx_answers_by_chance() {
 # NGINX_CONNECTIONS is its limit of connections, NGINX_LISTEN more of how it listens on port 80, NGINX_HTTP more of its
 # configuration.
 nginx_start() {
-  local host=$1 dir=$CASE_DIR/$1 answer modules='' buffering=on
+  local host=$1 dir=$CASE_DIR/$1 answer modules=''
+  local post='proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection "";'
   local late="location @late { return 200 $(answer_text "$ANSWER_BYTES"); }"
   answer=$(nginx_answer "$host")
   [[ $answer != *echo* ]] || modules='load_module modules/ngx_http_echo_module.so;'
-  [[ $answer != *echo_flush* ]] || buffering=off # pieces are passed on as they come
+  [[ $answer != *echo_flush* ]] || post="echo_read_request_body; $answer" # a proxy would make three pieces of two
   mkdir -p "$dir/put" "$dir/get" "$dir/body"
   cat >"$dir/nginx.conf" <<CONF
 $modules
@@ -87,7 +88,7 @@ http {
     root $dir;
     location / { $answer }
     $late
-    location /post { proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering $buffering; }
+    location /post { $post }
     location /put/ { dav_methods PUT; }
     location /get/ { }
   }
