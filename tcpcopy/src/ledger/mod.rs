@@ -247,9 +247,9 @@ pub struct Turns {
     pub waiting: Waiting,
     /// How long the oldest turn that waits has done so, in seconds, when this account was made.
     pub oldest_waiting_seconds: Largest,
-    /// Let go, or dropped, more than a second after they were captured.
+    /// Let go more than a second after they were captured.
     pub late: u64,
-    /// The longest time that a turn has waited, in milliseconds.
+    /// The longest time after which a turn was let go, in milliseconds.
     pub longest_wait_ms: Largest,
 }
 
@@ -260,8 +260,14 @@ impl Turns {
         self.waiting.enter(captured);
     }
 
-    /// A turn waits no longer: it is let go, or dropped.
-    pub fn waited(&mut self, captured: Time, now: Time) {
+    /// A turn that waited is dropped.
+    pub fn drop_waiting(&mut self, captured: Time) {
+        self.dropped += 1;
+        self.waiting.leave(captured);
+    }
+
+    /// A turn that waited is let go. The caller counts why.
+    pub fn end_wait(&mut self, captured: Time, now: Time) {
         self.waiting.leave(captured);
         let wait = now.since(captured);
         if wait > LATE {

@@ -109,11 +109,11 @@ impl Session {
         }
         self.feed.pop_turn();
         if self.connection.is_closed() && cx.now < self.retry_at {
-            cx.ledger.turns.dropped += 1;
+            cx.ledger.turns.drop_waiting(turn.captured);
             self.skipping = Some(self.last_refusal);
             return true;
         }
-        count_turn(cx, pass);
+        count_turn(cx, turn, pass);
         self.skipping = None;
         self.outbox.begin_turn();
         self.gate.turn_begins(cx.now, self.outbox.end(), turn.need, self.connection.received(), pass);
@@ -185,7 +185,7 @@ impl Session {
         self.drop_due(cx, DropReason::ModuleFailed);
         // What the client has said after the end.
         self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
-        cx.ledger.turns.dropped += self.feed.turns() as u64;
+        self.count_turns_dropped(cx);
         let bytes = self.feed.len();
         self.drop_bytes(cx, DropReason::NoAnswer, bytes);
         self.feed = Feed::default();
@@ -193,6 +193,11 @@ impl Session {
             self.first_drop.get_or_insert(self.last_refusal);
         }
         self.set_phase(cx, Phase::Finished);
+    }
+
+    /// All turns that wait are dropped with the feed.
+    pub(super) fn count_turns_dropped(&self, cx: &mut Context<'_>) {
+        self.feed.turns().for_each(|turn| cx.ledger.turns.drop_waiting(turn.captured));
     }
 
     /// Drops what is due, and was not sent: a module has held it.
@@ -206,8 +211,9 @@ impl Session {
     }
 }
 
-fn count_turn(cx: &mut Context<'_>, pass: Pass) {
+fn count_turn(cx: &mut Context<'_>, turn: Turn, pass: Pass) {
     let turns = &mut cx.ledger.turns;
+    turns.end_wait(turn.captured, cx.now);
     *match pass {
         Pass::AtOnce => &mut turns.at_once,
         Pass::Answered => &mut turns.answered,

@@ -53,6 +53,7 @@ fn check_account(world: &World) {
     let (bytes, sessions) = (&ledger.bytes, &ledger.sessions);
     assert_eq!(bytes.pending, 0, "bytes are pending without a session");
     assert_eq!((ledger.turns.memory, ledger.gaps.parked), (0, 0), "memory is held without a session");
+    assert_eq!(ledger.turns.waiting.total(), 0, "turns wait without a session");
     assert_eq!(sessions.active, 0, "sessions are active in an empty engine");
     assert_eq!(bytes.captured, world.captured.bytes, "client bytes were overlooked");
     let again = bytes.captured - world.captured.unique();
