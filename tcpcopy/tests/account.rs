@@ -61,6 +61,26 @@ fn a_forged_segment_far_ahead_does_not_end_the_copy_of_a_session() {
     assert_eq!((bytes.duplicate, bytes.captured), (0, 5 + 6 + 1000), "{bytes:#?}");
     assert!(lost(&rig) <= 6 + 10 * 17, "{bytes:#?}");
     assert_eq!(bytes.replayed + bytes.pending + lost(&rig), bytes.captured);
+    // The forged segment counts; the hole before it was none.
+    assert_eq!((rig.ledger().said(), rig.ledger().gaps.bytes), (bytes.captured, 0));
+}
+
+#[test]
+fn what_was_captured_and_cut_is_said_once() {
+    let mut rig = connected();
+    for _ in 0..2 {
+        // Cut by the snap length, and sent again by the client.
+        rig.say_cut(0, 1, 1000, 100);
+    }
+    rig.say_after(0, 1001, 10, DATA, b"the next turn");
+    rig.answer();
+    rig.after(LONG);
+    rig.answer();
+    let (bytes, gaps) = (&rig.ledger().bytes, &rig.ledger().gaps);
+    assert_eq!((bytes.captured, bytes.dropped.get(DropReason::Truncated)), (213, 200), "{bytes:#?}");
+    assert_eq!((gaps.bytes, gaps.captured), (1000, 200));
+    assert_eq!(rig.ledger().said(), 1013);
+    assert!(!rig.ledger().is_whole());
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn check_account(world: &World) {
     for (reason, sessions) in sessions.incomplete.occurred() {
         assert!(expect.reasons.contains(&reason), "{sessions} sessions are incomplete: {}", reason.name());
     }
+    check_said(world);
     let turns = &ledger.turns;
     let let_go =
         turns.at_once + turns.answered + turns.answer_ended + turns.waited_in_vain + turns.module_ready;
@@ -81,6 +82,25 @@ fn check_account(world: &World) {
         let received: u64 = world.server.records().iter().map(|record| record.received.len() as u64).sum();
         assert!(bytes.replayed <= received, "{} bytes replayed, {received} received", bytes.replayed);
     }
+}
+
+/// What clients are known to have said: at least what was captured of it, and no more than they said.
+fn check_said(world: &World) {
+    if world.scenario.restart_at.is_some() {
+        return;
+    }
+    let ledger = world.engine.ledger();
+    let known = ledger.said() + ledger.bytes.dropped.get(DropReason::Replaced);
+    // A FIN that was not captured, before a RST that was, looks like one byte more.
+    let all: usize = world.sessions.iter().map(|session| session.captured.len() + 1).sum();
+    let captured = world.captured.unique();
+    assert!(known >= captured, "{known} bytes are known to be said, {captured} were captured");
+    assert!(
+        known <= all as u64,
+        "{known} bytes are known to be said, {all} were: {:#?} {:#?}",
+        ledger.bytes,
+        ledger.gaps
+    );
 }
 
 /// What a test server got of a session, in pieces: one for each connection, each a range of the session's stream.
