@@ -11,6 +11,8 @@ pub mod engine;
 pub mod ledger;
 pub mod link;
 pub mod output;
+#[expect(dead_code)]
+mod recognise;
 pub mod report;
 mod session;
 pub mod settings;
