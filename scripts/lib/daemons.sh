@@ -94,8 +94,9 @@ copy_stop() {
   intercept_stop
 }
 
-# copying [PORT]: what most cases want.
+# copying [PORT [ARGUMENT...]]: what most cases want; the arguments are tcpcopy's.
 copying() {
-  intercept_start -i eth0 -F "tcp and src port ${1:-80}"
-  tcpcopy_start tcpcopy -x "${1:-80}-$TEST4:${1:-80}" -s "$ASSIST4" ${OURS:+-i eth0}
+  local port=${1:-80}
+  intercept_start -i eth0 -F "tcp and src port $port"
+  tcpcopy_start tcpcopy -x "$port-$TEST4:$port" -s "$ASSIST4" ${OURS:+-i eth0} "${@:2}"
 }

@@ -64,7 +64,7 @@ run_case() {
   local name=$1 offloads=$2 status=0 kept
   # In the background, for a trap of ours runs at once only while we wait; a background command of a script would
   # have SIGINT ignored.
-  OFFLOADS=$offloads LAB=$LAB ANSWERS=$(run_answers "$name") \
+  OFFLOADS=$offloads LAB=$LAB ANSWER_KIND=$(run_answers "$name") \
     env --default-signal=INT "$ROOT/scripts/lib/run-case" "$(run_case_name "$name")" &
   CASE_PID=$!
   wait "$CASE_PID" || status=$?
