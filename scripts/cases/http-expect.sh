@@ -24,7 +24,7 @@ run() {
   ((N_ONLINE == clients * requests)) || fail "the client sent $N_ONLINE requests only"
   strays=$(grep -c '^stray' test/expect.log || true)
   ((strays == 0)) || fail "$strays bodies went out as the beginning of a connection"
-  ledger_holds tcpcopy ".ledger.bytes.dropped | .state_lost + .closed_by_server == $((N_ONLINE * 20480))" \
+  ledger_holds tcpcopy ".ledger.bytes.dropped | .state_lost + .closed_by_server >= $((N_ONLINE * 20480))" \
     'the bodies are not dropped as what they are'
   ledger_holds tcpcopy '.ledger.sessions.replayed == 0' 'sessions without their bodies count as whole'
 }

@@ -14,7 +14,7 @@ run() {
   sysbench_start pool app app-online --rate=200 --time="$((4 * limit + 10))" --db-ps-mode=disable --skip_trx=on \
     --point_selects=1 --range_selects=off --index_updates=0 --non_index_updates=0 --delete_inserts=0
   await 20 reached test 400 || fail 'no load'
-  stands_still $((2 * limit)) "$(<test/sql.main)"
+  stands_still $((2 * limit)) "$(<test/sql.main)" 3306
   comes_back count_selects
 }
 

@@ -13,6 +13,6 @@ run() {
   counting count_redis
   load_start client pool "$HELD_CLIENT" --rate 200 "$((4 * limit + 10))" "$ONLINE4" 50 redis
   await 10 reached test 200 || fail 'no load'
-  stands_still $((2 * limit)) "$(<test/redis.main)"
+  stands_still $((2 * limit)) "$(<test/redis.main)" 6379
   comes_back count_redis
 }

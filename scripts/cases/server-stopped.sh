@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the test server stands still for longer than -t, keep-alive clients at a fixed rate: copied again once it is back'
+about='the test host stands still for longer than -t, keep-alive clients at a fixed rate: copied again once it is back'
 wire=any
 ours=yes
 fault=yes
@@ -14,14 +14,17 @@ run() {
   counting count_http
   load_start client pool "$HELD_CLIENT" --rate 200 "$((4 * limit + 10))" "$ONLINE4" 50
   await 10 reached test 200 || fail 'no load'
-  stands_still $((2 * limit)) "$(nginx_worker test)"
+  stands_still $((2 * limit)) "$(nginx_worker test)" 80
   comes_back count_http
   ledger_holds tcpcopy '.ledger.bytes.dropped.no_answer > 0' 'nothing was given up: the server was not away for long enough'
 }
 
-# stands_still SECONDS PID: the time is the fault itself; the load "pool" goes on meanwhile.
+# stands_still SECONDS PID PORT: the test server and its kernel, which would go on acknowledging for it. The load "pool"
+# goes on meanwhile.
 stands_still() {
+  nft_rule test inet "type filter hook input priority 0; tcp dport $3 drop"
   pause "$1" "$2"
+  nft_end test inet
   load_runs pool || fail 'the load was over before the server was back'
 }
 

@@ -6,10 +6,17 @@ that begins with something that is no request.
 
 import re
 import socketserver
+import sys
 
 REQUEST = re.compile(rb"[A-Z]+ \S+ HTTP/1\.[01]\r\n")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 EXPECT = re.compile(rb"\r\nexpect: *100-continue", re.IGNORECASE)
+
+
+def tell(*words):
+    """One write: lines of several threads stay lines."""
+    sys.stdout.write(" ".join(words) + "\n")
+    sys.stdout.flush()
 
 
 class Connection(socketserver.StreamRequestHandler):
@@ -18,19 +25,19 @@ class Connection(socketserver.StreamRequestHandler):
     def handle(self):
         while line := self.rfile.readline(65536):
             if not REQUEST.fullmatch(line):
-                print("stray", repr(line[:40]), flush=True)
+                tell("stray", repr(line[:40]))
                 return
             head = b"\r\n"
             while (field := self.rfile.readline(65536)) not in (b"\r\n", b""):
                 head += field
             if EXPECT.search(head):
                 self.wfile.write(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                print("refused", flush=True)
+                tell("refused")
                 return
             length = LENGTH.search(head)
             self.rfile.read(int(length[1]) if length else 0)
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            print("answered", flush=True)
+            tell("answered")
 
 
 class Server(socketserver.ThreadingTCPServer):
