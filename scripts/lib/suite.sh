@@ -49,7 +49,7 @@ need_run() {
   name=$(run_case_name "$1")
   [[ -e $ROOT/scripts/cases/$name.sh ]] || die "no such case: $name; see scripts/test --list"
   [[ $1 != *:* || " $(case_setting "$name" answers) " == *" $(run_answers "$1") "* ]] ||
-    die "$name has no answers '$(run_answers "$1")'; it has: $(case_setting "$name" answers)"
+    die "$name has no answers '$(run_answers "$1")'; see scripts/test --list"
 }
 
 # need_databases NAME...: installs them if one of the cases wants some.
