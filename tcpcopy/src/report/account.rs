@@ -34,6 +34,8 @@ pub struct Account<'a> {
     /// The share of each worker, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workers: Vec<WorkerAccount>,
+    /// What the user was not told.
+    pub output: OutputAccount,
 }
 
 fn by_name<S: Serializer>(all: &[ProtocolAccount], serializer: S) -> Result<S::Ok, S::Error> {
@@ -47,6 +49,17 @@ pub struct CaptureAccount {
     pub kernel_received: u64,
     /// Passed the filter and were dropped: the buffer (`-B`) was full.
     pub kernel_dropped: u64,
+    /// Left in the buffer at the end.
+    pub unread: u64,
+}
+
+/// What could not be written as fast as it came up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct OutputAccount {
+    /// Lines that the log did not take.
+    pub log_lines_lost: u64,
+    /// Seconds of which `--stats-json` holds no account, for an earlier one was still being written.
+    pub statistics_skipped: u64,
 }
 
 impl CaptureAccount {
@@ -160,19 +173,25 @@ mod tests {
             uptime_seconds: 5,
             balanced: ledger.balances(),
             ledger: &ledger,
-            capture: CaptureAccount { kernel_received: 3, kernel_dropped: 1 },
+            capture: CaptureAccount { kernel_received: 3, kernel_dropped: 1, unread: 0 },
             inject: &inject,
             links: vec![LinkAccount { intercept: "10.0.0.18:36524".to_owned(), ..LinkAccount::default() }],
             protocols: Vec::new(),
             workers: Vec::new(),
+            output: OutputAccount::default(),
         };
         let json = serde_json::to_value(&account).unwrap();
         let mut keys: Vec<&String> = json.as_object().unwrap().keys().collect();
         keys.sort();
-        assert_eq!(keys, ["balanced", "capture", "inject", "ledger", "links", "uptime_seconds", "version"]);
+        let promised =
+            ["balanced", "capture", "inject", "ledger", "links", "output", "uptime_seconds", "version"];
+        assert_eq!(keys, promised);
         assert_eq!(json["balanced"], true);
         assert_eq!(json["inject"], serde_json::json!({"sent": 7, "failed": {"EPERM": 2, "ENOBUFS": 1}}));
-        assert_eq!(json["capture"], serde_json::json!({"kernel_received": 3, "kernel_dropped": 1}));
+        assert_eq!(
+            json["capture"],
+            serde_json::json!({"kernel_received": 3, "kernel_dropped": 1, "unread": 0})
+        );
         assert_eq!(json["links"][0]["statistics"], serde_json::Value::Null);
         assert_eq!(json["ledger"]["bytes"]["dropped"]["capture_gap"], 0);
     }

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::super::{CaptureAccount, InjectAccount, LinkAccount};
+use super::super::{CaptureAccount, InjectAccount, LinkAccount, OutputAccount};
 use super::*;
 use crate::ledger::Ledger;
 
@@ -57,6 +57,7 @@ impl Run {
             links: vec![self.link.clone()],
             protocols: Vec::new(),
             workers: Vec::new(),
+            output: OutputAccount::default(),
         })
     }
 }

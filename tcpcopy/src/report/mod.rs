@@ -8,7 +8,7 @@ mod part;
 mod protocol;
 mod text;
 
-pub use account::{Account, CaptureAccount, InjectAccount, InterceptAccount, LinkAccount};
+pub use account::{Account, CaptureAccount, InjectAccount, InterceptAccount, LinkAccount, OutputAccount};
 pub use file::{StatsFile, StatsFileError};
 pub use part::{Part, WorkerAccount};
 pub use protocol::ProtocolAccount;

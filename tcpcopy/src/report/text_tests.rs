@@ -1,6 +1,6 @@
 //! The reports of a good run, a bad one and an empty one, against expected files.
 
-use super::super::{CaptureAccount, InjectAccount};
+use super::super::{CaptureAccount, InjectAccount, OutputAccount};
 use super::*;
 
 fn account<'a>(ledger: &'a Ledger, inject: &'a InjectAccount, links: Vec<LinkAccount>) -> Account<'a> {
@@ -14,6 +14,7 @@ fn account<'a>(ledger: &'a Ledger, inject: &'a InjectAccount, links: Vec<LinkAcc
         links,
         protocols: Vec::new(),
         workers: Vec::new(),
+        output: OutputAccount::default(),
     }
 }
 
