@@ -141,6 +141,9 @@ fn a_signal_ends_it_cleanly_with_the_account() {
     }
 }
 
+/// More than a round reads.
+const PACKETS: u64 = 2_000;
+
 /// Packets that wait for a stopped tcpcopy, then signals: what it reports of the capture.
 fn captured_before(signals: [Signal; 2], workers: &str) -> serde_json::Value {
     let stats = File::new(&format!("{}-{workers}", signals[0].as_str()));
@@ -153,7 +156,7 @@ fn captured_before(signals: [Signal; 2], workers: &str) -> serde_json::Value {
         std::thread::yield_now();
     }
     signal(pid(&child), Signal::SIGSTOP);
-    for _ in 0..200 {
+    for _ in 0..PACKETS {
         assert!(TcpStream::connect("127.0.0.1:1").is_err(), "nobody listens there");
     }
     for each in signals {
@@ -164,7 +167,7 @@ fn captured_before(signals: [Signal; 2], workers: &str) -> serde_json::Value {
     let json: serde_json::Value = serde_json::from_str(&stats.text()).unwrap();
     let count = |group: &str, name: &str| json[group][name].as_u64().unwrap();
     let received = count("capture", "kernel_received");
-    assert!(received >= 200, "{json}");
+    assert!(received >= PACKETS, "{json}");
     let captured = json["ledger"]["packets"]["captured"].as_u64().unwrap();
     assert_eq!(
         received,
