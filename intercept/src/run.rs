@@ -59,7 +59,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
         config.daemon.then(daemon::daemonize).transpose().map_err(failed("start in the background"))?;
     let signals = Signals::take(config.daemon).map_err(failed("take over signals"))?;
     // Dropped last: whatever is said at the end is written.
-    let log = logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
+    let _log = logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
     config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
     limits::raise_open_files().map_err(failed("raise the limit of open files"))?;
     let _pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
@@ -71,7 +71,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
         if config.log_file.is_none() {
             log::warn!("-d without -l: nothing is logged from here on");
         }
-        log.flush();
+        logging::flush();
         starting.detach().map_err(failed("leave the terminal"))?;
     }
     crew.run(signals).map_err(failed("wait for events"))

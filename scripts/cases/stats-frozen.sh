@@ -57,6 +57,7 @@ written_again() { [[ $(ledger tcpcopy '.output.statistics_skipped > 0') == true 
 thawed_and_gone() {
   [[ -d $FROZEN ]] || return 0
   fsfreeze -u "$FROZEN" 2>/dev/null || true
+  cp --remove-destination "$FROZEN/tcpcopy.json" tcpcopy.json 2>/dev/null || true
   umount -l "$FROZEN" 2>/dev/null || true
   rmdir "$FROZEN"
 }

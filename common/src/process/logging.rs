@@ -42,17 +42,15 @@ pub enum LogError {
 #[must_use = "dropped, it waits for the log"]
 pub struct LogWriter(());
 
-impl LogWriter {
-    /// Waits until all lines so far are written, at most for [`END_LIMIT`].
-    pub fn flush(&self) {
-        log::logger().flush();
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        flush();
     }
 }
 
-impl Drop for LogWriter {
-    fn drop(&mut self) {
-        self.flush();
-    }
+/// Waits until all lines so far are written, at most for [`END_LIMIT`]: there is room again for what must not be lost.
+pub fn flush() {
+    log::logger().flush();
 }
 
 /// Starts logging to `file`, which is appended to, or to standard error. The environment's `RUST_LOG` overrides
@@ -194,7 +192,7 @@ mod tests {
         std::fs::write(&path, "before\n").unwrap();
         let writer = init(Some(&path), LevelFilter::Error).unwrap();
         log::error!("a message");
-        writer.flush();
+        drop(writer);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let mut lines = text.lines();

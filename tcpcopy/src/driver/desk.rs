@@ -57,6 +57,7 @@ impl Desk {
 
     /// The last word.
     pub(super) fn close(mut self, parts: &[Part]) {
+        logging::flush();
         self.tick(parts);
         self.report(parts);
         if let Some(stats) = self.stats {

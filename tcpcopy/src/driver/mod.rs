@@ -106,7 +106,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let daemon = config.daemon.then(daemonize).transpose().map_err(StartError::system("start a daemon"))?;
     let mut signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
     // Dropped last: whatever is said at the end is written.
-    let log = logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
+    let _log = logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
     config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
     limits::raise_open_files().map_err(StartError::system("raise the limit of open files"))?;
 
@@ -137,7 +137,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
         if config.log_file.is_none() {
             log::warn!("-d without -l: nothing is logged from here on, not even the report at the end");
         }
-        log.flush();
+        logging::flush();
         daemon.detach().map_err(StartError::system("leave the terminal"))?;
     }
     let ended = crew::run(workers, clock, desk, signals);
