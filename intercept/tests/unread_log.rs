@@ -1,5 +1,5 @@
 //! The real daemon on loopback, in a network namespace of its own, while nobody reads its log. Needs root.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../../common/tests/namespace/mod.rs"]
 mod namespace;

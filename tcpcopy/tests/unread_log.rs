@@ -1,6 +1,6 @@
 //! The real binary while nobody reads its log. Needs root.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 #[path = "../../common/tests/unread/mod.rs"]
 mod unread;
