@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::module::Protocol;
+use common::process::logging;
 use common::time::{Clock, Time};
 
 use super::worker::END_LIMIT;
-use crate::report::{self, Account, Part, ProtocolAccount, Service, StatsFile};
+use crate::report::{self, Account, OutputAccount, Part, ProtocolAccount, Service, StatsFile};
 
 /// Between two lines of the account in the log.
 const REPORT: Duration = Duration::from_secs(30);
@@ -39,7 +40,7 @@ impl Desk {
         let sum = Part::sum(parts);
         let account = self.account(now, parts, &sum);
         if let Some(stats) = &mut self.stats {
-            stats.write(&account);
+            stats.put(&account);
         }
         if self.next_report <= now {
             self.next_report = now + REPORT;
@@ -62,11 +63,16 @@ impl Desk {
 
     /// The last word.
     pub(super) fn close(mut self, parts: &[Part]) {
+        logging::flush();
         self.tick(parts);
         self.report(parts);
+        if let Some(stats) = self.stats {
+            stats.finish();
+        }
     }
 
     fn account<'a>(&self, now: Time, parts: &[Part], sum: &'a Part) -> Account<'a> {
+        let statistics_skipped = self.stats.as_ref().map_or(0, StatsFile::skipped);
         Account {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now.since(Time::ZERO).as_secs(),
@@ -79,6 +85,7 @@ impl Desk {
             services: self.services.clone(),
             protocols: self.protocols.iter().map(|protocol| ProtocolAccount::of(&**protocol)).collect(),
             workers: if parts.len() > 1 { parts.iter().map(Into::into).collect() } else { Vec::new() },
+            output: OutputAccount { log_lines_lost: logging::lost(), statistics_skipped },
         }
     }
 }

@@ -104,10 +104,11 @@ impl StartError {
 pub fn run(config: &Config) -> Result<(), StartError> {
     // All that can fail does so while the user's terminal is still there to show it.
     let daemon = config.daemon.then(daemonize).transpose().map_err(StartError::system("start a daemon"))?;
-    logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
+    let mut signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
+    // Dropped last: whatever is said at the end is written.
+    let _log = logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
     config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
     limits::raise_open_files().map_err(StartError::system("raise the limit of open files"))?;
-    let mut signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
 
     let captures = Captures::open(config, FIRST_CAPTURE)?;
     let wires: Vec<_> = captures.iter().map(|_| open_wire(config)).collect::<Result<_, _>>()?;
@@ -136,6 +137,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
         if config.log_file.is_none() {
             log::warn!("-d without -l: nothing is logged from here on, not even the report at the end");
         }
+        logging::flush();
         daemon.detach().map_err(StartError::system("leave the terminal"))?;
     }
     let ended = crew::run(workers, clock, desk, signals);

@@ -334,6 +334,7 @@ impl<I: Inject> Worker<I> {
     /// The account at the end.
     pub(super) fn last_account(&mut self) -> Part {
         self.wire.close();
+        self.captures.discard();
         self.tick();
         self.account()
     }

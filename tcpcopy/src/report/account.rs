@@ -38,6 +38,8 @@ pub struct Account<'a> {
     /// The share of each worker, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workers: Vec<WorkerAccount>,
+    /// What the user was not told.
+    pub output: OutputAccount,
 }
 
 fn by_name<S: Serializer>(all: &[ProtocolAccount], serializer: S) -> Result<S::Ok, S::Error> {
@@ -63,6 +65,17 @@ pub struct CaptureAccount {
     pub kernel_received: u64,
     /// Passed the filter and were dropped: the buffer (`-B`) was full.
     pub kernel_dropped: u64,
+    /// Left in the buffer at the end.
+    pub unread: u64,
+}
+
+/// What could not be written as fast as it came up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct OutputAccount {
+    /// Lines that the log did not take.
+    pub log_lines_lost: u64,
+    /// Seconds of which `--stats-json` holds no account, for an earlier one was still being written.
+    pub statistics_skipped: u64,
 }
 
 impl CaptureAccount {
@@ -177,12 +190,13 @@ mod tests {
             balanced: ledger.balances(),
             said: 0,
             ledger: &ledger,
-            capture: CaptureAccount { kernel_received: 3, kernel_dropped: 1 },
+            capture: CaptureAccount { kernel_received: 3, kernel_dropped: 1, unread: 0 },
             inject: &inject,
             links: vec![LinkAccount { intercept: "10.0.0.18:36524".to_owned(), ..LinkAccount::default() }],
             services: vec![Service { port: 80, protocol: None, module: None }],
             protocols: Vec::new(),
             workers: Vec::new(),
+            output: OutputAccount::default(),
         };
         let json = serde_json::to_value(&account).unwrap();
         let mut keys: Vec<&String> = json.as_object().unwrap().keys().collect();
@@ -193,6 +207,7 @@ mod tests {
             "inject",
             "ledger",
             "links",
+            "output",
             "said",
             "services",
             "uptime_seconds",
@@ -202,7 +217,10 @@ mod tests {
         assert_eq!(json["services"], serde_json::json!([{"port": 80, "protocol": null}]));
         assert_eq!(json["balanced"], true);
         assert_eq!(json["inject"], serde_json::json!({"sent": 7, "failed": {"EPERM": 2, "ENOBUFS": 1}}));
-        assert_eq!(json["capture"], serde_json::json!({"kernel_received": 3, "kernel_dropped": 1}));
+        assert_eq!(
+            json["capture"],
+            serde_json::json!({"kernel_received": 3, "kernel_dropped": 1, "unread": 0})
+        );
         assert_eq!(json["links"][0]["statistics"], serde_json::Value::Null);
         assert_eq!(json["ledger"]["bytes"]["dropped"]["capture_gap"], 0);
     }

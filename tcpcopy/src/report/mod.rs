@@ -9,7 +9,9 @@ mod part;
 mod protocol;
 mod text;
 
-pub use account::{Account, CaptureAccount, InjectAccount, InterceptAccount, LinkAccount, Service};
+pub use account::{
+    Account, CaptureAccount, InjectAccount, InterceptAccount, LinkAccount, OutputAccount, Service,
+};
 pub use file::{StatsFile, StatsFileError};
 pub use part::{Part, WorkerAccount};
 pub use protocol::ProtocolAccount;

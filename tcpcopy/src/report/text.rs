@@ -7,7 +7,7 @@ use crate::ledger::{DropReason, Ledger};
 use super::headline::Headline;
 use super::hint::hints;
 use super::number::Grouped;
-use super::{Account, InterceptAccount, LinkAccount, ProtocolAccount, WorkerAccount};
+use super::{Account, InterceptAccount, LinkAccount, OutputAccount, ProtocolAccount, WorkerAccount};
 
 /// The account in one line, for the log of a running tcpcopy; with a hint as long as nothing arrives.
 #[must_use]
@@ -116,6 +116,7 @@ fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
             ("from loopback", packets.loopback),
             ("received by the kernel", capture.kernel_received),
             ("dropped by the kernel", capture.kernel_dropped),
+            ("left unread at the end", capture.unread),
         ],
     )?;
     line(
@@ -159,7 +160,8 @@ fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
     }
     write_protocols(f, ledger, &account.protocols)?;
     links.iter().try_for_each(|link| write_link(f, link))?;
-    write_workers(f, &account.workers)
+    write_workers(f, &account.workers)?;
+    write_output(f, account.output)
 }
 
 /// Where the rest went, by reason; a session is counted under the first.
@@ -271,6 +273,15 @@ fn write_workers(f: &mut String, workers: &[WorkerAccount]) -> fmt::Result {
         line(f, &format!("worker {} of {}", index + 1, workers.len()), &counters)?;
     }
     Ok(())
+}
+
+/// What the user was not told.
+fn write_output(f: &mut String, output: OutputAccount) -> fmt::Result {
+    let OutputAccount { log_lines_lost, statistics_skipped } = output;
+    if log_lines_lost + statistics_skipped == 0 {
+        return Ok(());
+    }
+    line(f, "log", &[("lines lost", log_lines_lost), ("--stats-json skipped", statistics_skipped)])
 }
 
 /// `name: first 1, second 2`. Counters that are rarely anything are shown only then; the first always.

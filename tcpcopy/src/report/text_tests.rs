@@ -1,6 +1,6 @@
 //! The reports of a good run, a bad one and an empty one, against expected files.
 
-use super::super::{CaptureAccount, InjectAccount};
+use super::super::{CaptureAccount, InjectAccount, OutputAccount};
 use super::*;
 use crate::ledger::{DropReason, Largest};
 
@@ -17,6 +17,7 @@ fn account<'a>(ledger: &'a Ledger, inject: &'a InjectAccount, links: Vec<LinkAcc
         services: Vec::new(),
         protocols: Vec::new(),
         workers: Vec::new(),
+        output: OutputAccount::default(),
     }
 }
 

@@ -88,6 +88,7 @@ impl Run {
             services: self.services.clone(),
             protocols: self.protocols.clone(),
             workers: Vec::new(),
+            output: crate::report::OutputAccount::default(),
         })
     }
 }
