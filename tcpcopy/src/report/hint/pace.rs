@@ -44,12 +44,12 @@ fn lag(account: &Account<'_>, unexplained: bool) -> Option<String> {
     let now = (waits >= WAITS_LONG).then(|| format!("the oldest turn waits for {waits} s now"));
     let evidence: Vec<String> = late.into_iter().chain(now).collect();
     let cure = if unexplained {
-        ": the test server, or the way to it, is slower than production; speed it up, or copy less"
+        "; the test server, or the way to it, is slower than production: speed it up, or copy less"
     } else {
         ""
     };
     let evidence = Some(evidence.join("; ")).filter(|evidence| !evidence.is_empty())?;
-    Some(format!("the copy is behind its clients, {evidence}{cure}"))
+    Some(format!("the copy is late: {evidence}{cure}"))
 }
 
 /// A notable part of the turns was let go without an answer to the one before.

@@ -414,7 +414,7 @@ fn a_copy_that_is_late_is_measured() {
             (|run| run.ledger.turns.oldest_waiting_seconds = Largest(5), &[]),
             (
                 |run| run.ledger.turns.oldest_waiting_seconds = Largest(6),
-                &["the oldest turn waits for 6 s now: the test server, or the way to it, is slower"],
+                &["the oldest turn waits for 6 s now; the test server, or the way to it, is slower"],
             ),
             (
                 |run| {
@@ -449,7 +449,7 @@ fn a_test_server_far_away_is_named() {
             (
                 |run| run.round_trips(30_000, 2_100, 300),
                 &[
-                    "the copy is behind its clients, 500",
+                    "the copy is late: 500 of",
                     "a round trip to the test server takes 30.0 ms, one to the clients 2.1 ms",
                 ],
             ),
