@@ -46,13 +46,15 @@ nginx_answers_by_chance() {
 #   /        an answer, on the test host as $ANSWERS says
 #   /post    the same answer when the body has been read: it is handed to a server behind
 #   /put/    files are uploaded to by PUT, /get/ is where they come from
-# NGINX_CONNECTIONS is its limit of connections, NGINX_HTTP more of its configuration.
+# NGINX_CONNECTIONS is its limit of connections, NGINX_LISTEN more of how it listens on port 80, NGINX_HTTP more of its
+# configuration.
 nginx_start() {
-  local host=$1 dir=$CASE_DIR/$1 answer modules='' buffering=on
+  local host=$1 dir=$CASE_DIR/$1 answer modules=''
+  local post='proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection "";'
   local late="location @late { return 200 $(answer_text "$ANSWER_BYTES"); }"
   answer=$(nginx_answer "$host")
   [[ $answer != *echo* ]] || modules='load_module modules/ngx_http_echo_module.so;'
-  [[ $answer != *echo_flush* ]] || buffering=off # pieces are passed on as they come
+  [[ $answer != *echo_flush* ]] || post="echo_read_request_body; $answer" # a proxy would make three pieces of two
   mkdir -p "$dir/put" "$dir/get" "$dir/body"
   cat >"$dir/nginx.conf" <<CONF
 $modules
@@ -81,12 +83,12 @@ http {
   $([[ $answer != *random_answer* ]] || nginx_answers_by_chance)
   upstream behind { server unix:$dir/behind.sock; keepalive 64; }
   server {
-    listen 80 backlog=65535; listen 8080 backlog=65535; listen 8081 backlog=65535;
-    listen [::]:80 backlog=65535; listen [::]:8080 backlog=65535; listen [::]:8081 backlog=65535;
+    listen 80 backlog=65535 ${NGINX_LISTEN:-}; listen 8080 backlog=65535; listen 8081 backlog=65535;
+    listen [::]:80 backlog=65535 ${NGINX_LISTEN:-}; listen [::]:8080 backlog=65535; listen [::]:8081 backlog=65535;
     root $dir;
     location / { $answer }
     $late
-    location /post { proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering $buffering; }
+    location /post { $post }
     location /put/ { dav_methods PUT; }
     location /get/ { }
   }
