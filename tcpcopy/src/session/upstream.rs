@@ -248,7 +248,6 @@ impl Upstream {
             self.implausible = self.implausible.saturating_add(1);
             if self.implausible > IMPLAUSIBLE_LIMIT {
                 self.implausible = 0;
-                self.count_unused(self.parked_bytes);
                 self.discard_parked(DropReason::CaptureGap, ledger);
                 self.give_up_gap(segment.seq, segment.ack, feed, ledger);
                 self.holes.clear();
@@ -532,6 +531,7 @@ impl Upstream {
     /// Drops all that is parked, for `reason`.
     pub(super) fn discard_parked(&mut self, reason: DropReason, ledger: &mut Ledger) {
         let bytes = std::mem::take(&mut self.parked_bytes);
+        self.count_unused(bytes);
         ledger.gaps.parked -= self.parked.len() as u64;
         self.parked.clear();
         ledger.bytes.pending -= bytes;

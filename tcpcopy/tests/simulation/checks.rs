@@ -97,8 +97,15 @@ fn check_said(world: &World) {
     let all: usize = world.sessions.iter().map(|session| of(session) + 1).sum();
     let captured = world.captured.unique();
     assert!(known >= captured, "{known} bytes are known to be said, {captured} were captured");
+    // A session that is joined on a used port looks like the rest of the one before, behind a hole.
+    let mixed = |session: &Session| {
+        let others = world.sessions.iter().filter(|other| other.flow == session.flow);
+        session.joined() && others.count() > 1
+    };
+    // What was captured of a cut packet counts, and again when its client sends it once more.
+    let again = ledger.bytes.dropped.get(DropReason::Truncated);
     assert!(
-        known <= all as u64,
+        known <= all as u64 + again || world.sessions.iter().any(mixed),
         "{known} bytes are known to be said, {all} were: {:#?} {:#?}",
         ledger.bytes,
         ledger.gaps
