@@ -90,6 +90,13 @@ impl Run {
             workers: Vec::new(),
         })
     }
+
+    /// Sessions of a service that lost their state.
+    fn lose_state(&mut self, port: u16) {
+        self.serve(port, None);
+        self.ledger.bytes.dropped.add(DropReason::StateLost, 85);
+        self.ledger.sessions.incomplete.add(DropReason::StateLost, 3);
+    }
 }
 
 /// What makes the run differ, and words of the hints that it must get, in order.
@@ -332,6 +339,17 @@ fn lost_state_names_its_cures() {
             ),
         ],
     );
+}
+
+#[test]
+fn what_is_known_to_keep_state_is_not_to_be_declared_stateless() {
+    for (port, says) in [(8080, true), (5432, false)] {
+        let mut run = Run::working();
+        run.lose_state(port);
+        let hints = run.hints();
+        assert!(hints[0].starts_with("3 of 100 sessions ended early, 85 bytes"), "{hints:#?}");
+        assert_eq!(hints[0].contains("--stateless PORT"), says, "{hints:#?}");
+    }
 }
 
 #[test]
