@@ -104,8 +104,8 @@ fn state_unknown(account: &Account<'_>) -> Option<String> {
         stateless(account)
     };
     Some(format!(
-        "{} sessions are older than tcpcopy, {} bytes: what their clients had said before is not known; they are copied once \
-         their clients connect again{cure}",
+        "sessions that are older than tcpcopy were dropped ({} so far, {} bytes), for what their clients had said before is not \
+         known; they are copied once their clients connect again{cure}",
         Grouped(sessions),
         Grouped(bytes)
     ))
