@@ -72,8 +72,8 @@ fn tls(account: &Account<'_>) -> Option<String> {
     });
     Some(match plain {
         Some((name, setting)) => format!(
-            "TLS cannot be copied: let the clients of the service in -x connect without it ({name}: {setting}), or end it in \
-             front of the service and name the plain port there in -x"
+            "TLS cannot be copied: let the clients of the service in -x connect without it ({name}: {setting}), or end it \
+             in front of the service and name the plain port there in -x"
         ),
         None => "TLS cannot be copied: end it in front of the service (proxy, load balancer), and name the plain port \
                  behind that in -x"
@@ -85,8 +85,8 @@ fn tls(account: &Account<'_>) -> Option<String> {
 fn state_lost(account: &Account<'_>) -> Option<String> {
     let (bytes, sessions) = dropped(account, DropReason::StateLost)?;
     Some(format!(
-        "{} of {} sessions ended early, {} bytes: their connection broke, and the test server had been told what it needs to \
-         understand the rest (a login, a database, an upgrade); the test service's log says why it closes{}",
+        "{} of {} sessions ended early, {} bytes: their connection broke, and the test server had been told what it \
+         needs to understand the rest (a login, a database, an upgrade); the test service's log says why it closes{}",
         Grouped(sessions),
         Grouped(account.ledger.sessions.seen),
         Grouped(bytes),
@@ -104,8 +104,8 @@ fn state_unknown(account: &Account<'_>) -> Option<String> {
         stateless(account)
     };
     Some(format!(
-        "sessions that are older than tcpcopy were dropped ({} so far, {} bytes), for what their clients had said before is not \
-         known; they are copied once their clients connect again{cure}",
+        "sessions that are older than tcpcopy were dropped ({} so far, {} bytes), for what their clients had said before is \
+         not known; they are copied once their clients connect again{cure}",
         Grouped(sessions),
         Grouped(bytes)
     ))
