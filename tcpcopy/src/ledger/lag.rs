@@ -205,7 +205,9 @@ mod tests {
     proptest! {
         /// Against the list of all that wait: exact as long as no turn is older than the window.
         #[test]
-        fn the_age_is_that_of_the_oldest(steps in prop::collection::vec((0_u64..20, any::<prop::sample::Index>(), any::<bool>()), 1..400)) {
+        fn the_age_is_that_of_the_oldest(
+            steps in prop::collection::vec((0_u64..20, any::<prop::sample::Index>(), any::<bool>()), 1..400),
+        ) {
             let (mut waiting, mut list, mut now) = (Waiting::default(), Vec::new(), 0);
             for (pause, pick, leaves) in steps {
                 now += pause;

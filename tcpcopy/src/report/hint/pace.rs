@@ -14,8 +14,8 @@ const WAITS_LONG: u64 = 6;
 /// The test server is far away from so much on, if the clients are nearer.
 const FAR: Duration = Duration::from_millis(1);
 
-/// How late the copy is, and why. Nothing is said before the test server has accepted a connection, nor while no link is
-/// up: then everything waits for that.
+/// How late the copy is, and why. Nothing is said before the test server has accepted a connection, nor while no link
+/// is up: then everything waits for that.
 pub(super) fn hints(account: &Account<'_>) -> Vec<String> {
     if !account.is_connected() || !account.is_linked() {
         return Vec::new();
@@ -44,12 +44,12 @@ fn lag(account: &Account<'_>, unexplained: bool) -> Option<String> {
     let now = (waits >= WAITS_LONG).then(|| format!("the oldest turn waits for {waits} s now"));
     let evidence: Vec<String> = late.into_iter().chain(now).collect();
     let cure = if unexplained {
-        ": the test server, or the way to it, is slower than production; speed it up, or copy less"
+        "; the test server, or the way to it, is slower than production: speed it up, or copy less"
     } else {
         ""
     };
     let evidence = Some(evidence.join("; ")).filter(|evidence| !evidence.is_empty())?;
-    Some(format!("the copy is behind its clients, {evidence}{cure}"))
+    Some(format!("the copy is late: {evidence}{cure}"))
 }
 
 /// A notable part of the turns was let go without an answer to the one before.
@@ -58,8 +58,8 @@ fn in_vain(account: &Account<'_>) -> Option<String> {
     let (vain, all) = (turns.waited_in_vain, turns.let_go());
     (vain >= NOTABLE && vain > all / 20).then(|| {
         format!(
-            "{} of {} turns waited in vain for the test server's answer to the one before: it does not answer what production \
-             answers; compare the logs of both services",
+            "{} of {} turns waited in vain for the test server's answer to the one before: it does not answer what \
+             production answers; compare the logs of both services",
             Grouped(vain),
             Grouped(all)
         )
@@ -74,8 +74,8 @@ fn far_away(account: &Account<'_>) -> Option<String> {
     let waits = ledger.turns.answered > ledger.turns.let_go() / 4;
     (is_late(account) && waits && test > FAR && test > clients * 4).then(|| {
         format!(
-            "a round trip to the test server takes {}, one to the clients {}: clients that wait for each answer say more than \
-             can be copied; bring the test server and intercept nearer, or do not wait for answers (-W)",
+            "a round trip to the test server takes {}, one to the clients {}: clients that wait for each answer say more \
+             than can be copied; bring the test server and intercept nearer, or do not wait for answers (-W)",
             Milliseconds(test),
             Milliseconds(clients)
         )

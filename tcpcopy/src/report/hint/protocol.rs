@@ -72,8 +72,8 @@ fn tls(account: &Account<'_>) -> Option<String> {
     });
     Some(match plain {
         Some((name, setting)) => format!(
-            "TLS cannot be copied: let the clients of the service in -x connect without it ({name}: {setting}), or end it in \
-             front of the service and name the plain port there in -x"
+            "TLS cannot be copied: let the clients of the service in -x connect without it ({name}: {setting}), or end it \
+             in front of the service and name the plain port there in -x"
         ),
         None => "TLS cannot be copied: end it in front of the service (proxy, load balancer), and name the plain port \
                  behind that in -x"
@@ -85,12 +85,12 @@ fn tls(account: &Account<'_>) -> Option<String> {
 fn state_lost(account: &Account<'_>) -> Option<String> {
     let (bytes, sessions) = dropped(account, DropReason::StateLost)?;
     Some(format!(
-        "{} of {} sessions ended early, {} bytes: their connection broke, and the test server had been told what it needs to \
-         understand the rest (a login, a database, an upgrade); the test service's log says why it closes; if its protocol \
-         keeps nothing for a connection, say so with --stateless PORT",
+        "{} of {} sessions ended early, {} bytes: their connection broke, and the test server had been told what it \
+         needs to understand the rest (a login, a database, an upgrade); the test service's log says why it closes{}",
         Grouped(sessions),
         Grouped(account.ledger.sessions.seen),
-        Grouped(bytes)
+        Grouped(bytes),
+        stateless(account)
     ))
 }
 
@@ -99,16 +99,26 @@ fn state_unknown(account: &Account<'_>) -> Option<String> {
     let (bytes, sessions) = dropped(account, DropReason::StateUnknown)?;
     let redis = account.services.iter().any(|service| service.protocol == Some("redis"));
     let cure = if redis {
-        "a read-only account in [online.redis] of --config tells their databases"
+        "; a read-only account in [online.redis] of --config tells their databases"
     } else {
-        "if the protocol keeps nothing for a connection, say so with --stateless PORT"
+        stateless(account)
     };
     Some(format!(
-        "{} sessions are older than tcpcopy, {} bytes: what their clients had said before is not known; they are copied once \
-         their clients connect again; {cure}",
+        "sessions that are older than tcpcopy were dropped ({} so far, {} bytes), for what their clients had said before is \
+         not known; they are copied once their clients connect again{cure}",
         Grouped(sessions),
         Grouped(bytes)
     ))
+}
+
+/// What to do about sessions of a service of which it is not known that it keeps something for each connection.
+fn stateless(account: &Account<'_>) -> &'static str {
+    let unknown = |service: &Service| service.protocol.is_none() && Stateful::of(service).is_none();
+    if account.services.iter().any(unknown) {
+        "; if its protocol keeps nothing for a connection, say so with --stateless PORT"
+    } else {
+        ""
+    }
 }
 
 /// Bytes and sessions; the sessions count once they have ended.

@@ -91,6 +91,13 @@ impl Run {
             output: crate::report::OutputAccount::default(),
         })
     }
+
+    /// Sessions of a service that lost their state.
+    fn lose_state(&mut self, port: u16) {
+        self.serve(port, None);
+        self.ledger.bytes.dropped.add(DropReason::StateLost, 85);
+        self.ledger.sessions.incomplete.add(DropReason::StateLost, 3);
+    }
 }
 
 /// What makes the run differ, and words of the hints that it must get, in order.
@@ -336,6 +343,17 @@ fn lost_state_names_its_cures() {
 }
 
 #[test]
+fn what_is_known_to_keep_state_is_not_to_be_declared_stateless() {
+    for (port, says) in [(8080, true), (5432, false)] {
+        let mut run = Run::working();
+        run.lose_state(port);
+        let hints = run.hints();
+        assert!(hints[0].starts_with("3 of 100 sessions ended early, 85 bytes"), "{hints:#?}");
+        assert_eq!(hints[0].contains("--stateless PORT"), says, "{hints:#?}");
+    }
+}
+
+#[test]
 fn a_stateful_service_without_its_module_is_named() {
     check(
         Run::working,
@@ -415,7 +433,7 @@ fn a_copy_that_is_late_is_measured() {
             (|run| run.ledger.turns.oldest_waiting_seconds = Largest(5), &[]),
             (
                 |run| run.ledger.turns.oldest_waiting_seconds = Largest(6),
-                &["the oldest turn waits for 6 s now: the test server, or the way to it, is slower"],
+                &["the oldest turn waits for 6 s now; the test server, or the way to it, is slower"],
             ),
             (
                 |run| {
@@ -450,7 +468,7 @@ fn a_test_server_far_away_is_named() {
             (
                 |run| run.round_trips(30_000, 2_100, 300),
                 &[
-                    "the copy is behind its clients, 500",
+                    "the copy is late: 500 of",
                     "a round trip to the test server takes 30.0 ms, one to the clients 2.1 ms",
                 ],
             ),
