@@ -11,7 +11,6 @@ pub mod engine;
 pub mod ledger;
 pub mod link;
 pub mod output;
-#[expect(dead_code)]
 mod recognise;
 pub mod report;
 mod session;

@@ -6,6 +6,7 @@ mod config_file;
 mod error;
 mod protocol;
 mod raw;
+mod reconnect;
 mod transfer;
 
 use std::ffi::OsString;

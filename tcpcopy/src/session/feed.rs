@@ -134,6 +134,23 @@ impl Feed {
         self.turns.front().map(|waiting| waiting.turn)
     }
 
+    /// What is known of it.
+    pub(super) fn next_turn_bytes(&self) -> &[u8] {
+        self.turns.front().map_or(&[], |waiting| &waiting.bytes)
+    }
+
+    /// Takes out the first bytes of the next turn; all of it is no turn any more.
+    pub(super) fn skip_in_next_turn(&mut self, bytes: usize) {
+        let Some(next) = self.turns.front_mut() else { return };
+        let bytes = bytes.min(next.bytes.len());
+        next.bytes.drain(..bytes);
+        self.start += bytes as u64;
+        self.waiting -= bytes as u64;
+        if next.bytes.is_empty() {
+            self.turns.pop_front();
+        }
+    }
+
     /// The last turn that waits to be let go.
     pub(super) fn last_turn(&self) -> Option<Turn> {
         self.turns.back().map(|waiting| waiting.turn)

@@ -66,6 +66,8 @@ pub(super) struct Upstream {
     holes: Holes,
     /// Segments in a row that are not where the stream is.
     implausible: u8,
+    /// What the SYN carried (RFC 7413), until it is known whether the service took it.
+    on_syn: Box<[u8]>,
     /// The first reason for which bytes of the stream were dropped here.
     first_drop: Option<DropReason>,
 }
@@ -98,6 +100,7 @@ impl Upstream {
             gap_since: Time::NEVER,
             holes: Holes::default(),
             implausible: 0,
+            on_syn: Box::default(),
             first_drop: None,
         }
     }
@@ -105,6 +108,14 @@ impl Upstream {
     /// The SYN with this sequence number is the one that began the stream.
     pub(super) fn began_with(&self, isn: Seq) -> bool {
         self.isn == Some(isn)
+    }
+
+    /// A SYN-ACK with this acknowledgement number accepts the SYN that began the stream.
+    pub(super) fn is_accepted_with(&self, ack: Seq) -> bool {
+        self.isn.is_some_and(|isn| {
+            let taken = ack.distance(isn + 1);
+            taken >= 0 && taken.unsigned_abs() as usize <= self.on_syn.len()
+        })
     }
 
     /// Joined in mid-stream: the SYN was not captured.
@@ -170,11 +181,64 @@ impl Upstream {
         }
     }
 
+    /// The SYN carries data (RFC 7413): the service takes it, or its client says it again.
+    pub(super) fn keep_data_of_syn(&mut self, payload: &[u8]) {
+        if self.isn.is_some() && self.position == 0 && self.on_syn.is_empty() {
+            self.on_syn = payload.into();
+        }
+    }
+
+    /// It is not known yet whether the service took what the SYN carried.
+    pub(super) fn awaits_syn_ack(&self) -> bool {
+        !self.on_syn.is_empty()
+    }
+
+    /// The online server has acknowledged up to `ack`, and what it says begins at `base`: so much of the SYN's data it took.
+    pub(super) fn syn_acknowledged(
+        &mut self,
+        now: Time,
+        ack: Seq,
+        base: Seq,
+        feed: &mut Feed,
+        ledger: &mut Ledger,
+    ) {
+        let taken = ack.distance(self.next).max(0).unsigned_abs() as usize;
+        self.take_data_of_syn(now, taken, base, feed, ledger);
+    }
+
+    /// The service took the first `taken` bytes of what the SYN carried.
+    fn take_data_of_syn(&mut self, now: Time, taken: usize, ack: Seq, feed: &mut Feed, ledger: &mut Ledger) {
+        let bytes = std::mem::take(&mut self.on_syn);
+        if self.position > 0 {
+            return;
+        }
+        let bytes = &bytes[..taken.min(bytes.len())];
+        ledger.bytes.captured += bytes.len() as u64;
+        if !bytes.is_empty() {
+            self.place(now, self.next, ack, bytes, feed, ledger);
+        }
+    }
+
+    /// What a client says next tells whether the service took what its SYN carried, where the SYN-ACK was not captured.
+    fn infer_data_of_syn(&mut self, now: Time, segment: &Segment<'_>, feed: &mut Feed, ledger: &mut Ledger) {
+        let ahead = segment.seq.distance(self.next);
+        let all = ahead > 0 && ahead.unsigned_abs() as usize >= self.on_syn.len();
+        let taken = if all { self.on_syn.len() } else { 0 };
+        let base = match self.progress {
+            Progress::Following(Some(base)) => base,
+            _ => segment.ack,
+        };
+        self.take_data_of_syn(now, taken, base, feed, ledger);
+    }
+
     /// A segment of the client, SYNs excepted.
     pub(super) fn push(&mut self, now: Time, segment: &Segment<'_>, feed: &mut Feed, ledger: &mut Ledger) {
         let length = segment.payload.len() as u64;
         ledger.bytes.captured += length;
         let plausible = self.is_plausible(segment);
+        if plausible && self.awaits_syn_ack() {
+            self.infer_data_of_syn(now, segment, feed, ledger);
+        }
         if plausible && !self.is_late(segment) {
             self.implausible = 0;
         } else {

@@ -11,7 +11,7 @@ use common::module::Protocol;
 use common::time::Time;
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
 use tcpcopy::engine::Engine;
-use tcpcopy::settings::{EngineConfig, Transfer};
+use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
 
 use super::MSS;
 use super::network::{Network, Peer};
@@ -69,6 +69,7 @@ impl World {
             online_port,
             target: endpoint(target),
             protocol,
+            on_reconnect: OnReconnect::Recognise,
         };
         let whimsical: Arc<dyn Protocol> = Arc::new(Whimsical);
         let transfers = vec![
