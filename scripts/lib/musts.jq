@@ -30,7 +30,8 @@ def of($case; rows): of_answers($case; "equal"; rows);
 
 # At most `share` of what equal answers cost in the same round; the column of the reference shows those.
 def to_equal($all; $share; value):
-  . as $runs | ($all | map(select(.case == $runs[0].case and .offloads == "on" and .build == "ours" and answered == "equal"))) as $equal
+  . as $runs
+  | ($all | map(select(.case == $runs[0].case and .offloads == "on" and .build == "ours" and answered == "equal"))) as $equal
   | (($runs | map(select(.build == "ours"))) + ($equal | map(.build = "equal"))) as $both
   | in_turn($both; "ours"; "equal"; value) as $ratio
   | {what: "CPU of both, us, to that of equal answers", ours: (medians($both; "ours"; value) | round(2)),
@@ -60,11 +61,11 @@ def all_arrive:
   of("mariadb-prepared"; share("CPU of both, us a command"; 0.6; cpu_whole)),
   of("mariadb-text"; share("CPU of both, us a command"; 0.6; cpu_whole)),
   of("mariadb-rate"; share("CPU of both, us a command"; 0.6; cpu_whole)),
-  (. as $all | ("http-keepalive", "http-post") as $case | ("shorter", "half", "longer", "random", "two-writes", "chunked", "slower") as $kind
+  (. as $all | (map(select(.case) | {case, kind: answered}) | unique[] | select(.kind != "equal")) as {$case, $kind}
     | of_answers($case; $kind;
         all_arrive,
         to_equal($all; if $kind == "two-writes" then 1.5 else 1.15 end; cpu),
-        share("CPU of both, us, to the reference's"; 0.55; cpu))),
+        if $case | startswith("http-") then share("CPU of both, us, to the reference's"; 0.55; cpu) else empty end)),
   of("production";
     told("service by itself, requests a second"; .measured.alone_rate),
     told("  copied"; .measured.copied_rate),

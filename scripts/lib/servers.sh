@@ -10,14 +10,14 @@ listening() { [[ -n $(on "$1" ss -Hltn "sport = :$2") ]]; }
 #   two-writes  the same text, half of it 1 ms after the other half
 #   chunked     the same text, by chunks instead of a length
 #   slower      the same, 2 ms late
-: "${ANSWERS:=equal}"
+: "${ANSWER_KIND:=equal}"
 ANSWER_BYTES=1000
 
 answer_text() { printf '%*s' "$1" '' | tr ' ' a; }
 
 # nginx_answer HOST: what a location says. The online host's answers are always the equal ones.
 nginx_answer() {
-  local kind=$ANSWERS text half
+  local kind=$ANSWER_KIND text half
   text=$(answer_text "$ANSWER_BYTES")
   half=$(answer_text $((ANSWER_BYTES / 2)))
   [[ $1 == test ]] || kind=equal
@@ -30,7 +30,7 @@ nginx_answer() {
     two-writes) say "echo -n $half; echo_flush; echo_sleep 0.001; echo -n $half;" ;;
     chunked) say "echo -n $text;" ;;
     slower) say 'echo_sleep 0.002; echo_exec @late;' ;;
-    *) die "ANSWERS='$kind' are no answers that the lab knows" ;;
+    *) die "ANSWER_KIND='$kind' are no answers that the lab knows" ;;
   esac
 }
 
@@ -43,7 +43,7 @@ nginx_answers_by_chance() {
 }
 
 # nginx_start HOST: nginx on ports 80, 8080 and 8081, IPv4 and IPv6.
-#   /        an answer, on the test host as $ANSWERS says
+#   /        an answer, on the test host as $ANSWER_KIND says
 #   /post    the same answer when the body has been read: it is handed to a server behind
 #   /put/    files are uploaded to by PUT, /get/ is where they come from
 # NGINX_CONNECTIONS is its limit of connections, NGINX_LISTEN more of how it listens on port 80, NGINX_HTTP more of its
@@ -118,6 +118,7 @@ redis_start() {
   mkdir -p "$dir"
   spawn "$host" "$dir/redis.log" redis-server --port 6379 --bind '0.0.0.0 ::' --protected-mode no --dir "$dir" \
     --save '' --appendonly no --tcp-backlog 65535 --enable-debug-command yes
+  printf '%s' "$SPAWNED" >"$dir/redis.main"
   await 10 listening "$host" 6379 || die "redis does not start on $host: $(tail -n 1 "$dir/redis.log")"
 }
 

@@ -49,7 +49,7 @@ need_run() {
   name=$(run_case_name "$1")
   [[ -e $ROOT/scripts/cases/$name.sh ]] || die "no such case: $name; see scripts/test --list"
   [[ $1 != *:* || " $(case_setting "$name" answers) " == *" $(run_answers "$1") "* ]] ||
-    die "$name has no answers '$(run_answers "$1")'; it has: $(case_setting "$name" answers)"
+    die "$name has no answers '$(run_answers "$1")'; see scripts/test --list"
 }
 
 # need_servers NAME...: installs databases and servers of other protocols if one of the cases wants them.
@@ -65,7 +65,7 @@ run_case() {
   local name=$1 offloads=$2 status=0 kept
   # In the background, for a trap of ours runs at once only while we wait; a background command of a script would
   # have SIGINT ignored.
-  OFFLOADS=$offloads LAB=$LAB ANSWERS=$(run_answers "$name") \
+  OFFLOADS=$offloads LAB=$LAB ANSWER_KIND=$(run_answers "$name") \
     env --default-signal=INT "$ROOT/scripts/lib/run-case" "$(run_case_name "$name")" &
   CASE_PID=$!
   wait "$CASE_PID" || status=$?

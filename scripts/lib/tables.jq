@@ -42,11 +42,11 @@ def answers:
     | .[0] as {$case, $build} | . as $own
     | ([$kinds[] as $kind | $own | map(select(answered == $kind))]) as $columns
     | [$case, $build, "CPU us"] + [$columns[] | medians(.; $build; cpu) | round(2)],
-      ["", "", "to equal"] + [$columns[] | map(select(answered != "equal") | .build = "this") as $this
+      [$case, $build, "to equal"] + [$columns[] | map(select(answered != "equal") | .build = "this") as $this
         | if $this == [] then "-"
           else in_turn($this + ($own | map(select(answered == "equal") | .build = "equal")); "this"; "equal"; cpu) | round(2) end],
       (select($build == "ours" and any($all[]; .build == "reference"))
-        | ["", "", "to reference"] + [$kinds[] as $kind | $all | map(select(answered == $kind))
+        | [$case, $build, "to reference"] + [$kinds[] as $kind | $all | map(select(answered == $kind))
             | in_turn(.; "ours"; "reference"; cpu) | round(2)]),
-      ["", "", "arrived %"] + [$columns[] | map(if .online > 0 then 100 * .test / .online else 0 end)
+      [$case, $build, "arrived %"] + [$columns[] | map(if .online > 0 then 100 * .test / .online else 0 end)
         | if . == [] then "-" else min | . * 1000 | floor / 1000 end]];

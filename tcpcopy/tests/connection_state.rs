@@ -216,7 +216,7 @@ fn a_preamble_alone_is_no_turn() {
     rig.say_after(0, 16, 10, DATA, b"login");
     rig.answer();
     assert_eq!(rig.ledger().bytes.replayed, 20);
-    assert_eq!(rig.ledger().turns.at_once, 1, "{:#?}", rig.ledger().turns);
+    assert_eq!((rig.ledger().turns.at_once, rig.ledger().turns.seen), (2, 2), "{:#?}", rig.ledger().turns);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use common::command_line::{Ignored, Unsupported};
 
 pub use config::Config;
 pub use error::UsageError;
+pub use protocol::usual_protocol;
 
 use raw::RawArgs;
 

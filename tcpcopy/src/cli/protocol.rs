@@ -81,6 +81,12 @@ fn kind(transfer: &Transfer, chosen: &[Choice<'_>]) -> Option<Kind> {
     }
 }
 
+/// The name of the protocol that is usual on the port, if there is a module for it.
+#[must_use]
+pub fn usual_protocol(port: u16) -> Option<&'static str> {
+    (port == 3306).then_some("mysql")
+}
+
 /// One piece of `--protocol`.
 #[derive(Debug, Clone, Copy)]
 struct Choice<'a> {

@@ -7,7 +7,7 @@ use common::module::Protocol;
 use common::time::{Clock, Time};
 
 use super::worker::END_LIMIT;
-use crate::report::{self, Account, Part, ProtocolAccount, StatsFile};
+use crate::report::{self, Account, Part, ProtocolAccount, Service, StatsFile};
 
 /// Between two lines of the account in the log.
 const REPORT: Duration = Duration::from_secs(30);
@@ -18,20 +18,26 @@ pub(super) struct Desk {
     stats: Option<StatsFile>,
     /// What their modules have counted is reported too.
     protocols: Vec<Arc<dyn Protocol>>,
+    services: Vec<Service>,
     next_report: Time,
     ending: bool,
 }
 
 impl Desk {
-    pub(super) fn new(clock: Clock, stats: Option<StatsFile>, protocols: Vec<Arc<dyn Protocol>>) -> Self {
-        Self { clock, stats, protocols, next_report: clock.now() + REPORT, ending: false }
+    pub(super) fn new(
+        clock: Clock,
+        stats: Option<StatsFile>,
+        protocols: Vec<Arc<dyn Protocol>>,
+        services: Vec<Service>,
+    ) -> Self {
+        Self { clock, stats, protocols, services, next_report: clock.now() + REPORT, ending: false }
     }
 
     /// The account is up to date: once a second.
     pub(super) fn tick(&mut self, parts: &[Part]) {
         let now = self.clock.now();
         let sum = Part::sum(parts);
-        let account = account(now, parts, &sum, &self.protocols);
+        let account = self.account(now, parts, &sum);
         if let Some(stats) = &mut self.stats {
             stats.write(&account);
         }
@@ -44,10 +50,7 @@ impl Desk {
     /// The user asks.
     pub(super) fn report(&self, parts: &[Part]) {
         let sum = Part::sum(parts);
-        log::info!(
-            "{}",
-            report::complete(&account(self.clock.now(), parts, &sum, &self.protocols)).trim_end()
-        );
+        log::info!("{}", report::complete(&self.account(self.clock.now(), parts, &sum)).trim_end());
     }
 
     /// The user wants it to end.
@@ -62,18 +65,20 @@ impl Desk {
         self.tick(parts);
         self.report(parts);
     }
-}
 
-fn account<'a>(now: Time, parts: &[Part], sum: &'a Part, protocols: &[Arc<dyn Protocol>]) -> Account<'a> {
-    Account {
-        version: env!("CARGO_PKG_VERSION"),
-        uptime_seconds: now.since(Time::ZERO).as_secs(),
-        balanced: parts.iter().all(|part| part.ledger.balances()),
-        ledger: &sum.ledger,
-        capture: sum.capture,
-        inject: &sum.inject,
-        links: sum.links.clone(),
-        protocols: protocols.iter().map(|protocol| ProtocolAccount::of(&**protocol)).collect(),
-        workers: if parts.len() > 1 { parts.iter().map(Into::into).collect() } else { Vec::new() },
+    fn account<'a>(&self, now: Time, parts: &[Part], sum: &'a Part) -> Account<'a> {
+        Account {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: now.since(Time::ZERO).as_secs(),
+            balanced: parts.iter().all(|part| part.ledger.balances()),
+            said: sum.ledger.said(),
+            ledger: &sum.ledger,
+            capture: sum.capture,
+            inject: &sum.inject,
+            links: sum.links.clone(),
+            services: self.services.clone(),
+            protocols: self.protocols.iter().map(|protocol| ProtocolAccount::of(&**protocol)).collect(),
+            workers: if parts.len() > 1 { parts.iter().map(Into::into).collect() } else { Vec::new() },
+        }
     }
 }

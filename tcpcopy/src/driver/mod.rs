@@ -34,10 +34,10 @@ use desk::Desk;
 use wire::Wire;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
-use crate::cli::Config;
+use crate::cli::{Config, usual_protocol};
 use crate::engine::Engine;
 use crate::link::{Links, Speaker, Told};
-use crate::report::{StatsFile, StatsFileError};
+use crate::report::{Service, StatsFile, StatsFileError};
 use crate::settings::Transfer;
 
 /// How long the intercepts may take to come up at the start.
@@ -128,7 +128,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
             .map_err(StartError::system("take signals over"))?;
     }
     let stats = config.stats_json.clone().map(StatsFile::open).transpose()?;
-    let desk = Desk::new(clock, stats, config.protocols());
+    let desk = Desk::new(clock, stats, config.protocols(), services(config));
     if !config.alone {
         workers.iter_mut().try_for_each(|worker| worker.connect(START_LIMIT))?;
     }
@@ -162,6 +162,16 @@ fn worker(
     let links = Links::new(&config.intercepts, share, targets, first_link, Time::ZERO, &speaker);
     let engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
     Worker::new(clock, captures, links, engine, wire).map_err(StartError::system("make an event loop"))
+}
+
+/// What the report says of `-x`.
+fn services(config: &Config) -> Vec<Service> {
+    let service = |transfer: &Transfer| Service {
+        port: transfer.online_port,
+        protocol: transfer.protocol.as_ref().map(|protocol| protocol.name()),
+        module: usual_protocol(transfer.online_port),
+    };
+    config.transfers.iter().map(service).collect()
 }
 
 /// Says which services have a protocol module: another service on the same port could not be copied by it.

@@ -324,7 +324,7 @@ impl<I: Inject> Worker<I> {
     /// The account as it was at the last tick; the ledger's part as it is now.
     pub(super) fn account(&self) -> Part {
         Part {
-            ledger: *self.engine.ledger(),
+            ledger: self.engine.ledger().at(self.clock.now()),
             capture: self.captured,
             inject: self.wire.account().clone(),
             links: self.links.account(),

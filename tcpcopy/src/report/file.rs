@@ -99,10 +99,12 @@ mod tests {
             version: "1",
             uptime_seconds,
             balanced,
+            said: 0,
             ledger: &ledger,
             capture,
             inject: &inject,
             links: Vec::new(),
+            services: Vec::new(),
             protocols: Vec::new(),
             workers: Vec::new(),
         });

@@ -156,9 +156,9 @@ impl Feed {
         self.turns.back().map(|waiting| waiting.turn)
     }
 
-    /// Turns that wait to be let go.
-    pub(super) fn turns(&self) -> usize {
-        self.turns.len()
+    /// The turns that wait to be let go, in order.
+    pub(super) fn turns(&self) -> impl Iterator<Item = Turn> + '_ {
+        self.turns.iter().map(|waiting| waiting.turn)
     }
 
     /// Lets the next turn go: its bytes are due from now on.
@@ -261,7 +261,7 @@ mod tests {
         (0..2).for_each(|_| say(&mut feed, 1));
         assert_eq!(feed.len(), 3);
         feed.trim();
-        assert_eq!((feed.len(), feed.due(), feed.turns()), (3, &[0][..], 2));
+        assert_eq!((feed.len(), feed.due(), feed.turns().count()), (3, &[0][..], 2));
         assert!(memory(&feed) < 4 * SLACK, "{} bytes for 3", memory(&feed));
     }
 

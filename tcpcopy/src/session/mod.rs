@@ -288,7 +288,11 @@ impl Session {
                 self.upstream.account_late(segment, reason, cx.ledger);
             }
             _ => {
+                let silent = self.upstream.is_silent();
                 self.upstream.push(cx.now, segment, &mut self.feed, cx.ledger);
+                if silent {
+                    self.measure_client(cx);
+                }
                 if let (Some(online), Some(turn)) = (self.relay.online(), self.feed.last_turn()) {
                     // Joined in mid-stream: what was answered before is unknown.
                     online.begin(turn.ack);
@@ -299,6 +303,14 @@ impl Session {
                 }
                 self.advance(cx);
             }
+        }
+    }
+
+    /// The client may just have said its first word: it took it a round trip from its SYN on, if it did not wait for the
+    /// online server to speak first.
+    fn measure_client(&self, cx: &mut Context<'_>) {
+        if !self.upstream.is_joined() && self.feed.last_turn().is_some_and(|turn| turn.need == 0) {
+            cx.ledger.sessions.client_round_trip_us.add(cx.now - self.began);
         }
     }
 
@@ -421,7 +433,7 @@ impl Session {
         self.upstream.discard_parked(reason, cx.ledger);
         let bytes = self.feed.len() + self.outbox.clear();
         self.drop_bytes(cx, reason, bytes);
-        cx.ledger.turns.dropped += self.feed.turns() as u64;
+        self.count_turns_dropped(cx);
         let ended = self.feed.end().is_some();
         self.feed = Feed::default();
         self.count_overhead(cx);
@@ -502,7 +514,7 @@ impl Session {
     fn wants_connection(&self) -> bool {
         !self.outbox.is_empty()
             || self.feed.due_len() > 0
-            || (self.connections == 0 && self.is_unbroken() && self.feed.turns() == 0)
+            || (self.connections == 0 && self.is_unbroken() && self.feed.next_turn().is_none())
     }
 
     /// The client begins with TLS (RFC 8446 section 5.1): nothing that could be understood by the test server, whose

@@ -138,11 +138,11 @@ impl Session {
         }
         self.feed.pop_turn();
         if let Some(reason) = obstacle {
-            cx.ledger.turns.dropped += 1;
+            cx.ledger.turns.drop_waiting(turn.captured);
             self.skipping = Some(reason);
             return true;
         }
-        count_turn(cx, pass);
+        count_turn(cx, turn, pass);
         self.skipping = None;
         self.outbox.begin_turn();
         self.gate.turn_begins(cx.now, self.outbox.end(), turn.need, self.connection.received(), pass);
@@ -231,7 +231,7 @@ impl Session {
         self.drop_due(cx, DropReason::ModuleFailed);
         // What the client has said after the end.
         self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
-        cx.ledger.turns.dropped += self.feed.turns() as u64;
+        self.count_turns_dropped(cx);
         let bytes = self.feed.len();
         self.drop_bytes(cx, DropReason::NoAnswer, bytes);
         self.feed = Feed::default();
@@ -244,11 +244,16 @@ impl Session {
     /// Drops all that waits, turn by turn, so that a module learns of each.
     pub(super) fn drop_turns(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         self.drop_due(cx, reason);
-        while self.feed.next_turn().is_some() {
-            cx.ledger.turns.dropped += 1;
+        while let Some(turn) = self.feed.next_turn() {
+            cx.ledger.turns.drop_waiting(turn.captured);
             self.feed.pop_turn();
             self.drop_due(cx, reason);
         }
+    }
+
+    /// All turns that wait are dropped with the feed.
+    pub(super) fn count_turns_dropped(&self, cx: &mut Context<'_>) {
+        self.feed.turns().for_each(|turn| cx.ledger.turns.drop_waiting(turn.captured));
     }
 
     /// Drops what is due, and was not sent: a module has held it.
@@ -263,8 +268,10 @@ impl Session {
     }
 }
 
-fn count_turn(cx: &mut Context<'_>, pass: Pass) {
+/// A turn is let go.
+pub(super) fn count_turn(cx: &mut Context<'_>, turn: Turn, pass: Pass) {
     let turns = &mut cx.ledger.turns;
+    turns.end_wait(turn.captured, cx.now);
     *match pass {
         Pass::AtOnce => &mut turns.at_once,
         Pass::Answered => &mut turns.answered,

@@ -22,6 +22,8 @@ impl Session {
                 self.last_progress = cx.now;
                 if self.connections > 1 {
                     cx.ledger.tcp.rebuilt += 1;
+                } else if self.upstream.is_joined() {
+                    cx.ledger.tcp.taken_up += 1;
                 }
                 self.with_relay(cx, Relay::connected);
             }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use crate::ledger::DropReason;
 use crate::recognise::Resume;
 use crate::session::feed::Turn;
+use crate::session::gate::Pass;
+use crate::session::outbox::Origin;
 use crate::session::preamble::{Beginning, beginning};
+use crate::session::progress::count_turn;
 use crate::session::trials::{Admission, Trials};
 use crate::session::{Context, Session};
 use crate::settings::OnReconnect;
@@ -106,7 +109,7 @@ impl Session {
             let resumption = if begins { Resumption::Go } else { self.resume_with(cx, head.as_slice()) };
             let reason = match resumption {
                 Resumption::Go => {
-                    self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, super::gate::Pass::AtOnce);
+                    self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, Pass::AtOnce);
                     return self.open_connection(cx);
                 }
                 Resumption::GiveUp(reason) => return self.end_with_connection(cx, reason),
@@ -199,7 +202,9 @@ impl Session {
             return true;
         }
         let length = match beginning(self.feed.next_turn_bytes()) {
-            Beginning::Incomplete if self.feed.turns() == 1 && self.feed.end().is_none() => return false,
+            Beginning::Incomplete if self.feed.turns().nth(1).is_none() && self.feed.end().is_none() => {
+                return false;
+            }
             Beginning::Preamble(length) if self.is_unbroken() => length,
             _ => {
                 self.preamble = Preamble::None;
@@ -209,7 +214,12 @@ impl Session {
         let bytes: Box<[u8]> = self.feed.next_turn_bytes().get(..length).unwrap_or_default().into();
         cx.target.wants_preamble = true;
         self.outbox.begin_turn();
-        self.outbox.push(&bytes, super::outbox::Origin::Client);
+        self.outbox.push(&bytes, Origin::Client);
+        if let Some(turn) = self.feed.next_turn()
+            && self.feed.next_turn_bytes().len() == length
+        {
+            count_turn(cx, turn, Pass::AtOnce);
+        }
         self.feed.skip_in_next_turn(length);
         self.preamble = Preamble::Known(bytes);
         true

@@ -140,6 +140,22 @@ impl Rig {
         self.say_after(client, seq, 0, flags, payload);
     }
 
+    /// A client says `length` bytes, of which the capture keeps only the first `kept`.
+    pub(crate) fn say_cut(&mut self, client: u16, seq: u32, length: usize, kept: usize) {
+        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let segment = Outgoing {
+            seq: Seq(seq),
+            ack: Seq(1),
+            flags: Flags::ACK | Flags::PSH,
+            window: 500,
+            options: Options::default(),
+            payload: (&vec![b'a'; length], &[]),
+        };
+        let packet = self.builder.build(&Flow { client, server: ONLINE }, &segment);
+        let packet = &packet[..packet.len() - (length - kept)];
+        self.engine.handle_packet(self.now, Captured { packet, outgoing: false }, &mut self.wire);
+    }
+
     /// The online server says this to a client.
     pub(crate) fn online_says(&mut self, client: u16, seq: u32, ack: u32, flags: Flags, payload: &[u8]) {
         let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);

@@ -293,6 +293,7 @@ impl World {
         assert!(self.engine.is_empty(), "sessions are left: {ledger:?}");
         assert_eq!(ledger.bytes.pending, 0, "{ledger:?}");
         assert_eq!((ledger.turns.memory, ledger.gaps.parked), (0, 0), "{ledger:?}");
+        assert_eq!(ledger.turns.waiting.total(), 0, "{ledger:?}");
         assert!(self.network.routes.is_empty(), "routes are left: {:?}", self.network.routes);
         self.pass(END_OF_ALL, true);
         assert_eq!(self.engine.poll_timeout(), Time::NEVER);
