@@ -5,7 +5,7 @@
 #   run()    the case itself
 # and may set  wire=any  (offloads make no difference),  ours=yes  (other implementations cannot do it),
 #   fault=yes  (something goes wrong: nothing to measure),  full=yes  (takes long: only with --full or by name),
-#   needs=databases  (see install-databases.sh) or
+#   needs=databases or needs=protocols  (see install-databases.sh and install-protocols.sh) or
 #   answers='equal shorter ...'  (it is run with each of these; $ANSWER_KIND is the one, see servers.sh).
 
 HERE=$(dirname "${BASH_SOURCE[0]}")

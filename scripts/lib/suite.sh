@@ -52,11 +52,12 @@ need_run() {
     die "$name has no answers '$(run_answers "$1")'; see scripts/test --list"
 }
 
-# need_databases NAME...: installs them if one of the cases wants some.
-need_databases() (
-  for name in "${@%%:*}"; do
-    [[ $(case_setting "$name" needs) != databases ]] || { install_databases; exit; }
-  done
+# need_servers NAME...: installs databases and servers of other protocols if one of the cases wants them.
+need_servers() (
+  needs=' '
+  for name in "${@%%:*}"; do needs+="$(case_setting "$name" needs) "; done
+  [[ $needs != *' databases '* ]] || install_databases || exit
+  [[ $needs != *' protocols '* ]] || install_protocols
 )
 
 # run_case NAME[:ANSWERS] OFFLOADS: runs it, keeps the remains of a failure under $KEEP.

@@ -120,10 +120,3 @@ pub(super) fn mongo(head: &Head<'_>) -> Match {
     head.le32(12)
         .map_or(Match::SoFar, |code| Match::of(matches!(code, 2001 | 2002 | 2004..=2007 | 2010..=2013)))
 }
-
-impl Match {
-    /// What matches is only a part.
-    fn so_far(self) -> Self {
-        if self == Self::Yes { Self::SoFar } else { self }
-    }
-}

@@ -62,6 +62,11 @@ impl Match {
         if condition { Self::Yes } else { Self::No }
     }
 
+    /// What matches is only a part.
+    pub(super) fn so_far(self) -> Self {
+        if self == Self::Yes { Self::SoFar } else { self }
+    }
+
     pub(super) fn or(self, other: impl FnOnce() -> Self) -> Self {
         if self == Self::No { other() } else { self }
     }

@@ -60,7 +60,7 @@ pub(super) fn is_binary(head: &Head<'_>) -> Match {
     match request(head.bytes) {
         Some(_) => Match::Yes,
         None if head.bytes.len() < HEADER && head.starts_with(&[0x80]) == Match::Yes => {
-            Match::of(head.u8(1).is_none_or(is_opcode) && head.u8(5).is_none_or(|kind| kind == 0)).but_more()
+            Match::of(head.u8(1).is_none_or(is_opcode) && head.u8(5).is_none_or(|kind| kind == 0)).so_far()
         }
         None => Match::No,
     }
@@ -83,11 +83,4 @@ pub(super) fn request(header: &[u8]) -> Option<(u32, bool)> {
 
 fn is_opcode(opcode: u8) -> bool {
     opcode <= 0x4a
-}
-
-impl Match {
-    /// What matches is only a part.
-    fn but_more(self) -> Self {
-        if self == Self::Yes { Self::SoFar } else { self }
-    }
 }

@@ -72,6 +72,12 @@ impl Commands {
     pub(super) fn see(&mut self, bytes: &[u8], kept: &mut Buffer) -> bool {
         let mut rest = bytes;
         while let [first, after @ ..] = rest {
+            if self.step == Step::Command
+                && let Some(after) = after_harmless(rest)
+            {
+                rest = after;
+                continue;
+            }
             match self.step {
                 Step::Argument | Step::Inline => {
                     let (piece, after) = self.piece(rest);
@@ -157,7 +163,7 @@ impl Commands {
         }
         self.arguments = self.arguments.saturating_sub(1);
         self.step = if self.arguments == 0 { Step::Command } else { Step::Dollar };
-        self.judge(kept.bytes().trim_ascii_end())
+        self.looked != Looked::Nothing && self.judge(kept.bytes().trim_ascii_end())
     }
 
     fn line(&mut self, line: &[u8]) -> bool {
@@ -179,6 +185,51 @@ impl Commands {
             Looked::Nothing => {}
         }
         false
+    }
+}
+
+/// What follows a command that has come as a whole and decides nothing. Most are like that, so this is quick.
+fn after_harmless(bytes: &[u8]) -> Option<&[u8]> {
+    let (arguments, rest) = number(bytes.strip_prefix(b"*")?)?;
+    let (name, mut rest) = argument(rest)?;
+    if !is_harmless(name) {
+        return None;
+    }
+    for _ in 1..arguments {
+        (_, rest) = argument(rest)?;
+    }
+    (arguments > 0).then_some(rest)
+}
+
+fn argument(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = number(bytes.strip_prefix(b"$")?)?;
+    let (argument, rest) = rest.split_at_checked(length as usize)?;
+    Some((argument, rest.get(2..)?))
+}
+
+/// A number and its line's end.
+fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let mut number = 0_u32;
+    for (at, byte) in bytes.iter().enumerate().take(10) {
+        match byte {
+            b'0'..=b'9' => number = number.checked_mul(10)?.checked_add(u32::from(byte - b'0'))?,
+            b'\r' => return Some((number, bytes.get(at + 2..)?)),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// By its length and first letter, for most.
+fn is_harmless(name: &[u8]) -> bool {
+    if !(4..=10).contains(&name.len()) {
+        return true;
+    }
+    match name.first().map(u8::to_ascii_uppercase) {
+        Some(b'A' | b'C' | b'H' | b'M' | b'P' | b'R' | b'S' | b'W') => {
+            !is_one_of(name, BINDING) && !is_one_of(name, &["SELECT", "CLIENT"])
+        }
+        _ => true,
     }
 }
 
