@@ -213,7 +213,7 @@ impl Session {
             Verdict::Go(_) if end.kind == EndKind::Fin => {
                 self.drop_due(cx, DropReason::ModuleFailed);
                 if self.connection.peer_closed() {
-                    self.unanswered.connection_lost(DropReason::ClosedByServer);
+                    self.unanswered.closed_by_server();
                 }
                 self.connection.close(cx, &self.outbox);
                 self.set_phase(cx, Phase::Ending);

@@ -9,6 +9,8 @@ use crate::ledger::{DropReason, Ledger};
 pub(super) struct Unanswered {
     /// Acknowledged on the present connection since the last answer, in bytes of the client.
     bytes: u64,
+    /// The test server has closed its half: no answer will come to what it acknowledges from now on.
+    closed: bool,
     /// What stood here when a connection broke, and why it did.
     broken: Option<(u64, DropReason)>,
 }
@@ -17,6 +19,15 @@ impl Unanswered {
     /// The test server acknowledged so many more bytes of the client.
     pub(super) fn acknowledged(&mut self, bytes: u64) {
         self.bytes += bytes;
+        if self.closed {
+            self.give_up(DropReason::ClosedByServer);
+        }
+    }
+
+    /// The test server has closed its half of the connection before we closed ours.
+    pub(super) fn closed_by_server(&mut self) {
+        self.closed = true;
+        self.give_up(DropReason::ClosedByServer);
     }
 
     /// The test server answered. True if there was something to answer.
@@ -26,6 +37,11 @@ impl Unanswered {
 
     /// The connection is gone, for `reason`: no answer will come.
     pub(super) fn connection_lost(&mut self, reason: DropReason) {
+        self.closed = false;
+        self.give_up(reason);
+    }
+
+    fn give_up(&mut self, reason: DropReason) {
         let bytes = std::mem::take(&mut self.bytes);
         if bytes > 0 {
             let before = self.broken.map_or(0, |(before, _)| before);
