@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use common::time::Time;
 
+use crate::session::pacing::{Kind, Length, Pacing};
+
 /// How long a turn waits at most once the one before is acknowledged. What looks like a turn can be the middle of a
 /// request (a client that pipelines sees answers while it writes), which no server answers: a session that has waited
 /// in vain waits less the next time, down to the minimum, until answers have come for a while.
@@ -23,17 +25,11 @@ const ANSWERS_TO_RECOVER: u32 = 16;
 /// A session that has lost its patience and lags so far behind its client waits no more.
 const LAG_MAX: Duration = Duration::from_millis(100);
 
-/// The quiet time that tells the end of an answer from a pause in it, to begin with, and its bounds.
-const QUIET_MIN: Duration = Duration::from_micros(200);
-const QUIET_START: Duration = Duration::from_millis(2);
-const QUIET_MAX: Duration = Duration::from_secs(1);
+/// How long a close waits that might cut off the rest of an answer: longer than a server's retransmission takes.
+const END_QUIET: Duration = Duration::from_millis(300);
 
-/// The same where much is missing, which looks like a pause, or where the client's end would cut the rest of an answer
-/// off: longer than a server's retransmission takes.
-const LONG_QUIET_START: Duration = Duration::from_millis(300);
-
-/// Missing so much, in bytes, an answer more likely pauses than ends.
-const MUCH: u64 = 16 << 10;
+/// How long the rest of a longer answer may take to be pushed.
+const PUSH_WAIT: Duration = Duration::from_millis(20);
 
 /// Why a turn was let go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,33 +49,6 @@ pub(super) enum Verdict {
     Wait(Time),
 }
 
-/// A quiet time that is learned: each one turns out to have been the end of an answer, or a pause in it.
-#[derive(Debug)]
-struct Quiet {
-    time: Duration,
-    on_trial: bool,
-}
-
-impl Quiet {
-    fn new(time: Duration) -> Self {
-        Self { time, on_trial: false }
-    }
-
-    /// Nothing of the earlier answer came late.
-    fn was_end(&mut self) {
-        if std::mem::take(&mut self.on_trial) {
-            self.time = (self.time / 2).max(QUIET_MIN);
-        }
-    }
-
-    /// More of the earlier answer came.
-    fn was_pause(&mut self) {
-        if std::mem::take(&mut self.on_trial) {
-            self.time = (self.time * 4).min(QUIET_MAX);
-        }
-    }
-}
-
 /// The answer to the turn that was let go last.
 #[derive(Debug)]
 struct Answering {
@@ -87,6 +56,8 @@ struct Answering {
     /// Outbox offset where the turn begins: what the server sends without having acknowledged more than this answers
     /// an earlier turn.
     begins: u64,
+    /// Answer bytes received when the turn was let go.
+    before: u64,
     /// Answer bytes received before this turn's answer.
     base: u64,
     /// Answer bytes that should have come before this turn's answer, if both servers answer alike. What was received
@@ -97,6 +68,30 @@ struct Answering {
     pushed: bool,
     /// Some of it came.
     begun: bool,
+    /// When it came, the server had acknowledged all that it was sent.
+    had_all: bool,
+    /// Answer bytes received by then.
+    received_last: u64,
+    /// More came so much later than what had looked like the end, when so many bytes had been received.
+    pause: Option<(Duration, u64)>,
+    /// It is given more time, to see whether the server pauses.
+    probes: bool,
+    /// The turn was let go since the answer before seemed to have ended, by this quiet time.
+    trial: Option<Kind>,
+    /// When that answer's last segment came.
+    seemed_ended: Time,
+}
+
+impl Answering {
+    /// What came looks like a whole answer.
+    fn looks_ended(&self) -> bool {
+        self.begun && self.pushed && self.had_all
+    }
+
+    /// What is missing of the answer, in bytes.
+    fn missing(&self, need: u32, received: u64) -> u64 {
+        u64::from(need).saturating_sub(received - self.base)
+    }
 }
 
 /// The pacing of one connection.
@@ -105,11 +100,10 @@ pub(super) struct Gate {
     answering: Option<Answering>,
     /// The next turn may go whatever was answered.
     open: Option<Pass>,
-    /// Where little is missing, and where much is.
-    quiet: Quiet,
-    long_quiet: Quiet,
     /// Answer bytes that the client had seen on this connection by the turn that was let go last.
     seen_by_client: u64,
+    /// How much more the test server has answered than the online server, since it was last behind it.
+    surplus: u64,
     patience: Duration,
     /// Turns in a row that were let go for an answer.
     answers: u32,
@@ -125,9 +119,8 @@ impl Gate {
         Self {
             answering: None,
             open: None,
-            quiet: Quiet::new(QUIET_START),
-            long_quiet: Quiet::new(LONG_QUIET_START),
             seen_by_client: 0,
+            surplus: 0,
             patience: PATIENCE_START,
             answers: 0,
             with_module,
@@ -137,43 +130,79 @@ impl Gate {
 
     /// A turn is let go that begins at `begins` and whose client had seen `need` answer bytes since the turn before;
     /// `received` answer bytes came before.
-    pub(super) fn turn_begins(&mut self, now: Time, begins: u64, need: u32, received: u64, pass: Pass) {
+    pub(super) fn turn_begins(
+        &mut self,
+        now: Time,
+        begins: u64,
+        need: u32,
+        received: u64,
+        pass: Pass,
+        pacing: &mut Pacing,
+    ) {
         let expected = match (&self.answering, pass) {
             (Some(before), Pass::Answered) => received.min(before.expected + u64::from(need)),
             (None, Pass::AtOnce) => received.min(u64::from(need)),
             // The servers do not answer alike: counting starts anew.
             _ => received,
         };
-        self.quiet.was_end();
-        self.long_quiet.was_end();
-        if pass == Pass::AnswerEnded {
-            let missing = self.missing(need, received);
-            self.quiet_for(missing).on_trial = true;
-        }
+        self.learn_of_target(pass, need, received, pacing);
         self.seen_by_client += u64::from(need);
         self.learn_patience(pass, need, received);
         if self.open == Some(Pass::AtOnce) {
             self.open = None;
         }
+        let ended = self.answering.as_ref().filter(|before| before.looks_ended());
+        let trial = match pass {
+            Pass::AnswerEnded => ended.map(|before| Kind::of(before.missing(need, received))),
+            Pass::Answered if !pacing.is_alike() => ended.map(|_| Kind::Little),
+            _ => None,
+        };
         self.answering = Some(Answering {
             let_go: now,
             begins,
+            before: received,
             base: received,
             expected,
             last_segment: now,
             pushed: false,
             begun: false,
+            had_all: false,
+            received_last: received,
+            pause: None,
+            probes: pacing.probes(),
+            trial,
+            seemed_ended: ended.map_or(now, |before| before.last_segment),
         });
     }
 
-    /// What is missing of the answer, in bytes.
-    fn missing(&self, need: u32, received: u64) -> u64 {
-        let base = self.answering.as_ref().map_or(0, |answering| answering.base);
-        u64::from(need).saturating_sub(received - base)
-    }
-
-    fn quiet_for(&mut self, missing: u64) -> &mut Quiet {
-        if missing > MUCH { &mut self.long_quiet } else { &mut self.quiet }
+    /// The answer to the turn before is taken for whole: was it as long as the online server's, did it pause?
+    fn learn_of_target(&mut self, pass: Pass, need: u32, received: u64, pacing: &mut Pacing) {
+        let Some(before) = self.answering.as_ref().filter(|before| before.begun) else {
+            self.surplus = 0;
+            return;
+        };
+        if !matches!(pass, Pass::Answered | Pass::AnswerEnded) {
+            self.surplus = 0;
+            return;
+        }
+        if before.looks_ended() {
+            pacing.learn_length(need, received - before.base);
+        }
+        let (need, fresh) = (u64::from(need), received - before.before);
+        let length = match (self.surplus + fresh).checked_sub(need) {
+            None => Length::Shorter,
+            Some(0) => Length::Equal,
+            Some(left) if left > self.surplus => Length::Longer,
+            Some(left) if left < self.surplus => Length::CaughtUp,
+            Some(_) => Length::Behind,
+        };
+        self.surplus = (self.surplus + fresh).saturating_sub(need);
+        pacing.compare(length);
+        match (before.pause, before.looks_ended()) {
+            (Some((pause, at)), _) => pacing.was_pause(Kind::of((before.base + need).saturating_sub(at)), pause),
+            (None, true) => pacing.was_end(before.trial.unwrap_or(Kind::Little)),
+            (None, false) => {}
+        }
     }
 
     fn learn_patience(&mut self, pass: Pass, need: u32, received: u64) {
@@ -212,9 +241,8 @@ impl Gate {
     /// if the last turn had no answer at all.
     pub(super) fn connection_lost(&mut self) -> bool {
         let unanswered = self.answering.take().is_some_and(|answering| !answering.begun);
-        self.quiet.on_trial = false;
-        self.long_quiet.on_trial = false;
         self.seen_by_client = 0;
+        self.surplus = 0;
         self.open = Some(Pass::AtOnce);
         self.preparing = self.with_module;
         unanswered
@@ -244,16 +272,35 @@ impl Gate {
         self.open = None;
     }
 
-    /// Answer bytes came: `received` in all, the server having acknowledged up to `acknowledged`.
-    pub(super) fn answer(&mut self, now: Time, received: u64, acknowledged: u64, pushed: bool) {
+    /// Answer bytes came: `received` in all, the server having acknowledged up to `acknowledged`, which is `all` or not.
+    pub(super) fn answer(
+        &mut self,
+        now: Time,
+        received: u64,
+        (acknowledged, all): (u64, bool),
+        pushed: bool,
+        pacing: &mut Pacing,
+    ) {
         let Some(answering) = &mut self.answering else { return };
         if acknowledged <= answering.begins {
             answering.base = received;
-            self.quiet.was_pause();
-            self.long_quiet.was_pause();
+            if let Some(kind) = answering.trial.take() {
+                pacing.was_pause(kind, now.since(answering.seemed_ended));
+            }
         } else {
+            if answering.looks_ended() {
+                let pause = now.since(answering.last_segment);
+                if answering.pause.is_none_or(|(longest, _)| pause > longest) {
+                    answering.pause = Some((pause, answering.received_last));
+                }
+            }
+            if !answering.begun {
+                pacing.began_after(now.since(answering.let_go));
+            }
+            answering.received_last = received;
             answering.pushed = pushed;
             answering.begun = true;
+            answering.had_all = all;
         }
         answering.last_segment = now;
     }
@@ -262,6 +309,7 @@ impl Gate {
     /// `captured`? `received` answer bytes came in all; `acknowledged`: the server has all that was sent.
     pub(super) fn judge(
         &self,
+        pacing: &Pacing,
         now: Time,
         need: u32,
         captured: Time,
@@ -284,29 +332,54 @@ impl Gate {
                 Self::until(now, captured + self.patience(now, captured), Pass::InVain)
             };
         };
-        let answered = received - answering.base;
-        if answered >= u64::from(need) {
+        let missing = answering.missing(need, received);
+        let exactly = received - answering.base == u64::from(need);
+        let alike = pacing.is_alike();
+        if missing == 0 && (alike || exactly && answering.pushed) {
             return Verdict::Go(Pass::Answered);
         }
-        if received - answering.expected >= u64::from(need) {
-            // Enough, counted over all turns: the client pipelines, or the test server's answers are longer. Where
-            // waiting has proved vain, the former.
-            let pipelines = self.patience < PATIENCE_START;
-            let wait = if pipelines { self.quiet.time } else { SURPLUS_WAIT };
-            return Self::until(now, captured + wait, Pass::Answered);
+        // Enough, counted over all turns: the client pipelines, or the test server's answers are longer.
+        let enough = received - answering.expected >= u64::from(need);
+        let surplus_wait = if alike && self.patience < PATIENCE_START {
+            // Where waiting has proved vain, the former.
+            pacing.response()
+        } else {
+            SURPLUS_WAIT.min(self.patience)
+        };
+        let surplus_until = answering.let_go.max(captured) + surplus_wait;
+        if acknowledged && answering.begun && answering.pushed {
+            let kind = Kind::of(missing);
+            if !alike {
+                let pass = if missing == 0 { Pass::Answered } else { Pass::AnswerEnded };
+                let quiet = match pacing.length(need) {
+                    Some(length) if received - answering.base < length => {
+                        answering.last_segment + pacing.rest_wait(kind)
+                    }
+                    Some(length) if received - answering.base == length && !answering.probes => now,
+                    _ => pacing.quiet_until(answering.last_segment, kind, answering.probes),
+                };
+                return Self::until(now, quiet, pass);
+            }
+            if !enough {
+                return Self::until(now, answering.last_segment + pacing.rest_wait(kind), Pass::AnswerEnded);
+            }
+            let quiet = pacing.quiet_until(answering.last_segment, kind, false);
+            return Self::until(now, quiet.min(surplus_until), Pass::Answered);
+        }
+        if enough && alike {
+            return Self::until(now, surplus_until, Pass::Answered);
         }
         // A server acknowledges the middle of a request as late as TCP lets it: 40 ms for each piece.
         if !acknowledged && !self.is_hopeless(now, captured) {
             return Verdict::Wait(Time::NEVER);
         }
-        if answered > 0 && answering.pushed {
-            let much = self.missing(need, received) > MUCH;
-            let quiet = if much { &self.long_quiet } else { &self.quiet };
-            Self::until(now, answering.last_segment + quiet.time, Pass::AnswerEnded)
-        } else {
-            let since = answering.last_segment.max(answering.let_go).max(captured);
-            Self::until(now, since + self.patience(now, captured), Pass::InVain)
+        if missing == 0 {
+            return Self::until(now, answering.last_segment + PUSH_WAIT, Pass::Answered);
         }
+        let since = answering.last_segment.max(answering.let_go).max(captured);
+        let patience = since + self.patience(now, captured);
+        let in_vain = if enough { patience.min(surplus_until) } else { patience };
+        Self::until(now, in_vain, Pass::InVain)
     }
 
     /// May the connection be closed, whose client had seen `need` more bytes by then? As for a turn; but a close in the
@@ -314,6 +387,7 @@ impl Gate {
     /// quiet time.
     pub(super) fn judge_end(
         &self,
+        pacing: &Pacing,
         now: Time,
         need: u32,
         captured: Time,
@@ -324,9 +398,9 @@ impl Gate {
             return Verdict::Go(Pass::AtOnce);
         }
         let whole = received >= self.seen_by_client + u64::from(need);
-        match (self.judge(now, need, captured, received, acknowledged), &self.answering) {
+        match (self.judge(pacing, now, need, captured, received, acknowledged), &self.answering) {
             (Verdict::Go(pass @ (Pass::AnswerEnded | Pass::Answered)), Some(answering)) if !whole => {
-                Self::until(now, answering.last_segment + LONG_QUIET_START, pass)
+                Self::until(now, answering.last_segment + END_QUIET, pass)
             }
             (verdict, _) => verdict,
         }

@@ -16,8 +16,10 @@ mod feed;
 mod gate;
 mod holes;
 mod idle;
+mod lengths;
 mod online;
 mod outbox;
+mod pacing;
 mod patience;
 mod progress;
 mod queue;
@@ -37,6 +39,7 @@ use self::feed::{EndKind, Feed};
 use self::gate::Gate;
 pub(crate) use self::idle::{Idle, SILENCE};
 use self::outbox::Outbox;
+pub(crate) use self::pacing::Pacing;
 pub(crate) use self::relay::Attached;
 use self::relay::{Parts, Relay, Stop};
 pub(crate) use self::upstream::PARKED_BYTES;
@@ -88,6 +91,8 @@ pub(crate) struct Session {
     last_client: Time,
     last_progress: Time,
     superseded: bool,
+    /// Memory that is not in use is given back then, also while there is something to do.
+    trim_at: Time,
     /// Memory of turns and runs of bytes as it stands in the ledger.
     overhead: u64,
     first_drop: Option<DropReason>,
@@ -125,6 +130,7 @@ impl Session {
             last_client: now,
             last_progress: now,
             superseded: false,
+            trim_at: now,
             overhead: 0,
             first_drop: None,
         }
@@ -294,7 +300,9 @@ impl Session {
 
     fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
         let acknowledged = self.connection.acknowledged().unwrap_or_default();
-        self.gate.answer(cx.now, self.connection.received(), acknowledged, self.connection.is_pushed());
+        let acknowledged = (acknowledged, self.outbox.is_empty());
+        let (in_all, pushed) = (self.connection.received(), self.connection.is_pushed());
+        self.gate.answer(cx.now, in_all, acknowledged, pushed, &mut cx.target.pacing);
         if self.phase == Phase::Replaying {
             self.with_relay(cx, |relay, cx, parts| relay.answer(cx, received, parts));
         }

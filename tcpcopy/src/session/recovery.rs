@@ -104,7 +104,7 @@ impl Session {
             }
         }
         if !self.outbox.is_empty() {
-            self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, Pass::AtOnce);
+            self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, Pass::AtOnce, &mut cx.target.pacing);
             self.open_connection(cx);
         }
     }
