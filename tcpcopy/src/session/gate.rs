@@ -104,6 +104,10 @@ pub(super) struct Gate {
     seen_by_client: u64,
     /// How much more the test server has answered than the online server, since it was last behind it.
     surplus: u64,
+    /// What the answer before was short of, should it not have been its end.
+    owed: u64,
+    /// No rest of an earlier answer can be under way: else it would count as the beginning of the next.
+    in_step: bool,
     patience: Duration,
     /// Turns in a row that were let go for an answer.
     answers: u32,
@@ -121,6 +125,8 @@ impl Gate {
             open: None,
             seen_by_client: 0,
             surplus: 0,
+            owed: 0,
+            in_step: true,
             patience: PATIENCE_START,
             answers: 0,
             with_module,
@@ -145,6 +151,7 @@ impl Gate {
             // The servers do not answer alike: counting starts anew.
             _ => received,
         };
+        self.keep_step(now, pass, need, received, pacing);
         self.learn_of_target(pass, need, received, pacing);
         self.seen_by_client += u64::from(need);
         self.learn_patience(pass, need, received);
@@ -173,6 +180,19 @@ impl Gate {
             trial,
             seemed_ended: ended.map_or(now, |before| before.last_segment),
         });
+    }
+
+    /// If the turn goes too early, the rest of the answer before is not to be taken for the answer to it.
+    fn keep_step(&mut self, now: Time, pass: Pass, need: u32, received: u64, pacing: &Pacing) {
+        let Some(before) = &self.answering else { return };
+        let answered = received - before.base;
+        let certain = answered == u64::from(need) || pacing.length(need) == Some(answered);
+        if now.since(before.last_segment) >= pacing.probe_time() {
+            self.in_step = true;
+        } else if !certain && pacing.pauses() {
+            self.in_step = false;
+        }
+        self.owed = if pass == Pass::AnswerEnded { before.missing(need, received) } else { 0 };
     }
 
     /// The answer to the turn before is taken for whole: was it as long as the online server's, did it pause?
@@ -243,6 +263,8 @@ impl Gate {
         let unanswered = self.answering.take().is_some_and(|answering| !answering.begun);
         self.seen_by_client = 0;
         self.surplus = 0;
+        self.owed = 0;
+        self.in_step = true;
         self.open = Some(Pass::AtOnce);
         self.preparing = self.with_module;
         unanswered
@@ -283,6 +305,7 @@ impl Gate {
     ) {
         let Some(answering) = &mut self.answering else { return };
         if acknowledged <= answering.begins {
+            self.owed = self.owed.saturating_sub(received - answering.base);
             answering.base = received;
             if let Some(kind) = answering.trial.take() {
                 pacing.was_pause(kind, now.since(answering.seemed_ended));
@@ -333,9 +356,9 @@ impl Gate {
             };
         };
         let missing = answering.missing(need, received);
-        let exactly = received - answering.base == u64::from(need);
-        let alike = pacing.is_alike();
-        if missing == 0 && (alike || exactly && answering.pushed) {
+        let (alike, answered) = (pacing.is_alike(), received - answering.base);
+        let wanted = u64::from(need) + self.owed;
+        if alike && answered >= wanted || answered == wanted && answering.pushed {
             return Verdict::Go(Pass::Answered);
         }
         // Enough, counted over all turns: the client pipelines, or the test server's answers are longer.
@@ -352,11 +375,10 @@ impl Gate {
             if !alike {
                 let pass = if missing == 0 { Pass::Answered } else { Pass::AnswerEnded };
                 let quiet = match pacing.length(need) {
-                    Some(length) if received - answering.base < length => {
-                        answering.last_segment + pacing.rest_wait(kind)
-                    }
-                    Some(length) if received - answering.base == length && !answering.probes => now,
-                    _ => pacing.quiet_until(answering.last_segment, kind, answering.probes),
+                    Some(length) if answered < length => answering.last_segment + pacing.rest_wait(kind),
+                    Some(length) if answered == length && self.in_step && !answering.probes => now,
+                    Some(_) => pacing.quiet_until(answering.last_segment, kind, true),
+                    None => pacing.quiet_until(answering.last_segment, kind, answering.probes),
                 };
                 return Self::until(now, quiet, pass);
             }

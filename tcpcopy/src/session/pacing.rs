@@ -163,6 +163,16 @@ impl Pacing {
         if quiet.is_zero() { last } else { (last + quiet).next_multiple_of(quiet / 4) }
     }
 
+    /// After so long without more, an answer has most likely ended.
+    pub(super) fn probe_time(&self) -> Duration {
+        self.little.time.max(self.little.probe)
+    }
+
+    /// The server has been seen to pause in the middle of answers.
+    pub(super) fn pauses(&self) -> bool {
+        self.little.pauses || self.much.pauses
+    }
+
     /// The same of an answer that is too short for a server that answers alike.
     pub(super) fn rest_wait(&self, kind: Kind) -> Duration {
         self.kind(kind).time.max(REST_WAIT)
