@@ -104,6 +104,8 @@ pub(super) struct Gate {
     seen_by_client: u64,
     /// How much more the test server has answered than the online server, since it was last behind it.
     surplus: u64,
+    /// The client has been seen to send on while it was reading answers that are as long as the online server's.
+    pipelines: bool,
     /// What the answer before was short of, should it not have been its end.
     owed: u64,
     /// No rest of an earlier answer can be under way: else it would count as the beginning of the next.
@@ -125,6 +127,7 @@ impl Gate {
             open: None,
             seen_by_client: 0,
             surplus: 0,
+            pipelines: false,
             owed: 0,
             in_step: true,
             patience: PATIENCE_START,
@@ -154,14 +157,14 @@ impl Gate {
         self.keep_step(now, pass, need, received, pacing);
         self.learn_of_target(pass, need, received, pacing);
         self.seen_by_client += u64::from(need);
-        self.learn_patience(pass, need, received);
+        self.learn_patience(pass, need, received, pacing);
         if self.open == Some(Pass::AtOnce) {
             self.open = None;
         }
         let ended = self.answering.as_ref().filter(|before| before.looks_ended());
         let trial = match pass {
             Pass::AnswerEnded => ended.map(|before| Kind::of(before.missing(need, received))),
-            Pass::Answered if !pacing.is_alike() => ended.map(|_| Kind::Little),
+            Pass::Answered if !self.is_alike(pacing) => ended.map(|_| Kind::Little),
             _ => None,
         };
         self.answering = Some(Answering {
@@ -185,7 +188,7 @@ impl Gate {
     /// If the turn goes too early, the rest of the answer before is not to be taken for the answer to it.
     fn keep_step(&mut self, now: Time, pass: Pass, need: u32, received: u64, pacing: &Pacing) {
         let Some(before) = &self.answering else { return };
-        let answered = received - before.base;
+        let answered = received.saturating_sub(before.base);
         let certain = answered == u64::from(need) || pacing.length(need) == Some(answered);
         if now.since(before.last_segment) >= pacing.probe_time() {
             self.in_step = true;
@@ -206,15 +209,20 @@ impl Gate {
             return;
         }
         if before.looks_ended() {
-            pacing.learn_length(need, received - before.base);
+            pacing.learn_length(need, received.saturating_sub(before.base));
         }
-        let (need, fresh) = (u64::from(need), received - before.before);
+        let (need, fresh) = (u64::from(need), received.saturating_sub(before.before));
         let length = match (self.surplus + fresh).checked_sub(need) {
             None => Length::Shorter,
             Some(0) => Length::Equal,
             Some(left) if left > self.surplus => Length::Longer,
             Some(left) if left < self.surplus => Length::CaughtUp,
             Some(_) => Length::Behind,
+        };
+        self.pipelines = match length {
+            Length::Equal => self.pipelines || self.surplus > 0,
+            Length::Shorter => false,
+            _ => self.pipelines,
         };
         self.surplus = (self.surplus + fresh).saturating_sub(need);
         pacing.compare(length);
@@ -225,12 +233,16 @@ impl Gate {
         }
     }
 
-    fn learn_patience(&mut self, pass: Pass, need: u32, received: u64) {
+    fn learn_patience(&mut self, pass: Pass, need: u32, received: u64, pacing: &Pacing) {
         let by_surplus =
-            self.answering.as_ref().is_some_and(|before| received - before.base < u64::from(need));
+            self.answering.as_ref().is_some_and(|before| received.saturating_sub(before.base) < u64::from(need));
         match pass {
-            Pass::Answered if by_surplus => {
+            Pass::Answered if by_surplus && self.is_alike(pacing) => {
                 self.patience = self.patience.min(PATIENCE_START / 4);
+                self.answers = 0;
+            }
+            Pass::Answered if by_surplus => {
+                self.patience = (self.patience / 4).max(PATIENCE_MIN);
                 self.answers = 0;
             }
             Pass::InVain => {
@@ -246,6 +258,11 @@ impl Gate {
             }
             _ => {}
         }
+    }
+
+    /// The lengths of this client's answers tell their ends.
+    fn is_alike(&self, pacing: &Pacing) -> bool {
+        self.pipelines || pacing.is_alike()
     }
 
     /// Waiting has been in vain for long, and the copy lags: no turn waits for anything any more.
@@ -305,7 +322,7 @@ impl Gate {
     ) {
         let Some(answering) = &mut self.answering else { return };
         if acknowledged <= answering.begins {
-            self.owed = self.owed.saturating_sub(received - answering.base);
+            self.owed = self.owed.saturating_sub(received.saturating_sub(answering.base));
             answering.base = received;
             if let Some(kind) = answering.trial.take() {
                 pacing.was_pause(kind, now.since(answering.seemed_ended));
@@ -356,9 +373,10 @@ impl Gate {
             };
         };
         let missing = answering.missing(need, received);
-        let (alike, answered) = (pacing.is_alike(), received - answering.base);
+        let (alike, answered) = (self.is_alike(pacing), received - answering.base);
         let wanted = u64::from(need) + self.owed;
-        if alike && answered >= wanted || answered == wanted && answering.pushed {
+        let exactly = answered == wanted && answering.pushed && self.surplus == 0;
+        if alike && answered >= wanted || exactly {
             return Verdict::Go(Pass::Answered);
         }
         // Enough, counted over all turns: the client pipelines, or the test server's answers are longer.
@@ -367,7 +385,7 @@ impl Gate {
             // Where waiting has proved vain, the former.
             pacing.response()
         } else {
-            SURPLUS_WAIT.min(self.patience)
+            SURPLUS_WAIT.max(pacing.response()).min(self.patience)
         };
         let surplus_until = answering.let_go.max(captured) + surplus_wait;
         if acknowledged && answering.begun && answering.pushed {
@@ -398,10 +416,12 @@ impl Gate {
         if missing == 0 {
             return Self::until(now, answering.last_segment + PUSH_WAIT, Pass::Answered);
         }
+        if enough {
+            return Self::until(now, surplus_until, Pass::Answered);
+        }
         let since = answering.last_segment.max(answering.let_go).max(captured);
         let patience = since + self.patience(now, captured);
-        let in_vain = if enough { patience.min(surplus_until) } else { patience };
-        Self::until(now, in_vain, Pass::InVain)
+        Self::until(now, patience, Pass::InVain)
     }
 
     /// May the connection be closed, whose client had seen `need` more bytes by then? As for a turn; but a close in the
@@ -439,113 +459,286 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn after_first_turn() -> (Gate, Time) {
-        let mut gate = Gate::new(false);
-        let start = Time::ZERO + MS;
-        gate.turn_begins(start, 0, 0, 0, Pass::AtOnce);
-        (gate, start)
+    /// A gate, and what is known of its test server.
+    struct Rig {
+        gate: Gate,
+        pacing: Pacing,
+        now: Time,
+        /// Outbox offset of the last turn, which is of ten bytes.
+        begins: u64,
+        received: u64,
+    }
+
+    impl Rig {
+        /// After the first turn of a connection to a server of which nothing is known.
+        fn new() -> Self {
+            let mut rig = Self {
+                gate: Gate::new(false),
+                pacing: Pacing::default(),
+                now: Time::ZERO + MS,
+                begins: 0,
+                received: 0,
+            };
+            rig.go(0, Pass::AtOnce);
+            rig
+        }
+
+        /// To a server that answers every turn with one write, of `test` bytes where the online server's were 100.
+        fn used_to(test: u64) -> Self {
+            let mut rig = Self::new();
+            for _ in 0..100 {
+                rig.hear(test);
+                rig.pass(100);
+                rig.now = rig.now + MS;
+            }
+            rig
+        }
+
+        fn judge(&self, need: u32) -> Verdict {
+            self.judge_with(need, true)
+        }
+
+        fn judge_with(&self, need: u32, acknowledged: bool) -> Verdict {
+            self.gate.judge(&self.pacing, self.now, need, self.now, self.received, acknowledged)
+        }
+
+        fn judge_end(&self, need: u32) -> Verdict {
+            self.gate.judge_end(&self.pacing, self.now, need, self.now, self.received, true)
+        }
+
+        fn go(&mut self, need: u32, pass: Pass) {
+            self.begins += u64::from(pass != Pass::AtOnce) * 10;
+            self.gate.turn_begins(self.now, self.begins, need, self.received, pass, &mut self.pacing);
+        }
+
+        /// Lets a turn go as soon as it may; how long that took.
+        fn pass(&mut self, need: u32) -> Duration {
+            let start = self.now;
+            for _ in 0..10 {
+                match self.gate.judge(&self.pacing, self.now, need, start, self.received, true) {
+                    Verdict::Go(pass) => {
+                        self.go(need, pass);
+                        return self.now.since(start);
+                    }
+                    Verdict::Wait(until) => self.now = until,
+                }
+            }
+            panic!("a turn is not let go")
+        }
+
+        /// Answer bytes come.
+        fn hear_piece(&mut self, bytes: u64, acknowledged: u64, pushed: bool) {
+            self.received += bytes;
+            let all = acknowledged == self.begins + 10;
+            self.gate.answer(self.now, self.received, (acknowledged, all), pushed, &mut self.pacing);
+        }
+
+        /// A write of the server that has all that it was sent.
+        fn hear(&mut self, bytes: u64) {
+            self.hear_piece(bytes, self.begins + 10, true);
+        }
+
+        /// The rest of the answer to the turn before the last.
+        fn hear_late(&mut self, bytes: u64) {
+            self.hear_piece(bytes, self.begins, true);
+        }
+
+        fn waits(&self, need: u32) -> Duration {
+            match self.judge(need) {
+                Verdict::Go(_) => Duration::ZERO,
+                Verdict::Wait(until) => until.since(self.now),
+            }
+        }
     }
 
     #[test]
-    fn enough_answer_lets_the_turn_go_at_once() {
-        let (mut gate, now) = after_first_turn();
-        assert!(matches!(gate.judge(now, 100, now, 0, true), Verdict::Wait(_)));
-        gate.answer(now, 99, 10, false);
-        assert!(matches!(gate.judge(now, 100, now, 99, true), Verdict::Wait(_)));
-        gate.answer(now, 100, 10, true);
-        assert_eq!(gate.judge(now, 100, now, 100, true), Verdict::Go(Pass::Answered));
+    fn as_much_as_the_client_has_read_lets_the_turn_go_at_once() {
+        let mut rig = Rig::new();
+        assert!(rig.waits(100) > MS);
+        rig.hear_piece(99, 10, false);
+        assert!(rig.waits(100) > MS);
+        rig.hear(1);
+        assert_eq!(rig.judge(100), Verdict::Go(Pass::Answered));
     }
 
     #[test]
-    fn a_short_answer_ends_with_a_push_and_quiet() {
-        let (mut gate, now) = after_first_turn();
-        gate.answer(now, 40, 10, true);
-        let Verdict::Wait(deadline) = gate.judge(now, 100, now, 40, true) else { panic!("must wait") };
-        assert_eq!(deadline, now + QUIET_START);
-        assert_eq!(gate.judge(deadline, 100, now, 40, true), Verdict::Go(Pass::AnswerEnded));
-        assert_eq!(gate.judge(deadline, 100, now, 40, false), Verdict::Wait(Time::NEVER));
+    fn a_short_answer_of_an_unknown_server_ends_with_a_push_and_quiet() {
+        let mut rig = Rig::new();
+        rig.hear(40);
+        assert_eq!(rig.judge_with(100, false), Verdict::Wait(Time::NEVER), "it has not read all");
+        let quiet = rig.waits(100);
+        assert!((2 * MS..3 * MS).contains(&quiet), "{quiet:?}");
+        rig.now = rig.now + quiet;
+        assert_eq!(rig.judge(100), Verdict::Go(Pass::AnswerEnded));
+    }
+
+    #[test]
+    fn a_server_that_always_answers_less_or_more_is_not_waited_for() {
+        for test in [1, 50, 98, 99, 101, 300] {
+            let mut rig = Rig::used_to(test);
+            let probes = (0..640).filter(|_| {
+                rig.hear(test);
+                let waited = rig.pass(100);
+                assert!(waited < 3 * MS, "{waited:?}");
+                !waited.is_zero()
+            });
+            assert!(probes.count() <= 10, "{test} bytes instead of 100");
+        }
+    }
+
+    #[test]
+    fn random_lengths_are_not_waited_for_either_and_no_turn_goes_without_its_answer() {
+        let mut rig = Rig::new();
+        for round in 0..2000_u64 {
+            assert!(rig.waits(100) >= MS, "nothing was answered");
+            let bytes = 1 + round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57;
+            rig.hear(1 + bytes);
+            let waited = rig.pass(100);
+            assert!(round < 50 || waited < 3 * MS, "round {round}: {waited:?}");
+        }
+    }
+
+    #[test]
+    fn much_that_is_missing_is_waited_for_longer_at_first() {
+        let mut rig = Rig::new();
+        for round in 0..100 {
+            rig.hear(40);
+            let waited = rig.pass(1_000_000);
+            let expected = if round < 8 { 300 * MS..400 * MS } else { Duration::ZERO..400 * MS };
+            assert!(expected.contains(&waited), "{waited:?}");
+        }
+        rig.hear(40);
+        assert!(rig.waits(1_000_000) <= 30 * MS);
+    }
+
+    #[test]
+    fn a_longer_answer_is_waited_for_to_its_end() {
+        let mut rig = Rig::used_to(300);
+        rig.hear_piece(200, rig.begins + 10, false);
+        assert!(rig.waits(100) >= 20 * MS, "the write is not at its end");
+        rig.hear(200);
+        assert!(rig.waits(100) < 3 * MS);
+    }
+
+    #[test]
+    fn answers_in_two_writes_are_waited_for_whatever_their_lengths() {
+        for (first, second) in [(50, 50), (60, 30), (100, 100), (150, 50), (1, 1000)] {
+            let mut rig = Rig::new();
+            let mut early = 0;
+            for _ in 0..2000 {
+                rig.hear(first);
+                let due = rig.now + MS;
+                if let Verdict::Wait(until) = rig.judge(100)
+                    && until > due
+                {
+                    rig.now = due;
+                    rig.hear(second);
+                    rig.pass(100);
+                } else {
+                    rig.pass(100);
+                    rig.now = due;
+                    rig.hear_late(second);
+                    early += 1;
+                }
+            }
+            assert!(early <= 2, "{early} turns went before {first} and {second} bytes had come");
+        }
+    }
+
+    #[test]
+    fn a_turn_that_went_too_early_does_not_take_others_along() {
+        let mut rig = Rig::used_to(100);
+        rig.hear(50);
+        let Verdict::Wait(until) = rig.judge(100) else { panic!("the server answers alike") };
+        rig.now = until;
+        assert_eq!(rig.judge(100), Verdict::Go(Pass::AnswerEnded));
+        rig.go(100, Pass::AnswerEnded);
+        // The rest comes after the server's kernel has acknowledged the turn.
+        rig.hear(50);
+        rig.now = rig.now + MS;
+        rig.hear(50);
+        assert!(rig.waits(100) > Duration::ZERO, "half of its answer");
+        rig.now = rig.now + MS / 2;
+        rig.hear(50);
+        assert_eq!(rig.judge(100), Verdict::Go(Pass::Answered));
     }
 
     #[test]
     fn no_answer_is_waited_for_a_bounded_time() {
-        let (gate, now) = after_first_turn();
-        assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_START));
-        assert_eq!(gate.judge(now + PATIENCE_START, 1, now, 0, true), Verdict::Go(Pass::InVain));
+        let mut rig = Rig::new();
+        assert_eq!(rig.judge(1), Verdict::Wait(rig.now + PATIENCE_START));
+        let since = rig.now;
+        rig.now = rig.now + PATIENCE_START;
+        let verdict = rig.gate.judge(&rig.pacing, rig.now, 1, since, 0, true);
+        assert_eq!(verdict, Verdict::Go(Pass::InVain));
     }
 
     #[test]
     fn patience_wears_off_and_comes_back() {
-        let (mut gate, now) = after_first_turn();
-        gate.turn_begins(now, 10, 0, 0, Pass::InVain);
-        assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_START / 4));
-        for _ in 0..10 {
-            gate.turn_begins(now, 10, 0, 0, Pass::InVain);
-        }
-        assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN));
-        let lagging = now + LAG_MAX * 2;
+        let mut rig = Rig::new();
+        rig.go(0, Pass::InVain);
+        assert_eq!(rig.waits(1), PATIENCE_START / 4);
+        (0..10).for_each(|_| rig.go(0, Pass::InVain));
+        assert_eq!(rig.waits(1), PATIENCE_MIN);
+        let captured = rig.now;
+        let lagging = rig.now + LAG_MAX * 2;
         for acknowledged in [true, false] {
-            assert_eq!(gate.judge(lagging, 1, now, 0, acknowledged), Verdict::Go(Pass::InVain));
+            let verdict = rig.gate.judge(&rig.pacing, lagging, 1, captured, 0, acknowledged);
+            assert_eq!(verdict, Verdict::Go(Pass::InVain));
         }
-        assert_eq!(gate.judge(now, 1, now, 0, false), Verdict::Wait(Time::NEVER));
+        assert_eq!(rig.judge_with(1, false), Verdict::Wait(Time::NEVER));
         for _ in 0..ANSWERS_TO_RECOVER {
-            assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN));
-            gate.turn_begins(now, 10, 0, 0, Pass::Answered);
+            assert_eq!(rig.waits(1), PATIENCE_MIN);
+            rig.go(0, Pass::Answered);
         }
-        assert_eq!(gate.judge(now, 1, now, 0, true), Verdict::Wait(now + PATIENCE_MIN * 2));
+        assert_eq!(rig.waits(1), PATIENCE_MIN * 2);
     }
 
     #[test]
     fn the_rest_of_an_earlier_answer_does_not_count() {
-        let (mut gate, now) = after_first_turn();
-        gate.answer(now, 100, 10, true);
-        gate.turn_begins(now, 10, 0, 100, Pass::Answered);
-        gate.answer(now, 150, 10, true);
-        assert!(matches!(gate.judge(now, 50, now, 150, true), Verdict::Wait(_)));
-        gate.answer(now, 200, 20, true);
-        assert_eq!(gate.judge(now, 50, now, 200, true), Verdict::Go(Pass::Answered));
+        let mut rig = Rig::new();
+        rig.hear(100);
+        rig.go(100, Pass::Answered);
+        rig.hear_late(50);
+        assert!(rig.waits(50) > MS);
+        rig.hear(50);
+        assert_eq!(rig.judge(50), Verdict::Go(Pass::Answered));
     }
 
     #[test]
-    fn the_quiet_time_is_learned() {
-        let (mut gate, now) = after_first_turn();
-        gate.turn_begins(now, 10, 0, 40, Pass::AnswerEnded);
-        gate.answer(now, 90, 10, true);
-        assert_eq!(gate.quiet.time, QUIET_START * 4);
-        gate.turn_begins(now, 20, 0, 90, Pass::AnswerEnded);
-        gate.turn_begins(now, 30, 0, 90, Pass::AnswerEnded);
-        assert_eq!(gate.quiet.time, QUIET_START * 2);
-    }
-
-    #[test]
-    fn much_that_is_missing_looks_like_a_pause_at_first() {
-        let (mut gate, now) = after_first_turn();
-        gate.answer(now, 40, 10, true);
-        assert_eq!(gate.judge(now, 1_000_000, now, 40, true), Verdict::Wait(now + LONG_QUIET_START));
-        gate.turn_begins(now, 10, 1_000_000, 40, Pass::AnswerEnded);
-        gate.answer(now, 80, 20, true);
-        gate.turn_begins(now, 20, 1_000_000, 80, Pass::AnswerEnded);
-        gate.answer(now, 120, 30, true);
-        assert_eq!(gate.judge(now, 1_000_000, now, 120, true), Verdict::Wait(now + LONG_QUIET_START / 2));
+    fn a_client_that_sends_on_while_it_reads_does_not_wait() {
+        let mut rig = Rig::used_to(100);
+        // It has read 30 bytes of each answer when it sends on, and the other 70 by the next time.
+        rig.hear(100);
+        rig.pass(30);
+        for _ in 0..100 {
+            rig.hear(100);
+            assert_eq!(rig.pass(100), Duration::ZERO);
+        }
+        // What it sends is the middle of a request, which nothing answers.
+        rig.hear(100);
+        rig.pass(100);
+        assert!(rig.pass(70) <= SURPLUS_WAIT);
     }
 
     #[test]
     fn a_close_waits_for_all_that_the_client_has_seen() {
-        let (mut gate, now) = after_first_turn();
-        gate.answer(now, 40, 10, true);
-        gate.turn_begins(now, 10, 100, 40, Pass::AnswerEnded);
+        let mut rig = Rig::new();
+        rig.hear(40);
+        rig.go(100, Pass::AnswerEnded);
         // 60 late bytes of the first answer, and 40 of the second: enough by count since the turn began.
-        gate.answer(now, 140, 20, true);
-        assert_eq!(gate.judge(now, 100, now, 140, true), Verdict::Go(Pass::Answered));
-        assert_eq!(gate.judge_end(now, 100, now, 140, true), Verdict::Wait(now + LONG_QUIET_START));
-        gate.answer(now, 200, 20, true);
-        assert_eq!(gate.judge_end(now, 100, now, 200, true), Verdict::Go(Pass::Answered));
+        rig.hear(100);
+        assert_eq!(rig.judge_end(100), Verdict::Wait(rig.now + END_QUIET));
+        rig.hear(60);
+        assert_eq!(rig.judge_end(100), Verdict::Go(Pass::Answered));
     }
 
     #[test]
     fn what_the_server_says_first_is_waited_for() {
-        let gate = Gate::new(false);
-        assert!(matches!(gate.judge(Time::ZERO, 80, Time::ZERO, 0, true), Verdict::Wait(_)));
-        assert_eq!(gate.judge(Time::ZERO, 80, Time::ZERO, 80, true), Verdict::Go(Pass::AtOnce));
-        assert_eq!(gate.judge(Time::ZERO, 0, Time::ZERO, 0, true), Verdict::Go(Pass::AtOnce));
+        let (gate, pacing) = (Gate::new(false), Pacing::default());
+        let judge = |need, received| gate.judge(&pacing, Time::ZERO, need, Time::ZERO, received, true);
+        assert!(matches!(judge(80, 0), Verdict::Wait(_)));
+        assert_eq!(judge(80, 80), Verdict::Go(Pass::AtOnce));
+        assert_eq!(judge(0, 0), Verdict::Go(Pass::AtOnce));
     }
 }

@@ -37,8 +37,9 @@ const UNLIKE_MAX: u16 = 8192;
 const REST_WAIT: Duration = Duration::from_millis(20);
 
 /// Bounds of the time in which an answer begins, if there is one.
+const RESPONSE_START: Duration = Duration::from_millis(62);
 const RESPONSE_MIN: Duration = Duration::from_micros(200);
-const RESPONSE_MAX: Duration = Duration::from_millis(250);
+const RESPONSE_MAX: Duration = Duration::from_secs(2);
 
 /// How long nothing must follow what looks like the end of an answer.
 #[derive(Debug)]
@@ -138,7 +139,7 @@ impl Default for Pacing {
             // Longer than a server's retransmission takes.
             much: Quiet::new(Duration::from_millis(300), Duration::from_millis(20)),
             unlike: UNLIKE,
-            response: RESPONSE_MAX,
+            response: RESPONSE_START,
             until_probe: PROBES,
             lengths: Lengths::default(),
         }
@@ -362,7 +363,7 @@ mod tests {
     #[test]
     fn the_response_time_follows_the_server() {
         let mut pacing = Pacing::default();
-        assert_eq!(pacing.response(), RESPONSE_MAX);
+        assert_eq!(pacing.response(), RESPONSE_START * 4);
         (0..100).for_each(|_| pacing.began_after(MS));
         assert!((4 * MS..5 * MS).contains(&pacing.response()), "{:?}", pacing.response());
         (0..100).for_each(|_| pacing.began_after(Duration::ZERO));
