@@ -30,7 +30,7 @@ const PROBES: u16 = 64;
 const MUCH: u64 = 16 << 10;
 
 /// From here on the lengths of answers tell nothing.
-const UNLIKE: u16 = 64;
+const UNLIKE: u16 = 16;
 const UNLIKE_MAX: u16 = 8192;
 
 /// How long an answer that is too short waits for the rest where answers were as long as the online server's so far.
@@ -61,6 +61,10 @@ impl Quiet {
     /// An answer had come to its end where it looked like that.
     fn was_end(&mut self) {
         if self.time.is_zero() {
+            return;
+        }
+        if !self.pauses && self.time > self.probe {
+            self.time = (self.time / 2).max(self.probe);
             return;
         }
         self.ends_left -= 1;
@@ -270,7 +274,7 @@ mod tests {
         for kind in [Kind::Little, Kind::Much] {
             let mut pacing = Pacing::default();
             assert!(pacing.quiet(kind, false) >= 2 * MS);
-            (0..ENDS_TO_TRUST).for_each(|_| pacing.was_end(kind));
+            (0..ENDS_TO_TRUST + 4).for_each(|_| pacing.was_end(kind));
             assert_eq!(pacing.quiet(kind, false), Duration::ZERO);
             assert!(pacing.quiet(kind, true) >= 2 * MS, "but for a probe");
         }
@@ -341,8 +345,8 @@ mod tests {
         let mut pacing = Pacing::default();
         pacing.compare(Length::Equal);
         for _ in 0..1000 {
-            compare(&mut pacing, 20, Length::Longer);
-            compare(&mut pacing, 10, Length::CaughtUp);
+            compare(&mut pacing, 10, Length::Longer);
+            compare(&mut pacing, 5, Length::CaughtUp);
             assert!(pacing.is_alike());
         }
     }
