@@ -85,6 +85,8 @@ impl Quiet {
         self.time = if wanted > self.time {
             let first = if self.pauses { Duration::ZERO } else { self.probe };
             wanted.min((self.time + (wanted - self.time) / 4).max(first))
+        } else if self.time > wanted * 16 {
+            self.time / 2
         } else {
             self.time - (self.time - wanted) / 64
         };
