@@ -231,7 +231,9 @@ impl Gate {
         self.surplus = (self.surplus + fresh).saturating_sub(need);
         pacing.compare(length);
         match (before.pause, before.looks_ended()) {
-            (Some((pause, at)), _) => pacing.was_pause(Kind::of((before.base + need).saturating_sub(at)), pause),
+            (Some((pause, at)), _) => {
+                pacing.was_pause(Kind::of((before.base + need).saturating_sub(at)), pause)
+            }
             (None, true) => pacing.was_end(before.trial.unwrap_or(Kind::Little)),
             (None, false) => {}
         }
@@ -239,9 +241,10 @@ impl Gate {
 
     fn learn_patience(&mut self, pass: Pass, need: u32, received: u64, pacing: &Pacing) {
         // What looked like an end was not waited for in vain.
-        let by_surplus = self.answering.as_ref().is_some_and(|before| {
-            before.missing(need, received) > 0 && !before.looks_ended()
-        });
+        let by_surplus = self
+            .answering
+            .as_ref()
+            .is_some_and(|before| before.missing(need, received) > 0 && !before.looks_ended());
         match pass {
             Pass::Answered if by_surplus && self.is_alike(pacing) => {
                 self.patience = self.patience.min(PATIENCE_START / 4);
@@ -382,7 +385,7 @@ impl Gate {
         let (alike, answered) = (self.is_alike(pacing), received - answering.base);
         let wanted = u64::from(need) + self.owed;
         let exactly = answered == wanted && answering.pushed && self.surplus == 0;
-        if alike && answered >= wanted || exactly {
+        if need == 0 || alike && answered >= wanted || exactly {
             return Verdict::Go(Pass::Answered);
         }
         // Enough, counted over all turns: the client pipelines, or the test server's answers are longer.

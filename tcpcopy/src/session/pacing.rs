@@ -9,7 +9,6 @@ use common::time::Time;
 
 use crate::session::lengths::Lengths;
 
-
 /// What one pass of the event loop may take: pieces of one answer are this far apart at least once they come apart.
 const ROUND: Duration = Duration::from_micros(100);
 
@@ -37,7 +36,7 @@ const UNLIKE_MAX: u16 = 8192;
 const REST_WAIT: Duration = Duration::from_millis(20);
 
 /// Bounds of the time in which an answer begins, if there is one.
-const RESPONSE_START: Duration = Duration::from_millis(62);
+const RESPONSE_START: Duration = Duration::from_millis(250);
 const RESPONSE_MIN: Duration = Duration::from_micros(200);
 const RESPONSE_MAX: Duration = Duration::from_secs(2);
 
@@ -131,8 +130,8 @@ pub(crate) struct Pacing {
     much: Quiet,
     /// Evidence that its answers are not as long as the online server's.
     unlike: u16,
-    /// How long it takes until an answer begins, on the average.
-    response: Duration,
+    /// How long it takes until an answer begins, on the average, once one has.
+    response: Option<Duration>,
     /// Answers until the next that is given more time.
     until_probe: u16,
     lengths: Lengths,
@@ -145,7 +144,7 @@ impl Default for Pacing {
             // Longer than a server's retransmission takes.
             much: Quiet::new(Duration::from_millis(300), Duration::from_millis(20)),
             unlike: UNLIKE,
-            response: RESPONSE_START,
+            response: None,
             until_probe: PROBES,
             lengths: Lengths::default(),
         }
@@ -199,12 +198,13 @@ impl Pacing {
 
     /// By when an answer has most likely begun, if there is one.
     pub(super) fn response(&self) -> Duration {
-        (self.response * 4).clamp(RESPONSE_MIN, RESPONSE_MAX)
+        self.response.map_or(RESPONSE_START, |response| (response * 4).clamp(RESPONSE_MIN, RESPONSE_MAX))
     }
 
     /// An answer has begun so long after its turn was let go.
     pub(super) fn began_after(&mut self, time: Duration) {
-        self.response = (self.response * 7 + time.min(RESPONSE_MAX)) / 8;
+        let time = time.min(RESPONSE_MAX);
+        self.response = Some(self.response.map_or(time, |response| (response * 7 + time) / 8));
     }
 
     fn kind(&self, kind: Kind) -> &Quiet {
@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn the_response_time_follows_the_server() {
         let mut pacing = Pacing::default();
-        assert_eq!(pacing.response(), RESPONSE_START * 4);
+        assert_eq!(pacing.response(), RESPONSE_START);
         (0..100).for_each(|_| pacing.began_after(MS));
         assert!((4 * MS..5 * MS).contains(&pacing.response()), "{:?}", pacing.response());
         (0..100).for_each(|_| pacing.began_after(Duration::ZERO));
