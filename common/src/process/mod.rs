@@ -6,5 +6,6 @@ pub mod hand;
 pub mod limits;
 pub mod logging;
 pub mod privileges;
+pub mod secret;
 pub mod secret_file;
 pub mod signals;

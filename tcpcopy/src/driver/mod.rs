@@ -37,6 +37,7 @@ use worker::{CALLER, FIRST_CAPTURE, Worker};
 use crate::cli::Config;
 use crate::engine::Engine;
 use crate::link::{Links, Speaker, Told};
+use crate::online_query::{Askers, OwnEndpoints, Query, Watch};
 use crate::report::{StatsFile, StatsFileError};
 use crate::settings::Transfer;
 
@@ -120,7 +121,12 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let clock = Clock::start();
     let parts = Share::each(config.workers).zip(captures).zip(wires);
     let told = Arc::default();
-    let worker = |((share, captures), wire)| worker(config, clock, share, &told, captures, wire);
+    // What clients say from now on is captured.
+    let (own, queries) = (Arc::default(), Query::of(&config.transfers));
+    let _askers = Askers::start(&queries, &own, clock).map_err(StartError::system("start a thread"))?;
+    let worker = |((share, captures), wire)| {
+        worker(config, clock, share, &told, captures, wire, (&queries, &own))
+    };
     let mut workers: Vec<_> = parts.map(worker).collect::<Result<_, _>>()?;
     if let [only] = &workers[..] {
         only.registry()
@@ -155,13 +161,17 @@ fn worker(
     told: &Arc<Told>,
     captures: Captures,
     wire: Wire<Injector>,
+    (queries, own): (&[Query], &Arc<OwnEndpoints>),
 ) -> Result<Worker<Injector>, StartError> {
     let first_link = FIRST_CAPTURE + captures.count();
     let targets = config.targets();
     let speaker = Speaker { told: Arc::clone(told), from_start: config.alone };
     let links = Links::new(&config.intercepts, share, targets, first_link, Time::ZERO, &speaker);
-    let engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
-    Worker::new(clock, captures, links, engine, wire).map_err(StartError::system("make an event loop"))
+    let mut engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
+    if !queries.is_empty() {
+        engine.set_own(Arc::clone(own));
+    }
+    Worker::new(clock, captures, links, engine, wire, Watch::new(queries)).map_err(StartError::system("make an event loop"))
 }
 
 /// Says which services have a protocol module: another service on the same port could not be copied by it.
@@ -170,7 +180,7 @@ fn announce_protocols(config: &Config) {
         if let Some(protocol) = &transfer.protocol {
             let (name, port) = (protocol.name(), transfer.online_port);
             log::info!(
-                "port {port} to {}: sessions of {name}, which log in anew; if it is another service: \
+                "port {port} to {}: sessions of {name}, which are set up anew on each connection; if it is another service: \
                  --protocol {port}=none",
                 transfer.target
             );

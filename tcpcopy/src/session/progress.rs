@@ -103,7 +103,7 @@ impl Session {
         if !self.is_stalled() {
             self.last_progress = cx.now;
         }
-        self.with_relay(cx, |relay, cx, parts| relay.online_before(cx, turn.ack, parts));
+        self.with_relay(cx, |relay, cx, parts| relay.before_turn(cx, &turn, parts));
         if self.phase != Phase::Replaying {
             return false;
         }
