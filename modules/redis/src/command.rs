@@ -127,7 +127,8 @@ mod tests {
             assert_eq!(Command::of(name), *command);
             assert_eq!(Command::of(&name.to_ascii_lowercase()), *command);
         }
-        for name in [&b""[..], b"GET", b"SET", b"INCR", b"ECHO", b"AUTHS", b"\x00\xff", b"SELECTSELECTSELECT"] {
+        for name in [&b""[..], b"GET", b"SET", b"INCR", b"ECHO", b"AUTHS", b"\x00\xff", b"SELECTSELECTSELECT"]
+        {
             assert_eq!(Command::of(name), Command::Other);
         }
     }

@@ -74,7 +74,8 @@ impl Counters {
         let is_code = !word.is_empty() && word.len() <= 24 && word.iter().all(u8::is_ascii_uppercase);
         let word = if is_code { String::from_utf8_lossy(word).into_owned() } else { "other".to_owned() };
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        let word = if errors.len() < CODES_MAX || errors.contains_key(&word) { word } else { "other".to_owned() };
+        let word =
+            if errors.len() < CODES_MAX || errors.contains_key(&word) { word } else { "other".to_owned() };
         *errors.entry(word).or_default() += 1;
     }
 

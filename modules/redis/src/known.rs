@@ -158,7 +158,8 @@ impl Known {
 
     /// Beside the struct, in bytes.
     pub(crate) fn memory(&self) -> usize {
-        let settings: usize = self.settings.iter().map(|(what, command)| 96 + what.len() + command.len()).sum();
+        let settings: usize =
+            self.settings.iter().map(|(what, command)| 96 + what.len() + command.len()).sum();
         let login = if self.login.is_some() { 128 } else { 0 };
         settings + login + self.subscribed_bytes * 2 + self.name.as_ref().map_or(0, Vec::len)
     }
@@ -258,7 +259,10 @@ mod tests {
         known.log_in(Some(b"app"), b"secret");
         known.database = Some(3);
         known.is_resp3 = true;
-        known.set(b"NO-EVICT".to_vec(), Some(b"*3\r\n$6\r\nCLIENT\r\n$8\r\nNO-EVICT\r\n$2\r\non\r\n".to_vec()));
+        known.set(
+            b"NO-EVICT".to_vec(),
+            Some(b"*3\r\n$6\r\nCLIENT\r\n$8\r\nNO-EVICT\r\n$2\r\non\r\n".to_vec()),
+        );
         let text = said(&known);
         let places: Vec<_> = ["AUTH", "HELLO", "SELECT", "NO-EVICT", "\\nSUBSCRIBE", "SSUBSCRIBE"]
             .iter()

@@ -183,13 +183,14 @@ fn refusal(error: &[u8]) -> String {
     let grant = "on the server, 'ACL SETUSER tcpcopy on >PASSWORD +client|list' makes an account for it";
     let code = error.split(|byte| *byte == b' ').next().unwrap_or_default();
     match code {
-        b"NOAUTH" => format!("it wants a password; give one in [online.redis]: that of 'requirepass', or {grant}"),
+        b"NOAUTH" => {
+            format!("it wants a password; give one in [online.redis]: that of 'requirepass', or {grant}")
+        }
         b"WRONGPASS" => format!("it does not accept the user and password of [online.redis]; {grant}"),
         b"NOPERM" => format!("the user of [online.redis] may not say CLIENT LIST; {grant}"),
-        _ => format!(
-            "it says '{}'; {grant}",
-            common::command_line::shown(&String::from_utf8_lossy(error), 80)
-        ),
+        _ => {
+            format!("it says '{}'; {grant}", common::command_line::shown(&String::from_utf8_lossy(error), 80))
+        }
     }
 }
 

@@ -264,8 +264,14 @@ mod tests {
 
     #[test]
     fn what_is_no_resp_is_told() {
-        for wrong in [&b"\x16\x03\x01"[..], b"*x\r\n", b"*1\r\n+OK\r\n", b"*1\r\n$-1\r\n", b"$3\r\nSET\r\n", b"*1111111111111111111111111"]
-        {
+        for wrong in [
+            &b"\x16\x03\x01"[..],
+            b"*x\r\n",
+            b"*1\r\n+OK\r\n",
+            b"*1\r\n$-1\r\n",
+            b"$3\r\nSET\r\n",
+            b"*1111111111111111111111111",
+        ] {
             assert_eq!(head(wrong), Err(NotResp), "{}", wrong.escape_ascii());
         }
         assert_eq!(head(&[b'a'; LENGTH_MAX]), Err(NotResp));

@@ -36,9 +36,8 @@ pub(crate) struct Users(BTreeMap<Vec<u8>, Secret>);
 
 impl Users {
     pub(crate) fn resolve(settings: &Settings) -> Result<Self, CredentialsError> {
-        let resolve = |(name, source): (&String, &SecretSource)| {
-            Ok((name.clone().into_bytes(), source.resolve()?))
-        };
+        let resolve =
+            |(name, source): (&String, &SecretSource)| Ok((name.clone().into_bytes(), source.resolve()?));
         settings.users.iter().map(resolve).collect::<Result<_, _>>().map(Self)
     }
 

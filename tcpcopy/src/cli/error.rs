@@ -92,7 +92,9 @@ pub enum UsageError {
         workers: u16,
     },
     /// A piece of `--protocol` cannot be used.
-    #[error("--protocol: '{piece}': {problem}; the form is PORT=mysql, PORT=redis or PORT=none, as in 3307=mysql")]
+    #[error(
+        "--protocol: '{piece}': {problem}; the form is PORT=mysql, PORT=redis or PORT=none, as in 3307=mysql"
+    )]
     Protocol {
         /// The piece between commas.
         piece: String,

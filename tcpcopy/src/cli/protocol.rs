@@ -60,8 +60,12 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
             Some(Kind::Mysql) => mysql.as_ref().map(|mysql| Arc::new(mysql.for_another_service()) as _),
             Some(Kind::Redis) => {
                 let usual = usual_address(transfer);
-                let of_service = redis.as_ref().map(|redis| redis.for_service(file.online.redis.as_ref(), usual));
-                of_service.transpose().map_err(|error| wrong_secret(wishes, &error))?.map(|it| Arc::new(it) as _)
+                let of_service =
+                    redis.as_ref().map(|redis| redis.for_service(file.online.redis.as_ref(), usual));
+                of_service
+                    .transpose()
+                    .map_err(|error| wrong_secret(wishes, &error))?
+                    .map(|it| Arc::new(it) as _)
             }
             None => None,
         };
@@ -70,8 +74,7 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
 }
 
 fn mysql(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Mysql, UsageError> {
-    Mysql::new(&file.mysql, wishes.watch_answers)
-        .map_err(|error| wrong_secret(wishes, &error))
+    Mysql::new(&file.mysql, wishes.watch_answers).map_err(|error| wrong_secret(wishes, &error))
 }
 
 fn redis(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Redis, UsageError> {
@@ -164,7 +167,10 @@ mod tests {
         assert_eq!(names(SERVICES, &["3306=none, 3307 = mysql"]).unwrap(), ["none", "none", "mysql"]);
         assert_eq!(names(SERVICES, &["3307=mysql", "80=none"]).unwrap(), ["mysql", "none", "mysql"]);
         assert_eq!(names("80-10.0.0.17:3306", &[]).unwrap(), ["none"]);
-        assert_eq!(names("6379-10.0.0.17:6379,6380-10.0.0.17:6379", &["6380=redis"]).unwrap(), ["redis", "redis"]);
+        assert_eq!(
+            names("6379-10.0.0.17:6379,6380-10.0.0.17:6379", &["6380=redis"]).unwrap(),
+            ["redis", "redis"]
+        );
         assert_eq!(names("6379-10.0.0.17:6379", &["6379=none"]).unwrap(), ["none"]);
     }
 

@@ -124,9 +124,8 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     // What clients say from now on is captured.
     let (own, queries) = (Arc::default(), Query::of(&config.transfers));
     let _askers = Askers::start(&queries, &own, clock).map_err(StartError::system("start a thread"))?;
-    let worker = |((share, captures), wire)| {
-        worker(config, clock, share, &told, captures, wire, (&queries, &own))
-    };
+    let worker =
+        |((share, captures), wire)| worker(config, clock, share, &told, captures, wire, (&queries, &own));
     let mut workers: Vec<_> = parts.map(worker).collect::<Result<_, _>>()?;
     if let [only] = &workers[..] {
         only.registry()
@@ -171,7 +170,8 @@ fn worker(
     if !queries.is_empty() {
         engine.set_own(Arc::clone(own));
     }
-    Worker::new(clock, captures, links, engine, wire, Watch::new(queries)).map_err(StartError::system("make an event loop"))
+    Worker::new(clock, captures, links, engine, wire, Watch::new(queries))
+        .map_err(StartError::system("make an event loop"))
 }
 
 /// Says which services have a protocol module: another service on the same port could not be copied by it.

@@ -150,7 +150,8 @@ impl Asker {
 
     fn converse(&self, question: u64) -> Result<(), String> {
         let until = self.clock.now() + self.query.time_limit();
-        let unreachable = |error: io::Error| format!("{}; check its address and what is in between", late(error));
+        let unreachable =
+            |error: io::Error| format!("{}; check its address and what is in between", late(error));
         let mut stream = self.connect(until).map_err(unreachable)?;
         let mut conversation = self.query.begin(question);
         let mut buffer = vec![0; 64 << 10];
@@ -159,7 +160,8 @@ impl Asker {
             if !to_send.is_empty() {
                 self.limit(&stream, until).and_then(|()| stream.write_all(&to_send)).map_err(unreachable)?;
             }
-            let read = self.limit(&stream, until).and_then(|()| stream.read(&mut buffer)).map_err(unreachable)?;
+            let read =
+                self.limit(&stream, until).and_then(|()| stream.read(&mut buffer)).map_err(unreachable)?;
             if read == 0 {
                 return Err("it has closed the connection; check its log".to_owned());
             }

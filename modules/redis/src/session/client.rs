@@ -7,9 +7,7 @@ use super::{Mode, Session, Transaction};
 use crate::command::Command;
 use crate::counters::Event;
 use crate::known::{Asked, command};
-use crate::request::{
-    Head, LENGTH_MAX, NotResp, Place, arguments, head, is_likely, is_quoted, skip_others,
-};
+use crate::request::{Head, LENGTH_MAX, NotResp, Place, arguments, head, is_likely, is_quoted, skip_others};
 use crate::users::DEFAULT;
 
 impl Session {
@@ -144,7 +142,8 @@ impl Session {
             // Whether it would be executed, nobody knows.
             self.transaction = Transaction::Lost;
         }
-        let passes = self.transaction != Transaction::Lost || matches!(command, Command::Reset | Command::Quit);
+        let passes =
+            self.transaction != Transaction::Lost || matches!(command, Command::Reset | Command::Quit);
         if passes { Fate::Pass } else { Fate::Out(Loss::StateLost) }
     }
 
