@@ -91,9 +91,15 @@ impl Command {
     /// The command of this name, in whatever case.
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
+        if Self::may_matter(name) { Self::look_up(name) } else { Self::Other }
+    }
+
+    /// Tells by length and first letter, quickly, that a name is none of those that matter.
+    #[inline]
+    pub(crate) fn may_matter(name: &[u8]) -> bool {
         match (FIRST_LETTERS.get(name.len()), name.first()) {
-            (Some(letters), Some(first)) if letters >> (first & 31) & 1 == 1 => Self::look_up(name),
-            _ => Self::Other,
+            (Some(letters), Some(first)) => letters >> (first & 31) & 1 == 1,
+            _ => false,
         }
     }
 

@@ -75,9 +75,11 @@ impl Place {
 
 /// Passes over commands that do not matter, from the start of one; returns how many bytes belong to them, and where in the
 /// last of them the client is. 0 if the first does matter, or is incomplete, or no array.
-#[inline]
 pub(crate) fn skip_others(bytes: &[u8]) -> (usize, Place) {
-    let mut at = 0;
+    let mut at = skip_short(bytes);
+    if at > 0 && at == bytes.len() {
+        return (at, Place::default());
+    }
     loop {
         let Ok(Some(head)) = array(&bytes[at..]) else { return (at, Place::default()) };
         if head.command != Command::Other {
@@ -94,6 +96,50 @@ pub(crate) fn skip_others(bytes: &[u8]) -> (usize, Place) {
         if !place.is_start() || at == bytes.len() {
             return (at, place);
         }
+    }
+}
+
+/// The same for whole commands with few and short arguments, which are nearly all, quickly; the rest is left.
+fn skip_short(bytes: &[u8]) -> usize {
+    // `*3\r\n$3\r\n`, but for the digits.
+    const BEGINNING: u64 = u64::from_le_bytes(*b"*\0\r\n$\0\r\n");
+    const DIGITS: u64 = u64::from_le_bytes([0, 0xFF, 0, 0, 0, 0xFF, 0, 0]);
+    let word = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let digit = |word: u64, place: u32| (word >> (8 * place) & 0xFF).wrapping_sub(u64::from(b'0'));
+    let mut end = 0;
+    while let Some(beginning) = word(end) {
+        let (count, name) = (digit(beginning, 1), digit(beginning, 5));
+        if beginning & !DIGITS != BEGINNING || count.wrapping_sub(1) > 8 || name > 9 {
+            break;
+        }
+        let mut at = end + 8;
+        if bytes.get(at..at + name as usize).is_none_or(Command::may_matter) {
+            break;
+        }
+        at += name as usize + 2;
+        for _ in 1..count {
+            match short_argument(bytes, at) {
+                Some(next) => at = next,
+                None => return end,
+            }
+        }
+        if at > bytes.len() {
+            break;
+        }
+        end = at;
+    }
+    end
+}
+
+/// Where an argument of less than 100 bytes ends that begins at `at`. There may be less bytes.
+#[inline]
+fn short_argument(bytes: &[u8], at: usize) -> Option<usize> {
+    match *bytes.get(at..)?.first_chunk::<5>()? {
+        [b'$', a @ b'0'..=b'9', b'\r', b'\n', _] => Some(at + usize::from(a - b'0') + 6),
+        [b'$', a @ b'0'..=b'9', b @ b'0'..=b'9', b'\r', b'\n'] => {
+            Some(at + usize::from(a - b'0') * 10 + usize::from(b - b'0') + 7)
+        }
+        _ => None,
     }
 }
 
@@ -149,8 +195,11 @@ fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
-/// The arguments of a command, and its length; `None` if it is incomplete.
-pub(crate) fn arguments<'b>(head: &Head, bytes: &'b [u8]) -> Result<Option<(Vec<&'b [u8]>, usize)>, NotResp> {
+/// The arguments of a command, and its length.
+pub(crate) type Arguments<'b> = (Vec<&'b [u8]>, usize);
+
+/// Reads a command to its end; `None` if it is incomplete.
+pub(crate) fn arguments<'b>(head: &Head, bytes: &'b [u8]) -> Result<Option<Arguments<'b>>, NotResp> {
     let mut length = head.length;
     let mut arguments = Vec::new();
     if head.is_inline {
@@ -231,6 +280,7 @@ mod tests {
         assert_eq!(skip_others(&many), (2 * SET.len(), Place::default()));
         for cut in 0..SET.len() {
             let (length, place) = skip_others(&SET[..cut]);
+            assert_eq!(skip_short(&[SET, &SET[..cut]].concat()), SET.len());
             assert!(length <= cut);
             let mut place = place;
             // What is held comes again with the rest.

@@ -30,10 +30,9 @@ impl Session {
                 self.known = Known::fresh();
                 self.end_transaction();
             }
-            Command::Watch if self.transaction == Transaction::None => {
-                if self.watch == Transaction::None {
-                    self.watch = Transaction::Open;
-                }
+            // Keys of which the watch was lost stay so.
+            Command::Watch if (self.transaction, self.watch) == (Transaction::None, Transaction::None) => {
+                self.watch = Transaction::Open;
             }
             Command::Unwatch if self.transaction == Transaction::None => self.watch = Transaction::None,
             Command::Multi => {
