@@ -33,10 +33,11 @@ fn daemon(part: &str) {
     let directory = env::args().nth(1).unwrap();
     let starting = daemonize().unwrap();
     if part == "panics" {
-        logging::init(Some(&Path::new(&directory).join("log")), LevelFilter::Info).unwrap();
+        let log = logging::init(Some(&Path::new(&directory).join("log")), LevelFilter::Info).unwrap();
         starting.detach().unwrap();
         let worker = std::thread::Builder::new().name("worker-1".to_owned());
         assert!(worker.spawn(|| panic!("two\nlines, {}", 2)).unwrap().join().is_err());
+        drop(log);
         UnixStream::connect(Path::new(&directory).join("socket")).unwrap();
         return;
     }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use common::command_line::one_line;
+use common::process::logging::write_standard_error;
 use common::process::privileges::keep_memory_private;
 use intercept::cli::{self, Invocation};
 use intercept::run::run;
@@ -32,6 +33,6 @@ fn main() -> ExitCode {
 }
 
 fn complain(error: &dyn Error, code: ExitCode) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "intercept: {}", one_line(error));
+    write_standard_error(format!("intercept: {}\n", one_line(error)));
     code
 }

@@ -54,13 +54,14 @@ impl RunError {
 /// [`RunError`], before the daemon has left the terminal wherever that can be.
 pub fn run(config: &Config) -> Result<(), RunError> {
     let failed = |action| move |source| RunError::Process { action, source };
-    logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
-    config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
-    limits::raise_open_files().map_err(failed("raise the limit of open files"))?;
-    let signals = Signals::take(config.daemon).map_err(failed("take over signals"))?;
-    // Before anything is opened: what follows belongs to the process that stays.
+    // Before anything is opened and any thread is started: what follows belongs to the process that stays.
     let starting =
         config.daemon.then(daemon::daemonize).transpose().map_err(failed("start in the background"))?;
+    let signals = Signals::take(config.daemon).map_err(failed("take over signals"))?;
+    // Dropped last: whatever is said at the end is written.
+    let _log = logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
+    config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
+    limits::raise_open_files().map_err(failed("raise the limit of open files"))?;
     let _pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
     let crew = Crew::open(config)?;
     let directories: Vec<_> = config.pid_file.as_deref().and_then(Path::parent).into_iter().collect();
@@ -70,6 +71,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
         if config.log_file.is_none() {
             log::warn!("-d without -l: nothing is logged from here on");
         }
+        logging::flush();
         starting.detach().map_err(failed("leave the terminal"))?;
     }
     crew.run(signals).map_err(failed("wait for events"))

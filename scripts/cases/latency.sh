@@ -12,7 +12,7 @@ run() {
   spawn wire "$CASE_DIR/tcpdump.log" tcpdump -i online -n -s 96 -B 16384 --time-stamp-precision=nano -w "$CASE_DIR/wire.pcap" \
     "tcp dst port 80 and (dst host $ONLINE4 or dst host $TEST4) and ip[2:2] - ((ip[0] & 15) << 2) - ((tcp[12] & 240) >> 2) != 0"
   tcpdump=$SPAWNED
-  await 5 grep -q 'listening on' "$CASE_DIR/tcpdump.log" || stopped_short 'no capture on the wire' tcpdump
+  await 5 grep -qs 'listening on' "$CASE_DIR/tcpdump.log" || stopped_short 'no capture on the wire' tcpdump
   load paced "$HELD_CLIENT" --rate "$rate" "$(size 3 10)" "$ONLINE4" 50
   settle
   # One segment is the answer to one request.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::ask;
+use crate::protocol::Protocol;
 
 /// Each sends its share, one request after the other; more than one, so that a slow answer does not stop all.
 const THREADS: u32 = 4;
@@ -14,7 +14,13 @@ const THREADS: u32 = 4;
 /// how many were answered in how many seconds, and after how many microseconds.
 ///
 /// A request that could not be sent in time, for the answer before it was late, counts from when it should have been.
-pub(crate) fn run(address: &str, connections: &str, rate: &str, seconds: &str) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(
+    protocol: &Protocol,
+    address: &str,
+    connections: &str,
+    rate: &str,
+    seconds: &str,
+) -> Result<(), Box<dyn Error>> {
     let (address, connections, rate, seconds): (IpAddr, usize, u32, u32) =
         (address.parse()?, connections.parse()?, rate.parse()?, seconds.parse()?);
     if rate == 0 || connections == 0 {
@@ -24,16 +30,19 @@ pub(crate) fn run(address: &str, connections: &str, rate: &str, seconds: &str) -
     let interval = Duration::from_secs(1) * THREADS / rate;
     let count = rate * seconds / THREADS;
     let started = now();
-    let clients: Vec<_> = (0..THREADS)
-        .map(|thread| {
-            let first = started + interval * thread / THREADS;
-            thread::spawn(move || client(address, share, count, first, interval))
-        })
-        .collect();
     let mut times = Vec::new();
-    for client in clients {
-        times.extend(client.join().map_err(|_| "a thread panicked")??);
-    }
+    thread::scope(|scope| -> Result<(), Box<dyn Error>> {
+        let clients: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let first = started + interval * thread / THREADS;
+                scope.spawn(move || client(protocol, address, share, count, first, interval))
+            })
+            .collect();
+        for client in clients {
+            times.extend(client.join().map_err(|_| "a thread panicked")??);
+        }
+        Ok(())
+    })?;
     let took = started.elapsed().as_secs_f64();
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 1000).map_or(0, Duration::as_micros);
@@ -48,6 +57,7 @@ pub(crate) fn run(address: &str, connections: &str, rate: &str, seconds: &str) -
 }
 
 fn client(
+    protocol: &Protocol,
     address: IpAddr,
     connections: usize,
     count: u32,
@@ -55,7 +65,7 @@ fn client(
     interval: Duration,
 ) -> std::io::Result<Vec<Duration>> {
     let mut connections: Vec<TcpStream> =
-        (0..connections).map(|_| TcpStream::connect((address, crate::PORT))).collect::<Result<_, _>>()?;
+        (0..connections).map(|_| TcpStream::connect((address, protocol.port))).collect::<Result<_, _>>()?;
     let mut buffer = Vec::new();
     let mut times = Vec::new();
     let turns = (0..connections.len()).cycle();
@@ -67,7 +77,7 @@ fn client(
         }
         // Waking up late is our own fault, not the service's.
         let from = if early.is_zero() { due } else { now() };
-        ask(&mut connections[index], &mut buffer)?;
+        protocol.ask(&mut connections[index], &mut buffer)?;
         times.push(from.elapsed());
     }
     Ok(times)

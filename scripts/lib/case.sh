@@ -4,12 +4,15 @@
 #   unit=    what is counted
 #   run()    the case itself
 # and may set  wire=any  (offloads make no difference),  ours=yes  (other implementations cannot do it),
-#   fault=yes  (something goes wrong: nothing to measure),  full=yes  (takes long: only with --full or by name) or
-#   needs=databases  (see install-databases.sh).
+#   fault=yes  (something goes wrong: nothing to measure),  full=yes  (takes long: only with --full or by name),
+#   needs=databases or needs=protocols  (see install-databases.sh and install-protocols.sh) or
+#   answers='equal shorter ...'  (it is run with each of these; $ANSWER_KIND is the one, see servers.sh).
 
 HERE=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=scripts/lib/lab.sh
 source "$HERE/lab.sh"
+# shellcheck source=scripts/lib/suite.sh
+source "$HERE/suite.sh"
 # shellcheck source=scripts/lib/servers.sh
 source "$HERE/servers.sh"
 # shellcheck source=scripts/lib/databases.sh
@@ -114,11 +117,11 @@ conclude() {
   [[ -z $COUNTER ]] || copied=$("$COUNTER" test)
   stop_recorded
   ((${#FAILURES[@]} == 0)) || verdict=FAIL
-  text=$(printf '%-24s %-4s %9s %9s %8s %%  %s' "$CASE" "$OFFLOADS" "$N_ONLINE" "$N_TEST" "$(percent "$N_ONLINE" "$N_TEST")" "$verdict")
+  text=$(printf '%-24s %-4s %9s %9s %8s %%  %s' "$(run_name "$CASE" "$ANSWER_KIND")" "$OFFLOADS" "$N_ONLINE" "$N_TEST" "$(percent "$N_ONLINE" "$N_TEST")" "$verdict")
   ((${#NOTES[@]} == 0)) || notes=$(printf '%s; ' "${NOTES[@]}")
   ((${#FAILURES[@]} == 0)) || failures=$(printf '%s; ' "${FAILURES[@]}")
   say "$text${failures:+  ${failures%; }}${notes:+  (${notes%; })}"
-  jq -cn --arg case "$CASE" --arg offloads "$OFFLOADS" --arg unit "$unit" --arg verdict "$verdict" \
+  jq -cn --arg case "$CASE" --arg answers "$ANSWER_KIND" --arg offloads "$OFFLOADS" --arg unit "$unit" --arg verdict "$verdict" \
     --arg failures "${failures%; }" --arg notes "${notes%; }" \
     --argjson online "$N_ONLINE" --argjson test "$N_TEST" --argjson copied "${copied:-0}" \
     --argjson tcpcopy_us "$TCPCOPY_US" --argjson intercept_us "$INTERCEPT_US" \

@@ -56,7 +56,11 @@ tcpcopy_start() {
 
 count_links() { on assist ss -Htn state established "sport = :$CONTROL_PORT" | wc -l; }
 count_capture_sockets() { on online cat /proc/net/packet /proc/net/raw | grep -cv '^ *s[kl]' || true; }
-more_than() { (($("${@:2}") > $1)); } # N COUNTER...
+more_than() { # N COUNTER...
+  local count
+  count=$("${@:2}")
+  ((${count:-0} > $1)) # no count at all: we are being interrupted
+}
 largest() { echo $(($1 > ${2:-0} ? $1 : ${2:-0})); }
 
 # tcpcopy_stop NAME [SIGNAL]: it must end well and its account must balance.
@@ -94,8 +98,9 @@ copy_stop() {
   intercept_stop
 }
 
-# copying [PORT]: what most cases want.
+# copying [PORT [ARGUMENT...]]: what most cases want; the arguments are tcpcopy's.
 copying() {
-  intercept_start -i eth0 -F "tcp and src port ${1:-80}"
-  tcpcopy_start tcpcopy -x "${1:-80}-$TEST4:${1:-80}" -s "$ASSIST4" ${OURS:+-i eth0}
+  local port=${1:-80}
+  intercept_start -i eth0 -F "tcp and src port $port"
+  tcpcopy_start tcpcopy -x "$port-$TEST4:$port" -s "$ASSIST4" ${OURS:+-i eth0} "${@:2}"
 }

@@ -13,6 +13,45 @@ pause() {
 # The process of a host's nginx that answers.
 nginx_worker() { pgrep -P "$(<"$CASE_DIR/$1/nginx.main")"; }
 
+# break_connections HOST PORT: resets all connections of a host's server, as if its machine had restarted: the server sees
+# an error, its peers a RST. How many is in BROKEN. Without load there is nothing to break: wait for it before.
+#
+# Where the kernel cannot do that (CONFIG_INET_DIAG_DESTROY), whatever arrives at the server for 20 ms is answered by a
+# RST; new connections of these 20 ms are broken too, and the server learns of it only by what comes later.
+BROKEN=0
+break_connections() {
+  BROKEN=$(on "$1" ss -K -Htn state established "sport = :$2" | wc -l)
+  if ((BROKEN == 0)); then
+    nft_rule "$1" inet "type filter hook input priority 0; tcp dport $2 tcp flags & (syn | rst) == 0 counter name dropped reject with tcp reset"
+    sleep 0.02
+    BROKEN=$(on "$1" nft -j list counter inet lab dropped | jq '.nftables[] | .counter? // empty | .packets')
+    nft_end "$1" inet
+  fi
+  ((BROKEN > 0)) || fail 'there was no connection to break'
+}
+
+# late_copying SECONDS [PORT [ARGUMENT...]]: as copying, when the load that runs already has been there for so long. Its
+# connections are then in use, and what was said on them is not known to tcpcopy. Count from here on:
+#   load_start client ...; late_copying 3 6379; counting count_redis
+# with "quiet" around the last two where the counts must agree exactly.
+late_copying() {
+  local seconds=$1
+  shift
+  sleep "$seconds"
+  copying "$@"
+}
+
+# quiet NAME COMMAND...: the command while a load (of load_start) is paused and what it had sent has arrived.
+quiet() {
+  local pid=${LOAD[$1]} status=0
+  shift
+  kill -STOP -- "-$pid"
+  sleep 0.3
+  "$@" || status=$?
+  kill -CONT -- "-$pid"
+  return "$status"
+}
+
 # wire_cut HOST SECONDS: the host's cable is pulled out for so long.
 wire_cut() {
   ip -n "$(netns wire)" link set "$1" down

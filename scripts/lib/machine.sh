@@ -4,9 +4,10 @@
 # command:package pairs, and packages without a command of their own.
 TOOLS=(
   cc:build-essential ip:iproute2 ss:iproute2 nft:nftables ethtool:ethtool sysctl:procps setpriv:util-linux
-  nginx:nginx-light ab:apache2-utils wrk:wrk redis-server:redis-server redis-cli:redis-tools curl:curl jq:jq tcpdump:tcpdump
+  nginx:nginx-light ab:apache2-utils wrk:wrk h2load:nghttp2-client redis-server:redis-server redis-cli:redis-tools curl:curl jq:jq
+  tcpdump:tcpdump python3:python3
 )
-LIBRARIES=(libpcap-dev)
+LIBRARIES=(libpcap-dev libnginx-mod-http-echo)
 
 # install_packages [COMMAND:PACKAGE...]: what is missing of the above and these, and nothing else.
 install_packages() {

@@ -1,14 +1,9 @@
 # What the runs of a benchmark must reach: from all lines of its file to rows of a table.
 
-def median: sort | if length == 0 then null elif length % 2 == 1 then .[length / 2 | floor]
-  else (.[length / 2 - 1] + .[length / 2]) / 2 end;
-def round(places): if . == null then null else . * pow(10; places) | round / pow(10; places) end;
+include "figures";
 
-def cpu: if .copied > 0 then (.tcpcopy_us + .intercept_us) / .copied else null end;
 # The reference may lose nearly all of a database's commands: what it takes for the others says nothing.
 def cpu_whole: if .test == .online then cpu else null end;
-def memory: (.tcpcopy_kb + .intercept_kb) / 1024;
-def medians($runs; $build; value): $runs | map(select(.build == $build) | value) | map(select(. != null)) | median;
 
 # At most `share` of the reference's.
 def share($what; $share; value):
@@ -29,8 +24,27 @@ def bound($what; $sign; $bound; value):
 # For the reader to judge.
 def told($what; value): bound($what; ""; ""; value) | .must = "-" | .verdict = "-";
 
-def of($case; rows): map(select(.case == $case and .offloads == "on"))
-  | if length == 0 then empty else rows | {case: $case} + . end;
+def of_answers($case; $kind; rows): map(select(.case == $case and .offloads == "on" and answered == $kind))
+  | if length == 0 then empty else rows | {case: ($case + (if $kind == "equal" then "" else ":" + $kind end))} + . end;
+def of($case; rows): of_answers($case; "equal"; rows);
+
+# At most `share` of what equal answers cost in the same round; the column of the reference shows those.
+def to_equal($all; $share; value):
+  . as $runs
+  | ($all | map(select(.case == $runs[0].case and .offloads == "on" and .build == "ours" and answered == "equal"))) as $equal
+  | (($runs | map(select(.build == "ours"))) + ($equal | map(.build = "equal"))) as $both
+  | in_turn($both; "ours"; "equal"; value) as $ratio
+  | {what: "CPU of both, us, to that of equal answers", ours: (medians($both; "ours"; value) | round(2)),
+     reference: (medians($both; "equal"; value) | round(2)), ratio: ($ratio | round(3)), must: "<= \($share)",
+     verdict: (if $ratio == null then "-" elif $ratio <= $share then "PASS" else "FAIL" end)};
+
+# All of it, in every run.
+def all_arrive:
+  def worst($build): map(select(.build == $build) | if .online > 0 then 100 * .test / .online else 0 end) | min;
+  worst("ours") as $ours
+  | {what: "arrived, %, worst run", ours: ($ours | if . then . * 1000 | floor / 1000 else null end),
+     reference: (worst("reference") | if . then . * 1000 | floor / 1000 else null end), must: "100",
+     verdict: (if $ours == null then "-" elif $ours == 100 then "PASS" else "FAIL" end)};
 
 [
   of("http-keepalive"; share("CPU of both, us a request"; 0.5; cpu)),
@@ -47,6 +61,11 @@ def of($case; rows): map(select(.case == $case and .offloads == "on"))
   of("mariadb-prepared"; share("CPU of both, us a command"; 0.6; cpu_whole)),
   of("mariadb-text"; share("CPU of both, us a command"; 0.6; cpu_whole)),
   of("mariadb-rate"; share("CPU of both, us a command"; 0.6; cpu_whole)),
+  (. as $all | (map(select(.case) | {case, kind: answered}) | unique[] | select(.kind != "equal")) as {$case, $kind}
+    | of_answers($case; $kind;
+        all_arrive,
+        to_equal($all; if $kind == "two-writes" then 1.5 else 1.15 end; cpu),
+        if $case | startswith("http-") then share("CPU of both, us, to the reference's"; 0.55; cpu) else empty end)),
   of("production";
     told("service by itself, requests a second"; .measured.alone_rate),
     told("  copied"; .measured.copied_rate),

@@ -2,11 +2,15 @@
 # Processes of the lab: started in a host, recorded, and ended by that record alone.
 
 # spawn HOST LOG COMMAND...: starts a command in a host's background and sets SPAWNED to its process id.
-# A session of its own keeps the terminal's Ctrl-C away: this script decides what ends first.
+# A process group of its own keeps the terminal's Ctrl-C away: this script decides what ends first. The session stays
+# the script's, for each session is a scheduling group (sched_autogroup, in sched(7)): in one of its own a saturated
+# server would get as much of the processors as all its clients together, or would stand still for seconds.
 spawn() {
   local host=$1 log=$2
   shift 2
-  setsid env --default-signal=INT,QUIT ip netns exec "$(netns "$host")" "$@" </dev/null >"$log" 2>&1 9>&- &
+  set -m # job control: the next command leads a process group
+  ip netns exec "$(netns "$host")" "$@" </dev/null >"$log" 2>&1 9>&- &
+  set +m
   SPAWNED=$!
   record "$SPAWNED"
 }
@@ -32,7 +36,7 @@ alive() {
 }
 gone() { ! alive "$1"; }
 
-# end PID [SIGNAL [SECONDS]]: ends a process of ours, and its session by force if it will not. Fails in that case.
+# end PID [SIGNAL [SECONDS]]: ends a process of ours, and its group by force if it will not. Fails in that case.
 end() {
   local pid=$1 signal=${2:-TERM} seconds=${3:-5}
   gone "$pid" || kill "-$signal" "$pid" 2>/dev/null || true

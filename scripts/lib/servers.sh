@@ -3,16 +3,61 @@
 
 listening() { [[ -n $(on "$1" ss -Hltn "sport = :$2") ]]; }
 
+# How the test host's answers differ from the online host's: a case may be run with several of these (see case.sh).
+#   equal       not at all
+#   shorter     two bytes less        half    half of the text        longer   three times the text
+#   random      by chance, for each request, between a tenth of the text and twice the text
+#   two-writes  the same text, half of it 1 ms after the other half
+#   chunked     the same text, by chunks instead of a length
+#   slower      the same, 2 ms late
+: "${ANSWER_KIND:=equal}"
+ANSWER_BYTES=1000
+
+answer_text() { printf '%*s' "$1" '' | tr ' ' a; }
+
+# nginx_answer HOST: what a location says. The online host's answers are always the equal ones.
+nginx_answer() {
+  local kind=$ANSWER_KIND text half
+  text=$(answer_text "$ANSWER_BYTES")
+  half=$(answer_text $((ANSWER_BYTES / 2)))
+  [[ $1 == test ]] || kind=equal
+  case $kind in
+    equal) say "return 200 $text;" ;;
+    shorter) say "return 200 $(answer_text $((ANSWER_BYTES - 2)));" ;;
+    half) say "return 200 $half;" ;;
+    longer) say "return 200 $(answer_text $((3 * ANSWER_BYTES)));" ;;
+    random) say 'return 200 $random_answer;' ;;
+    two-writes) say "echo -n $half; echo_flush; echo_sleep 0.001; echo -n $half;" ;;
+    chunked) say "echo -n $text;" ;;
+    slower) say 'echo_sleep 0.002; echo_exec @late;' ;;
+    *) die "ANSWER_KIND='$kind' are no answers that the lab knows" ;;
+  esac
+}
+
+# nginx_answers_by_chance: $random_answer is one of 20 lengths, anew for each request.
+nginx_answers_by_chance() {
+  local step
+  say 'split_clients $request_id $random_answer {'
+  for step in {1..19}; do say "5% $(answer_text $((ANSWER_BYTES * step / 10)));"; done
+  say "* $(answer_text $((ANSWER_BYTES * 2))); }"
+}
+
 # nginx_start HOST: nginx on ports 80, 8080 and 8081, IPv4 and IPv6.
-#   /        a short answer (shorter on the test host if SHORTER_ANSWERS is set)
-#   /post    answers when the body has been read: it is handed to a server behind
+#   /        an answer, on the test host as $ANSWER_KIND says
+#   /post    the same answer when the body has been read: it is handed to a server behind
 #   /put/    files are uploaded to by PUT, /get/ is where they come from
-# NGINX_CONNECTIONS is its limit of connections, NGINX_HTTP more of its configuration.
+# NGINX_CONNECTIONS is its limit of connections, NGINX_LISTEN more of how it listens on port 80, NGINX_HTTP more of its
+# configuration.
 nginx_start() {
-  local host=$1 dir=$CASE_DIR/$1 answer="Hello from the lab, this is an answer of the usual length.\\n"
-  [[ $host != test || -z ${SHORTER_ANSWERS:-} ]] || answer="Hello.\\n"
+  local host=$1 dir=$CASE_DIR/$1 answer modules=''
+  local post='proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection "";'
+  local late="location @late { return 200 $(answer_text "$ANSWER_BYTES"); }"
+  answer=$(nginx_answer "$host")
+  [[ $answer != *echo* ]] || modules='load_module modules/ngx_http_echo_module.so;'
+  [[ $answer != *echo_flush* ]] || post="echo_read_request_body; $answer" # a proxy would make three pieces of two
   mkdir -p "$dir/put" "$dir/get" "$dir/body"
   cat >"$dir/nginx.conf" <<CONF
+$modules
 user root;
 daemon off;
 worker_processes 1;
@@ -35,17 +80,19 @@ http {
   scgi_temp_path $dir/scgi;
   default_type text/plain;
   ${NGINX_HTTP:-}
+  $([[ $answer != *random_answer* ]] || nginx_answers_by_chance)
   upstream behind { server unix:$dir/behind.sock; keepalive 64; }
   server {
-    listen 80 backlog=65535; listen 8080 backlog=65535; listen 8081 backlog=65535;
-    listen [::]:80 backlog=65535; listen [::]:8080 backlog=65535; listen [::]:8081 backlog=65535;
+    listen 80 backlog=65535 ${NGINX_LISTEN:-}; listen 8080 backlog=65535; listen 8081 backlog=65535;
+    listen [::]:80 backlog=65535 ${NGINX_LISTEN:-}; listen [::]:8080 backlog=65535; listen [::]:8081 backlog=65535;
     root $dir;
-    location / { return 200 "$answer"; }
-    location /post { proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection ""; }
+    location / { $answer }
+    $late
+    location /post { $post }
     location /put/ { dav_methods PUT; }
     location /get/ { }
   }
-  server { listen unix:$dir/behind.sock backlog=1024; access_log off; location / { return 200 "$answer"; } }
+  server { listen unix:$dir/behind.sock backlog=1024; access_log off; location / { $answer } $late }
 }
 CONF
   rm -f "$dir/behind.sock" # left by an nginx that was killed
@@ -71,6 +118,7 @@ redis_start() {
   mkdir -p "$dir"
   spawn "$host" "$dir/redis.log" redis-server --port 6379 --bind '0.0.0.0 ::' --protected-mode no --dir "$dir" \
     --save '' --appendonly no --tcp-backlog 65535 --enable-debug-command yes
+  printf '%s' "$SPAWNED" >"$dir/redis.main"
   await 10 listening "$host" 6379 || die "redis does not start on $host: $(tail -n 1 "$dir/redis.log")"
 }
 

@@ -11,31 +11,68 @@ all_cases() {
 
 # case_setting NAME VARIABLE: what a case says about itself.
 case_setting() (
-  about='' unit=requests wire=both ours='' fault='' full='' needs=''
+  about='' unit=requests wire=both ours='' fault='' full='' needs='' answers=''
   # shellcheck source=/dev/null
   source "$ROOT/scripts/cases/$1.sh"
   echo "${!2}"
 )
 
-# need_databases NAME...: installs them if one of the cases wants some.
-need_databases() (
-  for name in "$@"; do
-    [[ $(case_setting "$name" needs) != databases ]] || { install_databases; exit; }
+# A run is a case, or NAME:ANSWERS where the test server's answers are not the equal ones.
+run_name() { if [[ ${2:-equal} == equal ]]; then echo "$1"; else echo "$1:$2"; fi; }
+run_case_name() { echo "${1%%:*}"; }
+run_answers() { if [[ $1 == *:* ]]; then echo "${1#*:}"; else echo equal; fi; }
+
+# runs_of NAME [ANSWERS...]: the runs of a case, of these answers those that it has. With none, or of a case that does
+# not ask for any, it is the case itself.
+runs_of() {
+  local name=$1 answers kind
+  answers=" $(case_setting "$name" answers) "
+  shift
+  if [[ $answers == '  ' ]] || (($# == 0)); then
+    echo "$name"
+    return
+  fi
+  for kind; do
+    [[ $answers != *" $kind "* ]] || run_name "$name" "$kind"
   done
+}
+
+all_runs_of() {
+  local kinds
+  read -ra kinds <<<"$(case_setting "$1" answers)"
+  runs_of "$1" "${kinds[@]}"
+}
+
+# need_run NAME[:ANSWERS]: it is one that exists.
+need_run() {
+  local name
+  name=$(run_case_name "$1")
+  [[ -e $ROOT/scripts/cases/$name.sh ]] || die "no such case: $name; see scripts/test --list"
+  [[ $1 != *:* || " $(case_setting "$name" answers) " == *" $(run_answers "$1") "* ]] ||
+    die "$name has no answers '$(run_answers "$1")'; see scripts/test --list"
+}
+
+# need_servers NAME...: installs databases and servers of other protocols if one of the cases wants them.
+need_servers() (
+  needs=' '
+  for name in "${@%%:*}"; do needs+="$(case_setting "$name" needs) "; done
+  [[ $needs != *' databases '* ]] || install_databases || exit
+  [[ $needs != *' protocols '* ]] || install_protocols
 )
 
-# run_case NAME OFFLOADS: runs it, keeps the remains of a failure under $KEEP.
+# run_case NAME[:ANSWERS] OFFLOADS: runs it, keeps the remains of a failure under $KEEP.
 run_case() {
   local name=$1 offloads=$2 status=0 kept
   # In the background, for a trap of ours runs at once only while we wait; a background command of a script would
   # have SIGINT ignored.
-  OFFLOADS=$offloads LAB=$LAB env --default-signal=INT "$ROOT/scripts/lib/run-case" "$name" &
+  OFFLOADS=$offloads LAB=$LAB ANSWER_KIND=$(run_answers "$name") \
+    env --default-signal=INT "$ROOT/scripts/lib/run-case" "$(run_case_name "$name")" &
   CASE_PID=$!
   wait "$CASE_PID" || status=$?
   CASE_PID=
   [[ $(jq -r .verdict "$LAB_DIR/case/result.json" 2>/dev/null) == PASS ]] || ((status != 0)) || status=1
   if ((status != 0)) && [[ -d $LAB_DIR/case ]]; then
-    kept=$KEEP/$name-offloads-$offloads
+    kept=$KEEP/${name/:/-}-offloads-$offloads
     rm -rf "$kept"
     mkdir -p "$kept"
     # Logs and accounts, not the files that were uploaded.

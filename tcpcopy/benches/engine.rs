@@ -13,7 +13,7 @@ use common::time::{Clock, Time};
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 use tcpcopy::engine::Engine;
 use tcpcopy::output::Output;
-use tcpcopy::settings::{EngineConfig, Transfer};
+use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
 
 const SESSIONS: usize = 1000;
 const ROUNDS: u32 = 2000;
@@ -138,7 +138,13 @@ fn answer(wire: &Wire, session: usize, seq: Seq, flags: Flags, payload_len: u32)
 
 fn config() -> EngineConfig {
     EngineConfig {
-        transfers: vec![Transfer { online_ip: None, online_port: 80, target: TARGET, protocol: None }],
+        transfers: vec![Transfer {
+            online_ip: None,
+            online_port: 80,
+            target: TARGET,
+            protocol: None,
+            on_reconnect: OnReconnect::Recognise,
+        }],
         wait_for_answers: true,
         mss_v4: 1460,
         mss_v6: 1440,

@@ -39,6 +39,19 @@ impl Complaints {
         }
     }
 
+    /// A session's stream ends with its connection. Said once a minute for each protocol and reason.
+    pub(crate) fn state_lost(&mut self, now: Time, flow: &Flow, protocol: &'static str, why: &'static str) {
+        match self.count(now, protocol) {
+            Some(0) => log::info!("{flow} ({protocol}) is not copied any further: {why}"),
+            Some(more) => {
+                log::info!(
+                    "{flow} ({protocol}) is not copied any further: {why}; {more} sessions more since the last line"
+                );
+            }
+            None => log::debug!("{flow} ({protocol}) is not copied any further: {why}"),
+        }
+    }
+
     /// If it is time to say it again: how often it was held back.
     fn count(&mut self, now: Time, reason: &'static str) -> Option<u64> {
         match self.0.get_mut(reason) {

@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod link;
 pub mod online_query;
 pub mod output;
+mod recognise;
 pub mod report;
 mod session;
 pub mod settings;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use common::command_line::one_line;
+use common::process::logging::write_standard_error;
 use common::process::privileges::keep_memory_private;
 use tcpcopy::cli::{self, Invocation};
 use tcpcopy::driver;
@@ -31,6 +32,6 @@ fn main() -> ExitCode {
 }
 
 fn complain(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "tcpcopy: {}", one_line(error));
+    write_standard_error(format!("tcpcopy: {}\n", one_line(error)));
     code
 }

@@ -7,6 +7,19 @@ use std::time::Duration;
 use common::flow::Endpoint;
 use common::module::{OnlineAnswers, Protocol};
 
+/// What becomes of a session that needs a new connection in the middle of its stream: it was joined late, or the test
+/// server has broken its connection (`--on-reconnect`, `--stateless`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnReconnect {
+    /// What its protocol allows, as far as it is recognised.
+    #[default]
+    Recognise,
+    /// It goes on at its next turn.
+    Resume,
+    /// Its stream ends where its connection ends.
+    Drop,
+}
+
 /// One `-x` transfer: what to copy, and where to.
 #[derive(Clone)]
 pub struct Transfer {
@@ -18,6 +31,8 @@ pub struct Transfer {
     pub target: Endpoint,
     /// The protocol module for its sessions; none copies the bytes as they are.
     pub protocol: Option<Arc<dyn Protocol>>,
+    /// What becomes of its sessions that need a new connection in mid-stream.
+    pub on_reconnect: OnReconnect,
 }
 
 impl Transfer {

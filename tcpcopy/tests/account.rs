@@ -61,6 +61,26 @@ fn a_forged_segment_far_ahead_does_not_end_the_copy_of_a_session() {
     assert_eq!((bytes.duplicate, bytes.captured), (0, 5 + 6 + 1000), "{bytes:#?}");
     assert!(lost(&rig) <= 6 + 10 * 17, "{bytes:#?}");
     assert_eq!(bytes.replayed + bytes.pending + lost(&rig), bytes.captured);
+    // The forged segment counts; the hole before it was none.
+    assert_eq!((rig.ledger().said(), rig.ledger().gaps.bytes), (bytes.captured, 0));
+}
+
+#[test]
+fn what_was_captured_and_cut_is_said_once() {
+    let mut rig = connected();
+    for _ in 0..2 {
+        // Cut by the snap length, and sent again by the client.
+        rig.say_cut(0, 1, 1000, 100);
+    }
+    rig.say_after(0, 1001, 10, DATA, b"the next turn");
+    rig.answer();
+    rig.after(LONG);
+    rig.answer();
+    let (bytes, gaps) = (&rig.ledger().bytes, &rig.ledger().gaps);
+    assert_eq!((bytes.captured, bytes.dropped.get(DropReason::Truncated)), (213, 200), "{bytes:#?}");
+    assert_eq!((gaps.bytes, gaps.captured), (1000, 200));
+    assert_eq!(rig.ledger().said(), 1013);
+    assert!(!rig.ledger().is_whole());
 }
 
 #[test]
@@ -77,4 +97,54 @@ fn what_a_client_says_behind_a_forged_end_is_dropped_and_no_duplicate() {
         let bytes = &rig.ledger().bytes;
         assert_eq!((bytes.duplicate, bytes.replayed + lost(&rig)), (0, 100), "{bytes:#?}");
     }
+}
+
+/// How long the oldest turn waits now, in seconds, and how many turns wait.
+fn waiting(rig: &Rig) -> (u64, u64) {
+    let turns = rig.ledger().at(rig.now).turns;
+    (turns.oldest_waiting_seconds.0, turns.waiting.total())
+}
+
+#[test]
+fn a_turn_that_waits_is_as_old_as_its_capture() {
+    let mut rig = connected();
+    rig.say(0, 1, DATA, b"first");
+    rig.answer();
+    assert_eq!(waiting(&rig), (0, 0));
+    // Its client has seen an answer that does not come.
+    rig.say_after(0, 6, 1000, DATA, b"second");
+    rig.answer();
+    rig.after(Duration::from_secs(3));
+    let (age, turns) = waiting(&rig);
+    assert!((2..=3).contains(&age) && turns == 1, "{age} {turns}");
+    rig.after(Duration::from_secs(10));
+    rig.answer();
+    let turns = &rig.ledger().turns;
+    assert_eq!((waiting(&rig), turns.waited_in_vain, turns.late), ((0, 0), 1, 1), "{turns:?}");
+    assert_eq!(turns.longest_wait_ms.0, 13_000);
+}
+
+#[test]
+fn round_trips_are_measured_on_both_sides() {
+    let mut rig = Rig::with_memory(1 << 30);
+    rig.connect(0);
+    rig.now = rig.now + Duration::from_millis(20);
+    rig.answer();
+    rig.after(Duration::from_millis(30));
+    rig.say(0, 1, DATA, b"first");
+    rig.after(Duration::from_millis(500));
+    rig.say(0, 6, DATA, b"more");
+    let ledger = rig.ledger();
+    assert_eq!(ledger.tcp.round_trip_us.micros(), 20_000);
+    assert_eq!(ledger.sessions.client_round_trip_us.micros(), 50_000);
+}
+
+#[test]
+fn a_session_joined_in_mid_stream_is_taken_up() {
+    let mut rig = Rig::with_memory(1 << 30);
+    rig.after(LONG);
+    rig.say(0, 1000, DATA, b"hello");
+    rig.answer();
+    let tcp = &rig.ledger().tcp;
+    assert_eq!((tcp.connected, tcp.taken_up, tcp.rebuilt), (1, 1, 0));
 }

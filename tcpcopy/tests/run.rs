@@ -141,6 +141,51 @@ fn a_signal_ends_it_cleanly_with_the_account() {
     }
 }
 
+/// More than a round reads.
+const PACKETS: u64 = 2_000;
+
+/// Packets that wait for a stopped tcpcopy, then signals: what it reports of the capture.
+fn captured_before(signals: [Signal; 2], workers: &str) -> serde_json::Value {
+    let stats = File::new(&format!("{}-{workers}", signals[0].as_str()));
+    let address = Intercept::new().address();
+    let more = ["-L", "-C", workers, "--stats-json", stats.path()];
+    let mut command = tcpcopy(&address, &more);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    // Written by the running tcpcopy: its signals and captures are open.
+    while !stats.0.exists() {
+        std::thread::yield_now();
+    }
+    signal(pid(&child), Signal::SIGSTOP);
+    for _ in 0..PACKETS {
+        assert!(TcpStream::connect("127.0.0.1:1").is_err(), "nobody listens there");
+    }
+    for each in signals {
+        signal(pid(&child), each);
+    }
+    signal(pid(&child), Signal::SIGCONT);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let json: serde_json::Value = serde_json::from_str(&stats.text()).unwrap();
+    let count = |group: &str, name: &str| json[group][name].as_u64().unwrap();
+    let received = count("capture", "kernel_received");
+    assert!(received >= PACKETS, "{json}");
+    let captured = json["ledger"]["packets"]["captured"].as_u64().unwrap();
+    assert_eq!(
+        received,
+        captured + count("capture", "kernel_dropped") + count("capture", "unread"),
+        "{json}"
+    );
+    assert_eq!(json["balanced"], true);
+    json["capture"].clone()
+}
+
+#[test]
+fn two_signals_at_once_are_one_end_and_leave_no_packet_out() {
+    for workers in ["1", "2"] {
+        let capture = captured_before([Signal::SIGTERM, Signal::SIGINT], workers);
+        assert_eq!(capture["unread"], 0, "an orderly end reads what was captured");
+    }
+}
+
 #[test]
 fn what_several_workers_are_is_said_once() {
     let address = Intercept::new().address();

@@ -12,6 +12,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{self, ForkResult};
 use thiserror::Error;
 
+use super::background::{END_LIMIT, START_LIMIT, within};
 use crate::io::fork::fork_single_threaded;
 
 /// A daemon that has not left its terminal yet.
@@ -89,18 +90,24 @@ pub enum PidFileError {
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
-    // Keeps the lock.
-    _file: Flock<File>,
+    // Keeps the lock; there until the end.
+    file: Option<Flock<File>>,
 }
 
 impl PidFile {
     /// Writes the number of this process to `path`. A file that a dead process left behind is taken over.
     ///
-    /// Call it after [`daemonize`]: the daemon has another number.
+    /// Call it after [`daemonize`]: the daemon has another number. It takes [`START_LIMIT`] at most.
     ///
     /// # Errors
     /// [`PidFileError`] is one line for the user.
     pub fn create(path: &Path) -> Result<Self, PidFileError> {
+        let own = path.to_owned();
+        within(START_LIMIT, "pid-file", move || Self::create_now(&own))
+            .unwrap_or_else(|source| Err(PidFileError::Io { path: path.into(), source }))
+    }
+
+    fn create_now(path: &Path) -> Result<Self, PidFileError> {
         let fail = |source| PidFileError::Io { path: path.into(), source };
         let mut file = loop {
             let file = lock(path)?;
@@ -113,7 +120,7 @@ impl PidFile {
             }
         };
         file.set_len(0).and_then(|()| writeln!(file, "{}", process::id())).map_err(fail)?;
-        Ok(Self { path: path.into(), _file: file })
+        Ok(Self { path: path.into(), file: Some(file) })
     }
 }
 
@@ -140,8 +147,14 @@ fn holder(file: File) -> String {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // Before the lock is released: what is removed is still ours.
-        if let Err(error) = fs::remove_file(&self.path) {
+        let (path, file) = (self.path.clone(), self.file.take());
+        let remove = move || {
+            // Before the lock is released: what is removed is still ours.
+            let removed = fs::remove_file(path);
+            drop(file);
+            removed
+        };
+        if let Err(error) = within(END_LIMIT, "pid-file", remove).and_then(|removed| removed) {
             log::warn!("the PID file '{}' stays behind: {error}", self.path.display());
         }
     }

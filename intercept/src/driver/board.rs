@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use common::control::Statistics;
+use common::process::logging;
 
 /// How one worker stands, or all together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,11 +59,15 @@ impl Figures {
     pub(super) fn report(self) -> String {
         let Self { statistics, connections, routes } = self;
         let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed } = statistics;
-        format!(
+        let report = format!(
             "captured {captured} packets (dropped by the kernel: {kernel_dropped}, unreadable: {unreadable}), \
              forwarded {forwarded} answers (without route: {unrouted}, queue full: {overflowed}); \
              {connections} connections, {routes} routes"
-        )
+        );
+        match logging::lost() {
+            0 => report,
+            lost => format!("{report}; {lost} log lines lost"),
+        }
     }
 }
 

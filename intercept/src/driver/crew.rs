@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::process::hand::Hand;
+use common::process::logging;
 use common::process::signals::{Signal, Signals};
 use common::share::Share;
 use common::time::{Clock, Time};
@@ -127,6 +128,7 @@ impl Several {
         }
         members.iter().for_each(Member::stop);
         let results: Vec<_> = members.into_iter().map(|each| each.hand.join()).collect();
+        logging::flush();
         log::info!("{}", board.sum().report());
         results.into_iter().collect()
     }

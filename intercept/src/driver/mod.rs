@@ -26,6 +26,7 @@ use common::io::bpf::FilterError;
 use common::io::interfaces;
 use common::io::link::{Link, LinkError};
 use common::process::courtesy::Courtesy;
+use common::process::logging;
 use common::process::signals::{Signal, Signals};
 use common::share::Share;
 use common::time::{Clock, Time};
@@ -159,6 +160,9 @@ impl Driver {
             self.turn()?;
             if std::mem::take(&mut self.signalled) {
                 while let Some(signal) = signals.fetch()? {
+                    if signal == Signal::End {
+                        logging::flush();
+                    }
                     log::info!("{}", self.publish().report());
                     if signal == Signal::End {
                         return Ok(());

@@ -14,6 +14,7 @@ use super::UsageError;
 use super::address::endpoint_or_default;
 use super::protocol::{Wishes, attach};
 use super::raw::RawArgs;
+use super::reconnect;
 use super::transfer::transfers;
 
 /// Headers without options (RFC 791, RFC 8200, RFC 9293), which are no part of the MSS (RFC 6691 section 2).
@@ -74,6 +75,7 @@ impl Config {
         let config = raw.config.as_deref();
         let wishes = Wishes { protocols: &raw.protocols, config, watch_answers: raw.watch_answers };
         attach(&mut transfers, &wishes)?;
+        reconnect::apply(&mut transfers, raw.on_reconnect, &raw.stateless)?;
         if raw.memory_mb < u64::from(raw.workers) * WORKER_MEMORY_MB {
             return Err(UsageError::Memory { megabytes: raw.memory_mb, workers: raw.workers });
         }

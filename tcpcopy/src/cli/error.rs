@@ -31,6 +31,14 @@ pub enum UsageError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A piece of `--stateless` cannot be used.
+    #[error("--stateless: '{piece}': {problem}; name ports of online services, as in --stateless 8080,8081")]
+    Stateless {
+        /// The piece between commas.
+        piece: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A MAC address in `-x`.
     #[error(
         "-x: '{piece}': MAC addresses ('@') are not supported yet; leave them out: the kernel's routes decide"

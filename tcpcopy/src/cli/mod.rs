@@ -6,6 +6,7 @@ mod config_file;
 mod error;
 mod protocol;
 mod raw;
+mod reconnect;
 mod transfer;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use common::command_line::{Ignored, Unsupported};
 
 pub use config::Config;
 pub use error::UsageError;
+pub use protocol::usual_protocol;
 
 use raw::RawArgs;
 

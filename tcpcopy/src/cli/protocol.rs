@@ -106,11 +106,24 @@ fn wrong_file(path: &Path, problem: String) -> UsageError {
 fn kind(transfer: &Transfer, chosen: &[Choice<'_>]) -> Option<Kind> {
     match chosen.iter().find(|choice| choice.port == transfer.online_port) {
         Some(choice) => choice.kind,
-        None => match transfer.online_port {
-            3306 => Some(Kind::Mysql),
-            6379 => Some(Kind::Redis),
-            _ => None,
-        },
+        None => usual_kind(transfer.online_port),
+    }
+}
+
+/// The name of the protocol that is usual on the port, if there is a module for it.
+#[must_use]
+pub fn usual_protocol(port: u16) -> Option<&'static str> {
+    usual_kind(port).map(|kind| match kind {
+        Kind::Mysql => "mysql",
+        Kind::Redis => "redis",
+    })
+}
+
+fn usual_kind(port: u16) -> Option<Kind> {
+    match port {
+        3306 => Some(Kind::Mysql),
+        6379 => Some(Kind::Redis),
+        _ => None,
     }
 }
 

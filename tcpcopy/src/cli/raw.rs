@@ -7,6 +7,8 @@ use common::command_line::{Ignored, Unsupported, Value, whole};
 use common::control::DEFAULT_PORT;
 use common::share::MAX_WORKERS;
 
+use super::reconnect::Choice;
+
 /// Copies live TCP sessions from this host to a test server.
 ///
 /// Every client connection to the online service is played again, by a TCP client of its own, against the test
@@ -87,6 +89,13 @@ pub(super) struct RawArgs {
     /// Read users and passwords of the test server from this file (TOML, mode 600)
     #[arg(long = "config", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// What becomes of sessions whose connection breaks, or that were there before tcpcopy, instead of what their protocol
+    /// allows: resume at the next request, or drop the rest
+    #[arg(long = "on-reconnect", value_name = "HOW", value_enum)]
+    pub(super) on_reconnect: Option<Choice>,
+    /// Online services that keep nothing for a connection: their sessions may go on on a new one
+    #[arg(long = "stateless", value_name = "PORT,...")]
+    pub(super) stateless: Vec<String>,
     /// Capture also what the online service answers, for protocol modules to compare and to learn from
     #[arg(long = "watch-answers")]
     pub(super) watch_answers: bool,

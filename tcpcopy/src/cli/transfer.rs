@@ -2,7 +2,7 @@
 
 use common::command_line::shown;
 
-use crate::settings::Transfer;
+use crate::settings::{OnReconnect, Transfer};
 
 use super::UsageError;
 use super::address::{endpoint, port};
@@ -45,7 +45,7 @@ fn transfer(piece: &str) -> Result<Transfer, UsageError> {
     if online_ip == Some(target.ip) && online_port == target.port {
         return Err(UsageError::ToItself { piece: shown(piece, 80) });
     }
-    Ok(Transfer { online_ip, online_port, target, protocol: None })
+    Ok(Transfer { online_ip, online_port, target, protocol: None, on_reconnect: OnReconnect::default() })
 }
 
 /// Whether `earlier` takes every packet of `later`: clients keep the family of their address, so that a service on

@@ -26,10 +26,15 @@ const PACKETS_PER_MB: usize = 512;
 const PACKETS_MIN: usize = 2 * 1024;
 const PACKETS_MAX: usize = 1024 * 1024;
 
+/// Packets counted at once at the end.
+const DISCARDED_AT_ONCE: usize = 1024;
+
 /// All capture sockets of a worker.
 pub(super) struct Captures {
     sources: Vec<Source>,
     first_token: usize,
+    /// Packets that [`Self::discard`] has found.
+    unread: u64,
 }
 
 /// One capture socket.
@@ -57,7 +62,8 @@ impl Captures {
         let queue = config.buffer_bytes / usize::from(workers);
         let packets = ((queue >> 20) * PACKETS_PER_MB).clamp(PACKETS_MIN, PACKETS_MAX);
         let room = Room { frame: FRAME, packets, queue, snap: config.snap };
-        let mut all: Vec<_> = (0..workers).map(|_| Self { sources: Vec::new(), first_token }).collect();
+        let mut all: Vec<_> =
+            (0..workers).map(|_| Self { sources: Vec::new(), first_token, unread: 0 }).collect();
         let named = config.interfaces.iter().map(|name| Some(name.as_str()));
         let each_or_all = named.chain(config.interfaces.is_empty().then_some(None));
         for interface in each_or_all {
@@ -116,7 +122,7 @@ impl Captures {
 
     /// Reads the kernel's counters, and gives sockets that failed another chance.
     pub(super) fn tick(&mut self) -> CaptureAccount {
-        let mut account = CaptureAccount::default();
+        let mut account = CaptureAccount { unread: self.unread, ..CaptureAccount::default() };
         for source in &mut self.sources {
             source.ready |= source.failing;
             match source.socket.counters() {
@@ -137,6 +143,20 @@ impl Captures {
                     "cannot stop the capture on {}: {error}; ending in a moment nevertheless",
                     source.name
                 );
+            }
+        }
+    }
+
+    /// Counts what is queued still, after [`Self::stop`]: nobody is going to read it.
+    pub(super) fn discard(&mut self) {
+        let unread = &mut self.unread;
+        for source in &mut self.sources {
+            // Should the capture not have stopped, this ends all the same.
+            for _ in 0..PACKETS_MAX / DISCARDED_AT_ONCE {
+                let received = source.socket.receive(DISCARDED_AT_ONCE, &mut |_| *unread += 1);
+                if received.unwrap_or_default() < DISCARDED_AT_ONCE {
+                    break;
+                }
             }
         }
     }

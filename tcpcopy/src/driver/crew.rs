@@ -52,14 +52,9 @@ fn run_here<I: Inject>(
     // Signals may have come while it was getting ready.
     let mut called = true;
     while !worker.has_ended() {
-        while called && let Some(signal) = fetch(&mut signals)? {
-            match signal {
-                Signal::Report => desk.report(&[worker.account()]),
-                Signal::End => {
-                    desk.ending();
-                    worker.end();
-                }
-            }
+        if called && fetch_all(&mut signals, || desk.report(&[worker.account()]))? {
+            desk.ending();
+            worker.end();
         }
         let round = worker.round(Time::NEVER)?;
         called = round.called;
@@ -70,8 +65,17 @@ fn run_here<I: Inject>(
     Ok(())
 }
 
-fn fetch(signals: &mut Signals) -> Result<Option<Signal>, StartError> {
-    signals.fetch().map_err(StartError::system("read a signal"))
+/// Reports once for each signal that asks for it; returns whether the process is to end. Signals that came together are
+/// one, of whatever kinds they are: only one that comes after the end has begun is a second one.
+fn fetch_all(signals: &mut Signals, report: impl Fn()) -> Result<bool, StartError> {
+    let mut end = false;
+    while let Some(signal) = signals.fetch().map_err(StartError::system("read a signal"))? {
+        match signal {
+            Signal::Report => report(),
+            Signal::End => end = true,
+        }
+    }
+    Ok(end)
 }
 
 /// What the main thread and a worker's say to each other. The worker looks at it when it is woken and writes its account
@@ -171,15 +175,10 @@ fn run_in_threads<I: Inject + Send + 'static>(
             }
             _ => {}
         }
-        while let Some(signal) = fetch(&mut signals)? {
-            match signal {
-                Signal::Report => desk.report(&accounts(&members)),
-                Signal::End => {
-                    ending = true;
-                    desk.ending();
-                    members.iter().for_each(|each| each.end(1));
-                }
-            }
+        if fetch_all(&mut signals, || desk.report(&accounts(&members)))? {
+            ending = true;
+            desk.ending();
+            members.iter().for_each(|each| each.end(1));
         }
         // One that is over unbidden has failed: half of the clients would not be copied.
         if !ending && members.iter().any(Member::is_over) {

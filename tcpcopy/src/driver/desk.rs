@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::module::Protocol;
+use common::process::logging;
 use common::time::{Clock, Time};
 
 use super::worker::END_LIMIT;
-use crate::report::{self, Account, Part, ProtocolAccount, StatsFile};
+use crate::report::{self, Account, OutputAccount, Part, ProtocolAccount, Service, StatsFile};
 
 /// Between two lines of the account in the log.
 const REPORT: Duration = Duration::from_secs(30);
@@ -18,22 +19,28 @@ pub(super) struct Desk {
     stats: Option<StatsFile>,
     /// What their modules have counted is reported too.
     protocols: Vec<Arc<dyn Protocol>>,
+    services: Vec<Service>,
     next_report: Time,
     ending: bool,
 }
 
 impl Desk {
-    pub(super) fn new(clock: Clock, stats: Option<StatsFile>, protocols: Vec<Arc<dyn Protocol>>) -> Self {
-        Self { clock, stats, protocols, next_report: clock.now() + REPORT, ending: false }
+    pub(super) fn new(
+        clock: Clock,
+        stats: Option<StatsFile>,
+        protocols: Vec<Arc<dyn Protocol>>,
+        services: Vec<Service>,
+    ) -> Self {
+        Self { clock, stats, protocols, services, next_report: clock.now() + REPORT, ending: false }
     }
 
     /// The account is up to date: once a second.
     pub(super) fn tick(&mut self, parts: &[Part]) {
         let now = self.clock.now();
         let sum = Part::sum(parts);
-        let account = account(now, parts, &sum, &self.protocols);
+        let account = self.account(now, parts, &sum);
         if let Some(stats) = &mut self.stats {
-            stats.write(&account);
+            stats.put(&account);
         }
         if self.next_report <= now {
             self.next_report = now + REPORT;
@@ -44,10 +51,7 @@ impl Desk {
     /// The user asks.
     pub(super) fn report(&self, parts: &[Part]) {
         let sum = Part::sum(parts);
-        log::info!(
-            "{}",
-            report::complete(&account(self.clock.now(), parts, &sum, &self.protocols)).trim_end()
-        );
+        log::info!("{}", report::complete(&self.account(self.clock.now(), parts, &sum)).trim_end());
     }
 
     /// The user wants it to end.
@@ -59,21 +63,29 @@ impl Desk {
 
     /// The last word.
     pub(super) fn close(mut self, parts: &[Part]) {
+        logging::flush();
         self.tick(parts);
         self.report(parts);
+        if let Some(stats) = self.stats {
+            stats.finish();
+        }
     }
-}
 
-fn account<'a>(now: Time, parts: &[Part], sum: &'a Part, protocols: &[Arc<dyn Protocol>]) -> Account<'a> {
-    Account {
-        version: env!("CARGO_PKG_VERSION"),
-        uptime_seconds: now.since(Time::ZERO).as_secs(),
-        balanced: parts.iter().all(|part| part.ledger.balances()),
-        ledger: &sum.ledger,
-        capture: sum.capture,
-        inject: &sum.inject,
-        links: sum.links.clone(),
-        protocols: protocols.iter().map(|protocol| ProtocolAccount::of(&**protocol)).collect(),
-        workers: if parts.len() > 1 { parts.iter().map(Into::into).collect() } else { Vec::new() },
+    fn account<'a>(&self, now: Time, parts: &[Part], sum: &'a Part) -> Account<'a> {
+        let statistics_skipped = self.stats.as_ref().map_or(0, StatsFile::skipped);
+        Account {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: now.since(Time::ZERO).as_secs(),
+            balanced: parts.iter().all(|part| part.ledger.balances()),
+            said: sum.ledger.said(),
+            ledger: &sum.ledger,
+            capture: sum.capture,
+            inject: &sum.inject,
+            links: sum.links.clone(),
+            services: self.services.clone(),
+            protocols: self.protocols.iter().map(|protocol| ProtocolAccount::of(&**protocol)).collect(),
+            workers: if parts.len() > 1 { parts.iter().map(Into::into).collect() } else { Vec::new() },
+            output: OutputAccount { log_lines_lost: logging::lost(), statistics_skipped },
+        }
     }
 }

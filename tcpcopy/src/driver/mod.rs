@@ -34,11 +34,11 @@ use desk::Desk;
 use wire::Wire;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
-use crate::cli::Config;
+use crate::cli::{Config, usual_protocol};
 use crate::engine::Engine;
 use crate::link::{Links, Speaker, Told};
 use crate::online_query::{Askers, OwnEndpoints, Query, Watch};
-use crate::report::{StatsFile, StatsFileError};
+use crate::report::{Service, StatsFile, StatsFileError};
 use crate::settings::Transfer;
 
 /// How long the intercepts may take to come up at the start.
@@ -105,10 +105,11 @@ impl StartError {
 pub fn run(config: &Config) -> Result<(), StartError> {
     // All that can fail does so while the user's terminal is still there to show it.
     let daemon = config.daemon.then(daemonize).transpose().map_err(StartError::system("start a daemon"))?;
-    logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
+    let mut signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
+    // Dropped last: whatever is said at the end is written.
+    let _log = logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
     config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
     limits::raise_open_files().map_err(StartError::system("raise the limit of open files"))?;
-    let mut signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
 
     let captures = Captures::open(config, FIRST_CAPTURE)?;
     let wires: Vec<_> = captures.iter().map(|_| open_wire(config)).collect::<Result<_, _>>()?;
@@ -133,7 +134,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
             .map_err(StartError::system("take signals over"))?;
     }
     let stats = config.stats_json.clone().map(StatsFile::open).transpose()?;
-    let desk = Desk::new(clock, stats, config.protocols());
+    let desk = Desk::new(clock, stats, config.protocols(), services(config));
     if !config.alone {
         workers.iter_mut().try_for_each(|worker| worker.connect(START_LIMIT))?;
     }
@@ -141,6 +142,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
         if config.log_file.is_none() {
             log::warn!("-d without -l: nothing is logged from here on, not even the report at the end");
         }
+        logging::flush();
         daemon.detach().map_err(StartError::system("leave the terminal"))?;
     }
     let ended = crew::run(workers, clock, desk, signals);
@@ -172,6 +174,16 @@ fn worker(
     }
     Worker::new(clock, captures, links, engine, wire, Watch::new(queries))
         .map_err(StartError::system("make an event loop"))
+}
+
+/// What the report says of `-x`.
+fn services(config: &Config) -> Vec<Service> {
+    let service = |transfer: &Transfer| Service {
+        port: transfer.online_port,
+        protocol: transfer.protocol.as_ref().map(|protocol| protocol.name()),
+        module: usual_protocol(transfer.online_port),
+    };
+    config.transfers.iter().map(service).collect()
 }
 
 /// Says which services have a protocol module: another service on the same port could not be copied by it.

@@ -341,7 +341,7 @@ impl<I: Inject> Worker<I> {
     /// The account as it was at the last tick; the ledger's part as it is now.
     pub(super) fn account(&self) -> Part {
         Part {
-            ledger: *self.engine.ledger(),
+            ledger: self.engine.ledger().at(self.clock.now()),
             capture: self.captured,
             inject: self.wire.account().clone(),
             links: self.links.account(),
@@ -351,6 +351,7 @@ impl<I: Inject> Worker<I> {
     /// The account at the end.
     pub(super) fn last_account(&mut self) -> Part {
         self.wire.close();
+        self.captures.discard();
         self.tick();
         self.account()
     }

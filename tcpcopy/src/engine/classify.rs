@@ -84,6 +84,7 @@ mod tests {
     use common::wire::{Options, Seq};
 
     use super::*;
+    use crate::settings::OnReconnect;
 
     const CLIENT: &str = "10.0.0.1:40000";
     const ONLINE: &str = "10.0.0.16:80";
@@ -95,8 +96,13 @@ mod tests {
 
     /// The class of a segment under `-x 80-10.0.0.17:80`: the ports do not tell copies from clients.
     fn class(source: &str, destination: &str, flags: Flags, outgoing: bool) -> Class {
-        let transfer =
-            Transfer { online_ip: None, online_port: 80, target: endpoint(TARGET), protocol: None };
+        let transfer = Transfer {
+            online_ip: None,
+            online_port: 80,
+            target: endpoint(TARGET),
+            protocol: None,
+            on_reconnect: OnReconnect::Recognise,
+        };
         let segment = Segment {
             source: endpoint(source),
             destination: endpoint(destination),

@@ -95,7 +95,7 @@ impl Engine {
     /// An engine without sessions; `now` is when the capture starts.
     #[must_use]
     pub fn new(config: EngineConfig, now: Time) -> Self {
-        let targets = config.transfers.iter().map(|_| Target::default()).collect();
+        let targets = config.transfers.iter().map(|transfer| Target::new(transfer.on_reconnect)).collect();
         Self {
             config,
             started: now,
@@ -149,12 +149,7 @@ impl Engine {
             }
             Class::OnlineSynAck { flow } => {
                 self.ledger.packets.online_syn_ack += 1;
-                if let Some(index) = self.table.find(&flow)
-                    && let Some(session) =
-                        self.table.slot(index).and_then(|slot| slot.session_accepted(segment))
-                {
-                    session.handle_online_syn_ack(segment);
-                }
+                self.handle_online_syn_ack(now, &flow, segment, out);
             }
             Class::OnlineAnswer { flow } => {
                 self.ledger.packets.online_answers += 1;
@@ -199,12 +194,28 @@ impl Engine {
                 cx.ledger.sessions.joined += u64::from(!opens);
                 new.take().into_iter().for_each(|session| slot.add(cx, session, waiting));
             }
-            // Data on a SYN (RFC 7413) may be forged, and comes again where the service does not take it.
             if !opens && let Some(session) = slot.session_of(segment) {
                 session.handle_client(cx, segment);
+            } else if opens && !segment.payload.is_empty() {
+                slot.keep_data_of_syn(segment);
             }
         });
         self.respect_memory_limit(now, out);
+    }
+
+    fn handle_online_syn_ack(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
+        let Some(index) = self.table.find(flow) else { return };
+        let Some(session) = self.table.slot(index).and_then(|slot| slot.session_accepted(segment)) else {
+            return;
+        };
+        session.handle_online_syn_ack(segment);
+        if session.awaits_syn_ack() {
+            self.with_slot_in_batch(now, index, out, |slot, cx| {
+                if let Some(session) = slot.session_accepted(segment) {
+                    session.handle_syn_acknowledged(cx, segment);
+                }
+            });
+        }
     }
 
     fn handle_online_answer(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
@@ -571,7 +582,7 @@ impl Engine {
         while self.memory() > goal
             && let Some((_, index)) = by_size.pop()
         {
-            self.with_slot(now, index, out, |slot, cx| slot.shed(cx, DropReason::MemoryLimit));
+            self.with_slot(now, index, out, |slot, cx| slot.give_up(cx, DropReason::MemoryLimit));
         }
     }
 }

@@ -109,7 +109,14 @@ impl Slot {
 
     /// The session whose SYN the online server accepted with `syn_ack`.
     pub(super) fn session_accepted(&mut self, syn_ack: &Segment<'_>) -> Option<&mut Session> {
-        self.sessions.iter_mut().rev().find(|session| session.began_with(syn_ack.ack - 1))
+        self.sessions.iter_mut().rev().find(|session| session.is_accepted_with(syn_ack.ack))
+    }
+
+    /// The SYN of a session carries data.
+    pub(super) fn keep_data_of_syn(&mut self, syn: &Segment<'_>) {
+        if let Some(session) = self.sessions.iter_mut().rev().find(|session| session.began_with(syn.seq)) {
+            session.keep_data_of_syn(syn);
+        }
     }
 
     /// The session that the online server answers with this segment, if its module wants to know: the newest it fits.
@@ -173,10 +180,10 @@ impl Slot {
         }
     }
 
-    /// Gives all sessions up for `reason`.
-    pub(super) fn shed(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+    /// Gives up what all sessions hold, for `reason`.
+    pub(super) fn give_up(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         for session in &mut self.sessions {
-            session.shed(cx, reason);
+            session.give_up(cx, reason);
         }
     }
 

@@ -2,11 +2,35 @@
 
 use common::time::Time;
 
+use crate::session::Trials;
+use crate::settings::OnReconnect;
+
 /// Shared by all sessions of one transfer in one engine: what one session finds out, the next need not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Target {
+    /// What the user says of its sessions.
+    pub(crate) on_reconnect: OnReconnect,
+    /// New connections in mid-stream of sessions whose protocol is unknown.
+    pub(crate) unknown: Trials,
+    /// First connections of sessions that were joined late, whose protocol is stateless.
+    pub(crate) joined: Trials,
+    /// A session has begun with a preamble (PROXY protocol): the server takes no connection without it.
+    pub(crate) wants_preamble: bool,
     /// The last question that the transfer's online server has answered; 0 if none.
     pub(crate) question: u64,
     /// All that was captured before its answer came had been read by then.
     pub(crate) answered: Time,
+}
+
+impl Target {
+    pub(super) fn new(on_reconnect: OnReconnect) -> Self {
+        Self {
+            on_reconnect,
+            unknown: Trials::default(),
+            joined: Trials::presumed(),
+            wants_preamble: false,
+            question: 0,
+            answered: Time::ZERO,
+        }
+    }
 }

@@ -3,10 +3,21 @@
 //! Two sums hold at any moment ([`Ledger::balances`]): every byte of client payload is a duplicate, pending, replayed
 //! or dropped for one named reason, and every session is active, replayed whole, or ended for one named reason.
 
+mod gauge;
+mod lag;
 mod sum;
 
+use std::time::Duration;
+
+use common::time::Time;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+
+pub use self::gauge::{Largest, RoundTrip};
+pub use self::lag::Waiting;
+
+/// A turn that is let go later than so after its capture is late.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Why bytes of a client, or the rest of its session, were not replayed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -174,6 +185,8 @@ pub struct Sessions {
     pub replayed: u64,
     /// Ended with something dropped, by the first reason.
     pub incomplete: ByReason,
+    /// The usual round trip to the clients, from a client's SYN to its first word, where it speaks first.
+    pub client_round_trip_us: RoundTrip,
 }
 
 /// Payload bytes of clients.
@@ -201,6 +214,8 @@ pub struct Gaps {
     pub count: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Of these, captured and not used: they are dropped as well.
+    pub captured: u64,
     /// Segments that wait behind a hole now.
     pub parked: u64,
 }
@@ -227,6 +242,45 @@ pub struct Turns {
     pub cut_off: u64,
     /// What turns that wait, and runs of bytes not yet acknowledged, take of memory beside their bytes, roughly, in bytes.
     pub memory: u64,
+    /// Turns that wait.
+    #[serde(skip)]
+    pub waiting: Waiting,
+    /// How long the oldest turn that waits has done so, in seconds, when this account was made.
+    pub oldest_waiting_seconds: Largest,
+    /// Let go more than a second after they were captured.
+    pub late: u64,
+    /// The longest time after which a turn was let go, in milliseconds.
+    pub longest_wait_ms: Largest,
+}
+
+impl Turns {
+    /// A client begins a turn, which waits from now on.
+    pub fn begin(&mut self, captured: Time) {
+        self.seen += 1;
+        self.waiting.enter(captured);
+    }
+
+    /// A turn that waited is dropped.
+    pub fn drop_waiting(&mut self, captured: Time) {
+        self.dropped += 1;
+        self.waiting.leave(captured);
+    }
+
+    /// A turn that waited is let go. The caller counts why.
+    pub fn end_wait(&mut self, captured: Time, now: Time) {
+        self.waiting.leave(captured);
+        let wait = now.since(captured);
+        if wait > LATE {
+            self.late += 1;
+        }
+        self.longest_wait_ms.note(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// Those that were let go.
+    #[must_use]
+    pub fn let_go(&self) -> u64 {
+        self.answered + self.answer_ended + self.waited_in_vain + self.at_once + self.module_ready
+    }
 }
 
 /// The work of our TCP clients.
@@ -236,6 +290,10 @@ pub struct Tcp {
     pub connected: u64,
     /// Of these, the second or a later one of their session.
     pub rebuilt: u64,
+    /// Of those accepted, the first of a session that was joined in mid-stream.
+    pub taken_up: u64,
+    /// The usual round trip to the test server, by way of intercept, from SYN to SYN-ACK.
+    pub round_trip_us: RoundTrip,
     /// SYNs answered with RST, and connections that the test server accepted only to say that it does not want them.
     pub refused: u64,
     /// Segments handed to the injector.
@@ -297,6 +355,31 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The account as of now, with what changes by the mere passing of time.
+    #[must_use]
+    pub fn at(mut self, now: Time) -> Self {
+        self.turns.oldest_waiting_seconds = Largest(self.turns.waiting.age(now).as_secs());
+        self
+    }
+
+    /// Bytes that clients are known to have said, each of them once: what was captured and what is known to be missing.
+    /// What a protocol module has replaced by words of its own is left out. Never less than what was replayed.
+    #[must_use]
+    pub fn said(&self) -> u64 {
+        let Bytes { captured, duplicate, dropped, .. } = &self.bytes;
+        let once = captured.saturating_sub(*duplicate + dropped.get(DropReason::Replaced));
+        once.saturating_sub(self.gaps.captured) + self.gaps.bytes
+    }
+
+    /// All that clients are known to have said so far is replayed, or will be: nothing is known to be lost.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.bytes.dropped.total() == self.bytes.dropped.get(DropReason::Replaced)
+            && self.sessions.incomplete.total() == 0
+            && self.gaps.count == 0
+            && self.turns.cut_off == 0
+    }
+
     /// Whether both sums hold. They always should: anything else is a defect of this program.
     #[must_use]
     pub fn balances(&self) -> bool {

@@ -27,12 +27,15 @@ sums! {
     Packets {
         captured, client, online_syn_ack, online_answers, own, unrelated, unreadable, stray, loopback,
     }
-    Sessions { seen, joined, active, replayed, incomplete }
+    Sessions { seen, joined, active, replayed, incomplete, client_round_trip_us }
     Bytes { captured, duplicate, pending, replayed, dropped }
-    Gaps { count, bytes, parked }
-    Turns { seen, answered, answer_ended, waited_in_vain, at_once, module_ready, dropped, cut_off, memory }
+    Gaps { count, bytes, captured, parked }
+    Turns {
+        seen, answered, answer_ended, waited_in_vain, at_once, module_ready, dropped, cut_off, memory,
+        waiting, oldest_waiting_seconds, late, longest_wait_ms,
+    }
     Tcp {
-        connected, rebuilt, refused, segments_sent, pure_acks_sent, syn_retries, retransmitted,
+        connected, rebuilt, taken_up, round_trip_us, refused, segments_sent, pure_acks_sent, syn_retries, retransmitted,
         fast_retransmits, timeouts, window_probes, stale_reset, answers, answers_stray,
         answers_duplicate, answers_out_of_order, answer_bytes,
     }

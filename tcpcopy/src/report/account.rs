@@ -20,6 +20,8 @@ pub struct Account<'a> {
     pub uptime_seconds: u64,
     /// Whether the ledger's sums hold.
     pub balanced: bool,
+    /// Bytes that clients are known to have said: what the replayed ones are a part of. See [`Ledger::said`].
+    pub said: u64,
     /// The account of all engines together.
     pub ledger: &'a Ledger,
     /// The kernel's side of the capture.
@@ -28,16 +30,32 @@ pub struct Account<'a> {
     pub inject: &'a InjectAccount,
     /// The links to the intercepts, in the order of `-s`; those of several workers to one intercept are one.
     pub links: Vec<LinkAccount>,
+    /// The services that are copied.
+    pub services: Vec<Service>,
     /// What the protocol modules in use have counted.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "by_name")]
     pub protocols: Vec<ProtocolAccount>,
     /// The share of each worker, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workers: Vec<WorkerAccount>,
+    /// What the user was not told.
+    pub output: OutputAccount,
 }
 
 fn by_name<S: Serializer>(all: &[ProtocolAccount], serializer: S) -> Result<S::Ok, S::Error> {
     ProtocolAccount::by_name(all, serializer)
+}
+
+/// A service of `-x`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Service {
+    /// Its port on the online host.
+    pub port: u16,
+    /// The protocol module of its sessions; none copies them as they are.
+    pub protocol: Option<&'static str>,
+    /// The module that there is for what usually listens on the port.
+    #[serde(skip)]
+    pub module: Option<&'static str>,
 }
 
 /// The kernel's side of the capture, all interfaces together, in packets.
@@ -47,6 +65,17 @@ pub struct CaptureAccount {
     pub kernel_received: u64,
     /// Passed the filter and were dropped: the buffer (`-B`) was full.
     pub kernel_dropped: u64,
+    /// Left in the buffer at the end.
+    pub unread: u64,
+}
+
+/// What could not be written as fast as it came up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct OutputAccount {
+    /// Lines that the log did not take.
+    pub log_lines_lost: u64,
+    /// Seconds of which `--stats-json` holds no account, for an earlier one was still being written.
+    pub statistics_skipped: u64,
 }
 
 impl CaptureAccount {
@@ -159,20 +188,39 @@ mod tests {
             version: "1.2.3",
             uptime_seconds: 5,
             balanced: ledger.balances(),
+            said: 0,
             ledger: &ledger,
-            capture: CaptureAccount { kernel_received: 3, kernel_dropped: 1 },
+            capture: CaptureAccount { kernel_received: 3, kernel_dropped: 1, unread: 0 },
             inject: &inject,
             links: vec![LinkAccount { intercept: "10.0.0.18:36524".to_owned(), ..LinkAccount::default() }],
+            services: vec![Service { port: 80, protocol: None, module: None }],
             protocols: Vec::new(),
             workers: Vec::new(),
+            output: OutputAccount::default(),
         };
         let json = serde_json::to_value(&account).unwrap();
         let mut keys: Vec<&String> = json.as_object().unwrap().keys().collect();
         keys.sort();
-        assert_eq!(keys, ["balanced", "capture", "inject", "ledger", "links", "uptime_seconds", "version"]);
+        let promised = [
+            "balanced",
+            "capture",
+            "inject",
+            "ledger",
+            "links",
+            "output",
+            "said",
+            "services",
+            "uptime_seconds",
+            "version",
+        ];
+        assert_eq!(keys, promised);
+        assert_eq!(json["services"], serde_json::json!([{"port": 80, "protocol": null}]));
         assert_eq!(json["balanced"], true);
         assert_eq!(json["inject"], serde_json::json!({"sent": 7, "failed": {"EPERM": 2, "ENOBUFS": 1}}));
-        assert_eq!(json["capture"], serde_json::json!({"kernel_received": 3, "kernel_dropped": 1}));
+        assert_eq!(
+            json["capture"],
+            serde_json::json!({"kernel_received": 3, "kernel_dropped": 1, "unread": 0})
+        );
         assert_eq!(json["links"][0]["statistics"], serde_json::Value::Null);
         assert_eq!(json["ledger"]["bytes"]["dropped"]["capture_gap"], 0);
     }

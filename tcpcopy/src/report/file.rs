@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use common::process::background::{END_LIMIT, LatestWriter, START_LIMIT, within};
 use thiserror::Error;
 
 use super::Account;
@@ -16,13 +17,9 @@ pub struct StatsFileError {
     source: io::Error,
 }
 
-/// The file of `--stats-json`. Readers see the account before or the one after, never a part of one.
+/// The file of `--stats-json`, written by a thread of its own: a file system that does not answer stops nothing else.
 #[derive(Debug)]
-pub struct StatsFile {
-    path: PathBuf,
-    temporary: PathBuf,
-    failing: bool,
-}
+pub struct StatsFile(LatestWriter<Vec<u8>>);
 
 impl StatsFile {
     /// The file at `path`, which stays as it is until the first write; that it can be written is tried out.
@@ -30,13 +27,50 @@ impl StatsFile {
     /// # Errors
     /// [`StatsFileError`]: a typing error in the name is better found now than after a night without figures.
     pub fn open(path: PathBuf) -> Result<Self, StatsFileError> {
-        let file = Self::new(path);
-        match file.try_out() {
-            Ok(()) => Ok(file),
-            Err(source) => Err(StatsFileError { path: file.path, source }),
+        let file = Replaced::new(path.clone());
+        let tried = within(START_LIMIT, "statistics", move || file.try_out().map(|()| file));
+        let start =
+            |mut file: Replaced| LatestWriter::start("statistics", move |json: Vec<u8>| file.write(&json));
+        let started = tried.and_then(|file| file).and_then(start);
+        started.map(Self).map_err(|source| StatsFileError { path, source })
+    }
+
+    /// Has the account written, which may take its time: one that still waits is skipped.
+    pub fn put(&mut self, account: &Account<'_>) {
+        match serde_json::to_vec(account) {
+            Ok(mut json) => {
+                json.push(b'\n');
+                self.0.put(json);
+            }
+            Err(error) => log::error!("no account for --stats-json: {error}; please report this"),
         }
     }
 
+    /// Accounts that were skipped.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.0.skipped()
+    }
+
+    /// Waits for the last account to be written, for a second at most.
+    pub fn finish(self) {
+        if !self.0.finish(END_LIMIT) {
+            log::error!(
+                "--stats-json is not complete: its file system does not answer; the last account is in the log"
+            );
+        }
+    }
+}
+
+/// A file that is replaced as a whole. Readers see what it was before or after, never a part of it.
+#[derive(Debug)]
+struct Replaced {
+    path: PathBuf,
+    temporary: PathBuf,
+    failing: bool,
+}
+
+impl Replaced {
     fn new(path: PathBuf) -> Self {
         // In the same directory: a rename cannot leave its file system. Its own name per process: two copies that
         // were given the same file disturb each other's account, but never make it unreadable.
@@ -46,9 +80,17 @@ impl StatsFile {
         Self { path, temporary, failing: false }
     }
 
-    /// Writes the account. A failure is logged when it begins, and is no reason to stop copying.
-    pub fn write(&mut self, account: &Account<'_>) {
-        match self.replace(account) {
+    fn try_out(&self) -> io::Result<()> {
+        if self.path.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        write_new(&self.temporary, &[])?;
+        fs::remove_file(&self.temporary)
+    }
+
+    /// A failure is logged when it begins, and is no reason to stop copying.
+    fn write(&mut self, bytes: &[u8]) {
+        match self.replace(bytes) {
             Ok(()) => self.failing = false,
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
@@ -61,18 +103,8 @@ impl StatsFile {
         }
     }
 
-    fn try_out(&self) -> io::Result<()> {
-        if self.path.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        write_new(&self.temporary, &[])?;
-        fs::remove_file(&self.temporary)
-    }
-
-    fn replace(&self, account: &Account<'_>) -> io::Result<()> {
-        let mut json = serde_json::to_vec(account)?;
-        json.push(b'\n');
-        write_new(&self.temporary, &json)
+    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+        write_new(&self.temporary, bytes)
             .and_then(|()| fs::rename(&self.temporary, &self.path))
             .inspect_err(|_| drop(fs::remove_file(&self.temporary)))
     }
@@ -87,24 +119,27 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CaptureAccount, InjectAccount};
+    use super::super::{CaptureAccount, InjectAccount, OutputAccount};
     use super::*;
     use crate::ledger::Ledger;
 
-    fn write(file: &mut StatsFile, uptime_seconds: u64) {
+    fn put(file: &mut StatsFile, uptime_seconds: u64) {
         let (ledger, inject) = (Ledger::default(), InjectAccount::default());
         let capture = CaptureAccount::default();
         let balanced = ledger.balances();
-        file.write(&Account {
+        file.put(&Account {
             version: "1",
             uptime_seconds,
             balanced,
+            said: 0,
             ledger: &ledger,
             capture,
             inject: &inject,
             links: Vec::new(),
+            services: Vec::new(),
             protocols: Vec::new(),
             workers: Vec::new(),
+            output: OutputAccount::default(),
         });
     }
 
@@ -126,12 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn each_write_replaces_the_one_before_and_leaves_nothing_else() {
+    fn each_account_replaces_the_one_before_and_leaves_nothing_else() {
         let directory = Directory::new("replace");
         let path = directory.0.join("stats.json");
-        let mut file = StatsFile::new(path.clone());
         for uptime in [1, 2] {
-            write(&mut file, uptime);
+            let mut file = StatsFile::open(path.clone()).unwrap();
+            put(&mut file, uptime);
+            file.finish();
             let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
             assert_eq!(json["uptime_seconds"], uptime);
         }
@@ -143,12 +179,12 @@ mod tests {
         let directory = Directory::new("link");
         let victim = directory.0.join("victim");
         fs::write(&victim, "precious").unwrap();
-        let mut file = StatsFile::new(directory.0.join("stats.json"));
+        let mut file = Replaced::new(directory.0.join("stats.json"));
         std::os::unix::fs::symlink(&victim, &file.temporary).unwrap();
         std::os::unix::fs::symlink(&victim, &file.path).unwrap();
-        write(&mut file, 1);
+        file.write(b"an account");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-        assert!(fs::read_to_string(&file.path).unwrap().contains("uptime_seconds"));
+        assert_eq!(fs::read_to_string(&file.path).unwrap(), "an account");
     }
 
     #[test]
@@ -169,11 +205,11 @@ mod tests {
     fn failures_are_survived() {
         let directory = Directory::new("missing");
         let path = directory.0.join("later").join("stats.json");
-        let mut file = StatsFile::new(path.clone());
-        write(&mut file, 1);
+        let mut file = Replaced::new(path.clone());
+        file.write(b"an account");
         assert!(file.failing);
         fs::create_dir(directory.0.join("later")).unwrap();
-        write(&mut file, 2);
+        file.write(b"an account");
         assert!(!file.failing && path.exists());
     }
 }

@@ -24,11 +24,14 @@ pub(super) struct Percent {
     pub(super) part: u64,
     /// What should be; not zero.
     pub(super) whole: u64,
+    /// Something is missing that `whole` does not count.
+    pub(super) incomplete: bool,
 }
 
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let thousandths = u128::from(self.part) * 100_000 / u128::from(self.whole.max(1));
+        let rounded = u128::from(self.part) * 100_000 / u128::from(self.whole.max(1));
+        let thousandths = if self.incomplete { rounded.min(99_999) } else { rounded };
         write!(f, "{}.{:03}", thousandths / 1000, thousandths % 1000)
     }
 }
@@ -54,7 +57,9 @@ mod tests {
             (u64::MAX, u64::MAX, "100.000"),
             (0, 0, "0.000"),
         ] {
-            assert_eq!(Percent { part, whole }.to_string(), shown);
+            assert_eq!(Percent { part, whole, incomplete: false }.to_string(), shown);
         }
+        assert_eq!(Percent { part: 3, whole: 3, incomplete: true }.to_string(), "99.999");
+        assert_eq!(Percent { part: 1, whole: 2, incomplete: true }.to_string(), "50.000");
     }
 }

@@ -27,6 +27,7 @@ impl Part {
             sum.ledger += &part.ledger;
             sum.capture.kernel_received += part.capture.kernel_received;
             sum.capture.kernel_dropped += part.capture.kernel_dropped;
+            sum.capture.unread += part.capture.unread;
             sum.inject.sent += part.inject.sent;
             sum.inject.failed.extend(&part.inject.failed);
             sum.links.iter_mut().zip(&part.links).for_each(|(link, other)| link.join(other));
@@ -92,7 +93,7 @@ mod tests {
         let mut parts = [Part::default(), Part::default()];
         for (part, count) in parts.iter_mut().zip([1, 10]) {
             part.ledger.tcp.answers = count;
-            part.capture = CaptureAccount { kernel_received: count, kernel_dropped: count };
+            part.capture = CaptureAccount { kernel_received: count, kernel_dropped: count, unread: count };
             part.inject.sent = count;
             part.inject.failed.add(&Errno::EPERM.into(), 1);
         }
@@ -100,7 +101,7 @@ mod tests {
         parts[1].links = vec![link(true, 6), link(false, 7)];
         let sum = Part::sum(&parts);
         assert_eq!(sum.ledger.tcp.answers, 11);
-        assert_eq!(sum.capture, CaptureAccount { kernel_received: 11, kernel_dropped: 11 });
+        assert_eq!(sum.capture, CaptureAccount { kernel_received: 11, kernel_dropped: 11, unread: 11 });
         assert_eq!((sum.inject.sent, sum.inject.failed.total()), (11, 2));
         let links: Vec<_> = sum
             .links

@@ -4,9 +4,10 @@ use std::fmt::{self, Write};
 
 use crate::ledger::{DropReason, Ledger};
 
+use super::headline::Headline;
 use super::hint::hints;
-use super::number::{Grouped, Percent};
-use super::{Account, InterceptAccount, LinkAccount, ProtocolAccount, WorkerAccount};
+use super::number::Grouped;
+use super::{Account, InterceptAccount, LinkAccount, OutputAccount, ProtocolAccount, WorkerAccount};
 
 /// The account in one line, for the log of a running tcpcopy; with a hint as long as nothing arrives.
 #[must_use]
@@ -23,6 +24,10 @@ pub fn short(account: &Account<'_>) -> String {
         up,
         account.links.len()
     );
+    let waits = ledger.turns.oldest_waiting_seconds.0;
+    if waits > 0 {
+        let _ = write!(text, ", the oldest turn waits for {waits} s");
+    }
     let failed = account.inject.failed.total();
     if failed > 0 {
         let _ = write!(text, ", {} sends failed", Grouped(failed));
@@ -42,45 +47,6 @@ pub fn complete(account: &Account<'_>) -> String {
     // Writing to a string cannot fail.
     let _ = write_complete(&mut text, account);
     text
-}
-
-/// How much of what was captured was replayed.
-struct Headline<'a>(&'a Account<'a>);
-
-impl fmt::Display for Headline<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ledger { sessions, bytes, .. } = self.0.ledger;
-        // What a protocol module replaced by its own bytes is not missing.
-        let due = bytes
-            .captured
-            .saturating_sub(bytes.duplicate)
-            .saturating_sub(bytes.dropped.get(DropReason::Replaced));
-        if sessions.seen == 0 {
-            f.write_str("nothing replayed: no client session was seen")?;
-        } else {
-            if due == 0 {
-                f.write_str("no client payload was captured")?;
-            } else {
-                let percent = Percent { part: bytes.replayed, whole: due };
-                write!(f, "replayed {percent} % of {} captured bytes", Grouped(due))?;
-            }
-            write!(f, ", {} of {} sessions whole", Grouped(sessions.replayed), Grouped(sessions.seen))?;
-        }
-        if sessions.active > 0 {
-            write!(f, " ({} still open)", Grouped(sessions.active))?;
-        }
-        if self.0.ledger.gaps.bytes > 0 {
-            write!(f, "; {} more bytes were never captured", Grouped(self.0.ledger.gaps.bytes))?;
-        }
-        if self.0.capture.kernel_dropped > 0 {
-            write!(
-                f,
-                "; the kernel dropped {} packets before capture",
-                Grouped(self.0.capture.kernel_dropped)
-            )?;
-        }
-        Ok(())
-    }
 }
 
 fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
@@ -131,8 +97,10 @@ fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
             ("when a module said so", turns.module_ready),
             ("dropped", turns.dropped),
             ("acknowledged, then cut off without an answer", turns.cut_off),
+            ("more than 1 s late", turns.late),
         ],
     )?;
+    write_pace(f, ledger)?;
     line(
         f,
         "packets",
@@ -148,6 +116,7 @@ fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
             ("from loopback", packets.loopback),
             ("received by the kernel", capture.kernel_received),
             ("dropped by the kernel", capture.kernel_dropped),
+            ("left unread at the end", capture.unread),
         ],
     )?;
     line(
@@ -156,6 +125,7 @@ fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
         &[
             ("accepted", tcp.connected),
             ("rebuilt", tcp.rebuilt),
+            ("taken up in mid-stream", tcp.taken_up),
             ("refused", tcp.refused),
             ("stale reset", tcp.stale_reset),
         ],
@@ -190,7 +160,8 @@ fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
     }
     write_protocols(f, ledger, &account.protocols)?;
     links.iter().try_for_each(|link| write_link(f, link))?;
-    write_workers(f, &account.workers)
+    write_workers(f, &account.workers)?;
+    write_output(f, account.output)
 }
 
 /// Where the rest went, by reason; a session is counted under the first.
@@ -210,14 +181,30 @@ fn write_dropped(f: &mut String, ledger: &Ledger) -> fmt::Result {
     Ok(())
 }
 
+/// How late the copy is, and the way to both sides. What is not known is left out.
+fn write_pace(f: &mut String, ledger: &Ledger) -> fmt::Result {
+    let figures = [
+        ("longest wait of a turn", ledger.turns.longest_wait_ms.0, "ms"),
+        ("oldest turn that waits", ledger.turns.oldest_waiting_seconds.0, "s"),
+        ("round trip to the test server", ledger.tcp.round_trip_us.micros(), "us"),
+        ("round trip to the clients", ledger.sessions.client_round_trip_us.micros(), "us"),
+    ];
+    let known = figures.iter().filter(|(_, value, _)| *value > 0);
+    let list: Vec<String> =
+        known.map(|(name, value, unit)| format!("{name} {} {unit}", Grouped(*value))).collect();
+    if list.is_empty() { Ok(()) } else { writeln!(f, "  pace: {}", list.join(", ")) }
+}
+
 /// What protocol modules have counted.
 fn write_protocols(f: &mut String, ledger: &Ledger, protocols: &[ProtocolAccount]) -> fmt::Result {
-    for ProtocolAccount { name, groups } in protocols {
-        for group in groups {
+    for protocol in protocols {
+        let name = protocol.name;
+        for group in protocol.others() {
             let counters: Vec<(&str, u64)> =
                 group.counters.iter().map(|(name, count)| (&**name, *count)).collect();
             line(f, &format!("{name} {}", group.name.replace('_', " ")), &counters)?;
         }
+        write_errors(f, ledger, protocol)?;
     }
     let modules = &ledger.modules;
     if modules.online_bytes + modules.online_skipped > 0 {
@@ -225,6 +212,24 @@ fn write_protocols(f: &mut String, ledger: &Ledger, protocols: &[ProtocolAccount
         line(f, "bytes of the online server's answers", &heard)?;
     }
     Ok(())
+}
+
+/// The errors of both servers side by side.
+fn write_errors(f: &mut String, ledger: &Ledger, protocol: &ProtocolAccount) -> fmt::Result {
+    let errors = protocol.errors();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let heard = ledger.packets.online_answers > 0;
+    let online =
+        if heard { "online / test server" } else { "test server; the online server's were not captured" };
+    let list: Vec<String> = (errors.iter())
+        .map(|errors| match heard {
+            true => format!("{} {} / {}", errors.code, Grouped(errors.online), Grouped(errors.test)),
+            false => format!("{} {}", errors.code, Grouped(errors.test)),
+        })
+        .collect();
+    writeln!(f, "  {} errors ({online}): {}", protocol.name, list.join(", "))
 }
 
 fn write_link(f: &mut String, link: &LinkAccount) -> fmt::Result {
@@ -268,6 +273,15 @@ fn write_workers(f: &mut String, workers: &[WorkerAccount]) -> fmt::Result {
         line(f, &format!("worker {} of {}", index + 1, workers.len()), &counters)?;
     }
     Ok(())
+}
+
+/// What the user was not told.
+fn write_output(f: &mut String, output: OutputAccount) -> fmt::Result {
+    let OutputAccount { log_lines_lost, statistics_skipped } = output;
+    if log_lines_lost + statistics_skipped == 0 {
+        return Ok(());
+    }
+    line(f, "log", &[("lines lost", log_lines_lost), ("--stats-json skipped", statistics_skipped)])
 }
 
 /// `name: first 1, second 2`. Counters that are rarely anything are shown only then; the first always.

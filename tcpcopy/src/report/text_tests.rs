@@ -1,19 +1,23 @@
 //! The reports of a good run, a bad one and an empty one, against expected files.
 
-use super::super::{CaptureAccount, InjectAccount};
+use super::super::{CaptureAccount, InjectAccount, OutputAccount};
 use super::*;
+use crate::ledger::{DropReason, Largest};
 
 fn account<'a>(ledger: &'a Ledger, inject: &'a InjectAccount, links: Vec<LinkAccount>) -> Account<'a> {
     Account {
         version: "1.0.0",
         uptime_seconds: 60,
         balanced: ledger.balances(),
+        said: ledger.said(),
         ledger,
         capture: CaptureAccount::default(),
         inject,
         links,
+        services: Vec::new(),
         protocols: Vec::new(),
         workers: Vec::new(),
+        output: OutputAccount::default(),
     }
 }
 
@@ -60,7 +64,7 @@ fn a_good_run() {
     assert_eq!(complete(&account), include_str!("../../tests/expected/report_good.txt"));
     assert_eq!(
         short(&account),
-        "replayed 100.000 % of 51 234 567 captured bytes, 20 000 of 20 000 sessions whole; 0 bytes pending, 1 of 1 \
+        "replayed 100.000 % of what clients said (51 234 567 bytes), 20 000 of 20 000 sessions whole; 0 bytes pending, 1 of 1 \
          links up"
     );
 }
@@ -72,6 +76,8 @@ fn a_run_with_losses() {
     ledger.bytes.pending = 100;
     ledger.gaps.count = 1;
     ledger.gaps.bytes = 1460;
+    ledger.gaps.captured = 100;
+    ledger.turns.oldest_waiting_seconds = Largest(12);
     ledger.bytes.dropped.add(DropReason::CaptureGap, 150);
     ledger.bytes.dropped.add(DropReason::MemoryLimit, 50);
     ledger.sessions.replayed -= 3;
@@ -88,8 +94,9 @@ fn a_run_with_losses() {
     assert_eq!(complete(&account), include_str!("../../tests/expected/report_losses.txt"));
     assert_eq!(
         short(&account),
-        "replayed 99.999 % of 51 234 567 captured bytes, 19 997 of 20 000 sessions whole (1 still open); 1 460 more bytes were never captured; the kernel \
-         dropped 1 234 packets before capture; 100 bytes pending, 1 of 2 links up, 1 sends failed"
+        "replayed 99.996 % of what clients said (51 235 927 bytes), 19 997 of 20 000 sessions whole (1 still open); 200 \
+         bytes dropped: capture_gap 150, memory_limit 50; 1 360 bytes never captured; the kernel dropped 1 234 packets \
+         before capture; 100 bytes pending, 1 of 2 links up, the oldest turn waits for 12 s, 1 sends failed"
     );
 }
 
@@ -107,7 +114,8 @@ fn one_missing_byte_is_not_a_hundred_percent() {
     ledger.bytes.replayed -= 1;
     ledger.bytes.pending = 1;
     let inject = InjectAccount::default();
-    assert!(short(&account(&ledger, &inject, Vec::new())).starts_with("replayed 99.999 % of 51 234 567"));
+    let text = short(&account(&ledger, &inject, Vec::new()));
+    assert!(text.starts_with("replayed 99.999 % of what clients said (51 234 567 bytes)"), "{text}");
 }
 
 #[test]
@@ -125,7 +133,7 @@ fn bytes_replaced_by_a_module_are_not_missing() {
     ledger.bytes.dropped.add(DropReason::Replaced, 100);
     let inject = InjectAccount::default();
     let text = short(&account(&ledger, &inject, Vec::new()));
-    assert!(text.starts_with("replayed 100.000 % of 51 234 467 captured bytes"), "{text}");
+    assert!(text.starts_with("replayed 100.000 % of what clients said (51 234 467 bytes)"), "{text}");
 }
 
 #[test]
@@ -134,11 +142,78 @@ fn what_a_module_has_counted_is_shown_by_group() {
     (ledger.modules.online_bytes, ledger.modules.online_skipped) = (5000, 7);
     ledger.packets.online_answers = 9;
     let mut report = common::module::Report::default();
+    report.group("commands", [("query", 2000)]);
     report.group("server_errors", [("1146", 1200), ("1062", 3)]);
+    report.group("online_errors", [("1146", 1190), ("1205", 1)]);
     let mut account = account(&ledger, &inject, Vec::new());
     account.protocols = vec![ProtocolAccount { name: "mysql", groups: report.groups }];
     let text = complete(&account);
     assert!(text.contains(", online answers 9"), "{text}");
-    assert!(text.contains("\n  mysql server errors: 1146 1 200, 1062 3\n"), "{text}");
+    assert!(text.contains("\n  mysql commands: query 2 000\n"), "{text}");
+    let side_by_side =
+        "\n  mysql errors (online / test server): 1146 1 190 / 1 200, 1062 0 / 3, 1205 1 / 0\n";
+    assert!(text.contains(side_by_side), "{text}");
+    assert!(!text.contains("server errors"), "{text}");
     assert!(text.contains("\n  bytes of the online server's answers: heard 5 000, missing 7\n"), "{text}");
+}
+
+#[test]
+fn errors_that_were_not_captured_are_not_shown_as_none() {
+    let (ledger, inject) = (good(), InjectAccount::default());
+    let mut report = common::module::Report::default();
+    report.group("server_errors", [("1146", 1200)]);
+    let mut account = account(&ledger, &inject, Vec::new());
+    account.protocols = vec![ProtocolAccount { name: "mysql", groups: report.groups }];
+    let text = complete(&account);
+    assert!(text.contains("(test server; the online server's were not captured): 1146 1 200\n"), "{text}");
+}
+
+/// The first line of the report of a good run but for `change`.
+fn first_line(change: impl FnOnce(&mut Ledger)) -> String {
+    let mut ledger = good();
+    change(&mut ledger);
+    let inject = InjectAccount::default();
+    complete(&account(&ledger, &inject, Vec::new())).lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn whatever_is_lost_is_no_hundred_percent() {
+    assert!(first_line(|_| {}).starts_with("replayed 100.000 %"));
+    let losses: [fn(&mut Ledger); 6] = [
+        |ledger| ledger.sessions.incomplete.add(DropReason::StateLost, 1),
+        |ledger| ledger.bytes.dropped.add(DropReason::StateUnknown, 1),
+        |ledger| ledger.turns.cut_off = 1,
+        |ledger| ledger.gaps.count = 1,
+        |ledger| ledger.gaps.bytes = 1,
+        |ledger| ledger.packets.captured += 1,
+    ];
+    for (index, loss) in losses.into_iter().enumerate() {
+        let line = first_line(loss);
+        assert!(line.starts_with("replayed 99.999 %"), "{index}: {line}");
+    }
+    let (ledger, inject) = (good(), InjectAccount::default());
+    let mut account = account(&ledger, &inject, Vec::new());
+    account.capture.kernel_dropped = 1;
+    assert!(complete(&account).starts_with("replayed 99.999 %"));
+}
+
+#[test]
+fn the_largest_losses_come_first() {
+    let line = first_line(|ledger| {
+        ledger.bytes.dropped.add(DropReason::StateLost, 85);
+        (ledger.bytes.captured, ledger.sessions.replayed) = (ledger.bytes.captured + 85, 19_999);
+        ledger.sessions.incomplete.add(DropReason::StateLost, 1);
+    });
+    let expected = "replayed 99.999 % of what clients said (51 234 652 bytes), 19 999 of 20 000 sessions whole; 85 bytes \
+                    dropped: state_lost";
+    assert_eq!(line, expected);
+    let line = first_line(|ledger| {
+        for (reason, bytes) in DropReason::ALL.into_iter().zip([1, 2000, 3, 4, 5]) {
+            ledger.bytes.dropped.add(reason, bytes);
+        }
+    });
+    let expected = "; 2 013 bytes dropped: joined_mid_turn 2 000, closed_by_server 5, no_answer 4, others 4";
+    assert!(line.ends_with(expected), "{line}");
+    let line = first_line(|ledger| ledger.sessions.incomplete.add(DropReason::ClosedByServer, 2));
+    assert!(line.ends_with("; 2 sessions incomplete: closed_by_server"), "{line}");
 }

@@ -134,14 +134,31 @@ impl Feed {
         self.turns.front().map(|waiting| waiting.turn)
     }
 
+    /// What is known of it.
+    pub(super) fn next_turn_bytes(&self) -> &[u8] {
+        self.turns.front().map_or(&[], |waiting| &waiting.bytes)
+    }
+
+    /// Takes out the first bytes of the next turn; all of it is no turn any more.
+    pub(super) fn skip_in_next_turn(&mut self, bytes: usize) {
+        let Some(next) = self.turns.front_mut() else { return };
+        let bytes = bytes.min(next.bytes.len());
+        next.bytes.drain(..bytes);
+        self.start += bytes as u64;
+        self.waiting -= bytes as u64;
+        if next.bytes.is_empty() {
+            self.turns.pop_front();
+        }
+    }
+
     /// The last turn that waits to be let go.
     pub(super) fn last_turn(&self) -> Option<Turn> {
         self.turns.back().map(|waiting| waiting.turn)
     }
 
-    /// Turns that wait to be let go.
-    pub(super) fn turns(&self) -> usize {
-        self.turns.len()
+    /// The turns that wait to be let go, in order.
+    pub(super) fn turns(&self) -> impl Iterator<Item = Turn> + '_ {
+        self.turns.iter().map(|waiting| waiting.turn)
     }
 
     /// Lets the next turn go: its bytes are due from now on.
@@ -244,7 +261,7 @@ mod tests {
         (0..2).for_each(|_| say(&mut feed, 1));
         assert_eq!(feed.len(), 3);
         feed.trim();
-        assert_eq!((feed.len(), feed.due(), feed.turns()), (3, &[0][..], 2));
+        assert_eq!((feed.len(), feed.due(), feed.turns().count()), (3, &[0][..], 2));
         assert!(memory(&feed) < 4 * SLACK, "{} bytes for 3", memory(&feed));
     }
 

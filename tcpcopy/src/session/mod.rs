@@ -19,10 +19,14 @@ mod idle;
 mod online;
 mod outbox;
 mod patience;
+mod preamble;
 mod progress;
 mod queue;
 mod recovery;
 mod relay;
+mod resumption;
+mod trials;
+mod unanswered;
 mod upstream;
 
 use common::control::{Answer, AnswerPayload};
@@ -39,9 +43,16 @@ pub(crate) use self::idle::{Idle, SILENCE};
 use self::outbox::Outbox;
 pub(crate) use self::relay::Attached;
 use self::relay::{Parts, Relay, Stop};
+use self::resumption::{Preamble, Trial};
+pub(crate) use self::trials::Trials;
+use self::unanswered::Unanswered;
 pub(crate) use self::upstream::PARKED_BYTES;
 use self::upstream::Upstream;
 use crate::ledger::DropReason;
+use crate::recognise::Recogniser;
+
+/// Memory that a protocol module may keep when the rest of its session is given up, in bytes.
+const MODULE_KEPT: u64 = 16 << 10;
 
 /// What a session is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +81,11 @@ pub(crate) struct Session {
     connection: Connection,
     /// Something may have become possible to send: at the end of the batch, when all of it is known and goes together.
     to_transmit: bool,
+    /// Whether the test server keeps something for the connection.
+    recogniser: Recogniser,
+    preamble: Preamble,
+    unanswered: Unanswered,
+    trial: Option<Trial>,
     /// The rest of the present turn is of no use, for this reason.
     skipping: Option<DropReason>,
     /// The turn at the front of the outbox has had its second connection.
@@ -105,6 +121,7 @@ impl Session {
     }
 
     fn new(now: Time, upstream: Upstream, module: Option<Attached>) -> Self {
+        let joined = upstream.is_joined();
         Self {
             phase: Phase::Waiting,
             upstream,
@@ -114,6 +131,10 @@ impl Session {
             outbox: Outbox::default(),
             connection: Connection::new(Past::default()),
             to_transmit: false,
+            recogniser: Recogniser::new(!joined),
+            preamble: if joined { Preamble::None } else { Preamble::Sought },
+            unanswered: Unanswered::default(),
+            trial: None,
             skipping: None,
             sent_again: false,
             fruitful: false,
@@ -150,6 +171,11 @@ impl Session {
     /// The SYN with this sequence number began the session.
     pub(crate) fn began_with(&self, isn: Seq) -> bool {
         self.upstream.began_with(isn)
+    }
+
+    /// The online server accepted the session's SYN by acknowledging `ack`: a part of what it carries, perhaps (RFC 7413).
+    pub(crate) fn is_accepted_with(&self, ack: Seq) -> bool {
+        self.upstream.is_accepted_with(ack)
     }
 
     /// The segment is near enough to what is expected to be of this session.
@@ -193,7 +219,28 @@ impl Session {
             // A module reads answers from the first byte on; it says itself when that is enough.
             self.connection.ask_payload(cx, AnswerPayload::All);
         }
-        self.open_connection(cx);
+        if self.is_unbroken() {
+            self.open_connection(cx);
+        }
+        self.advance(cx);
+    }
+
+    /// The SYN carries data.
+    pub(crate) fn keep_data_of_syn(&mut self, syn: &Segment<'_>) {
+        if syn.payload.len() as u64 == u64::from(syn.payload_len) {
+            self.upstream.keep_data_of_syn(syn.payload);
+        }
+    }
+
+    /// The SYN-ACK will tell whether the online server took what the SYN carried.
+    pub(crate) fn awaits_syn_ack(&self) -> bool {
+        self.upstream.awaits_syn_ack() && matches!(self.phase, Phase::Waiting | Phase::Replaying)
+    }
+
+    /// The online server's SYN-ACK tells how much it took of what the SYN carried.
+    pub(crate) fn handle_syn_acknowledged(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
+        self.last_client = cx.now;
+        self.upstream.syn_acknowledged(cx.now, segment.ack, segment.seq + 1, &mut self.feed, cx.ledger);
         self.advance(cx);
     }
 
@@ -241,7 +288,11 @@ impl Session {
                 self.upstream.account_late(segment, reason, cx.ledger);
             }
             _ => {
+                let silent = self.upstream.is_silent();
                 self.upstream.push(cx.now, segment, &mut self.feed, cx.ledger);
+                if silent {
+                    self.measure_client(cx);
+                }
                 if let (Some(online), Some(turn)) = (self.relay.online(), self.feed.last_turn()) {
                     // Joined in mid-stream: what was answered before is unknown.
                     online.begin(turn.ack);
@@ -252,6 +303,14 @@ impl Session {
                 }
                 self.advance(cx);
             }
+        }
+    }
+
+    /// The client may just have said its first word: it took it a round trip from its SYN on, if it did not wait for the
+    /// online server to speak first.
+    fn measure_client(&self, cx: &mut Context<'_>) {
+        if !self.upstream.is_joined() && self.feed.last_turn().is_some_and(|turn| turn.need == 0) {
+            cx.ledger.sessions.client_round_trip_us.add(cx.now - self.began);
         }
     }
 
@@ -281,6 +340,7 @@ impl Session {
             // A module may say all in its own words.
             self.fruitful = self.fruitful || cx.ledger.bytes.replayed > replayed || !self.gate.is_preparing();
             self.last_progress = cx.now;
+            self.unanswered.acknowledged(cx.ledger.bytes.replayed - replayed);
         }
         if received.fresh > 0 {
             self.last_progress = cx.now;
@@ -295,6 +355,9 @@ impl Session {
     fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
         let acknowledged = self.connection.acknowledged().unwrap_or_default();
         self.gate.answer(cx.now, self.connection.received(), acknowledged, self.connection.is_pushed());
+        if self.unanswered.answered() {
+            self.trial_answered(cx);
+        }
         if self.phase == Phase::Replaying {
             self.with_relay(cx, |relay, cx, parts| relay.answer(cx, received, parts));
         }
@@ -332,15 +395,45 @@ impl Session {
         self.advance(cx);
     }
 
+    /// Gives up what the session holds, for `reason`: it goes on at a later turn, if its protocol allows.
+    pub(crate) fn give_up(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+        match self.phase {
+            Phase::Finished | Phase::Ignoring(_) => return,
+            _ if self.feed.end().is_some() => return self.shed(cx, reason),
+            Phase::Waiting => {}
+            _ => {
+                self.connection.reset(cx);
+                self.lose_connection(cx, reason);
+                self.end_trial(cx, None);
+                self.set_phase(cx, Phase::Replaying);
+            }
+        }
+        self.settle(cx);
+        self.upstream.discard_parked(reason, cx.ledger);
+        let bytes = self.outbox.clear();
+        self.drop_bytes(cx, reason, bytes);
+        self.drop_turns(cx, reason);
+        if self.relay.memory() > MODULE_KEPT {
+            // What it keeps cannot be taken from it.
+            return self.shed(cx, reason);
+        }
+        self.skipping = Some(reason);
+        self.wait_to_retry(cx, reason);
+        self.rest();
+        self.count_overhead(cx);
+    }
+
     /// Gives the session up: what it holds is dropped for `reason`, and what its client says from now on.
     pub(crate) fn shed(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         if self.phase == Phase::Finished {
             return;
         }
+        self.lose_connection(cx, reason);
+        self.settle(cx);
         self.upstream.discard_parked(reason, cx.ledger);
         let bytes = self.feed.len() + self.outbox.clear();
         self.drop_bytes(cx, reason, bytes);
-        cx.ledger.turns.dropped += self.feed.turns() as u64;
+        self.count_turns_dropped(cx);
         let ended = self.feed.end().is_some();
         self.feed = Feed::default();
         self.count_overhead(cx);
@@ -372,6 +465,7 @@ impl Session {
             self.last_progress = cx.now;
         }
         if matches!(phase, Phase::Finished | Phase::Ignoring(_)) {
+            self.end_trial(cx, None);
             self.relay.dismiss(cx.ledger);
         }
         self.phase = phase;
@@ -418,7 +512,9 @@ impl Session {
 
     /// A connection is missing that was put off for want of a link.
     fn wants_connection(&self) -> bool {
-        !self.outbox.is_empty() || self.feed.due_len() > 0 || self.connections == 0
+        !self.outbox.is_empty()
+            || self.feed.due_len() > 0
+            || (self.connections == 0 && self.is_unbroken() && self.feed.next_turn().is_none())
     }
 
     /// The client begins with TLS (RFC 8446 section 5.1): nothing that could be understood by the test server, whose

@@ -9,6 +9,8 @@ use crate::session::queue::{Queue, trim_list};
 pub(super) enum Origin {
     Client,
     Module,
+    /// What a proxy says first, said again on a new connection.
+    Preamble,
 }
 
 /// What a run takes beside its bytes, in bytes: its queue may have room for twice as many.
@@ -92,7 +94,7 @@ impl Outbox {
         if length == 0 {
             return;
         }
-        if origin == Origin::Module {
+        if origin != Origin::Client {
             self.own += length;
         }
         match self.spans.back_mut() {
@@ -100,6 +102,30 @@ impl Outbox {
             _ => self.spans.push_back(Span { bytes: length, origin, begins_turn: self.turn_begins }),
         }
         self.turn_begins = false;
+    }
+
+    /// The next byte put in is the first of a turn.
+    pub(super) fn is_turn_beginning(&self) -> bool {
+        self.turn_begins
+    }
+
+    /// Puts a preamble in front, unless one is there.
+    pub(super) fn prepend(&mut self, preamble: &[u8]) {
+        if self.spans.front().is_some_and(|span| span.origin == Origin::Preamble) {
+            return;
+        }
+        let length = preamble.len() as u64;
+        self.bytes.prepend(preamble);
+        self.start = self.start.saturating_sub(length);
+        self.own += length;
+        self.spans.push_front(Span { bytes: length, origin: Origin::Preamble, begins_turn: true });
+    }
+
+    /// Takes out what is left of a preamble at the front: its connection has gone.
+    pub(super) fn drop_preamble(&mut self) {
+        if let Some(Span { origin: Origin::Preamble, bytes, .. }) = self.spans.front() {
+            self.remove(*bytes);
+        }
     }
 
     /// At most `length` bytes from `offset` on, in two parts; 64 KB at the most.
@@ -145,7 +171,7 @@ impl Outbox {
             let taken = left.min(span.bytes);
             match span.origin {
                 Origin::Client => of_client += taken,
-                Origin::Module => self.own -= taken,
+                Origin::Module | Origin::Preamble => self.own -= taken,
             }
             span.bytes -= taken;
             span.begins_turn = false;
@@ -186,6 +212,24 @@ mod tests {
         assert_eq!(outbox.acknowledge(99), 4);
         assert!(outbox.is_empty());
         assert_eq!(outbox.start(), 14);
+    }
+
+    #[test]
+    fn a_preamble_stands_in_front_once_and_is_not_the_clients() {
+        let mut outbox = two_turns();
+        outbox.acknowledge(14);
+        outbox.begin_turn();
+        outbox.push(b"turn", Origin::Client);
+        let end = outbox.end();
+        (0..2).for_each(|_| outbox.prepend(b"PROXY"));
+        assert_eq!((outbox.start(), outbox.end(), outbox.client_bytes(), outbox.own_bytes()), (9, end, 4, 5));
+        let (first, second) = outbox.slice(9, 99);
+        assert_eq!([first, second].concat(), b"PROXYturn");
+        assert_eq!(outbox.acknowledge(11), 0);
+        outbox.drop_preamble();
+        assert_eq!((outbox.start(), outbox.own_bytes(), outbox.is_at_turn_start()), (14, 0, true));
+        outbox.drop_preamble();
+        assert_eq!(outbox.clear(), 4);
     }
 
     #[test]

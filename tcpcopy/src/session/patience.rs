@@ -52,13 +52,13 @@ impl Session {
             // The server does not close its half; all that matters has been said.
             Phase::Reopening | Phase::Ending if self.outbox.is_empty() => {
                 self.connection.reset(cx);
-                self.gate.connection_lost();
+                self.lose_connection(cx, DropReason::NoAnswer);
                 match self.phase {
                     Phase::Reopening => self.set_phase(cx, Phase::Replaying),
                     _ => self.finish(cx),
                 }
             }
-            _ if self.is_stalled() => self.shed(cx, DropReason::NoAnswer),
+            _ if self.is_stalled() => self.give_up(cx, DropReason::NoAnswer),
             // It was told to end, and does not come to it.
             _ if self.feed.end().is_some() => {
                 self.connection.reset(cx);

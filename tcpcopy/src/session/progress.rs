@@ -8,6 +8,7 @@ use crate::ledger::DropReason;
 use crate::session::feed::{EndKind, Feed, Turn};
 use crate::session::gate::{Gate, Pass, Verdict};
 use crate::session::relay::Relay;
+use crate::session::resumption::Resumption;
 use crate::session::{Context, Phase, Session};
 
 /// How long bytes that a protocol module holds may outlive the end of their stream, once nothing happens any more.
@@ -23,6 +24,7 @@ impl Session {
                 self.closed_on_held(cx);
             }
             while self.phase == Phase::Replaying
+                && self.pass_preamble(cx)
                 && let Some(turn) = self.feed.next_turn()
                 && self.let_go(cx, turn)
             {
@@ -53,6 +55,7 @@ impl Session {
         let idle = self.outbox.is_empty();
         match self.skipping {
             Some(reason) => self.drop_due(cx, reason),
+            None if self.relay.is_straight() => self.move_straight(cx),
             None => self.with_relay(cx, Relay::move_due),
         }
         if !self.relay.is_straight() && self.feed.due_len() == 0 {
@@ -62,6 +65,18 @@ impl Session {
             // From now on the test server has something to do.
             self.last_progress = cx.now;
         }
+    }
+
+    /// Moves what is due as it is, having looked at what it tells of the connection.
+    fn move_straight(&mut self, cx: &mut Context<'_>) {
+        if self.feed.due_len() == 0 {
+            return;
+        }
+        self.recogniser.see(self.feed.due(), self.outbox.is_turn_beginning());
+        if self.recogniser.is_tls() {
+            return self.shed(cx, DropReason::Tls);
+        }
+        self.feed.move_due(&mut self.outbox);
     }
 
     /// Lets the next turn go, if it may; its bytes are due then.
@@ -88,16 +103,30 @@ impl Session {
             if unusable {
                 // The server waits for the rest of a turn that will not come.
                 self.connection.reset(cx);
-                self.gate.connection_lost();
+                self.lose_connection(cx, DropReason::CaptureGap);
+                self.end_trial(cx, None);
             } else if self.connection.peer_closed() {
                 self.connection.close(cx, &self.outbox);
                 self.set_phase(cx, Phase::Reopening);
                 return false;
             }
         }
+        let obstacle = match self.obstacle(cx, &turn) {
+            Resumption::Go => None,
+            Resumption::Skip(reason) => Some(reason),
+            Resumption::Wait => return false,
+            Resumption::GiveUp(reason) => {
+                self.end_with_connection(cx, reason);
+                return false;
+            }
+        };
+        if turn.need > 0 {
+            self.client_was_answered(cx);
+        }
         if turn.after_gap {
             // What a module holds of the turn before will never be complete.
             self.drop_due(cx, DropReason::CaptureGap);
+            self.recogniser.missed();
             self.relay.client_lost(&[]);
         }
         if !self.is_stalled() {
@@ -108,12 +137,12 @@ impl Session {
             return false;
         }
         self.feed.pop_turn();
-        if self.connection.is_closed() && cx.now < self.retry_at {
-            cx.ledger.turns.dropped += 1;
-            self.skipping = Some(self.last_refusal);
+        if let Some(reason) = obstacle {
+            cx.ledger.turns.drop_waiting(turn.captured);
+            self.skipping = Some(reason);
             return true;
         }
-        count_turn(cx, pass);
+        count_turn(cx, turn, pass);
         self.skipping = None;
         self.outbox.begin_turn();
         self.gate.turn_begins(cx.now, self.outbox.end(), turn.need, self.connection.received(), pass);
@@ -121,6 +150,19 @@ impl Session {
             self.open_connection(cx);
         }
         true
+    }
+
+    /// What keeps a turn from a new connection, if it needs one.
+    fn obstacle(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
+        if !self.connection.is_closed() && !turn.after_gap {
+            Resumption::Go
+        } else if self.connection.is_closed() && cx.now < self.retry_at {
+            Resumption::Skip(self.last_refusal)
+        } else if self.begins_with(turn) {
+            Resumption::Go
+        } else {
+            self.resume_with_next(cx, turn)
+        }
     }
 
     /// May what comes next go? `ask` asks the gate, given the answer bytes received and whether all is acknowledged.
@@ -170,6 +212,9 @@ impl Session {
             Verdict::Wait(until) => self.gate_at = until,
             Verdict::Go(_) if end.kind == EndKind::Fin => {
                 self.drop_due(cx, DropReason::ModuleFailed);
+                if self.connection.peer_closed() {
+                    self.unanswered.connection_lost(DropReason::ClosedByServer);
+                }
                 self.connection.close(cx, &self.outbox);
                 self.set_phase(cx, Phase::Ending);
             }
@@ -182,23 +227,40 @@ impl Session {
     }
 
     pub(super) fn finish(&mut self, cx: &mut Context<'_>) {
+        self.settle(cx);
         self.drop_due(cx, DropReason::ModuleFailed);
         // What the client has said after the end.
         self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
-        cx.ledger.turns.dropped += self.feed.turns() as u64;
+        self.count_turns_dropped(cx);
         let bytes = self.feed.len();
         self.drop_bytes(cx, DropReason::NoAnswer, bytes);
         self.feed = Feed::default();
-        if self.connections == 0 {
-            self.first_drop.get_or_insert(self.last_refusal);
+        if self.connections == 0 && self.outcome().is_none() {
+            self.first_drop = Some(self.last_refusal);
         }
         self.set_phase(cx, Phase::Finished);
+    }
+
+    /// Drops all that waits, turn by turn, so that a module learns of each.
+    pub(super) fn drop_turns(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+        self.drop_due(cx, reason);
+        while let Some(turn) = self.feed.next_turn() {
+            cx.ledger.turns.drop_waiting(turn.captured);
+            self.feed.pop_turn();
+            self.drop_due(cx, reason);
+        }
+    }
+
+    /// All turns that wait are dropped with the feed.
+    pub(super) fn count_turns_dropped(&self, cx: &mut Context<'_>) {
+        self.feed.turns().for_each(|turn| cx.ledger.turns.drop_waiting(turn.captured));
     }
 
     /// Drops what is due, and was not sent: a module has held it.
     fn drop_due(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         let due = self.feed.due_len();
         if due > 0 {
+            self.recogniser.missed();
             self.relay.client_lost(self.feed.due());
             self.feed.consume(due);
             self.drop_bytes(cx, reason, due as u64);
@@ -206,8 +268,10 @@ impl Session {
     }
 }
 
-fn count_turn(cx: &mut Context<'_>, pass: Pass) {
+/// A turn is let go.
+pub(super) fn count_turn(cx: &mut Context<'_>, turn: Turn, pass: Pass) {
     let turns = &mut cx.ledger.turns;
+    turns.end_wait(turn.captured, cx.now);
     *match pass {
         Pass::AtOnce => &mut turns.at_once,
         Pass::Answered => &mut turns.answered,

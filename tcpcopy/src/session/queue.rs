@@ -45,6 +45,20 @@ impl Queue {
         }
     }
 
+    /// Puts `bytes` in front.
+    pub(super) fn prepend(&mut self, bytes: &[u8]) {
+        let all: Vec<u8> = (0..self.length)
+            .step_by(PIECE)
+            .flat_map(|from| {
+                let (first, second) = self.slice(from, PIECE);
+                [first, second].concat()
+            })
+            .collect();
+        *self = Self::default();
+        self.push(bytes);
+        self.push(&all);
+    }
+
     /// Puts in all of `bytes`, and leaves it empty; without copying if the queue is empty.
     pub(super) fn append(&mut self, bytes: &mut Vec<u8>) {
         if self.is_empty() {
@@ -136,6 +150,7 @@ mod tests {
     enum Step {
         Push(usize),
         Append(usize),
+        Prepend(usize),
         Consume(usize),
         Release,
         Trim,
@@ -146,6 +161,7 @@ mod tests {
         prop_oneof![
             sizes().prop_map(Step::Push),
             sizes().prop_map(Step::Append),
+            sizes().prop_map(Step::Prepend),
             sizes().prop_map(Step::Consume),
             Just(Step::Release),
             Just(Step::Trim),
@@ -163,6 +179,11 @@ mod tests {
                         let mut bytes: Vec<u8> = (0..count).map(|_| { next = next.wrapping_add(7); next }).collect();
                         model.extend(&bytes);
                         if matches!(step, Step::Push(_)) { queue.push(&bytes) } else { queue.append(&mut bytes) }
+                    }
+                    Step::Prepend(count) => {
+                        let bytes = vec![next; count];
+                        queue.prepend(&bytes);
+                        bytes.iter().for_each(|byte| model.push_front(*byte));
                     }
                     Step::Consume(count) => {
                         model.drain(..count.min(model.len()));

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::ledger::DropReason;
 use crate::session::connection::Event;
-use crate::session::gate::Pass;
 use crate::session::relay::Relay;
 use crate::session::{Context, Phase, Session};
 
@@ -23,6 +22,8 @@ impl Session {
                 self.last_progress = cx.now;
                 if self.connections > 1 {
                     cx.ledger.tcp.rebuilt += 1;
+                } else if self.upstream.is_joined() {
+                    cx.ledger.tcp.taken_up += 1;
                 }
                 self.with_relay(cx, Relay::connected);
             }
@@ -31,26 +32,58 @@ impl Session {
             Event::Reset { certain } => self.reset_by_server(cx, certain),
             Event::Closed if self.phase == Phase::Ending => self.finish(cx),
             Event::Closed => {
-                let unanswered = self.gate.connection_lost();
-                self.count_cut_off(cx, unanswered);
+                self.lose_connection(cx, DropReason::ClosedByServer);
                 self.set_phase(cx, Phase::Replaying);
+                self.fail_trial(cx);
             }
         }
     }
 
-    /// The last turn was acknowledged and never answered: its bytes are replayed, but the session is not whole.
-    fn count_cut_off(&mut self, cx: &mut Context<'_>, cut_off: bool) {
-        if cut_off {
-            cx.ledger.turns.cut_off += 1;
-            self.first_drop.get_or_insert(DropReason::ClosedByServer);
+    /// The connection is gone, for `reason`: what the test server keeps for it, and the answers that it owes.
+    pub(super) fn lose_connection(&mut self, _cx: &mut Context<'_>, reason: DropReason) {
+        self.gate.connection_lost();
+        self.unanswered.connection_lost(reason);
+    }
+
+    /// The test server has closed a connection that was opened in mid-stream: it can make nothing of that.
+    fn fail_trial(&mut self, cx: &mut Context<'_>) {
+        let client_ended = self.feed.end().is_some() && self.feed.len() == 0;
+        if self.end_trial(cx, (!client_ended).then_some(false)) && !client_ended {
+            let reason = self.lost_state();
+            self.end_with_connection(cx, reason);
         }
+    }
+
+    /// Its client had read an answer to all that was said so far: what no answer came to was not replayed.
+    pub(super) fn client_was_answered(&mut self, cx: &mut Context<'_>) {
+        if let Some(reason) = self.unanswered.client_was_answered(cx.ledger) {
+            cx.ledger.turns.cut_off += u64::from(reason == DropReason::ClosedByServer);
+            self.first_drop.get_or_insert(reason);
+        }
+    }
+
+    /// The same at the end of the session, or before the rest of it is dropped: as far as it is known that its client had
+    /// read an answer.
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
+        let next = self.feed.next_turn().is_some_and(|turn| turn.need > 0);
+        // The online server's FIN counts as one byte; a reset may not tell what its client had read.
+        let end = self.feed.end().is_some_and(|end| end.need > 1 && end.need != u32::MAX);
+        if next || end {
+            self.client_was_answered(cx);
+        }
+    }
+
+    /// The test server is left alone for a while; what falls due until then is dropped for `reason`.
+    pub(super) fn wait_to_retry(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+        self.last_refusal = reason;
+        self.retry_at = cx.now + RETRY_AFTER;
     }
 
     /// No connection can be had: what was let go is lost, and what comes is, until it is time to try again.
     fn refused(&mut self, cx: &mut Context<'_>, reason: DropReason) {
-        self.last_refusal = reason;
-        self.retry_at = cx.now + RETRY_AFTER;
-        self.gate.connection_lost();
+        self.wait_to_retry(cx, reason);
+        self.lose_connection(cx, reason);
+        self.end_trial(cx, None);
         let bytes = self.outbox.clear();
         self.drop_bytes(cx, reason, bytes);
         self.skipping = Some(reason);
@@ -81,8 +114,8 @@ impl Session {
     /// which its client has closed must be `certain` not to have arrived: a server may have answered it and closed,
     /// unheard, and knows nothing of it any more.
     fn reset_by_server(&mut self, cx: &mut Context<'_>, certain: bool) {
-        let unanswered = self.gate.connection_lost();
-        self.count_cut_off(cx, unanswered && self.outbox.is_empty());
+        self.lose_connection(cx, DropReason::ClosedByServer);
+        self.outbox.drop_preamble();
         let straight = self.relay.is_straight();
         if self.phase == Phase::Ending && (self.outbox.is_empty() || !certain || !straight) {
             let bytes = self.outbox.clear();
@@ -103,14 +136,13 @@ impl Session {
                 self.skipping = Some(DropReason::ClosedByServer);
             }
         }
-        if !self.outbox.is_empty() {
-            self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, Pass::AtOnce);
-            self.open_connection(cx);
-        }
+        self.fail_trial(cx);
+        self.resume_outbox(cx);
     }
 
     pub(super) fn open_connection(&mut self, cx: &mut Context<'_>) {
         if cx.link_up {
+            self.repeat_preamble();
             self.connection.open(cx);
         }
     }

@@ -66,6 +66,10 @@ pub(super) struct Upstream {
     holes: Holes,
     /// Segments in a row that are not where the stream is.
     implausible: u8,
+    /// What the SYN carried (RFC 7413), until it is known whether the service took it.
+    on_syn: Box<[u8]>,
+    /// Bytes that were dropped where a hole is, or will be.
+    unused: u32,
     /// The first reason for which bytes of the stream were dropped here.
     first_drop: Option<DropReason>,
 }
@@ -98,6 +102,8 @@ impl Upstream {
             gap_since: Time::NEVER,
             holes: Holes::default(),
             implausible: 0,
+            on_syn: Box::default(),
+            unused: 0,
             first_drop: None,
         }
     }
@@ -105,6 +111,14 @@ impl Upstream {
     /// The SYN with this sequence number is the one that began the stream.
     pub(super) fn began_with(&self, isn: Seq) -> bool {
         self.isn == Some(isn)
+    }
+
+    /// A SYN-ACK with this acknowledgement number accepts the SYN that began the stream.
+    pub(super) fn is_accepted_with(&self, ack: Seq) -> bool {
+        self.isn.is_some_and(|isn| {
+            let taken = ack.distance(isn + 1);
+            taken >= 0 && taken.unsigned_abs() as usize <= self.on_syn.len()
+        })
     }
 
     /// Joined in mid-stream: the SYN was not captured.
@@ -170,11 +184,64 @@ impl Upstream {
         }
     }
 
+    /// The SYN carries data (RFC 7413): the service takes it, or its client says it again.
+    pub(super) fn keep_data_of_syn(&mut self, payload: &[u8]) {
+        if self.isn.is_some() && self.position == 0 && self.on_syn.is_empty() {
+            self.on_syn = payload.into();
+        }
+    }
+
+    /// It is not known yet whether the service took what the SYN carried.
+    pub(super) fn awaits_syn_ack(&self) -> bool {
+        !self.on_syn.is_empty()
+    }
+
+    /// The online server has acknowledged up to `ack`, and what it says begins at `base`: so much of the SYN's data it took.
+    pub(super) fn syn_acknowledged(
+        &mut self,
+        now: Time,
+        ack: Seq,
+        base: Seq,
+        feed: &mut Feed,
+        ledger: &mut Ledger,
+    ) {
+        let taken = ack.distance(self.next).max(0).unsigned_abs() as usize;
+        self.take_data_of_syn(now, taken, base, feed, ledger);
+    }
+
+    /// The service took the first `taken` bytes of what the SYN carried.
+    fn take_data_of_syn(&mut self, now: Time, taken: usize, ack: Seq, feed: &mut Feed, ledger: &mut Ledger) {
+        let bytes = std::mem::take(&mut self.on_syn);
+        if self.position > 0 {
+            return;
+        }
+        let bytes = &bytes[..taken.min(bytes.len())];
+        ledger.bytes.captured += bytes.len() as u64;
+        if !bytes.is_empty() {
+            self.place(now, self.next, ack, bytes, feed, ledger);
+        }
+    }
+
+    /// What a client says next tells whether the service took what its SYN carried, where the SYN-ACK was not captured.
+    fn infer_data_of_syn(&mut self, now: Time, segment: &Segment<'_>, feed: &mut Feed, ledger: &mut Ledger) {
+        let ahead = segment.seq.distance(self.next);
+        let all = ahead > 0 && ahead.unsigned_abs() as usize >= self.on_syn.len();
+        let taken = if all { self.on_syn.len() } else { 0 };
+        let base = match self.progress {
+            Progress::Following(Some(base)) => base,
+            _ => segment.ack,
+        };
+        self.take_data_of_syn(now, taken, base, feed, ledger);
+    }
+
     /// A segment of the client, SYNs excepted.
     pub(super) fn push(&mut self, now: Time, segment: &Segment<'_>, feed: &mut Feed, ledger: &mut Ledger) {
         let length = segment.payload.len() as u64;
         ledger.bytes.captured += length;
         let plausible = self.is_plausible(segment);
+        if plausible && self.awaits_syn_ack() {
+            self.infer_data_of_syn(now, segment, feed, ledger);
+        }
         if plausible && !self.is_late(segment) {
             self.implausible = 0;
         } else {
@@ -184,13 +251,16 @@ impl Upstream {
                 self.discard_parked(DropReason::CaptureGap, ledger);
                 self.give_up_gap(segment.seq, segment.ack, feed, ledger);
                 self.holes.clear();
+                self.unused = 0;
             } else if !plausible {
+                self.count_unused(length);
                 return self.drop(DropReason::CaptureGap, length, ledger);
             }
         }
         self.note_end(segment);
         if segment.payload.len() as u64 != u64::from(segment.payload_len) {
             // What the snap length cut off is missing: without it the rest is of no use.
+            self.count_unused(length);
             self.drop(DropReason::Truncated, length, ledger);
         } else if length > 0 {
             self.place(now, segment.seq, segment.ack, segment.payload, feed, ledger);
@@ -289,16 +359,16 @@ impl Upstream {
                 if !ack.after(before) {
                     return self.drop(reason, length, ledger);
                 }
-                ledger.turns.seen += 1;
+                ledger.turns.begin(now);
                 feed.begin_turn(0, ack, now, reason == DropReason::CaptureGap);
             }
             Progress::Following(None) => {
-                ledger.turns.seen += 1;
+                ledger.turns.begin(now);
                 feed.begin_turn(0, ack, now, false);
             }
             Progress::Following(Some(last)) => {
                 if feed.end_offset() == 0 || ack.after(last) {
-                    ledger.turns.seen += 1;
+                    ledger.turns.begin(now);
                     feed.begin_turn(need(last, ack), ack, now, false);
                 } else {
                     // The same turn goes on; a late copy of an old segment must not set the mark back.
@@ -371,13 +441,14 @@ impl Upstream {
         let missing = seq.distance(self.next);
         let given_up = self.position;
         ledger.gaps.count += 1;
-        ledger.gaps.bytes += u64::from(missing.max(0).unsigned_abs());
+        self.count_gap(missing, ledger);
         // Behind a first gap the last turn of the feed is whole.
         if matches!(self.progress, Progress::Following(_))
+            && let Some(turn) = feed.last_turn()
             && let Some(dropped) = feed.drop_last_turn()
         {
             ledger.bytes.pending -= dropped;
-            ledger.turns.dropped += 1;
+            ledger.turns.drop_waiting(turn.captured);
             self.drop(DropReason::CaptureGap, dropped, ledger);
         }
         self.first_drop.get_or_insert(DropReason::CaptureGap);
@@ -390,6 +461,25 @@ impl Upstream {
         };
         self.progress = Progress::Skipping { ack, reason };
         self.gap_since = self.first_parked();
+    }
+
+    /// Counts a hole of `missing` bytes; where the stream goes back by so many, those that it goes back behind were none.
+    fn count_gap(&mut self, missing: i32, ledger: &mut Ledger) {
+        let bytes = u64::from(missing.unsigned_abs());
+        if missing < 0 {
+            let none = self.holes.fill(self.before(bytes)..self.position);
+            ledger.gaps.bytes = ledger.gaps.bytes.saturating_sub(none);
+            return;
+        }
+        let unused = u64::from(self.unused).min(bytes);
+        self.unused -= unused as u32;
+        ledger.gaps.bytes += bytes;
+        ledger.gaps.captured += unused;
+    }
+
+    /// Bytes that were captured ahead of the next are dropped: they will be in a hole.
+    fn count_unused(&mut self, bytes: u64) {
+        self.unused = self.unused.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     /// Since when bytes have been missing: what lies behind the gap is as old as that. Several gaps wait at the same time.
@@ -441,6 +531,7 @@ impl Upstream {
     /// Drops all that is parked, for `reason`.
     pub(super) fn discard_parked(&mut self, reason: DropReason, ledger: &mut Ledger) {
         let bytes = std::mem::take(&mut self.parked_bytes);
+        self.count_unused(bytes);
         ledger.gaps.parked -= self.parked.len() as u64;
         self.parked.clear();
         ledger.bytes.pending -= bytes;

@@ -16,7 +16,7 @@ use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 use tcpcopy::engine::Engine;
 use tcpcopy::ledger::Ledger;
 use tcpcopy::output::Output;
-use tcpcopy::settings::{EngineConfig, Transfer};
+use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
 
 const ONLINE: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
 const TARGET: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 80);
@@ -26,12 +26,15 @@ const TARGET: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 8
 pub(crate) struct Wire {
     ids: HashMap<Endpoint, FlowId>,
     sent: Vec<(Endpoint, Flags, Seq)>,
+    /// All payload, in the order in which it was sent.
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Output for Wire {
     fn inject(&mut self, packet: &[u8]) {
         let segment = Segment::parse(packet).unwrap();
         let flags = u32::from(segment.flags.has(Flags::SYN)) + u32::from(segment.flags.has(Flags::FIN));
+        self.payload.extend_from_slice(segment.payload);
         self.sent.push((segment.source, segment.flags, segment.seq + (segment.payload_len + flags)));
     }
 
@@ -63,7 +66,11 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn with_memory(memory_limit: u64) -> Self {
-        Self::new(memory_limit, None).link_up()
+        Self::new(memory_limit, None, OnReconnect::Resume).link_up()
+    }
+
+    pub(crate) fn with_on_reconnect(on_reconnect: OnReconnect) -> Self {
+        Self::new(1 << 30, None, on_reconnect).link_up()
     }
 
     pub(crate) fn with_protocol(protocol: impl Protocol + 'static) -> Self {
@@ -71,16 +78,16 @@ impl Rig {
     }
 
     pub(crate) fn with_memory_and_protocol(memory_limit: u64, protocol: impl Protocol + 'static) -> Self {
-        Self::new(memory_limit, Some(Arc::new(protocol))).link_up()
+        Self::new(memory_limit, Some(Arc::new(protocol)), OnReconnect::Resume).link_up()
     }
 
     pub(crate) fn without_link() -> Self {
-        Self::new(1 << 30, None)
+        Self::new(1 << 30, None, OnReconnect::Resume)
     }
 
-    fn new(memory_limit: u64, protocol: Option<Arc<dyn Protocol>>) -> Self {
+    fn new(memory_limit: u64, protocol: Option<Arc<dyn Protocol>>, on_reconnect: OnReconnect) -> Self {
         let now = Time::from_micros(10_000_000);
-        let transfer = Transfer { online_ip: None, online_port: 80, target: TARGET, protocol };
+        let transfer = Transfer { online_ip: None, online_port: 80, target: TARGET, protocol, on_reconnect };
         let config = EngineConfig {
             transfers: vec![transfer],
             wait_for_answers: true,
@@ -131,6 +138,22 @@ impl Rig {
 
     pub(crate) fn say(&mut self, client: u16, seq: u32, flags: Flags, payload: &[u8]) {
         self.say_after(client, seq, 0, flags, payload);
+    }
+
+    /// A client says `length` bytes, of which the capture keeps only the first `kept`.
+    pub(crate) fn say_cut(&mut self, client: u16, seq: u32, length: usize, kept: usize) {
+        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let segment = Outgoing {
+            seq: Seq(seq),
+            ack: Seq(1),
+            flags: Flags::ACK | Flags::PSH,
+            window: 500,
+            options: Options::default(),
+            payload: (&vec![b'a'; length], &[]),
+        };
+        let packet = self.builder.build(&Flow { client, server: ONLINE }, &segment);
+        let packet = &packet[..packet.len() - (length - kept)];
+        self.engine.handle_packet(self.now, Captured { packet, outgoing: false }, &mut self.wire);
     }
 
     /// The online server says this to a client.

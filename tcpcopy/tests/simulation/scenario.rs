@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tcpcopy::ledger::DropReason;
+use tcpcopy::settings::OnReconnect;
 
 use crate::client::ClientPlan;
 use crate::network::PathPlan;
@@ -78,6 +79,8 @@ pub(crate) struct Scenario {
     pub(crate) forged: u32,
     /// Injected packets that are captured again.
     pub(crate) own_seen: u32,
+    /// What becomes of sessions that need a new connection in mid-stream.
+    pub(crate) on_reconnect: OnReconnect,
     /// The toy protocol is spoken, and its module is given this password.
     pub(crate) module: Option<u64>,
     pub(crate) ending: Ending,
@@ -111,6 +114,7 @@ impl Scenario {
         noise: 0,
         forged: 0,
         own_seen: 0,
+        on_reconnect: OnReconnect::Resume,
         module: None,
         ending: Ending::Drain,
         expect: Expect {

@@ -140,6 +140,7 @@ impl Opening {
         }
         if self.sent == 1 {
             self.rtt.measure(cx.now - self.last);
+            cx.ledger.tcp.round_trip_us.add(cx.now - self.last);
         }
         Outcome::Accepted(self.rtt)
     }

@@ -11,7 +11,7 @@ use common::module::Protocol;
 use common::time::Time;
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
 use tcpcopy::engine::Engine;
-use tcpcopy::settings::{EngineConfig, Transfer};
+use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
 
 use super::MSS;
 use super::network::{Network, Peer};
@@ -69,6 +69,7 @@ impl World {
             online_port,
             target: endpoint(target),
             protocol,
+            on_reconnect: OnReconnect::Recognise,
         };
         let whimsical: Arc<dyn Protocol> = Arc::new(Whimsical);
         let transfers = vec![
@@ -292,6 +293,7 @@ impl World {
         assert!(self.engine.is_empty(), "sessions are left: {ledger:?}");
         assert_eq!(ledger.bytes.pending, 0, "{ledger:?}");
         assert_eq!((ledger.turns.memory, ledger.gaps.parked), (0, 0), "{ledger:?}");
+        assert_eq!(ledger.turns.waiting.total(), 0, "{ledger:?}");
         assert!(self.network.routes.is_empty(), "routes are left: {:?}", self.network.routes);
         self.pass(END_OF_ALL, true);
         assert_eq!(self.engine.poll_timeout(), Time::NEVER);

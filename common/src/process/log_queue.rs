@@ -1,0 +1,255 @@
+//! Log lines on their way to a thread that writes them: whoever logs never waits for the log's destination.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::Builder;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use log::Level;
+
+use super::privileges;
+
+/// Bytes that wait to be written at most. The lines of debug and trace level leave some of it to the others.
+const ROOM: usize = 1 << 20;
+const ROOM_VERBOSE: usize = ROOM / 4 * 3;
+
+/// What a waiting line takes beside its text, in bytes.
+const OVERHEAD: usize = 64;
+
+/// Bytes written at once, if so many wait.
+const BATCH: usize = 64 * 1024;
+
+/// Lines of this process that were never written.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// How many log lines of this process were never written: the destination took them too slowly, or not at all.
+pub fn lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
+enum Item {
+    Line(Box<[u8]>),
+    /// To be told once all lines before it are written.
+    Mark(Sender<()>),
+}
+
+#[derive(Default)]
+struct Counters {
+    /// Bytes that wait.
+    waiting: AtomicUsize,
+    /// Lines lost of which the log does not tell yet.
+    unreported: AtomicU64,
+}
+
+impl Counters {
+    fn lose(&self, lines: u64) {
+        LOST.fetch_add(lines, Ordering::Relaxed);
+        self.unreported.fetch_add(lines, Ordering::Relaxed);
+    }
+}
+
+/// The queue's entrance. Every write is one line.
+#[derive(Clone)]
+pub(super) struct LogQueue {
+    // Not bounded by number: its memory would be taken from the start.
+    items: Sender<Item>,
+    counters: Arc<Counters>,
+}
+
+/// The queue's exit.
+pub(super) struct LogSource {
+    items: Receiver<Item>,
+    counters: Arc<Counters>,
+}
+
+pub(super) fn log_queue() -> (LogQueue, LogSource) {
+    let (sender, receiver) = unbounded();
+    let counters = Arc::new(Counters::default());
+    (LogQueue { items: sender, counters: Arc::clone(&counters) }, LogSource { items: receiver, counters })
+}
+
+impl LogQueue {
+    /// Whether there is room for a line; if not, it counts as lost. Asked before it is formatted.
+    pub(super) fn has_room(&self, level: Level) -> bool {
+        let room = if level <= Level::Info { ROOM } else { ROOM_VERBOSE };
+        let has_room = self.counters.waiting.load(Ordering::Relaxed) < room;
+        if !has_room {
+            self.counters.lose(1);
+        }
+        has_room
+    }
+
+    /// How many lines were lost since this was asked last.
+    pub(super) fn take_unreported(&self) -> u64 {
+        match self.counters.unreported.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.counters.unreported.swap(0, Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until all that is in the queue now is written, at most until `limit`. False if it still is not.
+    pub(super) fn wait(&self, limit: Duration) -> bool {
+        let (mark, passed) = bounded(1);
+        self.items.send(Item::Mark(mark)).is_ok() && passed.recv_timeout(limit).is_ok()
+    }
+}
+
+impl Write for LogQueue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.counters.waiting.fetch_add(line.len() + OVERHEAD, Ordering::Relaxed);
+        if self.items.send(Item::Line(line.into())).is_err() {
+            self.counters.lose(1);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl LogSource {
+    /// Starts the thread that writes to `out`.
+    ///
+    /// # Errors
+    /// The operating system's error: there can be no more threads.
+    pub(super) fn start(self, out: Box<dyn Write + Send>) -> io::Result<()> {
+        Builder::new().name("log".to_owned()).spawn(move || {
+            // Other threads give up what they hold later: they have sockets to open. Where this fails, it fails there, too,
+            // and ends the process.
+            let _ = privileges::drop_all_but(&[], &[]);
+            self.write_to(out);
+        })?;
+        Ok(())
+    }
+
+    fn write_to(self, mut out: Box<dyn Write + Send>) {
+        let mut batch = Batch::default();
+        while let Ok(item) = self.items.recv() {
+            let mut next = Some(item);
+            while let Some(Item::Line(line)) = next {
+                batch.add(&line);
+                next = if batch.bytes.len() < BATCH { self.items.try_recv().ok() } else { None };
+            }
+            if batch.write_to(&mut out).is_err() {
+                self.counters.lose(batch.lines);
+            }
+            self.counters.waiting.fetch_sub(batch.room, Ordering::Relaxed);
+            batch.clear();
+            if let Some(Item::Mark(passed)) = next {
+                // Who waits may have given up.
+                let _ = passed.send(());
+            }
+        }
+    }
+}
+
+/// Lines that are written at once.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    lines: u64,
+    /// What they take of the queue's room.
+    room: usize,
+}
+
+impl Batch {
+    fn add(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.lines += 1;
+        self.room += line.len() + OVERHEAD;
+    }
+
+    fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.bytes)?;
+        out.flush()
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(BATCH);
+        (self.lines, self.room) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+    const SHORT: Duration = Duration::from_millis(10);
+
+    /// Says what it is given; hangs until the other end lets go of it.
+    struct Hanging {
+        written: mpsc::Sender<Vec<u8>>,
+        hang: mpsc::Receiver<()>,
+    }
+
+    impl Write for Hanging {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.written.send(bytes.to_vec()).unwrap();
+            let _ = self.hang.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Failing;
+
+    impl Write for Failing {
+        fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Puts lines in until there is no room for another of this level; returns how many.
+    fn fill(queue: &mut LogQueue, level: Level) -> u64 {
+        let mut lines = 0;
+        while queue.has_room(level) {
+            queue.write_all(&[b'x'; 100]).unwrap();
+            lines += 1;
+        }
+        lines
+    }
+
+    #[test]
+    fn a_destination_that_hangs_costs_lines_which_are_counted() {
+        let (written, what_is_written) = mpsc::channel();
+        let (let_go, hang) = mpsc::channel::<()>();
+        let (mut queue, source) = log_queue();
+        source.start(Box::new(Hanging { written, hang })).unwrap();
+        let verbose = fill(&mut queue, Level::Trace);
+        let others = fill(&mut queue, Level::Info);
+        assert!(verbose > 3_000 && others > 1_000, "{verbose} and {others} lines");
+        assert!(!queue.has_room(Level::Error));
+        assert_eq!(queue.take_unreported(), 3);
+        assert!(!queue.wait(SHORT));
+        drop(let_go);
+        assert!(queue.wait(LONG));
+        drop(queue);
+        let bytes: usize = what_is_written.iter().map(|bytes| bytes.len()).sum();
+        assert_eq!(bytes as u64, (verbose + others) * 100, "nothing else is lost");
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted() {
+        let (mut queue, source) = log_queue();
+        source.start(Box::new(Failing)).unwrap();
+        queue.write_all(b"a line\n").unwrap();
+        assert!(queue.wait(LONG));
+        assert_eq!(queue.take_unreported(), 1);
+        assert_eq!(queue.take_unreported(), 0);
+        assert_eq!(queue.counters.waiting.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,76 @@
+//! The real daemon on loopback, in a network namespace of its own, while nobody reads its log. Needs root.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../../common/tests/namespace/mod.rs"]
+mod namespace;
+#[path = "../../common/tests/unread/mod.rs"]
+mod unread;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use common::control::{DEFAULT_PORT, ToIntercept, VERSION};
+use common::share::Share;
+use namespace::isolated;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use unread::{lost_lines, stop, until};
+
+/// Starts intercept, and waits until it listens.
+fn start(log: OwnedFd, workers: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_intercept"));
+    command.args(["-C", workers]).env("RUST_LOG", "info").stdin(Stdio::null()).stderr(log);
+    let child = command.spawn().unwrap();
+    until(|| TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).is_ok());
+    child
+}
+
+/// A tcpcopy gets an answer.
+fn serves() {
+    let mut stream = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut hello = Vec::new();
+    ToIntercept::Hello { version: VERSION, share: Share::ALL }.encode(&mut hello);
+    stream.write_all(&hello).unwrap();
+    assert!(stream.read(&mut [0; 64]).unwrap() > 0);
+}
+
+/// Has it report so often that a queue of a MiB is full.
+fn overflow(child: &Child) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    // A report takes a quarter of a KB, and signals that come too fast are one.
+    for _ in 0..10_000 {
+        kill(pid, Signal::SIGUSR1).unwrap();
+        serves();
+    }
+}
+
+#[test]
+fn it_serves_and_a_signal_ends_it() {
+    for workers in ["1", "2"] {
+        isolated(|| {
+            let (_never_read, log) = unread::full_pipe();
+            let mut intercept = start(log, workers);
+            serves();
+            assert_eq!(stop(&mut intercept), Some(0));
+        });
+    }
+}
+
+#[test]
+fn once_the_log_is_read_again_it_says_what_is_missing() {
+    isolated(|| {
+        let (reader, log) = unread::full_pipe();
+        let mut intercept = start(log, "1");
+        overflow(&intercept);
+        let text = unread::read_to_end(reader);
+        assert_eq!(stop(&mut intercept), Some(0));
+        let text = text.join().unwrap();
+        let lost = lost_lines(&text);
+        assert!(lost > 0);
+        assert!(text.trim_end().ends_with(&format!("; {lost} log lines lost")), "the account comes last");
+    });
+}

@@ -1,0 +1,82 @@
+//! The first line: did it work, and if not, what was lost?
+
+use std::fmt;
+
+use crate::ledger::{DropReason, Ledger};
+
+use super::Account;
+use super::number::{Grouped, Percent};
+
+/// Reasons named before the others are added up.
+const NAMED: usize = 3;
+
+/// How much of what clients said was replayed, and the largest losses.
+pub(super) struct Headline<'a>(pub(super) &'a Account<'a>);
+
+impl fmt::Display for Headline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Account { ledger, said, .. } = self.0;
+        let sessions = &ledger.sessions;
+        if sessions.seen == 0 {
+            f.write_str("nothing replayed: no client session was seen")?;
+        } else {
+            if *said == 0 {
+                f.write_str("no client payload was captured")?;
+            } else {
+                let incomplete = !ledger.is_whole() || self.0.capture.kernel_dropped > 0 || !self.0.balanced;
+                let percent = Percent { part: ledger.bytes.replayed, whole: *said, incomplete };
+                write!(f, "replayed {percent} % of what clients said ({} bytes)", Grouped(*said))?;
+            }
+            write!(f, ", {} of {} sessions whole", Grouped(sessions.replayed), Grouped(sessions.seen))?;
+        }
+        if sessions.active > 0 {
+            write!(f, " ({} still open)", Grouped(sessions.active))?;
+        }
+        write_losses(f, ledger)?;
+        let dropped = self.0.capture.kernel_dropped;
+        if dropped > 0 {
+            write!(f, "; the kernel dropped {} packets before capture", Grouped(dropped))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_losses(f: &mut fmt::Formatter<'_>, ledger: &Ledger) -> fmt::Result {
+    let dropped = ledger.bytes.dropped.occurred().filter(|(reason, _)| *reason != DropReason::Replaced);
+    let dropped: Vec<_> = dropped.collect();
+    let incomplete: Vec<_> = ledger.sessions.incomplete.occurred().collect();
+    if !dropped.is_empty() {
+        write_by_reason(f, "bytes dropped", dropped)?;
+    } else if !incomplete.is_empty() {
+        write_by_reason(f, "sessions incomplete", incomplete)?;
+    }
+    let missing = ledger.gaps.bytes.saturating_sub(ledger.gaps.captured);
+    if missing > 0 {
+        write!(f, "; {} bytes never captured", Grouped(missing))?;
+    }
+    Ok(())
+}
+
+/// `; 95 bytes dropped: state_lost 85, no_answer 10`; without its count if there is one reason only.
+fn write_by_reason(
+    f: &mut fmt::Formatter<'_>,
+    what: &str,
+    mut reasons: Vec<(DropReason, u64)>,
+) -> fmt::Result {
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let total = reasons.iter().map(|(_, count)| count).sum();
+    write!(f, "; {} {what}: ", Grouped(total))?;
+    if let [(reason, _)] = &reasons[..] {
+        return f.write_str(reason.name());
+    }
+    let (named, others) = reasons.split_at(NAMED.min(reasons.len()));
+    for (index, (reason, count)) in named.iter().enumerate() {
+        let comma = if index > 0 { ", " } else { "" };
+        write!(f, "{comma}{} {}", reason.name(), Grouped(*count))?;
+    }
+    if !others.is_empty() {
+        let rest = others.iter().map(|(_, count)| count).sum();
+        write!(f, ", others {}", Grouped(rest))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! May a stream go on on a new connection, and what the connection must hear first (docs/CONNECTION_STATE.md).
+
+use std::time::Duration;
+
+use crate::ledger::DropReason;
+use crate::recognise::Resume;
+use crate::session::feed::Turn;
+use crate::session::gate::Pass;
+use crate::session::outbox::Origin;
+use crate::session::preamble::{Beginning, beginning};
+use crate::session::progress::count_turn;
+use crate::session::trials::{Admission, Trials};
+use crate::session::{Context, Session};
+use crate::settings::OnReconnect;
+
+/// How often a turn asks that waits for the outcome of other sessions' trials, and how long at most.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+const TRIAL_WAIT: Duration = Duration::from_secs(10);
+
+/// Answered turns after which a trial has passed: a server that makes no sense of the first says so, and closes.
+const TURNS_TO_PASS: u8 = 2;
+/// The same where the protocol is known, and only the beginning of its connection is not.
+const TURNS_TO_PASS_KNOWN: u8 = 1;
+
+/// As much of a turn as tells what it is, in bytes.
+const HEAD: usize = 256;
+
+/// What is said first on each connection, before the client or a module is heard.
+#[derive(Debug)]
+pub(super) enum Preamble {
+    /// The client has not said enough to tell.
+    Sought,
+    None,
+    Known(Box<[u8]>),
+}
+
+/// A connection that was opened in mid-stream, to see whether the test server can make sense of that.
+#[derive(Debug)]
+pub(super) struct Trial {
+    of: Trialled,
+    answered: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Trialled {
+    Unknown,
+    Joined,
+}
+
+impl Trialled {
+    fn trials<'t>(self, cx: &'t mut Context<'_>) -> &'t mut Trials {
+        match self {
+            Self::Unknown => &mut cx.target.unknown,
+            Self::Joined => &mut cx.target.joined,
+        }
+    }
+}
+
+/// What becomes of a turn that needs a new connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resumption {
+    /// The connection may be opened.
+    Go,
+    /// Not now.
+    Wait,
+    /// This turn cannot begin it; a later one may.
+    Skip(DropReason),
+    /// None can.
+    GiveUp(DropReason),
+}
+
+impl Session {
+    /// Nothing of the stream comes before this turn, nor was lost: it begins a connection as its client began it.
+    pub(super) fn begins_with(&self, turn: &Turn) -> bool {
+        !turn.after_gap && self.feed.start() == self.preamble_length() && self.is_unbroken()
+    }
+
+    /// The stream was seen from its start, and nothing of it was dropped.
+    pub(super) fn is_unbroken(&self) -> bool {
+        !self.upstream.is_joined() && self.outcome().is_none()
+    }
+
+    fn preamble_length(&self) -> u64 {
+        match &self.preamble {
+            Preamble::Known(bytes) => bytes.len() as u64,
+            Preamble::Sought | Preamble::None => 0,
+        }
+    }
+
+    /// Whether the next turn that waits may be the first on a new connection.
+    pub(super) fn resume_with_next(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
+        let head = first(self.feed.next_turn_bytes(), &[]);
+        match self.resume_with(cx, head.as_slice()) {
+            Resumption::Wait if cx.now > turn.captured + TRIAL_WAIT => Resumption::Skip(self.lost_state()),
+            Resumption::Wait => {
+                self.gate_at = cx.now + ASK_AGAIN;
+                Resumption::Wait
+            }
+            resumption => resumption,
+        }
+    }
+
+    /// Lets what was sent in vain go on on a new connection, as far as it can.
+    pub(super) fn resume_outbox(&mut self, cx: &mut Context<'_>) {
+        while !self.outbox.is_empty() {
+            let (one, other) = self.outbox.slice(self.outbox.start(), HEAD);
+            let head = first(one, other);
+            let begins = self.outbox.start() == 0 && self.is_unbroken();
+            let resumption = if begins { Resumption::Go } else { self.resume_with(cx, head.as_slice()) };
+            let reason = match resumption {
+                Resumption::Go => {
+                    self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, Pass::AtOnce);
+                    return self.open_connection(cx);
+                }
+                Resumption::GiveUp(reason) => return self.end_with_connection(cx, reason),
+                Resumption::Skip(reason) => reason,
+                Resumption::Wait => self.lost_state(),
+            };
+            let bytes = self.outbox.drop_turn();
+            self.drop_bytes(cx, reason, bytes);
+            self.skipping = Some(reason);
+        }
+    }
+
+    /// Whether a new connection may begin in mid-stream, with a turn that begins like this.
+    fn resume_with(&mut self, cx: &mut Context<'_>, head: &[u8]) -> Resumption {
+        let late = self.upstream.is_joined() && self.connections == 0;
+        if cx.target.on_reconnect == OnReconnect::Drop {
+            return Resumption::GiveUp(self.lost_state());
+        }
+        if self.upstream.is_joined() && cx.target.wants_preamble {
+            return Resumption::GiveUp(DropReason::StateUnknown);
+        }
+        if !self.relay.is_straight() || cx.target.on_reconnect == OnReconnect::Resume {
+            return Resumption::Go;
+        }
+        match self.recogniser.resume_at(head) {
+            Resume::Yes if late => self.try_out(cx, Trialled::Joined),
+            Resume::Yes => Resumption::Go,
+            Resume::NotHere if late => Resumption::Skip(DropReason::JoinedMidTurn),
+            Resume::NotHere => Resumption::Skip(DropReason::StateLost),
+            Resume::Never => Resumption::GiveUp(self.lost_state()),
+            Resume::OnTrial => self.try_out(cx, Trialled::Unknown),
+        }
+    }
+
+    fn try_out(&mut self, cx: &mut Context<'_>, of: Trialled) -> Resumption {
+        if self.trial.is_some() {
+            // The connection of the trial was never accepted.
+            return Resumption::Go;
+        }
+        match of.trials(cx).admit() {
+            Admission::Admitted => {
+                self.trial = Some(Trial { of, answered: 0 });
+                Resumption::Go
+            }
+            Admission::Later => Resumption::Wait,
+            Admission::Refused => Resumption::GiveUp(self.lost_state()),
+        }
+    }
+
+    /// The test server has answered a turn.
+    pub(super) fn trial_answered(&mut self, cx: &mut Context<'_>) {
+        let Some(trial) = &mut self.trial else { return };
+        trial.answered = trial.answered.saturating_add(1);
+        let enough = match trial.of {
+            Trialled::Unknown => TURNS_TO_PASS,
+            Trialled::Joined => TURNS_TO_PASS_KNOWN,
+        };
+        if trial.answered >= enough {
+            self.end_trial(cx, Some(true));
+        }
+    }
+
+    /// The trial under way, if there is one, has passed, failed or shown nothing. True if there was one.
+    pub(super) fn end_trial(&mut self, cx: &mut Context<'_>, passed: Option<bool>) -> bool {
+        let Some(trial) = self.trial.take() else { return false };
+        trial.of.trials(cx).end(passed);
+        true
+    }
+
+    /// The stream ends here: no new connection would mean the same.
+    pub(super) fn end_with_connection(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+        let why = match reason {
+            DropReason::StateUnknown => {
+                "it was there before tcpcopy, and the test server must know what it said then"
+            }
+            _ => "the test server has closed its connection, and knew what it had said before",
+        };
+        cx.complaints.state_lost(cx.now, &cx.flow, self.recogniser.protocol().name(), why);
+        self.shed(cx, reason);
+    }
+
+    /// Why the stream cannot go on on a new connection.
+    pub(super) fn lost_state(&self) -> DropReason {
+        if self.upstream.is_joined() { DropReason::StateUnknown } else { DropReason::StateLost }
+    }
+
+    /// Takes a preamble off the beginning of the stream, and says it. False while it is not complete.
+    pub(super) fn pass_preamble(&mut self, cx: &mut Context<'_>) -> bool {
+        if !matches!(self.preamble, Preamble::Sought) || self.feed.next_turn().is_none() {
+            return true;
+        }
+        let length = match beginning(self.feed.next_turn_bytes()) {
+            Beginning::Incomplete if self.feed.turns().nth(1).is_none() && self.feed.end().is_none() => {
+                return false;
+            }
+            Beginning::Preamble(length) if self.is_unbroken() => length,
+            _ => {
+                self.preamble = Preamble::None;
+                return true;
+            }
+        };
+        let bytes: Box<[u8]> = self.feed.next_turn_bytes().get(..length).unwrap_or_default().into();
+        cx.target.wants_preamble = true;
+        self.outbox.begin_turn();
+        self.outbox.push(&bytes, Origin::Client);
+        if let Some(turn) = self.feed.next_turn()
+            && self.feed.next_turn_bytes().len() == length
+        {
+            count_turn(cx, turn, Pass::AtOnce);
+        }
+        self.feed.skip_in_next_turn(length);
+        self.preamble = Preamble::Known(bytes);
+        true
+    }
+
+    /// Puts the preamble in front of what a new connection says, unless it stands there.
+    pub(super) fn repeat_preamble(&mut self) {
+        if let Preamble::Known(bytes) = &self.preamble
+            && self.outbox.start() > 0
+        {
+            self.outbox.prepend(bytes);
+        }
+    }
+}
+
+/// The first bytes of two pieces.
+fn first(one: &[u8], other: &[u8]) -> Head {
+    let mut head = Head { bytes: [0; HEAD], length: 0 };
+    for byte in one.iter().chain(other).take(HEAD) {
+        head.bytes[head.length] = *byte;
+        head.length += 1;
+    }
+    head
+}
+
+struct Head {
+    bytes: [u8; HEAD],
+    length: usize,
+}
+
+impl Head {
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}

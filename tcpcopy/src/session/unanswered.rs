@@ -1,0 +1,44 @@
+//! What the test server's TCP has acknowledged, and its application has not answered yet.
+//!
+//! Such bytes count as replayed, for there are streams that nobody ever answers. They are taken back if the connection
+//! breaks before the answer came, and the client turns out to have read one from the online server.
+
+use crate::ledger::{DropReason, Ledger};
+
+#[derive(Debug, Default)]
+pub(super) struct Unanswered {
+    /// Acknowledged on the present connection since the last answer, in bytes of the client.
+    bytes: u64,
+    /// What stood here when a connection broke, and why it did.
+    broken: Option<(u64, DropReason)>,
+}
+
+impl Unanswered {
+    /// The test server acknowledged so many more bytes of the client.
+    pub(super) fn acknowledged(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// The test server answered. True if there was something to answer.
+    pub(super) fn answered(&mut self) -> bool {
+        std::mem::take(&mut self.bytes) > 0
+    }
+
+    /// The connection is gone, for `reason`: no answer will come.
+    pub(super) fn connection_lost(&mut self, reason: DropReason) {
+        let bytes = std::mem::take(&mut self.bytes);
+        if bytes > 0 {
+            let before = self.broken.map_or(0, |(before, _)| before);
+            self.broken = Some((before + bytes, reason));
+        }
+    }
+
+    /// The client had read an answer to what it had said so far: what broke before it came was not replayed. Returns the
+    /// reason, if anything was taken back.
+    pub(super) fn client_was_answered(&mut self, ledger: &mut Ledger) -> Option<DropReason> {
+        let (bytes, reason) = self.broken.take()?;
+        ledger.bytes.replayed -= bytes;
+        ledger.bytes.dropped.add(reason, bytes);
+        Some(reason)
+    }
+}
