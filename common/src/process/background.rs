@@ -6,7 +6,7 @@ use std::io;
 use std::thread::Builder;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
 
 /// How long the start of a process waits for a file system.
 pub const START_LIMIT: Duration = Duration::from_secs(3);
@@ -23,14 +23,42 @@ pub fn within<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
-    let (result, wait) = bounded(1);
-    Builder::new().name(name.to_owned()).spawn(move || drop(result.send(work())))?;
-    wait.recv_timeout(limit).map_err(|error| match error {
+    Task::start(name, work)?.0.recv_timeout(limit).map_err(|error| match error {
         RecvTimeoutError::Timeout => {
             io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs()))
         }
-        RecvTimeoutError::Disconnected => io::Error::other("the thread that should do it panicked"),
+        RecvTimeoutError::Disconnected => panicked(),
     })
+}
+
+fn panicked() -> io::Error {
+    io::Error::other("the thread that should do it panicked")
+}
+
+/// Work in a thread of its own.
+#[derive(Debug)]
+pub struct Task<T>(Receiver<T>);
+
+impl<T: Send + 'static> Task<T> {
+    /// Starts the work.
+    ///
+    /// # Errors
+    /// The operating system's error: there can be no more threads.
+    pub fn start(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self> {
+        let (result, wait) = bounded(1);
+        Builder::new().name(name.to_owned()).spawn(move || drop(result.send(work())))?;
+        Ok(Self(wait))
+    }
+
+    /// What came of it, to be asked for once; `None` as long as it goes on.
+    #[must_use]
+    pub fn result(&self) -> Option<io::Result<T>> {
+        match self.0.try_recv() {
+            Ok(result) => Some(Ok(result)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(panicked())),
+        }
+    }
 }
 
 /// A thread that writes the latest of the values it is given. While a write takes its time, a new value replaces the one
@@ -98,6 +126,21 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(let_go);
         assert_eq!(within(10_000 * MS, "test", || 5).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_task_has_a_result_once_it_is_over() {
+        let (let_go, hang) = mpsc::channel::<u32>();
+        let task = Task::start("test", move || hang.recv()).unwrap();
+        assert!(task.result().is_none());
+        let_go.send(7).unwrap();
+        let result = loop {
+            if let Some(result) = task.result() {
+                break result;
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(result.unwrap(), Ok(7));
     }
 
     #[test]

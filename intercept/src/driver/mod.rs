@@ -4,6 +4,7 @@
 //! while anything is left the loop does not sleep.
 
 mod acceptor;
+mod addresses;
 mod board;
 mod captures;
 mod crew;
@@ -38,6 +39,7 @@ use thiserror::Error;
 use crate::router::{Host, LinkId, Output, Router, RouterConfig};
 use crate::shares::Shares;
 use acceptor::Acceptor;
+use addresses::Addresses;
 use board::{Board, Figures};
 use captures::Captures;
 pub use crew::Crew;
@@ -102,6 +104,7 @@ struct Driver {
     captures: Captures,
     peers: Peers,
     router: Router,
+    addresses: Addresses,
     quiet: QuietLog,
     courtesy: Courtesy,
     /// Messages of the peer that is being served; kept for its memory.
@@ -136,6 +139,7 @@ impl Driver {
             peers: Peers::default(),
             targets_version: router.targets_version(),
             router,
+            addresses: Addresses::default(),
             quiet: QuietLog::default(),
             courtesy: Courtesy::new(),
             inbox: Vec::new(),
@@ -364,8 +368,11 @@ impl Driver {
         self.follow_targets();
         // Not each time that the last such route ends: the next may be a moment away.
         self.captures.keep_payload(self.router.wants_payload());
+        if let Some(addresses) = self.addresses.take() {
+            self.router.set_local_addresses(addresses);
+        }
         if self.ticks.is_multiple_of(ADDRESS_TICKS) {
-            self.router.set_local_addresses(interfaces::local_addresses());
+            self.addresses.ask();
         }
         let Figures { statistics, .. } = self.publish();
         self.courtesy.tick(self.router.statistics().captured);
