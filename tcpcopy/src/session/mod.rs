@@ -215,10 +215,6 @@ impl Session {
         }
         self.phase = Phase::Replaying;
         self.last_progress = cx.now;
-        if !self.relay.is_straight() {
-            // A module reads answers from the first byte on; it says itself when that is enough.
-            self.connection.ask_payload(cx, AnswerPayload::All);
-        }
         if self.is_unbroken() {
             self.open_connection(cx);
         }
