@@ -1,6 +1,7 @@
 //! What must hold when a run is over.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use common::flow::Flow;
@@ -12,6 +13,8 @@ use crate::hosts::copied;
 use crate::online;
 use crate::scenario::{Ending, Scenario};
 use crate::server::{Arrival, Record};
+use crate::speech::Preamble;
+use crate::state;
 use crate::toy;
 use crate::world::World;
 
@@ -22,6 +25,7 @@ pub(crate) fn check(world: &mut World) {
     check_account(world);
     online::check(world);
     let streams = match_streams(world);
+    state::check(world, &streams);
     let scenario = &world.scenario;
     if scenario.expect.whole {
         check_whole(world, &streams);
@@ -82,8 +86,30 @@ fn check_account(world: &World) {
     }
 }
 
-/// What a test server got of a session, in pieces: one for each connection, each a range of the session's stream.
-type Streams = BTreeMap<u32, Vec<std::ops::Range<usize>>>;
+/// What a test server got: of each connection, by its number, the session and the range of its stream.
+#[derive(Default)]
+pub(crate) struct Streams(BTreeMap<usize, (u32, Range<usize>)>);
+
+impl Streams {
+    /// What a connection got.
+    pub(crate) fn of(&self, number: usize) -> Option<&(u32, Range<usize>)> {
+        self.0.get(&number)
+    }
+
+    fn pieces(&self, session: u32) -> impl Iterator<Item = &Range<usize>> {
+        self.0.values().filter(move |(id, _)| *id == session).map(|(_, piece)| piece)
+    }
+
+    /// All of this part of a session's stream was read.
+    pub(crate) fn has(&self, session: u32, wanted: Range<usize>) -> bool {
+        let mut pieces: Vec<_> = self.pieces(session).collect();
+        pieces.sort_by_key(|piece| piece.start);
+        let read = pieces.iter().fold(wanted.start, |read, piece| {
+            if piece.start <= read { read.max(piece.end) } else { read }
+        });
+        read >= wanted.end
+    }
+}
 
 /// Finds out of which session's stream each connection's bytes are. They must be a part of one that begins with a
 /// turn, and nothing may come twice or in another order.
@@ -93,13 +119,13 @@ fn match_streams(world: &World) -> Streams {
         flows.entry(copied(&session.flow)).or_default().push(session);
     }
     let records = world.server.records();
-    let mut streams = Streams::new();
+    let mut streams = Streams::default();
     for (flow, sessions) in &mut flows {
         sessions.sort_by_key(|session| session.sent.first().map(|sent| sent.at));
         // Where the next piece may begin: in which session, from which byte on; and how far that session was read.
         let (mut session, mut least, mut read) = (0, 0, 0);
         for record in records.iter().filter(|record| record.flow == *flow) {
-            let piece = without_login(record, &world.scenario);
+            let piece = without_opening(record, &world.scenario);
             if piece.is_empty() {
                 continue;
             }
@@ -118,7 +144,7 @@ fn match_streams(world: &World) -> Streams {
             }
             session += ahead;
             let end = at + piece.len();
-            streams.entry(sessions[session].id).or_default().push(at..end);
+            streams.0.insert(record.number, (sessions[session].id, at..end));
             // Turns of which nothing was acknowledged when their connection broke are sent again, the first once.
             let broken = record.closed_by_server || record.reset_by_client;
             least = match broken {
@@ -154,9 +180,9 @@ fn find(world: &World, sessions: &[&Session], from: usize, piece: &[u8]) -> Opti
         if let Some(start) = session.starts.iter().find(|start| late && fits(**start)) {
             return Some((ahead, *start));
         }
-        let login = login_length(&world.scenario);
-        if login > 0 && fits(login) {
-            return Some((ahead, login));
+        let opening = opening(session, &world.scenario);
+        if opening > 0 && fits(opening) {
+            return Some((ahead, opening));
         }
     }
     None
@@ -166,9 +192,20 @@ fn login_length(scenario: &Scenario) -> usize {
     if scenario.module.is_some() { toy::LOGIN } else { 0 }
 }
 
+/// What of a stream's beginning is said by the engine, or said again on each connection.
+pub(crate) fn opening(session: &Session, scenario: &Scenario) -> usize {
+    login_length(scenario) + session.preamble
+}
+
 /// What a connection got of the client's stream.
-fn without_login<'a>(record: &'a Record, scenario: &Scenario) -> &'a [u8] {
-    record.received.get(login_length(scenario)..).unwrap_or_default()
+fn without_opening<'a>(record: &'a Record, scenario: &Scenario) -> &'a [u8] {
+    let rest = record.received.get(login_length(scenario)..).unwrap_or_default();
+    match Preamble::read(rest) {
+        _ if scenario.clients.preamble == Preamble::None => rest,
+        Some((length, _)) => &rest[length..],
+        None if Preamble::may_begin(rest) => &[],
+        None => rest,
+    }
 }
 
 /// Every byte that was captured has been read, once, and in order.
@@ -184,10 +221,9 @@ fn check_whole(world: &World, streams: &Streams) {
         assert_eq!(ledger.turns.waited_in_vain, 0, "an answer was overlooked");
     }
     for session in &world.sessions {
-        let pieces = streams.get(&session.id).map_or(&[][..], Vec::as_slice);
         let mut offset =
-            session.captured.start + if session.joined() { 0 } else { login_length(&world.scenario) };
-        for piece in pieces {
+            session.captured.start + if session.joined() { 0 } else { opening(session, &world.scenario) };
+        for piece in streams.pieces(session.id) {
             assert_eq!(piece.start, offset, "session {}: a hole in what was read", session.id);
             offset = piece.end;
         }

@@ -12,8 +12,9 @@ use common::module::OnlineAnswers;
 use common::time::Time;
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq, Timestamps};
 
-use crate::request::{CLOSE, HEADER, Request};
+use crate::request::{CLOSE, HEADER, Request, SET};
 use crate::rng::Rng;
+use crate::speech::{INTERIM, Preamble, Speech};
 use crate::toy::MARK;
 
 /// What the clients of a scenario do. Rates are per thousand, times in microseconds, sizes in bytes.
@@ -61,6 +62,14 @@ pub(crate) struct ClientPlan {
     pub(crate) other_answers: u32,
     /// What the online server answers is captured as well, and wanted so far.
     pub(crate) answers_seen: OnlineAnswers,
+    pub(crate) speech: Speech,
+    pub(crate) preamble: Preamble,
+    /// Requests that set the connection's state.
+    pub(crate) set: u32,
+    /// Sessions whose first request does.
+    pub(crate) set_first: u32,
+    /// Turns of one request that wait for leave to send its body: HTTP only.
+    pub(crate) asks: u32,
 }
 
 impl ClientPlan {
@@ -87,6 +96,11 @@ impl ClientPlan {
         close: 100,
         other_answers: 200,
         answers_seen: OnlineAnswers::None,
+        speech: Speech::Plain,
+        preamble: Preamble::None,
+        set: 0,
+        set_first: 0,
+        asks: 0,
     };
 }
 
@@ -132,6 +146,8 @@ pub(crate) struct Session {
     pub(crate) end: Time,
     /// The test server answers as the online server did.
     pub(crate) same_answers: bool,
+    /// What its proxy said of it, in bytes.
+    pub(crate) preamble: usize,
 }
 
 /// A segment of the script, before it becomes a packet.
@@ -159,6 +175,8 @@ struct Author<'a> {
     data: Vec<Data>,
     said: Vec<Said>,
     requests: u32,
+    /// The state that the client's connection is in.
+    state: u32,
 }
 
 /// What the online server says at a time.
@@ -217,6 +235,7 @@ impl Session {
             data: Vec::new(),
             said: vec![Said { at: start + ROUND_TRIP, range: 0..plan.greeting.into(), heard: 0 }],
             requests: 0,
+            state: plan.speech.opening().1,
             rng: rng.fork(1),
         };
         if plan.greeting > 0 {
@@ -227,6 +246,9 @@ impl Session {
             author.send(0);
             author.receive(answer);
         }
+        plan.preamble.write(id, &mut author.stream);
+        let preamble = author.stream.len();
+        author.stream.extend_from_slice(plan.speech.opening().0);
         let turns = rng.within(plan.turns.0..=plan.turns.1);
         let end = pick_end(&plan.ends, &mut rng);
         for turn in 0..turns {
@@ -272,6 +294,7 @@ impl Session {
             seq_end,
             end: end_at,
             same_answers,
+            preamble,
         }
     }
 
@@ -321,22 +344,34 @@ impl Author<'_> {
     fn turn(&mut self, last: bool, end: End, same_answers: bool) {
         let pause = self.rng.micros(self.plan.pause.0..=self.plan.pause.1);
         self.now = self.now + pause;
-        let start = self.stream.len();
+        let mut start = if self.data.is_empty() { 0 } else { self.stream.len() };
         let count = if self.rng.chance(self.plan.pipeline) { self.rng.within(2..=10) } else { 1 };
         let mut answer = 0;
         for number in 0..count {
             let online = 1 + self.rng.skewed(self.plan.answer);
             let test = if same_answers { online } else { 1 + self.rng.skewed(2 * online) };
             let closing = last && number + 1 == count && self.rng.chance(self.plan.close);
+            let flags = if closing { CLOSE } else { 0 } | if self.sets(number == 0) { SET } else { 0 };
             let request = Request {
                 session: self.id,
                 number: self.requests,
                 length: (HEADER as u64 + self.rng.skewed(self.plan.request)) as u32,
                 answer: test as u32,
-                flags: if closing { CLOSE } else { 0 },
+                flags,
+                expects: self.state,
             };
             self.requests += 1;
-            request.write(&mut self.stream);
+            self.state = request.sets().unwrap_or(self.state);
+            if count == 1 && self.rng.chance(self.plan.asks) {
+                // The body is a turn of its own.
+                Speech::write_head(&request, true, &mut self.stream);
+                self.send(start);
+                self.receive(INTERIM.into());
+                start = self.stream.len();
+                request.write(&mut self.stream);
+            } else {
+                self.plan.speech.write(&request, &mut self.stream);
+            }
             answer += online;
         }
         self.send(start);
@@ -351,6 +386,13 @@ impl Author<'_> {
         if !(last && impatient) {
             self.receive(answer);
         }
+    }
+
+    /// Whether the next request sets the connection's state.
+    fn sets(&mut self, begins_turn: bool) -> bool {
+        let may = begins_turn || self.plan.speech.sets_anywhere();
+        let first = self.requests == 0 && self.rng.chance(self.plan.set_first);
+        may && (first || self.rng.chance(self.plan.set))
     }
 
     /// Sends the stream from `start` on.

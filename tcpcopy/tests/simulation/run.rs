@@ -41,7 +41,7 @@ pub(crate) fn run(scenario: &Scenario) {
         }
         eprintln!(
             "\nto repeat it: SIM_TRACE=1 SIM_SEED={seed} SIM_LESS={least} cargo test -p tcpcopy --test simulation -- \
-             --exact scenarios::{} --nocapture",
+             {} --nocapture",
             scenario.name
         );
         resume_unwind(failure.payload);

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::env;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
@@ -11,6 +12,11 @@ use crate::less::{FAULTS, Less, PATHS};
 
 /// Runs spent on one failure at most; one takes some milliseconds.
 const TRIES: u32 = 1000;
+
+/// What SIM_TRIES says instead.
+fn tries() -> u32 {
+    env::var("SIM_TRIES").map_or(TRIES, |text| text.parse().expect("a number is expected"))
+}
 
 /// How a run failed.
 #[derive(Debug)]
@@ -52,7 +58,7 @@ pub(crate) fn shrink(
     sessions: &BTreeMap<u32, usize>,
     run: impl FnMut(&Less),
 ) -> Less {
-    let mut search = Search { place: &failure.place, run, tries: TRIES, least: start };
+    let mut search = Search { place: &failure.place, run, tries: tries(), least: start };
     // Each cut may make room for another.
     loop {
         let before = search.least.clone();

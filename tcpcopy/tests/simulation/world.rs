@@ -17,7 +17,7 @@ use crate::client::Session;
 use crate::device;
 use crate::event::{Event, show};
 use crate::faults::{forge, noise};
-use crate::hosts::{MSS, config, online, targets, write_sessions};
+use crate::hosts::{MSS, config, expected, online, targets, write_sessions};
 use crate::judge::Judge;
 use crate::less::Less;
 use crate::link::Link;
@@ -128,7 +128,7 @@ impl World {
     pub(crate) fn new(scenario: &Scenario, seed: u64, less: &Less, trace: bool) -> Self {
         let scenario = &less.of(scenario);
         let mut rng =
-            Rng::new(scenario.name.bytes().fold(seed, |hash, byte| crate::rng::mix(hash ^ u64::from(byte))));
+            Rng::new(scenario.short_name().bytes().fold(seed, |hash, byte| crate::rng::mix(hash ^ u64::from(byte))));
         let mut sessions = write_sessions(scenario, &mut rng);
         let clients: BTreeSet<Endpoint> = sessions.iter().map(|session| session.flow.client).collect();
         let silence = sessions.iter().flat_map(|s| &s.sent).map(|sent| sent.at).max().unwrap_or(Time::ZERO);
@@ -143,7 +143,7 @@ impl World {
         let mut world = Self {
             scenario: *scenario,
             now: Time::ZERO,
-            server: Server::new(targets().to_vec(), scenario.stack, scenario.app, rng.fork(1)),
+            server: Server::new(targets().to_vec(), scenario.stack, scenario.app, expected(scenario), rng.fork(1)),
             engine: Engine::new(config(scenario, seed, TIMESTAMP_ORIGIN, &heard), Time::ZERO),
             captured: Seen::default(),
             capture_lost: 0,
@@ -287,6 +287,7 @@ impl World {
         match event {
             Event::Pass { session, packet } => self.pass(session, packet),
             Event::Captured { packet, outgoing } => self.captured(&packet, outgoing),
+            Event::Arrived(_) if self.is_unreachable() => {}
             Event::Arrived(packet) => {
                 let mut out = Vec::new();
                 self.server.handle(now, &packet, &mut out);
@@ -387,6 +388,9 @@ impl World {
             if self.trace {
                 eprintln!("{:?}   server sends {}", self.now, show(&packet));
             }
+            if self.is_unreachable() {
+                continue;
+            }
             let chosen = self.rng.below(self.intercepts.len() as u64) as usize;
             for at in self.answer.carry(self.now).into_iter().flatten() {
                 for intercept in 0..self.intercepts.len() {
@@ -396,6 +400,11 @@ impl World {
                 }
             }
         }
+    }
+
+    fn is_unreachable(&self) -> bool {
+        let now = self.now.as_micros();
+        self.scenario.unreachable.is_some_and(|(from, until)| from <= now && now < until)
     }
 
     fn output(&self) -> EngineOutput {
