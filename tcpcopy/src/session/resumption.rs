@@ -210,7 +210,8 @@ impl Session {
         cx.target.wants_preamble = true;
         self.outbox.begin_turn();
         self.outbox.push(&bytes, super::outbox::Origin::Client);
-        self.feed.skip_in_next_turn(length);
+        let alone = self.feed.skip_in_next_turn(length);
+        cx.ledger.turns.seen -= u64::from(alone);
         self.preamble = Preamble::Known(bytes);
         true
     }

@@ -367,7 +367,7 @@ impl Upstream {
                 } else {
                     // The same turn goes on; a late copy of an old segment must not set the mark back.
                     ledger.bytes.pending += length;
-                    feed.push(bytes);
+                    ledger.turns.seen += u64::from(feed.push(bytes));
                     return;
                 }
             }

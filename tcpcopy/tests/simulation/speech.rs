@@ -122,6 +122,7 @@ impl Speech {
             },
             Self::Http2 => match begins(input, PREFACE) {
                 Some(true) => Found::Wrapping(PREFACE.len(), Some(PREFACED)),
+                None => Found::Incomplete,
                 _ if input.len() < FRAME => Found::Incomplete,
                 _ if input[0] == 0 && input[3..FRAME] == [0, 0, 0, 0, 0, 1] => Found::Wrapping(FRAME, None),
                 _ => Found::Garbage,

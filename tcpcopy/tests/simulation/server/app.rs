@@ -99,10 +99,12 @@ pub(crate) struct App {
 }
 
 /// Something that meant something else: so many bytes, of this session if it was a request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Misread {
     pub(crate) session: Option<u32>,
     pub(crate) bytes: usize,
+    /// How it began, or what state its client had been in.
+    pub(crate) why: String,
 }
 
 impl App {
@@ -220,7 +222,7 @@ impl App {
                 Found::Incomplete => break,
                 Found::Garbage => {
                     let bytes = self.input.len() - self.parsed;
-                    self.misread.push(Misread { session: None, bytes });
+                    self.misread.push(Misread { session: None, bytes, why: start(&self.input[self.parsed..]) });
                     self.answer(now, b"400 Bad Request".to_vec(), true);
                     self.input.clear();
                     self.parsed = 0;
@@ -251,9 +253,11 @@ impl App {
         self.requests += 1;
         let named = self.named.is_none_or(|session| session == request.session);
         let right = request.expects == self.state && wrapped && named;
-        self.state = request.sets().unwrap_or(self.state);
+        let before = self.state;
+        self.state = request.sets().unwrap_or(before);
         if !right {
-            self.misread.push(Misread { session: Some(request.session), bytes: request.length as usize });
+            let why = format!("state {before}, wrapped: {wrapped}, of {:?}: {request:?}", self.named);
+            self.misread.push(Misread { session: Some(request.session), bytes: request.length as usize, why });
         }
         let closing = request.flags & CLOSE != 0;
         match self.behaviour.misreading {
@@ -273,7 +277,7 @@ impl App {
             return true;
         }
         if !Preamble::may_begin(&self.input) && self.answers.is_empty() {
-            self.misread.push(Misread { session: None, bytes: self.input.len() });
+            self.misread.push(Misread { session: None, bytes: self.input.len(), why: start(&self.input) });
             self.answer(now, Vec::new(), true);
         }
         false
@@ -295,4 +299,8 @@ impl App {
         let earliest = self.answers.back().map_or(now, |answer| answer.at.max(now));
         self.answers.push_back(Pending { at: earliest + think, bytes, close });
     }
+}
+
+fn start(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(40)].escape_ascii().to_string()
 }
