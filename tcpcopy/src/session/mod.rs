@@ -329,6 +329,7 @@ impl Session {
             self.fruitful = self.fruitful || cx.ledger.bytes.replayed > replayed || !self.gate.is_preparing();
             self.last_progress = cx.now;
             self.unanswered.acknowledged(cx.ledger.bytes.replayed - replayed);
+            self.trial_acknowledged(cx.ledger.bytes.replayed - replayed);
         }
         if received.fresh > 0 {
             self.last_progress = cx.now;
@@ -336,6 +337,8 @@ impl Session {
         }
         if let Some(event) = event {
             self.handle_event(cx, event);
+        } else if self.phase == Phase::Replaying && self.is_trial_closed_on() {
+            self.fail_trial(cx);
         }
         self.advance(cx);
     }

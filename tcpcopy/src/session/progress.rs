@@ -213,6 +213,9 @@ impl Session {
             Verdict::Go(_) if end.kind == EndKind::Fin => {
                 self.drop_due(cx, DropReason::ModuleFailed);
                 if self.connection.peer_closed() {
+                    if self.fail_trial(cx) {
+                        return;
+                    }
                     self.unanswered.connection_lost(DropReason::ClosedByServer);
                 }
                 self.connection.close(cx, &self.outbox);

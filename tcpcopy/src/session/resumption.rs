@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use common::time::Time;
+
 use crate::ledger::DropReason;
 use crate::recognise::Resume;
 use crate::session::feed::Turn;
@@ -18,6 +20,9 @@ const TRIAL_WAIT: Duration = Duration::from_secs(10);
 const TURNS_TO_PASS: u8 = 2;
 /// The same where the protocol is known, and only the beginning of its connection is not.
 const TURNS_TO_PASS_KNOWN: u8 = 1;
+
+/// A server that makes no sense of a turn closes sooner after its answer than one whose connection was idle.
+const SOON: Duration = Duration::from_secs(1);
 
 /// As much of a turn as tells what it is, in bytes.
 const HEAD: usize = 256;
@@ -36,6 +41,9 @@ pub(super) enum Preamble {
 pub(super) struct Trial {
     of: Trialled,
     answered: u8,
+    last_answer: Time,
+    /// Of what its connection was told, so many bytes count as replayed.
+    replayed: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -148,7 +156,7 @@ impl Session {
         }
         match of.trials(cx).admit() {
             Admission::Admitted => {
-                self.trial = Some(Trial { of, answered: 0 });
+                self.trial = Some(Trial { of, answered: 0, last_answer: Time::ZERO, replayed: 0 });
                 Resumption::Go
             }
             Admission::Later => Resumption::Wait,
@@ -160,6 +168,7 @@ impl Session {
     pub(super) fn trial_answered(&mut self, cx: &mut Context<'_>) {
         let Some(trial) = &mut self.trial else { return };
         trial.answered = trial.answered.saturating_add(1);
+        trial.last_answer = cx.now;
         let enough = match trial.of {
             Trialled::Unknown => TURNS_TO_PASS,
             Trialled::Joined => TURNS_TO_PASS_KNOWN,
@@ -167,6 +176,50 @@ impl Session {
         if trial.answered >= enough {
             self.end_trial(cx, Some(true));
         }
+    }
+
+    /// The test server's TCP has taken so many more bytes of the client.
+    pub(super) fn trial_acknowledged(&mut self, bytes: u64) {
+        if let Some(trial) = &mut self.trial {
+            trial.replayed += bytes;
+        }
+    }
+
+    /// The test server has closed a connection that was opened in mid-stream, before the copy did: it can make nothing of
+    /// that. True if the session is given up.
+    pub(super) fn fail_trial(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(trial) = &self.trial else { return false };
+        if trial.answered > 0 && cx.now > trial.last_answer + SOON {
+            self.end_trial(cx, None);
+            return false;
+        }
+        // What the client has ended, the server may have been asked to end.
+        let client_ended = self.feed.end().is_some() && self.feed.len() == 0;
+        let asked = client_ended && trial.answered > 0;
+        let reason = self.lost_state();
+        let replayed = trial.replayed;
+        self.take_back(cx, replayed, reason);
+        self.end_trial(cx, (!asked).then_some(false));
+        if !asked {
+            self.end_with_connection(cx, reason);
+        }
+        !asked
+    }
+
+    /// What the connection was told may have meant something else.
+    fn take_back(&mut self, cx: &mut Context<'_>, bytes: u64, reason: DropReason) {
+        if bytes > 0 {
+            self.unanswered.forget();
+            cx.ledger.bytes.replayed -= bytes;
+            cx.ledger.bytes.dropped.add(reason, bytes);
+            self.first_drop.get_or_insert(reason);
+        }
+    }
+
+    /// The test server has closed on the first turn of a trial, without any answer.
+    pub(super) fn is_trial_closed_on(&self) -> bool {
+        self.connection.peer_closed()
+            && self.trial.as_ref().is_some_and(|trial| trial.answered == 0 && trial.replayed > 0)
     }
 
     /// The trial under way, if there is one, has passed, failed or shown nothing. True if there was one.
@@ -210,9 +263,16 @@ impl Session {
         cx.target.wants_preamble = true;
         self.outbox.begin_turn();
         self.outbox.push(&bytes, super::outbox::Origin::Client);
+        let refused = self.connection.is_closed() && cx.now < self.retry_at;
         let alone = self.feed.skip_in_next_turn(length);
         cx.ledger.turns.seen -= u64::from(alone);
         self.preamble = Preamble::Known(bytes);
+        if refused {
+            let bytes = self.outbox.clear();
+            self.drop_bytes(cx, self.last_refusal, bytes);
+        } else if self.connection.is_closed() {
+            self.open_connection(cx);
+        }
         true
     }
 

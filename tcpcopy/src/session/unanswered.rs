@@ -24,6 +24,11 @@ impl Unanswered {
         std::mem::take(&mut self.bytes) > 0
     }
 
+    /// Whatever comes to what was acknowledged on the present connection, it does not count.
+    pub(super) fn forget(&mut self) {
+        self.bytes = 0;
+    }
+
     /// The connection is gone, for `reason`: no answer will come.
     pub(super) fn connection_lost(&mut self, reason: DropReason) {
         let bytes = std::mem::take(&mut self.bytes);

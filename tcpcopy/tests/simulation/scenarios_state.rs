@@ -73,68 +73,66 @@ scenarios! {
         app: CLOSING,
         expect: some(300, CLOSED),
     }
-    /// What looks like a turn may be amid a request.
     http_closed_pipelined {
-        clients: ClientPlan { creep: 500, pipeline: 600, late: 10, again: 50, ..HTTP },
+        clients: ClientPlan { pipeline: 600, late: 10, again: 50, ..HTTP },
         app: CLOSING,
-        expect: some(100, LOST),
+        expect: some(0, LOST),
     }
     /// Some requests log their connection in.
     http_logins {
         clients: ClientPlan { set: 150, ..HTTP },
         app: CLOSING,
-        expect: some(100, LOST),
+        expect: some(0, LOST),
     }
     /// Bodies are turns of their own, and some servers do not want them.
     http_asks {
         clients: ClientPlan { asks: 500, ..TURNS },
         app: AppPlan { no_leave: 300, ..CLOSING },
-        expect: some(100, LOST),
+        expect: some(0, LOST),
     }
     http2_closed {
         clients: HTTP2,
         app: CLOSING,
-        expect: some(50, LOST),
+        expect: some(0, LOST),
     }
     redis_closed {
         clients: REDIS,
         app: CLOSING,
-        expect: some(50, LOST),
+        expect: some(0, LOST),
     }
     redis_closed_pipelined {
         clients: ClientPlan { creep: 500, pipeline: 600, late: 10, again: 50, ..REDIS },
         app: CLOSING,
-        expect: some(50, LOST),
+        expect: some(0, LOST),
     }
     /// A server that closes on what means something else to it: three connections show that it keeps state.
     unknown_closed {
         clients: UNKNOWN,
         app: AppPlan { misreading: Misreading::Close, ..CLOSING },
-        expect: trials(50, LOST),
+        expect: trials(0, LOST),
     }
     unknown_closed_with_words {
         clients: UNKNOWN,
         app: AppPlan { misreading: Misreading::ErrorAndClose, ..CLOSING },
-        expect: trials(50, LOST),
+        expect: trials(0, LOST),
     }
     /// A server that only complains, or not even that: nobody can tell.
     unknown_complains {
         clients: UNKNOWN,
         app: AppPlan { misreading: Misreading::Error, ..CLOSING },
-        expect: unseen(50, LOST),
+        expect: unseen(0, LOST),
     }
     /// Nothing is said in another state where that is forbidden.
     unknown_dropped {
         clients: UNKNOWN,
         app: CLOSING,
         on_reconnect: OnReconnect::Drop,
-        expect: some(50, LOST),
+        expect: some(0, LOST),
     }
     /// An unknown protocol without state goes on.
     unknown_stateless {
-        clients: ClientPlan { set_first: 0, ..UNKNOWN },
-        app: AppPlan { idle_close: 30_000, ..APP },
-        expect: some(300, LOST),
+        clients: ClientPlan { set_first: 0, pause: (0, 4_000_000), ..UNKNOWN },
+        app: AppPlan { idle_close: 2_000_000, ..APP },
     }
     preamble {
         clients: ClientPlan { preamble: Preamble::Proxy, ..TURNS },
@@ -145,19 +143,19 @@ scenarios! {
         expect: some(300, CLOSED),
     }
     preamble_pipelined {
-        clients: ClientPlan { preamble: Preamble::Proxy, creep: 500, pipeline: 600, late: 10, again: 50, tiny: 500, ..HTTP },
+        clients: ClientPlan { preamble: Preamble::Proxy, pipeline: 600, late: 10, again: 50, tiny: 500, ..HTTP },
         app: CLOSING,
-        expect: some(50, LOST),
+        expect: some(0, LOST),
     }
     preamble_redis {
         clients: ClientPlan { preamble: Preamble::Proxy, ..REDIS },
         app: CLOSING,
-        expect: some(50, LOST),
+        expect: some(0, LOST),
     }
     preamble_unknown {
         clients: ClientPlan { preamble: Preamble::Proxy, ..UNKNOWN },
         app: AppPlan { misreading: Misreading::Close, ..CLOSING },
-        expect: trials(50, LOST),
+        expect: trials(0, LOST),
     }
 }
 
@@ -174,20 +172,25 @@ scenarios! {
     late_http {
         clients: ClientPlan { begin: JOINED, join: 1000, ..HTTP },
     }
-    late_http_amid_a_turn {
+    late_http_amid {
         clients: ClientPlan { begin: JOINED, join_amid: 1000, request: 20_000, ..HTTP },
         app: CLOSING,
-        expect: some(0, LATE),
+        expect: trials(0, LATE),
     }
     late_http2 {
-        clients: ClientPlan { begin: JOINED, join: 500, join_amid: 200, ..HTTP2 },
+        clients: ClientPlan { begin: JOINED, join: 700, ..HTTP2 },
         app: CLOSING,
         expect: some(0, LATE),
     }
     late_redis {
-        clients: ClientPlan { begin: JOINED, join: 500, join_amid: 200, ..REDIS },
+        clients: ClientPlan { begin: JOINED, join: 700, ..REDIS },
         app: CLOSING,
         expect: some(0, LATE),
+    }
+    late_redis_amid {
+        clients: ClientPlan { begin: JOINED, join_amid: 700, request: 20_000, ..REDIS },
+        app: CLOSING,
+        expect: trials(0, LATE),
     }
     late_unknown {
         clients: ClientPlan { begin: JOINED, join: 500, join_amid: 200, ..UNKNOWN },

@@ -24,7 +24,7 @@ pub(crate) fn check(world: &World, streams: &Streams) {
         return;
     }
     let records = world.server.records();
-    check_misread(scenario, &records);
+    check_misread(world, &records, streams);
     check_replayed(world, &records, streams);
     check_whole_sessions(world, &records, streams);
     if scenario.expect.resumes {
@@ -32,9 +32,14 @@ pub(crate) fn check(world: &World, streams: &Streams) {
     }
 }
 
-fn check_misread(scenario: &Scenario, records: &[&Record]) {
+fn check_misread(world: &World, records: &[&Record], streams: &Streams) {
+    let scenario = &world.scenario;
     let mut spent: BTreeMap<_, usize> = BTreeMap::new();
     for record in records.iter().filter(|record| !record.misread.is_empty()) {
+        // What is answered, and then closed because its client has ended, shows nothing.
+        if scenario.expect.misread == Misread::Trials && !went_on(world, record, streams) {
+            continue;
+        }
         *spent.entry(record.flow.server).or_default() += 1;
     }
     let most = match scenario.expect.misread {
@@ -79,13 +84,17 @@ fn is_heard(world: &World) -> bool {
 
 /// What a server has closed on that had read it, and that its client had an answer to.
 fn unanswered(world: &World, record: &Record, streams: &Streams) -> usize {
-    let Some((session, piece)) = streams.of(record.number) else { return 0 };
-    let Some(session) = world.sessions.iter().find(|other| other.id == *session) else { return 0 };
-    let answered = session.gates.iter().any(|gate| gate.offset >= piece.end);
-    match record.closed_by_server && answered {
+    match record.closed_by_server && went_on(world, record, streams) {
         true => record.received.len() - record.answered_up_to,
         false => 0,
     }
+}
+
+/// The client had an answer to all that this connection was told, and said more.
+fn went_on(world: &World, record: &Record, streams: &Streams) -> bool {
+    let Some((session, piece)) = streams.of(record.number) else { return false };
+    let session = world.sessions.iter().find(|other| other.id == *session);
+    session.is_some_and(|session| session.gates.iter().any(|gate| gate.offset >= piece.end))
 }
 
 /// Sessions count as whole only if all that their clients said was read, and meant the same.
