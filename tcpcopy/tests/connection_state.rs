@@ -130,9 +130,9 @@ fn three_connections_tell_that_a_server_makes_nothing_of_unknown_streams() {
         rig.answer();
     }
     assert_eq!(rig.ledger().tcp.connected, 3);
-    // What the first three said was acknowledged, and their clients had an answer to it.
-    assert_eq!(dropped(&rig, DropReason::StateUnknown), 13 * UNKNOWN.len() as u64 - 3 * UNKNOWN.len() as u64);
-    assert_eq!(rig.ledger().bytes.replayed, 3 * UNKNOWN.len() as u64);
+    // What the first three said was acknowledged; it meant something else to the test server.
+    assert_eq!(dropped(&rig, DropReason::StateUnknown), 13 * UNKNOWN.len() as u64);
+    assert_eq!(rig.ledger().bytes.replayed, 0);
 }
 
 #[test]

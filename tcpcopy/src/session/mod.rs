@@ -337,7 +337,7 @@ impl Session {
         }
         if let Some(event) = event {
             self.handle_event(cx, event);
-        } else if self.phase == Phase::Replaying && self.is_trial_closed_on() {
+        } else if self.phase == Phase::Replaying && self.is_trial_closed_on(cx.now) {
             self.fail_trial(cx);
         }
         self.advance(cx);

@@ -42,6 +42,8 @@ pub(super) struct Trial {
     of: Trialled,
     answered: u8,
     last_answer: Time,
+    /// When the test server closed.
+    closed: Option<Time>,
     /// Of what its connection was told, so many bytes count as replayed.
     replayed: u64,
 }
@@ -156,7 +158,7 @@ impl Session {
         }
         match of.trials(cx).admit() {
             Admission::Admitted => {
-                self.trial = Some(Trial { of, answered: 0, last_answer: Time::ZERO, replayed: 0 });
+                self.trial = Some(Trial { of, answered: 0, last_answer: Time::ZERO, closed: None, replayed: 0 });
                 Resumption::Go
             }
             Admission::Later => Resumption::Wait,
@@ -189,7 +191,7 @@ impl Session {
     /// that. True if the session is given up.
     pub(super) fn fail_trial(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(trial) = &self.trial else { return false };
-        if trial.answered > 0 && cx.now > trial.last_answer + SOON {
+        if trial.answered > 0 && trial.closed.unwrap_or(cx.now) > trial.last_answer + SOON {
             self.end_trial(cx, None);
             return false;
         }
@@ -198,7 +200,9 @@ impl Session {
         let asked = client_ended && trial.answered > 0;
         let reason = self.lost_state();
         let replayed = trial.replayed;
-        self.take_back(cx, replayed, reason);
+        if !asked || !trial.of.trials(cx).have_passed() {
+            self.take_back(cx, replayed, reason);
+        }
         self.end_trial(cx, (!asked).then_some(false));
         if !asked {
             self.end_with_connection(cx, reason);
@@ -216,10 +220,14 @@ impl Session {
         }
     }
 
-    /// The test server has closed on the first turn of a trial, without any answer.
-    pub(super) fn is_trial_closed_on(&self) -> bool {
-        self.connection.peer_closed()
-            && self.trial.as_ref().is_some_and(|trial| trial.answered == 0 && trial.replayed > 0)
+    /// The test server has closed, perhaps. True if it has done so on the first turn of a trial, without any answer.
+    pub(super) fn is_trial_closed_on(&mut self, now: Time) -> bool {
+        let Some(trial) = &mut self.trial else { return false };
+        if !self.connection.peer_closed() {
+            return false;
+        }
+        trial.closed.get_or_insert(now);
+        trial.answered == 0 && trial.replayed > 0
     }
 
     /// The trial under way, if there is one, has passed, failed or shown nothing. True if there was one.
