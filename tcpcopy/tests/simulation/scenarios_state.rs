@@ -23,7 +23,7 @@ const HTTP: ClientPlan = ClientPlan {
     speech: Speech::Http,
     turns: (3, 8),
     pause: (0, 100_000),
-    ends: [6, 1, 0, 0, 1],
+    ends: [6, 1, 1, 1, 1],
     request: 5_000,
     ..ClientPlan::BASE
 };
@@ -31,7 +31,11 @@ const HTTP: ClientPlan = ClientPlan {
 const TURNS: ClientPlan = ClientPlan { pipeline: 0, other_answers: 0, ..HTTP };
 const HTTP2: ClientPlan = ClientPlan { speech: Speech::Http2, set: 100, ..HTTP };
 const REDIS: ClientPlan = ClientPlan { speech: Speech::Redis, set: 100, ..HTTP };
-const UNKNOWN: ClientPlan = ClientPlan { speech: Speech::Plain, set_first: 1000, ..HTTP };
+/// What a server closes on because it makes no sense to it, and what because its client has closed, looks alike.
+const UNKNOWN: ClientPlan =
+    ClientPlan { speech: Speech::Plain, set_first: 1000, ends: [6, 0, 0, 0, 1], close: 0, ..HTTP };
+const AMID: ClientPlan =
+    ClientPlan { begin: JOINED, join_amid: 700, request: 20_000, ends: [6, 0, 0, 0, 1], close: 0, ..HTTP };
 
 /// Servers that close connections in every way.
 const CLOSING: AppPlan = AppPlan { idle_close: 50_000, close: 300, reset: 500, close_within: 10_000, ..APP };
@@ -173,7 +177,7 @@ scenarios! {
         clients: ClientPlan { begin: JOINED, join: 1000, ..HTTP },
     }
     late_http_amid {
-        clients: ClientPlan { begin: JOINED, join_amid: 1000, request: 20_000, ..HTTP },
+        clients: AMID,
         app: CLOSING,
         expect: trials(0, LATE),
     }
@@ -188,7 +192,7 @@ scenarios! {
         expect: some(0, LATE),
     }
     late_redis_amid {
-        clients: ClientPlan { begin: JOINED, join_amid: 700, request: 20_000, ..REDIS },
+        clients: ClientPlan { speech: Speech::Redis, set: 100, ..AMID },
         app: CLOSING,
         expect: trials(0, LATE),
     }
