@@ -120,6 +120,9 @@ fn three_connections_tell_that_a_server_makes_nothing_of_unknown_streams() {
         rig.say_after(client, 1, 10, DATA, UNKNOWN);
         rig.answer();
     }
+    // So short turns may not be whole.
+    rig.after(Duration::from_millis(100));
+    rig.answer();
     assert_eq!(rig.ledger().tcp.connected, 3, "the others wait");
     for client in 0..3 {
         rig.reset(client);

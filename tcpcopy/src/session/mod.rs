@@ -83,6 +83,8 @@ pub(crate) struct Session {
     to_transmit: bool,
     /// Whether the test server keeps something for the connection.
     recogniser: Recogniser,
+    /// The next byte that is due begins a turn.
+    at_turn_start: bool,
     preamble: Preamble,
     unanswered: Unanswered,
     trial: Option<Trial>,
@@ -132,6 +134,7 @@ impl Session {
             connection: Connection::new(Past::default()),
             to_transmit: false,
             recogniser: Recogniser::new(!joined),
+            at_turn_start: false,
             preamble: if joined { Preamble::None } else { Preamble::Sought },
             unanswered: Unanswered::default(),
             trial: None,

@@ -72,11 +72,17 @@ impl Session {
         if self.feed.due_len() == 0 {
             return;
         }
-        self.recogniser.see(self.feed.due(), self.outbox.is_turn_beginning());
+        self.recognise_due();
         if self.recogniser.is_tls() {
             return self.shed(cx, DropReason::Tls);
         }
         self.feed.move_due(&mut self.outbox);
+    }
+
+    /// Looks at what is due: the client has said it, whether the test server hears it or not.
+    fn recognise_due(&mut self) {
+        let begins_turn = std::mem::take(&mut self.at_turn_start);
+        self.recogniser.see(self.feed.due(), begins_turn);
     }
 
     /// Lets the next turn go, if it may; its bytes are due then.
@@ -137,6 +143,7 @@ impl Session {
             return false;
         }
         self.feed.pop_turn();
+        self.at_turn_start = true;
         if let Some(reason) = obstacle {
             cx.ledger.turns.dropped += 1;
             self.skipping = Some(reason);
@@ -250,6 +257,7 @@ impl Session {
         while self.feed.next_turn().is_some() {
             cx.ledger.turns.dropped += 1;
             self.feed.pop_turn();
+            self.at_turn_start = true;
             self.drop_due(cx, reason);
         }
     }
@@ -258,7 +266,7 @@ impl Session {
     fn drop_due(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         let due = self.feed.due_len();
         if due > 0 {
-            self.recogniser.missed();
+            self.recognise_due();
             self.relay.client_lost(self.feed.due());
             self.feed.consume(due);
             self.drop_bytes(cx, reason, due as u64);

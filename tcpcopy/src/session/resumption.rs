@@ -24,6 +24,10 @@ const TURNS_TO_PASS_KNOWN: u8 = 1;
 /// A server that makes no sense of a turn closes sooner after its answer than one whose connection was idle.
 const SOON: Duration = Duration::from_secs(1);
 
+/// So short a turn may not have come whole, and its rest may tell what it is: it waits so long for that.
+const SHORT: usize = 24;
+const REST_WAIT: Duration = Duration::from_millis(50);
+
 /// As much of a turn as tells what it is, in bytes.
 const HEAD: usize = 256;
 
@@ -97,6 +101,11 @@ impl Session {
     /// Whether the next turn that waits may be the first on a new connection.
     pub(super) fn resume_with_next(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
         let head = first(self.feed.next_turn_bytes(), &[]);
+        let rest_at = turn.captured + REST_WAIT;
+        if cx.now < rest_at && self.may_go_on(head.as_slice()) {
+            self.gate_at = rest_at;
+            return Resumption::Wait;
+        }
         match self.resume_with(cx, head.as_slice()) {
             Resumption::Wait if cx.now > turn.captured + TRIAL_WAIT => Resumption::Skip(self.lost_state()),
             Resumption::Wait => {
@@ -105,6 +114,15 @@ impl Session {
             }
             resumption => resumption,
         }
+    }
+
+    /// The next turn may become longer, and something else than an unknown protocol's with that.
+    fn may_go_on(&self, head: &[u8]) -> bool {
+        head.len() < SHORT
+            && (self.feed.turns() == 1 && self.feed.end().is_none())
+            && self.trial.is_none()
+            && self.relay.is_straight()
+            && self.recogniser.resume_at(head) == Resume::OnTrial
     }
 
     /// Lets what was sent in vain go on on a new connection, as far as it can.
