@@ -170,8 +170,12 @@ fn match_streams(world: &World) -> Streams {
 /// The first place where a piece fits: how many sessions further on, and where in the stream.
 fn find(world: &World, sessions: &[&Session], from: usize, piece: &[u8]) -> Option<(usize, usize)> {
     for (ahead, session) in sessions.iter().enumerate() {
-        let from = if ahead == 0 { from } else { 0 };
+        let from = if ahead == 0 { from } else { 0 }.max(session.captured.start);
         let fits = |at: usize| at >= from && session.stream[at..].starts_with(piece);
+        let opening = opening(session, &world.scenario);
+        if opening > 0 && fits(opening) {
+            return Some((ahead, opening));
+        }
         if let Some(gate) = session.gates.iter().find(|gate| fits(gate.offset)) {
             return Some((ahead, gate.offset));
         }
@@ -179,10 +183,6 @@ fn find(world: &World, sessions: &[&Session], from: usize, piece: &[u8]) -> Opti
         let late = session.joined() || world.scenario.restart_at.is_some() || world.capture_lost > 0;
         if let Some(start) = session.starts.iter().find(|start| late && fits(**start)) {
             return Some((ahead, *start));
-        }
-        let opening = opening(session, &world.scenario);
-        if opening > 0 && fits(opening) {
-            return Some((ahead, opening));
         }
     }
     None

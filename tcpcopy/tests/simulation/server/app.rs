@@ -98,7 +98,7 @@ pub(crate) struct App {
     pub(crate) misread: Vec<Misread>,
 }
 
-/// Something that meant something else: so many bytes, of this session if it was a request.
+/// Something that meant something else, in words and as it is counted: so many bytes, of this session if it was a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Misread {
     pub(crate) session: Option<u32>,
