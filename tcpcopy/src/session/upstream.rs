@@ -221,9 +221,9 @@ impl Upstream {
 
     /// What a client says next tells whether the service took what its SYN carried, where the SYN-ACK was not captured.
     fn infer_data_of_syn(&mut self, now: Time, segment: &Segment<'_>, feed: &mut Feed, ledger: &mut Ledger) {
-        let ahead = segment.seq.distance(self.next);
-        let all = ahead > 0 && ahead.unsigned_abs() as usize >= self.on_syn.len();
-        let taken = if all { self.on_syn.len() } else { 0 };
+        // What is behind the next byte of its client was heard; it may have been said again, and not been captured.
+        let ahead = segment.seq.distance(self.next).max(0);
+        let taken = self.on_syn.len().min(ahead.unsigned_abs() as usize);
         let base = match self.progress {
             Progress::Following(Some(base)) => base,
             _ => segment.ack,

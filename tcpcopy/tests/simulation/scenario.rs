@@ -140,7 +140,7 @@ impl Scenario {
             floor: 1000,
             lag: Duration::from_secs(1),
             within: Duration::from_secs(60),
-            misread: Misread::Never,
+            misread: Misread::Unseen,
             resumes: false,
         },
     };

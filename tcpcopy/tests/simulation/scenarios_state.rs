@@ -6,12 +6,14 @@ use tcpcopy::ledger::DropReason;
 use tcpcopy::settings::OnReconnect;
 
 use crate::client::ClientPlan;
+use crate::network::PathPlan;
 use crate::run::run;
 use crate::scenario::{Expect, Misread, Scenario};
 use crate::server::{AppPlan, Misreading};
 use crate::speech::{Preamble, Speech};
 
 const APP: AppPlan = AppPlan::BASE;
+const BASE: Scenario = Scenario::BASE;
 
 /// What servers that close cost a stream that may go on.
 const CLOSED: &[DropReason] = &[DropReason::ClosedByServer];
@@ -40,8 +42,11 @@ const AMID: ClientPlan =
 /// Servers that close connections in every way.
 const CLOSING: AppPlan = AppPlan { idle_close: 50_000, close: 300, reset: 500, close_within: 10_000, ..APP };
 
+/// All is read, and means what it meant.
+const RIGHT: Expect = Expect { misread: Misread::Never, ..BASE.expect };
+
 const fn some(floor: u64, reasons: &'static [DropReason]) -> Expect {
-    Expect::partial(floor, 12, reasons)
+    Expect { misread: Misread::Never, ..Expect::partial(floor, 12, reasons) }
 }
 
 const fn trials(floor: u64, reasons: &'static [DropReason]) -> Expect {
@@ -60,7 +65,7 @@ macro_rules! scenarios {
         fn $name() {
             run(&Scenario {
                 $($field: $value,)*
-                ..Scenario { on_reconnect: OnReconnect::Recognise, ..Scenario::named(concat!("scenarios_state::", stringify!($name))) }
+                ..Scenario { on_reconnect: OnReconnect::Recognise, expect: RIGHT, ..Scenario::named(concat!("scenarios_state::", stringify!($name))) }
             });
         })*
     };
@@ -236,5 +241,31 @@ scenarios! {
         outage: Some((3_000_000, 12_000_000)),
         session_timeout: PATIENCE,
         expect: back(&[DropReason::Refused, DropReason::ClosedByServer]),
+    }
+}
+
+/// Clients whose SYN carries the beginning of their first turn.
+const FAST: ClientPlan = ClientPlan { fast_open: 1000, turns: (1, 6), ends: [6, 1, 1, 1, 0], ..HTTP };
+
+scenarios! {
+    fast_open {
+        clients: FAST,
+    }
+    /// Its server's answer to the SYN is not captured: what comes next tells what it took.
+    fast_open_unheard {
+        clients: ClientPlan { syn_ack_lost: 500, ..FAST },
+    }
+    fast_open_one_shot {
+        clients: ClientPlan { sessions: 60, turns: (1, 1), request: 500, pure_acks: true, syn_ack_lost: 300, ..FAST },
+    }
+    /// The same on ports that are used again, where packets come twice and in another order.
+    fast_open_everything {
+        clients: ClientPlan {
+            sessions: 6, reuse: 700, pure_acks: true, late: 20, again: 100, pause: (4_000, 20_000), ..FAST
+        },
+        capture: PathPlan { reorder: 50, duplicate: 50, jitter: 100, ..BASE.capture },
+    }
+    fast_open_preamble {
+        clients: ClientPlan { preamble: Preamble::Proxy, syn_ack_lost: 300, ..FAST },
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::checks::Streams;
 use crate::client::Session;
-use crate::scenario::{Misread, Scenario};
+use crate::scenario::{Ending, Misread, Scenario};
 use crate::server::Record;
 use crate::world::World;
 
@@ -20,7 +20,7 @@ const NOTICED: Duration = Duration::from_secs(2);
 /// of it is said as a scenario allows.
 pub(crate) fn check(world: &World, streams: &Streams) {
     let scenario = &world.scenario;
-    if scenario.restart_at.is_some() || scenario.forged > 0 {
+    if scenario.restart_at.is_some() || scenario.forged > 0 || matches!(scenario.ending, Ending::Abort(_)) {
         return;
     }
     let records = world.server.records();
@@ -91,7 +91,7 @@ fn misread<'r>(
 fn is_heard(world: &World) -> bool {
     let Scenario { answer, inject, capture, cuts, ending, module, .. } = &world.scenario;
     let lost = answer.loss + answer.reorder + inject.loss + capture.loss + cuts;
-    lost == 0 && *ending == crate::scenario::Ending::Drain && module.is_none() && world.scenario.link_from == 0
+    lost == 0 && *ending == Ending::Drain && module.is_none() && world.scenario.link_from == 0
 }
 
 /// What a server has closed on that had read it, and that its client had an answer to.

@@ -9,7 +9,7 @@ use common::flow::Endpoint;
 use common::io::Captured;
 use common::share::Share;
 use common::time::Time;
-use common::wire::{LongPacket, Segment};
+use common::wire::{Flags, LongPacket, Segment};
 use intercept::router::{LinkId, Router, RouterConfig};
 use tcpcopy::engine::Engine;
 
@@ -365,7 +365,12 @@ impl World {
             && !outgoing
             && online().contains(&segment.destination)
         {
-            self.captured.add(&segment);
+            if segment.flags.has(Flags::SYN) {
+                let taken = self.taken(&segment);
+                self.captured.add_first(&segment, taken);
+            } else {
+                self.captured.add(&segment);
+            }
         }
         let (began, count) = self.span;
         if self.now.since(began) < BRISK_IN {
@@ -380,6 +385,15 @@ impl World {
         self.with_engine(|engine, now, out| engine.flush(now, out));
         self.read();
         self.engine.set_unread_since(None);
+    }
+
+    /// How much of what a SYN carries the online server took.
+    fn taken(&mut self, syn: &Segment<'_>) -> usize {
+        let of_session =
+            |session: &&mut Session| session.flow.client == syn.source && session.seq_begin == syn.seq;
+        // It may be captured twice.
+        let session = self.sessions.iter_mut().find(of_session);
+        session.map_or(0, |session| std::mem::take(&mut session.on_syn.taken))
     }
 
     /// Puts the server's packets on their way to the intercepts.
