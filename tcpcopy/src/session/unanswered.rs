@@ -13,6 +13,8 @@ pub(super) struct Unanswered {
     closed: bool,
     /// What stood here when a connection broke, and why it did.
     broken: Option<(u64, DropReason)>,
+    /// Answered on a connection that is on trial.
+    tried: u64,
 }
 
 impl Unanswered {
@@ -30,9 +32,27 @@ impl Unanswered {
         self.give_up(DropReason::ClosedByServer);
     }
 
-    /// The test server answered. True if there was something to answer.
-    pub(super) fn answered(&mut self) -> bool {
-        std::mem::take(&mut self.bytes) > 0
+    /// The test server answered. True if there was something to answer. What is answered `on_trial` may be taken back.
+    pub(super) fn answered(&mut self, on_trial: bool) -> bool {
+        let bytes = std::mem::take(&mut self.bytes);
+        if on_trial {
+            self.tried += bytes;
+        }
+        bytes > 0
+    }
+
+    /// The trial has passed, or shown nothing.
+    pub(super) fn trial_over(&mut self) {
+        self.tried = 0;
+    }
+
+    /// The trial has failed: what was answered was said to a server that did not know what came before it. True if there
+    /// was such.
+    pub(super) fn trial_failed(&mut self, ledger: &mut Ledger, reason: DropReason) -> bool {
+        let bytes = std::mem::take(&mut self.tried);
+        ledger.bytes.replayed -= bytes;
+        ledger.bytes.dropped.add(reason, bytes);
+        bytes > 0
     }
 
     /// The connection is gone, for `reason`: no answer will come.
