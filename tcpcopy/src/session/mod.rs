@@ -465,7 +465,7 @@ impl Session {
             self.last_progress = cx.now;
         }
         if matches!(phase, Phase::Finished | Phase::Ignoring(_)) {
-            self.end_trial(cx, None);
+            self.leave_trial(cx);
             self.relay.dismiss(cx.ledger);
         }
         self.phase = phase;

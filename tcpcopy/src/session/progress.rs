@@ -122,6 +122,7 @@ impl Session {
         };
         if turn.need > 0 {
             self.client_was_answered(cx);
+            self.trial_client_answered();
         }
         if turn.after_gap {
             // What a module holds of the turn before will never be complete.

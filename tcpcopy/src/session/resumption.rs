@@ -40,6 +40,8 @@ pub(super) enum Preamble {
 pub(super) struct Trial {
     of: Trialled,
     answered: u8,
+    /// Its client has read an answer of the online server since.
+    client_answered: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -152,7 +154,7 @@ impl Session {
         }
         match of.trials(cx).admit() {
             Admission::Admitted => {
-                self.trial = Some(Trial { of, answered: 0 });
+                self.trial = Some(Trial { of, answered: 0, client_answered: false });
                 Resumption::Go
             }
             Admission::Later => Resumption::Wait,
@@ -187,6 +189,30 @@ impl Session {
             self.unanswered.trial_over();
         }
         true
+    }
+
+    /// The client has read an answer of the online server.
+    pub(super) fn trial_client_answered(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.client_answered = true;
+        }
+    }
+
+    /// The session is over. What it said on a connection whose trial has not passed, and no other's either, may have meant
+    /// something else to the test server, or nothing: a server that waits for the end of a line keeps silent. Where no
+    /// client reads answers, there is nothing to tell it by, and it counts.
+    pub(super) fn leave_trial(&mut self, cx: &mut Context<'_>) {
+        let undecided = self
+            .trial
+            .as_ref()
+            .is_some_and(|trial| trial.client_answered && !trial.of.trials(cx).have_passed());
+        if undecided {
+            let reason = self.lost_state();
+            if self.unanswered.trial_undecided(cx.ledger, reason) {
+                self.first_drop.get_or_insert(reason);
+            }
+        }
+        self.end_trial(cx, None);
     }
 
     /// The stream ends here: no new connection would mean the same.

@@ -55,6 +55,13 @@ impl Unanswered {
         bytes > 0
     }
 
+    /// The session is over, and its trial has shown nothing: nobody knows what was understood of it. True if there was
+    /// anything.
+    pub(super) fn trial_undecided(&mut self, ledger: &mut Ledger, reason: DropReason) -> bool {
+        self.tried += std::mem::take(&mut self.bytes) + self.broken.take().map_or(0, |(bytes, _)| bytes);
+        self.trial_failed(ledger, reason)
+    }
+
     /// The connection is gone, for `reason`: no answer will come.
     pub(super) fn connection_lost(&mut self, reason: DropReason) {
         self.closed = false;
