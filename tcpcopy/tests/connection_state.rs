@@ -120,6 +120,9 @@ fn three_connections_tell_that_a_server_makes_nothing_of_unknown_streams() {
         rig.say_after(client, 1, 10, DATA, UNKNOWN);
         rig.answer();
     }
+    // So short turns may not be whole.
+    rig.after(Duration::from_millis(100));
+    rig.answer();
     assert_eq!(rig.ledger().tcp.connected, 3, "the others wait");
     for client in 0..3 {
         rig.reset(client);
@@ -130,9 +133,9 @@ fn three_connections_tell_that_a_server_makes_nothing_of_unknown_streams() {
         rig.answer();
     }
     assert_eq!(rig.ledger().tcp.connected, 3);
-    // What the first three said was acknowledged, and their clients had an answer to it.
-    assert_eq!(dropped(&rig, DropReason::StateUnknown), 13 * UNKNOWN.len() as u64 - 3 * UNKNOWN.len() as u64);
-    assert_eq!(rig.ledger().bytes.replayed, 3 * UNKNOWN.len() as u64);
+    // What the first three said was acknowledged; it meant something else to the test server.
+    assert_eq!(dropped(&rig, DropReason::StateUnknown), 13 * UNKNOWN.len() as u64);
+    assert_eq!(rig.ledger().bytes.replayed, 0);
 }
 
 /// As SSH does: the greeting looks like an answer, and so does the complaint.
@@ -143,6 +146,8 @@ fn a_server_that_greets_complains_and_closes_has_answered_nothing() {
     rig.after(Duration::from_secs(1));
     for client in 0..5 {
         rig.say_after(client, 1, 10, DATA, UNKNOWN);
+        // So short a turn may not be whole.
+        rig.after(Duration::from_millis(100));
         rig.answer();
         if client < 3 {
             rig.hear(client, 0, DATA, b"greeting..");

@@ -59,6 +59,8 @@ pub(super) struct Feed {
     turns: VecDeque<Waiting>,
     /// Memory of a turn that was let go, for one to come.
     spare: Vec<u8>,
+    /// The turn of which all that had come was taken out: what follows it may be its rest.
+    emptied: Option<Turn>,
     /// Bytes of all turns that wait.
     waiting: u64,
     end: Option<End>,
@@ -93,18 +95,26 @@ impl Feed {
         first.first_chunk().copied()
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    /// More of the last turn. True if it is a turn again with that.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
+        let emptied = self.emptied.take();
         match self.turns.back_mut() {
-            Some(last) => {
-                last.bytes.extend_from_slice(bytes);
-                self.waiting += bytes.len() as u64;
-            }
-            None => self.due.extend_from_slice(bytes),
+            Some(last) => last.bytes.extend_from_slice(bytes),
+            None => match emptied {
+                Some(turn) => self.turns.push_back(Waiting { turn, bytes: bytes.to_vec() }),
+                None => {
+                    self.due.extend_from_slice(bytes);
+                    return false;
+                }
+            },
         }
+        self.waiting += bytes.len() as u64;
+        emptied.is_some()
     }
 
     pub(super) fn begin_turn(&mut self, need: u32, ack: Seq, captured: Time, after_gap: bool) {
         let nothing_due = self.due_len() == 0;
+        self.emptied = None;
         let bytes = match self.turns.back_mut() {
             Some(last) => {
                 if last.bytes.capacity() - last.bytes.len() > SLACK {
@@ -139,16 +149,19 @@ impl Feed {
         self.turns.front().map_or(&[], |waiting| &waiting.bytes)
     }
 
-    /// Takes out the first bytes of the next turn; all of it is no turn any more.
-    pub(super) fn skip_in_next_turn(&mut self, bytes: usize) {
-        let Some(next) = self.turns.front_mut() else { return };
+    /// Takes out the first bytes of the next turn. True if that was all of it: then it is no turn any more.
+    pub(super) fn skip_in_next_turn(&mut self, bytes: usize) -> bool {
+        let Some(next) = self.turns.front_mut() else { return false };
         let bytes = bytes.min(next.bytes.len());
         next.bytes.drain(..bytes);
         self.start += bytes as u64;
         self.waiting -= bytes as u64;
-        if next.bytes.is_empty() {
-            self.turns.pop_front();
+        let emptied = next.bytes.is_empty();
+        if emptied {
+            self.emptied =
+                self.turns.pop_front().map(|emptied| emptied.turn).filter(|_| self.turns.is_empty());
         }
+        emptied
     }
 
     /// The last turn that waits to be let go.

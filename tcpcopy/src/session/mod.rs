@@ -83,6 +83,8 @@ pub(crate) struct Session {
     to_transmit: bool,
     /// Whether the test server keeps something for the connection.
     recogniser: Recogniser,
+    /// The next byte that is due begins a turn.
+    at_turn_start: bool,
     preamble: Preamble,
     unanswered: Unanswered,
     trial: Option<Trial>,
@@ -132,6 +134,7 @@ impl Session {
             connection: Connection::new(Past::default()),
             to_transmit: false,
             recogniser: Recogniser::new(!joined),
+            at_turn_start: false,
             preamble: if joined { Preamble::None } else { Preamble::Sought },
             unanswered: Unanswered::default(),
             trial: None,
@@ -277,8 +280,7 @@ impl Session {
         self.last_client = cx.now;
         match self.phase {
             Phase::Ignoring(reason) => {
-                cx.ledger.bytes.captured += segment.payload.len() as u64;
-                cx.ledger.bytes.dropped.add(reason, segment.payload.len() as u64);
+                self.upstream.account_late(segment, reason, cx.ledger);
                 if segment.flags.has(Flags::FIN) || segment.flags.has(Flags::RST) {
                     self.phase = Phase::Finished;
                 }
@@ -341,6 +343,7 @@ impl Session {
             self.fruitful = self.fruitful || cx.ledger.bytes.replayed > replayed || !self.gate.is_preparing();
             self.last_progress = cx.now;
             self.unanswered.acknowledged(cx.ledger.bytes.replayed - replayed);
+            self.trial_acknowledged(cx.ledger.bytes.replayed - replayed);
         }
         if received.fresh > 0 {
             self.last_progress = cx.now;
@@ -348,6 +351,8 @@ impl Session {
         }
         if let Some(event) = event {
             self.handle_event(cx, event);
+        } else if self.phase == Phase::Replaying && self.is_trial_closed_on(cx.now) {
+            self.fail_trial(cx);
         }
         self.advance(cx);
     }
@@ -355,7 +360,7 @@ impl Session {
     fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
         let acknowledged = self.connection.acknowledged().unwrap_or_default();
         self.gate.answer(cx.now, self.connection.received(), acknowledged, self.connection.is_pushed());
-        if self.unanswered.answered(self.trial.is_some()) {
+        if self.unanswered.answered() {
             self.trial_answered(cx);
         }
         if self.phase == Phase::Replaying {

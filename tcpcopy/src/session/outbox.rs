@@ -104,11 +104,6 @@ impl Outbox {
         self.turn_begins = false;
     }
 
-    /// The next byte put in is the first of a turn.
-    pub(super) fn is_turn_beginning(&self) -> bool {
-        self.turn_begins
-    }
-
     /// Puts a preamble in front, unless one is there.
     pub(super) fn prepend(&mut self, preamble: &[u8]) {
         if self.spans.front().is_some_and(|span| span.origin == Origin::Preamble) {

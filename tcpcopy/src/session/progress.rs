@@ -72,11 +72,17 @@ impl Session {
         if self.feed.due_len() == 0 {
             return;
         }
-        self.recogniser.see(self.feed.due(), self.outbox.is_turn_beginning());
+        self.recognise_due();
         if self.recogniser.is_tls() {
             return self.shed(cx, DropReason::Tls);
         }
         self.feed.move_due(&mut self.outbox);
+    }
+
+    /// Looks at what is due: the client has said it, whether the test server hears it or not.
+    fn recognise_due(&mut self) {
+        let begins_turn = std::mem::take(&mut self.at_turn_start);
+        self.recogniser.see(self.feed.due(), begins_turn);
     }
 
     /// Lets the next turn go, if it may; its bytes are due then.
@@ -138,6 +144,7 @@ impl Session {
             return false;
         }
         self.feed.pop_turn();
+        self.at_turn_start = true;
         if let Some(reason) = obstacle {
             cx.ledger.turns.drop_waiting(turn.captured);
             self.skipping = Some(reason);
@@ -214,6 +221,9 @@ impl Session {
             Verdict::Go(_) if end.kind == EndKind::Fin => {
                 self.drop_due(cx, DropReason::ModuleFailed);
                 if self.connection.peer_closed() {
+                    if self.fail_trial(cx) {
+                        return;
+                    }
                     self.unanswered.closed_by_server();
                 }
                 self.connection.close(cx, &self.outbox);
@@ -248,6 +258,7 @@ impl Session {
         while let Some(turn) = self.feed.next_turn() {
             cx.ledger.turns.drop_waiting(turn.captured);
             self.feed.pop_turn();
+            self.at_turn_start = true;
             self.drop_due(cx, reason);
         }
     }
@@ -261,7 +272,7 @@ impl Session {
     fn drop_due(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         let due = self.feed.due_len();
         if due > 0 {
-            self.recogniser.missed();
+            self.recognise_due();
             self.relay.client_lost(self.feed.due());
             self.feed.consume(due);
             self.drop_bytes(cx, reason, due as u64);

@@ -32,9 +32,10 @@ impl Session {
             Event::Reset { certain } => self.reset_by_server(cx, certain),
             Event::Closed if self.phase == Phase::Ending => self.finish(cx),
             Event::Closed => {
-                self.lose_connection(cx, DropReason::ClosedByServer);
-                self.set_phase(cx, Phase::Replaying);
-                self.fail_trial(cx);
+                if !self.fail_trial(cx) {
+                    self.lose_connection(cx, DropReason::ClosedByServer);
+                    self.set_phase(cx, Phase::Replaying);
+                }
             }
         }
     }
@@ -45,20 +46,10 @@ impl Session {
         self.unanswered.connection_lost(reason);
     }
 
-    /// The test server has closed a connection that was opened in mid-stream: it can make nothing of that.
-    fn fail_trial(&mut self, cx: &mut Context<'_>) {
-        let client_ended = self.feed.end().is_some() && self.feed.len() == 0;
-        if client_ended {
-            self.leave_trial(cx);
-        } else if self.end_trial(cx, Some(false)) {
-            let reason = self.lost_state();
-            self.end_with_connection(cx, reason);
-        }
-    }
-
     /// Its client had read an answer to all that was said so far: what no answer came to was not replayed.
     pub(super) fn client_was_answered(&mut self, cx: &mut Context<'_>) {
-        if let Some(reason) = self.unanswered.client_was_answered(cx.ledger) {
+        if let Some((bytes, reason)) = self.unanswered.client_was_answered(cx.ledger) {
+            self.trial_took_back(bytes);
             cx.ledger.turns.cut_off += u64::from(reason == DropReason::ClosedByServer);
             self.first_drop.get_or_insert(reason);
         }
@@ -116,6 +107,9 @@ impl Session {
     /// which its client has closed must be `certain` not to have arrived: a server may have answered it and closed,
     /// unheard, and knows nothing of it any more.
     fn reset_by_server(&mut self, cx: &mut Context<'_>, certain: bool) {
+        if self.phase != Phase::Ending && self.fail_trial(cx) {
+            return;
+        }
         self.lose_connection(cx, DropReason::ClosedByServer);
         self.outbox.drop_preamble();
         let straight = self.relay.is_straight();
@@ -138,7 +132,6 @@ impl Session {
                 self.skipping = Some(DropReason::ClosedByServer);
             }
         }
-        self.fail_trial(cx);
         self.resume_outbox(cx);
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use common::time::Time;
+
 use crate::ledger::DropReason;
 use crate::recognise::Resume;
 use crate::session::feed::Turn;
@@ -23,6 +25,13 @@ const TURNS_TO_PASS: u8 = 4;
 /// The same where the protocol is known, and only the beginning of its connection is not.
 const TURNS_TO_PASS_KNOWN: u8 = 1;
 
+/// A server that makes no sense of a turn closes sooner after its answer than one whose connection was idle.
+const SOON: Duration = Duration::from_secs(1);
+
+/// So short a turn may not have come whole, and its rest may tell what it is: it waits so long for that.
+const SHORT: usize = 24;
+const REST_WAIT: Duration = Duration::from_millis(50);
+
 /// As much of a turn as tells what it is, in bytes.
 const HEAD: usize = 256;
 
@@ -40,6 +49,11 @@ pub(super) enum Preamble {
 pub(super) struct Trial {
     of: Trialled,
     answered: u8,
+    last_answer: Time,
+    /// When the test server closed.
+    closed: Option<Time>,
+    /// Of what its connection was told, so many bytes count as replayed.
+    replayed: u64,
     /// Its client has read an answer of the online server since.
     client_answered: bool,
 }
@@ -93,6 +107,11 @@ impl Session {
     /// Whether the next turn that waits may be the first on a new connection.
     pub(super) fn resume_with_next(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
         let head = first(self.feed.next_turn_bytes(), &[]);
+        let rest_at = turn.captured + REST_WAIT;
+        if cx.now < rest_at && cx.target.on_reconnect == OnReconnect::Recognise && self.may_go_on(&head) {
+            self.gate_at = rest_at;
+            return Resumption::Wait;
+        }
         match self.resume_with(cx, &head) {
             Resumption::Wait if cx.now > turn.captured + TRIAL_WAIT => Resumption::Skip(self.lost_state()),
             Resumption::Wait => {
@@ -101,6 +120,19 @@ impl Session {
             }
             resumption => resumption,
         }
+    }
+
+    /// The next turn may become longer, and something else with that: few bytes look like many protocols.
+    fn may_go_on(&mut self, head: &Head) -> bool {
+        head.length < SHORT
+            && (self.feed.turns().nth(1).is_none() && self.feed.end().is_none())
+            && self.trial.is_none()
+            && self.relay.is_straight()
+            && match self.recogniser.resume_at(head.as_slice(), head.turn) {
+                Resume::OnTrial => true,
+                Resume::Yes => !head.as_slice().contains(&b'\n'),
+                Resume::NotHere | Resume::Never => false,
+            }
     }
 
     /// Lets what was sent in vain go on on a new connection, as far as it can.
@@ -154,7 +186,14 @@ impl Session {
         }
         match of.trials(cx).admit() {
             Admission::Admitted => {
-                self.trial = Some(Trial { of, answered: 0, client_answered: false });
+                self.trial = Some(Trial {
+                    of,
+                    answered: 0,
+                    last_answer: Time::ZERO,
+                    closed: None,
+                    replayed: 0,
+                    client_answered: false,
+                });
                 Resumption::Go
             }
             Admission::Later => Resumption::Wait,
@@ -166,6 +205,7 @@ impl Session {
     pub(super) fn trial_answered(&mut self, cx: &mut Context<'_>) {
         let Some(trial) = &mut self.trial else { return };
         trial.answered = trial.answered.saturating_add(1);
+        trial.last_answer = cx.now;
         let enough = match trial.of {
             Trialled::Unknown => TURNS_TO_PASS,
             Trialled::Joined => TURNS_TO_PASS_KNOWN,
@@ -175,20 +215,68 @@ impl Session {
         }
     }
 
+    /// The test server's TCP has taken so many more bytes of the client.
+    pub(super) fn trial_acknowledged(&mut self, bytes: u64) {
+        if let Some(trial) = &mut self.trial {
+            trial.replayed += bytes;
+        }
+    }
+
+    /// The test server has closed a connection that was opened in mid-stream, before the copy did: it can make nothing of
+    /// that. True if the session is given up.
+    pub(super) fn fail_trial(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(trial) = &self.trial else { return false };
+        if trial.answered > 0 && trial.closed.unwrap_or(cx.now) > trial.last_answer + SOON {
+            self.end_trial(cx, None);
+            return false;
+        }
+        // What the client has ended, the server may have been asked to end.
+        let client_ended = self.feed.end().is_some() && self.feed.len() == 0;
+        let asked = client_ended && trial.answered > 0;
+        let reason = self.lost_state();
+        let replayed = trial.replayed;
+        if !asked || !trial.of.trials(cx).have_passed() {
+            self.take_back(cx, replayed, reason);
+        }
+        self.end_trial(cx, (!asked).then_some(false));
+        if !asked {
+            self.end_with_connection(cx, reason);
+        }
+        !asked
+    }
+
+    /// What the connection was told may have meant something else.
+    fn take_back(&mut self, cx: &mut Context<'_>, bytes: u64, reason: DropReason) {
+        if bytes > 0 {
+            self.unanswered.forget(bytes);
+            cx.ledger.bytes.replayed -= bytes;
+            cx.ledger.bytes.dropped.add(reason, bytes);
+            self.first_drop.get_or_insert(reason);
+        }
+    }
+
+    /// The test server has closed, perhaps. True if it has done so on the first turn of a trial, without any answer.
+    pub(super) fn is_trial_closed_on(&mut self, now: Time) -> bool {
+        let Some(trial) = &mut self.trial else { return false };
+        if !self.connection.peer_closed() {
+            return false;
+        }
+        trial.closed.get_or_insert(now);
+        trial.answered == 0 && trial.replayed > 0
+    }
+
     /// The trial under way, if there is one, has passed, failed or shown nothing. True if there was one.
     pub(super) fn end_trial(&mut self, cx: &mut Context<'_>, passed: Option<bool>) -> bool {
         let Some(trial) = self.trial.take() else { return false };
         trial.of.trials(cx).end(passed);
-        if passed == Some(false) {
-            // What was answered was no answer to what was meant.
-            let reason = self.lost_state();
-            if self.unanswered.trial_failed(cx.ledger, reason) {
-                self.first_drop.get_or_insert(reason);
-            }
-        } else {
-            self.unanswered.trial_over();
-        }
         true
+    }
+
+    /// So many bytes that the test server has acknowledged do not count as replayed any more.
+    pub(super) fn trial_took_back(&mut self, bytes: u64) {
+        if let Some(trial) = &mut self.trial {
+            trial.replayed = trial.replayed.saturating_sub(bytes);
+        }
     }
 
     /// The client has read an answer of the online server.
@@ -202,15 +290,11 @@ impl Session {
     /// something else to the test server, or nothing: a server that waits for the end of a line keeps silent. Where no
     /// client reads answers, there is nothing to tell it by, and it counts.
     pub(super) fn leave_trial(&mut self, cx: &mut Context<'_>) {
-        let undecided = self
-            .trial
-            .as_ref()
-            .is_some_and(|trial| trial.client_answered && !trial.of.trials(cx).have_passed());
-        if undecided {
+        if let Some(Trial { of, replayed, client_answered: true, .. }) = self.trial
+            && !of.trials(cx).have_passed()
+        {
             let reason = self.lost_state();
-            if self.unanswered.trial_undecided(cx.ledger, reason) {
-                self.first_drop.get_or_insert(reason);
-            }
+            self.take_back(cx, replayed, reason);
         }
         self.end_trial(cx, None);
     }
@@ -251,6 +335,7 @@ impl Session {
         cx.target.wants_preamble = true;
         self.outbox.begin_turn();
         self.outbox.push(&bytes, Origin::Client);
+        let refused = self.connection.is_closed() && cx.now < self.retry_at;
         if let Some(turn) = self.feed.next_turn()
             && self.feed.next_turn_bytes().len() == length
         {
@@ -258,6 +343,12 @@ impl Session {
         }
         self.feed.skip_in_next_turn(length);
         self.preamble = Preamble::Known(bytes);
+        if refused {
+            let bytes = self.outbox.clear();
+            self.drop_bytes(cx, self.last_refusal, bytes);
+        } else if self.connection.is_closed() {
+            self.open_connection(cx);
+        }
         true
     }
 

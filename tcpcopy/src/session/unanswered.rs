@@ -13,8 +13,6 @@ pub(super) struct Unanswered {
     closed: bool,
     /// What stood here when a connection broke, and why it did.
     broken: Option<(u64, DropReason)>,
-    /// Answered on a connection that is on trial.
-    tried: u64,
 }
 
 impl Unanswered {
@@ -32,34 +30,15 @@ impl Unanswered {
         self.give_up(DropReason::ClosedByServer);
     }
 
-    /// The test server answered. True if there was something to answer. What is answered `on_trial` may be taken back.
-    pub(super) fn answered(&mut self, on_trial: bool) -> bool {
-        let bytes = std::mem::take(&mut self.bytes);
-        if on_trial {
-            self.tried += bytes;
-        }
-        bytes > 0
+    /// The test server answered. True if there was something to answer.
+    pub(super) fn answered(&mut self) -> bool {
+        std::mem::take(&mut self.bytes) > 0
     }
 
-    /// The trial has passed, or shown nothing.
-    pub(super) fn trial_over(&mut self) {
-        self.tried = 0;
-    }
-
-    /// The trial has failed: what was answered was said to a server that did not know what came before it. True if there
-    /// was such.
-    pub(super) fn trial_failed(&mut self, ledger: &mut Ledger, reason: DropReason) -> bool {
-        let bytes = std::mem::take(&mut self.tried);
-        ledger.bytes.replayed -= bytes;
-        ledger.bytes.dropped.add(reason, bytes);
-        bytes > 0
-    }
-
-    /// The session is over, and its trial has shown nothing: nobody knows what was understood of it. True if there was
-    /// anything.
-    pub(super) fn trial_undecided(&mut self, ledger: &mut Ledger, reason: DropReason) -> bool {
-        self.tried += std::mem::take(&mut self.bytes) + self.broken.take().map_or(0, |(bytes, _)| bytes);
-        self.trial_failed(ledger, reason)
+    /// So many bytes are taken back for another reason, the latest that were acknowledged.
+    pub(super) fn forget(&mut self, bytes: u64) {
+        self.bytes = 0;
+        self.broken = self.broken.map(|(broken, reason)| (broken.saturating_sub(bytes), reason));
     }
 
     /// The connection is gone, for `reason`: no answer will come.
@@ -77,11 +56,11 @@ impl Unanswered {
     }
 
     /// The client had read an answer to what it had said so far: what broke before it came was not replayed. Returns the
-    /// reason, if anything was taken back.
-    pub(super) fn client_was_answered(&mut self, ledger: &mut Ledger) -> Option<DropReason> {
-        let (bytes, reason) = self.broken.take()?;
+    /// bytes and the reason, if anything was taken back.
+    pub(super) fn client_was_answered(&mut self, ledger: &mut Ledger) -> Option<(u64, DropReason)> {
+        let (bytes, reason) = self.broken.take().filter(|(bytes, _)| *bytes > 0)?;
         ledger.bytes.replayed -= bytes;
         ledger.bytes.dropped.add(reason, bytes);
-        Some(reason)
+        Some((bytes, reason))
     }
 }

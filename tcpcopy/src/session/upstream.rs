@@ -186,7 +186,9 @@ impl Upstream {
 
     /// The SYN carries data (RFC 7413): the service takes it, or its client says it again.
     pub(super) fn keep_data_of_syn(&mut self, payload: &[u8]) {
-        if self.isn.is_some() && self.position == 0 && self.on_syn.is_empty() {
+        // Behind the SYN-ACK it comes again, and is known already.
+        let unanswered = matches!(self.progress, Progress::Following(None));
+        if self.isn.is_some() && self.position == 0 && self.on_syn.is_empty() && unanswered {
             self.on_syn = payload.into();
         }
     }
@@ -224,9 +226,9 @@ impl Upstream {
 
     /// What a client says next tells whether the service took what its SYN carried, where the SYN-ACK was not captured.
     fn infer_data_of_syn(&mut self, now: Time, segment: &Segment<'_>, feed: &mut Feed, ledger: &mut Ledger) {
-        let ahead = segment.seq.distance(self.next);
-        let all = ahead > 0 && ahead.unsigned_abs() as usize >= self.on_syn.len();
-        let taken = if all { self.on_syn.len() } else { 0 };
+        // What is behind the next byte of its client was heard; it may have been said again, and not been captured.
+        let ahead = segment.seq.distance(self.next).max(0);
+        let taken = self.on_syn.len().min(ahead.unsigned_abs() as usize);
         let base = match self.progress {
             Progress::Following(Some(base)) => base,
             _ => segment.ack,
@@ -341,7 +343,7 @@ impl Upstream {
             return;
         }
         let known = (ahead.unsigned_abs() as usize).min(payload.len());
-        self.account_known(ahead.unsigned_abs().into(), known as u64, ledger);
+        self.account_known(ahead.unsigned_abs().into(), known as u64, DropReason::CaptureGap, ledger);
         if known == payload.len() {
             return;
         }
@@ -373,7 +375,7 @@ impl Upstream {
                 } else {
                     // The same turn goes on; a late copy of an old segment must not set the mark back.
                     ledger.bytes.pending += length;
-                    feed.push(bytes);
+                    ledger.turns.seen += u64::from(feed.push(bytes));
                     return;
                 }
             }
@@ -422,12 +424,12 @@ impl Upstream {
     /// The bytes missing next will not come: goes on behind them.
     fn pass_gap(&mut self, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
         if let Some((&at, parked)) = self.parked.first_key_value() {
-            let seq = self.next + u32::try_from(at - self.position).unwrap_or(u32::MAX);
+            let seq = self.next + u32::try_from(at.saturating_sub(self.position)).unwrap_or(u32::MAX);
             let ack = parked.ack;
             self.give_up_gap(seq, ack, feed, ledger);
             self.unpark(now, feed, ledger);
         } else if let Some((at, ..)) = self.end {
-            let seq = self.next + u32::try_from(at - self.position).unwrap_or(u32::MAX);
+            let seq = self.next + u32::try_from(at.saturating_sub(self.position)).unwrap_or(u32::MAX);
             self.give_up_gap(seq, seq, feed, ledger);
         } else {
             self.gap_since = Time::NEVER;
@@ -487,15 +489,23 @@ impl Upstream {
         self.parked.first_key_value().map_or(Time::NEVER, |(_, parked)| parked.since)
     }
 
-    /// A segment after the end of the session: what of it is new counts as dropped for `reason`.
+    /// A segment of a session that is over, or given up: what of it is new counts as dropped for `reason`.
     pub(super) fn account_late(&mut self, segment: &Segment<'_>, reason: DropReason, ledger: &mut Ledger) {
         let length = segment.payload.len() as u64;
-        let new = (segment.seq + segment.payload_len).distance(self.next).max(0).unsigned_abs();
-        let new = u64::from(new).min(length);
-        let behind = segment.seq.distance(self.next).min(0).unsigned_abs();
+        let distance = segment.seq.distance(self.next);
+        let (behind, ahead) = (u64::from(distance.min(0).unsigned_abs()), distance.max(0));
+        let known = behind.min(length);
+        let new = length - known;
         ledger.bytes.captured += length;
-        self.account_known(behind.into(), length - new, ledger);
+        self.account_known(behind, known, reason, ledger);
         self.drop(reason, new, ledger);
+        if new > 0 && self.is_plausible(segment) {
+            let at = self.position + u64::from(ahead.unsigned_abs());
+            self.holes.add(self.position..at);
+            self.count_gap(ahead, ledger);
+            self.next = segment.seq + segment.payload.len() as u32;
+            self.position = at + new;
+        }
     }
 
     /// The segment brings what was given up as missing, far behind where the stream seems to be.
@@ -506,11 +516,11 @@ impl Upstream {
     }
 
     /// Accounts for bytes that stand before the next one, the first of them so far `behind` it: they were seen before, or
-    /// given up as missing.
-    fn account_known(&mut self, behind: u64, bytes: u64, ledger: &mut Ledger) {
+    /// given up as missing, and are dropped for `reason` now.
+    fn account_known(&mut self, behind: u64, bytes: u64, reason: DropReason, ledger: &mut Ledger) {
         let late = self.holes.fill(self.before(behind)..self.before(behind.saturating_sub(bytes)));
         ledger.gaps.bytes = ledger.gaps.bytes.saturating_sub(late);
-        self.drop(DropReason::CaptureGap, late, ledger);
+        self.drop(reason, late, ledger);
         // Where the stream was joined, what came before that is new.
         let new = if self.is_joined() { behind.saturating_sub(self.position).min(bytes) } else { 0 };
         self.drop(DropReason::JoinedMidTurn, new, ledger);

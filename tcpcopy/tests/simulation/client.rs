@@ -12,8 +12,9 @@ use common::module::OnlineAnswers;
 use common::time::Time;
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq, Timestamps};
 
-use crate::request::{CLOSE, HEADER, Request};
+use crate::request::{CLOSE, HEADER, Request, SET};
 use crate::rng::Rng;
+use crate::speech::{INTERIM, Preamble, Speech};
 use crate::toy::MARK;
 
 /// What the clients of a scenario do. Rates are per thousand, times in microseconds, sizes in bytes.
@@ -61,6 +62,18 @@ pub(crate) struct ClientPlan {
     pub(crate) other_answers: u32,
     /// What the online server answers is captured as well, and wanted so far.
     pub(crate) answers_seen: OnlineAnswers,
+    pub(crate) speech: Speech,
+    pub(crate) preamble: Preamble,
+    /// Requests that set the connection's state.
+    pub(crate) set: u32,
+    /// Sessions whose first request does.
+    pub(crate) set_first: u32,
+    /// Sessions whose SYN carries data (RFC 7413).
+    pub(crate) fast_open: u32,
+    /// SYN-ACKs that are not captured.
+    pub(crate) syn_ack_lost: u32,
+    /// Turns of one request that wait for leave to send its body: HTTP only.
+    pub(crate) asks: u32,
 }
 
 impl ClientPlan {
@@ -87,6 +100,13 @@ impl ClientPlan {
         close: 100,
         other_answers: 200,
         answers_seen: OnlineAnswers::None,
+        speech: Speech::Plain,
+        preamble: Preamble::None,
+        set: 0,
+        set_first: 0,
+        fast_open: 0,
+        syn_ack_lost: 0,
+        asks: 0,
     };
 }
 
@@ -126,12 +146,25 @@ pub(crate) struct Session {
     pub(crate) gates: Vec<Gate>,
     /// Where its segments begin.
     pub(crate) starts: Vec<usize>,
+    /// Its SYN's sequence number.
+    pub(crate) seq_begin: Seq,
     /// Behind its last sequence number.
     pub(crate) seq_end: Seq,
     /// When the client fell silent.
     pub(crate) end: Time,
     /// The test server answers as the online server did.
     pub(crate) same_answers: bool,
+    /// What its proxy said of it, in bytes.
+    pub(crate) preamble: usize,
+    /// What its SYN carried, and how much of that the online server took.
+    pub(crate) on_syn: OnSyn,
+}
+
+/// Data of a SYN, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OnSyn {
+    pub(crate) carried: usize,
+    pub(crate) taken: usize,
 }
 
 /// A segment of the script, before it becomes a packet.
@@ -159,6 +192,8 @@ struct Author<'a> {
     data: Vec<Data>,
     said: Vec<Said>,
     requests: u32,
+    /// The state that the client's connection is in.
+    state: u32,
 }
 
 /// What the online server says at a time.
@@ -217,6 +252,7 @@ impl Session {
             data: Vec::new(),
             said: vec![Said { at: start + ROUND_TRIP, range: 0..plan.greeting.into(), heard: 0 }],
             requests: 0,
+            state: plan.speech.opening().1,
             rng: rng.fork(1),
         };
         if plan.greeting > 0 {
@@ -227,13 +263,18 @@ impl Session {
             author.send(0);
             author.receive(answer);
         }
+        let login = author.stream.len();
+        plan.preamble.write(id, &mut author.stream);
+        let preamble = author.stream.len() - login;
+        author.stream.extend_from_slice(plan.speech.opening().0);
         let turns = rng.within(plan.turns.0..=plan.turns.1);
         let end = pick_end(&plan.ends, &mut rng);
         for turn in 0..turns {
             author.turn(turn + 1 == turns, end, same_answers);
         }
-        let Author { now, seen, coming, stream, data, said, .. } = author;
+        let Author { now, seen, coming, stream, mut data, said, .. } = author;
         let gates = gates(&data);
+        let on_syn = fast_open(plan, &mut data, &mut rng);
         let joined_at = join(plan, &data, &gates, &mut rng);
 
         let mut packets = Packets {
@@ -244,7 +285,7 @@ impl Session {
             builder: PacketBuilder::new(),
             sent: Vec::new(),
         };
-        packets.handshake(start, plan.pure_acks);
+        packets.handshake(start, plan, &stream[..on_syn.carried], on_syn.taken);
         for data in &data {
             packets.data(data, &stream);
             if plan.pure_acks {
@@ -269,9 +310,12 @@ impl Session {
             sent,
             gates,
             starts,
+            seq_begin: isn,
             seq_end,
             end: end_at,
             same_answers,
+            preamble,
+            on_syn,
         }
     }
 
@@ -321,22 +365,34 @@ impl Author<'_> {
     fn turn(&mut self, last: bool, end: End, same_answers: bool) {
         let pause = self.rng.micros(self.plan.pause.0..=self.plan.pause.1);
         self.now = self.now + pause;
-        let start = self.stream.len();
+        let mut start = if self.data.is_empty() { 0 } else { self.stream.len() };
         let count = if self.rng.chance(self.plan.pipeline) { self.rng.within(2..=10) } else { 1 };
         let mut answer = 0;
         for number in 0..count {
             let online = 1 + self.rng.skewed(self.plan.answer);
             let test = if same_answers { online } else { 1 + self.rng.skewed(2 * online) };
             let closing = last && number + 1 == count && self.rng.chance(self.plan.close);
+            let flags = if closing { CLOSE } else { 0 } | if self.sets(number == 0) { SET } else { 0 };
             let request = Request {
                 session: self.id,
                 number: self.requests,
                 length: (HEADER as u64 + self.rng.skewed(self.plan.request)) as u32,
                 answer: test as u32,
-                flags: if closing { CLOSE } else { 0 },
+                flags,
+                expects: self.state,
             };
             self.requests += 1;
-            request.write(&mut self.stream);
+            self.state = request.sets().unwrap_or(self.state);
+            if count == 1 && self.rng.chance(self.plan.asks) {
+                // The body is a turn of its own.
+                Speech::write_head(&request, true, &mut self.stream);
+                self.send(start);
+                self.receive(INTERIM.into());
+                start = self.stream.len();
+                request.write(&mut self.stream);
+            } else {
+                self.plan.speech.write(&request, &mut self.stream);
+            }
             answer += online;
         }
         self.send(start);
@@ -351,6 +407,13 @@ impl Author<'_> {
         if !(last && impatient) {
             self.receive(answer);
         }
+    }
+
+    /// Whether the next request sets the connection's state.
+    fn sets(&mut self, begins_turn: bool) -> bool {
+        let may = begins_turn || self.plan.speech.sets_anywhere();
+        let first = self.requests == 0 && self.rng.chance(self.plan.set_first);
+        may && (first || self.rng.chance(self.plan.set))
     }
 
     /// Sends the stream from `start` on.
@@ -414,6 +477,25 @@ fn gates(data: &[Data]) -> Vec<Gate> {
     gates
 }
 
+/// The SYN carries what the first turn begins with, and the online server takes all of it, a part or nothing.
+fn fast_open(plan: &ClientPlan, data: &mut Vec<Data>, rng: &mut Rng) -> OnSyn {
+    if plan.fast_open == 0 || !rng.chance(plan.fast_open) {
+        return OnSyn::default();
+    }
+    let turn = data.iter().take_while(|segment| segment.seen == 0).map(|segment| segment.range.end).max();
+    let carried = turn.unwrap_or(0).min(1 + rng.below(1_400) as usize);
+    let taken = match rng.below(3) {
+        0 => 0,
+        1 => carried,
+        _ => rng.below(carried as u64 + 1) as usize,
+    };
+    data.retain_mut(|segment| {
+        segment.range.start = segment.range.start.max(taken);
+        segment.range.start < segment.range.end || segment.flags.has(Flags::FIN)
+    });
+    OnSyn { carried, taken }
+}
+
 /// From when on, and from which byte on, a session is captured.
 fn join(plan: &ClientPlan, data: &[Data], gates: &[Gate], rng: &mut Rng) -> Option<(Time, usize)> {
     if rng.chance(plan.join) && gates.len() > 1 {
@@ -438,7 +520,7 @@ struct Packets {
 }
 
 impl Packets {
-    fn handshake(&mut self, start: Time, pure_acks: bool) {
+    fn handshake(&mut self, start: Time, plan: &ClientPlan, carried: &[u8], taken: usize) {
         let options = Options { mss: Some(1460), window_scale: Some(7), timestamps: Some(stamps(start)) };
         let syn = Outgoing {
             seq: self.isn,
@@ -446,17 +528,20 @@ impl Packets {
             flags: Flags::SYN,
             window: 64_240,
             options,
-            payload: (&[], &[]),
+            payload: (carried, &[]),
         };
         let packet = self.builder.build(&self.flow, &syn).to_vec();
         self.sent.push(Sent { at: start, packet, outgoing: false });
         let back = Flow { client: self.flow.server, server: self.flow.client };
-        let syn_ack =
-            Outgoing { seq: self.online_isn, ack: self.isn + 1, flags: Flags::SYN | Flags::ACK, ..syn };
+        let flags = Flags::SYN | Flags::ACK;
+        let ack = self.isn + 1 + taken as u32;
+        let syn_ack = Outgoing { seq: self.online_isn, ack, flags, payload: (&[], &[]), ..syn };
         let packet = self.builder.build(&back, &syn_ack).to_vec();
-        self.sent.push(Sent { at: start + Duration::from_micros(20), packet, outgoing: true });
-        if pure_acks {
-            self.client(start + ROUND_TRIP, 0, 0, Flags::ACK, &[]);
+        if !self.rng.chance(plan.syn_ack_lost) {
+            self.sent.push(Sent { at: start + Duration::from_micros(20), packet, outgoing: true });
+        }
+        if plan.pure_acks {
+            self.client(start + ROUND_TRIP, taken, 0, Flags::ACK, &[]);
         }
     }
 

@@ -12,6 +12,8 @@ use tcpcopy::settings::{EngineConfig, Transfer};
 use crate::client::Session;
 use crate::rng::Rng;
 use crate::scenario::Scenario;
+use crate::server::Expected;
+use crate::speech::Preamble;
 use crate::toy::{self, Heard, Toy};
 
 /// Largest TCP payload that the engine is told to send, for IPv4 and IPv6.
@@ -70,6 +72,11 @@ pub(crate) fn config(scenario: &Scenario, seed: u64, timestamp_origin: u32, hear
         seed,
         timestamp_origin,
     }
+}
+
+/// What the test server is told of its clients.
+pub(crate) fn expected(scenario: &Scenario) -> Expected {
+    Expected { speech: scenario.clients.speech, preamble: scenario.clients.preamble != Preamble::None }
 }
 
 /// All sessions of a run, by their beginning on each port.

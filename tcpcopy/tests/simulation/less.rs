@@ -18,10 +18,11 @@ pub(crate) struct Fault {
 }
 
 /// All of them; what clients say is written before the run, and cut by [`Less::cut`].
-pub(crate) const FAULTS: [Fault; 20] = [
+pub(crate) const FAULTS: [Fault; 21] = [
     Fault { name: "control-cuts", without: |s| s.cuts = 0 },
     Fault { name: "late-link", without: |s| s.link_from = 0 },
     Fault { name: "outage", without: |s| s.outage = None },
+    Fault { name: "standstill", without: |s| (s.app.frozen, s.unreachable) = (None, None) },
     Fault { name: "restart", without: |s| s.restart_at = None },
     Fault { name: "truncated", without: |s| s.truncated = 0 },
     Fault { name: "noise", without: |s| s.noise = 0 },

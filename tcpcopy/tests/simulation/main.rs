@@ -35,11 +35,17 @@ mod scenario;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod scenarios_state;
+#[cfg(test)]
 mod seen;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod shrink;
+#[cfg(test)]
+mod speech;
+#[cfg(test)]
+mod state;
 #[cfg(test)]
 mod toy;
 #[cfg(test)]

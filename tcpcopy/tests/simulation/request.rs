@@ -8,6 +8,9 @@ pub(crate) const HEADER: usize = 24;
 /// Close the connection once this request is answered.
 pub(crate) const CLOSE: u8 = 1;
 
+/// From now on the connection's state is what this request sets.
+pub(crate) const SET: u8 = 2;
+
 /// One request; its bytes follow from these fields alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Request {
@@ -19,8 +22,10 @@ pub(crate) struct Request {
     pub(crate) length: u32,
     /// Bytes that the test server is to answer.
     pub(crate) answer: u32,
-    /// [`CLOSE`] or 0.
+    /// [`CLOSE`] and [`SET`].
     pub(crate) flags: u8,
+    /// The state that its client's connection was in, of 24 bits.
+    pub(crate) expects: u32,
 }
 
 /// What a server finds at the front of its input.
@@ -41,7 +46,8 @@ impl Request {
         for field in [self.length, self.answer, self.session, self.number] {
             out.extend_from_slice(&field.to_be_bytes());
         }
-        out.extend_from_slice(&[self.flags, 0, 0, 0]);
+        out.push(self.flags);
+        out.extend_from_slice(&self.expects.to_be_bytes()[1..]);
         let key = (u64::from(self.session) << 32) | u64::from(self.number);
         let end = start + self.length as usize;
         let mut word = 0;
@@ -62,11 +68,17 @@ impl Request {
             session: field(12),
             number: field(16),
             flags: header[20],
+            expects: field(20) & 0xff_ffff,
         };
         if field(0) != request.check() || (request.length as usize) < HEADER {
             return Parsed::Garbage;
         }
         if bytes.len() < request.length as usize { Parsed::Incomplete } else { Parsed::Request(request) }
+    }
+
+    /// The state that it sets.
+    pub(crate) fn sets(&self) -> Option<u32> {
+        (self.flags & SET != 0).then_some(self.number + 1)
     }
 
     /// Tells a request from bytes in the middle of one, and two requests from each other.
@@ -77,7 +89,7 @@ impl Request {
 
 #[test]
 fn a_request_is_read_back_and_nothing_else_is() {
-    let request = Request { session: 7, number: 3, length: 1000, answer: 5, flags: CLOSE };
+    let request = Request { session: 7, number: 3, length: 1000, answer: 5, flags: CLOSE, expects: 0xabcdef };
     let mut bytes = Vec::new();
     request.write(&mut bytes);
     assert_eq!(bytes.len(), 1000);

@@ -10,7 +10,7 @@ use crate::scenario::Scenario;
 use crate::shrink::{attempt, shrink};
 use crate::world::World;
 
-/// Seeds of each scenario, unless SIM_SEEDS says otherwise: 10 000 in all.
+/// Seeds of each scenario, unless SIM_SEEDS says otherwise: 20 000 in all.
 const SEEDS: u64 = 200;
 
 /// Runs `scenario` over SIM_SEEDS seeds from SIM_FROM on, or over the one that SIM_SEED names, or what SIM_LESS leaves
@@ -41,7 +41,7 @@ pub(crate) fn run(scenario: &Scenario) {
         }
         eprintln!(
             "\nto repeat it: SIM_TRACE=1 SIM_SEED={seed} SIM_LESS={least} cargo test -p tcpcopy --test simulation -- \
-             --exact scenarios::{} --nocapture",
+             {} --nocapture",
             scenario.name
         );
         resume_unwind(failure.payload);

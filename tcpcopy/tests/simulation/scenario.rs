@@ -20,6 +20,16 @@ pub(crate) enum Ending {
     Abort(u64),
 }
 
+/// What requests may be said to a test server in another state than the online server was in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misread {
+    Never,
+    /// On three connections to each target, until it is known that it keeps something for them; they are not replayed.
+    Trials,
+    /// Any: the protocol is unknown, and the test server does not show that it matters.
+    Unseen,
+}
+
 /// What must hold at the end, besides what must always hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expect {
@@ -35,6 +45,9 @@ pub(crate) struct Expect {
     pub(crate) lag: Duration,
     /// From the last word of the clients to the last of the engine at most.
     pub(crate) within: Duration,
+    pub(crate) misread: Misread,
+    /// What is said after the test server has come back is read.
+    pub(crate) resumes: bool,
 }
 
 /// One scenario. Rates per thousand, times in microseconds.
@@ -65,6 +78,8 @@ pub(crate) struct Scenario {
     pub(crate) cut_for: (u64, u64),
     /// When the test service is down.
     pub(crate) outage: Option<(u64, u64)>,
+    /// When nothing reaches the test server, nor comes from it.
+    pub(crate) unreachable: Option<(u64, u64)>,
     /// When tcpcopy is killed and started again.
     pub(crate) restart_at: Option<u64>,
     pub(crate) wait_for_answers: bool,
@@ -105,6 +120,7 @@ impl Scenario {
         cuts: 0,
         cut_for: (0, 0),
         outage: None,
+        unreachable: None,
         restart_at: None,
         wait_for_answers: true,
         memory_limit: 1 << 30,
@@ -124,8 +140,15 @@ impl Scenario {
             floor: 1000,
             lag: Duration::from_secs(1),
             within: Duration::from_secs(60),
+            misread: Misread::Unseen,
+            resumes: false,
         },
     };
+
+    /// The test's name without its file's.
+    pub(crate) fn short_name(&self) -> &'static str {
+        self.name.rsplit("::").next().unwrap_or_default()
+    }
 
     pub(crate) const fn named(name: &'static str) -> Self {
         Self { name, ..Self::BASE }

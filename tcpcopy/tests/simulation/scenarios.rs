@@ -36,7 +36,7 @@ macro_rules! scenarios {
         $($(#[doc = $text])*
         #[test]
         fn $name() {
-            run(&Scenario { $($field: $value,)* ..Scenario::named(stringify!($name)) });
+            run(&Scenario { $($field: $value,)* ..Scenario::named(concat!("scenarios::", stringify!($name))) });
         })*
     };
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use common::flow::Endpoint;
-use common::wire::Segment;
+use common::wire::{Flags, Segment};
 
 /// Ranges of sequence numbers, by client and service.
 #[derive(Debug, Default)]
@@ -15,9 +15,14 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn add(&mut self, segment: &Segment<'_>) {
-        let length = segment.payload.len() as u64;
+        self.add_first(segment, segment.payload.len());
+    }
+
+    /// Of a SYN's payload only what the online server took, the first so many bytes, is its client's word.
+    pub(crate) fn add_first(&mut self, segment: &Segment<'_>, length: usize) {
+        let length = length as u64;
         self.bytes += length;
-        let start = u64::from(segment.seq.0);
+        let start = u64::from((segment.seq + u32::from(segment.flags.has(Flags::SYN))).0);
         let list = self.segments.entry((segment.source, segment.destination)).or_default();
         // Behind the last sequence number comes the first.
         let turn = 1 << 32;

@@ -9,7 +9,7 @@ use common::flow::Endpoint;
 use common::io::Captured;
 use common::share::Share;
 use common::time::Time;
-use common::wire::{LongPacket, Segment};
+use common::wire::{Flags, LongPacket, Segment};
 use intercept::router::{LinkId, Router, RouterConfig};
 use tcpcopy::engine::Engine;
 
@@ -17,7 +17,7 @@ use crate::client::Session;
 use crate::device;
 use crate::event::{Event, show};
 use crate::faults::{forge, noise};
-use crate::hosts::{MSS, config, online, targets, write_sessions};
+use crate::hosts::{MSS, config, expected, online, targets, write_sessions};
 use crate::judge::Judge;
 use crate::less::Less;
 use crate::link::Link;
@@ -127,8 +127,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(scenario: &Scenario, seed: u64, less: &Less, trace: bool) -> Self {
         let scenario = &less.of(scenario);
-        let mut rng =
-            Rng::new(scenario.name.bytes().fold(seed, |hash, byte| crate::rng::mix(hash ^ u64::from(byte))));
+        let mut rng = Rng::new(
+            scenario.short_name().bytes().fold(seed, |hash, byte| crate::rng::mix(hash ^ u64::from(byte))),
+        );
         let mut sessions = write_sessions(scenario, &mut rng);
         let clients: BTreeSet<Endpoint> = sessions.iter().map(|session| session.flow.client).collect();
         let silence = sessions.iter().flat_map(|s| &s.sent).map(|sent| sent.at).max().unwrap_or(Time::ZERO);
@@ -143,7 +144,13 @@ impl World {
         let mut world = Self {
             scenario: *scenario,
             now: Time::ZERO,
-            server: Server::new(targets().to_vec(), scenario.stack, scenario.app, rng.fork(1)),
+            server: Server::new(
+                targets().to_vec(),
+                scenario.stack,
+                scenario.app,
+                expected(scenario),
+                rng.fork(1),
+            ),
             engine: Engine::new(config(scenario, seed, TIMESTAMP_ORIGIN, &heard), Time::ZERO),
             captured: Seen::default(),
             capture_lost: 0,
@@ -287,6 +294,7 @@ impl World {
         match event {
             Event::Pass { session, packet } => self.pass(session, packet),
             Event::Captured { packet, outgoing } => self.captured(&packet, outgoing),
+            Event::Arrived(_) if self.is_unreachable() => {}
             Event::Arrived(packet) => {
                 let mut out = Vec::new();
                 self.server.handle(now, &packet, &mut out);
@@ -364,7 +372,12 @@ impl World {
             && !outgoing
             && online().contains(&segment.destination)
         {
-            self.captured.add(&segment);
+            if segment.flags.has(Flags::SYN) {
+                let taken = self.taken(&segment);
+                self.captured.add_first(&segment, taken);
+            } else {
+                self.captured.add(&segment);
+            }
         }
         let (began, count) = self.span;
         if self.now.since(began) < BRISK_IN {
@@ -381,11 +394,23 @@ impl World {
         self.engine.set_unread_since(None);
     }
 
+    /// How much of what a SYN carries the online server took.
+    fn taken(&mut self, syn: &Segment<'_>) -> usize {
+        let of_session =
+            |session: &&mut Session| session.flow.client == syn.source && session.seq_begin == syn.seq;
+        // It may be captured twice.
+        let session = self.sessions.iter_mut().find(of_session);
+        session.map_or(0, |session| std::mem::take(&mut session.on_syn.taken))
+    }
+
     /// Puts the server's packets on their way to the intercepts.
     fn route_answers(&mut self, packets: Vec<Vec<u8>>) {
         for packet in packets {
             if self.trace {
                 eprintln!("{:?}   server sends {}", self.now, show(&packet));
+            }
+            if self.is_unreachable() {
+                continue;
             }
             let chosen = self.rng.below(self.intercepts.len() as u64) as usize;
             for at in self.answer.carry(self.now).into_iter().flatten() {
@@ -396,6 +421,11 @@ impl World {
                 }
             }
         }
+    }
+
+    fn is_unreachable(&self) -> bool {
+        let now = self.now.as_micros();
+        self.scenario.unreachable.is_some_and(|(from, until)| from <= now && now < until)
     }
 
     fn output(&self) -> EngineOutput {

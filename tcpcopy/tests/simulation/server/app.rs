@@ -5,12 +5,27 @@ use std::time::Duration;
 
 use common::time::Time;
 
-use crate::request::{CLOSE, Parsed, Request};
+use crate::request::{CLOSE, Request};
 use crate::rng::Rng;
+use crate::speech::{FRESH, Found, INTERIM, Preamble, Speech};
 use crate::toy;
 
+/// What becomes of a request that means something else in the state that its connection is in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Misreading {
+    /// It is answered as if it meant what its client meant.
+    #[default]
+    Unnoticed,
+    /// It is answered by an error.
+    Error,
+    /// The same, and the connection is closed.
+    ErrorAndClose,
+    /// The connection is closed.
+    Close,
+}
+
 /// How one connection's application behaves. Times in microseconds, sizes in bytes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Behaviour {
     /// Speaks first, so many bytes.
     pub(crate) greeting: u32,
@@ -30,6 +45,15 @@ pub(crate) struct Behaviour {
     pub(crate) password: Option<u64>,
     /// Says that it is busy instead of a greeting, and closes.
     pub(crate) busy: bool,
+    /// How requests are spoken.
+    pub(crate) speech: Speech,
+    /// Accepts no connection that a proxy has not spoken for.
+    pub(crate) preamble: bool,
+    pub(crate) misreading: Misreading,
+    /// Clients that ask for leave to send a body get none, and the connection is closed.
+    pub(crate) no_leave: bool,
+    /// It stands still, from and until.
+    pub(crate) frozen: (Time, Time),
 }
 
 /// What an application wants of its socket.
@@ -58,11 +82,29 @@ pub(crate) struct App {
     answers: VecDeque<Pending>,
     nonce: Option<u64>,
     idle_since: Time,
+    /// When it was last let work.
+    looked: Time,
     read_again: Time,
     at_end: bool,
     done: bool,
     /// Complete requests seen.
     pub(crate) requests: u64,
+    /// What a request is wrapped in has been read.
+    inside: bool,
+    state: u32,
+    /// Of which session the connection is, as its proxy has it.
+    named: Option<u32>,
+    /// What meant something else to it than to the online server.
+    pub(crate) misread: Vec<Misread>,
+}
+
+/// Something that meant something else, in words and as it is counted: so many bytes, of this session if it was a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Misread {
+    pub(crate) session: Option<u32>,
+    pub(crate) bytes: usize,
+    /// How it began, or what state its client had been in.
+    pub(crate) why: String,
 }
 
 impl App {
@@ -78,10 +120,15 @@ impl App {
             answers: VecDeque::new(),
             nonce,
             idle_since: now,
+            looked: now,
             read_again: now,
             at_end: false,
             done: false,
             requests: 0,
+            inside: false,
+            state: FRESH,
+            named: None,
+            misread: Vec::new(),
         };
         if behaviour.busy {
             app.answer(now, toy::BUSY.to_vec(), true);
@@ -95,7 +142,7 @@ impl App {
 
     /// Reads from the socket's buffer as much as it likes now.
     pub(crate) fn read(&mut self, now: Time, buffer: &mut VecDeque<u8>, end: bool) {
-        if now < self.read_again || self.done {
+        if now < self.read_again || self.done || self.is_frozen(now) {
             return;
         }
         let (most, every) = self.behaviour.read;
@@ -116,6 +163,10 @@ impl App {
     /// What has fallen due.
     pub(crate) fn poll(&mut self, now: Time) -> Wish {
         let mut wish = Wish::default();
+        self.looked = now;
+        if self.is_frozen(now) {
+            return wish;
+        }
         while !self.done && self.answers.front().is_some_and(|answer| answer.at <= now) {
             let Some(answer) = self.answers.pop_front() else { break };
             self.idle_since = now;
@@ -141,7 +192,13 @@ impl App {
         }
         let answer = self.answers.front().map_or(Time::NEVER, |answer| answer.at);
         let read = if readable && !self.at_end { self.read_again } else { Time::NEVER };
-        answer.min(read).min(self.idle_until())
+        let at = answer.min(read).min(self.idle_until());
+        if self.is_frozen(at.max(self.looked)) { self.behaviour.frozen.1 } else { at }
+    }
+
+    fn is_frozen(&self, at: Time) -> bool {
+        let (from, until) = self.behaviour.frozen;
+        from <= at && at < until
     }
 
     fn idle_until(&self) -> Time {
@@ -156,26 +213,82 @@ impl App {
         if self.nonce.is_some() && !self.log_in(now) {
             return;
         }
+        if self.behaviour.preamble && self.named.is_none() && !self.hear_proxy(now) {
+            return;
+        }
         loop {
-            match Request::read(&self.input[self.parsed..]) {
-                Parsed::Incomplete => break,
-                Parsed::Garbage => {
+            let found = self.behaviour.speech.read(&self.input[self.parsed..], self.inside);
+            match found {
+                Found::Incomplete => break,
+                Found::Garbage => {
+                    let bytes = self.input.len() - self.parsed;
+                    self.misread.push(Misread {
+                        session: None,
+                        bytes,
+                        why: start(&self.input[self.parsed..]),
+                    });
                     self.answer(now, b"400 Bad Request".to_vec(), true);
                     self.input.clear();
                     self.parsed = 0;
                     break;
                 }
-                Parsed::Request(request) => {
+                Found::Wrapping(length, state) => {
+                    self.parsed += length;
+                    self.inside = state.is_none();
+                    self.state = state.filter(|state| *state != u32::MAX).unwrap_or(self.state);
+                }
+                Found::Asks(length) => {
+                    self.parsed += length;
+                    self.inside = !self.behaviour.no_leave;
+                    self.answer(now, vec![b'a'; INTERIM as usize], self.behaviour.no_leave);
+                }
+                Found::Request(request, wrapped) => {
                     self.parsed += request.length as usize;
-                    self.requests += 1;
-                    if !self.behaviour.silent {
-                        self.answer(now, vec![b'a'; request.answer as usize], request.flags & CLOSE != 0);
-                    }
+                    self.inside = false;
+                    self.take(now, &request, wrapped);
                 }
             }
         }
         self.input.drain(..self.parsed);
         self.parsed = 0;
+    }
+
+    fn take(&mut self, now: Time, request: &Request, wrapped: bool) {
+        self.requests += 1;
+        let named = self.named.is_none_or(|session| session == request.session);
+        let right = request.expects == self.state && wrapped && named;
+        let before = self.state;
+        self.state = request.sets().unwrap_or(before);
+        if !right {
+            let why = format!("state {before}, wrapped: {wrapped}, of {:?}: {request:?}", self.named);
+            self.misread.push(Misread {
+                session: Some(request.session),
+                bytes: request.length as usize,
+                why,
+            });
+        }
+        let closing = request.flags & CLOSE != 0;
+        match self.behaviour.misreading {
+            _ if self.behaviour.silent => {}
+            Misreading::Error if !right => self.answer(now, b"-ERR".to_vec(), closing),
+            Misreading::ErrorAndClose if !right => self.answer(now, b"-ERR".to_vec(), true),
+            Misreading::Close if !right => self.answer(now, Vec::new(), true),
+            _ => self.answer(now, vec![b'a'; request.answer as usize], closing),
+        }
+    }
+
+    /// Whether the input goes on behind what the proxy says; without that the connection is closed.
+    fn hear_proxy(&mut self, now: Time) -> bool {
+        if let Some((length, session)) = Preamble::read(&self.input) {
+            self.input.drain(..length);
+            self.named = Some(session);
+            return true;
+        }
+        if !Preamble::may_begin(&self.input) && self.answers.is_empty() {
+            self.misread.push(Misread { session: None, bytes: self.input.len(), why: start(&self.input) });
+            self.answer(now, Vec::new(), true);
+        }
+        false
     }
 
     /// Whether the input goes on behind the login.
@@ -194,4 +307,8 @@ impl App {
         let earliest = self.answers.back().map_or(now, |answer| answer.at.max(now));
         self.answers.push_back(Pending { at: earliest + think, bytes, close });
     }
+}
+
+fn start(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(40)].escape_ascii().to_string()
 }

@@ -92,7 +92,7 @@ impl Connection {
     /// A connection for a SYN that a listening socket took.
     pub(crate) fn open(
         now: Time,
-        flow: Flow,
+        (flow, number): (Flow, usize),
         syn: &Segment<'_>,
         plan: &StackPlan,
         behaviour: Behaviour,
@@ -111,7 +111,7 @@ impl Connection {
             back: Flow { client: flow.server, server: flow.client },
             state: State::SynReceived,
             app: None,
-            record: Record::new(flow, now),
+            record: Record::new(flow, now, number),
             behaviour,
             origin: rng.next() as u32,
             iss,
@@ -451,6 +451,7 @@ impl Connection {
             app.read(now, &mut self.unread, self.end);
             let Wish { write, close, reset } = app.poll(now);
             self.record.requests = app.requests;
+            self.record.misread.append(&mut app.misread);
             if !self.closing {
                 self.record.answered += write.len() as u64;
                 self.out.extend(write);
@@ -518,7 +519,7 @@ impl Connection {
         }
         if end.after(self.max) {
             self.max = end;
-            self.record.sent(now, u64::from(self.max.distance(self.iss + 1) as u32));
+            self.record.sent(now, u64::from(self.max.distance(self.iss + 1) as u32), length > 0);
         } else {
             self.record.sent_again += 1;
         }

@@ -10,10 +10,11 @@ use common::flow::{Endpoint, Flow};
 use common::time::Time;
 use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 
-pub(crate) use app::{App, Behaviour, Wish};
+pub(crate) use app::{App, Behaviour, Misread, Misreading, Wish};
 use connection::{Connection, State, Wire};
 
 use crate::rng::Rng;
+use crate::speech::Speech;
 
 /// What a server's TCP is like. Rates per thousand, sizes in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +70,11 @@ pub(crate) struct AppPlan {
     pub(crate) password: Option<u64>,
     /// Connections that are refused in words of the toy protocol.
     pub(crate) busy: u32,
+    pub(crate) misreading: Misreading,
+    /// Connections whose client gets no leave to send a body.
+    pub(crate) no_leave: u32,
+    /// The applications stand still, from and until.
+    pub(crate) frozen: Option<(u64, u64)>,
 }
 
 impl AppPlan {
@@ -83,9 +89,13 @@ impl AppPlan {
         slow: 0,
         password: None,
         busy: 0,
+        misreading: Misreading::Unnoticed,
+        no_leave: 0,
+        frozen: None,
     };
 
-    fn behaviour(&self, rng: &mut Rng) -> Behaviour {
+    fn behaviour(&self, rng: &mut Rng, expected: Expected) -> Behaviour {
+        let frozen = self.frozen.unwrap_or_default();
         let close_at = rng.skewed(self.close_within);
         Behaviour {
             greeting: self.greeting,
@@ -101,8 +111,20 @@ impl AppPlan {
             },
             password: self.password,
             busy: self.busy > 0 && rng.chance(self.busy),
+            speech: expected.speech,
+            preamble: expected.preamble,
+            misreading: self.misreading,
+            no_leave: self.no_leave > 0 && rng.chance(self.no_leave),
+            frozen: (Time::from_micros(frozen.0), Time::from_micros(frozen.1)),
         }
     }
+}
+
+/// What clients are expected to say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected {
+    pub(crate) speech: Speech,
+    pub(crate) preamble: bool,
 }
 
 /// What one connection did.
@@ -120,6 +142,8 @@ pub(crate) struct Record {
     pub(crate) answered: u64,
     /// Complete requests that the application read.
     pub(crate) requests: u64,
+    /// What the application took for something else than the online server did.
+    pub(crate) misread: Vec<Misread>,
     /// Segments sent again.
     pub(crate) sent_again: u64,
     /// Segments of the client beyond the window.
@@ -133,6 +157,10 @@ pub(crate) struct Record {
     pub(crate) timed_out: bool,
     /// Both directions are closed.
     pub(crate) ended: bool,
+    /// How much of `received` had been answered when the last answer went out.
+    pub(crate) answered_up_to: usize,
+    /// Records by the order of their opening.
+    pub(crate) number: usize,
     fin_sent: Option<Seq>,
 }
 
@@ -147,8 +175,10 @@ pub(crate) struct Arrival {
 }
 
 impl Record {
-    fn new(flow: Flow, opened: Time) -> Self {
+    fn new(flow: Flow, opened: Time, number: usize) -> Self {
         Self {
+            answered_up_to: 0,
+            number,
             flow,
             opened,
             received: Vec::new(),
@@ -156,6 +186,7 @@ impl Record {
             departures: Vec::new(),
             answered: 0,
             requests: 0,
+            misread: Vec::new(),
             sent_again: 0,
             beyond_window: 0,
             too_old: 0,
@@ -171,8 +202,11 @@ impl Record {
         self.arrivals.push(Arrival { at, length: self.received.len(), sent });
     }
 
-    fn sent(&mut self, at: Time, sent: u64) {
+    fn sent(&mut self, at: Time, sent: u64, data: bool) {
         self.departures.push((at, sent));
+        if data {
+            self.answered_up_to = self.received.len();
+        }
     }
 }
 
@@ -181,6 +215,7 @@ impl Record {
 pub(crate) struct Server {
     stack: StackPlan,
     app: AppPlan,
+    expected: Expected,
     listening: Vec<Endpoint>,
     up: bool,
     connections: BTreeMap<Flow, Connection>,
@@ -191,10 +226,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(listening: Vec<Endpoint>, stack: StackPlan, app: AppPlan, rng: Rng) -> Self {
+    pub(crate) fn new(
+        listening: Vec<Endpoint>,
+        stack: StackPlan,
+        app: AppPlan,
+        expected: Expected,
+        rng: Rng,
+    ) -> Self {
         Self {
             stack,
             app,
+            expected,
             listening,
             up: true,
             connections: BTreeMap::new(),
@@ -236,8 +278,9 @@ impl Server {
                 return;
             }
             let rng = self.rng.fork(u64::from(segment.seq.0));
-            let behaviour = self.app.behaviour(&mut self.rng);
-            let mut connection = Connection::open(now, flow, &segment, &self.stack, behaviour, rng);
+            let behaviour = self.app.behaviour(&mut self.rng, self.expected);
+            let number = self.records.len() + self.connections.len();
+            let mut connection = Connection::open(now, (flow, number), &segment, &self.stack, behaviour, rng);
             connection.send_syn_ack(now, &self.stack, &mut wire);
             self.connections.insert(flow, connection);
         } else if !segment.flags.has(Flags::RST) {
@@ -271,7 +314,7 @@ impl Server {
             .iter()
             .chain(self.connections.values().map(|connection| &connection.record))
             .collect();
-        records.sort_by_key(|record| record.opened);
+        records.sort_by_key(|record| record.number);
         records
     }
 
