@@ -5,7 +5,7 @@ ours=yes
 fault=yes
 
 run() {
-  local pid
+  local pid frozen_at
   FROZEN=$LAB_DIR/frozen
   thawed_and_gone # what an interrupted run has left
   trap 'thawed_and_gone; conclude' EXIT
@@ -22,11 +22,14 @@ run() {
   tcpcopy_start_there
   await 5 test -s "$FROZEN/tcpcopy.json" || stopped_short 'no statistics are written' tcpcopy
   fsfreeze -f "$FROZEN"
+  frozen_at=$SECONDS
   counting count_http
   load wrk wrk -t1 -c50 -d"$(size 2 6)" "http://$ONLINE4/"
   load_unharmed wrk
   settle
   ((N_TEST == N_ONLINE)) || fail "$((N_ONLINE - N_TEST)) of $N_ONLINE are missing while it is frozen"
+  # One that hangs, one that waits, one that takes its place.
+  until ((SECONDS - frozen_at > 4)); do sleep 0.2; done
   fsfreeze -u "$FROZEN"
   await 5 written_again || fail 'no statistics are written after the thaw'
   all_arrived

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::ledger::{DropReason, Ledger};
 
 use super::Account;
+use super::account::CaptureAccount;
 use super::number::{Grouped, Percent};
 
 /// Reasons named before the others are added up.
@@ -23,7 +24,9 @@ impl fmt::Display for Headline<'_> {
             if *said == 0 {
                 f.write_str("no client payload was captured")?;
             } else {
-                let incomplete = !ledger.is_whole() || self.0.capture.kernel_dropped > 0 || !self.0.balanced;
+                let capture = self.0.capture;
+                let lost = capture.kernel_dropped > 0 || capture.unread > 0;
+                let incomplete = lost || !ledger.is_whole() || !self.0.balanced;
                 let percent = Percent { part: ledger.bytes.replayed, whole: *said, incomplete };
                 write!(f, "replayed {percent} % of what clients said ({} bytes)", Grouped(*said))?;
             }
@@ -33,9 +36,12 @@ impl fmt::Display for Headline<'_> {
             write!(f, " ({} still open)", Grouped(sessions.active))?;
         }
         write_losses(f, ledger)?;
-        let dropped = self.0.capture.kernel_dropped;
-        if dropped > 0 {
-            write!(f, "; the kernel dropped {} packets before capture", Grouped(dropped))?;
+        let CaptureAccount { kernel_dropped, unread, kernel_received: _ } = self.0.capture;
+        if kernel_dropped > 0 {
+            write!(f, "; the kernel dropped {} packets before capture", Grouped(kernel_dropped))?;
+        }
+        if unread > 0 {
+            write!(f, "; {} packets were left unread at the end", Grouped(unread))?;
         }
         Ok(())
     }

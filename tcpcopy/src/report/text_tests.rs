@@ -195,6 +195,10 @@ fn whatever_is_lost_is_no_hundred_percent() {
     let mut account = account(&ledger, &inject, Vec::new());
     account.capture.kernel_dropped = 1;
     assert!(complete(&account).starts_with("replayed 99.999 %"));
+    (account.capture.kernel_dropped, account.capture.unread) = (0, 3);
+    let text = complete(&account);
+    assert!(text.starts_with("replayed 99.999 %"), "{text}");
+    assert!(text.lines().next().unwrap().ends_with("; 3 packets were left unread at the end"), "{text}");
 }
 
 #[test]
