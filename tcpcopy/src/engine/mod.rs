@@ -392,7 +392,7 @@ impl Engine {
                 if slot.next_timeout(cx) <= cx.now {
                     slot.handle_timeout(cx);
                 } else if let Some(session) = slot.current() {
-                    session.rest();
+                    session.rest(cx.now);
                 }
             });
         }

@@ -1,11 +1,13 @@
 //! What the sessions of one transfer have learnt about its test server.
 
-use crate::session::Trials;
+use crate::session::{Pacing, Trials};
 use crate::settings::OnReconnect;
 
 /// Shared by all sessions of one transfer in one engine: what one session finds out, the next need not.
 #[derive(Debug)]
 pub(crate) struct Target {
+    /// How it answers.
+    pub(crate) pacing: Pacing,
     /// What the user says of its sessions.
     pub(crate) on_reconnect: OnReconnect,
     /// New connections in mid-stream of sessions whose protocol is unknown.
@@ -18,6 +20,12 @@ pub(crate) struct Target {
 
 impl Target {
     pub(super) fn new(on_reconnect: OnReconnect) -> Self {
-        Self { on_reconnect, unknown: Trials::default(), joined: Trials::presumed(), wants_preamble: false }
+        Self {
+            pacing: Pacing::default(),
+            on_reconnect,
+            unknown: Trials::default(),
+            joined: Trials::presumed(),
+            wants_preamble: false,
+        }
     }
 }

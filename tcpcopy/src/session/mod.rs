@@ -16,8 +16,10 @@ mod feed;
 mod gate;
 mod holes;
 mod idle;
+mod lengths;
 mod online;
 mod outbox;
+mod pacing;
 mod patience;
 mod preamble;
 mod progress;
@@ -41,6 +43,7 @@ use self::feed::{EndKind, Feed};
 use self::gate::Gate;
 pub(crate) use self::idle::{Idle, SILENCE};
 use self::outbox::Outbox;
+pub(crate) use self::pacing::Pacing;
 pub(crate) use self::relay::Attached;
 use self::relay::{Parts, Relay, Stop};
 use self::resumption::{Preamble, Trial};
@@ -106,6 +109,8 @@ pub(crate) struct Session {
     last_client: Time,
     last_progress: Time,
     superseded: bool,
+    /// Memory that is not in use is given back then, also while there is something to do.
+    trim_at: Time,
     /// Memory of turns and runs of bytes as it stands in the ledger.
     overhead: u64,
     first_drop: Option<DropReason>,
@@ -149,6 +154,7 @@ impl Session {
             last_client: now,
             last_progress: now,
             superseded: false,
+            trim_at: now,
             overhead: 0,
             first_drop: None,
         }
@@ -359,7 +365,9 @@ impl Session {
 
     fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
         let acknowledged = self.connection.acknowledged().unwrap_or_default();
-        self.gate.answer(cx.now, self.connection.received(), acknowledged, self.connection.is_pushed());
+        let acknowledged = (acknowledged, self.outbox.is_empty());
+        let (in_all, pushed) = (self.connection.received(), self.connection.is_pushed());
+        self.gate.answer(cx.now, in_all, acknowledged, pushed, &mut cx.target.pacing);
         if self.unanswered.answered() {
             self.trial_answered(cx);
         }
@@ -424,7 +432,7 @@ impl Session {
         }
         self.skipping = Some(reason);
         self.wait_to_retry(cx, reason);
-        self.rest();
+        self.rest(cx.now);
         self.count_overhead(cx);
     }
 

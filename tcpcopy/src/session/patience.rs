@@ -10,6 +10,12 @@ use crate::session::{Context, Phase, Session};
 /// How long a connection may stand still that a new one on its four-tuple waits for.
 const HURRIED_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A session that has nothing to do for so long rests.
+const REST: Duration = Duration::from_millis(100);
+
+/// How often memory is given back that a session has used meanwhile.
+const TRIM_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a session that is over is remembered.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -35,14 +41,20 @@ impl Session {
         if cx.now >= self.idle_at(cx) {
             self.out_of_patience(cx);
         }
-        self.rest();
+        self.rest(cx.now);
         self.advance(cx);
     }
 
-    /// Nothing has happened for a while: memory that is not in use is given back.
-    pub(crate) fn rest(&mut self) {
-        self.feed.trim();
-        self.outbox.trim();
+    /// Gives memory back that is not in use: of a session that rests at once, of others now and then, for they would
+    /// want it again.
+    pub(crate) fn rest(&mut self, now: Time) {
+        let waits = self.feed.len() > 0 || !self.outbox.is_empty();
+        let silent = now.since(self.last_client.max(self.last_progress)) >= REST;
+        if silent && !waits || now >= self.trim_at {
+            self.trim_at = now + TRIM_EVERY;
+            self.feed.trim();
+            self.outbox.trim();
+        }
     }
 
     fn out_of_patience(&mut self, cx: &mut Context<'_>) {

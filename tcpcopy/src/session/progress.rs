@@ -32,7 +32,7 @@ impl Session {
             }
             if self.connection.is_closed() && self.feed.due_len() > 0 {
                 // A module holds what was due on a connection that has gone.
-                self.gate.turn_begins(cx.now, self.outbox.end(), 0, 0, Pass::AtOnce);
+                self.gate.turn_begins(cx.now, self.outbox.end(), 0, 0, Pass::AtOnce, &mut cx.target.pacing);
                 self.open_connection(cx);
             }
             if self.hears_online_at_once() {
@@ -92,7 +92,7 @@ impl Session {
             return false;
         }
         let verdict = self.judge(cx, |gate, received, acknowledged| {
-            gate.judge(cx.heard, turn.need, turn.captured, received, acknowledged)
+            gate.judge(&cx.target.pacing, cx.heard, turn.need, turn.captured, received, acknowledged)
         });
         let pass = match verdict {
             Verdict::Go(pass) => pass,
@@ -153,7 +153,8 @@ impl Session {
         count_turn(cx, turn, pass);
         self.skipping = None;
         self.outbox.begin_turn();
-        self.gate.turn_begins(cx.now, self.outbox.end(), turn.need, self.connection.received(), pass);
+        let (begins, received) = (self.outbox.end(), self.connection.received());
+        self.gate.turn_begins(cx.now, begins, turn.need, received, pass, &mut cx.target.pacing);
         if self.connection.is_closed() {
             self.open_connection(cx);
         }
@@ -214,7 +215,7 @@ impl Session {
         let verdict = self.judge(cx, |gate, received, acknowledged| {
             // A client that has used its port again is gone: nobody misses the rest of an answer.
             let ask = if self.superseded { Gate::judge } else { Gate::judge_end };
-            ask(gate, cx.heard, end.need, end.captured, received, acknowledged)
+            ask(gate, &cx.target.pacing, cx.heard, end.need, end.captured, received, acknowledged)
         });
         match verdict {
             Verdict::Wait(until) => self.gate_at = until,

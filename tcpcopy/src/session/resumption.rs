@@ -144,7 +144,14 @@ impl Session {
             let resumption = if begins { Resumption::Go } else { self.resume_with(cx, &head) };
             let reason = match resumption {
                 Resumption::Go => {
-                    self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, Pass::AtOnce);
+                    self.gate.turn_begins(
+                        cx.now,
+                        self.outbox.start(),
+                        0,
+                        0,
+                        Pass::AtOnce,
+                        &mut cx.target.pacing,
+                    );
                     return self.open_connection(cx);
                 }
                 Resumption::GiveUp(reason) => return self.end_with_connection(cx, reason),

@@ -1,0 +1,378 @@
+//! What is learnt of how a test server answers: it belongs to the server, so all its sessions share it.
+//!
+//! Two things are to be known. Does a write that is acknowledged and pushed end an answer, or does more follow, and how
+//! much later? And are the answers as long as the online server's, so that counting bytes tells their ends?
+
+use std::time::Duration;
+
+use common::time::Time;
+
+use crate::session::lengths::Lengths;
+
+/// What one pass of the event loop may take: pieces of one answer are this far apart at least once they come apart.
+const ROUND: Duration = Duration::from_micros(100);
+
+/// No answer pauses longer: what comes later is a message of its own.
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Answers without a pause that show that the server does not pause.
+const ENDS_TO_TRUST: u16 = 16;
+
+/// The same once it has paused: then waits get shorter by half.
+const ENDS_TO_RELAX: u16 = 512;
+
+/// One answer in so many is given the time that shows whether the server pauses after all: nobody would notice otherwise
+/// where turns are always waiting.
+const PROBES: u16 = 64;
+
+/// Missing so much, in bytes, an answer more likely pauses than ends.
+const MUCH: u64 = 16 << 10;
+
+/// From here on the lengths of answers tell nothing.
+const UNLIKE: u16 = 16;
+const UNLIKE_MAX: u16 = 8192;
+
+/// How long an answer that is too short waits for the rest where answers were as long as the online server's so far.
+const REST_WAIT: Duration = Duration::from_millis(20);
+
+/// Bounds of the time in which an answer begins, if there is one.
+const RESPONSE_START: Duration = Duration::from_millis(250);
+const RESPONSE_MIN: Duration = Duration::from_micros(200);
+const RESPONSE_MAX: Duration = Duration::from_secs(2);
+
+/// How long nothing must follow what looks like the end of an answer.
+#[derive(Debug)]
+struct Quiet {
+    time: Duration,
+    /// What it begins with, and what is waited now and then to see whether the server pauses.
+    probe: Duration,
+    /// Ends that are still to come before the time gets shorter.
+    ends_left: u16,
+    /// The server has been seen to pause, and the time is not down to nothing again.
+    pauses: bool,
+}
+
+impl Quiet {
+    const fn new(start: Duration, probe: Duration) -> Self {
+        Self { time: start, probe, ends_left: ENDS_TO_TRUST, pauses: false }
+    }
+
+    /// An answer had come to its end where it looked like that.
+    fn was_end(&mut self) {
+        if self.time.is_zero() {
+            return;
+        }
+        if !self.pauses && self.time > self.probe {
+            self.time = (self.time / 2).max(self.probe);
+            return;
+        }
+        self.ends_left -= 1;
+        if self.ends_left == 0 {
+            self.time = if self.pauses && self.time > ROUND { self.time / 2 } else { Duration::ZERO };
+            self.pauses &= !self.time.is_zero();
+            self.ends_left = ENDS_TO_RELAX;
+        }
+    }
+
+    /// More of an answer came so much later than what had looked like its end.
+    fn was_pause(&mut self, pause: Duration) {
+        if pause >= PAUSE_MAX {
+            return;
+        }
+        // Most pauses are to be covered; one long pause is no rule.
+        let wanted = pause + pause / 4 + ROUND;
+        self.time = if wanted > self.time {
+            let first = if self.pauses { Duration::ZERO } else { self.probe };
+            wanted.min((self.time + (wanted - self.time) / 4).max(first))
+        } else if self.time > wanted * 16 || !self.pauses && self.time > self.probe {
+            (self.time / 2).max(wanted)
+        } else {
+            self.time - (self.time - wanted) / 64
+        };
+        self.pauses = true;
+        self.ends_left = ENDS_TO_RELAX;
+    }
+}
+
+/// Which of two quiet times: where little is missing, or where much is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Little,
+    Much,
+}
+
+impl Kind {
+    /// By how much is missing, in bytes.
+    pub(super) fn of(missing: u64) -> Self {
+        if missing > MUCH { Self::Much } else { Self::Little }
+    }
+}
+
+/// How the answer to a turn compares to what its client had read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    /// Neither this answer nor all before it differ.
+    Equal,
+    /// More than the client had read, in all: it had sent on while it was reading, or the answers are longer.
+    Longer,
+    /// In all still more, but the client has caught up a little.
+    CaughtUp,
+    /// In all as much more as before.
+    Behind,
+    /// Less than the client had read in all.
+    Shorter,
+}
+
+/// What is known of one test server.
+#[derive(Debug)]
+pub(crate) struct Pacing {
+    little: Quiet,
+    much: Quiet,
+    /// Evidence that its answers are not as long as the online server's.
+    unlike: u16,
+    /// How long it takes until an answer begins, on the average, once one has.
+    response: Option<Duration>,
+    /// Answers until the next that is given more time.
+    until_probe: u16,
+    lengths: Lengths,
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self {
+            little: Quiet::new(Duration::from_millis(10), Duration::from_millis(2)),
+            // Longer than a server's retransmission takes.
+            much: Quiet::new(Duration::from_millis(300), Duration::from_millis(20)),
+            unlike: UNLIKE,
+            response: None,
+            until_probe: PROBES,
+            lengths: Lengths::default(),
+        }
+    }
+}
+
+impl Pacing {
+    /// The server answers as much as the online server: lengths can be compared. Not so before the first answer.
+    pub(super) fn is_alike(&self) -> bool {
+        self.unlike < UNLIKE
+    }
+
+    /// How long nothing must follow what looks like the end of an answer; longer if it is to `probe`.
+    pub(super) fn quiet(&self, kind: Kind, probe: bool) -> Duration {
+        let quiet = self.kind(kind);
+        if probe { quiet.time.max(quiet.probe) } else { quiet.time }
+    }
+
+    /// Until when, if its last segment came at `last`. These times fall together, so that one timer serves many.
+    pub(super) fn quiet_until(&self, last: Time, kind: Kind, probe: bool) -> Time {
+        let quiet = self.quiet(kind, probe);
+        if quiet.is_zero() { last } else { (last + quiet).next_multiple_of(quiet / 4) }
+    }
+
+    /// After so long without more, an answer has most likely ended.
+    pub(super) fn probe_time(&self) -> Duration {
+        self.little.time.max(self.little.probe)
+    }
+
+    /// The server has been seen to pause in the middle of answers.
+    pub(super) fn pauses(&self) -> bool {
+        self.little.pauses || self.much.pauses
+    }
+
+    /// The same of an answer that is too short for a server that answers alike.
+    pub(super) fn rest_wait(&self, kind: Kind) -> Duration {
+        self.kind(kind).time.max(REST_WAIT)
+    }
+
+    /// How long the answer is whose client had read `need` bytes, if it is always the same.
+    pub(super) fn length(&self, need: u32) -> Option<u64> {
+        self.lengths.of(need)
+    }
+
+    /// It was so long.
+    pub(super) fn learn_length(&mut self, need: u32, length: u64) {
+        if !self.is_alike() {
+            self.lengths.learn(need, length);
+        }
+    }
+
+    /// By when an answer has most likely begun, if there is one.
+    pub(super) fn response(&self) -> Duration {
+        self.response.map_or(RESPONSE_START, |response| (response * 4).clamp(RESPONSE_MIN, RESPONSE_MAX))
+    }
+
+    /// An answer has begun so long after its turn was let go.
+    pub(super) fn began_after(&mut self, time: Duration) {
+        let time = time.min(RESPONSE_MAX);
+        self.response = Some(self.response.map_or(time, |response| (response * 7 + time) / 8));
+    }
+
+    fn kind(&self, kind: Kind) -> &Quiet {
+        match kind {
+            Kind::Little => &self.little,
+            Kind::Much => &self.much,
+        }
+    }
+
+    fn kind_mut(&mut self, kind: Kind) -> &mut Quiet {
+        match kind {
+            Kind::Little => &mut self.little,
+            Kind::Much => &mut self.much,
+        }
+    }
+
+    /// The answer to come is to be given more time.
+    pub(super) fn probes(&mut self) -> bool {
+        self.until_probe -= 1;
+        let probes = self.until_probe == 0;
+        if probes {
+            self.until_probe = PROBES;
+        }
+        probes
+    }
+
+    /// What looked like the end of an answer was one.
+    pub(super) fn was_end(&mut self, kind: Kind) {
+        self.kind_mut(kind).was_end();
+    }
+
+    /// It was a pause.
+    pub(super) fn was_pause(&mut self, kind: Kind, pause: Duration) {
+        self.kind_mut(kind).was_pause(pause);
+    }
+
+    /// An answer has come to its end.
+    pub(super) fn compare(&mut self, length: Length) {
+        self.unlike = match length {
+            Length::Equal => self.unlike.saturating_sub(UNLIKE),
+            Length::Longer => (self.unlike + 1).min(UNLIKE_MAX),
+            Length::Behind => self.unlike,
+            Length::CaughtUp => self.unlike.saturating_sub(2),
+            Length::Shorter => (self.unlike + UNLIKE_MAX / 2).min(UNLIKE_MAX),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn quiet(pacing: &Pacing) -> Duration {
+        pacing.quiet(Kind::Little, false)
+    }
+
+    fn ends(pacing: &mut Pacing, count: u16) {
+        (0..count).for_each(|_| pacing.was_end(Kind::Little));
+    }
+
+    fn compare(pacing: &mut Pacing, count: u16, length: Length) {
+        (0..count).for_each(|_| pacing.compare(length));
+    }
+
+    #[test]
+    fn a_server_that_never_pauses_is_soon_not_waited_for() {
+        for kind in [Kind::Little, Kind::Much] {
+            let mut pacing = Pacing::default();
+            assert!(pacing.quiet(kind, false) >= 2 * MS);
+            (0..ENDS_TO_TRUST + 4).for_each(|_| pacing.was_end(kind));
+            assert_eq!(pacing.quiet(kind, false), Duration::ZERO);
+            assert!(pacing.quiet(kind, true) >= 2 * MS, "but for a probe");
+        }
+    }
+
+    #[test]
+    fn two_writes_settle_at_what_covers_the_pause() {
+        for trusted in [0, ENDS_TO_TRUST] {
+            let mut pacing = Pacing::default();
+            ends(&mut pacing, trusted + 4);
+            for round in 0..10_000 {
+                pacing.was_pause(Kind::Little, MS);
+                pacing.was_end(Kind::Little);
+                assert!((MS..=5 * MS).contains(&quiet(&pacing)), "{:?}", quiet(&pacing));
+                assert!(round < 1000 || quiet(&pacing) < MS * 3 / 2, "{:?}", quiet(&pacing));
+            }
+            ends(&mut pacing, 10 * ENDS_TO_RELAX);
+            assert_eq!(quiet(&pacing), Duration::ZERO, "it has stopped pausing");
+        }
+    }
+
+    #[test]
+    fn pauses_now_and_then_are_remembered_between() {
+        let mut pacing = Pacing::default();
+        for _ in 0..100 {
+            pacing.was_pause(Kind::Little, MS);
+            ends(&mut pacing, 100);
+            assert!(quiet(&pacing) > MS);
+        }
+    }
+
+    #[test]
+    fn one_long_pause_is_no_rule_and_a_message_of_its_own_no_pause() {
+        let mut pacing = Pacing::default();
+        ends(&mut pacing, ENDS_TO_TRUST + 4);
+        pacing.was_pause(Kind::Little, 10 * PAUSE_MAX);
+        assert_eq!(quiet(&pacing), Duration::ZERO);
+        (0..100).for_each(|_| pacing.was_pause(Kind::Little, MS));
+        pacing.was_pause(Kind::Little, 40 * MS);
+        assert!(quiet(&pacing) < 15 * MS);
+        (0..100).for_each(|_| pacing.was_pause(Kind::Little, 40 * MS));
+        assert!(quiet(&pacing) > 40 * MS, "many are");
+    }
+
+    #[test]
+    fn one_answer_in_so_many_probes() {
+        let mut pacing = Pacing::default();
+        let probes = (0..10 * PROBES).filter(|_| pacing.probes()).count();
+        assert_eq!(probes, 10);
+    }
+
+    #[test]
+    fn lengths_tell_ends_where_answers_are_alike() {
+        let mut pacing = Pacing::default();
+        assert!(!pacing.is_alike(), "nothing is known");
+        pacing.compare(Length::Equal);
+        assert!(pacing.is_alike());
+        pacing.compare(Length::Shorter);
+        assert!(!pacing.is_alike());
+        compare(&mut pacing, UNLIKE_MAX / UNLIKE, Length::Equal);
+        assert!(pacing.is_alike(), "it answers alike again");
+        compare(&mut pacing, UNLIKE, Length::Longer);
+        assert!(!pacing.is_alike(), "the client never catches up");
+    }
+
+    #[test]
+    fn a_client_that_sends_on_while_it_reads_makes_no_answers_longer() {
+        let mut pacing = Pacing::default();
+        pacing.compare(Length::Equal);
+        for _ in 0..1000 {
+            compare(&mut pacing, 10, Length::Longer);
+            compare(&mut pacing, 5, Length::CaughtUp);
+            assert!(pacing.is_alike());
+        }
+    }
+
+    #[test]
+    fn random_lengths_tell_nothing() {
+        let mut pacing = Pacing::default();
+        for _ in 0..100 {
+            pacing.compare(Length::Shorter);
+            for _ in 0..1000 {
+                pacing.compare(Length::Longer);
+                pacing.compare(Length::CaughtUp);
+                assert!(!pacing.is_alike());
+            }
+        }
+    }
+
+    #[test]
+    fn the_response_time_follows_the_server() {
+        let mut pacing = Pacing::default();
+        assert_eq!(pacing.response(), RESPONSE_START);
+        (0..100).for_each(|_| pacing.began_after(MS));
+        assert!((4 * MS..5 * MS).contains(&pacing.response()), "{:?}", pacing.response());
+        (0..100).for_each(|_| pacing.began_after(Duration::ZERO));
+        assert_eq!(pacing.response(), RESPONSE_MIN);
+    }
+}
