@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='wrk, 50 keep-alive connections, saturating'
-answers='equal shorter random two-writes'
+answers='equal shorter half longer random two-writes chunked slower'
 
 run() {
   nginx_start online

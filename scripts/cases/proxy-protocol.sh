@@ -1,6 +1,5 @@
 # shellcheck shell=bash disable=SC2034
 about='clients behind a proxy (PROXY protocol 1 and 2), before nginx: from the start, late, broken'
-full=yes
 ours=yes
 
 run() {
