@@ -79,8 +79,9 @@ pub struct Engine {
     to_flush: Vec<u32>,
     /// How many slots wait for an answer.
     awaiting: usize,
-    /// Slots yet to be told that a link came up, and that nothing more will be captured.
+    /// Slots yet to be told that a link came up, that a test server is back, and that nothing more will be captured.
     to_resume: std::vec::IntoIter<u32>,
+    to_retry: std::vec::IntoIter<u32>,
     to_finish: std::vec::IntoIter<u32>,
     builder: PacketBuilder,
     ledger: Ledger,
@@ -107,6 +108,7 @@ impl Engine {
             to_flush: Vec::new(),
             awaiting: 0,
             to_resume: Vec::new().into_iter(),
+            to_retry: Vec::new().into_iter(),
             to_finish: Vec::new().into_iter(),
             builder: PacketBuilder::new(),
             ledger: Ledger::default(),
@@ -301,11 +303,17 @@ impl Engine {
             self.ledger.tcp.answers_stray += 1;
             return;
         };
+        let mut back = false;
         self.with_slot_in_batch(now, index, out, |slot, cx| {
+            back = cx.target.is_back(cx.now, cx.ledger.tcp.timeouts + cx.ledger.tcp.syn_retries);
             if let Some(session) = slot.current() {
                 session.handle_answer(cx, answer);
             }
         });
+        if back {
+            // Others need not find out by themselves.
+            self.to_retry = self.table.indices().into_iter();
+        }
         // What the test server says is kept by modules only.
         if self.ledger.modules.memory > 0 {
             self.respect_memory_limit(now, out);
@@ -364,7 +372,7 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if nothing is waited for.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
-        if self.to_resume.len() + self.to_finish.len() > 0 {
+        if self.to_resume.len() + self.to_retry.len() + self.to_finish.len() > 0 {
             Time::ZERO
         } else if self.table.is_empty() {
             self.resume_at
@@ -410,6 +418,8 @@ impl Engine {
         for left in (1..=SLOTS_A_CALL).rev() {
             if let Some(index) = self.to_resume.next() {
                 self.with_slot(now, index, out, Slot::handle_link_up);
+            } else if let Some(index) = self.to_retry.next() {
+                self.with_slot(now, index, out, Slot::retry);
             } else if let Some(index) = self.to_finish.next() {
                 self.with_slot(now, index, out, Slot::finish_clients);
             } else {

@@ -173,6 +173,13 @@ impl Slot {
         }
     }
 
+    /// The test server may be back.
+    pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
+        if let Some(session) = self.current() {
+            session.retry(cx);
+        }
+    }
+
     /// Nothing more will be captured.
     pub(super) fn finish_clients(&mut self, cx: &mut Context<'_>) {
         for session in &mut self.sessions {

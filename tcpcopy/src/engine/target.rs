@@ -1,5 +1,9 @@
 //! What the sessions of one transfer have learnt about its test server.
 
+use std::time::Duration;
+
+use common::time::Time;
+
 use crate::session::{Pacing, Trials};
 use crate::settings::OnReconnect;
 
@@ -16,7 +20,13 @@ pub(crate) struct Target {
     pub(crate) joined: Trials,
     /// A session has begun with a preamble (PROXY protocol): the server takes no connection without it.
     pub(crate) wants_preamble: bool,
+    /// When it was last heard of, and how often something had been sent again to any test server by then.
+    heard: Time,
+    sent_again: u64,
 }
+
+/// A test server that was not heard of for so long, although something was sent to it again, was away.
+const AWAY: Duration = Duration::from_secs(1);
 
 impl Target {
     pub(super) fn new(on_reconnect: OnReconnect) -> Self {
@@ -26,6 +36,16 @@ impl Target {
             unknown: Trials::default(),
             joined: Trials::presumed(),
             wants_preamble: false,
+            heard: Time::ZERO,
+            sent_again: 0,
         }
+    }
+
+    /// It was heard of; `sent_again` counts all that was sent again so far. True if it was away until now.
+    pub(super) fn is_back(&mut self, now: Time, sent_again: u64) -> bool {
+        let away = sent_again > self.sent_again && now > self.heard + AWAY;
+        self.heard = now;
+        self.sent_again = sent_again;
+        away
     }
 }

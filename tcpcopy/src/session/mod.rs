@@ -400,6 +400,12 @@ impl Session {
     /// A link to intercept came up: waiting for its answers makes sense again.
     pub(crate) fn handle_link_up(&mut self, cx: &mut Context<'_>) {
         self.last_progress = cx.now;
+        self.retry(cx);
+    }
+
+    /// The test server may be heard again: what waited for a time-out goes at once.
+    pub(crate) fn retry(&mut self, cx: &mut Context<'_>) {
+        self.retry_at = self.retry_at.min(cx.now);
         if self.phase == Phase::Replaying && self.connection.is_closed() && self.wants_connection() {
             self.open_connection(cx);
         } else {

@@ -13,7 +13,7 @@ use super::{own_mss, send_reset};
 use crate::session::context::Context;
 
 /// SYNs sent in vain before a connection counts as impossible: about 12 seconds.
-const SYN_TRIES: u32 = 8;
+const SYN_TRIES: u32 = 13;
 
 /// How long after a segment of an older connection the SYN goes again. Most such segments are late ones, of a
 /// connection that is over, and come in bursts: the SYN's own answer is behind them.

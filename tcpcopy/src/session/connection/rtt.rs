@@ -10,8 +10,11 @@ const RTO_MIN: Duration = Duration::from_millis(100);
 /// Before the first measurement.
 const RTO_START: Duration = Duration::from_millis(250);
 
-/// Back-off ends here: a test server or a link that comes back is to be noticed soon.
+/// The longest time-out.
 pub(super) const RTO_MAX: Duration = Duration::from_secs(2);
+
+/// Back-off ends here, unless the path is slower: a test server or a link that comes back is to be noticed soon.
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// The estimator of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +48,7 @@ impl Rtt {
         let base = if self.measured { (self.smoothed + self.variation * 4).max(RTO_MIN) } else { RTO_START };
         match self.backoff {
             0 => base.min(RTO_MAX),
-            backoff => base.saturating_mul(1 << backoff.min(16)).min(RTO_MAX),
+            backoff => base.saturating_mul(1 << backoff.min(16)).min(BACKOFF_MAX.max(base)).min(RTO_MAX),
         }
     }
 
@@ -75,8 +78,13 @@ mod tests {
         for _ in 0..100 {
             rtt.back_off();
         }
-        assert_eq!(rtt.timeout(), RTO_MAX);
+        assert_eq!(rtt.timeout(), BACKOFF_MAX);
         rtt.restart();
+        for _ in 0..50 {
+            rtt.measure(Duration::from_secs(3));
+        }
+        assert_eq!(rtt.timeout(), RTO_MAX);
+        let mut rtt = Rtt::new();
         for _ in 0..50 {
             rtt.measure(Duration::from_millis(200));
         }
