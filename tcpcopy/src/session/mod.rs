@@ -432,6 +432,12 @@ impl Session {
         let bytes = self.outbox.clear();
         self.drop_bytes(cx, reason, bytes);
         self.drop_turns(cx, reason);
+        if self.hears_online_at_once() {
+            self.with_relay(cx, Relay::online_in_order);
+        }
+        if matches!(self.phase, Phase::Ignoring(_) | Phase::Finished) {
+            return;
+        }
         if self.relay.memory() > MODULE_KEPT {
             // What it keeps cannot be taken from it.
             return self.shed(cx, reason);

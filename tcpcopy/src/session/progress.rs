@@ -257,6 +257,10 @@ impl Session {
     pub(super) fn drop_turns(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         self.drop_due(cx, reason);
         while let Some(turn) = self.feed.next_turn() {
+            self.with_relay(cx, |relay, cx, parts| relay.online_before(cx, turn.ack, parts));
+            if matches!(self.phase, Phase::Ignoring(_) | Phase::Finished) {
+                return;
+            }
             cx.ledger.turns.drop_waiting(turn.captured);
             self.feed.pop_turn();
             self.at_turn_start = true;
