@@ -70,6 +70,7 @@ redis_strictly() {
   other=$(redis_state test info keyspace | grep -c "^db" || true)
   ((other == (N_TEST > 0))) || fail "writes in another database: $(redis_state test info keyspace | paste -sd' ')"
   # What the client says for one key: see redis-writer.py.
+  # shellcheck disable=SC2016
   write=$(printf '*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$7\r\n0000000\r\n' $((${#REDIS_PREFIX} + 12)) "$REDIS_PREFIX:000:0000000" | wc -c)
   claimed=$(ledger tcpcopy '.ledger.bytes.replayed')
   claimed=$(((claimed - ${REDIS_OTHER_BYTES:-0}) / write))
