@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='the connections of the test server are reset again and again amid keep-alive load: what is missing has a name'
+full=yes
 wire=any
 ours=yes
 fault=yes

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='a test server that refuses "Expect: 100-continue" with 417 and closes: the body does not begin a new connection'
+full=yes
 unit=requests
 wire=any
 ours=yes

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='wrk, 50 keep-alive connections, saturating'
-answers='equal shorter half longer random two-writes chunked slower'
+answers='equal shorter'
 
 run() {
   nginx_start online

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='h2load, POSTs of 20 KB (HTTP/1.1), 20 keep-alive connections'
-answers='equal shorter half longer random two-writes chunked slower'
+answers='equal shorter'
 
 run() {
   nginx_start online

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='sysbench read-only with text queries, 10 threads, saturating; "shorter": 5 % of the rows are missing on the test server'
+full=yes
 unit=commands
 needs=databases
 answers='equal shorter'

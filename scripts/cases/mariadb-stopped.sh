@@ -2,6 +2,7 @@
 # shellcheck source=scripts/cases/server-stopped.sh
 source "$ROOT/scripts/cases/server-stopped.sh"
 about='the test MariaDB stands still for longer than -t, a pool of 10 connections: logged in and copied again once it is back'
+full=yes
 unit=commands
 needs=databases
 

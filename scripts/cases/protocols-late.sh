@@ -27,7 +27,9 @@ run() {
   done
   peer_was tls tls 0
   # Nothing shows it: a trial does.
-  for name in ssh greeted; do peer_was "$name" unknown 3; done
+  peer_was greeted unknown 3
+  # sshd reads up to the end of a line: a session may end before its trial has shown anything, and leave its place.
+  peer_was ssh unknown "$all"
   peer_was sse nothing 0
   N_ONLINE=${#PROTOCOLS[@]} N_TEST=$((N_ONLINE - ${#FAILURES[@]}))
 }

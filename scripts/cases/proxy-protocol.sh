@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='clients behind a proxy (PROXY protocol 1 and 2), before nginx: from the start, late, broken'
+full=yes
 ours=yes
 
 run() {
@@ -16,7 +17,7 @@ run() {
   counting count_http
   load one python3 "$proxied" "$ONLINE4" 1 5 "$count"
   load two python3 "$proxied" "$ONLINE4" 2 5 "$count"
-  load_start client broken python3 "$proxied" "$ONLINE4" 2 5 "$count"
+  load_start client broken python3 "$proxied" "$ONLINE4" 2 5 $((count * 20))
   sleep 1
   break_connections test 80
   load_end broken

@@ -2,6 +2,7 @@
 # shellcheck source=scripts/cases/server-stopped.sh
 source "$ROOT/scripts/cases/server-stopped.sh"
 about='the test Redis stands still for longer than -t, a pool of 50 connections: copied again once it is back'
+full=yes
 unit=commands
 
 run() {

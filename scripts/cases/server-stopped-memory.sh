@@ -2,6 +2,7 @@
 # shellcheck source=scripts/cases/server-stopped.sh
 source "$ROOT/scripts/cases/server-stopped.sh"
 about='the test server stands still until -m 8 is reached: keep-alive clients are copied again once it is back'
+full=yes
 
 run() {
   local pid

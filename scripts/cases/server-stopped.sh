@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='the test host stands still for longer than -t, keep-alive clients at a fixed rate: copied again once it is back'
+full=yes
 wire=any
 ours=yes
 fault=yes

@@ -11,6 +11,11 @@ PEERS_FIRST_PORT=7001 PEERS_SESSIONS=5
 declare -A PEERS_PORT=()
 for PEER in "${!PROTOCOLS[@]}"; do PEERS_PORT[${PROTOCOLS[PEER]}]=$((PEERS_FIRST_PORT + PEER)); done
 
+# What the log calls them.
+declare -A PEER_CALLED=([h2c]=HTTP/2 [grpc]=HTTP/2 [websocket]=WebSocket [redis]=Redis [redis3]=Redis
+  [memcached_binary]='memcached (binary)' [mqtt]=MQTT [amqp]=AMQP [smtp]=SMTP [imap]=IMAP [ftp]=FTP [postgres]=PostgreSQL
+  [mysql]=MySQL [mongo]=MongoDB)
+
 # peers_up: all servers on both hosts.
 peers_up() {
   local host name
@@ -177,9 +182,10 @@ peers_copied() {
 #   unknown  not copied, for what was said before is not known: state_unknown
 #   tls      not copied, for it is encrypted
 #   nothing  there was nothing to copy
-# and CONNECTIONS the most that the test server may have been asked for.
+# and CONNECTIONS the most that the test server may have been asked for. The log must name the protocol of what was
+# given up.
 peer_was() {
-  local name=$1 class=$2 most=$3 connections filter
+  local name=$1 class=$2 most=$3 connections filter called=unknown
   connections=$(peer_connections test "$name")
   case $class in
     copied) filter='.bytes.replayed > 0 and .bytes.dropped.state_lost + .bytes.dropped.state_unknown == 0' ;;
@@ -189,6 +195,10 @@ peer_was() {
     nothing) filter='.bytes.captured == 0' ;;
   esac
   ledger_holds "tcpcopy-$name" ".ledger | $filter" "is not $class"
+  if [[ $class == lost || $class == unknown ]]; then
+    [[ ! -v PEER_CALLED[$name] ]] || called=${PEER_CALLED[$name]}
+    grep -qF "($called) is not copied any further" "tcpcopy-$name.log" || fail "$name is not called $called in the log"
+  fi
   ((connections <= most)) || fail "$name: $connections connections"
   printf '%-17s %-8s %3s online %3s test  %s\n' "$name" "$class" "$(peer_connections online "$name")" "$connections" \
     "$(ledger "tcpcopy-$name" '.ledger | "\(.bytes.captured) captured, \(.bytes.replayed) replayed, dropped: " + (.bytes.dropped

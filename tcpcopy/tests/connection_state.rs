@@ -135,6 +135,56 @@ fn three_connections_tell_that_a_server_makes_nothing_of_unknown_streams() {
     assert_eq!(rig.ledger().bytes.replayed, 3 * UNKNOWN.len() as u64);
 }
 
+/// As SSH does: the greeting looks like an answer, and so does the complaint.
+#[test]
+fn a_server_that_greets_complains_and_closes_has_answered_nothing() {
+    const UNKNOWN: &[u8] = b"\xf3\x9b\xc1\xe7\x8d\xb2\xfa\x99\xd3\xe1";
+    let mut rig = rig();
+    rig.after(Duration::from_secs(1));
+    for client in 0..5 {
+        rig.say_after(client, 1, 10, DATA, UNKNOWN);
+        rig.answer();
+        if client < 3 {
+            rig.hear(client, 0, DATA, b"greeting..");
+        }
+        rig.say_after(client, 11, 20, DATA, UNKNOWN);
+        rig.answer();
+        if client < 3 {
+            rig.hear(client, 10, DATA | Flags::FIN, b"complaint.");
+        }
+        rig.say_after(client, 21, 30, DATA, UNKNOWN);
+        rig.answer();
+    }
+    assert_eq!(rig.ledger().tcp.connected, 3);
+    assert_eq!(rig.ledger().bytes.replayed, 0);
+    assert_eq!(dropped(&rig, DropReason::StateUnknown), 15 * UNKNOWN.len() as u64);
+}
+
+/// A server that waits for the end of a line, and never sees it.
+#[test]
+fn a_trial_that_shows_nothing_has_replayed_nothing() {
+    const UNKNOWN: &[u8] = b"\xf3\x9b\xc1\xe7\x8d\xb2\xfa\x99\xd3\xe1";
+    let mut rig = rig();
+    rig.after(Duration::from_secs(1));
+    for turn in 0..3 {
+        rig.say_after(0, 1 + 10 * turn, 10 + 10 * turn, DATA, UNKNOWN);
+        rig.answer();
+        for _ in 0..8 {
+            rig.after(Duration::from_secs(1));
+            rig.answer();
+        }
+    }
+    rig.say_after(0, 31, 40, FIN, &[]);
+    rig.answer();
+    rig.after(A_WHILE);
+    rig.answer();
+    rig.close(0);
+    rig.after(A_WHILE);
+    assert_eq!(rig.ledger().tcp.connected, 1);
+    assert_eq!(dropped(&rig, DropReason::StateUnknown), 3 * UNKNOWN.len() as u64);
+    assert_eq!((rig.ledger().sessions.replayed, rig.ledger().bytes.replayed), (0, 0));
+}
+
 #[test]
 fn a_turn_that_is_met_by_a_close_is_not_replayed() {
     let mut rig = conversation(&[GET, GET]);

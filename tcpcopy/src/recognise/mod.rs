@@ -141,19 +141,26 @@ impl Recogniser {
         }
     }
 
-    /// May a new connection begin with the turn whose first bytes are `head`? It has not been [seen](Self::see).
-    pub(crate) fn resume_at(&self, head: &[u8]) -> Resume {
+    /// May a new connection begin with the turn of `length` bytes that begins with `head`? It has not been
+    /// [seen](Self::see). Where none may, the stream is over: what its protocol is, is known from now on.
+    pub(crate) fn resume_at(&mut self, head: &[u8], length: usize) -> Resume {
         if self.from_start && !self.started {
             return Resume::Yes;
         }
         let mut ahead = *self;
         if matches!(self.state, State::Guessing { .. }) {
-            if !self.from_start {
+            if self.from_start {
+                ahead.guess_now();
+            } else if ahead.guess_from(head, length) {
                 ahead.see(head, true);
             }
-            ahead.guess_now();
         }
-        ahead.resume(head)
+        let resume = ahead.resume(head);
+        if resume == Resume::Never {
+            self.protocol = ahead.protocol;
+            self.bind();
+        }
+        resume
     }
 
     fn resume(&self, head: &[u8]) -> Resume {
@@ -280,10 +287,7 @@ impl Recogniser {
         let ended = known.len() >= KEPT;
         match guess::guess(&Head { bytes: known, seen: seen as usize }, self.from_start, ended) {
             Guess::Is(protocol) => {
-                self.adopt(
-                    protocol,
-                    known.first_chunk::<4>().is_some_and(|head| databases::is_mysql_ssl_request(head)),
-                );
+                self.adopt(protocol, databases::is_mysql_ssl_request(known));
                 if before as usize == prior.bytes().len() {
                     self.see(prior.bytes(), true);
                     self.see(bytes, before == 0);
@@ -317,13 +321,19 @@ impl Recogniser {
             return;
         };
         let prior = self.kept;
-        let head = Head { bytes: prior.bytes(), seen: seen as usize };
-        if let Guess::Is(protocol) = guess::guess(&head, self.from_start, true) {
-            self.adopt(protocol, databases::is_mysql_ssl_request(prior.bytes()));
-            if seen as usize == prior.bytes().len() {
-                self.see(prior.bytes(), true);
-            }
+        if self.guess_from(prior.bytes(), seen as usize) && seen as usize == prior.bytes().len() {
+            self.see(prior.bytes(), true);
         }
+    }
+
+    /// Guesses by a turn of `length` bytes that begins with `head`. Returns whether its protocol is known now.
+    fn guess_from(&mut self, head: &[u8], length: usize) -> bool {
+        let turn = Head { bytes: head, seen: length };
+        let Guess::Is(protocol) = guess::guess(&turn, self.from_start, true) else {
+            return false;
+        };
+        self.adopt(protocol, databases::is_mysql_ssl_request(head));
+        true
     }
 
     /// Follows the stream as one of this protocol from its turn's first byte on.

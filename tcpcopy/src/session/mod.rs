@@ -351,7 +351,7 @@ impl Session {
     fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
         let acknowledged = self.connection.acknowledged().unwrap_or_default();
         self.gate.answer(cx.now, self.connection.received(), acknowledged, self.connection.is_pushed());
-        if self.unanswered.answered() {
+        if self.unanswered.answered(self.trial.is_some()) {
             self.trial_answered(cx);
         }
         if self.phase == Phase::Replaying {
@@ -461,7 +461,7 @@ impl Session {
             self.last_progress = cx.now;
         }
         if matches!(phase, Phase::Finished | Phase::Ignoring(_)) {
-            self.end_trial(cx, None);
+            self.leave_trial(cx);
             self.relay.dismiss(cx.ledger);
         }
         self.phase = phase;

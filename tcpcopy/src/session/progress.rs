@@ -122,6 +122,7 @@ impl Session {
         };
         if turn.need > 0 {
             self.client_was_answered(cx);
+            self.trial_client_answered();
         }
         if turn.after_gap {
             // What a module holds of the turn before will never be complete.
@@ -213,7 +214,7 @@ impl Session {
             Verdict::Go(_) if end.kind == EndKind::Fin => {
                 self.drop_due(cx, DropReason::ModuleFailed);
                 if self.connection.peer_closed() {
-                    self.unanswered.connection_lost(DropReason::ClosedByServer);
+                    self.unanswered.closed_by_server();
                 }
                 self.connection.close(cx, &self.outbox);
                 self.set_phase(cx, Phase::Ending);

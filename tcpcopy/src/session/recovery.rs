@@ -50,7 +50,9 @@ impl Session {
     /// The test server has closed a connection that was opened in mid-stream: it can make nothing of that.
     fn fail_trial(&mut self, cx: &mut Context<'_>) {
         let client_ended = self.feed.end().is_some() && self.feed.len() == 0;
-        if self.end_trial(cx, (!client_ended).then_some(false)) && !client_ended {
+        if client_ended {
+            self.leave_trial(cx);
+        } else if self.end_trial(cx, Some(false)) {
             let reason = self.lost_state();
             self.end_with_connection(cx, reason);
         }

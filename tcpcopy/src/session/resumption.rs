@@ -17,8 +17,9 @@ use crate::settings::OnReconnect;
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 const TRIAL_WAIT: Duration = Duration::from_secs(10);
 
-/// Answered turns after which a trial has passed: a server that makes no sense of the first says so, and closes.
-const TURNS_TO_PASS: u8 = 2;
+/// Answered turns after which a trial has passed: a server that makes no sense of the first says so, and closes. One that
+/// speaks first (SSH) seems to answer it before, so that a second turn goes out, and looks answered by what it says then.
+const TURNS_TO_PASS: u8 = 4;
 /// The same where the protocol is known, and only the beginning of its connection is not.
 const TURNS_TO_PASS_KNOWN: u8 = 1;
 
@@ -39,6 +40,8 @@ pub(super) enum Preamble {
 pub(super) struct Trial {
     of: Trialled,
     answered: u8,
+    /// Its client has read an answer of the online server since.
+    client_answered: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +93,7 @@ impl Session {
     /// Whether the next turn that waits may be the first on a new connection.
     pub(super) fn resume_with_next(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
         let head = first(self.feed.next_turn_bytes(), &[]);
-        match self.resume_with(cx, head.as_slice()) {
+        match self.resume_with(cx, &head) {
             Resumption::Wait if cx.now > turn.captured + TRIAL_WAIT => Resumption::Skip(self.lost_state()),
             Resumption::Wait => {
                 self.gate_at = cx.now + ASK_AGAIN;
@@ -106,7 +109,7 @@ impl Session {
             let (one, other) = self.outbox.slice(self.outbox.start(), HEAD);
             let head = first(one, other);
             let begins = self.outbox.start() == 0 && self.is_unbroken();
-            let resumption = if begins { Resumption::Go } else { self.resume_with(cx, head.as_slice()) };
+            let resumption = if begins { Resumption::Go } else { self.resume_with(cx, &head) };
             let reason = match resumption {
                 Resumption::Go => {
                     self.gate.turn_begins(cx.now, self.outbox.start(), 0, 0, Pass::AtOnce);
@@ -123,7 +126,7 @@ impl Session {
     }
 
     /// Whether a new connection may begin in mid-stream, with a turn that begins like this.
-    fn resume_with(&mut self, cx: &mut Context<'_>, head: &[u8]) -> Resumption {
+    fn resume_with(&mut self, cx: &mut Context<'_>, head: &Head) -> Resumption {
         let late = self.upstream.is_joined() && self.connections == 0;
         if cx.target.on_reconnect == OnReconnect::Drop {
             return Resumption::GiveUp(self.lost_state());
@@ -134,7 +137,7 @@ impl Session {
         if !self.relay.is_straight() || cx.target.on_reconnect == OnReconnect::Resume {
             return Resumption::Go;
         }
-        match self.recogniser.resume_at(head) {
+        match self.recogniser.resume_at(head.as_slice(), head.turn) {
             Resume::Yes if late => self.try_out(cx, Trialled::Joined),
             Resume::Yes => Resumption::Go,
             Resume::NotHere if late => Resumption::Skip(DropReason::JoinedMidTurn),
@@ -151,7 +154,7 @@ impl Session {
         }
         match of.trials(cx).admit() {
             Admission::Admitted => {
-                self.trial = Some(Trial { of, answered: 0 });
+                self.trial = Some(Trial { of, answered: 0, client_answered: false });
                 Resumption::Go
             }
             Admission::Later => Resumption::Wait,
@@ -176,7 +179,40 @@ impl Session {
     pub(super) fn end_trial(&mut self, cx: &mut Context<'_>, passed: Option<bool>) -> bool {
         let Some(trial) = self.trial.take() else { return false };
         trial.of.trials(cx).end(passed);
+        if passed == Some(false) {
+            // What was answered was no answer to what was meant.
+            let reason = self.lost_state();
+            if self.unanswered.trial_failed(cx.ledger, reason) {
+                self.first_drop.get_or_insert(reason);
+            }
+        } else {
+            self.unanswered.trial_over();
+        }
         true
+    }
+
+    /// The client has read an answer of the online server.
+    pub(super) fn trial_client_answered(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.client_answered = true;
+        }
+    }
+
+    /// The session is over. What it said on a connection whose trial has not passed, and no other's either, may have meant
+    /// something else to the test server, or nothing: a server that waits for the end of a line keeps silent. Where no
+    /// client reads answers, there is nothing to tell it by, and it counts.
+    pub(super) fn leave_trial(&mut self, cx: &mut Context<'_>) {
+        let undecided = self
+            .trial
+            .as_ref()
+            .is_some_and(|trial| trial.client_answered && !trial.of.trials(cx).have_passed());
+        if undecided {
+            let reason = self.lost_state();
+            if self.unanswered.trial_undecided(cx.ledger, reason) {
+                self.first_drop.get_or_insert(reason);
+            }
+        }
+        self.end_trial(cx, None);
     }
 
     /// The stream ends here: no new connection would mean the same.
@@ -237,7 +273,7 @@ impl Session {
 
 /// The first bytes of two pieces.
 fn first(one: &[u8], other: &[u8]) -> Head {
-    let mut head = Head { bytes: [0; HEAD], length: 0 };
+    let mut head = Head { bytes: [0; HEAD], length: 0, turn: one.len() + other.len() };
     for byte in one.iter().chain(other).take(HEAD) {
         head.bytes[head.length] = *byte;
         head.length += 1;
@@ -248,6 +284,8 @@ fn first(one: &[u8], other: &[u8]) -> Head {
 struct Head {
     bytes: [u8; HEAD],
     length: usize,
+    /// Bytes of the turn, as far as they are known.
+    turn: usize,
 }
 
 impl Head {

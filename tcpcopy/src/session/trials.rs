@@ -41,6 +41,11 @@ impl Trials {
         Admission::Admitted
     }
 
+    /// One has passed, or is presumed to.
+    pub(super) fn have_passed(&self) -> bool {
+        self.passed
+    }
+
     /// A trial is over: it has passed, failed, or shown nothing.
     pub(super) fn end(&mut self, passed: Option<bool>) {
         self.under_way = self.under_way.saturating_sub(1);

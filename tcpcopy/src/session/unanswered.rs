@@ -9,23 +9,66 @@ use crate::ledger::{DropReason, Ledger};
 pub(super) struct Unanswered {
     /// Acknowledged on the present connection since the last answer, in bytes of the client.
     bytes: u64,
+    /// The test server has closed its half: no answer will come to what it acknowledges from now on.
+    closed: bool,
     /// What stood here when a connection broke, and why it did.
     broken: Option<(u64, DropReason)>,
+    /// Answered on a connection that is on trial.
+    tried: u64,
 }
 
 impl Unanswered {
     /// The test server acknowledged so many more bytes of the client.
     pub(super) fn acknowledged(&mut self, bytes: u64) {
         self.bytes += bytes;
+        if self.closed {
+            self.give_up(DropReason::ClosedByServer);
+        }
     }
 
-    /// The test server answered. True if there was something to answer.
-    pub(super) fn answered(&mut self) -> bool {
-        std::mem::take(&mut self.bytes) > 0
+    /// The test server has closed its half of the connection before we closed ours.
+    pub(super) fn closed_by_server(&mut self) {
+        self.closed = true;
+        self.give_up(DropReason::ClosedByServer);
+    }
+
+    /// The test server answered. True if there was something to answer. What is answered `on_trial` may be taken back.
+    pub(super) fn answered(&mut self, on_trial: bool) -> bool {
+        let bytes = std::mem::take(&mut self.bytes);
+        if on_trial {
+            self.tried += bytes;
+        }
+        bytes > 0
+    }
+
+    /// The trial has passed, or shown nothing.
+    pub(super) fn trial_over(&mut self) {
+        self.tried = 0;
+    }
+
+    /// The trial has failed: what was answered was said to a server that did not know what came before it. True if there
+    /// was such.
+    pub(super) fn trial_failed(&mut self, ledger: &mut Ledger, reason: DropReason) -> bool {
+        let bytes = std::mem::take(&mut self.tried);
+        ledger.bytes.replayed -= bytes;
+        ledger.bytes.dropped.add(reason, bytes);
+        bytes > 0
+    }
+
+    /// The session is over, and its trial has shown nothing: nobody knows what was understood of it. True if there was
+    /// anything.
+    pub(super) fn trial_undecided(&mut self, ledger: &mut Ledger, reason: DropReason) -> bool {
+        self.tried += std::mem::take(&mut self.bytes) + self.broken.take().map_or(0, |(bytes, _)| bytes);
+        self.trial_failed(ledger, reason)
     }
 
     /// The connection is gone, for `reason`: no answer will come.
     pub(super) fn connection_lost(&mut self, reason: DropReason) {
+        self.closed = false;
+        self.give_up(reason);
+    }
+
+    fn give_up(&mut self, reason: DropReason) {
         let bytes = std::mem::take(&mut self.bytes);
         if bytes > 0 {
             let before = self.broken.map_or(0, |(before, _)| before);

@@ -1,6 +1,6 @@
 //! The first turn of each protocol.
 
-use super::{Protocol, Resume, byte_by_byte, from_start, in_pieces};
+use super::{Protocol, Resume, byte_by_byte, from_start, in_pieces, resumes};
 
 /// A `ClientHello`'s first bytes, as OpenSSL sends it.
 pub(super) const CLIENT_HELLO: &[u8] =
@@ -98,7 +98,7 @@ fn each_is_recognised() {
     for (turn, protocol, resume) in ALL {
         let recogniser = from_start(&[turn]);
         assert_eq!(recogniser.protocol(), *protocol, "{}", turn.escape_ascii());
-        assert_eq!(recogniser.resume_at(turn), *resume, "{}", turn.escape_ascii());
+        assert_eq!(resumes(recogniser, turn), *resume, "{}", turn.escape_ascii());
     }
 }
 
@@ -107,7 +107,7 @@ fn wherever_it_is_cut() {
     for (turn, protocol, resume) in ALL {
         for recogniser in in_pieces(turn, true).chain([byte_by_byte(turn, true)]) {
             assert_eq!(recogniser.protocol(), *protocol, "{}", turn.escape_ascii());
-            assert_eq!(recogniser.resume_at(turn), *resume, "{}", turn.escape_ascii());
+            assert_eq!(resumes(recogniser, turn), *resume, "{}", turn.escape_ascii());
         }
     }
 }
@@ -115,6 +115,6 @@ fn wherever_it_is_cut() {
 #[test]
 fn the_start_can_always_begin_a_connection() {
     for (turn, ..) in ALL {
-        assert_eq!(from_start(&[]).resume_at(turn), Resume::Yes);
+        assert_eq!(resumes(from_start(&[]), turn), Resume::Yes);
     }
 }

@@ -1,7 +1,7 @@
 //! Streams that were joined late.
 
 use super::beginnings::{DNS_QUERY, KAFKA_VERSIONS, MEMCACHED_GET, MONGO_HELLO};
-use super::{Protocol, Resume, byte_by_byte, in_pieces, joined};
+use super::{Protocol, Resume, byte_by_byte, in_pieces, joined, resumes};
 
 const ALL: &[(&[u8], Protocol, Resume)] = &[
     (b"GET / HTTP/1.1\r\nHost: s\r\n\r\n", Protocol::Http1, Resume::Yes),
@@ -72,8 +72,8 @@ fn each_is_recognised() {
     for (turn, protocol, resume) in ALL {
         let recogniser = joined(&[turn]);
         assert_eq!(recogniser.protocol(), *protocol, "{}", turn.escape_ascii());
-        assert_eq!(recogniser.resume_at(turn), *resume, "{}", turn.escape_ascii());
-        assert_eq!(joined(&[]).resume_at(turn), *resume, "{}", turn.escape_ascii());
+        assert_eq!(resumes(recogniser, turn), *resume, "{}", turn.escape_ascii());
+        assert_eq!(resumes(joined(&[]), turn), *resume, "{}", turn.escape_ascii());
     }
 }
 
@@ -82,7 +82,7 @@ fn wherever_it_is_cut() {
     for (turn, protocol, resume) in ALL {
         for recogniser in in_pieces(turn, false).chain([byte_by_byte(turn, false)]) {
             assert_eq!(recogniser.protocol(), *protocol, "{}", turn.escape_ascii());
-            assert_eq!(recogniser.resume_at(turn), *resume, "{}", turn.escape_ascii());
+            assert_eq!(resumes(recogniser, turn), *resume, "{}", turn.escape_ascii());
         }
     }
 }
@@ -92,7 +92,7 @@ fn a_later_turn_can_show_it() {
     for (turn, protocol, resume) in ALL {
         let recogniser = joined(&[b"the end of something", turn]);
         assert_eq!(recogniser.protocol(), *protocol, "{}", turn.escape_ascii());
-        assert_eq!(recogniser.resume_at(turn), *resume, "{}", turn.escape_ascii());
+        assert_eq!(resumes(recogniser, turn), *resume, "{}", turn.escape_ascii());
     }
     let many = [&b"the end of something"[..]; 9];
     assert_eq!(joined(&[&many[..], &[b"GET / HTTP/1.1\r\n\r\n"]].concat()).protocol(), Protocol::Unknown);
@@ -102,4 +102,14 @@ fn a_later_turn_can_show_it() {
 fn a_joined_stream_is_known_to_be_tls() {
     assert!(joined(&[b"\x17\x03\x03\x00\x29\x5a\x11\xd0\x9e\x30\xb1\x42"]).is_tls());
     assert!(!joined(&[b"\x17\x03\x03\x90\x29\x5a\x11\xd0\x9e\x30\xb1\x42"]).is_tls());
+}
+
+#[test]
+fn a_turn_of_which_only_the_head_is_known() {
+    let long = [&b"\x81\xfe\x04\x00\x37\xfa\x21\x3d"[..], &[0x5a; 1024]].concat();
+    let mut recogniser = joined(&[]);
+    assert_eq!(recogniser.resume_at(&long[..256], long.len()), Resume::Never);
+    assert_eq!(recogniser.protocol(), Protocol::WebSocket);
+    // Of another length it is none.
+    assert_eq!(joined(&[]).resume_at(&long[..256], long.len() + 1), Resume::OnTrial);
 }

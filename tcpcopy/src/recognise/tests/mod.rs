@@ -43,3 +43,8 @@ fn byte_by_byte(turn: &[u8], from_start: bool) -> Recogniser {
     }
     recogniser
 }
+
+/// The turn is known as a whole.
+fn resumes(mut recogniser: Recogniser, turn: &[u8]) -> Resume {
+    recogniser.resume_at(turn, turn.len())
+}

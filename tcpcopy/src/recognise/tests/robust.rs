@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Protocol, Recogniser};
+use super::{Protocol, Recogniser, resumes};
 
 proptest! {
     #[test]
@@ -12,7 +12,7 @@ proptest! {
     ) {
         let mut recogniser = Recogniser::new(from_start);
         for (bytes, begins_turn) in &pieces {
-            recogniser.resume_at(bytes);
+            resumes(recogniser, bytes);
             recogniser.see(bytes, *begins_turn);
         }
     }
@@ -34,7 +34,7 @@ proptest! {
         let mut recogniser = Recogniser::new(from_start);
         for cut in cuts {
             let (piece, after) = rest.split_at(cut.min(rest.len()));
-            recogniser.resume_at(piece);
+            resumes(recogniser, piece);
             recogniser.see(piece, cut % 3 == 0);
             rest = after;
         }
