@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 
 use common::module::{Loss, Report};
 
 /// Error codes that are counted by name.
 const CODES_MAX: usize = 32;
+
+/// No code is longer.
+const CODE_MAX: usize = 20;
 
 /// Things that happen and are worth a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +37,18 @@ pub(crate) enum Event {
     StateForgotten,
     /// A client does not speak RESP.
     NotResp,
+    /// The online server did not accept a login that the test server accepted.
+    RefusedOnline,
 }
 
-const EVENTS: [&str; 11] = [
+/// Which server has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Test,
+    Online,
+}
+
+const EVENTS: [&str; 12] = [
     "restored",
     "restoration_refused",
     "password_replaced",
@@ -48,14 +60,15 @@ const EVENTS: [&str; 11] = [
     "known_by_online_server",
     "state_forgotten",
     "not_resp",
+    "refused_online",
 ];
 
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     events: [AtomicU64; EVENTS.len()],
     left_out: [AtomicU64; 3],
-    /// By the first word of the error. Only at logins.
-    errors: Mutex<BTreeMap<String, u64>>,
+    /// By the first word of the error, of each side.
+    errors: [RwLock<BTreeMap<Vec<u8>, AtomicU64>>; 2],
 }
 
 impl Counters {
@@ -68,15 +81,20 @@ impl Counters {
         self.left_out[loss as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The test server answered with an error.
-    pub(crate) fn error(&self, line: &[u8]) {
-        let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-        let is_code = !word.is_empty() && word.len() <= 24 && word.iter().all(u8::is_ascii_uppercase);
-        let word = if is_code { String::from_utf8_lossy(word).into_owned() } else { "other".to_owned() };
-        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        let word =
-            if errors.len() < CODES_MAX || errors.contains_key(&word) { word } else { "other".to_owned() };
-        *errors.entry(word).or_default() += 1;
+    /// A server answered with an error of this code; where it is none, or one of too many, it counts as `other`.
+    pub(crate) fn error(&self, side: Side, code: &[u8]) {
+        let all = &self.errors[side as usize];
+        let count = |code: &[u8]| {
+            let errors = all.read().unwrap_or_else(PoisonError::into_inner);
+            let counter = errors.get(code);
+            counter.map(|counter| counter.fetch_add(1, Ordering::Relaxed)).is_some()
+        };
+        if count(code) {
+            return;
+        }
+        let mut errors = all.write().unwrap_or_else(PoisonError::into_inner);
+        let code = if code.is_empty() || errors.len() >= CODES_MAX { b"other" } else { code };
+        errors.entry(code.to_vec()).or_default().fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn report(&self) -> Report {
@@ -85,10 +103,20 @@ impl Counters {
         report.group("sessions", EVENTS.into_iter().zip(self.events.iter().map(load)));
         let reasons = ["left_out", "state_lost", "state_unknown"];
         report.group("commands_left_out", reasons.into_iter().zip(self.left_out.iter().map(load)));
-        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        report.group("server_errors_at_login", errors.iter().map(|(code, count)| (code.clone(), *count)));
+        for (name, errors) in ["server_errors", "online_errors"].into_iter().zip(&self.errors) {
+            let errors = errors.read().unwrap_or_else(PoisonError::into_inner);
+            let text = |code: &Vec<u8>| String::from_utf8_lossy(code).into_owned();
+            report.group(name, errors.iter().map(|(code, count)| (text(code), load(count))));
+        }
         report
     }
+}
+
+/// The code of an error: its first word, all capitals. An error has more to say, or ends there.
+pub(crate) fn code(error: &[u8]) -> Option<&[u8]> {
+    let length = error.iter().position(|byte| !byte.is_ascii_uppercase())?;
+    let ends = matches!(error[length], b' ' | b'\r');
+    (ends && (2..=CODE_MAX).contains(&length)).then(|| &error[..length])
 }
 
 #[cfg(test)]
@@ -98,14 +126,29 @@ mod tests {
     #[test]
     fn errors_are_counted_by_code_in_bounded_number() {
         let counters = Counters::default();
-        counters.error(b"WRONGPASS invalid username-password pair");
-        counters.error(b"secret in an odd place");
-        for code in 0..100 {
-            counters.error("A".repeat(code % 50 + 1).as_bytes());
+        for error in
+            [&b"WRONGPASS invalid username-password pair"[..], b"secret in an odd place", b"-1", b"A b", b""]
+        {
+            counters.error(Side::Test, code(error).unwrap_or_default());
         }
+        for length in 0..100 {
+            counters.error(Side::Test, "A".repeat(length % 50 + 1).as_bytes());
+        }
+        counters.error(Side::Online, b"ERR");
         let report = counters.report();
-        assert!(report.groups[0].counters.len() <= CODES_MAX + 1);
-        assert_eq!(report.groups[0].counters.iter().map(|(_, count)| count).sum::<u64>(), 102);
-        assert!(report.groups[0].counters.contains(&("WRONGPASS".into(), 1)));
+        let names: Vec<_> = report.groups.iter().map(|group| group.name).collect();
+        assert_eq!(names, ["server_errors", "online_errors"]);
+        let errors = &report.groups[0].counters;
+        assert!(errors.len() <= CODES_MAX + 1);
+        assert_eq!(errors.iter().map(|(_, count)| count).sum::<u64>(), 105);
+        assert!(errors.contains(&("WRONGPASS".into(), 1)));
+    }
+
+    #[test]
+    fn a_value_is_no_error() {
+        for text in [&b"ERR"[..], b"ERRor ", b"1 ", b"", b"A b", b"AVERYLONGWORDTHATISNOCODEATALL "] {
+            assert_eq!(code(text), None);
+        }
+        assert_eq!(code(b"EXECABORT\r\n"), Some(&b"EXECABORT"[..]));
     }
 }

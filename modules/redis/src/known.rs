@@ -57,6 +57,15 @@ pub(crate) struct Known {
     subscribed_bytes: usize,
 }
 
+/// What one command can set together, and one refusal leaves as it was.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    login: Option<Login>,
+    database: Option<u32>,
+    is_resp3: bool,
+    name: Option<Vec<u8>>,
+}
+
 /// Who the client is.
 #[derive(Debug, Clone)]
 enum Login {
@@ -112,7 +121,21 @@ impl Known {
         self.is_readonly = entry.is_readonly;
     }
 
-    /// The user, for the log.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            login: self.login.clone(),
+            database: self.database,
+            is_resp3: self.is_resp3,
+            name: self.name.clone(),
+        }
+    }
+
+    pub(crate) fn set_identity(&mut self, identity: Identity) {
+        let Identity { login, database, is_resp3, name } = identity;
+        (self.login, self.database, self.is_resp3, self.name) = (login, database, is_resp3, name);
+    }
+
+    /// The user.
     pub(crate) fn user(&self) -> &[u8] {
         match &self.login {
             Some(Login::Said { user: Some(user), .. } | Login::Named(user)) => user,
@@ -164,8 +187,9 @@ impl Known {
         settings + login + self.subscribed_bytes * 2 + self.name.as_ref().map_or(0, Vec::len)
     }
 
-    /// Says again what must be answered before the client goes on.
-    pub(crate) fn say(&self, users: &Users, out: &mut Vec<u8>) -> Vec<Asked> {
+    /// Says again what must be answered before the client goes on. On a connection that is `in_use`, database 0 must be
+    /// chosen, too.
+    pub(crate) fn say(&self, users: &Users, in_use: bool, out: &mut Vec<u8>) -> Vec<Asked> {
         let mut asked = Vec::new();
         let (user, password) = match &self.login {
             None => (None, None),
@@ -186,7 +210,7 @@ impl Known {
         if self.is_resp3 {
             say(&[b"HELLO", b"3"], Asked::Hello);
         }
-        if let Some(database @ 1..) = self.database {
+        if let Some(database) = self.database.filter(|database| in_use || *database > 0) {
             say(&[b"SELECT", database.to_string().as_bytes()], Asked::Select);
         }
         if let Some(name) = &self.name {
@@ -240,7 +264,7 @@ mod tests {
 
     fn said(known: &Known) -> String {
         let mut out = Vec::new();
-        known.say(&Users::default(), &mut out);
+        known.say(&Users::default(), false, &mut out);
         known.say_last(&mut out);
         out.escape_ascii().to_string()
     }

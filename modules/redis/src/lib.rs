@@ -5,9 +5,11 @@
 //! have set, and [`session`] brings all of it together. [`online`] asks the online server about its connections.
 //! docs/REDIS.md says what can be replayed and how to set it up.
 
+mod accepted;
 mod command;
 mod counters;
 mod known;
+mod mark;
 mod notices;
 mod online;
 mod reply;
@@ -18,11 +20,13 @@ mod users;
 use std::sync::Arc;
 
 use common::flow::{Endpoint, Flow};
-use common::module::{Module, Protocol, Report};
+use common::module::{Beginning, Module, OnlineAnswers, Protocol, Report};
 use common::online_query::OnlineQuery;
 pub use common::process::secret::CredentialsError;
 
+use crate::accepted::Accepted;
 use crate::counters::Counters;
+use crate::mark::Marks;
 use crate::notices::Notices;
 use crate::online::Online;
 use crate::session::Session;
@@ -34,7 +38,11 @@ pub use crate::users::{OnlineServer, Settings};
 pub struct Redis {
     shared: Arc<Shared>,
     online: Option<Arc<Online>>,
+    accepted: Arc<Accepted>,
 }
+
+/// Of the online server's answers those that are errors: what it refused has changed nothing.
+const ONLINE_ERRORS: &[Beginning] = &[&[Some(b'-')]];
 
 /// What the sessions of all services share.
 #[derive(Debug)]
@@ -42,6 +50,7 @@ struct Shared {
     users: Users,
     counters: Counters,
     notices: Notices,
+    marks: Marks,
 }
 
 impl Redis {
@@ -52,8 +61,13 @@ impl Redis {
     /// If a password cannot be read from where it should come from.
     pub fn new(settings: &Settings) -> Result<Self, CredentialsError> {
         let users = Users::resolve(settings)?;
-        let shared = Shared { users, counters: Counters::default(), notices: Notices::default() };
-        Ok(Self { shared: Arc::new(shared), online: None })
+        let shared = Shared {
+            users,
+            counters: Counters::default(),
+            notices: Notices::default(),
+            marks: Marks::default(),
+        };
+        Ok(Self { shared: Arc::new(shared), online: None, accepted: Arc::default() })
     }
 
     /// The same for a service whose server is asked as `online` says; `usual` is where it listens if that does not say.
@@ -68,7 +82,7 @@ impl Redis {
         usual: Endpoint,
     ) -> Result<Self, CredentialsError> {
         let online = online.map(|settings| Online::new(settings, usual).map(Arc::new)).transpose()?;
-        Ok(Self { shared: Arc::clone(&self.shared), online })
+        Ok(Self { shared: Arc::clone(&self.shared), online, accepted: Arc::default() })
     }
 }
 
@@ -78,7 +92,12 @@ impl Protocol for Redis {
     }
 
     fn module(&self, flow: &Flow, from_start: bool) -> Box<dyn Module> {
-        Box::new(Session::new(Arc::clone(&self.shared), self.online.clone(), flow.client, from_start))
+        let (shared, accepted) = (Arc::clone(&self.shared), Arc::clone(&self.accepted));
+        Box::new(Session::new(shared, accepted, self.online.clone(), flow.client, from_start))
+    }
+
+    fn online_answers(&self) -> OnlineAnswers {
+        OnlineAnswers::Beginning(ONLINE_ERRORS)
     }
 
     fn online_query(&self) -> Option<Arc<dyn OnlineQuery>> {

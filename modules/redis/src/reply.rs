@@ -125,6 +125,12 @@ fn reply(first: Vec<u8>) -> Reply {
     }
 }
 
+/// Says that no password is set.
+pub(crate) fn is_without_password(error: &[u8]) -> bool {
+    error.starts_with(b"ERR AUTH <password> called without any password")
+        || error.starts_with(b"ERR Client sent AUTH, but no password is set")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,16 +25,31 @@ fn lines(lines: &[&str]) -> Vec<u8> {
     lines.iter().flat_map(|line| resp(line)).collect()
 }
 
+/// All of the answers is asked for.
+fn is_all(session: &Driven) -> bool {
+    session.mode == AnswerPayload::All
+}
+
 /// A session from its start, with one connection, on which this was said and answered with OK.
 fn after(commands: &[&str]) -> Driven {
     let mut session = Driven::new(&redis(), true);
     assert_eq!(session.connected(), "");
-    for command in commands {
-        assert_eq!(session.client(resp(command)), *command);
-        session.answer("+OK\r\n");
-    }
+    say(&mut session, commands);
     assert!(session.ready && session.fates.left_out.is_empty());
     session
+}
+
+/// This is said and answered with OK.
+fn say(session: &mut Driven, commands: &[&str]) {
+    for command in commands {
+        let said = session.client(resp(command));
+        match session.mark_answer() {
+            None => assert_eq!(said, *command),
+            Some(answer) => drop(session.answer(&answer)),
+        }
+        session.answer("+OK\r\n");
+        session.answer("+OK\r\n");
+    }
 }
 
 fn counter(redis: &Redis, group: &str, name: &str) -> u64 {
@@ -46,7 +61,7 @@ fn counter(redis: &Redis, group: &str, name: &str) -> u64 {
 #[test]
 fn commands_pass_and_answers_are_not_asked_for() {
     let mut session = after(&["SET a 1"]);
-    assert_eq!(session.mode, AnswerPayload::None);
+    assert!(!is_all(&session));
     assert_eq!(session.client(b"get a\r\n"), "get a\\r\\n");
     assert_eq!(session.client(lines(&["SET a 1", "INCR b"])), "SET a 1; INCR b");
     assert_eq!(session.connected(), "", "nothing is to be said again");
@@ -72,7 +87,7 @@ fn what_was_set_is_said_again_before_the_client_goes_on() {
     assert_eq!(session.client(resp("SET b 1")), "", "it waits");
     assert_eq!(session.answer("+OK\r\n%1\r\n+server\r\n+redis\r\n+OK\r\n+OK\r\n"), "");
     assert_eq!(session.answer("+OK\r\n"), "SET b 1");
-    assert!(session.ready && session.mode == AnswerPayload::None);
+    assert!(session.ready && !is_all(&session));
 }
 
 #[test]
@@ -113,7 +128,7 @@ fn a_pipelined_setup_goes_on_as_it_is_answered() {
     assert_eq!(session.answer("+OK\r\n"), "SET a 1; SET b 1");
     assert_eq!(session.mode, AnswerPayload::All);
     session.answer("+OK\r\n+OK\r\n");
-    assert_eq!(session.mode, AnswerPayload::None);
+    assert!(!is_all(&session));
 }
 
 #[test]
@@ -193,7 +208,7 @@ fn a_database_chosen_in_a_transaction_is_not_trusted() {
 fn subscriptions_are_said_again() {
     let mut session = after(&["SUBSCRIBE a b", "PSUBSCRIBE p*", "UNSUBSCRIBE a"]);
     assert_eq!(session.connected(), "SUBSCRIBE b; PSUBSCRIBE p*");
-    assert!(session.ready && session.mode == AnswerPayload::None);
+    assert!(session.ready && !is_all(&session));
     let mut session = after(&["SUBSCRIBE a b", "UNSUBSCRIBE"]);
     assert_eq!(session.connected(), "");
     let mut session = after(&["CLIENT REPLY OFF", "SELECT 2"]);
@@ -284,4 +299,132 @@ fn long_values_pass_without_being_held() {
     session.client([&b"\r\n"[..], &resp("SELECT 4")].concat());
     assert_eq!(session.connected(), "SELECT 4");
     assert!(session.memory() < 4096);
+}
+
+const OUT_OF_RANGE: &str = "-ERR DB index is out of range\r\n";
+
+#[test]
+fn a_database_that_is_chosen_later_must_be_accepted_first() {
+    let redis = redis();
+    let mut session = Driven::new(&redis, true);
+    session.connected();
+    say(&mut session, &["SET a 1", "SET b 1"]);
+    assert_eq!(session.client(lines(&["GET a", "SELECT 5", "SET c 1"])), "GET a; PING MARK; SELECT 5");
+    // The answer to what came before.
+    assert_eq!(session.answer("$8\r\ntcpcopy:\r\n"), "");
+    let mark = session.mark_answer().unwrap();
+    assert_eq!(session.answer(&mark[..9]), "");
+    assert_eq!(session.answer(&mark[9..]), "");
+    assert_eq!(session.answer("+OK\r\n"), "SET c 1");
+    assert_eq!(session.connected(), "SELECT 5");
+    // Whoever comes later need not wait.
+    let mut session = Driven::new(&redis, true);
+    session.connected();
+    say(&mut session, &["SET a 1", "SET b 1", "SELECT 5", "SET c 1", "SELECT 5"]);
+    // Back to the first.
+    assert_eq!(session.client(resp("SELECT 0")), "PING MARK; SELECT 0");
+    let answer = session.mark_answer().unwrap() + OUT_OF_RANGE;
+    session.answer(&answer);
+    assert_eq!(session.client(resp("SET d 1")), "");
+    assert_eq!(session.failure.unwrap().kind, FailureKind::Unsupported);
+    assert_eq!(counter(&redis, "server_errors", "ERR"), 1);
+}
+
+#[test]
+fn a_login_that_comes_later_must_be_accepted_first() {
+    let redis = with_password("app", "test");
+    let mut session = Driven::new(&redis, true);
+    session.connected();
+    say(&mut session, &["SELECT 3", "SET a 1"]);
+    assert_eq!(session.client(lines(&["AUTH app online", "SET b 1"])), "PING MARK; AUTH app test; SELECT 3");
+    let answer = session.mark_answer().unwrap() + "+OK\r\n+OK\r\n";
+    assert_eq!(session.answer(&answer), "SET b 1");
+}
+
+#[test]
+fn what_both_servers_refuse_changes_nothing() {
+    for before in [&["SELECT 3"][..], &["SELECT 3", "SET a 1", "SET b 1"]] {
+        for online_first in [true, false] {
+            let mut session = after(before);
+            session.client(resp("SELECT 99"));
+            if online_first {
+                session.online_error(OUT_OF_RANGE);
+            }
+            let mark = session.mark_answer().unwrap_or_default();
+            session.answer(&(mark + OUT_OF_RANGE));
+            if !online_first {
+                session.online_error(OUT_OF_RANGE);
+            }
+            assert_eq!(session.client(resp("SET c 1")), "SET c 1");
+            assert_eq!(session.connected(), "SELECT 3");
+        }
+    }
+    let mut session = after(&[]);
+    session.client(resp("AUTH wrong"));
+    session.answer("-WRONGPASS invalid username-password pair\r\n");
+    session.online_error("-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+    assert_eq!(session.client(resp("AUTH right")), "AUTH right");
+    session.answer("+OK\r\n");
+    assert_eq!(session.connected(), "AUTH right");
+}
+
+#[test]
+fn what_the_online_server_alone_refuses_is_taken_back() {
+    for before in [&["SELECT 3"][..], &["SELECT 3", "SET a 1", "SET b 1"]] {
+        let mut session = after(before);
+        session.client(resp("SELECT 99"));
+        let mark = session.mark_answer().unwrap_or_default();
+        session.answer(&(mark + "+OK\r\n"));
+        session.online_error(OUT_OF_RANGE);
+        assert_eq!(session.client(resp("SET c 1")), "PING MARK; SELECT 3");
+        let answer = session.mark_answer().unwrap() + "+OK\r\n";
+        assert_eq!(session.answer(&answer), "SET c 1");
+    }
+    let mut session = after(&["SET a 1"]);
+    session.client(resp("HELLO 3"));
+    session.online_error("-ERR unknown command 'HELLO'\r\n");
+    assert_eq!(session.client(resp("SET c 1")), "HELLO 2; PING MARK; SELECT 0");
+    let mut session = after(&["AUTH secret"]);
+    session.online_error("-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+    assert_eq!(session.client(resp("SET c 1")), "");
+    assert_eq!(session.failure.unwrap().kind, FailureKind::RefusedOnline);
+}
+
+#[test]
+fn an_error_that_answers_something_else_takes_nothing_back() {
+    let mut session = after(&["SELECT 3"]);
+    session.online_error("-WRONGTYPE Operation against a key\r\n");
+    assert_eq!(session.client(resp("MOVE a 99")), "MOVE a 99");
+    session.answer("+OK\r\n");
+    session.online_error(OUT_OF_RANGE);
+    assert_eq!(session.client(resp("SET c 1")), "SET c 1");
+    assert_eq!(session.connected(), "SELECT 3");
+}
+
+#[test]
+fn where_the_client_wants_no_answers_the_servers_are_asked_for() {
+    let mut session = after(&["CLIENT REPLY OFF", "SET a 1"]);
+    assert_eq!(session.client(lines(&["SELECT 5", "SET b 1"])), "CLIENT REPLY ON; PING MARK; SELECT 5");
+    let answer = format!("+OK\r\n{}+OK\r\n", session.mark_answer().unwrap());
+    assert_eq!(session.answer(&answer), "CLIENT REPLY OFF; SET b 1");
+    let mut session = after(&["SET a 1", "CLIENT REPLY SKIP"]);
+    assert_eq!(session.client(resp("SELECT 5")), "CLIENT REPLY ON; PING MARK; SELECT 5");
+}
+
+#[test]
+fn errors_of_both_servers_are_counted() {
+    let redis = redis();
+    let mut session = Driven::new(&redis, true);
+    session.connected();
+    say(&mut session, &["SET a 1", "SET b 1"]);
+    for answer in
+        ["-WRONGTYPE Operation against a key\r\n", "$5\r\n-ERR \r\n", "-OOM command not allowed\r\n"]
+    {
+        session.client(resp("INCR c"));
+        session.answer(answer);
+        session.online_error("-WRONGTYPE Operation against a key\r\n");
+    }
+    assert_eq!(counter(&redis, "server_errors", "WRONGTYPE"), 1);
+    assert_eq!(counter(&redis, "server_errors", "OOM"), 1);
+    assert_eq!(counter(&redis, "online_errors", "WRONGTYPE"), 3);
 }

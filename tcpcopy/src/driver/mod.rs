@@ -201,8 +201,8 @@ fn announce_protocols(config: &Config) {
     let heard = |transfer: &Transfer| transfer.online_answers() != OnlineAnswers::None;
     if config.filter.is_some() && config.transfers.iter().any(heard) {
         log::info!(
-            "-F must also pass what the online service answers: without, MySQL's ids of prepared statements can only be \
-             told by order"
+            "-F must also pass what the online service answers: without, what it has refused is not known, and MySQL's ids \
+             of prepared statements can only be told by order"
         );
     }
 }

@@ -1,8 +1,10 @@
 //! What the client says, command by command.
 
+use common::control::AnswerPayload;
 use common::module::{FailureKind, Loss};
 
 use super::cut::{Cut, Fate};
+use super::effects::database_of;
 use super::{Mode, Session, Transaction};
 use crate::command::Command;
 use crate::counters::Event;
@@ -51,6 +53,7 @@ impl Session {
             let (length, place) = skip_others(bytes);
             if length > 0 {
                 (self.place, self.fate, self.is_blocking) = (place, Fate::Pass, false);
+                self.is_skipping = false;
                 cut.take(length, Fate::Pass);
                 return Ok(length);
             }
@@ -72,6 +75,19 @@ impl Session {
         } else {
             self.fate = self.fate_of(command);
             let fate = self.fate;
+            if fate == Fate::Pass && self.must_be_accepted(command, &arguments) {
+                let is_skipping = self.is_skipping;
+                self.apply(command, &arguments);
+                // It is not said, and so skips nothing.
+                self.is_skipping = is_skipping;
+                cut.take(length, Fate::Replace);
+                self.place = place;
+                if command != Command::Select && self.shared.users.password(self.known.user()).is_some() {
+                    self.shared.counters.event(Event::PasswordReplaced);
+                }
+                self.restore(cut.actions());
+                return Ok(length);
+            }
             self.apply(command, &arguments);
             if fate != Fate::Pass {
                 cut.take(length, fate);
@@ -147,6 +163,22 @@ impl Session {
         if passes { Fate::Pass } else { Fate::Out(Loss::StateLost) }
     }
 
+    /// The client has gone on already, and what it says next depends on whether the test server accepts this: it is said
+    /// in words of our own, whose answer is waited for.
+    fn must_be_accepted(&self, command: Command, arguments: &[&[u8]]) -> bool {
+        if !matches!(self.mode, Mode::Live | Mode::Finishing) || self.transaction != Transaction::None {
+            return false;
+        }
+        match command {
+            Command::Auth => true,
+            Command::Hello => arguments.iter().skip(1).any(|word| word.eq_ignore_ascii_case(b"AUTH")),
+            Command::Select => database_of(arguments).is_some_and(|database| {
+                self.known.database != Some(database) && !self.accepted.contains(self.known.user(), database)
+            }),
+            _ => false,
+        }
+    }
+
     /// A login, where the test server has another password: says so, and returns true.
     fn say_with_other_password(
         &mut self,
@@ -219,6 +251,7 @@ impl Session {
                 .to_owned()
         });
         self.live(cut.actions());
+        cut.actions().answers(AnswerPayload::None);
         self.mode = Mode::Foreign;
         take_all(bytes, Fate::Pass, cut)
     }

@@ -12,6 +12,8 @@ impl Session {
             Command::ReadStream => arguments.iter().any(|word| word.eq_ignore_ascii_case(b"BLOCK")),
             _ => false,
         };
+        self.is_skipping = false;
+        self.remember(name);
         match name {
             Command::Auth => match arguments {
                 [password] => self.known.log_in(None, password),
@@ -65,9 +67,8 @@ impl Session {
     }
 
     fn select(&mut self, arguments: &[&[u8]]) {
-        let number = |text: &&[u8]| std::str::from_utf8(text).ok()?.parse().ok();
         // What is no number, no server accepts.
-        let Some(database) = arguments.first().and_then(number) else { return };
+        let Some(database) = database_of(arguments) else { return };
         if self.transaction == Transaction::None {
             self.known.database = Some(database);
         } else {
@@ -88,6 +89,7 @@ impl Session {
             (b"SETNAME", [name]) => self.known.name = Some(name.to_vec()),
             (b"REPLY", [mode]) if mode.eq_ignore_ascii_case(b"ON") => self.known.reply = ReplyMode::On,
             (b"REPLY", [mode]) if mode.eq_ignore_ascii_case(b"OFF") => self.known.reply = ReplyMode::Off,
+            (b"REPLY", [mode]) if mode.eq_ignore_ascii_case(b"SKIP") => self.is_skipping = true,
             (b"SETINFO", [attribute, _]) => {
                 self.known.set([&what[..], &attribute.to_ascii_uppercase()].concat(), again());
             }
@@ -128,4 +130,9 @@ impl Session {
         (self.transaction, self.watch) = (Transaction::None, Transaction::None);
         self.chose_in_transaction = false;
     }
+}
+
+/// Which database a SELECT is about.
+pub(super) fn database_of(arguments: &[&[u8]]) -> Option<u32> {
+    std::str::from_utf8(arguments.first()?).ok()?.parse().ok()
 }

@@ -3,6 +3,7 @@
 mod client;
 mod cut;
 mod effects;
+mod refusals;
 mod server;
 
 use std::collections::VecDeque;
@@ -13,15 +14,21 @@ use common::flow::Endpoint;
 use common::module::{Actions, Loss, Module, Said};
 
 use self::cut::{Cut, Fate};
+use self::refusals::{Refusals, Undo};
 use crate::Shared;
+use crate::accepted::Accepted;
 use crate::counters::Event;
-use crate::known::{Asked, Known};
+use crate::known::{Asked, Known, ReplyMode, command};
+use crate::mark::Mark;
 use crate::online::{Found, Online};
 use crate::reply::Replies;
 use crate::request::Place;
 
 /// How often an answer of the online server is asked for that did not say what a session is about.
 const QUESTIONS_MAX: u32 = 5;
+
+/// So much of each segment of the test server's answers is read while the client goes on: an error's code.
+const HEAD: u16 = 24;
 
 /// How far the connection to the test server has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +62,7 @@ enum Transaction {
 
 pub(crate) struct Session {
     shared: Arc<Shared>,
+    accepted: Arc<Accepted>,
     online: Option<Arc<Online>>,
     client: Endpoint,
     mode: Mode,
@@ -71,8 +79,17 @@ pub(crate) struct Session {
     /// Transactions were seen from their start.
     saw_transactions: bool,
     had_connection: bool,
+    /// Nothing was said on the connection yet.
+    is_fresh: bool,
     /// The last command may wait for its answer.
     is_blocking: bool,
+    /// The next command is not answered: CLIENT REPLY SKIP.
+    is_skipping: bool,
+    /// What was set in the turn that is being answered, and who has refused it.
+    undo: Option<Box<Undo>>,
+    refusals: Refusals,
+    /// Answers up to this are of no interest.
+    mark: Option<Mark>,
     replies: Replies,
     /// Answers that are waited for.
     asked: VecDeque<Asked>,
@@ -84,6 +101,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        accepted: Arc<Accepted>,
         online: Option<Arc<Online>>,
         client: Endpoint,
         from_start: bool,
@@ -96,6 +114,7 @@ impl Session {
         }
         Self {
             shared,
+            accepted,
             online,
             client,
             mode: Mode::Down,
@@ -108,7 +127,12 @@ impl Session {
             chose_in_transaction: false,
             saw_transactions: from_start,
             had_connection: false,
+            is_fresh: true,
             is_blocking: false,
+            is_skipping: false,
+            undo: None,
+            refusals: Refusals::default(),
+            mark: None,
             replies: Replies::default(),
             asked: VecDeque::new(),
             question: 0,
@@ -146,7 +170,15 @@ impl Session {
     /// Says again what the test server must know.
     fn restore(&mut self, actions: &mut Actions) {
         let mut own = Vec::new();
-        self.asked = self.known.say(&self.shared.users, &mut own).into();
+        if !self.is_fresh {
+            // Answers to what the client has said come first.
+            if self.known.reply == ReplyMode::Off || std::mem::take(&mut self.is_skipping) {
+                command(&[b"CLIENT", b"REPLY", b"ON"], &mut own);
+            }
+            self.replies.reset();
+            self.mark = Some(self.shared.marks.say(&mut own));
+        }
+        self.asked = self.known.say(&self.shared.users, !self.is_fresh, &mut own).into();
         if self.asked.is_empty() {
             self.go_on(actions, self.had_connection);
         } else {
@@ -164,7 +196,9 @@ impl Session {
         actions.send(&own);
         actions.ready();
         if is_live || !own.is_empty() {
-            self.shared.counters.event(Event::Restored);
+            if self.is_fresh {
+                self.shared.counters.event(Event::Restored);
+            }
             self.live(actions);
         } else {
             self.mode = Mode::Setup;
@@ -173,12 +207,14 @@ impl Session {
 
     fn live(&mut self, actions: &mut Actions) {
         self.mode = Mode::Live;
-        actions.answers(AnswerPayload::None);
+        self.is_fresh = false;
+        actions.answers(AnswerPayload::Head(HEAD));
     }
 
     /// The database, and what else the client has set, is not known from here on.
     fn forget_state(&mut self) {
         self.known.database = None;
+        self.undo = None;
         self.shared.counters.event(Event::StateForgotten);
         self.want_question();
     }
@@ -197,6 +233,8 @@ impl Module for Session {
     fn connected(&mut self, actions: &mut Actions) {
         self.replies.reset();
         self.asked.clear();
+        self.refusals = Refusals::default();
+        (self.is_fresh, self.is_skipping, self.mark) = (true, false, None);
         self.lose_connection_state();
         if matches!(self.mode, Mode::Foreign | Mode::ForeignLost) {
             self.mode = Mode::ForeignLost;
@@ -212,6 +250,9 @@ impl Module for Session {
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
+        if self.undo.is_some() || self.refusals.any() {
+            self.settle_refusals(actions);
+        }
         if self.mode == Mode::Unknown && self.known.database.is_some() {
             self.begin_known(actions);
         }
@@ -229,6 +270,10 @@ impl Module for Session {
 
     fn answer(&mut self, said: Said<'_>, actions: &mut Actions) {
         self.read_answer(said, actions);
+    }
+
+    fn online_answer(&mut self, _: u64, bytes: &[u8], _: &mut Actions) {
+        self.read_online_error(bytes);
     }
 
     fn online_queried(&mut self, question: u64) {

@@ -3,14 +3,15 @@
 use common::command_line::shown;
 use common::module::{Actions, FailureKind, Said};
 
+use super::refusals::Refused;
 use super::{Mode, Session};
-use crate::counters::Event;
+use crate::counters::{Event, Side, code};
 use crate::known::Asked;
-use crate::reply::{Reply, Unreadable};
+use crate::reply::{Reply, Unreadable, is_without_password};
 use crate::users::DEFAULT;
 
 /// What is to be done after a reply.
-enum Next {
+pub(super) enum Next {
     GoOn,
     /// The connection, or the session, is over.
     Stop,
@@ -18,13 +19,27 @@ enum Next {
 
 impl Session {
     pub(super) fn read_answer(&mut self, said: Said<'_>, actions: &mut Actions) {
+        if self.mode == Mode::Live
+            && let Some(code) = said.bytes.strip_prefix(b"-").and_then(code)
+        {
+            self.shared.counters.error(Side::Test, code);
+        }
         if !matches!(self.mode, Mode::Restoring | Mode::Setup | Mode::Finishing) {
             return;
         }
-        if said.skipped > 0 {
+        let mut bytes = said.bytes;
+        if let Some(mark) = &mut self.mark {
+            let Some(used) = mark.find(bytes) else {
+                if is_ping_refused(bytes) {
+                    actions.fail(FailureKind::Unsupported, "the test server does not let the user say PING");
+                }
+                return;
+            };
+            self.mark = None;
+            bytes = &bytes[used..];
+        } else if said.skipped > 0 {
             return self.cannot_read(actions);
         }
-        let mut bytes = said.bytes;
         while !bytes.is_empty() {
             match self.replies.read(bytes) {
                 Err(Unreadable) => return self.cannot_read(actions),
@@ -39,7 +54,9 @@ impl Session {
             }
         }
         if self.mode == Mode::Restoring && self.asked.is_empty() {
-            self.go_on(actions, true);
+            if !self.refusals.of_test_server() {
+                self.go_on(actions, true);
+            }
         } else {
             self.finish_if_answered(actions);
         }
@@ -63,9 +80,14 @@ impl Session {
 
     fn handle_reply(&mut self, reply: &Reply, actions: &mut Actions) -> Next {
         let asked = self.asked.pop_front();
-        let Reply::Error(line) = reply else { return Next::GoOn };
-        self.shared.counters.error(line);
-        let code = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let Reply::Error(line) = reply else {
+            if let (Some(Asked::Select), Some(database)) = (asked, self.known.database) {
+                self.accepted.add(self.known.user(), database);
+            }
+            return Next::GoOn;
+        };
+        let code = code(line).unwrap_or_default();
+        self.shared.counters.error(Side::Test, code);
         if code == b"DENIED" || code == b"LOADING" || line.starts_with(b"ERR max number of clients") {
             let text = shown(&String::from_utf8_lossy(line), 60);
             self.shared.notices.once(&text, || format!("the test server refuses connections: {text}"));
@@ -75,25 +97,49 @@ impl Session {
         let restoring = self.mode == Mode::Restoring;
         match asked {
             // The test server lets everybody in.
-            Some(Asked::Login) if is_without_password(line) => Next::GoOn,
-            Some(Asked::Login) => self.login_refused(code, actions),
-            Some(Asked::HelloLogin) if code == b"WRONGPASS" => self.login_refused(code, actions),
-            Some(Asked::Hello) if restoring && code == b"NOAUTH" => self.login_refused(code, actions),
-            Some(Asked::Select | Asked::First) if code == b"NOAUTH" => self.login_refused(code, actions),
-            Some(Asked::Select) => {
-                self.count_refusal();
+            Some(Asked::Login) if is_without_password(line) => {}
+            Some(Asked::Login) => return self.refused(Refused::Login(code.to_vec()), actions),
+            Some(Asked::HelloLogin) if code == b"WRONGPASS" => {
+                return self.refused(Refused::Login(code.to_vec()), actions);
+            }
+            Some(Asked::Hello) if restoring && code == b"NOAUTH" => return self.login_refused(code, actions),
+            Some(Asked::Select | Asked::First) if code == b"NOAUTH" => {
+                return self.login_refused(code, actions);
+            }
+            Some(Asked::Select) => return self.refused(Refused::Database, actions),
+            _ => {}
+        }
+        Next::GoOn
+    }
+
+    /// The test server has refused what the client relies on, unless the online server has, too.
+    fn refused(&mut self, what: Refused, actions: &mut Actions) -> Next {
+        self.count_refusal();
+        if let (Refused::Database, Some(database)) = (&what, self.known.database) {
+            self.accepted.remove(self.known.user(), database);
+        }
+        if self.mode == Mode::Restoring && self.is_fresh {
+            // The online server has accepted it, on a connection before.
+            return self.only_test_refused(&what, actions);
+        }
+        self.refusals.test_server_refused(what);
+        Next::GoOn
+    }
+
+    pub(super) fn only_test_refused(&mut self, what: &Refused, actions: &mut Actions) -> Next {
+        match what {
+            Refused::Login(code) => self.login_refused(code, actions),
+            Refused::Database => {
                 actions.fail(
                     FailureKind::Unsupported,
                     "the test server refuses SELECT; give it as many databases as the online server has",
                 );
                 Next::Stop
             }
-            _ => Next::GoOn,
         }
     }
 
     fn login_refused(&mut self, code: &[u8], actions: &mut Actions) -> Next {
-        self.count_refusal();
         self.shared.counters.event(Event::LoginRefused);
         let user = self.known.user();
         // A name that the configuration does not know may be a password in the wrong place.
@@ -120,8 +166,8 @@ impl Session {
     }
 }
 
-/// Says that no password is set.
-fn is_without_password(line: &[u8]) -> bool {
-    line.starts_with(b"ERR AUTH <password> called without any password")
-        || line.starts_with(b"ERR Client sent AUTH, but no password is set")
+/// No mark will come.
+fn is_ping_refused(bytes: &[u8]) -> bool {
+    let contain = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    contain(b"-NOPERM") && contain(b"'ping'")
 }

@@ -32,6 +32,8 @@ pub(crate) struct Driven {
     pub(crate) fates: Fates,
     /// All that was sent to the test server.
     pub(crate) sent: Vec<u8>,
+    /// So many marks in that were answered, or gone with their connection.
+    marks: usize,
 }
 
 impl Driven {
@@ -45,12 +47,14 @@ impl Driven {
             failure: None,
             fates: Fates::default(),
             sent: Vec::new(),
+            marks: 0,
         }
     }
 
     /// A connection to the test server stands. Returns what is sent, as in the other calls.
     pub(crate) fn connected(&mut self) -> String {
         self.ready = false;
+        self.marks = marks(&self.sent).len();
         let start = self.sent.len();
         self.call(|module, _, actions| module.connected(actions));
         self.offer();
@@ -66,10 +70,30 @@ impl Driven {
 
     pub(crate) fn answer(&mut self, bytes: &str) -> String {
         let start = self.sent.len();
-        if self.mode == AnswerPayload::All {
-            let said = Said { skipped: 0, bytes: bytes.as_bytes(), had_all: true };
+        let bytes = match self.mode {
+            AnswerPayload::All => bytes.as_bytes(),
+            AnswerPayload::Head(length) => &bytes.as_bytes()[..bytes.len().min(length.into())],
+            AnswerPayload::None => &[],
+        };
+        if !bytes.is_empty() {
+            let said = Said { skipped: 0, bytes, had_all: true };
             self.call(|module, _, actions| module.answer(said, actions));
         }
+        self.offer();
+        self.since(start)
+    }
+
+    /// The answer to the next mark, if one was said.
+    pub(crate) fn mark_answer(&mut self) -> Option<String> {
+        let mark = marks(&self.sent).get(self.marks).cloned()?;
+        self.marks += 1;
+        Some(format!("${}\r\n{mark}\r\n", mark.len()))
+    }
+
+    /// A segment of the online server that begins as an error does.
+    pub(crate) fn online_error(&mut self, bytes: &str) -> String {
+        let start = self.sent.len();
+        self.call(|module, _, actions| module.online_answer(5, bytes.as_bytes(), actions));
         self.offer();
         self.since(start)
     }
@@ -164,6 +188,12 @@ impl Driven {
     }
 }
 
+/// The marks that a module has said.
+fn marks(sent: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(sent);
+    text.split("\r\n").filter(|word| word.starts_with("tcpcopy:")).map(str::to_owned).collect()
+}
+
 /// A command as an array of strings.
 pub(crate) fn resp(line: &str) -> Vec<u8> {
     let words: Vec<&str> = line.split(' ').collect();
@@ -174,7 +204,7 @@ pub(crate) fn resp(line: &str) -> Vec<u8> {
     bytes
 }
 
-/// Arrays of strings as lines of words, separated by `; `; what is none, as it is.
+/// Arrays of strings as lines of words, separated by `; `, without marks' random parts; what is none, as it is.
 pub(crate) fn text(bytes: &[u8]) -> String {
     let mut rest = bytes;
     let mut commands: Vec<String> = Vec::new();
@@ -185,7 +215,18 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     if !rest.is_empty() {
         commands.push(rest.escape_ascii().to_string());
     }
-    commands.join("; ")
+    without_marks(&commands.join("; "))
+}
+
+/// Marks are random.
+fn without_marks(text: &str) -> String {
+    let mut parts = text.split("tcpcopy:");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str("MARK");
+        out.push_str(part.trim_start_matches(|letter: char| letter.is_ascii_hexdigit() || letter == ':'));
+    }
+    out
 }
 
 fn array(bytes: &[u8]) -> Option<(Vec<String>, &[u8])> {
