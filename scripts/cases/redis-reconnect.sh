@@ -14,8 +14,8 @@ redis_reconnect_case() {
   local connections=$1
   shift
   REDIS_PREFIX=key
-  # A SELECT each.
-  REDIS_OTHER_BYTES=$((connections * 23))
+  # What each says before its writes: a SELECT.
+  REDIS_OTHER_BYTES=$((connections * ${REDIS_SETUP_BYTES:-23}))
   redis_servers ${REDIS_PASSWORDS:+"${REDIS_PASSWORDS[@]}"}
   redis_copying ${REDIS_PASSWORDS:+--config tcpcopy.toml}
   redis_write writer "$REDIS_PREFIX" --connections "$connections" --writes 20000 "$@"

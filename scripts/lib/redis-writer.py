@@ -1,9 +1,10 @@
 """Writes to a Redis server over connections that it holds, each key once: for the cases that break connections.
 
 redis-writer.py ADDRESS PREFIX [--database N] [--user U] [--password P] [--connections N] [--writes N] [--pipeline N]
-  [--rate N] [--hold READY GO]
+  [--rate N] [--hold READY GO] [--late-select]
 
-Each connection logs in and selects its database as the client libraries do, once. With --hold it then writes one key,
+Each connection logs in and selects its database as the client libraries do, once; with --late-select only after it has
+said something else, and with a SELECT before that the server refuses. With --hold it then writes one key,
 creates the file READY and waits for a line from the pipe GO. All writes of one run have the same length.
 """
 
@@ -26,14 +27,17 @@ class Connection:
         if options.password:
             login = [options.user, options.password] if options.user else [options.password]
             self.ask([command("AUTH", *login)])
+        if options.late_select:
+            self.ask([command("PING")] * 2, b"+PONG\r\n")
+            self.ask([command("SELECT", "1000000")], b"-ERR DB index is out of range\r\n")
         if options.database:
             self.ask([command("SELECT", str(options.database))])
 
-    def ask(self, commands):
+    def ask(self, commands, expected=b"+OK\r\n"):
         self.socket.sendall(b"".join(commands))
         for _ in commands:
             answer = self.answers.readline()
-            if answer != b"+OK\r\n":
+            if answer != expected:
                 raise SystemExit(f"the server answers {answer!r}")
 
     def write(self, count):
@@ -53,6 +57,7 @@ def main():
     parser.add_argument("--writes", type=int, default=20000)
     parser.add_argument("--pipeline", type=int, default=1)
     parser.add_argument("--rate", type=float, default=5000)
+    parser.add_argument("--late-select", action="store_true")
     parser.add_argument("--hold", nargs=2, metavar=("READY", "GO"))
     options = parser.parse_args()
     connections = [Connection(options, number) for number in range(options.connections)]

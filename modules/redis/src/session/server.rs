@@ -114,7 +114,6 @@ impl Session {
 
     /// The test server has refused what the client relies on, unless the online server has, too.
     fn refused(&mut self, what: Refused, actions: &mut Actions) -> Next {
-        self.count_refusal();
         if let (Refused::Database, Some(database)) = (&what, self.known.database) {
             self.accepted.remove(self.known.user(), database);
         }
@@ -130,6 +129,7 @@ impl Session {
         match what {
             Refused::Login(code) => self.login_refused(code, actions),
             Refused::Database => {
+                self.count_refusal();
                 actions.fail(
                     FailureKind::Unsupported,
                     "the test server refuses SELECT; give it as many databases as the online server has",
@@ -140,6 +140,7 @@ impl Session {
     }
 
     fn login_refused(&mut self, code: &[u8], actions: &mut Actions) -> Next {
+        self.count_refusal();
         self.shared.counters.event(Event::LoginRefused);
         let user = self.known.user();
         // A name that the configuration does not know may be a password in the wrong place.
