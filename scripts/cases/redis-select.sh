@@ -5,6 +5,6 @@ about='the same with a database chosen late, and one that both servers refuse'
 
 run() {
   # Two PINGs and two SELECTs each.
-  REDIS_SETUP_BYTES=80
+  REDIS_SETUP_BYTES=75
   redis_reconnect_case 10 --late-select
 }

@@ -29,7 +29,7 @@ class Connection:
             self.ask([command("AUTH", *login)])
         if options.late_select:
             self.ask([command("PING")] * 2, b"+PONG\r\n")
-            self.ask([command("SELECT", "1000000")], b"-ERR DB index is out of range\r\n")
+            self.ask([command("SELECT", "99")], b"-ERR DB index is out of range\r\n")
         if options.database:
             self.ask([command("SELECT", str(options.database))])
 

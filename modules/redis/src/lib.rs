@@ -22,7 +22,7 @@ use std::sync::Arc;
 use common::flow::{Endpoint, Flow};
 use common::module::{Beginning, Module, OnlineAnswers, Protocol, Report};
 use common::online_query::OnlineQuery;
-pub use common::process::secret::CredentialsError;
+pub use common::process::secret::{CredentialsError, SecretSource};
 
 use crate::accepted::Accepted;
 use crate::counters::Counters;
