@@ -66,6 +66,21 @@ pub(crate) struct Identity {
     name: Option<Vec<u8>>,
 }
 
+impl Identity {
+    /// Beside the struct, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        login_memory(self.login.as_ref()) + self.name.as_ref().map_or(0, Vec::len)
+    }
+}
+
+fn login_memory(login: Option<&Login>) -> usize {
+    match login {
+        None => 0,
+        Some(Login::Named(user)) => user.len(),
+        Some(Login::Said { user, password }) => user.as_ref().map_or(0, Vec::len) + password.bytes().len(),
+    }
+}
+
 /// Who the client is.
 #[derive(Debug, Clone)]
 enum Login {
@@ -183,8 +198,10 @@ impl Known {
     pub(crate) fn memory(&self) -> usize {
         let settings: usize =
             self.settings.iter().map(|(what, command)| 96 + what.len() + command.len()).sum();
-        let login = if self.login.is_some() { 128 } else { 0 };
-        settings + login + self.subscribed_bytes * 2 + self.name.as_ref().map_or(0, Vec::len)
+        settings
+            + login_memory(self.login.as_ref())
+            + self.subscribed_bytes * 2
+            + self.name.as_ref().map_or(0, Vec::len)
     }
 
     /// Says again what must be answered before the client goes on. On a connection that is `in_use`, database 0 must be

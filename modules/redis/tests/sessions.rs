@@ -188,10 +188,11 @@ fn a_transaction_whose_keys_are_no_longer_watched_is_left_out() {
 
 #[test]
 fn a_database_chosen_in_a_transaction_is_not_trusted() {
-    let mut session = after(&["MULTI", "SELECT 5", "EXEC", "SET a 1"]);
+    let mut session = after(&["MULTI", "SELECT 5", "EXEC"]);
+    assert_eq!(session.client(resp("SET a 1")), "");
     session.connected();
     assert_eq!(session.client(resp("SET b 1")), "");
-    assert_eq!(session.left_out(), [(Loss::StateUnknown, "SET b 1".to_owned())]);
+    assert_eq!(session.left_out(), [(Loss::StateUnknown, "SET a 1; SET b 1".to_owned())]);
     let mut session = after(&["SELECT 3", "MULTI", "SELECT 5", "DISCARD"]);
     assert_eq!(session.connected(), "SELECT 3");
     // In one that is lost, the test server does not even hear of it.
@@ -427,4 +428,21 @@ fn errors_of_both_servers_are_counted() {
     assert_eq!(counter(&redis, "server_errors", "WRONGTYPE"), 1);
     assert_eq!(counter(&redis, "server_errors", "OOM"), 1);
     assert_eq!(counter(&redis, "online_errors", "WRONGTYPE"), 3);
+}
+
+#[test]
+fn a_late_session_whose_select_the_online_server_refuses_stays_unknown() {
+    for test in ["+OK\r\n", OUT_OF_RANGE] {
+        let mut session = Driven::new(&redis(), false);
+        session.connected();
+        assert_eq!(session.client(resp("SELECT 99")), "SELECT 99");
+        session.answer(test);
+        session.online_error(OUT_OF_RANGE);
+        assert_eq!(session.client(resp("SET a 1")), "", "{test}");
+        assert_eq!(session.left_out(), [(Loss::StateUnknown, "SET a 1".to_owned())]);
+        assert_eq!(session.client(resp("SELECT 3")), "PING MARK; SELECT 3");
+        let answer = session.mark_answer().unwrap() + "+OK\r\n";
+        assert_eq!(session.answer(&answer), "");
+        assert_eq!(session.client(resp("SET b 1")), "SET b 1");
+    }
 }

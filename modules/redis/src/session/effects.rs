@@ -108,7 +108,6 @@ impl Session {
     }
 
     fn end_of_transaction(&mut self, executed: bool) {
-        let was_lost = self.transaction == Transaction::Lost;
         if self.transaction == Transaction::None && !std::mem::replace(&mut self.saw_transactions, true) {
             // It began before the session was joined: what seemed to be done may not have been.
             self.forget_state();
@@ -117,9 +116,9 @@ impl Session {
             }
         }
         if executed && self.chose_in_transaction {
+            // Whether the servers have done it stands within their answers to EXEC, of which nothing is read.
             self.forget_state();
-            if was_lost && self.mode != Mode::Down {
-                // And the test server has not even heard of it.
+            if self.mode != Mode::Down {
                 self.mode = Mode::Unknown;
             }
         }

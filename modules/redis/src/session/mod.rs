@@ -293,7 +293,7 @@ impl Module for Session {
     }
 
     fn memory(&self) -> usize {
-        size_of_val(self) + self.known.memory()
+        size_of_val(self) + self.known.memory() + self.undo.as_ref().map_or(0, |undo| undo.memory())
     }
 }
 

@@ -39,6 +39,13 @@ pub(super) enum Refused {
     Database,
 }
 
+impl Undo {
+    /// In bytes.
+    pub(super) fn memory(&self) -> usize {
+        size_of_val(self) + self.before.memory()
+    }
+}
+
 impl Refusals {
     pub(super) fn any(&self) -> bool {
         self.online.is_some() || self.test.is_some()
@@ -85,13 +92,22 @@ impl Session {
         self.undo = None;
         match (self.refusals.test.take(), self.refusals.online.take()) {
             (None, None) => {}
+            // The database that was refused would have been the first that is known.
+            (_, Some(_)) if self.known.database.is_none() => {
+                self.asked.clear();
+                (self.is_fresh, self.mark) = (false, None);
+                if !matches!(self.mode, Mode::Foreign | Mode::ForeignLost) {
+                    self.mode = Mode::Unknown;
+                    self.want_question();
+                }
+            }
             (Some(_), Some(_)) => {
                 if self.mode == Mode::Restoring {
                     self.go_on(actions, true);
                 }
             }
             (Some(what), None) => drop(self.only_test_refused(&what, actions)),
-            (None, Some(_)) if self.mode == Mode::Unknown => {}
+            (None, Some(_)) if matches!(self.mode, Mode::Unknown | Mode::Foreign | Mode::ForeignLost) => {}
             (None, Some(Sets::Login)) => {
                 self.shared.counters.event(Event::RefusedOnline);
                 actions.fail(FailureKind::RefusedOnline, "the online server does not accept the login");

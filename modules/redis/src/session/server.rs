@@ -117,7 +117,7 @@ impl Session {
         if let (Refused::Database, Some(database)) = (&what, self.known.database) {
             self.accepted.remove(self.known.user(), database);
         }
-        if self.mode == Mode::Restoring && self.is_fresh {
+        if self.mode == Mode::Restoring && self.is_fresh && self.undo.is_none() && !self.refusals.any() {
             // The online server has accepted it, on a connection before.
             return self.only_test_refused(&what, actions);
         }
