@@ -206,6 +206,12 @@ pub trait Module: Send {
         false
     }
 
+    /// What the test server has answered of late comes to nothing if the connection breaks now: a transaction. It counts as
+    /// replayed only once something is answered while this is false.
+    fn is_tentative(&self) -> bool {
+        false
+    }
+
     /// What the module takes, roughly, in bytes of memory: itself, and what it has allocated.
     fn memory(&self) -> usize {
         size_of_val(self)

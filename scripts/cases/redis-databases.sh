@@ -19,7 +19,7 @@ run() {
   done
   sleep 1
   copy_stop
-  [[ -z $(redis_state test info keyspace | grep '^db') ]] || fail "writes: $(redis_state test info keyspace | paste -sd' ')"
+  ! redis_state test info keyspace | grep -q '^db' || fail "writes: $(redis_state test info keyspace | paste -sd' ')"
   N_ONLINE=$(count_redis_keys online) N_TEST=0
   ((N_ONLINE == 4000)) || fail "the client wrote $N_ONLINE keys only"
   ledger_holds tcpcopy '.ledger.sessions.incomplete | add == 20' 'not all sessions are incomplete'

@@ -1,10 +1,11 @@
 """Writes to a Redis server over connections that it holds, each key once: for the cases that break connections.
 
 redis-writer.py ADDRESS PREFIX [--database N] [--user U] [--password P] [--connections N] [--writes N] [--pipeline N]
-  [--rate N] [--hold READY GO] [--late-select]
+  [--rate N] [--hold READY GO] [--late-select] [--multi]
 
 Each connection logs in and selects its database as the client libraries do, once; with --late-select only after it has
-said something else, and with a SELECT before that the server refuses. With --hold it then writes one key,
+said something else, and with a SELECT before that the server refuses. With --multi
+each write is a transaction, in three turns. With --hold it then writes one key,
 creates the file READY and waits for a line from the pipe GO. All writes of one run have the same length.
 """
 
@@ -21,6 +22,7 @@ class Connection:
     def __init__(self, options, number):
         self.prefix = f"{options.prefix}:{number:03}"
         self.written = 0
+        self.multi = options.multi
         self.socket = socket.create_connection((options.address, 6379))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.answers = self.socket.makefile("rb")
@@ -41,9 +43,19 @@ class Connection:
                 raise SystemExit(f"the server answers {answer!r}")
 
     def write(self, count):
+        if self.multi:
+            self.ask([command("MULTI")])
+            self.ask([self.set(self.written)], b"+QUEUED\r\n")
+            self.ask([command("EXEC")], b"*1\r\n")
+            self.answers.readline()
+            self.written += 1
+            return
         numbers = range(self.written, self.written + count)
-        self.ask([command("SET", f"{self.prefix}:{number:07}", f"{number:07}") for number in numbers])
+        self.ask([self.set(number) for number in numbers])
         self.written += count
+
+    def set(self, number):
+        return command("SET", f"{self.prefix}:{number:07}", f"{number:07}")
 
 
 def main():
@@ -58,6 +70,7 @@ def main():
     parser.add_argument("--pipeline", type=int, default=1)
     parser.add_argument("--rate", type=float, default=5000)
     parser.add_argument("--late-select", action="store_true")
+    parser.add_argument("--multi", action="store_true")
     parser.add_argument("--hold", nargs=2, metavar=("READY", "GO"))
     options = parser.parse_args()
     connections = [Connection(options, number) for number in range(options.connections)]

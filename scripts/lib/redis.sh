@@ -74,6 +74,7 @@ redis_strictly() {
   # shellcheck disable=SC2016
   write=$(printf '*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$7\r\n0000000\r\n' $((${#REDIS_PREFIX} + 12)) "$REDIS_PREFIX:000:0000000" | wc -c)
   claimed=$(ledger tcpcopy '.ledger.bytes.replayed')
+  write=$((write + ${REDIS_WRITE_BYTES:-0}))
   other=$(ledger tcpcopy '.ledger.bytes.dropped.replaced // 0')
   claimed=$(((claimed - ${REDIS_OTHER_BYTES:-$other} + other) / write))
   note "$N_TEST of $N_ONLINE in database $REDIS_DATABASE, $claimed counted as replayed"

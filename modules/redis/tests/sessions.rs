@@ -168,10 +168,12 @@ fn the_test_server_has_other_passwords() {
 #[test]
 fn a_cut_transaction_is_left_out_to_its_end() {
     let mut session = after(&["SELECT 3", "MULTI", "SET a 1"]);
+    assert!(session.is_tentative());
     session.connected();
     session.answer("+OK\r\n");
     assert_eq!(session.client(lines(&["SET b 1", "EXEC", "SET c 1"])), "SET c 1");
     assert_eq!(session.left_out(), [(Loss::StateLost, "SET b 1; EXEC".to_owned())]);
+    assert!(!session.is_tentative());
 }
 
 #[test]

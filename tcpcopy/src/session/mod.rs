@@ -351,7 +351,7 @@ impl Session {
     fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
         let acknowledged = self.connection.acknowledged().unwrap_or_default();
         self.gate.answer(cx.now, self.connection.received(), acknowledged, self.connection.is_pushed());
-        if self.unanswered.answered(self.trial.is_some()) {
+        if self.unanswered.answered(self.trial.is_some(), self.relay.is_tentative()) {
             self.trial_answered(cx);
         }
         if self.phase == Phase::Replaying {

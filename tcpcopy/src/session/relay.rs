@@ -83,6 +83,14 @@ impl Relay {
         }
     }
 
+    /// What is answered now comes to nothing with the connection.
+    pub(super) fn is_tentative(&self) -> bool {
+        match self {
+            Self::Straight => false,
+            Self::Module(attached) => attached.module.is_tentative(),
+        }
+    }
+
     /// What a module holds waits for what the online server says to it.
     pub(super) fn awaits_online(&self) -> bool {
         match self {

@@ -15,6 +15,8 @@ pub(super) struct Unanswered {
     broken: Option<(u64, DropReason)>,
     /// Answered on a connection that is on trial.
     tried: u64,
+    /// Answered, and void if the connection breaks: what a module has in a transaction.
+    tentative: u64,
 }
 
 impl Unanswered {
@@ -32,9 +34,11 @@ impl Unanswered {
         self.give_up(DropReason::ClosedByServer);
     }
 
-    /// The test server answered. True if there was something to answer. What is answered `on_trial` may be taken back.
-    pub(super) fn answered(&mut self, on_trial: bool) -> bool {
+    /// The test server answered. True if there was something to answer. What is answered `on_trial` may be taken back,
+    /// and what is `tentative`, until something is answered that is not.
+    pub(super) fn answered(&mut self, on_trial: bool, tentative: bool) -> bool {
         let bytes = std::mem::take(&mut self.bytes);
+        self.tentative = if tentative { self.tentative + bytes } else { 0 };
         if on_trial {
             self.tried += bytes;
         }
@@ -65,6 +69,7 @@ impl Unanswered {
     /// The connection is gone, for `reason`: no answer will come.
     pub(super) fn connection_lost(&mut self, reason: DropReason) {
         self.closed = false;
+        self.bytes += std::mem::take(&mut self.tentative);
         self.give_up(reason);
     }
 
@@ -83,5 +88,25 @@ impl Unanswered {
         ledger.bytes.replayed -= bytes;
         ledger.bytes.dropped.add(reason, bytes);
         Some(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_tentative_goes_with_its_connection() {
+        let (mut unanswered, mut ledger) = (Unanswered::default(), Ledger::default());
+        ledger.bytes.replayed = 100;
+        for (bytes, tentative) in [(10, true), (20, true), (5, false), (7, true), (8, true)] {
+            unanswered.acknowledged(bytes);
+            assert!(unanswered.answered(false, tentative));
+        }
+        unanswered.connection_lost(DropReason::ClosedByServer);
+        assert_eq!(unanswered.client_was_answered(&mut ledger), Some(DropReason::ClosedByServer));
+        assert_eq!(ledger.bytes.replayed, 85, "the first transaction was over");
+        unanswered.connection_lost(DropReason::ClosedByServer);
+        assert_eq!(unanswered.client_was_answered(&mut ledger), None);
     }
 }

@@ -292,6 +292,10 @@ impl Module for Session {
         }
     }
 
+    fn is_tentative(&self) -> bool {
+        self.transaction == Transaction::Open
+    }
+
     fn memory(&self) -> usize {
         size_of_val(self) + self.known.memory() + self.undo.as_ref().map_or(0, |undo| undo.memory())
     }

@@ -127,6 +127,10 @@ impl Driven {
         self.module.memory()
     }
 
+    pub(crate) fn is_tentative(&self) -> bool {
+        self.module.is_tentative()
+    }
+
     /// What was left out, as text.
     pub(crate) fn left_out(&self) -> Vec<(Loss, String)> {
         self.fates.left_out.iter().map(|(loss, bytes)| (*loss, text(bytes))).collect()
