@@ -8,6 +8,7 @@ pub mod control;
 pub mod flow;
 pub mod io;
 pub mod module;
+pub mod online_query;
 pub mod process;
 pub mod share;
 pub mod time;

@@ -8,9 +8,11 @@
 //! come since, at the next event. docs/MODULES.md shows the order of calls for a login.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::control::AnswerPayload;
 use crate::flow::Flow;
+use crate::online_query::OnlineQuery;
 
 /// What a module wants done, in order; see [`Actions`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub enum Action {
     Replace(usize),
     /// The next bytes of the client are left out, for they cannot or must not be said to the test server (a statement
     /// that it does not know, say). A loss, which is counted.
-    LeaveOut(usize),
+    LeaveOut(usize, Loss),
     /// Bytes of the module's own go to the test server: a range of [`Actions::own_bytes`].
     Send(std::ops::Range<usize>),
     /// How much payload of the answers is wanted from now on.
@@ -33,6 +35,17 @@ pub enum Action {
     Refused,
     /// The session cannot go on.
     Fail(Failure),
+}
+
+/// Why bytes of the client are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Loss {
+    /// The test server could not make anything of them, or must not hear them.
+    LeftOut,
+    /// They depend on something that the test server has forgotten with a connection, and that cannot be said again.
+    StateLost,
+    /// They depend on something that was said before the session was joined, or in bytes that were never captured.
+    StateUnknown,
 }
 
 /// Why a session cannot go on.
@@ -84,9 +97,9 @@ impl Actions {
         self.list.push(Action::Replace(bytes));
     }
 
-    /// Leaves the next `bytes` bytes of the client out, as a loss.
-    pub fn leave_out(&mut self, bytes: usize) {
-        self.list.push(Action::LeaveOut(bytes));
+    /// Leaves the next `bytes` bytes of the client out, as a loss that is counted as `loss`.
+    pub fn leave_out(&mut self, bytes: usize, loss: Loss) {
+        self.list.push(Action::LeaveOut(bytes, loss));
     }
 
     /// Sends `bytes` of the module's own to the test server.
@@ -161,9 +174,11 @@ pub trait Module: Send {
     /// All bytes of the client that are due and were neither passed nor taken out before.
     fn client(&mut self, bytes: &[u8], actions: &mut Actions);
 
-    /// Bytes of the client were lost, those among them that were offered and are held: they were never captured, or the
-    /// test server could not be reached in time. What is offered next begins with a turn of the client. `due` is what of
-    /// the lost would have been offered now, if anything: a module may learn from it.
+    /// Bytes of the client were lost, those among them that were offered and are held. What is offered next begins with a
+    /// turn of the client.
+    ///
+    /// `due` are the lost bytes, all of them and in order, where the test server could not be reached in time: a module may
+    /// learn from them. It is empty where bytes were never captured.
     fn client_lost(&mut self, due: &[u8]) {
         let _ = due;
     }
@@ -180,8 +195,20 @@ pub trait Module: Send {
         let _ = (skipped, bytes, actions);
     }
 
+    /// The online server was asked ([`Protocol::online_query`]), and what `client` offers from here on was said after its
+    /// answer to the question of this number. Called before a turn, once for each answer.
+    fn online_queried(&mut self, question: u64) {
+        let _ = question;
+    }
+
     /// What the module holds waits for the online server's answer to it: that is handed over then, though bytes are due.
     fn awaits_online(&self) -> bool {
+        false
+    }
+
+    /// What the test server has answered of late comes to nothing if the connection breaks now: a transaction. It counts as
+    /// replayed only once something is answered while this is false.
+    fn is_tentative(&self) -> bool {
         false
     }
 
@@ -207,6 +234,12 @@ pub trait Protocol: Send + Sync {
     /// What modules want to know of what the online server answers. It is asked at the start, and must not change.
     fn online_answers(&self) -> OnlineAnswers {
         OnlineAnswers::None
+    }
+
+    /// How to ask the online server what clients said before they were copied; `None` if it is not asked. Queried once, at
+    /// the start.
+    fn online_query(&self) -> Option<Arc<dyn OnlineQuery>> {
+        None
     }
 
     /// What has been counted so far.

@@ -174,7 +174,7 @@ impl Driven {
         let (mut taken, mut refused) = (0, false);
         for action in actions.list() {
             match action {
-                Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes) => taken += bytes,
+                Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes, _) => taken += bytes,
                 Action::Send(range) => assert!(range.end <= actions.own_bytes().len()),
                 Action::Answers(_) | Action::Ready => {}
                 Action::Refused => {

@@ -113,11 +113,12 @@ count_full_downloads() { awk -v size="$DOWNLOAD" '/^200/ && $3 == size { n++ } E
 # The time in seconds that a host's nginx took for its slowest request.
 slowest_request() { awk '$4 > most { most = $4 } END { print most + 0 }' "$CASE_DIR/$1/access.log"; }
 
+# redis_start HOST [ARGUMENT...]
 redis_start() {
   local host=$1 dir=$CASE_DIR/$1
   mkdir -p "$dir"
   spawn "$host" "$dir/redis.log" redis-server --port 6379 --bind '0.0.0.0 ::' --protected-mode no --dir "$dir" \
-    --save '' --appendonly no --tcp-backlog 65535 --enable-debug-command yes
+    --save '' --appendonly no --tcp-backlog 65535 --enable-debug-command yes "${@:2}"
   printf '%s' "$SPAWNED" >"$dir/redis.main"
   await 10 listening "$host" 6379 || die "redis does not start on $host: $(tail -n 1 "$dir/redis.log")"
 }

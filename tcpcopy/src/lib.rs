@@ -10,6 +10,7 @@ pub mod driver;
 pub mod engine;
 pub mod ledger;
 pub mod link;
+pub mod online_query;
 pub mod output;
 mod recognise;
 pub mod report;

@@ -8,5 +8,6 @@ pub mod limits;
 mod log_queue;
 pub mod logging;
 pub mod privileges;
+pub mod secret;
 pub mod secret_file;
 pub mod signals;

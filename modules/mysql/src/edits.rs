@@ -1,6 +1,6 @@
 //! What becomes of a client's bytes, in order: neighbours of one fate make one action.
 
-use common::module::Actions;
+use common::module::{Actions, Loss};
 
 /// What becomes of bytes of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl<'a> Edits<'a> {
             _ if bytes == 0 => {}
             Fate::Pass => self.actions.pass(bytes),
             Fate::Replace => self.actions.replace(bytes),
-            Fate::LeaveOut => self.actions.leave_out(bytes),
+            Fate::LeaveOut => self.actions.leave_out(bytes, Loss::LeftOut),
         }
     }
 }

@@ -15,6 +15,15 @@ const LENGTH_MAX: u64 = 4 << 20;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ConfigFile {
     pub(super) mysql: tcpcopy_mysql::Settings,
+    pub(super) redis: tcpcopy_redis::Settings,
+    pub(super) online: OnlineServers,
+}
+
+/// How to ask online servers what clients said before they were copied.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OnlineServers {
+    pub(super) redis: Option<tcpcopy_redis::OnlineServer>,
 }
 
 /// Why the file cannot be used: one line with the cure, nothing of what stands in it but names of settings.
@@ -22,7 +31,7 @@ pub(super) struct ConfigFile {
 enum Problem {
     #[error("line {line}: it is not UTF-8 text; save it as such")]
     Text { line: usize },
-    #[error("line {line}: {problem}; docs/MYSQL.md shows what it may hold")]
+    #[error("line {line}: {problem}; docs/MYSQL.md and docs/REDIS.md show what it may hold")]
     Content { line: usize, problem: String },
 }
 
@@ -100,6 +109,26 @@ mod tests {
         let users = ConfigFile::read(&file.0).unwrap().mysql.users;
         assert_eq!(users.keys().collect::<Vec<_>>(), ["shop", "shop@test"]);
         assert!(ConfigFile::read(&Scratch::new("empty", "", 0o400).0).unwrap().mysql.users.is_empty());
+    }
+
+    #[test]
+    fn the_online_server_of_redis_is_read() {
+        let text = "[redis.users]\ndefault = \"secret\"\n\
+            [online.redis]\naddress = \"10.0.0.16:6380\"\nuser = \"tcpcopy\"\npassword = { env = \"P\" }\ntimeout = 2\n";
+        let file = parse(text.as_bytes()).unwrap();
+        assert!(file.redis.users.contains_key("default"));
+        let online = file.online.redis.unwrap();
+        assert_eq!((online.address.unwrap().port(), online.timeout), (6380, Some(2)));
+        assert!(parse(b"[online.redis]\n").unwrap().online.redis.is_some(), "all has a default");
+        assert!(parse(b"").unwrap().online.redis.is_none());
+        for (text, part) in [
+            (&b"[online.redis]\naddress = \"online\"\n"[..], "line 2"),
+            (b"[online.redis]\npasword = \"hunter2\"\n", "`pasword`"),
+            (b"[online.mysql]\n", "`mysql`"),
+        ] {
+            let complaint = parse(text).unwrap_err().to_string();
+            assert!(complaint.contains(part) && !complaint.contains("hunter2"), "{complaint}");
+        }
     }
 
     #[test]

@@ -100,7 +100,9 @@ pub enum UsageError {
         workers: u16,
     },
     /// A piece of `--protocol` cannot be used.
-    #[error("--protocol: '{piece}': {problem}; the form is PORT=mysql or PORT=none, as in 3307=mysql")]
+    #[error(
+        "--protocol: '{piece}': {problem}; the form is PORT=mysql, PORT=redis or PORT=none, as in 3307=mysql"
+    )]
     Protocol {
         /// The piece between commas.
         piece: String,
@@ -109,12 +111,12 @@ pub enum UsageError {
     },
     /// `--watch-answers` where no protocol module would look at them.
     #[error(
-        "--watch-answers: no service of -x has a protocol module; leave it out, or name the protocol with --protocol PORT=mysql"
+        "--watch-answers: no service of -x has a protocol module that looks at them; leave it out, or name the protocol with --protocol PORT=mysql"
     )]
     NothingToWatch,
     /// `--config` where no protocol module would read it.
     #[error(
-        "--config: no service of -x has a protocol module; leave it out, or name the protocol with --protocol PORT=mysql"
+        "--config: no service of -x has a protocol module; leave it out, or name the protocol with --protocol PORT=NAME"
     )]
     NothingToConfigure,
     /// `-u`, which would show passwords to everybody who lists processes.

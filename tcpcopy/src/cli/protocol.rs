@@ -1,10 +1,14 @@
 //! `--protocol`: which protocol module takes care of which service.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 
 use common::command_line::shown;
+use common::flow::Endpoint;
+use common::process::secret::CredentialsError;
 use tcpcopy_mysql::Mysql;
+use tcpcopy_redis::Redis;
 
 use crate::settings::Transfer;
 
@@ -16,6 +20,7 @@ use super::config_file::ConfigFile;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Mysql,
+    Redis,
 }
 
 /// What the user says of modules.
@@ -41,19 +46,27 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
         });
     }
     let kinds: Vec<Option<Kind>> = transfers.iter().map(|transfer| kind(transfer, &chosen)).collect();
-    if kinds.iter().all(Option::is_none) {
-        if wishes.watch_answers {
-            return Err(UsageError::NothingToWatch);
-        }
-        if wishes.config.is_some() {
-            return Err(UsageError::NothingToConfigure);
-        }
+    if wishes.watch_answers && !kinds.contains(&Some(Kind::Mysql)) {
+        return Err(UsageError::NothingToWatch);
+    }
+    if wishes.config.is_some() && kinds.iter().all(Option::is_none) {
+        return Err(UsageError::NothingToConfigure);
     }
     let file = wishes.config.map(read).transpose()?.unwrap_or_default();
     let mysql = kinds.contains(&Some(Kind::Mysql)).then(|| mysql(&file, wishes)).transpose()?;
+    let redis = kinds.contains(&Some(Kind::Redis)).then(|| redis(&file, wishes)).transpose()?;
     for (transfer, kind) in transfers.iter_mut().zip(kinds) {
         transfer.protocol = match kind {
             Some(Kind::Mysql) => mysql.as_ref().map(|mysql| Arc::new(mysql.for_another_service()) as _),
+            Some(Kind::Redis) => {
+                let usual = usual_address(transfer);
+                let of_service =
+                    redis.as_ref().map(|redis| redis.for_service(file.online.redis.as_ref(), usual));
+                of_service
+                    .transpose()
+                    .map_err(|error| wrong_secret(wishes, &error))?
+                    .map(|it| Arc::new(it) as _)
+            }
             None => None,
         };
     }
@@ -61,8 +74,24 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
 }
 
 fn mysql(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Mysql, UsageError> {
-    Mysql::new(&file.mysql, wishes.watch_answers)
-        .map_err(|error| wrong_file(wishes.config.unwrap_or(Path::new("")), error.to_string()))
+    Mysql::new(&file.mysql, wishes.watch_answers).map_err(|error| wrong_secret(wishes, &error))
+}
+
+fn redis(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Redis, UsageError> {
+    Redis::new(&file.redis).map_err(|error| wrong_secret(wishes, &error))
+}
+
+/// Where the online service is to be found: as `-x` says, or on this host.
+fn usual_address(transfer: &Transfer) -> Endpoint {
+    let loopback = match transfer.target.ip {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    Endpoint::new(transfer.online_ip.unwrap_or(loopback), transfer.online_port)
+}
+
+fn wrong_secret(wishes: &Wishes<'_>, error: &CredentialsError) -> UsageError {
+    wrong_file(wishes.config.unwrap_or(Path::new("")), error.to_string())
 }
 
 fn read(path: &Path) -> Result<ConfigFile, UsageError> {
@@ -77,14 +106,25 @@ fn wrong_file(path: &Path, problem: String) -> UsageError {
 fn kind(transfer: &Transfer, chosen: &[Choice<'_>]) -> Option<Kind> {
     match chosen.iter().find(|choice| choice.port == transfer.online_port) {
         Some(choice) => choice.kind,
-        None => (transfer.online_port == 3306).then_some(Kind::Mysql),
+        None => usual_kind(transfer.online_port),
     }
 }
 
 /// The name of the protocol that is usual on the port, if there is a module for it.
 #[must_use]
 pub fn usual_protocol(port: u16) -> Option<&'static str> {
-    (port == 3306).then_some("mysql")
+    usual_kind(port).map(|kind| match kind {
+        Kind::Mysql => "mysql",
+        Kind::Redis => "redis",
+    })
+}
+
+fn usual_kind(port: u16) -> Option<Kind> {
+    match port {
+        3306 => Some(Kind::Mysql),
+        6379 => Some(Kind::Redis),
+        _ => None,
+    }
 }
 
 /// One piece of `--protocol`.
@@ -106,6 +146,7 @@ fn chosen(values: &[String]) -> Result<Vec<Choice<'_>>, UsageError> {
         let number = port(number.trim_end()).map_err(wrong)?;
         let kind = match name.trim_start() {
             "mysql" => Some(Kind::Mysql),
+            "redis" => Some(Kind::Redis),
             "none" => None,
             other => return Err(wrong(format!("there is no protocol '{}'", shown(other, 40)))),
         };
@@ -139,6 +180,11 @@ mod tests {
         assert_eq!(names(SERVICES, &["3306=none, 3307 = mysql"]).unwrap(), ["none", "none", "mysql"]);
         assert_eq!(names(SERVICES, &["3307=mysql", "80=none"]).unwrap(), ["mysql", "none", "mysql"]);
         assert_eq!(names("80-10.0.0.17:3306", &[]).unwrap(), ["none"]);
+        assert_eq!(
+            names("6379-10.0.0.17:6379,6380-10.0.0.17:6379", &["6380=redis"]).unwrap(),
+            ["redis", "redis"]
+        );
+        assert_eq!(names("6379-10.0.0.17:6379", &["6379=none"]).unwrap(), ["none"]);
     }
 
     #[test]

@@ -37,6 +37,7 @@ use worker::{CALLER, FIRST_CAPTURE, Worker};
 use crate::cli::{Config, usual_protocol};
 use crate::engine::Engine;
 use crate::link::{Links, Speaker, Told};
+use crate::online_query::{Askers, OwnEndpoints, Query, Watch};
 use crate::report::{Service, StatsFile, StatsFileError};
 use crate::settings::Transfer;
 
@@ -121,7 +122,11 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     let clock = Clock::start();
     let parts = Share::each(config.workers).zip(captures).zip(wires);
     let told = Arc::default();
-    let worker = |((share, captures), wire)| worker(config, clock, share, &told, captures, wire);
+    // What clients say from now on is captured.
+    let (own, queries) = (Arc::default(), Query::of(&config.transfers));
+    let _askers = Askers::start(&queries, &own, clock).map_err(StartError::system("start a thread"))?;
+    let worker =
+        |((share, captures), wire)| worker(config, clock, share, &told, captures, wire, (&queries, &own));
     let mut workers: Vec<_> = parts.map(worker).collect::<Result<_, _>>()?;
     if let [only] = &workers[..] {
         only.registry()
@@ -157,13 +162,18 @@ fn worker(
     told: &Arc<Told>,
     captures: Captures,
     wire: Wire<Injector>,
+    (queries, own): (&[Query], &Arc<OwnEndpoints>),
 ) -> Result<Worker<Injector>, StartError> {
     let first_link = FIRST_CAPTURE + captures.count();
     let targets = config.targets();
     let speaker = Speaker { told: Arc::clone(told), from_start: config.alone };
     let links = Links::new(&config.intercepts, share, targets, first_link, Time::ZERO, &speaker);
-    let engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
-    Worker::new(clock, captures, links, engine, wire).map_err(StartError::system("make an event loop"))
+    let mut engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
+    if !queries.is_empty() {
+        engine.set_own(Arc::clone(own));
+    }
+    Worker::new(clock, captures, links, engine, wire, Watch::new(queries))
+        .map_err(StartError::system("make an event loop"))
 }
 
 /// What the report says of `-x`.
@@ -172,6 +182,7 @@ fn services(config: &Config) -> Vec<Service> {
         port: transfer.online_port,
         protocol: transfer.protocol.as_ref().map(|protocol| protocol.name()),
         module: usual_protocol(transfer.online_port),
+        is_asked: transfer.protocol.as_ref().is_some_and(|protocol| protocol.online_query().is_some()),
     };
     config.transfers.iter().map(service).collect()
 }
@@ -182,7 +193,7 @@ fn announce_protocols(config: &Config) {
         if let Some(protocol) = &transfer.protocol {
             let (name, port) = (protocol.name(), transfer.online_port);
             log::info!(
-                "port {port} to {}: sessions of {name}, which log in anew; if it is another service: \
+                "port {port} to {}: sessions of {name}, which are set up anew on each connection; if it is another service: \
                  --protocol {port}=none",
                 transfer.target
             );
@@ -191,8 +202,8 @@ fn announce_protocols(config: &Config) {
     let heard = |transfer: &Transfer| transfer.online_answers() != OnlineAnswers::None;
     if config.filter.is_some() && config.transfers.iter().any(heard) {
         log::info!(
-            "-F must also pass what the online service answers: without, MySQL's ids of prepared statements can only be \
-             told by order"
+            "-F must also pass what the online service answers: without, what it has refused is not known, and MySQL's ids \
+             of prepared statements can only be told by order"
         );
     }
 }

@@ -16,6 +16,7 @@ use super::captures::Captures;
 use super::wire::Wire;
 use crate::engine::{Engine, GRAIN};
 use crate::link::{LinkChange, Links, Problem};
+use crate::online_query::Watch;
 use crate::report::{CaptureAccount, Part};
 
 /// Token of whatever calls the worker: signals, or another thread.
@@ -82,6 +83,8 @@ pub(super) struct Worker<I> {
     links: Links,
     engine: Engine,
     wire: Wire<I>,
+    /// Answers of online servers that the engine is to know of.
+    queries: Watch,
     captured: CaptureAccount,
     courtesy: Option<Courtesy>,
     /// A packet was captured in the last round.
@@ -101,6 +104,7 @@ impl<I: Inject> Worker<I> {
         links: Links,
         engine: Engine,
         wire: Wire<I>,
+        queries: Watch,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         captures.register(poll.registry())?;
@@ -115,6 +119,7 @@ impl<I: Inject> Worker<I> {
             links,
             engine,
             wire,
+            queries,
             captured: CaptureAccount::default(),
             courtesy: None,
             captured_some: false,
@@ -157,6 +162,8 @@ impl<I: Inject> Worker<I> {
     /// Waits for something to do, at the longest until `limit`, and does it.
     pub(super) fn round(&mut self, limit: Time) -> Result<Round, StartError> {
         self.gather();
+        // Before the wait, which reports all captures where packets lie by now.
+        let answered = self.queries.look();
         self.wait(limit).map_err(StartError::system("wait for events"))?;
         // The one clock read of the batch.
         let now = self.clock.now();
@@ -188,6 +195,9 @@ impl<I: Inject> Worker<I> {
             self.read_links(now);
         }
         self.read_at = now;
+        if answered && !self.captures.any_ready() {
+            self.take_answers(now);
+        }
         let ticked = self.handle_timers(now);
         self.send(now);
         self.defer_answers(now);
@@ -257,6 +267,13 @@ impl<I: Inject> Worker<I> {
         let mut sink = |captured: Captured<'_>| engine.handle_packet(now, captured, wire);
         self.captured_some = self.captures.receive(budget, &mut sink) > 0;
         self.deliver(now);
+    }
+
+    /// All that was captured before the online servers answered has been read. Of a newer answer that may not be so.
+    fn take_answers(&mut self, now: Time) {
+        for (transfer, question) in self.queries.take_seen() {
+            self.engine.handle_online_query(now, transfer, question);
+        }
     }
 
     fn read_links(&mut self, now: Time) {

@@ -6,6 +6,7 @@ use common::flow::{Endpoint, Flow};
 use common::io::Captured;
 use common::wire::{Flags, Segment};
 
+use crate::online_query::OwnEndpoints;
 use crate::settings::Transfer;
 
 /// What a captured segment is.
@@ -17,16 +18,25 @@ pub(super) enum Class {
     OnlineSynAck { flow: Flow },
     /// What the online service says to a client, where a protocol module wants to know.
     OnlineAnswer { flow: Flow },
-    /// To a test server: a copy.
+    /// To a test server: a copy; or on a connection of our own to the online service.
     Own,
     /// Anything else.
     Unrelated,
 }
 
 /// Classifies a segment. `outgoing` segments are those that left this host.
-pub(super) fn classify(transfers: &[Transfer], captured: &Captured<'_>, segment: &Segment<'_>) -> Class {
+pub(super) fn classify(
+    transfers: &[Transfer],
+    own: Option<&OwnEndpoints>,
+    captured: &Captured<'_>,
+    segment: &Segment<'_>,
+) -> Class {
     // On their way out copies pass only a filter of the user's own (`-F`); received, where this host is the target.
     if transfers.iter().any(|transfer| transfer.target == segment.destination) {
+        return Class::Own;
+    }
+    let client = if captured.outgoing { &segment.destination } else { &segment.source };
+    if own.is_some_and(|own| own.contain(client)) {
         return Class::Own;
     }
     if captured.outgoing {
@@ -104,7 +114,7 @@ mod tests {
             payload: &[],
             payload_len: 0,
         };
-        classify(&[transfer], &Captured { packet: &[], outgoing }, &segment)
+        classify(&[transfer], None, &Captured { packet: &[], outgoing }, &segment)
     }
 
     #[test]

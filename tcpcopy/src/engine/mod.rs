@@ -7,6 +7,7 @@ mod target;
 mod timers;
 
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::control::{Answer, AnswerPayload, ToIntercept};
@@ -23,6 +24,7 @@ pub(crate) use self::timers::GRAIN;
 use self::timers::Timers;
 use crate::complaints::Complaints;
 use crate::ledger::{DropReason, Ledger};
+use crate::online_query::OwnEndpoints;
 use crate::output::Output;
 use crate::session::{Attached, Context, PARKED_BYTES, SILENCE, Session};
 use crate::settings::EngineConfig;
@@ -75,6 +77,8 @@ pub struct Engine {
     table: Table,
     /// What was learnt about each transfer's test server, in the order of the transfers.
     targets: Vec<Target>,
+    /// Our own connections to online services.
+    own: Option<Arc<OwnEndpoints>>,
     timers: Timers,
     to_flush: Vec<u32>,
     /// How many slots wait for an answer.
@@ -104,6 +108,7 @@ impl Engine {
             draining: false,
             table: Table::default(),
             targets,
+            own: None,
             timers: Timers::default(),
             to_flush: Vec::new(),
             awaiting: 0,
@@ -116,6 +121,19 @@ impl Engine {
         }
     }
 
+    /// Connections from these endpoints are our own, and are not copied.
+    pub fn set_own(&mut self, own: Arc<OwnEndpoints>) {
+        self.own = Some(own);
+    }
+
+    /// The online server of this transfer has answered the question of this number, and all that was captured before the
+    /// answer came has been handed over.
+    pub fn handle_online_query(&mut self, now: Time, transfer: usize, question: u64) {
+        if let Some(target) = self.targets.get_mut(transfer) {
+            (target.question, target.answered) = (question, now);
+        }
+    }
+
     /// A packet was captured on the online host.
     pub fn handle_packet(&mut self, now: Time, captured: Captured<'_>, out: &mut dyn Output) {
         self.ledger.packets.captured += 1;
@@ -124,7 +142,7 @@ impl Engine {
             self.ledger.packets.unreadable += 1;
             return;
         };
-        match classify(&self.config.transfers, &captured, segment) {
+        match classify(&self.config.transfers, self.own.as_deref(), &captured, segment) {
             Class::Client { flow, transfer } => {
                 self.ledger.packets.client += 1;
                 let local = flow.client.ip.is_loopback() && !flow.server.ip.is_loopback();

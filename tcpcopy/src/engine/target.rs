@@ -23,6 +23,10 @@ pub(crate) struct Target {
     /// When it was last heard of, and how often something had been sent again to any test server by then.
     heard: Time,
     sent_again: u64,
+    /// The last question that the transfer's online server has answered; 0 if none.
+    pub(crate) question: u64,
+    /// All that was captured before its answer came had been read by then.
+    pub(crate) answered: Time,
 }
 
 /// A test server that was not heard of for so long, although something was sent to it again, was away.
@@ -38,6 +42,8 @@ impl Target {
             wants_preamble: false,
             heard: Time::ZERO,
             sent_again: 0,
+            question: 0,
+            answered: Time::ZERO,
         }
     }
 

@@ -56,6 +56,9 @@ pub struct Service {
     /// The module that there is for what usually listens on the port.
     #[serde(skip)]
     pub module: Option<&'static str>,
+    /// The online server is asked about sessions that are older than tcpcopy.
+    #[serde(skip)]
+    pub is_asked: bool,
 }
 
 /// The kernel's side of the capture, all interfaces together, in packets.
@@ -193,7 +196,7 @@ mod tests {
             capture: CaptureAccount { kernel_received: 3, kernel_dropped: 1, unread: 0 },
             inject: &inject,
             links: vec![LinkAccount { intercept: "10.0.0.18:36524".to_owned(), ..LinkAccount::default() }],
-            services: vec![Service { port: 80, protocol: None, module: None }],
+            services: vec![Service { port: 80, protocol: None, module: None, is_asked: false }],
             protocols: Vec::new(),
             workers: Vec::new(),
             output: OutputAccount::default(),

@@ -224,10 +224,6 @@ impl Session {
         }
         self.phase = Phase::Replaying;
         self.last_progress = cx.now;
-        if !self.relay.is_straight() {
-            // A module reads answers from the first byte on; it says itself when that is enough.
-            self.connection.ask_payload(cx, AnswerPayload::All);
-        }
         if self.is_unbroken() {
             self.open_connection(cx);
         }
@@ -368,7 +364,7 @@ impl Session {
         let acknowledged = (acknowledged, self.outbox.is_empty());
         let (in_all, pushed) = (self.connection.received(), self.connection.is_pushed());
         self.gate.answer(cx.now, in_all, acknowledged, pushed, &mut cx.target.pacing);
-        if self.unanswered.answered() {
+        if self.unanswered.answered(self.relay.is_tentative()) {
             self.trial_answered(cx);
         }
         if self.phase == Phase::Replaying {

@@ -139,7 +139,7 @@ impl Session {
         if !self.is_stalled() {
             self.last_progress = cx.now;
         }
-        self.with_relay(cx, |relay, cx, parts| relay.online_before(cx, turn.ack, parts));
+        self.with_relay(cx, |relay, cx, parts| relay.before_turn(cx, &turn, parts));
         if self.phase != Phase::Replaying {
             return false;
         }
@@ -257,7 +257,7 @@ impl Session {
     pub(super) fn drop_turns(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         self.drop_due(cx, reason);
         while let Some(turn) = self.feed.next_turn() {
-            self.with_relay(cx, |relay, cx, parts| relay.online_before(cx, turn.ack, parts));
+            self.with_relay(cx, |relay, cx, parts| relay.before_turn(cx, &turn, parts));
             if matches!(self.phase, Phase::Ignoring(_) | Phase::Finished) {
                 return;
             }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use common::control::AnswerPayload;
+
 use crate::ledger::DropReason;
 use crate::session::connection::Event;
 use crate::session::relay::Relay;
@@ -137,6 +139,11 @@ impl Session {
 
     pub(super) fn open_connection(&mut self, cx: &mut Context<'_>) {
         if cx.link_up {
+            if !self.relay.is_straight() {
+                // A module reads answers from the first byte on; it says itself when that is enough. Asked for any later, the
+                // answer to what it says first would be earlier than that, and come again by timeout.
+                self.connection.ask_payload(cx, AnswerPayload::All);
+            }
             self.repeat_preamble();
             self.connection.open(cx);
         }

@@ -1,12 +1,12 @@
 //! From the feed to the outbox: straight, or through a protocol module.
 
-use common::module::{Action, Actions, Failure, Module, OnlineAnswers, Said};
+use common::module::{Action, Actions, Failure, Loss, Module, OnlineAnswers, Said};
 use common::wire::{Segment, Seq};
 
 use crate::ledger::{DropReason, Ledger};
 use crate::session::connection::{Connection, Received};
 use crate::session::context::Context;
-use crate::session::feed::Feed;
+use crate::session::feed::{Feed, Turn};
 use crate::session::gate::Gate;
 use crate::session::online::Online;
 use crate::session::outbox::{Origin, Outbox};
@@ -33,6 +33,8 @@ pub(crate) struct Attached {
     actions: Actions,
     /// What the online server answered, if the module wants to know.
     online: Option<Online>,
+    /// The last question to the online server whose answer the module knows of.
+    question: u64,
     /// Its memory as it stands in the ledger, in bytes, without its own bytes in the outbox; and those.
     counted: u64,
     own: u64,
@@ -78,6 +80,14 @@ impl Relay {
         match self {
             Self::Straight => false,
             Self::Module(attached) => attached.online.as_ref().is_some_and(|online| online.is_plausible(seq)),
+        }
+    }
+
+    /// What is answered now comes to nothing with the connection.
+    pub(super) fn is_tentative(&self) -> bool {
+        match self {
+            Self::Straight => false,
+            Self::Module(attached) => attached.module.is_tentative(),
         }
     }
 
@@ -202,14 +212,22 @@ impl Relay {
         Ok(())
     }
 
-    /// Hands over what the online server had said before `ack`; what is missing is told.
-    pub(super) fn online_before(
+    /// Hands over what the online server had said before a turn; what is missing is told.
+    pub(super) fn before_turn(
         &mut self,
         cx: &mut Context<'_>,
-        ack: Seq,
+        turn: &Turn,
         parts: &mut Parts<'_>,
     ) -> Result<(), Stop> {
         let Self::Module(attached) = self else { return Ok(()) };
+        if attached.question != cx.target.question && turn.captured > cx.target.answered {
+            attached.question = cx.target.question;
+            attached.module.online_queried(attached.question);
+        }
+        if attached.online.is_none() {
+            return Ok(());
+        }
+        let ack = turn.ack;
         while let Some(bytes) = attached.online.as_mut().and_then(|online| online.next_before(ack)) {
             attached.hand_over_next(cx, parts, &bytes)?;
         }
@@ -220,7 +238,7 @@ impl Relay {
 impl Attached {
     /// `wanted` of the online server's answers, as its protocol says.
     pub(crate) fn new(module: Box<dyn Module>, wanted: OnlineAnswers) -> Self {
-        Self { module, actions: Actions::new(), online: Online::new(wanted), counted: 0, own: 0 }
+        Self { module, actions: Actions::new(), online: Online::new(wanted), question: 0, counted: 0, own: 0 }
     }
 
     /// Calls the module and carries out what it wants.
@@ -278,14 +296,17 @@ fn carry_out(cx: &mut Context<'_>, actions: &Actions, parts: &mut Parts<'_>) -> 
         match action {
             Action::Pass(bytes) => {
                 let bytes = (*bytes).min(parts.feed.due_len());
-                if bytes > 0 {
+                if bytes > 0 && bytes == parts.feed.due_len() {
+                    parts.feed.move_due(parts.outbox);
+                    parts.gate.module_sent();
+                } else if bytes > 0 {
                     parts.outbox.push(&parts.feed.due()[..bytes], Origin::Client);
                     parts.feed.consume(bytes);
                     parts.gate.module_sent();
                 }
             }
             Action::Replace(bytes) => take_out(cx, parts, *bytes, DropReason::Replaced),
-            Action::LeaveOut(bytes) => take_out(cx, parts, *bytes, DropReason::LeftOut),
+            Action::LeaveOut(bytes, loss) => take_out(cx, parts, *bytes, reason(*loss)),
             Action::Send(range) => {
                 let own = actions.own_bytes().get(range.clone()).unwrap_or_default();
                 if !own.is_empty() {
@@ -300,6 +321,14 @@ fn carry_out(cx: &mut Context<'_>, actions: &Actions, parts: &mut Parts<'_>) -> 
         }
     }
     Ok(())
+}
+
+fn reason(loss: Loss) -> DropReason {
+    match loss {
+        Loss::LeftOut => DropReason::LeftOut,
+        Loss::StateLost => DropReason::StateLost,
+        Loss::StateUnknown => DropReason::StateUnknown,
+    }
 }
 
 /// Takes client bytes out of the stream that are not to be sent.

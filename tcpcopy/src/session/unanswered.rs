@@ -13,6 +13,8 @@ pub(super) struct Unanswered {
     closed: bool,
     /// What stood here when a connection broke, and why it did.
     broken: Option<(u64, DropReason)>,
+    /// Answered, and void if the connection breaks: what a module has in a transaction.
+    tentative: u64,
 }
 
 impl Unanswered {
@@ -30,20 +32,24 @@ impl Unanswered {
         self.give_up(DropReason::ClosedByServer);
     }
 
-    /// The test server answered. True if there was something to answer.
-    pub(super) fn answered(&mut self) -> bool {
-        std::mem::take(&mut self.bytes) > 0
+    /// The test server answered. True if there was something to answer. What is `tentative` may be taken back, until
+    /// something is answered that is not.
+    pub(super) fn answered(&mut self, tentative: bool) -> bool {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.tentative = if tentative { self.tentative + bytes } else { 0 };
+        bytes > 0
     }
 
     /// So many bytes are taken back for another reason, the latest that were acknowledged.
     pub(super) fn forget(&mut self, bytes: u64) {
-        self.bytes = 0;
+        (self.bytes, self.tentative) = (0, 0);
         self.broken = self.broken.map(|(broken, reason)| (broken.saturating_sub(bytes), reason));
     }
 
     /// The connection is gone, for `reason`: no answer will come.
     pub(super) fn connection_lost(&mut self, reason: DropReason) {
         self.closed = false;
+        self.bytes += std::mem::take(&mut self.tentative);
         self.give_up(reason);
     }
 
@@ -62,5 +68,25 @@ impl Unanswered {
         ledger.bytes.replayed -= bytes;
         ledger.bytes.dropped.add(reason, bytes);
         Some((bytes, reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_tentative_goes_with_its_connection() {
+        let (mut unanswered, mut ledger) = (Unanswered::default(), Ledger::default());
+        ledger.bytes.replayed = 100;
+        for (bytes, tentative) in [(10, true), (20, true), (5, false), (7, true), (8, true)] {
+            unanswered.acknowledged(bytes);
+            assert!(unanswered.answered(tentative));
+        }
+        unanswered.connection_lost(DropReason::ClosedByServer);
+        assert_eq!(unanswered.client_was_answered(&mut ledger), Some((15, DropReason::ClosedByServer)));
+        assert_eq!(ledger.bytes.replayed, 85, "the first transaction was over");
+        unanswered.connection_lost(DropReason::ClosedByServer);
+        assert_eq!(unanswered.client_was_answered(&mut ledger), None);
     }
 }

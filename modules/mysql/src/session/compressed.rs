@@ -100,7 +100,7 @@ impl Session {
                     edits.send(&inflated.plain[at..at + bytes]);
                     at += bytes;
                 }
-                Action::Replace(bytes) | Action::LeaveOut(bytes) => at += bytes,
+                Action::Replace(bytes) | Action::LeaveOut(bytes, _) => at += bytes,
                 Action::Send(range) => {
                     sent = true;
                     edits.send(&plain.own_bytes()[range.clone()]);

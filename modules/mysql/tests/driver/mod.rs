@@ -135,7 +135,7 @@ impl Driven {
                     taken += bytes;
                 }
                 Action::Replace(bytes) => taken += bytes,
-                Action::LeaveOut(bytes) => {
+                Action::LeaveOut(bytes, _) => {
                     taken += bytes;
                     self.left_out += bytes;
                 }

@@ -97,8 +97,16 @@ fn state_lost(account: &Account<'_>) -> Option<String> {
 /// The session began before tcpcopy did.
 fn state_unknown(account: &Account<'_>) -> Option<String> {
     let (bytes, sessions) = dropped(account, DropReason::StateUnknown)?;
-    let redis = account.services.iter().any(|service| service.protocol == Some("redis"));
-    let cure = if redis {
+    let redis = |service: &&Service| service.protocol == Some("redis");
+    if account.services.iter().all(|service| service.is_asked) {
+        return Some(format!(
+            "of sessions that are older than tcpcopy ({} so far), {} bytes were left out: what their clients said before \
+             the online server had told about them",
+            Grouped(sessions),
+            Grouped(bytes)
+        ));
+    }
+    let cure = if account.services.iter().filter(redis).any(|service| !service.is_asked) {
         "; a read-only account in [online.redis] of --config tells their databases"
     } else {
         stateless(account)

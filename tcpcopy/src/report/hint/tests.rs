@@ -28,7 +28,7 @@ impl Run {
             capture: CaptureAccount::default(),
             inject: InjectAccount { sent: 1000, ..InjectAccount::default() },
             link: LinkAccount { up: true, connects: 1, ..LinkAccount::default() },
-            services: vec![Service { port: 80, protocol: None, module: None }],
+            services: vec![Service { port: 80, protocol: None, module: None, is_asked: false }],
             protocols: Vec::new(),
         }
     }
@@ -51,7 +51,12 @@ impl Run {
 
     /// The service of `-x` on this port, without its module.
     fn serve(&mut self, port: u16, module: Option<&'static str>) {
-        self.services = vec![Service { port, protocol: None, module }];
+        self.services = vec![Service { port, protocol: None, module, is_asked: false }];
+    }
+
+    /// The service is Redis, and the online server is asked about it, or not.
+    fn use_redis(&mut self, is_asked: bool) {
+        self.services = vec![Service { port: 6380, protocol: Some("redis"), module: None, is_asked }];
     }
 
     /// A module has counted errors of both servers.
@@ -333,10 +338,17 @@ fn lost_state_names_its_cures() {
             (|run| run.ledger.bytes.dropped.add(DropReason::StateUnknown, 1), &["--stateless PORT"]),
             (
                 |run| {
-                    run.services = vec![Service { port: 6380, protocol: Some("redis"), module: None }];
+                    run.use_redis(false);
                     run.ledger.sessions.incomplete.add(DropReason::StateUnknown, 2);
                 },
                 &["[online.redis]"],
+            ),
+            (
+                |run| {
+                    run.use_redis(true);
+                    run.ledger.sessions.incomplete.add(DropReason::StateUnknown, 2);
+                },
+                &["the online server had told about them"],
             ),
         ],
     );

@@ -2,7 +2,7 @@
 
 use common::control::AnswerPayload;
 use common::flow::Flow;
-use common::module::{Actions, FailureKind, Module, Protocol, Said};
+use common::module::{Actions, FailureKind, Loss, Module, Protocol, Said};
 
 pub(crate) struct Whimsical;
 
@@ -29,7 +29,7 @@ impl Whim {
             10..12 => actions.pass(length / 2),
             12 => actions.pass(usize::MAX),
             13 => actions.replace(length / 3),
-            14 => actions.leave_out(usize::MAX),
+            14 => actions.leave_out(usize::MAX, Loss::LeftOut),
             15..18 => actions.send(b"the module's own"),
             18..22 => actions.ready(),
             22 => actions.answers(AnswerPayload::Head((self.0 & 63) as u16)),

@@ -1,0 +1,301 @@
+//! What the online server says of its connections: CLIENT LIST.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use common::flow::Endpoint;
+use common::online_query::{Conversation, OnlineQuery, Questions};
+use common::process::secret::{CredentialsError, Secret};
+
+use crate::known::command;
+use crate::users::OnlineServer;
+
+/// No list is longer, in bytes: that of 65 000 connections is a third of it.
+const LIST_MAX: usize = 64 << 20;
+
+/// A line of a reply that is no list.
+const LINE_MAX: usize = 512;
+
+/// What is known of one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) database: u32,
+    pub(crate) user: Vec<u8>,
+    pub(crate) is_resp3: bool,
+    pub(crate) name: Option<Vec<u8>>,
+    pub(crate) is_readonly: bool,
+    /// It is no more than that: no transaction, no subscription, no watched key, no replica.
+    pub(crate) is_plain: bool,
+}
+
+/// What a session is told of its connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Entry(Entry),
+    /// Not in the list.
+    Nothing,
+    /// There is a newer list, which does not count yet.
+    Newer,
+}
+
+/// How to ask one online server, and what it has said.
+#[derive(Debug)]
+pub(crate) struct Online {
+    address: Endpoint,
+    time_limit: Duration,
+    account: Option<(Option<Vec<u8>>, Secret)>,
+    questions: Questions,
+    list: Arc<Mutex<List>>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    question: u64,
+    entries: HashMap<Endpoint, Entry>,
+}
+
+impl Online {
+    /// `usual` is where the service listens if the settings do not say.
+    pub(crate) fn new(settings: &OnlineServer, usual: Endpoint) -> Result<Self, CredentialsError> {
+        let password = settings.password.as_ref().map(|source| source.resolve()).transpose()?;
+        let user = settings.user.as_ref().map(|user| user.clone().into_bytes());
+        Ok(Self {
+            address: settings.address.map_or(usual, Endpoint::from),
+            time_limit: Duration::from_secs(settings.timeout.unwrap_or(1).max(1).into()),
+            account: password.map(|password| (user, password)),
+            questions: Questions::default(),
+            list: Arc::default(),
+        })
+    }
+
+    /// What the answer to `question` says of a connection, which is told once: what was said on it since is not in there.
+    pub(crate) fn take(&self, question: u64, client: &Endpoint) -> Found {
+        let mut list = lock(&self.list);
+        if list.question > question {
+            return Found::Newer;
+        }
+        list.entries.remove(client).map_or(Found::Nothing, Found::Entry)
+    }
+
+    /// An answer is wanted; returns the number of the question that will bring it.
+    pub(crate) fn want(&self) -> u64 {
+        self.questions.want()
+    }
+
+    /// What is known of the connection is of no use any more.
+    pub(crate) fn forget(&self, client: &Endpoint) {
+        lock(&self.list).entries.remove(client);
+    }
+}
+
+fn lock(list: &Mutex<List>) -> MutexGuard<'_, List> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl OnlineQuery for Online {
+    fn address(&self) -> Endpoint {
+        self.address
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.time_limit
+    }
+
+    fn questions(&self) -> &Questions {
+        &self.questions
+    }
+
+    fn begin(&self, question: u64) -> Box<dyn Conversation> {
+        let mut login = Vec::new();
+        match &self.account {
+            Some((Some(user), password)) => command(&[b"AUTH", user, password.bytes()], &mut login),
+            Some((None, password)) => command(&[b"AUTH", password.bytes()], &mut login),
+            // A round of the server's event loop, after which all that had reached it before has been executed.
+            None => command(&[b"PING"], &mut login),
+        }
+        Box::new(Asking {
+            question,
+            to_send: login,
+            step: Step::Login,
+            received: Vec::new(),
+            list: Arc::clone(&self.list),
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Login,
+    List,
+}
+
+/// One question under way.
+struct Asking {
+    question: u64,
+    to_send: Vec<u8>,
+    step: Step,
+    received: Vec<u8>,
+    list: Arc<Mutex<List>>,
+}
+
+impl Conversation for Asking {
+    fn to_send(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.to_send)
+    }
+
+    fn receive(&mut self, bytes: &[u8]) -> Result<bool, String> {
+        self.received.extend_from_slice(bytes);
+        if self.received.len() > LIST_MAX {
+            return Err("its answer to CLIENT LIST has no end; check that it is a Redis server".to_owned());
+        }
+        let Some(end) = self.received.iter().take(LINE_MAX).position(|byte| *byte == b'\n') else {
+            return if self.received.len() < LINE_MAX { Ok(false) } else { Err(no_redis()) };
+        };
+        let line = self.received[..end].strip_suffix(b"\r").unwrap_or(&self.received[..end]);
+        match (self.step, line.split_first()) {
+            (_, Some((b'-', error))) => Err(refusal(error)),
+            (Step::Login, Some((b'+', _))) => {
+                self.received.clear();
+                self.step = Step::List;
+                command(&[b"CLIENT", b"LIST"], &mut self.to_send);
+                Ok(false)
+            }
+            (Step::List, Some((b'$', length))) => {
+                let length = std::str::from_utf8(length).ok().and_then(|text| text.parse::<usize>().ok());
+                let length = length.filter(|length| *length < LIST_MAX).ok_or_else(no_redis)?;
+                let Some(text) = self.received.get(end + 1..end + 1 + length) else { return Ok(false) };
+                let entries = text.split(|byte| *byte == b'\n').filter_map(entry).collect();
+                *lock(&self.list) = List { question: self.question, entries };
+                Ok(true)
+            }
+            _ => Err(no_redis()),
+        }
+    }
+}
+
+fn no_redis() -> String {
+    "it does not answer as Redis does; name the server with 'address' in [online.redis]".to_owned()
+}
+
+fn refusal(error: &[u8]) -> String {
+    let grant = "on the server, 'ACL SETUSER tcpcopy on >PASSWORD +client|list' makes an account for it";
+    let code = error.split(|byte| *byte == b' ').next().unwrap_or_default();
+    match code {
+        b"NOAUTH" => {
+            format!("it wants a password; give one in [online.redis]: that of 'requirepass', or {grant}")
+        }
+        b"WRONGPASS" => format!("it does not accept the user and password of [online.redis]; {grant}"),
+        b"NOPERM" => format!("the user of [online.redis] may not say CLIENT LIST; {grant}"),
+        _ => {
+            format!("it says '{}'; {grant}", common::command_line::shown(&String::from_utf8_lossy(error), 80))
+        }
+    }
+}
+
+/// One line of the list: `id=3 addr=10.0.0.1:40000 ... db=3 ...`.
+fn entry(line: &[u8]) -> Option<(Endpoint, Entry)> {
+    let fields: HashMap<&[u8], &[u8]> = line
+        .split(|byte| *byte == b' ')
+        .filter_map(|field| {
+            let at = field.iter().position(|byte| *byte == b'=')?;
+            Some((&field[..at], &field[at + 1..]))
+        })
+        .collect();
+    let text = |name: &str| fields.get(name.as_bytes()).and_then(|value| std::str::from_utf8(value).ok());
+    let number = |name: &str| text(name).and_then(|value| value.parse::<i64>().ok());
+    let none = |name: &str, none: i64| number(name).unwrap_or(none) == none;
+    let client: SocketAddr = text("addr")?.parse().ok()?;
+    let flags = text("flags")?;
+    let subscribed = ["sub", "psub", "ssub", "watch"].into_iter().any(|name| !none(name, 0));
+    let entry = Entry {
+        database: number("db")?.try_into().ok()?,
+        user: text("user").unwrap_or("default").as_bytes().to_vec(),
+        is_resp3: number("resp") == Some(3),
+        name: text("name").filter(|name| !name.is_empty()).map(|name| name.as_bytes().to_vec()),
+        is_readonly: flags.contains('r'),
+        is_plain: none("multi", -1) && !subscribed && !flags.contains(['M', 'O', 'P', 'S', 'x']),
+    };
+    Some((client.into(), entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "id=3 addr=10.0.0.1:40000 laddr=10.0.0.16:6379 fd=8 name=app age=4 idle=0 flags=N db=3 sub=0 \
+        psub=0 ssub=0 multi=-1 watch=0 qbuf=26 cmd=set user=app redir=-1 resp=3 lib-name= lib-ver=\n\
+        id=4 addr=[fd00::1]:40001 laddr=x fd=9 name= age=4 idle=0 flags=x db=0 sub=0 psub=0 multi=1 user=default resp=2\n\
+        id=5 addr=/tmp/redis.sock:0 flags=N db=0 sub=0 psub=0 multi=-1\n\
+        garbage\n";
+
+    fn online() -> Online {
+        let address = Endpoint::from("127.0.0.1:6379".parse::<SocketAddr>().unwrap());
+        Online::new(&OnlineServer::default(), address).unwrap()
+    }
+
+    fn endpoint(text: &str) -> Endpoint {
+        text.parse::<SocketAddr>().unwrap().into()
+    }
+
+    fn answer(online: &Online, question: u64, list: &str, piece: usize) {
+        let mut asking = online.begin(question);
+        assert_eq!(asking.to_send(), b"*1\r\n$4\r\nPING\r\n");
+        assert_eq!(asking.receive(b"+PONG\r\n"), Ok(false));
+        assert_eq!(asking.to_send(), b"*2\r\n$6\r\nCLIENT\r\n$4\r\nLIST\r\n");
+        let reply = format!("${}\r\n{list}\r\n", list.len());
+        let told: Vec<bool> = reply.as_bytes().chunks(piece).map(|it| asking.receive(it).unwrap()).collect();
+        assert!(told.contains(&true));
+    }
+
+    #[test]
+    fn each_connection_is_told_once() {
+        let online = online();
+        answer(&online, 2, LIST, LIST.len() + 20);
+        let client = endpoint("10.0.0.1:40000");
+        assert_eq!(online.take(1, &client), Found::Newer);
+        let Found::Entry(entry) = online.take(2, &client) else { panic!("it is in the list") };
+        assert_eq!((entry.database, &entry.user[..], entry.is_resp3), (3, &b"app"[..], true));
+        assert!(entry.is_plain && entry.name.as_deref() == Some(b"app"));
+        assert_eq!(online.take(2, &client), Found::Nothing);
+        let Found::Entry(entry) = online.take(2, &endpoint("[fd00::1]:40001")) else { panic!("so is it") };
+        assert!(!entry.is_plain, "it is in a transaction");
+    }
+
+    #[test]
+    fn a_list_may_come_in_pieces() {
+        for piece in [1, 7, 100] {
+            let online = online();
+            answer(&online, 1, LIST, piece);
+            assert!(matches!(online.take(1, &endpoint("10.0.0.1:40000")), Found::Entry(_)));
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_how_to_grant_it() {
+        for (reply, part) in [
+            (&b"-NOAUTH Authentication required.\r\n"[..], "requirepass"),
+            (b"-NOPERM this user has no permissions\r\n", "+client|list"),
+            (b"-WRONGPASS invalid\r\n", "does not accept the user"),
+            (b"HTTP/1.1 400 Bad Request\r\n", "does not answer as Redis"),
+            (b"-ERR unknown command\r\n", "unknown command"),
+            (&[b'x'; 600], "does not answer as Redis"),
+        ] {
+            let error = online().begin(1).receive(reply).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_account_is_said_first() {
+        let settings = OnlineServer {
+            user: Some("tcpcopy".to_owned()),
+            password: Some(common::process::secret::SecretSource::Plain("secret".to_owned().into())),
+            ..OnlineServer::default()
+        };
+        let online = Online::new(&settings, endpoint("127.0.0.1:6379")).unwrap();
+        assert_eq!(online.begin(1).to_send(), b"*3\r\n$4\r\nAUTH\r\n$7\r\ntcpcopy\r\n$6\r\nsecret\r\n");
+        assert!(!format!("{online:?}").contains("secret"));
+    }
+}
