@@ -123,14 +123,14 @@ CONF
   spawn "$1" "$CASE_DIR/$1/imap.log" dovecot -F -c "$dir/dovecot.conf"
 }
 
-# postgres_peer HOST PORT: by the user that Debian's package has made, for it does not run as root.
+# postgres_peer HOST PORT [OPTION...]: by the user that Debian's package has made, for it does not run as root.
 postgres_peer() {
   local dir=$CASE_DIR/$1/postgres bin
   bin=$(dirname "$(find /usr/lib/postgresql -name postgres -path '*/bin/*' | sort -V | tail -n 1)")
   install -d -o postgres -m 700 "$dir"
   runuser -u postgres -- "$bin/initdb" -D "$dir" -U lab -A trust -N >"$CASE_DIR/$1/postgres.log" 2>&1
   echo 'host all all all trust' >>"$dir/pg_hba.conf"
-  spawn "$1" "$CASE_DIR/$1/postgres.log" runuser -u postgres -- "$bin/postgres" -D "$dir" -p "$2" -h 0.0.0.0 -k "$dir" -F
+  spawn "$1" "$CASE_DIR/$1/postgres.log" runuser -u postgres -- "$bin/postgres" -D "$dir" -p "$2" -h 0.0.0.0 -k "$dir" -F "${@:3}"
 }
 
 # peers_count HOST: from here on, connections by their SYNs, whoever is asked for them.
