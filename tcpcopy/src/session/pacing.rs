@@ -46,7 +46,7 @@ const RESPONSE_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 struct Quiet {
     time: Duration,
-    /// Its lower bound until it is 0, and what a probe waits.
+    /// Its lower bound while no pause has been seen, before it goes to 0; and what a probe waits at least.
     probe: Duration,
     /// Ends without a pause that are still to come before the time gets shorter.
     ends_left: u16,
@@ -161,7 +161,8 @@ impl Pacing {
         self.unlike < UNLIKE
     }
 
-    /// How long nothing must follow what looks like the end of an answer; for a `probe` at least the lower bound.
+    /// How long nothing must follow what looks like the end of an answer, where the server might pause; longer for a
+    /// `probe`.
     pub(super) fn quiet(&self, kind: Kind, probe: bool) -> Duration {
         let quiet = self.kind(kind);
         if probe { quiet.time.max(quiet.probe) } else { quiet.time }
