@@ -22,7 +22,7 @@ const PATIENCE_MIN: Duration = Duration::from_millis(5);
 /// read.
 const SURPLUS_WAIT: Duration = Duration::from_millis(250);
 
-/// Answered turns in a row after which a shortened patience doubles.
+/// Answered turns, none in vain between them, after which a shortened patience doubles.
 const ANSWERS_TO_RECOVER: u32 = 16;
 
 /// At the minimum of patience, a turn that is later than this after its capture does not wait at all.
