@@ -1,8 +1,10 @@
-//! Pacing by what the client had seen: when a turn may go out.
+//! Pacing: decides when a turn may go out, by what its client had seen.
 //!
-//! A real client sent its turn after it had read so many bytes of the answer to the turn before. The copy goes out
-//! once the test server has answered at least as many; or has plainly come to the end of a shorter answer (its last
-//! segment was pushed and a short quiet time has passed); or has not answered for too long.
+//! A real client sent its turn after it had read so many bytes of the answer to the turn before (its need). The copy
+//! goes out once the test server has answered as much, or its answer has ended all the same (its last segment was
+//! pushed, and no more came for a quiet time), or no answer came for too long. What ends an answer of this server is
+//! learnt by [`Pacing`], which all its sessions share; the gate keeps what concerns one connection.
+//! docs/ARCHITECTURE.md has the rules in order.
 
 use std::time::Duration;
 
@@ -10,28 +12,30 @@ use common::time::Time;
 
 use crate::session::pacing::{Kind, Length, Pacing};
 
-/// How long a turn waits at most once the one before is acknowledged. What looks like a turn can be the middle of a
-/// request (a client that pipelines sees answers while it writes), which no server answers: a session that has waited
-/// in vain waits less the next time, down to the minimum, until answers have come for a while.
+/// The longest that a turn waits once the one before is acknowledged. What looks like a turn can be the middle of a
+/// request (a client that pipelines sees answers while it writes), which no server answers. So a session that has
+/// waited in vain waits less the next time, down to the minimum, until answers have come for a while.
 const PATIENCE_START: Duration = Duration::from_secs(5);
 const PATIENCE_MIN: Duration = Duration::from_millis(5);
 
-/// How long a turn waits for an answer of its own whose client has seen no more than was answered in all.
+/// How long a turn waits for the answer to the one before, if all answers together already hold what its client had
+/// read.
 const SURPLUS_WAIT: Duration = Duration::from_millis(250);
 
-/// Answers in a row that give a session that has lost its patience a part of it back.
+/// Answered turns, none in vain between them, after which a shortened patience doubles.
 const ANSWERS_TO_RECOVER: u32 = 16;
 
-/// A session that has lost its patience and lags so far behind its client waits no more.
+/// At the minimum of patience, a turn that is later than this after its capture does not wait at all.
 const LAG_MAX: Duration = Duration::from_millis(100);
 
-/// How long a close waits that might cut off the rest of an answer: longer than a server's retransmission takes.
+/// How long after the last answer a close waits if it might cut off the rest: longer than a server's retransmission
+/// takes.
 const END_QUIET: Duration = Duration::from_millis(300);
 
-/// So often a client catches up with answers of random lengths only by chance.
+/// A client that has caught up exactly this often did not do so by chance: the answers are as long as it expects.
 const CAUGHT_UP: u8 = 2;
 
-/// How long the rest of a longer answer may take to be pushed.
+/// How long a longer answer may take to be pushed, once it is as long as what the client had read.
 const PUSH_WAIT: Duration = Duration::from_millis(20);
 
 /// Why a turn was let go.
@@ -44,11 +48,11 @@ pub(super) enum Pass {
     ModuleReady,
 }
 
-/// The gate's word on a turn.
+/// What the gate decides about a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Go(Pass),
-    /// Ask again then, or when something was received.
+    /// Ask again at this time, or once something is received.
     Wait(Time),
 }
 
@@ -56,42 +60,43 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 struct Answering {
     let_go: Time,
-    /// Outbox offset where the turn begins: what the server sends without having acknowledged more than this answers
-    /// an earlier turn.
+    /// Outbox offset where the turn begins. As long as the server has acknowledged no more than this, what it sends
+    /// answers an earlier turn.
     begins: u64,
     /// Answer bytes received when the turn was let go.
     before: u64,
-    /// Answer bytes received before this turn's answer.
+    /// Answer bytes received before this turn's answer began: the rest of earlier answers included.
     base: u64,
-    /// Answer bytes that should have come before this turn's answer, if both servers answer alike. What was received
-    /// beyond it are answers that the client was still reading while it sent on.
+    /// Answer bytes that should have come before this turn's answer, if both servers answer alike. Bytes received
+    /// beyond that are answers that the client had not read yet when it sent on.
     expected: u64,
     last_segment: Time,
-    /// The last segment of the answer ended a write.
+    /// The last segment of the answer was pushed (PSH): it ended a write of the server.
     pushed: bool,
-    /// Some of it came.
+    /// Some of the answer has come.
     begun: bool,
-    /// When it came, the server had acknowledged all that it was sent.
+    /// When the last segment came, the server had acknowledged all that was sent.
     had_all: bool,
-    /// Answer bytes received by then.
+    /// Answer bytes received up to the last segment.
     received_last: u64,
-    /// More came so much later than what had looked like the end, when so many bytes had been received.
+    /// The longest time after which more came although the answer looked ended, and the bytes received before that.
     pause: Option<(Duration, u64)>,
-    /// It is given more time, to see whether the server pauses.
+    /// A probe: this answer is waited for longer, to see whether the server pauses.
     probes: bool,
-    /// The turn was let go since the answer before seemed to have ended, by this quiet time.
+    /// The turn was let go because the answer before seemed to have ended: if more of that still comes, this quiet time
+    /// was too short.
     trial: Option<Kind>,
-    /// When that answer's last segment came.
+    /// When the last segment of the answer before came.
     seemed_ended: Time,
 }
 
 impl Answering {
-    /// What came looks like a whole answer.
+    /// The answer looks whole: pushed, and the server had acknowledged all when it sent it.
     fn looks_ended(&self) -> bool {
         self.begun && self.pushed && self.had_all
     }
 
-    /// What is missing of the answer, in bytes.
+    /// By how many bytes the answer is shorter than what the client had read.
     fn missing(&self, need: u32, received: u64) -> u64 {
         u64::from(need).saturating_sub(received.saturating_sub(self.base))
     }
@@ -101,30 +106,32 @@ impl Answering {
 #[derive(Debug)]
 pub(super) struct Gate {
     answering: Option<Answering>,
-    /// The next turn may go whatever was answered.
+    /// The next turn may go whatever has been answered.
     open: Option<Pass>,
-    /// Answer bytes that the client had seen on this connection by the turn that was let go last.
+    /// Answer bytes of this connection that the client had read before it sent the turn that was let go last.
     seen_by_client: u64,
-    /// How much more the test server has answered than the online server, since it was last behind it.
+    /// By how many bytes the test server's answers are ahead of what the client had read; counted anew where they were
+    /// behind.
     surplus: u64,
-    /// How often the client, having sent on while it was reading, has caught up with all that was answered: it pipelines,
-    /// and both servers answer alike.
+    /// How often a surplus has gone down to exactly 0: the client had sent on while it was reading and has caught up,
+    /// so both servers answer alike.
     caught_up: u8,
-    /// What the answer before was short of, should it not have been its end.
+    /// By how many bytes the answer before was short: they may still come, and do not answer the next turn.
     owed: u64,
-    /// No rest of an earlier answer can be under way: else it would count as the beginning of the next.
+    /// No rest of an earlier answer can be under way. If one can, it would be taken for the beginning of the next
+    /// answer, so that a known length does not tell its end.
     in_step: bool,
     patience: Duration,
-    /// Turns in a row that were let go for an answer.
+    /// Turns let go because they were answered, since patience was shortened or doubled last.
     answers: u32,
-    /// A protocol module speaks first on each connection: it says what the test server wants to hear.
+    /// A protocol module has the session, and speaks first on each connection: it logs in, say.
     with_module: bool,
-    /// It has not come to an end with that, and no turn follows the one that is due.
+    /// The module has not said `ready` on this connection: no turn follows the first.
     preparing: bool,
 }
 
 impl Gate {
-    /// `with_module` if a protocol module stands behind it.
+    /// `with_module` if a protocol module has the session.
     pub(super) fn new(with_module: bool) -> Self {
         Self {
             answering: None,
@@ -141,8 +148,8 @@ impl Gate {
         }
     }
 
-    /// A turn is let go that begins at `begins` and whose client had seen `need` answer bytes since the turn before;
-    /// `received` answer bytes came before.
+    /// A turn is let go. It begins at outbox offset `begins`, its client had read `need` answer bytes since the turn
+    /// before, and `received` answer bytes have come on this connection.
     pub(super) fn turn_begins(
         &mut self,
         now: Time,
@@ -155,7 +162,7 @@ impl Gate {
         let expected = match (&self.answering, pass) {
             (Some(before), Pass::Answered) => received.min(before.expected + u64::from(need)),
             (None, Pass::AtOnce) => received.min(u64::from(need)),
-            // The servers do not answer alike: counting starts anew.
+            // The count no longer tells what belongs to which turn: it starts anew.
             _ => received,
         };
         self.keep_step(now, pass, need, received, pacing);
@@ -189,7 +196,8 @@ impl Gate {
         });
     }
 
-    /// If the turn goes too early, the rest of the answer before is not to be taken for the answer to it.
+    /// Prepares for the case that the turn goes too early: the rest of the answer before must not be taken for the
+    /// answer to this turn.
     fn keep_step(&mut self, now: Time, pass: Pass, need: u32, received: u64, pacing: &Pacing) {
         let Some(before) = &self.answering else { return };
         let answered = received.saturating_sub(before.base);
@@ -205,14 +213,15 @@ impl Gate {
             Pass::AnswerEnded => missing,
             Pass::Answered if missing == 0 => {
                 let owed = (u64::from(need) + self.owed).saturating_sub(answered);
-                // What does not come was no rest.
+                // What has not come by now was probably never to come.
                 if silent { owed / 2 } else { owed }
             }
             _ => 0,
         };
     }
 
-    /// The answer to the turn before is taken for whole: was it as long as the online server's, did it pause?
+    /// The answer to the turn before counts as whole now: compares its length to the online server's, and notes whether
+    /// the server paused in it.
     fn learn_of_target(&mut self, pass: Pass, need: u32, received: u64, pacing: &mut Pacing) {
         let Some(before) = self.answering.as_ref().filter(|before| before.begun) else {
             self.surplus = 0;
@@ -250,7 +259,7 @@ impl Gate {
     }
 
     fn learn_patience(&mut self, pass: Pass, need: u32, received: u64, pacing: &Pacing) {
-        // What looked like an end was not waited for in vain.
+        // An answer that looks ended is no reason to lose patience.
         let by_surplus = self
             .answering
             .as_ref()
@@ -279,12 +288,12 @@ impl Gate {
         }
     }
 
-    /// The lengths of this client's answers tell their ends.
+    /// Counting bytes tells where answers to this client end.
     fn is_alike(&self, pacing: &Pacing) -> bool {
         self.caught_up >= CAUGHT_UP || pacing.is_alike()
     }
 
-    /// Waiting has been in vain for long, and the copy lags: no turn waits for anything any more.
+    /// Waits have long been in vain, and the copy lags: turns wait for nothing any more, acknowledgements included.
     fn is_hopeless(&self, now: Time, captured: Time) -> bool {
         self.patience == PATIENCE_MIN && now.since(captured) > LAG_MAX
     }
@@ -293,8 +302,8 @@ impl Gate {
         if self.is_hopeless(now, captured) { Duration::ZERO } else { self.patience }
     }
 
-    /// The connection is gone: no answer will come any more, and the next one begins in the middle of the stream. True
-    /// if the last turn had no answer at all.
+    /// The connection is gone: no answer will come, and the first turn of the next one has nothing to wait for. True if
+    /// the last turn had no answer at all.
     pub(super) fn connection_lost(&mut self) -> bool {
         let unanswered = self.answering.take().is_some_and(|answering| !answering.begun);
         self.seen_by_client = 0;
@@ -306,31 +315,32 @@ impl Gate {
         unanswered
     }
 
-    /// A module has declared the answer to all that was sent complete.
+    /// A module has said `ready`: the answer to all that was sent is complete.
     pub(super) fn module_ready(&mut self) {
         self.open = Some(Pass::ModuleReady);
         self.preparing = false;
     }
 
-    /// All that is due has been taken out by a module or sent, up to `end` of the outbox: a turn of which nothing was
-    /// sent has no answer.
+    /// A module has sent or taken out all that was due; the outbox ends at `end`. If nothing of the last turn was
+    /// sent, no answer to it will come.
     pub(super) fn module_took_all(&mut self, end: u64) {
         if !self.preparing && self.answering.as_ref().is_some_and(|answering| answering.begins == end) {
             self.open = Some(Pass::ModuleReady);
         }
     }
 
-    /// A turn has been let go, and a module prepares the connection for it: it logs in, say.
+    /// A turn has been let go, but a module still prepares the connection for it: it logs in, say.
     pub(super) fn is_preparing(&self) -> bool {
         self.preparing && self.answering.is_some()
     }
 
-    /// A module has sent something, which will have an answer of its own.
+    /// Something was sent through a module: the next turn has to wait for the answer to it.
     pub(super) fn module_sent(&mut self) {
         self.open = None;
     }
 
-    /// Answer bytes came: `received` in all, the server having acknowledged up to `acknowledged`, which is `all` or not.
+    /// Answer bytes came, `received` in all on this connection. The server has acknowledged the outbox up to
+    /// `acknowledged`; `all` if that is all that was sent.
     pub(super) fn answer(
         &mut self,
         now: Time,
@@ -364,8 +374,9 @@ impl Gate {
         answering.last_segment = now;
     }
 
-    /// May a turn go whose client had seen `need` answer bytes since the turn before, and which was captured at
-    /// `captured`? `received` answer bytes came in all; `acknowledged`: the server has all that was sent.
+    /// May the next turn go? Its client had read `need` answer bytes since the turn before; it was captured at
+    /// `captured`. `received` answer bytes have come on this connection; `acknowledged`: the server has all that was
+    /// sent.
     pub(super) fn judge(
         &self,
         pacing: &Pacing,
@@ -376,7 +387,7 @@ impl Gate {
         acknowledged: bool,
     ) -> Verdict {
         if self.preparing {
-            // What the servers say first, and to a login, is no measure of each other: the module knows.
+            // What the two servers say first, and to a login, cannot be compared: only the module knows when to go on.
             let first = self.answering.is_none();
             return if first { Verdict::Go(Pass::AtOnce) } else { Verdict::Wait(Time::NEVER) };
         }
@@ -384,7 +395,7 @@ impl Gate {
             return Verdict::Go(pass);
         }
         let Some(answering) = &self.answering else {
-            // Before the first turn of a connection: only what the server says first is waited for.
+            // The first turn of a connection waits only for what the server says first.
             return if received >= u64::from(need) {
                 Verdict::Go(Pass::AtOnce)
             } else {
@@ -398,10 +409,10 @@ impl Gate {
         if need == 0 || alike && answered >= wanted || exactly {
             return Verdict::Go(Pass::Answered);
         }
-        // Enough, counted over all turns: the client pipelines, or the test server's answers are longer.
+        // Counted over all turns there is enough: the client pipelines, or the test server's answers are longer.
         let enough = received - answering.expected >= u64::from(need);
         let surplus_wait = if alike && self.patience < PATIENCE_START {
-            // Where waiting has proved vain, the former.
+            // Waits were in vain, so the client pipelines.
             pacing.response()
         } else {
             SURPLUS_WAIT.max(pacing.response()).min(self.patience)
@@ -428,7 +439,8 @@ impl Gate {
         if enough && alike {
             return Self::until(now, surplus_until, Pass::Answered);
         }
-        // A server acknowledges the middle of a request as late as TCP lets it: 40 ms for each piece.
+        // A server acknowledges a piece of a request as late as TCP allows, 40 ms: a hopeless session does not wait
+        // for it.
         if !acknowledged && !self.is_hopeless(now, captured) {
             return Verdict::Wait(Time::NEVER);
         }
@@ -443,9 +455,9 @@ impl Gate {
         Self::until(now, patience, Pass::InVain)
     }
 
-    /// May the connection be closed, whose client had seen `need` more bytes by then? As for a turn; but a close in the
-    /// middle of an answer makes some servers drop the rest, so without all that the client has ever seen it takes a long
-    /// quiet time.
+    /// May the connection be closed? Its client had read `need` bytes since the last turn when it closed. Judged as a
+    /// turn; but a close in the middle of an answer makes some servers drop the rest, so it waits for [`END_QUIET`]
+    /// unless all has come that the client ever read on the connection.
     pub(super) fn judge_end(
         &self,
         pacing: &Pacing,
@@ -478,18 +490,18 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// A gate, and what is known of its test server.
+    /// A gate, and what has been learnt of its test server.
     struct Rig {
         gate: Gate,
         pacing: Pacing,
         now: Time,
-        /// Outbox offset of the last turn, which is of ten bytes.
+        /// Outbox offset of the last turn; turns are of ten bytes.
         begins: u64,
         received: u64,
     }
 
     impl Rig {
-        /// After the first turn of a connection to a server of which nothing is known.
+        /// The first turn of a connection has gone, to a server of which nothing is known.
         fn new() -> Self {
             let mut rig = Self {
                 gate: Gate::new(false),
@@ -502,7 +514,7 @@ mod tests {
             rig
         }
 
-        /// To a server that answers every turn with one write, of `test` bytes where the online server's were 100.
+        /// A server that has answered 100 turns, each with one write of `test` bytes where the online server sent 100.
         fn used_to(test: u64) -> Self {
             let mut rig = Self::new();
             for _ in 0..100 {
@@ -530,7 +542,7 @@ mod tests {
             self.gate.turn_begins(self.now, self.begins, need, self.received, pass, &mut self.pacing);
         }
 
-        /// Lets a turn go as soon as it may; how long that took.
+        /// Lets a turn go as soon as it may; returns how long that took.
         fn pass(&mut self, need: u32) -> Duration {
             let start = self.now;
             for _ in 0..10 {
@@ -552,7 +564,7 @@ mod tests {
             self.gate.answer(self.now, self.received, (acknowledged, all), pushed, &mut self.pacing);
         }
 
-        /// A write of the server that has all that it was sent.
+        /// A whole write; the server has acknowledged all that was sent.
         fn hear(&mut self, bytes: u64) {
             self.hear_piece(bytes, self.begins + 10, true);
         }
@@ -678,7 +690,7 @@ mod tests {
         rig.now = until;
         assert_eq!(rig.judge(100), Verdict::Go(Pass::AnswerEnded));
         rig.go(100, Pass::AnswerEnded);
-        // The rest comes after the server's kernel has acknowledged the turn.
+        // The rest comes only after the server's kernel has acknowledged the turn.
         rig.hear(50);
         rig.now = rig.now + MS;
         rig.hear(50);

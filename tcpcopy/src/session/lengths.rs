@@ -1,23 +1,25 @@
-//! How long a test server's answers are where the online server's are of a certain length: the same page, most likely.
+//! Which lengths of the test server's answers go with which lengths of the online server's: the same page has the same
+//! two lengths each time, though the servers differ.
 
-/// Lengths that are remembered.
+/// Pairs of lengths that are remembered.
 const PLACES: usize = 64;
 
-/// Answers of the same length in a row that tell the length of the next.
+/// A pair must have been right so often, on balance, to be relied on.
 const ENOUGH: u8 = 8;
 
-/// Answers of another length that make it forgotten weigh as much as so many of the same.
+/// One answer of another length takes away as much trust as so many of the expected length have built up.
 const DIFFERENT: u8 = 16;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
     online: u32,
     test: u64,
-    /// How often it was right.
+    /// How often the pair was right, less [`DIFFERENT`] for each time that it was not.
     right: u8,
 }
 
-/// A table of both servers' lengths; what falls into the same place takes it over in time.
+/// The table, by a hash of the online server's length. Of several lengths with one place, the one that comes often
+/// takes it over in time.
 #[derive(Debug)]
 pub(super) struct Lengths([Known; PLACES]);
 
@@ -28,13 +30,13 @@ impl Default for Lengths {
 }
 
 impl Lengths {
-    /// What the test server answers where the online server has answered so much, if it is always the same.
+    /// The length of the test server's answer where the online server answered `online` bytes, if it can be relied on.
     pub(super) fn of(&self, online: u32) -> Option<u64> {
         let known = self.0.get(place(online))?;
         (known.online == online && known.right >= ENOUGH).then_some(known.test)
     }
 
-    /// The test server has answered `test` bytes where the online server had answered `online`.
+    /// The test server has answered `test` bytes where the online server answered `online`.
     pub(super) fn learn(&mut self, online: u32, test: u64) {
         let Some(known) = self.0.get_mut(place(online)) else { return };
         if (known.online, known.test) == (online, test) {
@@ -48,7 +50,7 @@ impl Lengths {
 }
 
 fn place(online: u32) -> usize {
-    // The upper bits of a product are spread well.
+    // Multiplicative hashing: the upper bits are the well mixed ones.
     (online.wrapping_mul(0x9e37_79b1) >> 26) as usize % PLACES
 }
 

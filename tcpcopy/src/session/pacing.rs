@@ -1,7 +1,8 @@
-//! What is learnt of how a test server answers: it belongs to the server, so all its sessions share it.
+//! What is learnt of how a test server answers. It is a property of the server, so all its sessions share it.
 //!
-//! Two things are to be known. Does a write that is acknowledged and pushed end an answer, or does more follow, and how
-//! much later? And are the answers as long as the online server's, so that counting bytes tells their ends?
+//! There are two questions. Does a pushed write of a server that has acknowledged all end the answer, or does more
+//! follow, and how much later? And are its answers as long as the online server's, so that counting bytes tells their
+//! ends?
 
 use std::time::Duration;
 
@@ -9,46 +10,47 @@ use common::time::Time;
 
 use crate::session::lengths::Lengths;
 
-/// What one pass of the event loop may take: pieces of one answer are this far apart at least once they come apart.
+/// What one round of the event loop may take. Pieces of one answer that are seen apart are at least this far apart,
+/// so a shorter quiet time would be of no use.
 const ROUND: Duration = Duration::from_micros(100);
 
-/// No answer pauses longer: what comes later is a message of its own.
+/// The longest pause within an answer: what comes later is a message of its own.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Answers without a pause that show that the server does not pause.
+/// After so many answers without a pause, at the lower bound of the quiet time, the server is taken not to pause.
 const ENDS_TO_TRUST: u16 = 16;
 
-/// The same once it has paused: then waits get shorter by half.
+/// After so many answers in a row without a pause, the quiet time of a server that has paused is halved.
 const ENDS_TO_RELAX: u16 = 512;
 
-/// One answer in so many is given the time that shows whether the server pauses after all: nobody would notice otherwise
-/// where turns are always waiting.
+/// One answer in so many is waited for longer, to see whether the server pauses after all. Where a turn is always
+/// waiting, nothing else would show it: the next turn would have gone before the rest of the answer came.
 const PROBES: u16 = 64;
 
-/// Missing so much, in bytes, an answer more likely pauses than ends.
+/// An answer that lacks more than this, in bytes, more likely pauses than ends.
 const MUCH: u64 = 16 << 10;
 
-/// From here on the lengths of answers tell nothing.
+/// The score from which on the lengths of answers tell nothing, and the highest score. See [`Pacing::compare`].
 const UNLIKE: u16 = 16;
 const UNLIKE_MAX: u16 = 8192;
 
-/// How long an answer that is too short waits for the rest where answers were as long as the online server's so far.
+/// The least time that more is waited for where an answer is shorter than expected, by count or by a known length.
 const REST_WAIT: Duration = Duration::from_millis(20);
 
-/// Bounds of the time in which an answer begins, if there is one.
+/// The time within which an answer begins, if there is one: before anything is known, and its bounds.
 const RESPONSE_START: Duration = Duration::from_millis(250);
 const RESPONSE_MIN: Duration = Duration::from_micros(200);
 const RESPONSE_MAX: Duration = Duration::from_secs(2);
 
-/// How long nothing must follow what looks like the end of an answer.
+/// The quiet time: how long nothing must follow what looks like the end of an answer.
 #[derive(Debug)]
 struct Quiet {
     time: Duration,
-    /// What it begins with, and what is waited now and then to see whether the server pauses.
+    /// Its lower bound while no pause has been seen, before it goes to 0; and what a probe waits at least.
     probe: Duration,
-    /// Ends that are still to come before the time gets shorter.
+    /// Ends without a pause that are still to come before the time gets shorter.
     ends_left: u16,
-    /// The server has been seen to pause, and the time is not down to nothing again.
+    /// The server has been seen to pause, and the time has not gone down to 0 since.
     pauses: bool,
 }
 
@@ -57,7 +59,7 @@ impl Quiet {
         Self { time: start, probe, ends_left: ENDS_TO_TRUST, pauses: false }
     }
 
-    /// An answer had come to its end where it looked like that.
+    /// What looked like the end of an answer was its end.
     fn was_end(&mut self) {
         if self.time.is_zero() {
             return;
@@ -74,12 +76,12 @@ impl Quiet {
         }
     }
 
-    /// More of an answer came so much later than what had looked like its end.
+    /// What looked like the end of an answer was none: more came after `pause`.
     fn was_pause(&mut self, pause: Duration) {
         if pause >= PAUSE_MAX {
             return;
         }
-        // Most pauses are to be covered; one long pause is no rule.
+        // It is to cover most pauses, with a margin; but one long pause is no rule.
         let wanted = pause + pause / 4 + ROUND;
         self.time = if wanted > self.time {
             let first = if self.pauses { Duration::ZERO } else { self.probe };
@@ -94,7 +96,7 @@ impl Quiet {
     }
 }
 
-/// Which of two quiet times: where little is missing, or where much is.
+/// Which of the two quiet times: of answers that lack little, or of those that lack much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Little,
@@ -102,37 +104,38 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// By how much is missing, in bytes.
+    /// By what the answer lacks, in bytes.
     pub(super) fn of(missing: u64) -> Self {
         if missing > MUCH { Self::Much } else { Self::Little }
     }
 }
 
-/// How the answer to a turn compares to what its client had read.
+/// How an answer compares to what the client had read of the online server's. "In all" includes the surplus of earlier
+/// answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Length {
-    /// Neither this answer nor all before it differ.
+    /// As much as the client had read, in all.
     Equal,
-    /// More than the client had read, in all: it had sent on while it was reading, or the answers are longer.
+    /// More in all, and the surplus has grown: the client sent on while it was reading, or the answers are longer.
     Longer,
-    /// In all still more, but the client has caught up a little.
+    /// More in all, but the surplus has shrunk: the client catches up.
     CaughtUp,
-    /// In all as much more as before.
+    /// More in all, and the surplus is the same: the client stays behind.
     Behind,
-    /// Less than the client had read in all.
+    /// Less than the client had read, in all.
     Shorter,
 }
 
-/// What is known of one test server.
+/// What has been learnt of one test server.
 #[derive(Debug)]
 pub(crate) struct Pacing {
     little: Quiet,
     much: Quiet,
-    /// Evidence that its answers are not as long as the online server's.
+    /// The score of evidence that its answers are not as long as the online server's.
     unlike: u16,
-    /// How long it takes until an answer begins, on the average, once one has.
+    /// How long an answer takes to begin, on average; `None` before the first.
     response: Option<Duration>,
-    /// Answers until the next that is given more time.
+    /// Answers until the next probe.
     until_probe: u16,
     lengths: Lengths,
 }
@@ -141,7 +144,7 @@ impl Default for Pacing {
     fn default() -> Self {
         Self {
             little: Quiet::new(Duration::from_millis(10), Duration::from_millis(2)),
-            // Longer than a server's retransmission takes.
+            // At first longer than a server's retransmission takes, which looks the same.
             much: Quiet::new(Duration::from_millis(300), Duration::from_millis(20)),
             unlike: UNLIKE,
             response: None,
@@ -152,24 +155,27 @@ impl Default for Pacing {
 }
 
 impl Pacing {
-    /// The server answers as much as the online server: lengths can be compared. Not so before the first answer.
+    /// Answers are as long as the online server's, so that counting bytes tells their ends. Not so before the first
+    /// answer.
     pub(super) fn is_alike(&self) -> bool {
         self.unlike < UNLIKE
     }
 
-    /// How long nothing must follow what looks like the end of an answer; longer if it is to `probe`.
+    /// How long nothing must follow what looks like the end of an answer, where the server might pause; longer for a
+    /// `probe`.
     pub(super) fn quiet(&self, kind: Kind, probe: bool) -> Duration {
         let quiet = self.kind(kind);
         if probe { quiet.time.max(quiet.probe) } else { quiet.time }
     }
 
-    /// Until when, if its last segment came at `last`. These times fall together, so that one timer serves many.
+    /// When that time is over, if the last segment came at `last`: rounded up by a quarter of it at most, so that the
+    /// times of many sessions fall together and one timer serves them.
     pub(super) fn quiet_until(&self, last: Time, kind: Kind, probe: bool) -> Time {
         let quiet = self.quiet(kind, probe);
         if quiet.is_zero() { last } else { (last + quiet).next_multiple_of(quiet / 4) }
     }
 
-    /// After so long without more, an answer has most likely ended.
+    /// After so long without another segment, an answer has most likely ended.
     pub(super) fn probe_time(&self) -> Duration {
         self.little.time.max(self.little.probe)
     }
@@ -179,29 +185,30 @@ impl Pacing {
         self.little.pauses || self.much.pauses
     }
 
-    /// The same of an answer that is too short for a server that answers alike.
+    /// How long nothing must follow the end of an answer that is shorter than expected.
     pub(super) fn rest_wait(&self, kind: Kind) -> Duration {
         self.kind(kind).time.max(REST_WAIT)
     }
 
-    /// How long the answer is whose client had read `need` bytes, if it is always the same.
+    /// The length of this server's answer where the client had read `need` bytes, if it has been the same for long.
     pub(super) fn length(&self, need: u32) -> Option<u64> {
         self.lengths.of(need)
     }
 
-    /// It was so long.
+    /// An answer was `length` bytes long where the client had read `need`. Of no interest where counting bytes is
+    /// enough.
     pub(super) fn learn_length(&mut self, need: u32, length: u64) {
         if !self.is_alike() {
             self.lengths.learn(need, length);
         }
     }
 
-    /// By when an answer has most likely begun, if there is one.
+    /// How long after its turn an answer has most likely begun, if there is one.
     pub(super) fn response(&self) -> Duration {
         self.response.map_or(RESPONSE_START, |response| (response * 4).clamp(RESPONSE_MIN, RESPONSE_MAX))
     }
 
-    /// An answer has begun so long after its turn was let go.
+    /// An answer has begun `time` after its turn was let go.
     pub(super) fn began_after(&mut self, time: Duration) {
         let time = time.min(RESPONSE_MAX);
         self.response = Some(self.response.map_or(time, |response| (response * 7 + time) / 8));
@@ -221,7 +228,7 @@ impl Pacing {
         }
     }
 
-    /// The answer to come is to be given more time.
+    /// Counts an answer that is to come; true if it is to be a probe.
     pub(super) fn probes(&mut self) -> bool {
         self.until_probe -= 1;
         let probes = self.until_probe == 0;
@@ -236,12 +243,14 @@ impl Pacing {
         self.kind_mut(kind).was_end();
     }
 
-    /// It was a pause.
+    /// What looked like the end of an answer was a pause.
     pub(super) fn was_pause(&mut self, kind: Kind, pause: Duration) {
         self.kind_mut(kind).was_pause(pause);
     }
 
-    /// An answer has come to its end.
+    /// An answer has ended: takes its length as evidence. A surplus counts little, for a client that sends on while
+    /// it reads makes one too, and an equal answer makes up for many. A shorter answer cannot come from the client:
+    /// it counts most.
     pub(super) fn compare(&mut self, length: Length) {
         self.unlike = match length {
             Length::Equal => self.unlike.saturating_sub(UNLIKE),

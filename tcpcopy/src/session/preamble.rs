@@ -1,7 +1,8 @@
-//! The PROXY protocol (HAProxy, proxy-protocol.txt): what a proxy says of its client before the client is heard.
+//! The PROXY protocol (HAProxy, proxy-protocol.txt): a header by which a proxy names its client, before the client's
+//! bytes.
 //!
-//! Version 1 is a line of text (section 2.1), version 2 a binary header (section 2.2). A server that expects one accepts
-//! no connection without it.
+//! Version 1 is a line of text (section 2.1), version 2 a binary header (section 2.2). A server that expects one
+//! accepts no connection without it, so it must be sent first on each new connection.
 
 /// Section 2.1: the longest line, with its CRLF.
 const V1_MAX: usize = 107;
@@ -9,18 +10,18 @@ const V1_START: &[u8] = b"PROXY ";
 
 const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const V2_HEADER: usize = 16;
-/// Addresses and options of version 2 are accepted up to this length: proxies send some hundred bytes, certificates
-/// included.
+/// The longest addresses and options of version 2 that are taken for a header: proxies send some hundred bytes,
+/// certificates included. What claims to be longer is something else.
 const V2_MAX: usize = 4096;
 
-/// What a stream begins with.
+/// What a stream begins with, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beginning {
-    /// A preamble of so many bytes.
+    /// A whole header, of so many bytes.
     Preamble(usize),
-    /// It may become one.
+    /// What may be the beginning of one.
     Incomplete,
-    /// The client's own words.
+    /// No header: the client's own bytes.
     Plain,
 }
 

@@ -1,4 +1,4 @@
-//! What a session does when something has happened: lets turns go, moves bytes on, ends as its client did.
+//! What a session does when something has happened: it lets turns go, moves bytes on, and ends as its client did.
 
 use std::time::Duration;
 
@@ -11,11 +11,12 @@ use crate::session::relay::Relay;
 use crate::session::resumption::Resumption;
 use crate::session::{Context, Phase, Session};
 
-/// How long bytes that a protocol module holds may outlive the end of their stream, once nothing happens any more.
+/// How long after the end of the stream a protocol module may hold bytes, or prepare its connection, without any
+/// progress.
 const HELD_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Session {
-    /// Does all that can be done now.
+    /// Does all that has become possible.
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
         if self.phase == Phase::Replaying {
             self.gate_at = Time::NEVER;
@@ -31,7 +32,7 @@ impl Session {
                 self.move_due(cx);
             }
             if self.connection.is_closed() && self.feed.due_len() > 0 {
-                // A module holds what was due on a connection that has gone.
+                // A module held these bytes when their connection went: it needs another.
                 self.gate.turn_begins(cx.now, self.outbox.end(), 0, 0, Pass::AtOnce, &mut cx.target.pacing);
                 self.open_connection(cx);
             }
@@ -50,7 +51,7 @@ impl Session {
         self.count_overhead(cx);
     }
 
-    /// Moves the due bytes on, or out.
+    /// Moves the due bytes on, or drops them.
     pub(super) fn move_due(&mut self, cx: &mut Context<'_>) {
         let idle = self.outbox.is_empty();
         match self.skipping {
@@ -62,12 +63,12 @@ impl Session {
             self.gate.module_took_all(self.outbox.end());
         }
         if idle && !self.outbox.is_empty() {
-            // From now on the test server has something to do.
+            // The test server's time to make progress begins now.
             self.last_progress = cx.now;
         }
     }
 
-    /// Moves what is due as it is, having looked at what it tells of the connection.
+    /// Moves the due bytes as they are, after the recogniser has seen them.
     fn move_straight(&mut self, cx: &mut Context<'_>) {
         if self.feed.due_len() == 0 {
             return;
@@ -79,16 +80,17 @@ impl Session {
         self.feed.move_due(&mut self.outbox);
     }
 
-    /// Looks at what is due: the client has said it, whether the test server hears it or not.
+    /// Shows the due bytes to the recogniser, also those that are dropped: its client has said them to the online
+    /// server.
     fn recognise_due(&mut self) {
         let begins_turn = std::mem::take(&mut self.at_turn_start);
         self.recogniser.see(self.feed.due(), begins_turn);
     }
 
-    /// Lets the next turn go, if it may; its bytes are due then.
+    /// Lets the next turn go, if it may: its bytes are due from then on. False if it has to wait.
     fn let_go(&mut self, cx: &mut Context<'_>, turn: Turn) -> bool {
         if self.connection.is_closed() && (!self.outbox.is_empty() || self.feed.due_len() > 0) {
-            // The turn before waits for a connection, and that for a link.
+            // Bytes before it wait for a connection, and that for a link.
             return false;
         }
         let verdict = self.judge(cx, |gate, received, acknowledged| {
@@ -107,7 +109,7 @@ impl Session {
                 return false;
             }
             if unusable {
-                // The server waits for the rest of a turn that will not come.
+                // The server waits for the rest of a turn, which was never captured.
                 self.connection.reset(cx);
                 self.lose_connection(cx, DropReason::CaptureGap);
                 self.end_trial(cx, None);
@@ -131,7 +133,7 @@ impl Session {
             self.trial_client_answered();
         }
         if turn.after_gap {
-            // What a module holds of the turn before will never be complete.
+            // The turn before, of which a module may hold a part, will never be complete.
             self.drop_due(cx, DropReason::CaptureGap);
             self.recogniser.missed();
             self.relay.client_lost(&[]);
@@ -161,7 +163,7 @@ impl Session {
         true
     }
 
-    /// What keeps a turn from a new connection, if it needs one.
+    /// Decides about the new connection that the turn needs; `Go` if it needs none.
     fn obstacle(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
         if !self.connection.is_closed() && !turn.after_gap {
             Resumption::Go
@@ -174,13 +176,14 @@ impl Session {
         }
     }
 
-    /// May what comes next go? `ask` asks the gate, given the answer bytes received and whether all is acknowledged.
+    /// May the next turn, or the end of the stream, go? `ask` asks the gate, given the answer bytes received and
+    /// whether all is acknowledged; it is not called where the state of the connection decides.
     fn judge(&self, cx: &Context<'_>, ask: impl FnOnce(&Gate, u64, bool) -> Verdict) -> Verdict {
         if !cx.config.wait_for_answers && !self.gate.is_preparing() {
             return Verdict::Go(Pass::AtOnce);
         }
         if self.connection.is_closed() {
-            // Without a link no answer is heard, so nothing is said.
+            // Without a link no SYN-ACK would be seen: the turn waits for one.
             return if cx.link_up { Verdict::Go(Pass::AtOnce) } else { Verdict::Wait(Time::NEVER) };
         }
         if self.connection.peer_closed() {
@@ -189,7 +192,7 @@ impl Session {
         ask(&self.gate, self.connection.received(), self.outbox.is_empty())
     }
 
-    /// Closes the copy as the client closed the original, once all before has been said and heard.
+    /// Closes the copy as the client closed the original, once all before has been sent and answered.
     fn end_if_due(&mut self, cx: &mut Context<'_>) {
         let Some(end) = self.feed.end() else { return };
         if self.connection.is_closed() {
@@ -200,7 +203,7 @@ impl Session {
         }
         if !self.connection.is_open() {
             if !cx.link_up && !self.is_stalled() {
-                // The answer to the SYN would not be heard, and nothing depends on it.
+                // The SYN-ACK would not be seen, and nothing waits for it.
                 self.connection.reset(cx);
                 self.finish(cx);
             }
@@ -208,12 +211,13 @@ impl Session {
         }
         let held = self.feed.due_len() > 0 || self.gate.is_preparing();
         if held && cx.now < self.last_progress + HELD_TIMEOUT {
-            // A module holds bytes back, or has not done with its own: a login is under way, say.
+            // A module holds bytes back, or is not ready: a login is under way, say.
             self.gate_at = self.last_progress + HELD_TIMEOUT;
             return;
         }
         let verdict = self.judge(cx, |gate, received, acknowledged| {
-            // A client that has used its port again is gone: nobody misses the rest of an answer.
+            // The client uses its port again, and the new session waits for this one: the rest of an answer is not
+            // worth it.
             let ask = if self.superseded { Gate::judge } else { Gate::judge_end };
             ask(gate, &cx.target.pacing, cx.heard, end.need, end.captured, received, acknowledged)
         });
@@ -241,7 +245,7 @@ impl Session {
     pub(super) fn finish(&mut self, cx: &mut Context<'_>) {
         self.settle(cx);
         self.drop_due(cx, DropReason::ModuleFailed);
-        // What the client has said after the end.
+        // Segments behind the end of the stream.
         self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
         self.count_turns_dropped(cx);
         let bytes = self.feed.len();
@@ -253,7 +257,8 @@ impl Session {
         self.set_phase(cx, Phase::Finished);
     }
 
-    /// Drops all that waits, turn by turn, so that a module learns of each.
+    /// Drops all waiting turns one by one, so that a module learns what the client set in them, and what the online server
+    /// said before each.
     pub(super) fn drop_turns(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         self.drop_due(cx, reason);
         while let Some(turn) = self.feed.next_turn() {
@@ -268,12 +273,12 @@ impl Session {
         }
     }
 
-    /// All turns that wait are dropped with the feed.
+    /// Counts the waiting turns as dropped; the caller drops the feed.
     pub(super) fn count_turns_dropped(&self, cx: &mut Context<'_>) {
         self.feed.turns().for_each(|turn| cx.ledger.turns.drop_waiting(turn.captured));
     }
 
-    /// Drops what is due, and was not sent: a module has held it.
+    /// Drops the due bytes: held by a module, or of a turn that is of no use.
     fn drop_due(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         let due = self.feed.due_len();
         if due > 0 {
@@ -285,7 +290,7 @@ impl Session {
     }
 }
 
-/// A turn is let go.
+/// Counts a turn that is let go.
 pub(super) fn count_turn(cx: &mut Context<'_>, turn: Turn, pass: Pass) {
     let turns = &mut cx.ledger.turns;
     turns.end_wait(turn.captured, cx.now);

@@ -1,4 +1,4 @@
-//! What becomes of a session when its connection comes up or goes down.
+//! What a session does when its connection comes up, is refused, breaks or closes.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::session::connection::Event;
 use crate::session::relay::Relay;
 use crate::session::{Context, Phase, Session};
 
-/// How long a session leaves a test server alone that has refused it.
+/// How long after a refusal a session tries no new connection.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Session {
@@ -42,13 +42,14 @@ impl Session {
         }
     }
 
-    /// The connection is gone, for `reason`: what the test server keeps for it, and the answers that it owes.
+    /// The connection is gone, for `reason`, and with it the answers that have not come.
     pub(super) fn lose_connection(&mut self, _cx: &mut Context<'_>, reason: DropReason) {
         self.gate.connection_lost();
         self.unanswered.connection_lost(reason);
     }
 
-    /// Its client had read an answer to all that was said so far: what no answer came to was not replayed.
+    /// The client turns out to have read an answer to all that was sent so far: bytes that were not answered when their
+    /// connection broke no longer count as replayed.
     pub(super) fn client_was_answered(&mut self, cx: &mut Context<'_>) {
         if let Some((bytes, reason)) = self.unanswered.client_was_answered(cx.ledger) {
             self.trial_took_back(bytes);
@@ -57,24 +58,25 @@ impl Session {
         }
     }
 
-    /// The same at the end of the session, or before the rest of it is dropped: as far as it is known that its client had
-    /// read an answer.
+    /// The same at the end of the session, or before the rest of it is dropped, if the next turn or the end shows
+    /// that the client had read an answer.
     pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
         let next = self.feed.next_turn().is_some_and(|turn| turn.need > 0);
-        // The online server's FIN counts as one byte; a reset may not tell what its client had read.
+        // The online server's FIN counts as one byte, and is no answer; a reset without ACK does not tell what was
+        // read.
         let end = self.feed.end().is_some_and(|end| end.need > 1 && end.need != u32::MAX);
         if next || end {
             self.client_was_answered(cx);
         }
     }
 
-    /// The test server is left alone for a while; what falls due until then is dropped for `reason`.
+    /// No new connection is tried for a while; turns that fall due until then are dropped for `reason`.
     pub(super) fn wait_to_retry(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         self.last_refusal = reason;
         self.retry_at = cx.now + RETRY_AFTER;
     }
 
-    /// No connection can be had: what was let go is lost, and what comes is, until it is time to try again.
+    /// The test server takes no connection: what was let go is dropped, and so is what falls due before the next try.
     fn refused(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         self.wait_to_retry(cx, reason);
         self.lose_connection(cx, reason);
@@ -84,7 +86,7 @@ impl Session {
         self.skipping = Some(reason);
     }
 
-    /// The test server has accepted the connection only to say that it does not want it.
+    /// The test server has accepted the connection, but then a module read that it refuses to serve it.
     pub(super) fn refused_by_words(&mut self, cx: &mut Context<'_>) {
         self.connection.reset(cx);
         self.connections = self.connections.saturating_sub(1);
@@ -92,7 +94,7 @@ impl Session {
         self.refused(cx, DropReason::Refused);
     }
 
-    /// The test server has closed while a module holds bytes back: the answer that it waits for will not come.
+    /// The test server has closed while a module holds bytes: the answer that the module waits for will not come.
     pub(super) fn closed_on_held(&mut self, cx: &mut Context<'_>) {
         if !self.fruitful {
             // A login that is cut off would be tried for ever.
@@ -105,9 +107,9 @@ impl Session {
         }
     }
 
-    /// The turn in progress goes to a new connection if nothing of it was acknowledged; else its rest is lost. One behind
-    /// which its client has closed must be `certain` not to have arrived: a server may have answered it and closed,
-    /// unheard, and knows nothing of it any more.
+    /// The turn in progress goes to a new connection if nothing of it was acknowledged; else its rest is lost. If its
+    /// client has closed, it is sent again only if it has not arrived for `certain`: the server may have answered it
+    /// and closed without our noticing, and resets what it no longer knows.
     fn reset_by_server(&mut self, cx: &mut Context<'_>, certain: bool) {
         if self.phase != Phase::Ending && self.fail_trial(cx) {
             return;
@@ -127,7 +129,7 @@ impl Session {
         }
         self.sent_again = straight && !self.sent_again && self.outbox.is_at_turn_start();
         if !self.sent_again {
-            // What a module has let through, it meant for the connection that has gone.
+            // What a module let through was meant for the connection that has gone, and may be wrong on another.
             let bytes = if straight { self.outbox.drop_turn() } else { self.outbox.clear() };
             self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
             if self.outbox.is_empty() {
@@ -140,8 +142,9 @@ impl Session {
     pub(super) fn open_connection(&mut self, cx: &mut Context<'_>) {
         if cx.link_up {
             if !self.relay.is_straight() {
-                // A module reads answers from the first byte on; it says itself when that is enough. Asked for any later, the
-                // answer to what it says first would be earlier than that, and come again by timeout.
+                // A module reads answers from the first byte on, and says itself when it has read enough. If the
+                // payload were asked for any later, the first answer might come without it and only be repeated after
+                // a time-out.
                 self.connection.ask_payload(cx, AnswerPayload::All);
             }
             self.repeat_preamble();

@@ -1,4 +1,8 @@
-//! May a stream go on on a new connection, and what the connection must hear first (docs/CONNECTION_STATE.md).
+//! Whether a stream may go on on a new connection, and what is said there first (docs/CONNECTION_STATE.md).
+//!
+//! What a server keeps for a connection (a login, a database) is gone with it. The recogniser tells from the client's
+//! bytes whether there is anything; where it cannot, a [`Trial`] shows whether the test server can make sense of the
+//! rest.
 
 use std::time::Duration;
 
@@ -15,46 +19,49 @@ use crate::session::trials::{Admission, Trials};
 use crate::session::{Context, Session};
 use crate::settings::OnReconnect;
 
-/// How often a turn asks that waits for the outcome of other sessions' trials, and how long at most.
+/// How often a turn asks again that waits for the outcome of other sessions' trials, and how long it waits at most.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 const TRIAL_WAIT: Duration = Duration::from_secs(10);
 
-/// Answered turns after which a trial has passed: a server that makes no sense of the first says so, and closes. One that
-/// speaks first (SSH) seems to answer it before, so that a second turn goes out, and looks answered by what it says then.
+/// Answered turns after which a trial has passed. A server that makes no sense of the first turn says so, and closes.
+/// Two would not be enough: a server that speaks first (SSH) seems to answer the first turn by its greeting, and the
+/// second by its complaint.
 const TURNS_TO_PASS: u8 = 4;
-/// The same where the protocol is known, and only the beginning of its connection is not.
+/// The same where the protocol is known, and only the beginning of the stream is not.
 const TURNS_TO_PASS_KNOWN: u8 = 1;
 
-/// A server that makes no sense of a turn closes sooner after its answer than one whose connection was idle.
+/// A server that makes no sense of a turn closes within this time after its answer; a later close is one of an idle
+/// connection.
 const SOON: Duration = Duration::from_secs(1);
 
-/// So short a turn may not have come whole, and its rest may tell what it is: it waits so long for that.
+/// A turn shorter than this, in bytes, may be incomplete, and its rest may show another protocol: how long to wait
+/// for it.
 const SHORT: usize = 24;
 const REST_WAIT: Duration = Duration::from_millis(50);
 
-/// As much of a turn as tells what it is, in bytes.
+/// How much of a turn is looked at to tell what it is, in bytes.
 const HEAD: usize = 256;
 
-/// What is said first on each connection, before the client or a module is heard.
+/// The header of the PROXY protocol that the stream began with, if it did: it is said first on each new connection.
 #[derive(Debug)]
 pub(super) enum Preamble {
-    /// The client has not said enough to tell.
+    /// The stream has just begun: not enough of it has come to tell.
     Sought,
     None,
     Known(Box<[u8]>),
 }
 
-/// A connection that was opened in mid-stream, to see whether the test server can make sense of that.
+/// This session's connection was opened in mid-stream, to see whether the test server can make sense of that.
 #[derive(Debug)]
 pub(super) struct Trial {
     of: Trialled,
     answered: u8,
     last_answer: Time,
-    /// When the test server closed.
+    /// When the test server was first seen to have closed.
     closed: Option<Time>,
-    /// Of what its connection was told, so many bytes count as replayed.
+    /// Client bytes sent on the connection that count as replayed now: they are taken back if the trial fails.
     replayed: u64,
-    /// Its client has read an answer of the online server since.
+    /// The client has read an answer of the online server since the trial began.
     client_answered: bool,
 }
 
@@ -73,26 +80,27 @@ impl Trialled {
     }
 }
 
-/// What becomes of a turn that needs a new connection.
+/// What becomes of a turn for which a new connection is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resumption {
     /// The connection may be opened.
     Go,
-    /// Not now.
+    /// Not now: asked again later.
     Wait,
-    /// This turn cannot begin it; a later one may.
+    /// This turn cannot begin a connection and is dropped; a later one may.
     Skip(DropReason),
-    /// None can.
+    /// No turn of this stream can: it ends here.
     GiveUp(DropReason),
 }
 
 impl Session {
-    /// Nothing of the stream comes before this turn, nor was lost: it begins a connection as its client began it.
+    /// This is the first turn of a stream of which nothing was lost: it begins its connection as the client began its
+    /// own.
     pub(super) fn begins_with(&self, turn: &Turn) -> bool {
         !turn.after_gap && self.feed.start() == self.preamble_length() && self.is_unbroken()
     }
 
-    /// The stream was seen from its start, and nothing of it was dropped.
+    /// The stream was seen from its start, and nothing of it has been dropped.
     pub(super) fn is_unbroken(&self) -> bool {
         !self.upstream.is_joined() && self.outcome().is_none()
     }
@@ -104,7 +112,7 @@ impl Session {
         }
     }
 
-    /// Whether the next turn that waits may be the first on a new connection.
+    /// Decides whether the next waiting turn may be the first on a new connection.
     pub(super) fn resume_with_next(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
         let head = first(self.feed.next_turn_bytes(), &[]);
         let rest_at = turn.captured + REST_WAIT;
@@ -122,7 +130,8 @@ impl Session {
         }
     }
 
-    /// The next turn may become longer, and something else with that: few bytes look like many protocols.
+    /// The next turn is so short that it may be incomplete, and its rest would decide: a few bytes look like many
+    /// protocols.
     fn may_go_on(&mut self, head: &Head) -> bool {
         head.length < SHORT
             && (self.feed.turns().nth(1).is_none() && self.feed.end().is_none())
@@ -135,7 +144,8 @@ impl Session {
             }
     }
 
-    /// Lets what was sent in vain go on on a new connection, as far as it can.
+    /// The connection broke: what the outbox still holds goes to a new connection, from the first turn on that may
+    /// begin one. The turns before it are dropped.
     pub(super) fn resume_outbox(&mut self, cx: &mut Context<'_>) {
         while !self.outbox.is_empty() {
             let (one, other) = self.outbox.slice(self.outbox.start(), HEAD);
@@ -164,7 +174,7 @@ impl Session {
         }
     }
 
-    /// Whether a new connection may begin in mid-stream, with a turn that begins like this.
+    /// Decides whether a new connection may begin in mid-stream with the turn that begins with `head`.
     fn resume_with(&mut self, cx: &mut Context<'_>, head: &Head) -> Resumption {
         let late = self.upstream.is_joined() && self.connections == 0;
         if cx.target.on_reconnect == OnReconnect::Drop {
@@ -188,7 +198,7 @@ impl Session {
 
     fn try_out(&mut self, cx: &mut Context<'_>, of: Trialled) -> Resumption {
         if self.trial.is_some() {
-            // The connection of the trial was never accepted.
+            // The server never accepted the connection of this session's trial: it is still to begin.
             return Resumption::Go;
         }
         match of.trials(cx).admit() {
@@ -208,7 +218,7 @@ impl Session {
         }
     }
 
-    /// The test server has answered a turn.
+    /// The test server has answered a turn: the trial passes after enough of them.
     pub(super) fn trial_answered(&mut self, cx: &mut Context<'_>) {
         let Some(trial) = &mut self.trial else { return };
         trial.answered = trial.answered.saturating_add(1);
@@ -222,22 +232,22 @@ impl Session {
         }
     }
 
-    /// The test server's TCP has taken so many more bytes of the client.
+    /// The test server's TCP has acknowledged so many more client bytes.
     pub(super) fn trial_acknowledged(&mut self, bytes: u64) {
         if let Some(trial) = &mut self.trial {
             trial.replayed += bytes;
         }
     }
 
-    /// The test server has closed a connection that was opened in mid-stream, before the copy did: it can make nothing of
-    /// that. True if the session is given up.
+    /// The test server has closed before the copy did: the trial has failed, unless the connection was idle or the
+    /// client may have asked for it. True if the stream ends with that.
     pub(super) fn fail_trial(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(trial) = &self.trial else { return false };
         if trial.answered > 0 && trial.closed.unwrap_or(cx.now) > trial.last_answer + SOON {
             self.end_trial(cx, None);
             return false;
         }
-        // What the client has ended, the server may have been asked to end.
+        // A client that has closed as well may have asked the server to close (Connection: close): that shows nothing.
         let client_ended = self.feed.end().is_some() && self.feed.len() == 0;
         let asked = client_ended && trial.answered > 0;
         let reason = self.lost_state();
@@ -252,7 +262,7 @@ impl Session {
         !asked
     }
 
-    /// What the connection was told may have meant something else.
+    /// What was sent on the connection may have meant something else to the test server: it does not count as replayed.
     fn take_back(&mut self, cx: &mut Context<'_>, bytes: u64, reason: DropReason) {
         if bytes > 0 {
             self.unanswered.forget(bytes);
@@ -262,7 +272,8 @@ impl Session {
         }
     }
 
-    /// The test server has closed, perhaps. True if it has done so on the first turn of a trial, without any answer.
+    /// Notes whether the test server has closed during a trial. True if it did so without answering anything, though it
+    /// had acknowledged bytes: there is nothing to wait for.
     pub(super) fn is_trial_closed_on(&mut self, now: Time) -> bool {
         let Some(trial) = &mut self.trial else { return false };
         if !self.connection.peer_closed() {
@@ -272,30 +283,31 @@ impl Session {
         trial.answered == 0 && trial.replayed > 0
     }
 
-    /// The trial under way, if there is one, has passed, failed or shown nothing. True if there was one.
+    /// Ends the trial of this session, if there is one: it has passed, failed or shown nothing (`None`). True if
+    /// there was one.
     pub(super) fn end_trial(&mut self, cx: &mut Context<'_>, passed: Option<bool>) -> bool {
         let Some(trial) = self.trial.take() else { return false };
         trial.of.trials(cx).end(passed);
         true
     }
 
-    /// So many bytes that the test server has acknowledged do not count as replayed any more.
+    /// So many acknowledged bytes were taken back from the replayed ones already, because no answer came to them.
     pub(super) fn trial_took_back(&mut self, bytes: u64) {
         if let Some(trial) = &mut self.trial {
             trial.replayed = trial.replayed.saturating_sub(bytes);
         }
     }
 
-    /// The client has read an answer of the online server.
+    /// The client has read an answer of the online server: the test server's silence would mean something now.
     pub(super) fn trial_client_answered(&mut self) {
         if let Some(trial) = &mut self.trial {
             trial.client_answered = true;
         }
     }
 
-    /// The session is over. What it said on a connection whose trial has not passed, and no other's either, may have meant
-    /// something else to the test server, or nothing: a server that waits for the end of a line keeps silent. Where no
-    /// client reads answers, there is nothing to tell it by, and it counts.
+    /// The session is over before its trial has shown anything. If no other trial has passed, what it said may have
+    /// meant something else to the test server, or nothing: a server that waits for the end of a line keeps silent.
+    /// So it does not count as replayed. A client that reads no answers gives nothing to tell by: then it counts.
     pub(super) fn leave_trial(&mut self, cx: &mut Context<'_>) {
         if let Some(Trial { of, replayed, client_answered: true, .. }) = self.trial
             && !of.trials(cx).have_passed()
@@ -306,7 +318,7 @@ impl Session {
         self.end_trial(cx, None);
     }
 
-    /// The stream ends here: no new connection would mean the same.
+    /// The stream ends here, for its bytes would mean something else on a new connection.
     pub(super) fn end_with_connection(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         let why = match reason {
             DropReason::StateUnknown => {
@@ -318,12 +330,12 @@ impl Session {
         self.shed(cx, reason);
     }
 
-    /// Why the stream cannot go on on a new connection.
+    /// The reason for which a stream ends that cannot go on on a new connection.
     pub(super) fn lost_state(&self) -> DropReason {
         if self.upstream.is_joined() { DropReason::StateUnknown } else { DropReason::StateLost }
     }
 
-    /// Takes a preamble off the beginning of the stream, and says it. False while it is not complete.
+    /// Takes a preamble off the beginning of the stream, keeps it and sends it. False while it is incomplete.
     pub(super) fn pass_preamble(&mut self, cx: &mut Context<'_>) -> bool {
         if !matches!(self.preamble, Preamble::Sought) || self.feed.next_turn().is_none() {
             return true;
@@ -359,7 +371,7 @@ impl Session {
         true
     }
 
-    /// Puts the preamble in front of what a new connection says, unless it stands there.
+    /// Puts the preamble in front of what is sent on a new connection, unless the outbox still begins with it.
     pub(super) fn repeat_preamble(&mut self) {
         if let Preamble::Known(bytes) = &self.preamble
             && self.outbox.start() > 0
@@ -369,7 +381,7 @@ impl Session {
     }
 }
 
-/// The first bytes of two pieces.
+/// The beginning of a turn that lies in two pieces.
 fn first(one: &[u8], other: &[u8]) -> Head {
     let mut head = Head { bytes: [0; HEAD], length: 0, turn: one.len() + other.len() };
     for byte in one.iter().chain(other).take(HEAD) {
@@ -382,7 +394,7 @@ fn first(one: &[u8], other: &[u8]) -> Head {
 struct Head {
     bytes: [u8; HEAD],
     length: usize,
-    /// Bytes of the turn, as far as they are known.
+    /// The length of the turn, in bytes, as far as it is known.
     turn: usize,
 }
 

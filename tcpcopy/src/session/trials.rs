@@ -1,31 +1,33 @@
-//! New connections in mid-stream of which nobody knows whether the test server can make sense of them.
+//! Trials: connections that begin in mid-stream, to find out whether the test server can make sense of that. Each
+//! target has two sets of them: of sessions whose protocol is unknown, and of sessions that were joined late.
 
-/// Trials that may be under way, or have failed, at a time: so many connections are spent on finding out.
+/// How many connections are spent on finding out: until a trial has passed, no more may be under way or have failed. So
+/// many failures in a row end all further trials.
 const TRIALS_MAX: u8 = 3;
 
 /// What the trials of one target have shown.
 #[derive(Debug, Default)]
 pub(crate) struct Trials {
     under_way: u32,
-    /// In a row.
+    /// Failures since the last trial that passed.
     failed: u8,
-    /// One has passed, or is presumed to: then any number may be under way.
+    /// One has passed, or they are presumed to: any number may be under way.
     passed: bool,
 }
 
-/// May one more session open a connection in mid-stream?
+/// Whether one more session may open a connection in mid-stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     /// Yes, and its outcome counts.
     Admitted,
-    /// Not now: others are finding out.
+    /// Not now: the trials under way will decide.
     Later,
-    /// No.
+    /// No: trials have failed.
     Refused,
 }
 
 impl Trials {
-    /// Trials that are presumed to pass: none waits for another.
+    /// Trials that are presumed to pass: none waits for the outcome of another.
     pub(crate) fn presumed() -> Self {
         Self { passed: true, ..Self::default() }
     }
@@ -41,12 +43,12 @@ impl Trials {
         Admission::Admitted
     }
 
-    /// One has passed, or is presumed to.
+    /// One has passed, or they are presumed to.
     pub(super) fn have_passed(&self) -> bool {
         self.passed
     }
 
-    /// A trial is over: it has passed, failed, or shown nothing.
+    /// A trial is over: it has passed, failed, or shown nothing (`None`).
     pub(super) fn end(&mut self, passed: Option<bool>) {
         self.under_way = self.under_way.saturating_sub(1);
         match passed {

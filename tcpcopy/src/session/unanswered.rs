@@ -1,24 +1,25 @@
-//! What the test server's TCP has acknowledged, and its application has not answered yet.
+//! Bytes that the test server's TCP has acknowledged, but its application has not answered.
 //!
-//! Such bytes count as replayed, for there are streams that nobody ever answers. They are taken back if the connection
-//! breaks before the answer came, and the client turns out to have read one from the online server.
+//! They count as replayed, for there are streams that no server answers. They are taken back if their connection breaks
+//! before an answer comes, and the client turns out to have read one from the online server: then the test server's
+//! application most likely never read them.
 
 use crate::ledger::{DropReason, Ledger};
 
 #[derive(Debug, Default)]
 pub(super) struct Unanswered {
-    /// Acknowledged on the present connection since the last answer, in bytes of the client.
+    /// Client bytes acknowledged on the present connection since the last answer.
     bytes: u64,
-    /// The test server has closed its half: no answer will come to what it acknowledges from now on.
+    /// The test server has closed its half: what it acknowledges from now on will not be answered.
     closed: bool,
-    /// What stood here when a connection broke, and why it did.
+    /// Client bytes that were unanswered when their connection broke, and why it did.
     broken: Option<(u64, DropReason)>,
-    /// Answered, and void if the connection breaks: what a module has in a transaction.
+    /// Client bytes that were answered but are void if the connection breaks: those of a transaction.
     tentative: u64,
 }
 
 impl Unanswered {
-    /// The test server acknowledged so many more bytes of the client.
+    /// The test server has acknowledged so many more client bytes.
     pub(super) fn acknowledged(&mut self, bytes: u64) {
         self.bytes += bytes;
         if self.closed {
@@ -32,21 +33,21 @@ impl Unanswered {
         self.give_up(DropReason::ClosedByServer);
     }
 
-    /// The test server answered. True if there was something to answer. What is `tentative` may be taken back, until
-    /// something is answered that is not.
+    /// The test server has answered. True if there was something to answer. If `tentative`, the bytes are void should
+    /// the connection break before an answer comes that is not.
     pub(super) fn answered(&mut self, tentative: bool) -> bool {
         let bytes = std::mem::take(&mut self.bytes);
         self.tentative = if tentative { self.tentative + bytes } else { 0 };
         bytes > 0
     }
 
-    /// So many bytes are taken back for another reason, the latest that were acknowledged.
+    /// The caller has taken back the last so many bytes for another reason: they must not be taken back twice.
     pub(super) fn forget(&mut self, bytes: u64) {
         (self.bytes, self.tentative) = (0, 0);
         self.broken = self.broken.map(|(broken, reason)| (broken.saturating_sub(bytes), reason));
     }
 
-    /// The connection is gone, for `reason`: no answer will come.
+    /// The connection is gone, for `reason`: no answer will come, and what was tentative is void.
     pub(super) fn connection_lost(&mut self, reason: DropReason) {
         self.closed = false;
         self.bytes += std::mem::take(&mut self.tentative);
@@ -61,8 +62,8 @@ impl Unanswered {
         }
     }
 
-    /// The client had read an answer to what it had said so far: what broke before it came was not replayed. Returns the
-    /// bytes and the reason, if anything was taken back.
+    /// The client turns out to have read an answer to all that it had said so far: takes back what no answer came to.
+    /// Returns the bytes and the reason, if there are any.
     pub(super) fn client_was_answered(&mut self, ledger: &mut Ledger) -> Option<(u64, DropReason)> {
         let (bytes, reason) = self.broken.take().filter(|(bytes, _)| *bytes > 0)?;
         ledger.bytes.replayed -= bytes;
