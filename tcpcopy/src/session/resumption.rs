@@ -287,7 +287,8 @@ impl Session {
     /// there was one.
     pub(super) fn end_trial(&mut self, cx: &mut Context<'_>, passed: Option<bool>) -> bool {
         let Some(trial) = self.trial.take() else { return false };
-        trial.of.trials(cx).end(passed);
+        let now = cx.now;
+        trial.of.trials(cx).end(now, passed);
         true
     }
 
