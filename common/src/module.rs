@@ -177,8 +177,8 @@ pub trait Module: Send {
     /// Bytes of the client were lost, those among them that were offered and are held. What is offered next begins with a
     /// turn of the client.
     ///
-    /// `due` are the lost bytes, all of them and in order, where the test server could not be reached in time: a module may
-    /// learn from them. It is empty where bytes were never captured.
+    /// `due` are the lost bytes, all of them and in order, where the test server could not be reached in time, or the
+    /// session was given up: a module may learn from them. It is empty where bytes were never captured.
     fn client_lost(&mut self, due: &[u8]) {
         let _ = due;
     }

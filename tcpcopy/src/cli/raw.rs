@@ -56,10 +56,10 @@ pub(super) struct RawArgs {
     /// Largest TCP segment sent to the test server, in bytes; without it what -M allows
     #[arg(short = 'D', value_name = "BYTES", value_parser = whole::<u16>(64..=65_535))]
     pub(super) mss: Option<u16>,
-    /// Client payload held in memory at most, in MB; sessions that lag most are shed above it
+    /// Client payload held in memory at most, in MB; above it sessions that hold most are given up
     #[arg(short = 'm', value_name = "MB", default_value_t = 1024, value_parser = whole::<u64>(1..=1_048_576))]
     pub(super) memory_mb: u64,
-    /// Give a session up after so long without progress
+    /// Give up what a session waits to say after so long without progress
     #[arg(short = 't', value_name = "SECONDS", default_value_t = 600, value_parser = whole::<u32>(1..=u64::from(u32::MAX)))]
     pub(super) session_seconds: u32,
     /// Forget a session after so long without anything to send
@@ -90,7 +90,7 @@ pub(super) struct RawArgs {
     #[arg(long = "config", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// What becomes of sessions whose connection breaks, or that were there before tcpcopy, instead of what their protocol
-    /// allows: resume at the next request, or drop the rest
+    /// allows: resume at the next turn, or drop the rest
     #[arg(long = "on-reconnect", value_name = "HOW", value_enum)]
     pub(super) on_reconnect: Option<Choice>,
     /// Online services that keep nothing for a connection: their sessions may go on on a new one

@@ -96,7 +96,7 @@ impl Table {
     pub(super) fn indices(&self, wanted: impl Fn(&Slot) -> bool) -> Vec<u32> {
         (0_u32..)
             .zip(&self.entries)
-            .filter(|(_, entry)| entry.slot.as_ref().is_some_and(|slot| wanted(slot)))
+            .filter(|(_, entry)| entry.slot.as_ref().is_some_and(&wanted))
             .map(|(index, _)| index)
             .collect()
     }

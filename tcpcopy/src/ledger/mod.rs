@@ -37,7 +37,7 @@ pub enum DropReason {
     StateLost,
     /// The session was joined after its client had said what the test server must know, or may have.
     StateUnknown,
-    /// The memory limit was reached and this session lagged most.
+    /// The memory limit was reached, and this session held most.
     MemoryLimit,
     /// The session had nothing to do, and made room for a newer one.
     Displaced,
@@ -237,8 +237,8 @@ pub struct Turns {
     pub module_ready: u64,
     /// Dropped before they were let go.
     pub dropped: u64,
-    /// Of those let go: acknowledged by the test server's TCP, but then the server closed without any answer. Most likely
-    /// its application never read them.
+    /// Of those let go: acknowledged by the test server's TCP, but then the server closed without any answer, where the
+    /// client had read one. Most likely its application never read them.
     pub cut_off: u64,
     /// What turns that wait, and runs of bytes not yet acknowledged, take of memory beside their bytes, roughly, in bytes.
     pub memory: u64,

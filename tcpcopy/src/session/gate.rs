@@ -302,17 +302,15 @@ impl Gate {
         if self.is_hopeless(now, captured) { Duration::ZERO } else { self.patience }
     }
 
-    /// The connection is gone: no answer will come, and the first turn of the next one has nothing to wait for. True if
-    /// the last turn had no answer at all.
-    pub(super) fn connection_lost(&mut self) -> bool {
-        let unanswered = self.answering.take().is_some_and(|answering| !answering.begun);
+    /// The connection is gone: no answer will come, and the first turn of the next one has nothing to wait for.
+    pub(super) fn connection_lost(&mut self) {
+        self.answering = None;
         self.seen_by_client = 0;
         self.surplus = 0;
         self.owed = 0;
         self.in_step = true;
         self.open = Some(Pass::AtOnce);
         self.preparing = self.with_module;
-        unanswered
     }
 
     /// A module has said `ready`: the answer to all that was sent is complete.

@@ -418,7 +418,7 @@ impl Session {
             Phase::Waiting => {}
             _ => {
                 self.connection.reset(cx);
-                self.lose_connection(cx, reason);
+                self.lose_connection(reason);
                 self.end_trial(cx, None);
                 self.set_phase(cx, Phase::Replaying);
             }
@@ -449,7 +449,7 @@ impl Session {
         if self.phase == Phase::Finished {
             return;
         }
-        self.lose_connection(cx, reason);
+        self.lose_connection(reason);
         self.settle(cx);
         self.upstream.discard_parked(reason, cx.ledger);
         let bytes = self.feed.len() + self.outbox.clear();

@@ -15,7 +15,7 @@ use crate::session::lengths::Lengths;
 const ROUND: Duration = Duration::from_micros(100);
 
 /// The longest pause within an answer: what comes later is a message of its own.
-pub(super) const PAUSE_MAX: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// After so many answers without a pause, at the lower bound of the quiet time, the server is taken not to pause.
 const ENDS_TO_TRUST: u16 = 16;

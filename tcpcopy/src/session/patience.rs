@@ -64,7 +64,7 @@ impl Session {
             // The server does not close its half; all that matters has been said.
             Phase::Reopening | Phase::Ending if self.outbox.is_empty() => {
                 self.connection.reset(cx);
-                self.lose_connection(cx, DropReason::NoAnswer);
+                self.lose_connection(DropReason::NoAnswer);
                 match self.phase {
                     Phase::Reopening => self.set_phase(cx, Phase::Replaying),
                     _ => self.finish(cx),

@@ -111,7 +111,7 @@ impl Session {
             if unusable {
                 // The server waits for the rest of a turn, which was never captured.
                 self.connection.reset(cx);
-                self.lose_connection(cx, DropReason::CaptureGap);
+                self.lose_connection(DropReason::CaptureGap);
                 self.end_trial(cx, None);
             } else if self.connection.peer_closed() {
                 self.connection.close(cx, &self.outbox);

@@ -35,7 +35,7 @@ impl Session {
             Event::Closed if self.phase == Phase::Ending => self.finish(cx),
             Event::Closed => {
                 if !self.fail_trial(cx) {
-                    self.lose_connection(cx, DropReason::ClosedByServer);
+                    self.lose_connection(DropReason::ClosedByServer);
                     self.set_phase(cx, Phase::Replaying);
                 }
             }
@@ -43,7 +43,7 @@ impl Session {
     }
 
     /// The connection is gone, for `reason`, and with it the answers that have not come.
-    pub(super) fn lose_connection(&mut self, _cx: &mut Context<'_>, reason: DropReason) {
+    pub(super) fn lose_connection(&mut self, reason: DropReason) {
         self.gate.connection_lost();
         self.unanswered.connection_lost(reason);
     }
@@ -79,7 +79,7 @@ impl Session {
     /// The test server takes no connection: what was let go is dropped, and so is what falls due before the next try.
     fn refused(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         self.wait_to_retry(cx, reason);
-        self.lose_connection(cx, reason);
+        self.lose_connection(reason);
         self.end_trial(cx, None);
         let bytes = self.outbox.clear();
         self.drop_bytes(cx, reason, bytes);
@@ -114,7 +114,7 @@ impl Session {
         if self.phase != Phase::Ending && self.fail_trial(cx) {
             return;
         }
-        self.lose_connection(cx, DropReason::ClosedByServer);
+        self.lose_connection(DropReason::ClosedByServer);
         self.outbox.drop_preamble();
         let straight = self.relay.is_straight();
         if self.phase == Phase::Ending && (self.outbox.is_empty() || !certain || !straight) {

@@ -46,7 +46,7 @@ pub(super) fn hints(account: &Account<'_>) -> Vec<String> {
         (
             account.lost(DropReason::LoginFailed),
             "the test server refused logins: the log names each user and the reason; give their passwords on the test \
-             server in a file, --config FILE, docs/MYSQL.md shows how, and create users that it does not have",
+             server in a file, --config FILE, docs/MYSQL.md and docs/REDIS.md show how, and create users that it does not have",
         ),
         (
             account.lost(DropReason::ModuleFailed),
