@@ -279,7 +279,7 @@ impl Engine {
         // Looking for them takes long: not again before others can have become idle.
         if self.idle_again <= now {
             self.idle_again = now + SILENCE;
-            let mut found: Vec<_> = (self.table.indices(|_| true).into_iter())
+            let mut found: Vec<_> = (self.table.indices().into_iter())
                 .filter_map(|index| Some((self.table.slot(index)?.idle(now)?, index)))
                 .collect();
             found.sort_unstable_by(|one, other| other.cmp(one));
@@ -321,16 +321,16 @@ impl Engine {
             self.ledger.tcp.answers_stray += 1;
             return;
         };
-        let mut back = None;
+        let mut back = false;
         self.with_slot_in_batch(now, index, out, |slot, cx| {
-            back = cx.target.is_back(cx.now).then_some(slot.transfer);
+            back = cx.target.is_back(cx.now, cx.ledger.tcp.timeouts + cx.ledger.tcp.syn_retries);
             if let Some(session) = slot.current() {
                 session.handle_answer(cx, answer);
             }
         });
-        if let Some(transfer) = back {
+        if back {
             // Others need not find out by themselves.
-            self.to_retry = self.table.indices(|slot| slot.transfer == transfer).into_iter();
+            self.to_retry = self.table.indices().into_iter();
         }
         // What the test server says is kept by modules only.
         if self.ledger.modules.memory > 0 {
@@ -403,7 +403,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Time, out: &mut dyn Output) {
         if self.resume_at <= now {
             self.resume_at = Time::NEVER;
-            self.to_resume = self.table.indices(|_| true).into_iter();
+            self.to_resume = self.table.indices().into_iter();
         }
         let mut left = self.sweep(now, out);
         while left > 0
@@ -427,7 +427,7 @@ impl Engine {
     /// Nothing more will be captured: sessions replay what is pending, close their connections and end.
     pub fn drain(&mut self, now: Time, out: &mut dyn Output) {
         self.draining = true;
-        self.to_finish = self.table.indices(|_| true).into_iter();
+        self.to_finish = self.table.indices().into_iter();
         self.sweep(now, out);
     }
 
@@ -470,7 +470,7 @@ impl Engine {
         out: &mut dyn Output,
         mut work: impl FnMut(&mut Slot, &mut Context<'_>),
     ) {
-        for index in self.table.indices(|_| true) {
+        for index in self.table.indices() {
             self.with_slot(now, index, out, &mut work);
         }
     }
@@ -585,7 +585,7 @@ impl Engine {
     /// to be so far below what is held that this happens rarely.
     #[cold]
     fn shed_largest(&mut self, now: Time, goal: u64, out: &mut dyn Output) {
-        let mut by_size: BinaryHeap<(u64, u32)> = (self.table.indices(|_| true).into_iter())
+        let mut by_size: BinaryHeap<(u64, u32)> = (self.table.indices().into_iter())
             .filter_map(|index| Some((self.table.slot(index)?.sessions().map(Session::memory).sum(), index)))
             .filter(|(held, _)| *held > 0)
             .collect();

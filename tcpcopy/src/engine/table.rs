@@ -92,11 +92,11 @@ impl Table {
         self.entries.iter().filter_map(|entry| entry.slot.as_ref())
     }
 
-    /// The indices of the `wanted` slots, for work that may remove some.
-    pub(super) fn indices(&self, wanted: impl Fn(&Slot) -> bool) -> Vec<u32> {
+    /// The indices of all slots, for work that may remove some.
+    pub(super) fn indices(&self) -> Vec<u32> {
         (0_u32..)
             .zip(&self.entries)
-            .filter(|(_, entry)| entry.slot.as_ref().is_some_and(&wanted))
+            .filter(|(_, entry)| entry.slot.is_some())
             .map(|(index, _)| index)
             .collect()
     }

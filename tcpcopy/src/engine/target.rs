@@ -20,10 +20,9 @@ pub(crate) struct Target {
     pub(crate) joined: Trials,
     /// A session has begun with a preamble (PROXY protocol): the server takes no connection without it.
     pub(crate) wants_preamble: bool,
-    /// When it was last heard of.
+    /// When it was last heard of, and how often something had been sent again to any test server by then.
     heard: Time,
-    /// Something has been sent to it again since then.
-    pub(crate) sent_again: bool,
+    sent_again: u64,
     /// The last question that the transfer's online server has answered; 0 if none.
     pub(crate) question: u64,
     /// All that was captured before its answer came had been read by then.
@@ -42,17 +41,17 @@ impl Target {
             joined: Trials::presumed(),
             wants_preamble: false,
             heard: Time::ZERO,
-            sent_again: false,
+            sent_again: 0,
             question: 0,
             answered: Time::ZERO,
         }
     }
 
-    /// It was heard of. True if it was away until now.
-    pub(super) fn is_back(&mut self, now: Time) -> bool {
-        let away = self.sent_again && now > self.heard + AWAY;
+    /// It was heard of; `sent_again` counts all that was sent again so far. True if it was away until now.
+    pub(super) fn is_back(&mut self, now: Time, sent_again: u64) -> bool {
+        let away = sent_again > self.sent_again && now > self.heard + AWAY;
         self.heard = now;
-        self.sent_again = false;
+        self.sent_again = sent_again;
         away
     }
 }

@@ -287,8 +287,7 @@ impl Session {
     /// there was one.
     pub(super) fn end_trial(&mut self, cx: &mut Context<'_>, passed: Option<bool>) -> bool {
         let Some(trial) = self.trial.take() else { return false };
-        let now = cx.now;
-        trial.of.trials(cx).end(now, passed);
+        trial.of.trials(cx).end(passed);
         true
     }
 

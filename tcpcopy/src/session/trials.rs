@@ -1,16 +1,9 @@
 //! Trials: connections that begin in mid-stream, to find out whether the test server can make sense of that. Each
 //! target has two sets of them: of sessions whose protocol is unknown, and of sessions that were joined late.
 
-use std::time::Duration;
-
-use common::time::Time;
-
 /// How many connections are spent on finding out: until a trial has passed, no more may be under way or have failed. So
 /// many failures in a row end all further trials.
 const TRIALS_MAX: u8 = 3;
-
-/// Connections that break within this time may have one cause.
-const ONE_EVENT: Duration = Duration::from_secs(1);
 
 /// What the trials of one target have shown.
 #[derive(Debug, Default)]
@@ -18,11 +11,8 @@ pub(crate) struct Trials {
     under_way: u32,
     /// Failures since the last trial that passed.
     failed: u8,
-    last_failure: Time,
     /// One has passed, or they are presumed to: any number may be under way.
     passed: bool,
-    /// One has passed.
-    proven: bool,
 }
 
 /// Whether one more session may open a connection in mid-stream.
@@ -59,19 +49,14 @@ impl Trials {
     }
 
     /// A trial is over: it has passed, failed, or shown nothing (`None`).
-    pub(super) fn end(&mut self, now: Time, passed: Option<bool>) {
+    pub(super) fn end(&mut self, passed: Option<bool>) {
         self.under_way = self.under_way.saturating_sub(1);
         match passed {
             Some(true) => {
-                (self.passed, self.proven) = (true, true);
+                self.passed = true;
                 self.failed = 0;
             }
-            // A server that is started again breaks all trials at once: where one has passed, that is one failure.
-            Some(false) if self.proven && now.since(self.last_failure) < ONE_EVENT => {}
-            Some(false) => {
-                self.failed = self.failed.saturating_add(1);
-                self.last_failure = now;
-            }
+            Some(false) => self.failed = self.failed.saturating_add(1),
             None => {}
         }
     }
@@ -88,11 +73,11 @@ mod tests {
             assert_eq!(trials.admit(), Admission::Admitted);
         }
         assert_eq!(trials.admit(), Admission::Later);
-        (0..2).for_each(|_| trials.end(Time::ZERO, Some(false)));
+        (0..2).for_each(|_| trials.end(Some(false)));
         assert_eq!(trials.admit(), Admission::Later);
-        trials.end(Time::ZERO, None);
+        trials.end(None);
         assert_eq!(trials.admit(), Admission::Admitted);
-        trials.end(Time::ZERO, Some(false));
+        trials.end(Some(false));
         assert_eq!(trials.admit(), Admission::Refused);
     }
 
@@ -100,7 +85,7 @@ mod tests {
     fn after_one_success_none_waits() {
         for mut trials in [Trials::default(), Trials::presumed()] {
             assert_eq!(trials.admit(), Admission::Admitted);
-            trials.end(Time::ZERO, Some(true));
+            trials.end(Some(true));
             for _ in 0..5 {
                 assert_eq!(trials.admit(), Admission::Admitted);
             }
@@ -110,24 +95,12 @@ mod tests {
     #[test]
     fn only_failures_in_a_row_count() {
         let mut trials = Trials::presumed();
-        for (second, passed) in (1..).zip([false, false, true, false, false]) {
+        for passed in [false, false, true, false, false] {
             assert_eq!(trials.admit(), Admission::Admitted);
-            trials.end(Time::ZERO + Duration::from_secs(second), Some(passed));
+            trials.end(Some(passed));
         }
         assert_eq!(trials.admit(), Admission::Admitted);
-        trials.end(Time::ZERO + Duration::from_secs(6), Some(false));
+        trials.end(Some(false));
         assert_eq!(trials.admit(), Admission::Refused);
-    }
-
-    #[test]
-    fn a_server_that_is_started_again_breaks_many_and_has_failed_once() {
-        let mut trials = Trials::default();
-        assert_eq!(trials.admit(), Admission::Admitted);
-        trials.end(Time::ZERO, Some(true));
-        for _ in 0..10 {
-            assert_eq!(trials.admit(), Admission::Admitted);
-        }
-        (0..10).for_each(|_| trials.end(Time::ZERO + Duration::from_secs(9), Some(false)));
-        assert_eq!(trials.admit(), Admission::Admitted);
     }
 }

@@ -169,7 +169,6 @@ impl Opening {
             self.in_vain = 0;
         }
         cx.ledger.tcp.syn_retries += 1;
-        cx.target.sent_again = true;
         self.send_syn(cx, past);
         true
     }
