@@ -173,9 +173,11 @@ impl Slot {
         }
     }
 
-    /// The test server may be back.
+    /// The test server may be back: who waits for it tries again.
     pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
-        if let Some(session) = self.current() {
+        if let Some(session) = self.current()
+            && session.waits_for_server()
+        {
             session.retry(cx);
         }
     }

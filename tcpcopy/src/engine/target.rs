@@ -20,9 +20,9 @@ pub(crate) struct Target {
     pub(crate) joined: Trials,
     /// A session has begun with a preamble (PROXY protocol): the server takes no connection without it.
     pub(crate) wants_preamble: bool,
-    /// When it was last heard of, and how often something had been sent again to any test server by then.
+    /// When it was last heard of, and whether something was sent to it again since.
     heard: Time,
-    sent_again: u64,
+    sent_again: bool,
     /// The last question that the transfer's online server has answered; 0 if none.
     pub(crate) question: u64,
     /// All that was captured before its answer came had been read by then.
@@ -41,17 +41,38 @@ impl Target {
             joined: Trials::presumed(),
             wants_preamble: false,
             heard: Time::ZERO,
-            sent_again: 0,
+            sent_again: false,
             question: 0,
             answered: Time::ZERO,
         }
     }
 
-    /// It was heard of; `sent_again` counts all that was sent again so far. True if it was away until now.
-    pub(super) fn is_back(&mut self, now: Time, sent_again: u64) -> bool {
-        let away = sent_again > self.sent_again && now > self.heard + AWAY;
+    /// Something was sent to it again, for want of an answer.
+    pub(crate) fn sent_again(&mut self) {
+        self.sent_again = true;
+    }
+
+    /// It was heard of. True if it was away until now.
+    pub(super) fn is_back(&mut self, now: Time) -> bool {
+        let away = std::mem::take(&mut self.sent_again) && now > self.heard + AWAY;
         self.heard = now;
-        self.sent_again = sent_again;
         away
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_server_that_is_seldom_heard_of_was_not_away() {
+        let mut target = Target::new(OnReconnect::Recognise);
+        let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
+        assert!(!target.is_back(at(10)));
+        assert!(!target.is_back(at(20)), "nothing was said to it");
+        target.sent_again();
+        assert!(!target.is_back(at(20)) && !target.is_back(at(30)), "one packet was lost");
+        target.sent_again();
+        assert!(target.is_back(at(40)));
     }
 }

@@ -399,6 +399,11 @@ impl Session {
         self.retry(cx);
     }
 
+    /// Something was said to the test server, or is to be, and it has not got it, as far as is known.
+    pub(crate) fn waits_for_server(&self) -> bool {
+        self.is_stalled() || self.feed.len() > 0 || !self.connection.is_open()
+    }
+
     /// The test server may be heard again: what waited for a time-out goes at once.
     pub(crate) fn retry(&mut self, cx: &mut Context<'_>) {
         self.retry_at = self.retry_at.min(cx.now);
