@@ -259,6 +259,43 @@ fn a_preamble_is_said_first_on_each_connection() {
     }
 }
 
+/// Anybody can say such words to a service that has no proxy in front of it.
+#[test]
+fn one_preamble_among_plain_sessions_keeps_no_late_session_out() {
+    let mut rig = rig();
+    for client in 0..4 {
+        rig.connect(client);
+        rig.answer();
+        let said = if client < 3 { GET } else { b"PROXY UNKNOWN\r\n" };
+        rig.say(client, 1, DATA, said);
+        rig.answer();
+        rig.hear(client, 0, DATA, b"0123456789");
+    }
+    let before = rig.ledger().bytes.replayed;
+    rig.after(A_WHILE);
+    rig.say_after(4, 1, 10, DATA, GET);
+    rig.answer();
+    assert_eq!(dropped(&rig, DropReason::StateUnknown), 0);
+    assert_eq!(rig.ledger().bytes.replayed - before, GET.len() as u64);
+}
+
+/// The rest of its turn is a turn, which waits like others.
+#[test]
+fn what_follows_a_preamble_waits_as_a_turn() {
+    let mut rig = rig();
+    for client in 0..2 {
+        rig.connect(client);
+        rig.online_says(client, 0, 1, SYN_ACK, &[]);
+    }
+    rig.answer();
+    // It waits for a greeting.
+    rig.say_after(1, 1, 50, DATA, b"login");
+    assert_eq!(rig.ledger().turns.waiting.total(), 1);
+    rig.say(0, 1, DATA, b"PROXY UNKNOWN\r\n");
+    rig.say(0, 16, DATA, GET);
+    assert_eq!(rig.ledger().turns.waiting.total(), 1);
+}
+
 #[test]
 fn a_preamble_alone_is_no_turn() {
     let mut rig = rig();

@@ -18,8 +18,8 @@ pub(crate) struct Target {
     pub(crate) unknown: Trials,
     /// First connections of sessions that were joined late, whose protocol is stateless.
     pub(crate) joined: Trials,
-    /// A session has begun with a preamble (PROXY protocol): the server takes no connection without it.
-    pub(crate) wants_preamble: bool,
+    /// Whether sessions begin with a preamble (PROXY protocol).
+    pub(crate) preambles: Preambles,
     /// When it was last heard of, and whether something was sent to it again since.
     heard: Time,
     sent_again: bool,
@@ -27,6 +27,27 @@ pub(crate) struct Target {
     pub(crate) question: u64,
     /// All that was captured before its answer came had been read by then.
     pub(crate) answered: Time,
+}
+
+/// How sessions begin that are seen from their start. Where most begin with a preamble, the server takes no connection
+/// without it; a few show nothing, for anybody can say such words to any service.
+#[derive(Debug, Default)]
+pub(crate) struct Preambles(i8);
+
+impl Preambles {
+    /// Sessions of one kind that outweigh all before them.
+    const MAX: i8 = 16;
+
+    /// A session has begun, with a preamble or with its client's own words.
+    pub(crate) fn note(&mut self, preamble: bool) {
+        let step = if preamble { 1 } else { -1 };
+        self.0 = (self.0 + step).clamp(-Self::MAX, Self::MAX);
+    }
+
+    /// The server takes no connection without a preamble.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.0 > 0
+    }
 }
 
 /// A test server that was not heard of for so long, although something was sent to it again, was away.
@@ -39,7 +60,7 @@ impl Target {
             on_reconnect,
             unknown: Trials::default(),
             joined: Trials::presumed(),
-            wants_preamble: false,
+            preambles: Preambles::default(),
             heard: Time::ZERO,
             sent_again: false,
             question: 0,
@@ -63,6 +84,20 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_sessions_do_not_tell_how_most_begin() {
+        let mut preambles = Preambles::default();
+        assert!(!preambles.are_wanted());
+        preambles.note(true);
+        assert!(preambles.are_wanted(), "no other was seen");
+        (0..1000).for_each(|_| preambles.note(false));
+        (0..Preambles::MAX).for_each(|_| preambles.note(true));
+        assert!(!preambles.are_wanted());
+        (0..1000).for_each(|_| preambles.note(true));
+        (0..Preambles::MAX - 1).for_each(|_| preambles.note(false));
+        assert!(preambles.are_wanted());
+    }
 
     #[test]
     fn a_test_server_that_is_seldom_heard_of_was_not_away() {

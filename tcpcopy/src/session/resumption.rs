@@ -170,7 +170,7 @@ impl Session {
         if cx.target.on_reconnect == OnReconnect::Drop {
             return Resumption::GiveUp(self.lost_state());
         }
-        if self.upstream.is_joined() && cx.target.wants_preamble {
+        if self.upstream.is_joined() && cx.target.preambles.are_wanted() {
             return Resumption::GiveUp(DropReason::StateUnknown);
         }
         if !self.relay.is_straight() || cx.target.on_reconnect == OnReconnect::Resume {
@@ -334,12 +334,15 @@ impl Session {
             }
             Beginning::Preamble(length) if self.is_unbroken() => length,
             _ => {
+                if self.is_unbroken() {
+                    cx.target.preambles.note(false);
+                }
                 self.preamble = Preamble::None;
                 return true;
             }
         };
         let bytes: Box<[u8]> = self.feed.next_turn_bytes().get(..length).unwrap_or_default().into();
-        cx.target.wants_preamble = true;
+        cx.target.preambles.note(true);
         self.outbox.begin_turn();
         self.outbox.push(&bytes, Origin::Client);
         let refused = self.connection.is_closed() && cx.now < self.retry_at;

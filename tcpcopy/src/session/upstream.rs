@@ -375,7 +375,11 @@ impl Upstream {
                 } else {
                     // The same turn goes on; a late copy of an old segment must not set the mark back.
                     ledger.bytes.pending += length;
-                    ledger.turns.seen += u64::from(feed.push(bytes));
+                    if feed.push(bytes)
+                        && let Some(turn) = feed.last_turn()
+                    {
+                        ledger.turns.begin(turn.captured);
+                    }
                     return;
                 }
             }
