@@ -199,7 +199,7 @@ impl Engine {
             if !opens && let Some(session) = slot.session_of(segment) {
                 session.handle_client(cx, segment);
             } else if opens && !segment.payload.is_empty() {
-                slot.keep_data_of_syn(segment);
+                slot.keep_data_of_syn(cx, segment);
             }
         });
         self.respect_memory_limit(now, out);

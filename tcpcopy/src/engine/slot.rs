@@ -113,9 +113,9 @@ impl Slot {
     }
 
     /// The SYN of a session carries data.
-    pub(super) fn keep_data_of_syn(&mut self, syn: &Segment<'_>) {
+    pub(super) fn keep_data_of_syn(&mut self, cx: &mut Context<'_>, syn: &Segment<'_>) {
         if let Some(session) = self.sessions.iter_mut().rev().find(|session| session.began_with(syn.seq)) {
-            session.keep_data_of_syn(syn);
+            session.keep_data_of_syn(cx, syn);
         }
     }
 

@@ -241,6 +241,7 @@ impl Session {
     pub(super) fn finish(&mut self, cx: &mut Context<'_>) {
         self.settle(cx);
         self.drop_due(cx, DropReason::ModuleFailed);
+        self.upstream.forget_data_of_syn();
         // What the client has said after the end.
         self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
         self.count_turns_dropped(cx);
