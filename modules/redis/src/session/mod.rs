@@ -286,6 +286,8 @@ impl Module for Session {
                 self.shared.counters.event(Event::KnownByOnline);
                 self.known.learn(entry);
                 self.saw_transactions = true;
+                // What is known may be lost again.
+                self.questions = 0;
             }
             Found::Entry(_) | Found::Nothing => self.want_question(),
             Found::Newer => {}
