@@ -167,7 +167,10 @@ impl Conversation for Asking {
                 let length = length.filter(|length| *length < LIST_MAX).ok_or_else(no_redis)?;
                 let Some(text) = self.received.get(end + 1..end + 1 + length) else { return Ok(false) };
                 let entries = text.split(|byte| *byte == b'\n').filter_map(entry).collect();
-                *lock(&self.list) = List { question: self.question, entries };
+                let list = List { question: self.question, entries };
+                // Nobody waits until the old one, which may be long, is taken apart.
+                let old = std::mem::replace(&mut *lock(&self.list), list);
+                drop(old);
                 Ok(true)
             }
             _ => Err(no_redis()),
