@@ -393,6 +393,19 @@ fn what_the_online_server_alone_refuses_is_taken_back() {
     assert_eq!(session.failure.unwrap().kind, FailureKind::RefusedOnline);
 }
 
+/// What was pipelined behind it has gone to the wrong place, but nothing else does.
+#[test]
+fn what_the_online_server_alone_refuses_of_a_pipeline_is_taken_back() {
+    let mut session = after(&["SELECT 3", "SET a 1", "SET b 1"]);
+    assert_eq!(session.client(lines(&["SELECT 99", "SET c 1"])), "PING MARK; SELECT 99");
+    let answer = session.mark_answer().unwrap() + "+OK\r\n";
+    assert_eq!(session.answer(&answer), "SET c 1");
+    session.online_error(OUT_OF_RANGE);
+    assert_eq!(session.client(resp("SET d 1")), "PING MARK; SELECT 3");
+    let answer = session.mark_answer().unwrap() + "+OK\r\n";
+    assert_eq!(session.answer(&answer), "SET d 1");
+}
+
 #[test]
 fn an_error_that_answers_something_else_takes_nothing_back() {
     let mut session = after(&["SELECT 3"]);

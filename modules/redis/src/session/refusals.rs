@@ -84,12 +84,15 @@ impl Session {
         }
     }
 
-    /// The client goes on: whatever it has set before is answered by now.
-    pub(super) fn settle_refusals(&mut self, actions: &mut Actions) {
+    /// What the client has said is next. If it `goes_on`, whatever it has set before is answered by now; what was pipelined
+    /// behind that does not tell.
+    pub(super) fn settle_refusals(&mut self, goes_on: bool, actions: &mut Actions) {
         if self.mode == Mode::Down || self.asked.iter().any(|asked| asked.is_vital()) {
             return;
         }
-        self.undo = None;
+        if goes_on {
+            self.undo = None;
+        }
         match (self.refusals.test.take(), self.refusals.online.take()) {
             (None, None) => {}
             // The database that was refused would have been the first that is known.
