@@ -165,6 +165,33 @@ fn a_server_that_greets_complains_and_closes_has_answered_nothing() {
     assert_eq!(dropped(&rig, DropReason::StateUnknown), 15 * UNKNOWN.len() as u64);
 }
 
+/// What a connection before the trial was told, and never answered, is taken back beside what the trial's was told.
+#[test]
+fn a_failed_trial_has_replayed_nothing_whatever_broke_before_it() {
+    const UNKNOWN: &[u8] = b"\xf3\x9b\xc1\xe7\x8d\xb2\xfa\x99\xd3\xe1";
+    let mut rig = rig();
+    rig.connect(0);
+    rig.answer();
+    rig.say(0, 1, DATA, UNKNOWN);
+    rig.answer();
+    rig.close(0);
+    // A gap, behind which the next turn has no need.
+    rig.say_after(0, 21, 10, DATA, UNKNOWN);
+    rig.after(A_WHILE);
+    rig.say_after(0, 31, 20, DATA, UNKNOWN);
+    rig.after(Duration::from_millis(100));
+    rig.answer();
+    rig.hear(0, 0, DATA, b"greeting..");
+    rig.say_after(0, 41, 30, DATA, UNKNOWN);
+    rig.answer();
+    assert_eq!((rig.ledger().tcp.connected, rig.ledger().bytes.replayed), (2, 20));
+    rig.hear(0, 10, DATA | Flags::FIN, b"complaint.");
+    rig.say_after(0, 51, 40, DATA, UNKNOWN);
+    rig.answer();
+    assert_eq!(rig.ledger().bytes.replayed, 0);
+    assert_eq!(dropped(&rig, DropReason::StateLost), 30);
+}
+
 /// A server that waits for the end of a line, and never sees it.
 #[test]
 fn a_trial_that_shows_nothing_has_replayed_nothing() {

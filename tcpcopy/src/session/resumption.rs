@@ -193,6 +193,7 @@ impl Session {
         }
         match of.trials(cx).admit() {
             Admission::Admitted => {
+                self.unanswered.trial_begins();
                 self.trial = Some(Trial {
                     of,
                     answered: 0,

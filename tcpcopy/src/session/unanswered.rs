@@ -13,6 +13,8 @@ pub(super) struct Unanswered {
     closed: bool,
     /// What stood here when a connection broke, and why it did.
     broken: Option<(u64, DropReason)>,
+    /// So much of that stood here before the trial under way began.
+    before_trial: u64,
     /// Answered, and void if the connection breaks: what a module has in a transaction.
     tentative: u64,
 }
@@ -40,10 +42,16 @@ impl Unanswered {
         bytes > 0
     }
 
-    /// So many bytes are taken back for another reason, the latest that were acknowledged.
+    /// A connection is opened on trial.
+    pub(super) fn trial_begins(&mut self) {
+        self.before_trial = self.broken.map_or(0, |(broken, _)| broken);
+    }
+
+    /// So many bytes are taken back for another reason: all that were acknowledged in the trial.
     pub(super) fn forget(&mut self, bytes: u64) {
         (self.bytes, self.tentative) = (0, 0);
-        self.broken = self.broken.map(|(broken, reason)| (broken.saturating_sub(bytes), reason));
+        let before = self.before_trial;
+        self.broken = self.broken.map(|(broken, reason)| (broken.saturating_sub(bytes).max(before), reason));
     }
 
     /// The connection is gone, for `reason`: no answer will come.
@@ -62,12 +70,13 @@ impl Unanswered {
     }
 
     /// The client had read an answer to what it had said so far: what broke before it came was not replayed. Returns the
-    /// bytes and the reason, if anything was taken back.
-    pub(super) fn client_was_answered(&mut self, ledger: &mut Ledger) -> Option<(u64, DropReason)> {
+    /// bytes, how many of them were acknowledged in the trial, and the reason, if anything was taken back.
+    pub(super) fn client_was_answered(&mut self, ledger: &mut Ledger) -> Option<(u64, u64, DropReason)> {
+        let before = std::mem::take(&mut self.before_trial);
         let (bytes, reason) = self.broken.take().filter(|(bytes, _)| *bytes > 0)?;
         ledger.bytes.replayed -= bytes;
         ledger.bytes.dropped.add(reason, bytes);
-        Some((bytes, reason))
+        Some((bytes, bytes.saturating_sub(before), reason))
     }
 }
 
@@ -84,7 +93,7 @@ mod tests {
             assert!(unanswered.answered(tentative));
         }
         unanswered.connection_lost(DropReason::ClosedByServer);
-        assert_eq!(unanswered.client_was_answered(&mut ledger), Some((15, DropReason::ClosedByServer)));
+        assert_eq!(unanswered.client_was_answered(&mut ledger), Some((15, 15, DropReason::ClosedByServer)));
         assert_eq!(ledger.bytes.replayed, 85, "the first transaction was over");
         unanswered.connection_lost(DropReason::ClosedByServer);
         assert_eq!(unanswered.client_was_answered(&mut ledger), None);
