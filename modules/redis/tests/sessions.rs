@@ -393,6 +393,20 @@ fn what_the_online_server_alone_refuses_is_taken_back() {
     assert_eq!(session.failure.unwrap().kind, FailureKind::RefusedOnline);
 }
 
+/// New servers refuse such numbers, old ones do not.
+#[test]
+fn a_database_whose_number_is_odd_is_not_known() {
+    for (database, known) in [("05", false), ("+5", false), ("five", true), ("5x", true)] {
+        let mut session = after(&["SELECT 3", "SET a 1"]);
+        let select = format!("SELECT {database}");
+        assert_eq!(
+            session.client(lines(&["GET a", &select, "SET b 1"])),
+            format!("GET a; {select}; SET b 1")
+        );
+        assert_eq!(session.connected(), if known { "SELECT 3" } else { "" }, "{database}");
+    }
+}
+
 /// What was pipelined behind it has gone to the wrong place, but nothing else does.
 #[test]
 fn what_the_online_server_alone_refuses_of_a_pipeline_is_taken_back() {

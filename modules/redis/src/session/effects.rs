@@ -67,12 +67,15 @@ impl Session {
     }
 
     fn select(&mut self, arguments: &[&[u8]]) {
+        let database = database_of(arguments);
         // What is no number, no server accepts.
-        let Some(database) = database_of(arguments) else { return };
-        if self.transaction == Transaction::None {
-            self.known.database = Some(database);
-        } else {
-            self.chose_in_transaction = true;
+        if database.is_none() && !is_odd_number(arguments) {
+            return;
+        }
+        match database {
+            _ if self.transaction != Transaction::None => self.chose_in_transaction = true,
+            Some(database) => self.known.database = Some(database),
+            None => self.forget_state(),
         }
     }
 
@@ -133,5 +136,13 @@ impl Session {
 
 /// Which database a SELECT is about.
 pub(super) fn database_of(arguments: &[&[u8]]) -> Option<u32> {
-    std::str::from_utf8(arguments.first()?).ok()?.parse().ok()
+    let text = std::str::from_utf8(arguments.first()?).ok()?;
+    let database: u32 = text.parse().ok()?;
+    (database.to_string() == text).then_some(database)
+}
+
+/// It names a number in a form that not all servers take for one: with a sign, or zeros before it.
+fn is_odd_number(arguments: &[&[u8]]) -> bool {
+    let text = arguments.first().and_then(|word| std::str::from_utf8(word).ok());
+    text.is_some_and(|text| database_of(arguments).is_none() && text.trim().parse::<u32>().is_ok())
 }
