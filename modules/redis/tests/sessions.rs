@@ -407,6 +407,18 @@ fn a_database_whose_number_is_odd_is_not_known() {
     }
 }
 
+/// Servers before 6.2 do not know it.
+#[test]
+fn a_reset_that_the_online_server_does_not_know_changes_nothing() {
+    let mut session = after(&["AUTH app secret", "SELECT 3", "SUBSCRIBE a", "SET b 1"]);
+    session.client(resp("RESET"));
+    session.online_error("-ERR unknown command `reset`, with args beginning with: \r\n");
+    assert_eq!(session.client(resp("SET c 1")), "PING MARK; AUTH app secret; SELECT 3");
+    let answer = session.mark_answer().unwrap() + "+OK\r\n+OK\r\n";
+    assert_eq!(session.answer(&answer), "SUBSCRIBE a; SET c 1");
+    assert_eq!(session.connected(), "AUTH app secret; SELECT 3");
+}
+
 /// What was pipelined behind it has gone to the wrong place, but nothing else does.
 #[test]
 fn what_the_online_server_alone_refuses_of_a_pipeline_is_taken_back() {

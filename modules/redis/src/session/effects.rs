@@ -29,7 +29,8 @@ impl Session {
             Command::Unsubscribe(channels) => self.known.unsubscribe(channels, arguments),
             Command::Monitor => self.known.is_monitor = true,
             Command::Reset => {
-                self.known = Known::fresh();
+                let before = std::mem::replace(&mut self.known, Known::fresh());
+                self.remember_all(before);
                 self.end_transaction();
             }
             // Keys of which the watch was lost stay so.
