@@ -165,6 +165,56 @@ fn a_server_that_greets_complains_and_closes_has_answered_nothing() {
     assert_eq!(dropped(&rig, DropReason::StateUnknown), 15 * UNKNOWN.len() as u64);
 }
 
+/// Anybody can make a test server close: forgers, or whoever restarts it.
+#[test]
+fn trials_that_have_failed_are_not_the_last_word() {
+    let mut rig = rig();
+    rig.after(Duration::from_secs(1));
+    for client in 0..4 {
+        rig.say_after(client, 1, 10, DATA, GET);
+        rig.answer();
+        if client < 3 {
+            rig.hear(client, 0, Flags::FIN, &[]);
+            rig.answer();
+        }
+    }
+    assert_eq!((rig.ledger().tcp.connected, rig.ledger().bytes.replayed), (3, 0));
+    rig.after(Duration::from_secs(61));
+    for client in 4..7 {
+        rig.say_after(client, 1, 10, DATA, GET);
+        rig.answer();
+        if client == 4 {
+            rig.hear(client, 0, DATA, b"0123456789");
+        }
+    }
+    assert_eq!((rig.ledger().tcp.connected, rig.ledger().bytes.replayed), (6, 3 * GET.len() as u64));
+}
+
+/// Sessions that never come to an end, forged ones perhaps.
+#[test]
+fn trials_that_hang_do_not_keep_others_waiting_for_ever() {
+    const UNKNOWN: &[u8] = b"\xf3\x9b\xc1\xe7\x8d\xb2\xfa\x99\xd3\xe1";
+    let mut rig = rig();
+    rig.after(Duration::from_secs(1));
+    for client in 0..4 {
+        rig.say_after(client, 1, 10, DATA, UNKNOWN);
+        rig.after(Duration::from_millis(100));
+        rig.answer();
+    }
+    assert_eq!(rig.ledger().tcp.connected, 3);
+    (0..61).for_each(|_| rig.after(Duration::from_secs(1)));
+    for turn in 0..4 {
+        rig.say_after(9, 1 + 10 * turn, 10 + 10 * turn, DATA, UNKNOWN);
+        rig.after(Duration::from_millis(100));
+        rig.answer();
+        rig.hear(9, 10 * turn, DATA, b"0123456789");
+    }
+    rig.say_after(10, 1, 10, DATA, UNKNOWN);
+    rig.after(Duration::from_millis(100));
+    rig.answer();
+    assert_eq!(rig.ledger().tcp.connected, 5, "it has passed");
+}
+
 /// What a connection before the trial was told, and never answered, is taken back beside what the trial's was told.
 #[test]
 fn a_failed_trial_has_replayed_nothing_whatever_broke_before_it() {

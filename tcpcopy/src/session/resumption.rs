@@ -191,7 +191,8 @@ impl Session {
             // The connection of the trial was never accepted.
             return Resumption::Go;
         }
-        match of.trials(cx).admit() {
+        let now = cx.now;
+        match of.trials(cx).admit(now) {
             Admission::Admitted => {
                 self.unanswered.trial_begins();
                 self.trial = Some(Trial {
@@ -276,7 +277,8 @@ impl Session {
     /// The trial under way, if there is one, has passed, failed or shown nothing. True if there was one.
     pub(super) fn end_trial(&mut self, cx: &mut Context<'_>, passed: Option<bool>) -> bool {
         let Some(trial) = self.trial.take() else { return false };
-        trial.of.trials(cx).end(passed);
+        let now = cx.now;
+        trial.of.trials(cx).end(now, passed);
         true
     }
 

@@ -1,7 +1,15 @@
 //! New connections in mid-stream of which nobody knows whether the test server can make sense of them.
 
+use std::time::Duration;
+
+use common::time::Time;
+
 /// Trials that may be under way, or have failed, at a time: so many connections are spent on finding out.
 const TRIALS_MAX: u8 = 3;
+
+/// So long after the last, one more is made in any case: those before may have been odd, forged even, or have met a test
+/// server that was about to end, and all sessions to come depend on them.
+const ANOTHER_AFTER: Duration = Duration::from_secs(60);
 
 /// What the trials of one target have shown.
 #[derive(Debug, Default)]
@@ -11,6 +19,8 @@ pub(crate) struct Trials {
     failed: u8,
     /// One has passed, or is presumed to: then any number may be under way.
     passed: bool,
+    /// When the last was admitted, or failed.
+    last: Time,
 }
 
 /// May one more session open a connection in mid-stream?
@@ -30,14 +40,16 @@ impl Trials {
         Self { passed: true, ..Self::default() }
     }
 
-    pub(super) fn admit(&mut self) -> Admission {
-        if self.failed >= TRIALS_MAX {
+    pub(super) fn admit(&mut self, now: Time) -> Admission {
+        let another = now >= self.last + ANOTHER_AFTER;
+        if self.failed >= TRIALS_MAX && !another {
             return Admission::Refused;
         }
-        if !self.passed && u32::from(self.failed) + self.under_way >= u32::from(TRIALS_MAX) {
+        if !self.passed && !another && u32::from(self.failed) + self.under_way >= u32::from(TRIALS_MAX) {
             return Admission::Later;
         }
         self.under_way += 1;
+        self.last = now;
         Admission::Admitted
     }
 
@@ -47,14 +59,17 @@ impl Trials {
     }
 
     /// A trial is over: it has passed, failed, or shown nothing.
-    pub(super) fn end(&mut self, passed: Option<bool>) {
+    pub(super) fn end(&mut self, now: Time, passed: Option<bool>) {
         self.under_way = self.under_way.saturating_sub(1);
         match passed {
             Some(true) => {
                 self.passed = true;
                 self.failed = 0;
             }
-            Some(false) => self.failed = self.failed.saturating_add(1),
+            Some(false) => {
+                self.failed = self.failed.saturating_add(1);
+                self.last = now;
+            }
             None => {}
         }
     }
@@ -64,28 +79,30 @@ impl Trials {
 mod tests {
     use super::*;
 
+    const NOW: Time = Time::from_micros(1_000_000);
+
     #[test]
     fn three_failures_are_enough() {
         let mut trials = Trials::default();
         for _ in 0..3 {
-            assert_eq!(trials.admit(), Admission::Admitted);
+            assert_eq!(trials.admit(NOW), Admission::Admitted);
         }
-        assert_eq!(trials.admit(), Admission::Later);
-        (0..2).for_each(|_| trials.end(Some(false)));
-        assert_eq!(trials.admit(), Admission::Later);
-        trials.end(None);
-        assert_eq!(trials.admit(), Admission::Admitted);
-        trials.end(Some(false));
-        assert_eq!(trials.admit(), Admission::Refused);
+        assert_eq!(trials.admit(NOW), Admission::Later);
+        (0..2).for_each(|_| trials.end(NOW, Some(false)));
+        assert_eq!(trials.admit(NOW), Admission::Later);
+        trials.end(NOW, None);
+        assert_eq!(trials.admit(NOW), Admission::Admitted);
+        trials.end(NOW, Some(false));
+        assert_eq!(trials.admit(NOW), Admission::Refused);
     }
 
     #[test]
     fn after_one_success_none_waits() {
         for mut trials in [Trials::default(), Trials::presumed()] {
-            assert_eq!(trials.admit(), Admission::Admitted);
-            trials.end(Some(true));
+            assert_eq!(trials.admit(NOW), Admission::Admitted);
+            trials.end(NOW, Some(true));
             for _ in 0..5 {
-                assert_eq!(trials.admit(), Admission::Admitted);
+                assert_eq!(trials.admit(NOW), Admission::Admitted);
             }
         }
     }
@@ -94,11 +111,30 @@ mod tests {
     fn only_failures_in_a_row_count() {
         let mut trials = Trials::presumed();
         for passed in [false, false, true, false, false] {
-            assert_eq!(trials.admit(), Admission::Admitted);
-            trials.end(Some(passed));
+            assert_eq!(trials.admit(NOW), Admission::Admitted);
+            trials.end(NOW, Some(passed));
         }
-        assert_eq!(trials.admit(), Admission::Admitted);
-        trials.end(Some(false));
-        assert_eq!(trials.admit(), Admission::Refused);
+        assert_eq!(trials.admit(NOW), Admission::Admitted);
+        trials.end(NOW, Some(false));
+        assert_eq!(trials.admit(NOW), Admission::Refused);
+    }
+
+    #[test]
+    fn neither_failed_nor_hanging_trials_are_the_last_word() {
+        for failed in [true, false] {
+            let mut trials = Trials::default();
+            for _ in 0..TRIALS_MAX {
+                assert_eq!(trials.admit(NOW), Admission::Admitted);
+            }
+            if failed {
+                (0..TRIALS_MAX).for_each(|_| trials.end(NOW, Some(false)));
+            }
+            let later = NOW + ANOTHER_AFTER;
+            assert_ne!(trials.admit(NOW + ANOTHER_AFTER / 2), Admission::Admitted);
+            assert_eq!(trials.admit(later), Admission::Admitted);
+            assert_ne!(trials.admit(later), Admission::Admitted, "but one");
+            trials.end(later, Some(true));
+            (0..10).for_each(|_| assert_eq!(trials.admit(later), Admission::Admitted));
+        }
     }
 }
