@@ -76,7 +76,7 @@ impl Session {
         match database {
             _ if self.transaction != Transaction::None => self.chose_in_transaction = true,
             Some(database) => self.known.database = Some(database),
-            None => self.forget_state(),
+            None => self.lose_state(),
         }
     }
 
@@ -114,19 +114,21 @@ impl Session {
     fn end_of_transaction(&mut self, executed: bool) {
         if self.transaction == Transaction::None && !std::mem::replace(&mut self.saw_transactions, true) {
             // It began before the session was joined: what seemed to be done may not have been.
-            self.forget_state();
-            if self.mode != Mode::Down {
-                self.mode = Mode::Unknown;
-            }
+            self.lose_state();
         }
         if executed && self.chose_in_transaction {
             // Whether the servers have done it stands within their answers to EXEC, of which nothing is read.
-            self.forget_state();
-            if self.mode != Mode::Down {
-                self.mode = Mode::Unknown;
-            }
+            self.lose_state();
         }
         self.end_transaction();
+    }
+
+    /// What the client says next depends on what is not known, and on which the servers may differ.
+    fn lose_state(&mut self) {
+        self.forget_state();
+        if self.mode != Mode::Down {
+            self.mode = Mode::Unknown;
+        }
     }
 
     fn end_transaction(&mut self) {
