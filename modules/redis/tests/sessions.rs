@@ -333,6 +333,34 @@ fn a_database_that_is_chosen_later_must_be_accepted_first() {
     assert_eq!(counter(&redis, "server_errors", "ERR"), 1);
 }
 
+/// The answer to the first command is none to the second.
+#[test]
+fn what_is_said_right_behind_the_first_command_must_be_accepted_all_the_same() {
+    let redis = redis();
+    let mut session = Driven::new(&redis, true);
+    session.connected();
+    let said = session.client(lines(&["GET a", "SELECT 99", "SET a 1"]));
+    assert_eq!(session.answer("$-1\r\n"), "", "after {said}");
+    let answer = session.mark_answer().unwrap() + OUT_OF_RANGE;
+    assert_eq!(session.answer(&answer), "");
+    assert_eq!(session.failure.unwrap().kind, FailureKind::Unsupported);
+    // Nobody else relies on it.
+    let mut session = Driven::new(&redis, true);
+    session.connected();
+    say(&mut session, &["SET a 1", "SET b 1"]);
+    assert_eq!(session.client(lines(&["SELECT 99", "SET c 1"])), "PING MARK; SELECT 99");
+}
+
+/// Where the test server wants a login first, it does not answer the mark.
+#[test]
+fn a_login_behind_a_command_that_needs_one_is_not_waited_for_in_vain() {
+    let mut session = Driven::new(&redis(), true);
+    session.connected();
+    session.client(lines(&["GET a", "AUTH secret", "SET a 1"]));
+    session.answer("-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n+OK\r\n");
+    assert_eq!(session.failure.unwrap().kind, FailureKind::LoginFailed);
+}
+
 #[test]
 fn a_login_that_comes_later_must_be_accepted_first() {
     let redis = with_password("app", "test");

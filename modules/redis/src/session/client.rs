@@ -86,6 +86,8 @@ impl Session {
                 if command != Command::Select && self.shared.users.password(self.known.user()).is_some() {
                     self.shared.counters.event(Event::PasswordReplaced);
                 }
+                // The answers to the first commands may still be on their way.
+                self.is_fresh = false;
                 self.restore(cut.actions());
                 return Ok(length);
             }
