@@ -90,6 +90,23 @@ fn sessions_that_wait_are_within_the_memory_limit() {
     assert!(rig.ledger().balances());
 }
 
+/// What SYNs carry waits for the online server's word, and there may be as much of it as forgers like.
+#[test]
+fn what_syns_carry_is_within_the_memory_limit() {
+    const LIMIT: u64 = 1 << 20;
+    let mut rig = Rig::with_memory(LIMIT);
+    for client in 0..500 {
+        rig.say(client, 0, Flags::SYN, &[b'x'; 10_000]);
+        let ledger = rig.ledger();
+        let memory = ledger.turns.memory + ledger.bytes.pending + ledger.sessions.active * 1536;
+        assert!(memory <= LIMIT + 10_000 + 1536, "{memory} bytes");
+        assert!(ledger.turns.memory > 0 && ledger.balances());
+    }
+    rig.engine.abort(rig.now, &mut rig.wire);
+    assert_eq!(rig.ledger().turns.memory, 0);
+    assert!(rig.ledger().balances());
+}
+
 /// Keeps all that the test server says.
 struct Hoarder(Vec<u8>);
 

@@ -165,6 +165,83 @@ fn a_server_that_greets_complains_and_closes_has_answered_nothing() {
     assert_eq!(dropped(&rig, DropReason::StateUnknown), 15 * UNKNOWN.len() as u64);
 }
 
+/// Anybody can make a test server close: forgers, or whoever restarts it.
+#[test]
+fn trials_that_have_failed_are_not_the_last_word() {
+    let mut rig = rig();
+    rig.after(Duration::from_secs(1));
+    for client in 0..4 {
+        rig.say_after(client, 1, 10, DATA, GET);
+        rig.answer();
+        if client < 3 {
+            rig.hear(client, 0, Flags::FIN, &[]);
+            rig.answer();
+        }
+    }
+    assert_eq!((rig.ledger().tcp.connected, rig.ledger().bytes.replayed), (3, 0));
+    rig.after(Duration::from_secs(61));
+    for client in 4..7 {
+        rig.say_after(client, 1, 10, DATA, GET);
+        rig.answer();
+        if client == 4 {
+            rig.hear(client, 0, DATA, b"0123456789");
+        }
+    }
+    assert_eq!((rig.ledger().tcp.connected, rig.ledger().bytes.replayed), (6, 3 * GET.len() as u64));
+}
+
+/// Sessions that never come to an end, forged ones perhaps.
+#[test]
+fn trials_that_hang_do_not_keep_others_waiting_for_ever() {
+    const UNKNOWN: &[u8] = b"\xf3\x9b\xc1\xe7\x8d\xb2\xfa\x99\xd3\xe1";
+    let mut rig = rig();
+    rig.after(Duration::from_secs(1));
+    for client in 0..4 {
+        rig.say_after(client, 1, 10, DATA, UNKNOWN);
+        rig.after(Duration::from_millis(100));
+        rig.answer();
+    }
+    assert_eq!(rig.ledger().tcp.connected, 3);
+    (0..61).for_each(|_| rig.after(Duration::from_secs(1)));
+    for turn in 0..4 {
+        rig.say_after(9, 1 + 10 * turn, 10 + 10 * turn, DATA, UNKNOWN);
+        rig.after(Duration::from_millis(100));
+        rig.answer();
+        rig.hear(9, 10 * turn, DATA, b"0123456789");
+    }
+    rig.say_after(10, 1, 10, DATA, UNKNOWN);
+    rig.after(Duration::from_millis(100));
+    rig.answer();
+    assert_eq!(rig.ledger().tcp.connected, 5, "it has passed");
+}
+
+/// What a connection before the trial was told, and never answered, is taken back beside what the trial's was told.
+#[test]
+fn a_failed_trial_has_replayed_nothing_whatever_broke_before_it() {
+    const UNKNOWN: &[u8] = b"\xf3\x9b\xc1\xe7\x8d\xb2\xfa\x99\xd3\xe1";
+    let mut rig = rig();
+    rig.connect(0);
+    rig.answer();
+    rig.say(0, 1, DATA, UNKNOWN);
+    rig.answer();
+    rig.close(0);
+    // A gap, behind which the next turn has no need.
+    rig.say_after(0, 21, 10, DATA, UNKNOWN);
+    rig.after(A_WHILE);
+    rig.say_after(0, 31, 20, DATA, UNKNOWN);
+    rig.after(Duration::from_millis(100));
+    rig.answer();
+    rig.hear(0, 0, DATA, b"greeting..");
+    rig.say_after(0, 41, 30, DATA, UNKNOWN);
+    rig.answer();
+    assert_eq!((rig.ledger().tcp.connected, rig.ledger().bytes.replayed), (2, 20));
+    rig.hear(0, 10, DATA | Flags::FIN, b"complaint.");
+    rig.say_after(0, 51, 40, DATA, UNKNOWN);
+    rig.answer();
+    assert_eq!(rig.ledger().bytes.replayed, 0);
+    assert_eq!(dropped(&rig, DropReason::StateLost), 30);
+}
+
 /// A server that waits for the end of a line, and never sees it.
 #[test]
 fn a_trial_that_shows_nothing_has_replayed_nothing() {
@@ -257,6 +334,43 @@ fn a_preamble_is_said_first_on_each_connection() {
         rig.answer();
         assert_eq!(dropped(&rig, DropReason::StateUnknown), GET.len() as u64);
     }
+}
+
+/// Anybody can say such words to a service that has no proxy in front of it.
+#[test]
+fn one_preamble_among_plain_sessions_keeps_no_late_session_out() {
+    let mut rig = rig();
+    for client in 0..4 {
+        rig.connect(client);
+        rig.answer();
+        let said = if client < 3 { GET } else { b"PROXY UNKNOWN\r\n" };
+        rig.say(client, 1, DATA, said);
+        rig.answer();
+        rig.hear(client, 0, DATA, b"0123456789");
+    }
+    let before = rig.ledger().bytes.replayed;
+    rig.after(A_WHILE);
+    rig.say_after(4, 1, 10, DATA, GET);
+    rig.answer();
+    assert_eq!(dropped(&rig, DropReason::StateUnknown), 0);
+    assert_eq!(rig.ledger().bytes.replayed - before, GET.len() as u64);
+}
+
+/// The rest of its turn is a turn, which waits like others.
+#[test]
+fn what_follows_a_preamble_waits_as_a_turn() {
+    let mut rig = rig();
+    for client in 0..2 {
+        rig.connect(client);
+        rig.online_says(client, 0, 1, SYN_ACK, &[]);
+    }
+    rig.answer();
+    // It waits for a greeting.
+    rig.say_after(1, 1, 50, DATA, b"login");
+    assert_eq!(rig.ledger().turns.waiting.total(), 1);
+    rig.say(0, 1, DATA, b"PROXY UNKNOWN\r\n");
+    rig.say(0, 16, DATA, GET);
+    assert_eq!(rig.ledger().turns.waiting.total(), 1);
 }
 
 #[test]

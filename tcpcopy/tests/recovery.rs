@@ -78,3 +78,26 @@ fn a_last_turn_that_breaks_a_second_connection_is_dropped() {
     assert!(rig.engine.is_empty(), "nothing is left to be done");
     assert!(rig.ledger().balances());
 }
+
+/// A test server is heard of again: those that have nothing to say need not speak for that.
+#[test]
+fn a_test_server_that_is_back_is_not_told_by_idle_sessions() {
+    const IDLE: u16 = 100;
+    let mut rig = connected();
+    (1..=IDLE).for_each(|client| rig.connect(client));
+    rig.answer();
+    rig.after(Duration::from_secs(5));
+    rig.answer();
+    rig.data(0, 1);
+    rig.data(1, 1);
+    rig.lose();
+    rig.after(Duration::from_secs(1));
+    rig.lose();
+    // The second of them is to be said again at once.
+    rig.hear(0, 0, Flags::ACK | Flags::PSH, b"x");
+    for _ in 0..20 {
+        rig.after(Duration::from_millis(10));
+        rig.engine.flush(rig.now, &mut rig.wire);
+    }
+    assert!((2..10).contains(&rig.wire.sent()), "{} packets", rig.wire.sent());
+}

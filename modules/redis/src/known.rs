@@ -185,12 +185,12 @@ impl Known {
     pub(crate) fn unsubscribe(&mut self, channels: Channels, names: &[&[u8]]) {
         let Some(sets) = &mut self.subscriptions else { return };
         let set = &mut sets[channels as usize];
-        let mut forgotten = 0;
-        set.retain(|name| {
-            let goes = names.is_empty() || names.contains(&&name[..]);
-            forgotten += if goes { name.len() + 32 } else { 0 };
-            !goes
-        });
+        let forgotten: usize = if names.is_empty() {
+            std::mem::take(set).iter().map(|name| name.len() + 32).sum()
+        } else {
+            // There may be thousands of both.
+            names.iter().filter(|name| set.remove(**name)).map(|name| name.len() + 32).sum()
+        };
         self.subscribed_bytes = self.subscribed_bytes.saturating_sub(forgotten);
     }
 

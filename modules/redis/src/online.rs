@@ -9,6 +9,7 @@ use common::flow::Endpoint;
 use common::online_query::{Conversation, OnlineQuery, Questions};
 use common::process::secret::{CredentialsError, Secret};
 
+use crate::counters::code as code_of;
 use crate::known::command;
 use crate::users::OnlineServer;
 
@@ -155,7 +156,7 @@ impl Conversation for Asking {
         };
         let line = self.received[..end].strip_suffix(b"\r").unwrap_or(&self.received[..end]);
         match (self.step, line.split_first()) {
-            (_, Some((b'-', error))) => Err(refusal(error)),
+            (step, Some((b'-', error))) => Err(refusal(error, step)),
             (Step::Login, Some((b'+', _))) => {
                 self.received.clear();
                 self.step = Step::List;
@@ -167,7 +168,10 @@ impl Conversation for Asking {
                 let length = length.filter(|length| *length < LIST_MAX).ok_or_else(no_redis)?;
                 let Some(text) = self.received.get(end + 1..end + 1 + length) else { return Ok(false) };
                 let entries = text.split(|byte| *byte == b'\n').filter_map(entry).collect();
-                *lock(&self.list) = List { question: self.question, entries };
+                let list = List { question: self.question, entries };
+                // Nobody waits until the old one, which may be long, is taken apart.
+                let old = std::mem::replace(&mut *lock(&self.list), list);
+                drop(old);
                 Ok(true)
             }
             _ => Err(no_redis()),
@@ -179,7 +183,7 @@ fn no_redis() -> String {
     "it does not answer as Redis does; name the server with 'address' in [online.redis]".to_owned()
 }
 
-fn refusal(error: &[u8]) -> String {
+fn refusal(error: &[u8], step: Step) -> String {
     let grant = "on the server, 'ACL SETUSER tcpcopy on >PASSWORD +client|list' makes an account for it";
     let code = error.split(|byte| *byte == b' ').next().unwrap_or_default();
     match code {
@@ -188,6 +192,11 @@ fn refusal(error: &[u8]) -> String {
         }
         b"WRONGPASS" => format!("it does not accept the user and password of [online.redis]; {grant}"),
         b"NOPERM" => format!("the user of [online.redis] may not say CLIENT LIST; {grant}"),
+        // Servers repeat the words of a command that they do not know: here there may be a password among them.
+        _ if step == Step::Login => {
+            let code = code_of(error).map(|code| format!(" with {}", String::from_utf8_lossy(code)));
+            format!("it answers the login{}; {grant}", code.unwrap_or_else(|| " with an error".to_owned()))
+        }
         _ => {
             format!("it says '{}'; {grant}", common::command_line::shown(&String::from_utf8_lossy(error), 80))
         }
@@ -279,12 +288,20 @@ mod tests {
             (b"-NOPERM this user has no permissions\r\n", "+client|list"),
             (b"-WRONGPASS invalid\r\n", "does not accept the user"),
             (b"HTTP/1.1 400 Bad Request\r\n", "does not answer as Redis"),
-            (b"-ERR unknown command\r\n", "unknown command"),
+            (b"-ERR unknown command\r\n", "the login with ERR"),
             (&[b'x'; 600], "does not answer as Redis"),
         ] {
             let error = online().begin(1).receive(reply).unwrap_err();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    /// Servers repeat the words of a command that they do not know.
+    #[test]
+    fn a_refusal_shows_no_password() {
+        let refused = b"-ERR unknown command 'AUTH', with args beginning with: 'app' 'hunter2' \r\n";
+        let error = online().begin(1).receive(refused).unwrap_err();
+        assert!(error.contains("ERR") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

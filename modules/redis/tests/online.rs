@@ -108,3 +108,26 @@ fn a_connection_that_is_more_than_its_database_stays_unknown() {
         assert_eq!(session.client(resp("SET b 1")), "SELECT 3");
     }
 }
+
+/// The capture of a session that lasts for days has more gaps than a few.
+#[test]
+fn who_was_told_about_can_be_asked_about_again() {
+    let redis = redis();
+    let mut session = Driven::new(&redis, true);
+    session.connected();
+    for _ in 0..20 {
+        session.gap();
+        session.connected();
+        session.queried(ask(&redis, CLIENT, 3, ""));
+        assert_eq!(session.client(resp("SET a 1")), "SELECT 3");
+        assert_eq!(session.answer("+OK\r\n"), "SET a 1");
+    }
+    session.gap();
+    let (told, wanted) = std::sync::mpsc::channel();
+    let query = redis.online_query().unwrap();
+    std::thread::spawn(move || {
+        query.questions().await_wanted();
+        told.send(())
+    });
+    assert!(wanted.recv_timeout(std::time::Duration::from_secs(5)).is_ok(), "nobody asks");
+}

@@ -333,6 +333,34 @@ fn a_database_that_is_chosen_later_must_be_accepted_first() {
     assert_eq!(counter(&redis, "server_errors", "ERR"), 1);
 }
 
+/// The answer to the first command is none to the second.
+#[test]
+fn what_is_said_right_behind_the_first_command_must_be_accepted_all_the_same() {
+    let redis = redis();
+    let mut session = Driven::new(&redis, true);
+    session.connected();
+    let said = session.client(lines(&["GET a", "SELECT 99", "SET a 1"]));
+    assert_eq!(session.answer("$-1\r\n"), "", "after {said}");
+    let answer = session.mark_answer().unwrap() + OUT_OF_RANGE;
+    assert_eq!(session.answer(&answer), "");
+    assert_eq!(session.failure.unwrap().kind, FailureKind::Unsupported);
+    // Nobody else relies on it.
+    let mut session = Driven::new(&redis, true);
+    session.connected();
+    say(&mut session, &["SET a 1", "SET b 1"]);
+    assert_eq!(session.client(lines(&["SELECT 99", "SET c 1"])), "PING MARK; SELECT 99");
+}
+
+/// Where the test server wants a login first, it does not answer the mark.
+#[test]
+fn a_login_behind_a_command_that_needs_one_is_not_waited_for_in_vain() {
+    let mut session = Driven::new(&redis(), true);
+    session.connected();
+    session.client(lines(&["GET a", "AUTH secret", "SET a 1"]));
+    session.answer("-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n+OK\r\n");
+    assert_eq!(session.failure.unwrap().kind, FailureKind::LoginFailed);
+}
+
 #[test]
 fn a_login_that_comes_later_must_be_accepted_first() {
     let redis = with_password("app", "test");
@@ -391,6 +419,46 @@ fn what_the_online_server_alone_refuses_is_taken_back() {
     session.online_error("-WRONGPASS invalid username-password pair or user is disabled.\r\n");
     assert_eq!(session.client(resp("SET c 1")), "");
     assert_eq!(session.failure.unwrap().kind, FailureKind::RefusedOnline);
+}
+
+/// New servers refuse such numbers, old ones do not.
+#[test]
+fn a_database_whose_number_is_odd_is_not_known() {
+    for odd in ["05", "+5"] {
+        let mut session = after(&["SELECT 3", "SET a 1"]);
+        let select = format!("SELECT {odd}");
+        assert_eq!(session.client(lines(&["GET a", &select, "SET b 1"])), format!("GET a; {select}"));
+        assert_eq!(session.left_out(), [(Loss::StateUnknown, "SET b 1".to_owned())]);
+        assert_eq!(session.connected(), "");
+    }
+    let mut session = after(&["SELECT 3", "SET a 1"]);
+    assert_eq!(session.client(lines(&["SELECT five", "SET b 1"])), "SELECT five; SET b 1");
+    assert_eq!(session.connected(), "SELECT 3", "no server takes that for a number");
+}
+
+/// Servers before 6.2 do not know it.
+#[test]
+fn a_reset_that_the_online_server_does_not_know_changes_nothing() {
+    let mut session = after(&["AUTH app secret", "SELECT 3", "SUBSCRIBE a", "SET b 1"]);
+    session.client(resp("RESET"));
+    session.online_error("-ERR unknown command `reset`, with args beginning with: \r\n");
+    assert_eq!(session.client(resp("SET c 1")), "PING MARK; AUTH app secret; SELECT 3");
+    let answer = session.mark_answer().unwrap() + "+OK\r\n+OK\r\n";
+    assert_eq!(session.answer(&answer), "SUBSCRIBE a; SET c 1");
+    assert_eq!(session.connected(), "AUTH app secret; SELECT 3");
+}
+
+/// What was pipelined behind it has gone to the wrong place, but nothing else does.
+#[test]
+fn what_the_online_server_alone_refuses_of_a_pipeline_is_taken_back() {
+    let mut session = after(&["SELECT 3", "SET a 1", "SET b 1"]);
+    assert_eq!(session.client(lines(&["SELECT 99", "SET c 1"])), "PING MARK; SELECT 99");
+    let answer = session.mark_answer().unwrap() + "+OK\r\n";
+    assert_eq!(session.answer(&answer), "SET c 1");
+    session.online_error(OUT_OF_RANGE);
+    assert_eq!(session.client(resp("SET d 1")), "PING MARK; SELECT 3");
+    let answer = session.mark_answer().unwrap() + "+OK\r\n";
+    assert_eq!(session.answer(&answer), "SET d 1");
 }
 
 #[test]

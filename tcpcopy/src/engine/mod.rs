@@ -6,7 +6,7 @@ mod table;
 mod target;
 mod timers;
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,7 +199,7 @@ impl Engine {
             if !opens && let Some(session) = slot.session_of(segment) {
                 session.handle_client(cx, segment);
             } else if opens && !segment.payload.is_empty() {
-                slot.keep_data_of_syn(segment);
+                slot.keep_data_of_syn(cx, segment);
             }
         });
         self.respect_memory_limit(now, out);
@@ -321,21 +321,33 @@ impl Engine {
             self.ledger.tcp.answers_stray += 1;
             return;
         };
-        let mut back = false;
+        let mut back = None;
         self.with_slot_in_batch(now, index, out, |slot, cx| {
-            back = cx.target.is_back(cx.now, cx.ledger.tcp.timeouts + cx.ledger.tcp.syn_retries);
+            back = cx.target.is_back(cx.now).then_some(slot.transfer);
             if let Some(session) = slot.current() {
                 session.handle_answer(cx, answer);
             }
         });
-        if back {
-            // Others need not find out by themselves.
-            self.to_retry = self.table.indices().into_iter();
+        if let Some(transfer) = back {
+            self.retry_all(transfer);
         }
         // What the test server says is kept by modules only.
         if self.ledger.modules.memory > 0 {
             self.respect_memory_limit(now, out);
         }
+    }
+
+    /// The test server of this transfer is back: its sessions need not find out by themselves.
+    fn retry_all(&mut self, transfer: usize) {
+        // Those of others that are yet to be told stay so.
+        let mut all = self.table.indices();
+        let told = self.to_retry.as_slice();
+        let yet_to_be_told: HashSet<u32> = told.iter().copied().collect();
+        all.retain(|index| {
+            yet_to_be_told.contains(index)
+                || self.table.slot(*index).is_some_and(|slot| slot.transfer == transfer)
+        });
+        self.to_retry = all.into_iter();
     }
 
     /// A link to an intercept came up, and `out.control` goes to it alone during this call: the routes of all live

@@ -113,9 +113,9 @@ impl Slot {
     }
 
     /// The SYN of a session carries data.
-    pub(super) fn keep_data_of_syn(&mut self, syn: &Segment<'_>) {
+    pub(super) fn keep_data_of_syn(&mut self, cx: &mut Context<'_>, syn: &Segment<'_>) {
         if let Some(session) = self.sessions.iter_mut().rev().find(|session| session.began_with(syn.seq)) {
-            session.keep_data_of_syn(syn);
+            session.keep_data_of_syn(cx, syn);
         }
     }
 
@@ -173,9 +173,11 @@ impl Slot {
         }
     }
 
-    /// The test server may be back.
+    /// The test server may be back: who waits for it tries again.
     pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
-        if let Some(session) = self.current() {
+        if let Some(session) = self.current()
+            && session.waits_for_server()
+        {
             session.retry(cx);
         }
     }

@@ -18,15 +18,36 @@ pub(crate) struct Target {
     pub(crate) unknown: Trials,
     /// First connections of sessions that were joined late, whose protocol is stateless.
     pub(crate) joined: Trials,
-    /// A session has begun with a preamble (PROXY protocol): the server takes no connection without it.
-    pub(crate) wants_preamble: bool,
-    /// When it was last heard of, and how often something had been sent again to any test server by then.
+    /// Whether sessions begin with a preamble (PROXY protocol).
+    pub(crate) preambles: Preambles,
+    /// When it was last heard of, and whether something was sent to it again since.
     heard: Time,
-    sent_again: u64,
+    sent_again: bool,
     /// The last question that the transfer's online server has answered; 0 if none.
     pub(crate) question: u64,
     /// All that was captured before its answer came had been read by then.
     pub(crate) answered: Time,
+}
+
+/// How sessions begin that are seen from their start. Where most begin with a preamble, the server takes no connection
+/// without it; a few show nothing, for anybody can say such words to any service.
+#[derive(Debug, Default)]
+pub(crate) struct Preambles(i8);
+
+impl Preambles {
+    /// Sessions of one kind that outweigh all before them.
+    const MAX: i8 = 16;
+
+    /// A session has begun, with a preamble or with its client's own words.
+    pub(crate) fn note(&mut self, preamble: bool) {
+        let step = if preamble { 1 } else { -1 };
+        self.0 = (self.0 + step).clamp(-Self::MAX, Self::MAX);
+    }
+
+    /// The server takes no connection without a preamble.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.0 > 0
+    }
 }
 
 /// A test server that was not heard of for so long, although something was sent to it again, was away.
@@ -39,19 +60,54 @@ impl Target {
             on_reconnect,
             unknown: Trials::default(),
             joined: Trials::presumed(),
-            wants_preamble: false,
+            preambles: Preambles::default(),
             heard: Time::ZERO,
-            sent_again: 0,
+            sent_again: false,
             question: 0,
             answered: Time::ZERO,
         }
     }
 
-    /// It was heard of; `sent_again` counts all that was sent again so far. True if it was away until now.
-    pub(super) fn is_back(&mut self, now: Time, sent_again: u64) -> bool {
-        let away = sent_again > self.sent_again && now > self.heard + AWAY;
+    /// Something was sent to it again, for want of an answer.
+    pub(crate) fn sent_again(&mut self) {
+        self.sent_again = true;
+    }
+
+    /// It was heard of. True if it was away until now.
+    pub(super) fn is_back(&mut self, now: Time) -> bool {
+        let away = std::mem::take(&mut self.sent_again) && now > self.heard + AWAY;
         self.heard = now;
-        self.sent_again = sent_again;
         away
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_sessions_do_not_tell_how_most_begin() {
+        let mut preambles = Preambles::default();
+        assert!(!preambles.are_wanted());
+        preambles.note(true);
+        assert!(preambles.are_wanted(), "no other was seen");
+        (0..1000).for_each(|_| preambles.note(false));
+        (0..Preambles::MAX).for_each(|_| preambles.note(true));
+        assert!(!preambles.are_wanted());
+        (0..1000).for_each(|_| preambles.note(true));
+        (0..Preambles::MAX - 1).for_each(|_| preambles.note(false));
+        assert!(preambles.are_wanted());
+    }
+
+    #[test]
+    fn a_test_server_that_is_seldom_heard_of_was_not_away() {
+        let mut target = Target::new(OnReconnect::Recognise);
+        let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
+        assert!(!target.is_back(at(10)));
+        assert!(!target.is_back(at(20)), "nothing was said to it");
+        target.sent_again();
+        assert!(!target.is_back(at(20)) && !target.is_back(at(30)), "one packet was lost");
+        target.sent_again();
+        assert!(target.is_back(at(40)));
     }
 }

@@ -172,6 +172,11 @@ impl Session {
         self.phase == Phase::Finished
     }
 
+    /// Nothing that its client says is replayed any more.
+    fn is_given_up(&self) -> bool {
+        matches!(self.phase, Phase::Ignoring(_) | Phase::Finished)
+    }
+
     /// Why the session was not replayed whole; `None` if it was.
     pub(crate) fn outcome(&self) -> Option<DropReason> {
         self.first_drop.or(self.upstream.first_drop())
@@ -231,9 +236,10 @@ impl Session {
     }
 
     /// The SYN carries data.
-    pub(crate) fn keep_data_of_syn(&mut self, syn: &Segment<'_>) {
-        if syn.payload.len() as u64 == u64::from(syn.payload_len) {
+    pub(crate) fn keep_data_of_syn(&mut self, cx: &mut Context<'_>, syn: &Segment<'_>) {
+        if syn.payload.len() as u64 == u64::from(syn.payload_len) && !self.is_given_up() {
             self.upstream.keep_data_of_syn(syn.payload);
+            self.count_overhead(cx);
         }
     }
 
@@ -399,6 +405,11 @@ impl Session {
         self.retry(cx);
     }
 
+    /// Something was said to the test server, or is to be, and it has not got it, as far as is known.
+    pub(crate) fn waits_for_server(&self) -> bool {
+        self.is_stalled() || self.feed.len() > 0 || !self.connection.is_open()
+    }
+
     /// The test server may be heard again: what waited for a time-out goes at once.
     pub(crate) fn retry(&mut self, cx: &mut Context<'_>) {
         self.retry_at = self.retry_at.min(cx.now);
@@ -424,6 +435,7 @@ impl Session {
             }
         }
         self.settle(cx);
+        self.upstream.forget_data_of_syn();
         self.upstream.discard_parked(reason, cx.ledger);
         let bytes = self.outbox.clear();
         self.drop_bytes(cx, reason, bytes);
@@ -451,6 +463,7 @@ impl Session {
         }
         self.lose_connection(reason);
         self.settle(cx);
+        self.upstream.forget_data_of_syn();
         self.upstream.discard_parked(reason, cx.ledger);
         let bytes = self.feed.len() + self.outbox.clear();
         self.drop_bytes(cx, reason, bytes);
@@ -471,8 +484,9 @@ impl Session {
         } else if self.connections == 0 && self.phase != Phase::Finished {
             self.first_drop.get_or_insert(reason);
         }
-        // What is left is a module's.
+        // What is left is a module's, or of no account.
         self.outbox.clear();
+        self.upstream.forget_data_of_syn();
         self.count_overhead(cx);
         self.connection.reset(cx);
         self.set_phase(cx, Phase::Finished);
@@ -494,7 +508,7 @@ impl Session {
 
     /// Short turns take more memory than their bytes.
     fn count_overhead(&mut self, cx: &mut Context<'_>) {
-        let overhead = self.feed.overhead() + self.outbox.overhead();
+        let overhead = self.feed.overhead() + self.outbox.overhead() + self.upstream.syn_memory();
         if overhead != self.overhead {
             cx.ledger.turns.memory = cx.ledger.turns.memory + overhead - self.overhead;
             self.overhead = overhead;

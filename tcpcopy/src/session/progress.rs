@@ -245,6 +245,7 @@ impl Session {
     pub(super) fn finish(&mut self, cx: &mut Context<'_>) {
         self.settle(cx);
         self.drop_due(cx, DropReason::ModuleFailed);
+        self.upstream.forget_data_of_syn();
         // Segments behind the end of the stream.
         self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
         self.count_turns_dropped(cx);

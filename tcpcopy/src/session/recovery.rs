@@ -51,8 +51,8 @@ impl Session {
     /// The client turns out to have read an answer to all that was sent so far: bytes that were not answered when their
     /// connection broke no longer count as replayed.
     pub(super) fn client_was_answered(&mut self, cx: &mut Context<'_>) {
-        if let Some((bytes, reason)) = self.unanswered.client_was_answered(cx.ledger) {
-            self.trial_took_back(bytes);
+        if let Some((_, of_trial, reason)) = self.unanswered.client_was_answered(cx.ledger) {
+            self.trial_took_back(of_trial);
             cx.ledger.turns.cut_off += u64::from(reason == DropReason::ClosedByServer);
             self.first_drop.get_or_insert(reason);
         }

@@ -180,7 +180,7 @@ impl Session {
         if cx.target.on_reconnect == OnReconnect::Drop {
             return Resumption::GiveUp(self.lost_state());
         }
-        if self.upstream.is_joined() && cx.target.wants_preamble {
+        if self.upstream.is_joined() && cx.target.preambles.are_wanted() {
             return Resumption::GiveUp(DropReason::StateUnknown);
         }
         if !self.relay.is_straight() || cx.target.on_reconnect == OnReconnect::Resume {
@@ -201,8 +201,10 @@ impl Session {
             // The server never accepted the connection of this session's trial: it is still to begin.
             return Resumption::Go;
         }
-        match of.trials(cx).admit() {
+        let now = cx.now;
+        match of.trials(cx).admit(now) {
             Admission::Admitted => {
+                self.unanswered.trial_begins();
                 self.trial = Some(Trial {
                     of,
                     answered: 0,
@@ -287,7 +289,8 @@ impl Session {
     /// there was one.
     pub(super) fn end_trial(&mut self, cx: &mut Context<'_>, passed: Option<bool>) -> bool {
         let Some(trial) = self.trial.take() else { return false };
-        trial.of.trials(cx).end(passed);
+        let now = cx.now;
+        trial.of.trials(cx).end(now, passed);
         true
     }
 
@@ -346,12 +349,15 @@ impl Session {
             }
             Beginning::Preamble(length) if self.is_unbroken() => length,
             _ => {
+                if self.is_unbroken() {
+                    cx.target.preambles.note(false);
+                }
                 self.preamble = Preamble::None;
                 return true;
             }
         };
         let bytes: Box<[u8]> = self.feed.next_turn_bytes().get(..length).unwrap_or_default().into();
-        cx.target.wants_preamble = true;
+        cx.target.preambles.note(true);
         self.outbox.begin_turn();
         self.outbox.push(&bytes, Origin::Client);
         let refused = self.connection.is_closed() && cx.now < self.retry_at;

@@ -14,6 +14,8 @@ pub(super) struct Unanswered {
     closed: bool,
     /// Client bytes that were unanswered when their connection broke, and why it did.
     broken: Option<(u64, DropReason)>,
+    /// So much of that was unanswered before the trial under way began.
+    before_trial: u64,
     /// Client bytes that were answered but are void if the connection breaks: those of a transaction.
     tentative: u64,
 }
@@ -41,10 +43,16 @@ impl Unanswered {
         bytes > 0
     }
 
+    /// A connection is opened on trial.
+    pub(super) fn trial_begins(&mut self) {
+        self.before_trial = self.broken.map_or(0, |(broken, _)| broken);
+    }
+
     /// The caller has taken back the last so many bytes for another reason: they must not be taken back twice.
     pub(super) fn forget(&mut self, bytes: u64) {
         (self.bytes, self.tentative) = (0, 0);
-        self.broken = self.broken.map(|(broken, reason)| (broken.saturating_sub(bytes), reason));
+        let before = self.before_trial;
+        self.broken = self.broken.map(|(broken, reason)| (broken.saturating_sub(bytes).max(before), reason));
     }
 
     /// The connection is gone, for `reason`: no answer will come, and what was tentative is void.
@@ -63,12 +71,13 @@ impl Unanswered {
     }
 
     /// The client turns out to have read an answer to all that it had said so far: takes back what no answer came to.
-    /// Returns the bytes and the reason, if there are any.
-    pub(super) fn client_was_answered(&mut self, ledger: &mut Ledger) -> Option<(u64, DropReason)> {
+    /// Returns the bytes, how many of them were acknowledged in the trial, and the reason, if there are any.
+    pub(super) fn client_was_answered(&mut self, ledger: &mut Ledger) -> Option<(u64, u64, DropReason)> {
+        let before = std::mem::take(&mut self.before_trial);
         let (bytes, reason) = self.broken.take().filter(|(bytes, _)| *bytes > 0)?;
         ledger.bytes.replayed -= bytes;
         ledger.bytes.dropped.add(reason, bytes);
-        Some((bytes, reason))
+        Some((bytes, bytes.saturating_sub(before), reason))
     }
 }
 
@@ -85,7 +94,7 @@ mod tests {
             assert!(unanswered.answered(tentative));
         }
         unanswered.connection_lost(DropReason::ClosedByServer);
-        assert_eq!(unanswered.client_was_answered(&mut ledger), Some((15, DropReason::ClosedByServer)));
+        assert_eq!(unanswered.client_was_answered(&mut ledger), Some((15, 15, DropReason::ClosedByServer)));
         assert_eq!(ledger.bytes.replayed, 85, "the first transaction was over");
         unanswered.connection_lost(DropReason::ClosedByServer);
         assert_eq!(unanswered.client_was_answered(&mut ledger), None);

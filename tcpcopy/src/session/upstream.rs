@@ -136,6 +136,17 @@ impl Upstream {
         self.parked_bytes + self.parked.len() as u64 * PARKED_BYTES
     }
 
+    /// Memory that is kept here for what the SYN carries, in bytes: no byte of the account, as long as it is not known
+    /// whether the service took it.
+    pub(super) fn syn_memory(&self) -> u64 {
+        self.on_syn.len() as u64
+    }
+
+    /// What the SYN carries is not kept any longer. If the service took it, it will be missing.
+    pub(super) fn forget_data_of_syn(&mut self) {
+        self.on_syn = Box::default();
+    }
+
     /// Client bytes kept here, out of order.
     pub(super) fn parked_bytes(&self) -> u64 {
         self.parked_bytes
@@ -375,7 +386,11 @@ impl Upstream {
                 } else {
                     // The same turn goes on; a late copy of an old segment must not set the mark back.
                     ledger.bytes.pending += length;
-                    ledger.turns.seen += u64::from(feed.push(bytes));
+                    if feed.push(bytes)
+                        && let Some(turn) = feed.last_turn()
+                    {
+                        ledger.turns.begin(turn.captured);
+                    }
                     return;
                 }
             }

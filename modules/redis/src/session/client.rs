@@ -13,8 +13,8 @@ use crate::request::{Head, LENGTH_MAX, NotResp, Place, arguments, head, is_likel
 use crate::users::DEFAULT;
 
 impl Session {
-    /// Deals with as much of `bytes` as it can; the rest comes again.
-    pub(super) fn read(&mut self, bytes: &[u8], cut: &mut Cut<'_>) {
+    /// Deals with as much of `bytes` as it can, and returns how many that are; the rest comes again.
+    pub(super) fn read(&mut self, bytes: &[u8], cut: &mut Cut<'_>) -> usize {
         let mut at = 0;
         while at < bytes.len() {
             let taken = match self.step(&bytes[at..], cut) {
@@ -26,6 +26,7 @@ impl Session {
             }
             at += taken;
         }
+        at
     }
 
     /// Deals with the next command, or several that do not matter, or what is there of one; returns how many bytes that
@@ -85,6 +86,8 @@ impl Session {
                 if command != Command::Select && self.shared.users.password(self.known.user()).is_some() {
                     self.shared.counters.event(Event::PasswordReplaced);
                 }
+                // The answers to the first commands may still be on their way.
+                self.is_fresh = false;
                 self.restore(cut.actions());
                 return Ok(length);
             }

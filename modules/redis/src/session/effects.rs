@@ -29,7 +29,8 @@ impl Session {
             Command::Unsubscribe(channels) => self.known.unsubscribe(channels, arguments),
             Command::Monitor => self.known.is_monitor = true,
             Command::Reset => {
-                self.known = Known::fresh();
+                let before = std::mem::replace(&mut self.known, Known::fresh());
+                self.remember_all(before);
                 self.end_transaction();
             }
             // Keys of which the watch was lost stay so.
@@ -67,12 +68,15 @@ impl Session {
     }
 
     fn select(&mut self, arguments: &[&[u8]]) {
+        let database = database_of(arguments);
         // What is no number, no server accepts.
-        let Some(database) = database_of(arguments) else { return };
-        if self.transaction == Transaction::None {
-            self.known.database = Some(database);
-        } else {
-            self.chose_in_transaction = true;
+        if database.is_none() && !is_odd_number(arguments) {
+            return;
+        }
+        match database {
+            _ if self.transaction != Transaction::None => self.chose_in_transaction = true,
+            Some(database) => self.known.database = Some(database),
+            None => self.lose_state(),
         }
     }
 
@@ -110,19 +114,21 @@ impl Session {
     fn end_of_transaction(&mut self, executed: bool) {
         if self.transaction == Transaction::None && !std::mem::replace(&mut self.saw_transactions, true) {
             // It began before the session was joined: what seemed to be done may not have been.
-            self.forget_state();
-            if self.mode != Mode::Down {
-                self.mode = Mode::Unknown;
-            }
+            self.lose_state();
         }
         if executed && self.chose_in_transaction {
             // Whether the servers have done it stands within their answers to EXEC, of which nothing is read.
-            self.forget_state();
-            if self.mode != Mode::Down {
-                self.mode = Mode::Unknown;
-            }
+            self.lose_state();
         }
         self.end_transaction();
+    }
+
+    /// What the client says next depends on what is not known, and on which the servers may differ.
+    fn lose_state(&mut self) {
+        self.forget_state();
+        if self.mode != Mode::Down {
+            self.mode = Mode::Unknown;
+        }
     }
 
     fn end_transaction(&mut self) {
@@ -133,5 +139,13 @@ impl Session {
 
 /// Which database a SELECT is about.
 pub(super) fn database_of(arguments: &[&[u8]]) -> Option<u32> {
-    std::str::from_utf8(arguments.first()?).ok()?.parse().ok()
+    let text = std::str::from_utf8(arguments.first()?).ok()?;
+    let database: u32 = text.parse().ok()?;
+    (database.to_string() == text).then_some(database)
+}
+
+/// It names a number in a form that not all servers take for one: with a sign, or zeros before it.
+fn is_odd_number(arguments: &[&[u8]]) -> bool {
+    let text = arguments.first().and_then(|word| std::str::from_utf8(word).ok());
+    text.is_some_and(|text| database_of(arguments).is_none() && text.trim().parse::<u32>().is_ok())
 }

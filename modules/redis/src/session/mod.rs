@@ -93,6 +93,8 @@ pub(crate) struct Session {
     replies: Replies,
     /// Answers that are waited for.
     asked: VecDeque<Asked>,
+    /// Bytes of the client that are held: it had said them before it was answered.
+    held: usize,
     /// The first question whose answer is new enough, and how many were wanted.
     question: u64,
     questions: u32,
@@ -135,6 +137,7 @@ impl Session {
             mark: None,
             replies: Replies::default(),
             asked: VecDeque::new(),
+            held: 0,
             question: 0,
             questions: 0,
         }
@@ -250,17 +253,19 @@ impl Module for Session {
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
+        let goes_on = bytes.len() > std::mem::take(&mut self.held);
         if self.undo.is_some() || self.refusals.any() {
-            self.settle_refusals(actions);
+            self.settle_refusals(goes_on, actions);
         }
         if self.mode == Mode::Unknown && self.known.database.is_some() {
             self.begin_known(actions);
         }
         let mut cut = Cut::new(actions);
-        self.read(bytes, &mut cut);
+        self.held = bytes.len() - self.read(bytes, &mut cut);
     }
 
     fn client_lost(&mut self, due: &[u8]) {
+        self.held = 0;
         if due.is_empty() {
             self.lose_place();
         } else {
@@ -286,6 +291,8 @@ impl Module for Session {
                 self.shared.counters.event(Event::KnownByOnline);
                 self.known.learn(entry);
                 self.saw_transactions = true;
+                // What is known may be lost again.
+                self.questions = 0;
             }
             Found::Entry(_) | Found::Nothing => self.want_question(),
             Found::Newer => {}

@@ -5,7 +5,7 @@ use common::module::{Actions, FailureKind};
 use super::{Mode, Session, Transaction};
 use crate::command::Command;
 use crate::counters::{Event, Side, code};
-use crate::known::{Identity, command};
+use crate::known::{Identity, Known, command};
 use crate::reply::is_without_password;
 
 /// What a command has set.
@@ -15,13 +15,21 @@ pub(super) enum Sets {
     Database,
     /// The protocol's version, and a login perhaps.
     Protocol,
+    /// All that a connection begins with: RESET.
+    All,
 }
 
 /// What stood before the last command that set something.
 #[derive(Debug)]
 pub(super) struct Undo {
     sets: Sets,
-    before: Identity,
+    before: Before,
+}
+
+#[derive(Debug)]
+enum Before {
+    Identity(Identity),
+    All(Known),
 }
 
 /// Who has refused the last command that set something.
@@ -42,7 +50,11 @@ pub(super) enum Refused {
 impl Undo {
     /// In bytes.
     pub(super) fn memory(&self) -> usize {
-        size_of_val(self) + self.before.memory()
+        let before = match &self.before {
+            Before::Identity(identity) => identity.memory(),
+            Before::All(known) => known.memory(),
+        };
+        size_of_val(self) + before
     }
 }
 
@@ -70,7 +82,12 @@ impl Session {
             Command::Hello => Sets::Protocol,
             _ => return,
         };
-        self.undo = Some(Box::new(Undo { sets, before: self.known.identity() }));
+        self.undo = Some(Box::new(Undo { sets, before: Before::Identity(self.known.identity()) }));
+    }
+
+    /// The connection is reset: keeps what was known of it.
+    pub(super) fn remember_all(&mut self, before: Known) {
+        self.undo = Some(Box::new(Undo { sets: Sets::All, before: Before::All(before) }));
     }
 
     /// The online server answered with this segment, which begins as errors do.
@@ -79,17 +96,23 @@ impl Session {
         self.shared.counters.error(Side::Online, code);
         let refused = self.undo.as_ref().is_some_and(|undo| refuses(bytes, undo.sets));
         if refused && let Some(undo) = self.undo.take() {
-            self.known.set_identity(undo.before);
+            match undo.before {
+                Before::Identity(identity) => self.known.set_identity(identity),
+                Before::All(known) => self.known = known,
+            }
             self.refusals.online = Some(undo.sets);
         }
     }
 
-    /// The client goes on: whatever it has set before is answered by now.
-    pub(super) fn settle_refusals(&mut self, actions: &mut Actions) {
+    /// What the client has said is next. If it `goes_on`, whatever it has set before is answered by now; what was pipelined
+    /// behind that does not tell.
+    pub(super) fn settle_refusals(&mut self, goes_on: bool, actions: &mut Actions) {
         if self.mode == Mode::Down || self.asked.iter().any(|asked| asked.is_vital()) {
             return;
         }
-        self.undo = None;
+        if goes_on {
+            self.undo = None;
+        }
         match (self.refusals.test.take(), self.refusals.online.take()) {
             (None, None) => {}
             // The database that was refused would have been the first that is known.
@@ -142,14 +165,21 @@ fn refuses(error: &[u8], sets: Sets) -> bool {
         Sets::Protocol => {
             &[b"-WRONGPASS", b"-NOPROTO", b"-ERR unknown command", b"-ERR Syntax error in HELLO"]
         }
+        Sets::All => &[],
     };
     if begins(always) || begins(own) {
         return !is_without_password(error.get(1..).unwrap_or_default());
+    }
+    // As the client wrote it, in quotes of one kind or another.
+    let unknown = error.strip_prefix(b"-ERR unknown command ").and_then(|rest| rest.get(1..6));
+    if sets == Sets::All && unknown.is_some_and(|name| name.eq_ignore_ascii_case(b"reset")) {
+        return true;
     }
     let command: &[u8] = match sets {
         Sets::Database => b"'select'",
         Sets::Login => b"'auth'",
         Sets::Protocol => b"'hello'",
+        Sets::All => b"'reset'",
     };
     error.starts_with(b"-NOPERM")
         && error.windows(command.len()).any(|window| window.eq_ignore_ascii_case(command))

@@ -30,7 +30,10 @@ impl Session {
         let mut bytes = said.bytes;
         if let Some(mark) = &mut self.mark {
             let Some(used) = mark.find(bytes) else {
-                if is_ping_refused(bytes) {
+                if bytes.starts_with(b"-NOAUTH") {
+                    // So the mark is refused, too: it is said before a login.
+                    self.login_refused(b"NOAUTH", actions);
+                } else if is_ping_refused(bytes) {
                     actions.fail(FailureKind::Unsupported, "the test server does not let the user say PING");
                 }
                 return;

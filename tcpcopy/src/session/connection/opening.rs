@@ -169,6 +169,7 @@ impl Opening {
             self.in_vain = 0;
         }
         cx.ledger.tcp.syn_retries += 1;
+        cx.target.sent_again();
         self.send_syn(cx, past);
         true
     }

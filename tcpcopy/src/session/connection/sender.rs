@@ -270,6 +270,7 @@ impl Sender {
         self.rtt.back_off();
         if self.top > self.una {
             cx.ledger.tcp.timeouts += 1;
+            cx.target.sent_again();
             self.congestion.timed_out(self.in_flight());
             self.recover = None;
             self.duplicates = 0;
