@@ -79,8 +79,10 @@ struct Answering {
     had_all: bool,
     /// Answer bytes received up to the last segment.
     received_last: u64,
-    /// The longest time after which more came although the answer looked ended, and the bytes received before that.
-    pause: Option<(Duration, u64)>,
+    /// The longest time after which more came although the answer looked ended, in microseconds, 0 if there was none;
+    /// and the bytes received before that.
+    pause_us: u32,
+    received_before_pause: u64,
     /// A probe: this answer is waited for longer, to see whether the server pauses.
     probes: bool,
     /// The turn was let go because the answer before seemed to have ended: if more of that still comes, this quiet time
@@ -121,7 +123,8 @@ pub(super) struct Gate {
     /// No rest of an earlier answer can be under way. If one can, it would be taken for the beginning of the next
     /// answer, so that a known length does not tell its end.
     in_step: bool,
-    patience: Duration,
+    /// How long an answer that does not come is waited for, in microseconds.
+    patience_us: u32,
     /// Turns let go because they were answered, since patience was shortened or doubled last.
     answers: u32,
     /// A protocol module has the session, and speaks first on each connection: it logs in, say.
@@ -141,7 +144,7 @@ impl Gate {
             caught_up: 0,
             owed: 0,
             in_step: true,
-            patience: PATIENCE_START,
+            patience_us: PATIENCE_START.as_micros() as u32,
             answers: 0,
             with_module,
             preparing: with_module,
@@ -189,7 +192,8 @@ impl Gate {
             begun: false,
             had_all: false,
             received_last: received,
-            pause: None,
+            pause_us: 0,
+            received_before_pause: 0,
             probes: pacing.probes(),
             trial,
             seemed_ended: ended.map_or(now, |before| before.last_segment),
@@ -249,12 +253,11 @@ impl Gate {
         };
         self.surplus = (self.surplus + fresh).saturating_sub(need);
         pacing.compare(length);
-        match (before.pause, before.looks_ended()) {
-            (Some((pause, at)), _) => {
-                pacing.was_pause(Kind::of((before.base + need).saturating_sub(at)), pause)
-            }
-            (None, true) => pacing.was_end(before.trial.unwrap_or(Kind::Little)),
-            (None, false) => {}
+        if before.pause_us > 0 {
+            let missing = (before.base + need).saturating_sub(before.received_before_pause);
+            pacing.was_pause(Kind::of(missing), Duration::from_micros(before.pause_us.into()));
+        } else if before.looks_ended() {
+            pacing.was_end(before.trial.unwrap_or(Kind::Little));
         }
     }
 
@@ -266,26 +269,34 @@ impl Gate {
             .is_some_and(|before| before.missing(need, received) > 0 && !before.looks_ended());
         match pass {
             Pass::Answered if by_surplus && self.is_alike(pacing) => {
-                self.patience = self.patience.min(PATIENCE_START / 4);
+                self.set_patience(self.full_patience().min(PATIENCE_START / 4));
                 self.answers = 0;
             }
             Pass::Answered if by_surplus => {
-                self.patience = (self.patience / 16).max(PATIENCE_MIN);
+                self.set_patience((self.full_patience() / 16).max(PATIENCE_MIN));
                 self.answers = 0;
             }
             Pass::InVain => {
-                self.patience = (self.patience / 4).max(PATIENCE_MIN);
+                self.set_patience((self.full_patience() / 4).max(PATIENCE_MIN));
                 self.answers = 0;
             }
-            Pass::Answered if self.patience < PATIENCE_START => {
+            Pass::Answered if self.full_patience() < PATIENCE_START => {
                 self.answers += 1;
                 if self.answers == ANSWERS_TO_RECOVER {
-                    self.patience = (self.patience * 2).min(PATIENCE_START);
+                    self.set_patience((self.full_patience() * 2).min(PATIENCE_START));
                     self.answers = 0;
                 }
             }
             _ => {}
         }
+    }
+
+    fn full_patience(&self) -> Duration {
+        Duration::from_micros(self.patience_us.into())
+    }
+
+    fn set_patience(&mut self, patience: Duration) {
+        self.patience_us = patience.as_micros() as u32;
     }
 
     /// Counting bytes tells where answers to this client end.
@@ -295,11 +306,11 @@ impl Gate {
 
     /// Waits have long been in vain, and the copy lags: turns wait for nothing any more, acknowledgements included.
     fn is_hopeless(&self, now: Time, captured: Time) -> bool {
-        self.patience == PATIENCE_MIN && now.since(captured) > LAG_MAX
+        self.full_patience() == PATIENCE_MIN && now.since(captured) > LAG_MAX
     }
 
     fn patience(&self, now: Time, captured: Time) -> Duration {
-        if self.is_hopeless(now, captured) { Duration::ZERO } else { self.patience }
+        if self.is_hopeless(now, captured) { Duration::ZERO } else { self.full_patience() }
     }
 
     /// The connection is gone: no answer will come, and the first turn of the next one has nothing to wait for.
@@ -356,9 +367,11 @@ impl Gate {
             }
         } else {
             if answering.looks_ended() {
-                let pause = now.since(answering.last_segment);
-                if answering.pause.is_none_or(|(longest, _)| pause > longest) {
-                    answering.pause = Some((pause, answering.received_last));
+                let pause = now.since(answering.last_segment).as_micros();
+                let pause_us = u32::try_from(pause).unwrap_or(u32::MAX);
+                if pause_us > answering.pause_us {
+                    answering.pause_us = pause_us;
+                    answering.received_before_pause = answering.received_last;
                 }
             }
             if !answering.begun {
@@ -409,11 +422,11 @@ impl Gate {
         }
         // Counted over all turns there is enough: the client pipelines, or the test server's answers are longer.
         let enough = received - answering.expected >= u64::from(need);
-        let surplus_wait = if alike && self.patience < PATIENCE_START {
+        let surplus_wait = if alike && self.full_patience() < PATIENCE_START {
             // Waits were in vain, so the client pipelines.
             pacing.response()
         } else {
-            SURPLUS_WAIT.max(pacing.response()).min(self.patience)
+            SURPLUS_WAIT.max(pacing.response()).min(self.full_patience())
         };
         let surplus_until = answering.let_go.max(captured) + surplus_wait;
         if acknowledged && answering.begun && answering.pushed {

@@ -57,10 +57,6 @@ impl Holes {
     pub(super) fn contain(&self, position: u64) -> bool {
         self.ranges.iter().any(|hole| hole.contains(&position))
     }
-
-    pub(super) fn clear(&mut self) {
-        self.ranges = Vec::new();
-    }
 }
 
 #[cfg(test)]

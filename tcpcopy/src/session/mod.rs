@@ -90,7 +90,7 @@ pub(crate) struct Session {
     at_turn_start: bool,
     preamble: Preamble,
     unanswered: Unanswered,
-    trial: Option<Trial>,
+    trial: Option<Box<Trial>>,
     /// The rest of the present turn is of no use, for this reason.
     skipping: Option<DropReason>,
     /// The turn at the front of the outbox has had its second connection.

@@ -205,14 +205,14 @@ impl Session {
         match of.trials(cx).admit(now) {
             Admission::Admitted => {
                 self.unanswered.trial_begins();
-                self.trial = Some(Trial {
+                self.trial = Some(Box::new(Trial {
                     of,
                     answered: 0,
                     last_answer: Time::ZERO,
                     closed: None,
                     replayed: 0,
                     client_answered: false,
-                });
+                }));
                 Resumption::Go
             }
             Admission::Later => Resumption::Wait,
@@ -312,7 +312,7 @@ impl Session {
     /// meant something else to the test server, or nothing: a server that waits for the end of a line keeps silent.
     /// So it does not count as replayed. A client that reads no answers gives nothing to tell by: then it counts.
     pub(super) fn leave_trial(&mut self, cx: &mut Context<'_>) {
-        if let Some(Trial { of, replayed, client_answered: true, .. }) = self.trial
+        if let Some(&Trial { of, replayed, client_answered: true, .. }) = self.trial.as_deref()
             && !of.trials(cx).have_passed()
         {
             let reason = self.lost_state();

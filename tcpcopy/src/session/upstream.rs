@@ -1,6 +1,7 @@
 //! What the client said: captured segments, put in order and cut into turns.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use common::time::Time;
@@ -63,7 +64,7 @@ pub(super) struct Upstream {
     end: Option<(u64, EndKind, Option<Seq>)>,
     gap_since: Time,
     /// What was missing when it was given up, and is so still.
-    holes: Holes,
+    holes: Option<Box<Holes>>,
     /// Segments in a row that are not where the stream is.
     implausible: u8,
     /// What the SYN carried (RFC 7413), until it is known whether the service took it.
@@ -100,7 +101,7 @@ impl Upstream {
             position: 0,
             end: None,
             gap_since: Time::NEVER,
-            holes: Holes::default(),
+            holes: None,
             implausible: 0,
             on_syn: Box::default(),
             unused: 0,
@@ -263,7 +264,7 @@ impl Upstream {
                 self.implausible = 0;
                 self.discard_parked(DropReason::CaptureGap, ledger);
                 self.give_up_gap(segment.seq, segment.ack, feed, ledger);
-                self.holes.clear();
+                self.holes = None;
                 self.unused = 0;
             } else if !plausible {
                 self.count_unused(length);
@@ -471,7 +472,7 @@ impl Upstream {
         self.first_drop.get_or_insert(DropReason::CaptureGap);
         self.next = seq;
         self.position = self.position.saturating_add_signed(i64::from(missing)).max(self.position);
-        self.holes.add(given_up..self.position);
+        self.holes.get_or_insert_default().add(given_up..self.position);
         let reason = match self.progress {
             Progress::Skipping { reason, .. } => reason,
             Progress::Following(_) => DropReason::CaptureGap,
@@ -484,7 +485,7 @@ impl Upstream {
     fn count_gap(&mut self, missing: i32, ledger: &mut Ledger) {
         let bytes = u64::from(missing.unsigned_abs());
         if missing < 0 {
-            let none = self.holes.fill(self.before(bytes)..self.position);
+            let none = self.fill(self.before(bytes)..self.position);
             ledger.gaps.bytes = ledger.gaps.bytes.saturating_sub(none);
             return;
         }
@@ -516,7 +517,7 @@ impl Upstream {
         self.drop(reason, new, ledger);
         if new > 0 && self.is_plausible(segment) {
             let at = self.position + u64::from(ahead.unsigned_abs());
-            self.holes.add(self.position..at);
+            self.holes.get_or_insert_default().add(self.position..at);
             self.count_gap(ahead, ledger);
             self.next = segment.seq + segment.payload.len() as u32;
             self.position = at + new;
@@ -527,19 +528,26 @@ impl Upstream {
     fn is_late(&self, segment: &Segment<'_>) -> bool {
         let distance = segment.seq.distance(self.next);
         let behind = distance.min(0).unsigned_abs();
-        behind > LATE && !segment.payload.is_empty() && self.holes.contain(self.before(behind.into()))
+        behind > LATE
+            && !segment.payload.is_empty()
+            && self.holes.as_ref().is_some_and(|holes| holes.contain(self.before(behind.into())))
     }
 
     /// Accounts for bytes that stand before the next one, the first of them so far `behind` it: they were seen before, or
     /// given up as missing, and are dropped for `reason` now.
     fn account_known(&mut self, behind: u64, bytes: u64, reason: DropReason, ledger: &mut Ledger) {
-        let late = self.holes.fill(self.before(behind)..self.before(behind.saturating_sub(bytes)));
+        let late = self.fill(self.before(behind)..self.before(behind.saturating_sub(bytes)));
         ledger.gaps.bytes = ledger.gaps.bytes.saturating_sub(late);
         self.drop(reason, late, ledger);
         // Where the stream was joined, what came before that is new.
         let new = if self.is_joined() { behind.saturating_sub(self.position).min(bytes) } else { 0 };
         self.drop(DropReason::JoinedMidTurn, new, ledger);
         ledger.bytes.duplicate += bytes - late - new;
+    }
+
+    /// What is in `range` has come: how much of it had been given up.
+    fn fill(&mut self, range: Range<u64>) -> u64 {
+        self.holes.as_mut().map_or(0, |holes| holes.fill(range))
     }
 
     /// The position so many bytes before the next; the first if there is none.
