@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use common::time::Time;
 use common::wire::Seq;
 
+use crate::session::lazy::{Empty, Lazy};
 use crate::session::outbox::{KEPT_BUSY, Origin, Outbox};
 use crate::session::queue::{SLACK, trim, trim_list};
 
@@ -52,28 +53,43 @@ struct Waiting {
 /// The queue between reassembly and gate. Offsets count all bytes ever put in, from 0.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
+    held: Lazy<Held>,
+    start: u64,
+    /// The turn of which all that had come was taken out: what follows it may be its rest.
+    emptied: Option<Turn>,
+    end: Option<End>,
+}
+
+/// What a feed holds.
+#[derive(Debug, Default)]
+struct Held {
     /// Let go, and not yet consumed but for the first `consumed` bytes.
     due: Vec<u8>,
     consumed: usize,
-    start: u64,
     turns: VecDeque<Waiting>,
     /// Memory of a turn that was let go, for one to come.
     spare: Vec<u8>,
-    /// The turn of which all that had come was taken out: what follows it may be its rest.
-    emptied: Option<Turn>,
     /// Bytes of all turns that wait.
     waiting: u64,
-    end: Option<End>,
+}
+
+impl Empty for Held {
+    const EMPTY: &'static Self =
+        &Self { due: Vec::new(), consumed: 0, turns: VecDeque::new(), spare: Vec::new(), waiting: 0 };
+
+    fn is_empty(&self) -> bool {
+        self.due.is_empty() && self.turns.is_empty()
+    }
 }
 
 impl Feed {
     pub(super) fn len(&self) -> u64 {
-        self.due_len() as u64 + self.waiting
+        self.due_len() as u64 + self.held.waiting
     }
 
     /// Memory of the turns that wait, beside their bytes, but for the first: that is part of any session.
     pub(super) fn overhead(&self) -> u64 {
-        self.turns.len().saturating_sub(1) as u64 * TURN_BYTES
+        self.held.turns.len().saturating_sub(1) as u64 * TURN_BYTES
     }
 
     /// Offset of the first byte that is still here.
@@ -88,7 +104,7 @@ impl Feed {
 
     /// The first bytes, if so many are here in one turn.
     pub(super) fn head<const N: usize>(&self) -> Option<[u8; N]> {
-        let first = match self.turns.front() {
+        let first = match self.held.turns.front() {
             Some(waiting) if self.due_len() == 0 => &waiting.bytes,
             _ => self.due(),
         };
@@ -98,35 +114,35 @@ impl Feed {
     /// More of the last turn. True if it is a turn again with that.
     pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
         let emptied = self.emptied.take();
-        match self.turns.back_mut() {
+        match self.held.turns.back_mut() {
             Some(last) => last.bytes.extend_from_slice(bytes),
             None => match emptied {
-                Some(turn) => self.turns.push_back(Waiting { turn, bytes: bytes.to_vec() }),
+                Some(turn) => self.held.turns.push_back(Waiting { turn, bytes: bytes.to_vec() }),
                 None => {
-                    self.due.extend_from_slice(bytes);
+                    self.held.due.extend_from_slice(bytes);
                     return false;
                 }
             },
         }
-        self.waiting += bytes.len() as u64;
+        self.held.waiting += bytes.len() as u64;
         emptied.is_some()
     }
 
     pub(super) fn begin_turn(&mut self, need: u32, ack: Seq, captured: Time, after_gap: bool) {
         let nothing_due = self.due_len() == 0;
         self.emptied = None;
-        let bytes = match self.turns.back_mut() {
+        let bytes = match self.held.turns.back_mut() {
             Some(last) => {
                 if last.bytes.capacity() - last.bytes.len() > SLACK {
                     last.bytes.shrink_to_fit();
                 }
-                std::mem::take(&mut self.spare)
+                std::mem::take(&mut self.held.spare)
             }
             // Its memory is used again.
-            None if nothing_due => std::mem::take(&mut self.due),
+            None if nothing_due => std::mem::take(&mut self.held.due),
             None => Vec::new(),
         };
-        self.turns.push_back(Waiting { turn: Turn { need, ack, captured, after_gap }, bytes });
+        self.held.turns.push_back(Waiting { turn: Turn { need, ack, captured, after_gap }, bytes });
     }
 
     /// The stream ends here. The first end counts.
@@ -141,106 +157,120 @@ impl Feed {
 
     /// The next turn that waits to be let go.
     pub(super) fn next_turn(&self) -> Option<Turn> {
-        self.turns.front().map(|waiting| waiting.turn)
+        self.held.turns.front().map(|waiting| waiting.turn)
     }
 
     /// What is known of it.
     pub(super) fn next_turn_bytes(&self) -> &[u8] {
-        self.turns.front().map_or(&[], |waiting| &waiting.bytes)
+        self.held.turns.front().map_or(&[], |waiting| &waiting.bytes)
     }
 
     /// Takes out the first bytes of the next turn. True if that was all of it: then it is no turn any more.
     pub(super) fn skip_in_next_turn(&mut self, bytes: usize) -> bool {
-        let Some(next) = self.turns.front_mut() else { return false };
+        let held = &mut *self.held;
+        let Some(next) = held.turns.front_mut() else { return false };
         let bytes = bytes.min(next.bytes.len());
         next.bytes.drain(..bytes);
         self.start += bytes as u64;
-        self.waiting -= bytes as u64;
+        held.waiting -= bytes as u64;
         let emptied = next.bytes.is_empty();
         if emptied {
             self.emptied =
-                self.turns.pop_front().map(|emptied| emptied.turn).filter(|_| self.turns.is_empty());
+                held.turns.pop_front().map(|emptied| emptied.turn).filter(|_| held.turns.is_empty());
         }
         emptied
     }
 
     /// The last turn that waits to be let go.
     pub(super) fn last_turn(&self) -> Option<Turn> {
-        self.turns.back().map(|waiting| waiting.turn)
+        self.held.turns.back().map(|waiting| waiting.turn)
     }
 
     /// The turns that wait to be let go, in order.
     pub(super) fn turns(&self) -> impl Iterator<Item = Turn> + '_ {
-        self.turns.iter().map(|waiting| waiting.turn)
+        self.held.turns.iter().map(|waiting| waiting.turn)
     }
 
     /// Lets the next turn go: its bytes are due from now on.
     pub(super) fn pop_turn(&mut self) {
-        let Some(Waiting { bytes, .. }) = self.turns.pop_front() else { return };
-        self.waiting -= bytes.len() as u64;
+        let Some(Waiting { bytes, .. }) = self.held.turns.pop_front() else { return };
+        self.held.waiting -= bytes.len() as u64;
         if self.due_len() == 0 {
-            self.spare = std::mem::replace(&mut self.due, bytes);
-            self.spare.clear();
+            self.held.spare = std::mem::replace(&mut self.held.due, bytes);
+            self.held.spare.clear();
         } else {
-            self.due.extend(bytes);
+            self.held.due.extend(bytes);
         }
     }
 
     /// The bytes that are due: all before the next turn.
     pub(super) fn due(&self) -> &[u8] {
-        &self.due[self.consumed..]
+        &self.held.due[self.held.consumed..]
     }
 
     /// How many bytes are due.
     pub(super) fn due_len(&self) -> usize {
-        self.due.len() - self.consumed
+        self.held.due.len() - self.held.consumed
     }
 
     /// Takes out the first `bytes` bytes that are due.
     pub(super) fn consume(&mut self, bytes: usize) {
         let bytes = bytes.min(self.due_len());
-        self.consumed += bytes;
-        self.start += bytes as u64;
-        if self.consumed > self.due.len() / 2 {
-            self.due.drain(..self.consumed);
-            self.consumed = 0;
+        if bytes == 0 {
+            return;
         }
-        if self.due.is_empty() {
-            self.due.shrink_to(KEPT_BUSY);
+        let held = &mut *self.held;
+        held.consumed += bytes;
+        self.start += bytes as u64;
+        if held.consumed > held.due.len() / 2 {
+            held.due.drain(..held.consumed);
+            held.consumed = 0;
+        }
+        if held.due.is_empty() {
+            held.due.shrink_to(KEPT_BUSY);
         }
     }
 
     /// Moves all that is due to `outbox`, as the client's.
     pub(super) fn move_due(&mut self, outbox: &mut Outbox) {
-        self.start += self.due_len() as u64;
-        if self.consumed > 0 {
-            self.due.drain(..self.consumed);
-            self.consumed = 0;
+        if self.due_len() == 0 {
+            return;
         }
-        outbox.append(&mut self.due, Origin::Client);
-        self.due.shrink_to(KEPT_BUSY);
+        self.start += self.due_len() as u64;
+        let held = &mut *self.held;
+        if held.consumed > 0 {
+            held.due.drain(..held.consumed);
+            held.consumed = 0;
+        }
+        outbox.append(&mut held.due, Origin::Client);
+        held.due.shrink_to(KEPT_BUSY);
     }
 
     /// Gives memory back that is not in use.
     pub(super) fn trim(&mut self) {
-        if self.due.len() <= KEPT_BUSY {
-            self.due.drain(..self.consumed);
-            self.consumed = 0;
+        self.held.release();
+        if self.held.is_empty() {
+            return;
         }
-        trim(&mut self.due);
-        self.spare = Vec::new();
+        let held = &mut *self.held;
+        if held.due.len() <= KEPT_BUSY {
+            held.due.drain(..held.consumed);
+            held.consumed = 0;
+        }
+        trim(&mut held.due);
+        held.spare = Vec::new();
         // Those before were cut to size when the next began.
-        if let Some(last) = self.turns.back_mut() {
+        if let Some(last) = held.turns.back_mut() {
             trim(&mut last.bytes);
         }
-        trim_list(&mut self.turns);
+        trim_list(&mut held.turns);
     }
 
     /// The last turn will never be complete: takes it out if it was not let go yet. Returns the bytes dropped, or
     /// `None` if it was let go.
     pub(super) fn drop_last_turn(&mut self) -> Option<u64> {
-        let dropped = self.turns.pop_back()?.bytes.len() as u64;
-        self.waiting -= dropped;
+        let dropped = self.held.turns.pop_back()?.bytes.len() as u64;
+        self.held.waiting -= dropped;
         Some(dropped)
     }
 }
@@ -251,9 +281,9 @@ mod tests {
 
     /// All memory that the feed has for bytes and turns.
     fn memory(feed: &Feed) -> usize {
-        let turns: usize = feed.turns.iter().map(|waiting| waiting.bytes.capacity()).sum();
-        let list = feed.turns.capacity() * size_of::<Waiting>();
-        turns + list + feed.due.capacity() + feed.spare.capacity()
+        let turns: usize = feed.held.turns.iter().map(|waiting| waiting.bytes.capacity()).sum();
+        let list = feed.held.turns.capacity() * size_of::<Waiting>();
+        turns + list + feed.held.due.capacity() + feed.held.spare.capacity()
     }
 
     fn say(feed: &mut Feed, bytes: usize) {

@@ -16,6 +16,7 @@ mod feed;
 mod gate;
 mod holes;
 mod idle;
+mod lazy;
 mod lengths;
 mod online;
 mod outbox;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::session::lazy::{Empty, Lazy};
 use crate::session::queue::{Queue, trim_list};
 
 /// Whose bytes they are: only the client's are accounted for.
@@ -30,12 +31,26 @@ struct Span {
 /// Offsets count all bytes ever put in, from 0.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    bytes: Queue,
+    held: Lazy<Held>,
     start: u64,
-    spans: VecDeque<Span>,
     /// Bytes in the queue that are a module's own.
     own: u64,
     turn_begins: bool,
+}
+
+/// What an outbox holds.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: Queue,
+    spans: VecDeque<Span>,
+}
+
+impl Empty for Held {
+    const EMPTY: &'static Self = &Self { bytes: Queue::new(), spans: VecDeque::new() };
+
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.spans.is_empty()
+    }
 }
 
 /// An empty queue gives memory above this back at once, in bytes: enough that usual requests do not make it grow and
@@ -50,16 +65,16 @@ impl Outbox {
 
     /// Offset behind the last byte.
     pub(super) fn end(&self) -> u64 {
-        self.start + self.bytes.len() as u64
+        self.start + self.held.bytes.len() as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.held.bytes.is_empty()
     }
 
     /// The client's bytes in the queue.
     pub(super) fn client_bytes(&self) -> u64 {
-        self.spans.iter().filter(|span| span.origin == Origin::Client).map(|span| span.bytes).sum()
+        self.held.spans.iter().filter(|span| span.origin == Origin::Client).map(|span| span.bytes).sum()
     }
 
     /// Bytes in the queue that are a module's own: no client's, but memory.
@@ -69,7 +84,7 @@ impl Outbox {
 
     /// Memory of the runs, beside their bytes, but for the first: that is part of any session.
     pub(super) fn overhead(&self) -> u64 {
-        self.spans.len().saturating_sub(1) as u64 * SPAN_BYTES
+        self.held.spans.len().saturating_sub(1) as u64 * SPAN_BYTES
     }
 
     /// The next byte put in is the first of a turn.
@@ -78,14 +93,14 @@ impl Outbox {
     }
 
     pub(super) fn push(&mut self, bytes: &[u8], origin: Origin) {
-        self.bytes.push(bytes);
+        self.held.bytes.push(bytes);
         self.note(bytes.len() as u64, origin);
     }
 
     /// Moves all of `bytes` here, and leaves it empty.
     pub(super) fn append(&mut self, bytes: &mut Vec<u8>, origin: Origin) {
         let length = bytes.len() as u64;
-        self.bytes.append(bytes);
+        self.held.bytes.append(bytes);
         self.note(length, origin);
     }
 
@@ -97,28 +112,28 @@ impl Outbox {
         if origin != Origin::Client {
             self.own += length;
         }
-        match self.spans.back_mut() {
+        match self.held.spans.back_mut() {
             Some(span) if span.origin == origin && !self.turn_begins => span.bytes += length,
-            _ => self.spans.push_back(Span { bytes: length, origin, begins_turn: self.turn_begins }),
+            _ => self.held.spans.push_back(Span { bytes: length, origin, begins_turn: self.turn_begins }),
         }
         self.turn_begins = false;
     }
 
     /// Puts a preamble in front, unless one is there.
     pub(super) fn prepend(&mut self, preamble: &[u8]) {
-        if self.spans.front().is_some_and(|span| span.origin == Origin::Preamble) {
+        if self.held.spans.front().is_some_and(|span| span.origin == Origin::Preamble) {
             return;
         }
         let length = preamble.len() as u64;
-        self.bytes.prepend(preamble);
+        self.held.bytes.prepend(preamble);
         self.start = self.start.saturating_sub(length);
         self.own += length;
-        self.spans.push_front(Span { bytes: length, origin: Origin::Preamble, begins_turn: true });
+        self.held.spans.push_front(Span { bytes: length, origin: Origin::Preamble, begins_turn: true });
     }
 
     /// Takes out what is left of a preamble at the front: its connection has gone.
     pub(super) fn drop_preamble(&mut self) {
-        if let Some(Span { origin: Origin::Preamble, bytes, .. }) = self.spans.front() {
+        if let Some(Span { origin: Origin::Preamble, bytes, .. }) = self.held.spans.front() {
             self.remove(*bytes);
         }
     }
@@ -126,43 +141,49 @@ impl Outbox {
     /// At most `length` bytes from `offset` on, in two parts; 64 KB at the most.
     pub(super) fn slice(&self, offset: u64, length: usize) -> (&[u8], &[u8]) {
         let from = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
-        self.bytes.slice(from, length)
+        self.held.bytes.slice(from, length)
     }
 
     /// Takes out all before `offset`; returns how many of these bytes were the client's.
     pub(super) fn acknowledge(&mut self, offset: u64) -> u64 {
-        let amount = offset.saturating_sub(self.start).min(self.bytes.len() as u64);
+        let amount = offset.saturating_sub(self.start).min(self.held.bytes.len() as u64);
         self.remove(amount)
     }
 
     /// The first turn can be sent again on another connection: none of it was acknowledged.
     pub(super) fn is_at_turn_start(&self) -> bool {
-        self.spans.front().is_some_and(|span| span.begins_turn)
+        self.held.spans.front().is_some_and(|span| span.begins_turn)
     }
 
     /// Takes out what is left of the first turn; returns how many of these bytes were the client's.
     pub(super) fn drop_turn(&mut self) -> u64 {
-        let next = self.spans.iter().skip(1).position(|span| span.begins_turn).map(|found| found + 1);
-        let amount = self.spans.iter().take(next.unwrap_or(usize::MAX)).map(|span| span.bytes).sum();
+        let next = self.held.spans.iter().skip(1).position(|span| span.begins_turn).map(|found| found + 1);
+        let amount = self.held.spans.iter().take(next.unwrap_or(usize::MAX)).map(|span| span.bytes).sum();
         self.remove(amount)
     }
 
     /// Takes out everything; returns how many of these bytes were the client's.
     pub(super) fn clear(&mut self) -> u64 {
-        self.remove(self.bytes.len() as u64)
+        self.remove(self.held.bytes.len() as u64)
     }
 
     /// Gives memory back that is not in use.
     pub(super) fn trim(&mut self) {
-        self.bytes.trim();
-        trim_list(&mut self.spans);
+        self.held.release();
+        if !self.held.is_empty() {
+            self.held.bytes.trim();
+            trim_list(&mut self.held.spans);
+        }
     }
 
     fn remove(&mut self, amount: u64) -> u64 {
+        if amount == 0 {
+            return 0;
+        }
         let mut left = amount;
         let mut of_client = 0;
         while left > 0 {
-            let Some(span) = self.spans.front_mut() else { break };
+            let Some(span) = self.held.spans.front_mut() else { break };
             let taken = left.min(span.bytes);
             match span.origin {
                 Origin::Client => of_client += taken,
@@ -172,11 +193,11 @@ impl Outbox {
             span.begins_turn = false;
             left -= taken;
             if span.bytes == 0 {
-                self.spans.pop_front();
+                self.held.spans.pop_front();
             }
         }
-        self.bytes.consume(usize::try_from(amount).unwrap_or(usize::MAX));
-        self.bytes.release(KEPT_BUSY);
+        self.held.bytes.consume(usize::try_from(amount).unwrap_or(usize::MAX));
+        self.held.bytes.release(KEPT_BUSY);
         self.start += amount;
         of_client
     }

@@ -22,6 +22,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// An empty queue.
+    pub(super) const fn new() -> Self {
+        Self { first: Vec::new(), taken: 0, more: VecDeque::new(), length: 0 }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.length
     }
