@@ -23,6 +23,10 @@ const ENDS_TO_TRUST: u16 = 16;
 /// After so many answers in a row without a pause, the quiet time of a server that has paused is halved.
 const ENDS_TO_RELAX: u16 = 512;
 
+/// But no more of them than have waited for so long together, nor fewer than some.
+const REMEMBERED_FOR: Duration = Duration::from_secs(1);
+const ENDS_TO_RELAX_MIN: u16 = 8;
+
 /// One answer in so many is waited for longer, to see whether the server pauses after all. Where a turn is always
 /// waiting, nothing else would show it: the next turn would have gone before the rest of the answer came.
 const PROBES: u16 = 64;
@@ -72,8 +76,15 @@ impl Quiet {
         if self.ends_left == 0 {
             self.time = if self.pauses && self.time > ROUND { self.time / 2 } else { Duration::ZERO };
             self.pauses &= !self.time.is_zero();
-            self.ends_left = ENDS_TO_RELAX;
+            self.ends_left = self.ends_to_relax();
         }
+    }
+
+    /// A long time gets shorter after fewer ends, for each of them has waited so long: one session whose answers pause for
+    /// long now and then must not hold up those of all others.
+    fn ends_to_relax(&self) -> u16 {
+        let ends = REMEMBERED_FOR.as_micros() / self.time.as_micros().max(1);
+        u16::try_from(ends).unwrap_or(u16::MAX).clamp(ENDS_TO_RELAX_MIN, ENDS_TO_RELAX)
     }
 
     /// What looked like the end of an answer was none: more came after `pause`.
@@ -92,7 +103,7 @@ impl Quiet {
             self.time - (self.time - wanted) / 64
         };
         self.pauses = true;
-        self.ends_left = ENDS_TO_RELAX;
+        self.ends_left = self.ends_to_relax();
     }
 }
 
@@ -328,6 +339,21 @@ mod tests {
         assert!(quiet(&pacing) < 15 * MS);
         (0..100).for_each(|_| pacing.was_pause(Kind::Little, 40 * MS));
         assert!(quiet(&pacing) > 40 * MS, "many are");
+    }
+
+    #[test]
+    fn a_session_that_pauses_for_long_now_and_then_holds_up_no_other() {
+        let mut pacing = Pacing::default();
+        ends(&mut pacing, ENDS_TO_TRUST + 4);
+        let mut waited = Duration::ZERO;
+        for _ in 0..10 {
+            pacing.was_pause(Kind::Little, PAUSE_MAX * 9 / 10);
+            for _ in 0..500 {
+                waited += quiet(&pacing);
+                pacing.was_end(Kind::Little);
+            }
+        }
+        assert!(waited < 5000 * 25 * MS, "{:?} a turn", waited / 5000);
     }
 
     #[test]
