@@ -444,7 +444,7 @@ impl Session {
         if self.hears_online_at_once() {
             self.with_relay(cx, Relay::online_in_order);
         }
-        if matches!(self.phase, Phase::Ignoring(_) | Phase::Finished) {
+        if self.is_given_up() {
             return;
         }
         if self.relay.memory() > MODULE_KEPT {

@@ -264,7 +264,7 @@ impl Session {
         self.drop_due(cx, reason);
         while let Some(turn) = self.feed.next_turn() {
             self.with_relay(cx, |relay, cx, parts| relay.before_turn(cx, &turn, parts));
-            if matches!(self.phase, Phase::Ignoring(_) | Phase::Finished) {
+            if self.is_given_up() {
                 return;
             }
             cx.ledger.turns.drop_waiting(turn.captured);

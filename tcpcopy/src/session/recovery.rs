@@ -14,7 +14,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Session {
     pub(super) fn handle_event(&mut self, cx: &mut Context<'_>, event: Event) {
-        if matches!(self.phase, Phase::Finished | Phase::Ignoring(_)) {
+        if self.is_given_up() {
             return;
         }
         match event {

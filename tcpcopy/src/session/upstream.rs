@@ -472,7 +472,7 @@ impl Upstream {
         self.first_drop.get_or_insert(DropReason::CaptureGap);
         self.next = seq;
         self.position = self.position.saturating_add_signed(i64::from(missing)).max(self.position);
-        self.holes.get_or_insert_default().add(given_up..self.position);
+        self.note_hole(given_up..self.position);
         let reason = match self.progress {
             Progress::Skipping { reason, .. } => reason,
             Progress::Following(_) => DropReason::CaptureGap,
@@ -517,7 +517,7 @@ impl Upstream {
         self.drop(reason, new, ledger);
         if new > 0 && self.is_plausible(segment) {
             let at = self.position + u64::from(ahead.unsigned_abs());
-            self.holes.get_or_insert_default().add(self.position..at);
+            self.note_hole(self.position..at);
             self.count_gap(ahead, ledger);
             self.next = segment.seq + segment.payload.len() as u32;
             self.position = at + new;
@@ -543,6 +543,13 @@ impl Upstream {
         let new = if self.is_joined() { behind.saturating_sub(self.position).min(bytes) } else { 0 };
         self.drop(DropReason::JoinedMidTurn, new, ledger);
         ledger.bytes.duplicate += bytes - late - new;
+    }
+
+    /// All in `range` is given up as missing.
+    fn note_hole(&mut self, range: Range<u64>) {
+        if !range.is_empty() {
+            self.holes.get_or_insert_default().add(range);
+        }
     }
 
     /// What is in `range` has come: how much of it had been given up.
