@@ -4,9 +4,9 @@
 
 #![no_main]
 
-use common::flow::Endpoint;
-use common::io::bpf::{Heard, Program, Service};
-use common::module::OnlineAnswers;
+use common_core::flow::Endpoint;
+use common_os::io::bpf::{Heard, Program, Service};
+use common_core::payload_prefix::PayloadPrefix;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -76,8 +76,7 @@ fuzz_target!(|input: Input| {
         .collect();
     let targets: Vec<Endpoint> =
         input.targets.iter().map(|(ip, six, port)| Endpoint::new(address(*ip, *six), *port)).collect();
-    let beginning = OnlineAnswers::Beginning(&[&[None, Some(1)], &[Some(2)]]);
-    let wanted = [OnlineAnswers::None, beginning, OnlineAnswers::All];
+    let wanted: [&'static [PayloadPrefix]; 3] = [&[], &[&[None, Some(1)], &[Some(2)]], &[&[]]];
     let heard: Vec<Heard> = services
         .iter()
         .zip(wanted.iter().cycle())

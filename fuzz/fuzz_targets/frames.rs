@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use common::control::{FrameBuffer, FrameError, MAX_FIRST_FRAME, MAX_FRAME};
+use common_core::control::{FrameBuffer, FrameError, MAX_FIRST_FRAME, MAX_FRAME};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use common::control::{FrameBuffer, FromIntercept, ToIntercept, VERSION};
+use common_core::control::{FrameBuffer, FromIntercept, ToIntercept, VERSION};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {

@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use common::flow::{Endpoint, Flow};
-use common::module::{Action, Actions, Module, Protocol, Said};
+use common_core::flow::{Endpoint, Flow};
+use module_kit::module::{Action, Actions, Module, Protocol, Said};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
@@ -284,7 +284,6 @@ impl Driven {
 #[derive(Arbitrary, Debug)]
 struct Input {
     from_start: bool,
-    watched: bool,
     known: bool,
     allow_clear: bool,
     ops: Vec<Op>,
@@ -300,7 +299,7 @@ fuzz_target!(|input: Input| {
         password: None,
         database: "shop".to_owned(),
     });
-    let protocol = Mysql::new(&settings, input.watched).expect("no password comes from elsewhere");
+    let protocol = Mysql::new(&settings).expect("no password comes from elsewhere");
     let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let flow = Flow { client: end(40_000), server: end(3306) };
     let module = protocol.module(&flow, input.from_start);

@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use common::flow::{Endpoint, Flow};
-use common::module::{Action, Actions, Module, Protocol, Said};
+use common_core::flow::{Endpoint, Flow};
+use module_kit::module::{Action, Actions, Module, Protocol, Said};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use tcpcopy_redis::{OnlineServer, Redis, SecretSource, Settings};

@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use common::flow::Flow;
-use common::wire::{Flags, Outgoing, PacketBuilder, Segment, Seq};
+use common_core::flow::Flow;
+use common_core::wire::{Flags, Outgoing, PacketBuilder, Segment, Seq};
 use libfuzzer_sys::fuzz_target;
 
 /// What the builder writes; the other bits (ECN, URG) are for the two ends of a connection alone.

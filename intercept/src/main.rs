@@ -4,9 +4,9 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use common::command_line::one_line;
-use common::process::logging::write_standard_error;
-use common::process::privileges::keep_memory_private;
+use common_core::text::one_line;
+use common_os::process::logging::write_standard_error;
+use common_os::process::privileges::keep_memory_private;
 use intercept::cli::{self, Invocation};
 use intercept::run::run;
 

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use common::process::daemon::{self, PidFile, PidFileError};
-use common::process::limits;
-use common::process::logging::{self, LogError};
-use common::process::privileges;
-use common::process::signals::Signals;
+use common_os::process::daemon::{self, PidFile, PidFileError};
+use common_os::process::limits;
+use common_os::process::logging::{self, LogError};
+use common_os::process::privileges;
+use common_os::process::signals::Signals;
 use log::LevelFilter;
 use thiserror::Error;
 

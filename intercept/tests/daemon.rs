@@ -1,7 +1,7 @@
 //! The running daemon on loopback, in network namespaces of its own. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "../../common/tests/namespace/mod.rs"]
+#[path = "../../common/os/tests/namespace/mod.rs"]
 mod namespace;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,12 +10,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
-use common::control::{
-    AnswerPayload, DEFAULT_PORT, FlowId, FrameBuffer, FromIntercept, ToIntercept, VERSION,
-};
-use common::flow::Flow;
-use common::share::{Share, worker_of};
-use common::wire::Flags;
+use common_core::answer_payload::AnswerPayload;
+use common_core::control::{DEFAULT_PORT, FlowId, FrameBuffer, FromIntercept, ToIntercept, VERSION};
+use common_core::flow::Flow;
+use common_core::shard::{Share, worker_of};
+use common_core::wire::Flags;
 use namespace::isolated;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -1,9 +1,9 @@
 //! The real daemon on loopback, in a network namespace of its own, while nobody reads its log. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "../../common/tests/namespace/mod.rs"]
+#[path = "../../common/os/tests/namespace/mod.rs"]
 mod namespace;
-#[path = "../../common/tests/unread/mod.rs"]
+#[path = "../../common/os/tests/unread/mod.rs"]
 mod unread;
 
 use std::io::{Read, Write};
@@ -12,8 +12,8 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::control::{DEFAULT_PORT, ToIntercept, VERSION};
-use common::share::Share;
+use common_core::control::{DEFAULT_PORT, ToIntercept, VERSION};
+use common_core::shard::Share;
 use namespace::isolated;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -6,11 +6,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use common::control::{Answer, FlowId, ToIntercept};
-use common::flow::{Endpoint, Flow};
-use common::io::Captured;
-use common::time::{Clock, Time};
-use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
+use common_core::control::{Answer, FlowId, ToIntercept};
+use common_core::flow::{Endpoint, Flow};
+use common_core::time::Time;
+use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
+use common_os::clock::Clock;
+use common_os::io::Captured;
 use tcpcopy::engine::Engine;
 use tcpcopy::output::Output;
 use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};

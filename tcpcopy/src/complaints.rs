@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::flow::Flow;
-use common::module::{Failure, FailureKind};
-use common::time::Time;
+use common_core::flow::Flow;
+use common_core::time::Time;
+use module_kit::module::{Failure, FailureKind};
 
 /// The same complaint is repeated after so long.
 const PAUSE: Duration = Duration::from_secs(60);

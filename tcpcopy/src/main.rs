@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use common::command_line::one_line;
-use common::process::logging::write_standard_error;
-use common::process::privileges::keep_memory_private;
+use common_core::text::one_line;
+use common_os::process::logging::write_standard_error;
+use common_os::process::privileges::keep_memory_private;
 use tcpcopy::cli::{self, Invocation};
 use tcpcopy::driver;
 

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use common::control::ToIntercept;
-use common::wire::LongPacket;
+use common_core::control::ToIntercept;
+use common_core::wire::LongPacket;
 
 /// The engine's way out; the driver's is the network, the simulation's is itself.
 pub trait Output {
@@ -16,7 +16,7 @@ pub trait Output {
         0
     }
 
-    /// Puts a packet of [`common::wire::PacketBuilder::build_long`] on the wire as segments of `segment` payload bytes each
+    /// Puts a packet of [`common_core::wire::PacketBuilder::build_long`] on the wire as segments of `segment` payload bytes each
     /// and one of the rest. Without [`Self::long_payload`] it is as good as lost.
     fn inject_long(&mut self, packet: &LongPacket<'_>, segment: u16) {
         let _ = (packet, segment);

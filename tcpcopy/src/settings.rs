@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::flow::Endpoint;
-use common::module::{OnlineAnswers, Protocol};
+use common_core::flow::Endpoint;
+use common_core::payload_prefix::PayloadPrefix;
+use module_kit::module::Protocol;
 
 /// What becomes of a session that needs a new connection in the middle of its stream: it was joined late, or the test
 /// server has broken its connection (`--on-reconnect`, `--stateless`).
@@ -38,8 +39,8 @@ pub struct Transfer {
 impl Transfer {
     /// What its protocol module wants to know of what the online service answers.
     #[must_use]
-    pub fn online_answers(&self) -> OnlineAnswers {
-        self.protocol.as_ref().map_or(OnlineAnswers::None, |protocol| protocol.online_answers())
+    pub fn online_answers(&self) -> &'static [PayloadPrefix] {
+        self.protocol.as_ref().map_or(&[], |protocol| protocol.online_answers())
     }
 }
 
@@ -62,7 +63,7 @@ pub struct EngineConfig {
     pub keepalive_timeout: Duration,
     /// Seed of initial sequence numbers.
     pub seed: u64,
-    /// Our timestamp clock at [`common::time::Time::ZERO`], in milliseconds. Taken from the wall clock, so that a
+    /// Our timestamp clock at [`common_core::time::Time::ZERO`], in milliseconds. Taken from the wall clock, so that a
     /// restarted tcpcopy is newer than the connections that it left in TIME_WAIT.
     pub timestamp_origin: u32,
 }

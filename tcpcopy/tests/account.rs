@@ -6,7 +6,7 @@ mod rig;
 
 use std::time::Duration;
 
-use common::wire::Flags;
+use common_core::wire::Flags;
 use rig::Rig;
 use tcpcopy::ledger::DropReason;
 

@@ -6,10 +6,10 @@ mod rig;
 
 use std::time::Duration;
 
-use common::control::AnswerPayload;
-use common::flow::Flow;
-use common::module::{Actions, Module, Protocol, Said};
-use common::wire::Flags;
+use common_core::answer_payload::AnswerPayload;
+use common_core::flow::Flow;
+use common_core::wire::Flags;
+use module_kit::module::{Actions, Module, Protocol, Said};
 use rig::Rig;
 
 const SESSIONS: u16 = 5000;

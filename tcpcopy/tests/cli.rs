@@ -67,7 +67,7 @@ fn command_lines_that_make_no_sense() {
         ),
         (&with_good(&["--config", "/dev/null"]), "--config: no service of -x has a protocol module"),
         (&with_good(&["--protocol", "81=mysql"]), "port 81 is no online service of -x"),
-        (&with_good(&["--watch-answers"]), "no service of -x has a protocol module"),
+        (&with_good(&["--watch-answers"]), "--watch-answers"),
         (&["-x"], "value is required"),
         (&["-t", "soon"], "-t"),
         (&with_good(&["-i", "no-such-if"]), "there is no network interface 'no-such-if'"),

@@ -6,9 +6,10 @@ mod rig;
 
 use std::time::Duration;
 
-use common::flow::Flow;
-use common::module::{Actions, FailureKind, Module, OnlineAnswers, Protocol, Said};
-use common::wire::Flags;
+use common_core::flow::Flow;
+use common_core::payload_prefix::PayloadPrefix;
+use common_core::wire::Flags;
+use module_kit::module::{Actions, FailureKind, Module, Protocol, Said};
 use rig::Rig;
 
 /// What a module does with what its client says.
@@ -101,8 +102,8 @@ impl Protocol for Waits {
         Box::new(*self)
     }
 
-    fn online_answers(&self) -> OnlineAnswers {
-        OnlineAnswers::All
+    fn online_answers(&self) -> &'static [PayloadPrefix] {
+        &[&[]]
     }
 }
 

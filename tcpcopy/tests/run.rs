@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use common::control::{FrameBuffer, FromIntercept, ToIntercept, VERSION};
-use common::share::Share;
+use common_core::control::{FrameBuffer, FromIntercept, ToIntercept, VERSION};
+use common_core::shard::Share;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-#[path = "../../common/tests/unread/mod.rs"]
+#[path = "../../common/os/tests/unread/mod.rs"]
 mod unread;
 
 use std::fs;

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::{PathBuf, absolute};
 
-use common::command_line::{Ignored, filter, interfaces, shown};
+use common_core::text::shown;
+use common_os::command_line::{Ignored, filter, interfaces};
 
 use super::error::UsageError;
 use super::raw::RawArgs;

@@ -1,6 +1,6 @@
 //! What can be wrong with a command line, each in one line with its cure.
 
-use common::command_line::{Complaint, EmptyFilter};
+use common_os::command_line::{Complaint, EmptyFilter};
 use thiserror::Error;
 
 /// Why the command line cannot be used. What the user wrote is escaped, so that it stays one line.

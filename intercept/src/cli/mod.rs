@@ -8,7 +8,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use common::command_line::{Ignored, Unsupported};
+use common_os::command_line::{Ignored, Unsupported};
 
 pub use config::Config;
 pub use error::UsageError;
@@ -61,7 +61,7 @@ fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::command_line::Value;
+    use common_os::command_line::Value;
     use proptest::prelude::*;
     use std::path::{Path, absolute};
 

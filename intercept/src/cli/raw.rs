@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
-use common::command_line::{Ignored, Unsupported, Value, whole};
-use common::control::DEFAULT_PORT;
-use common::share::MAX_WORKERS;
+use common_core::control::DEFAULT_PORT;
+use common_core::shard::MAX_WORKERS;
+use common_os::command_line::{Ignored, Unsupported, Value, whole};
 
 /// Captures what test servers answer, for the tcpcopies that connect.
 #[derive(Parser, Debug)]

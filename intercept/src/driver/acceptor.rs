@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 use mio::net::TcpStream;
 
 /// What keeps connections from being accepted is said this often.

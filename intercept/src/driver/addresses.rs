@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use common::io::interfaces;
-use common::process::background::Task;
+use common_os::io::interfaces;
+use common_os::process::background::Task;
 
 /// The addresses of this host as they were a moment ago.
 #[derive(Default)]

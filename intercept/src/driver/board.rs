@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use common::control::Statistics;
-use common::process::logging;
+use common_core::control::Statistics;
+use common_os::process::logging;
 
 /// How one worker stands, or all together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use common::flow::Endpoint;
-use common::io::af_packet::{AfPacket, DEFAULT_SNAP, Room};
-use common::io::bpf::{Program, Split};
-use common::io::{Capture, CaptureCounters, Captured};
+use common_core::flow::Endpoint;
+use common_os::io::af_packet::{AfPacket, DEFAULT_SNAP, Room};
+use common_os::io::bpf::{Program, Split};
+use common_os::io::{Capture, CaptureCounters, Captured};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 

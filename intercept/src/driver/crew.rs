@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::process::hand::Hand;
-use common::process::logging;
-use common::process::signals::{Signal, Signals};
-use common::share::Share;
-use common::time::{Clock, Time};
+use common_core::shard::Share;
+use common_core::time::Time;
+use common_os::clock::Clock;
+use common_os::process::hand::Hand;
+use common_os::process::logging;
+use common_os::process::signals::{Signal, Signals};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::board::Board;

@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use common::control::{DecodeError, FromIntercept, RefuseReason, ToIntercept};
-use common::io::link::{Link, LinkError, Received};
-use common::time::Time;
+use common_core::control::{DecodeError, FromIntercept, RefuseReason, ToIntercept};
+use common_core::time::Time;
+use common_os::io::link::{Link, LinkError, Received};
 use thiserror::Error;
 
 /// How long a peer may take to say hello. With several workers, this is the time until it gets to one.

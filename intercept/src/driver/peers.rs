@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use common::control::FromIntercept;
+use common_core::control::FromIntercept;
 
 use super::MAX_PEERS;
 use super::peer::Peer;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 use log::Level;
 
 /// Lines about one address in one period. A user who starts a wrong version by hand, or twice, sees each attempt.

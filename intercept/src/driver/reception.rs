@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use common::control::{FrameBuffer, MAX_FIRST_FRAME, ToIntercept};
-use common::time::Time;
+use common_core::control::{FrameBuffer, MAX_FIRST_FRAME, ToIntercept};
+use common_core::time::Time;
 use log::Level;
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream};
@@ -156,8 +156,8 @@ fn verdict(said: &[u8], workers: usize) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use common::control::VERSION;
-    use common::share::Share;
+    use common_core::control::VERSION;
+    use common_core::shard::Share;
 
     use super::*;
 

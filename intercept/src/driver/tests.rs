@@ -1,11 +1,12 @@
 //! The driver with peers on loopback, and packets handed to its router by hand.
 
 use super::*;
-use common::control::{AnswerPayload, FlowId, FrameBuffer, VERSION};
-use common::flow::{Endpoint, Flow};
-use common::io::Captured;
-use common::share::Share;
-use common::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
+use common_core::answer_payload::AnswerPayload;
+use common_core::control::{FlowId, FrameBuffer, VERSION};
+use common_core::flow::{Endpoint, Flow};
+use common_core::shard::Share;
+use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
+use common_os::io::Captured;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 

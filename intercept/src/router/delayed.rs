@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use common::control::Answer;
-use common::flow::Flow;
-use common::time::Time;
+use common_core::control::Answer;
+use common_core::flow::Flow;
+use common_core::time::Time;
 
 use super::routes::Hasher;
 

@@ -8,14 +8,13 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::control::{
-    Answer, AnswerPayload, FlowId, FromIntercept, RefuseReason, Statistics, ToIntercept, VERSION,
-};
-use common::flow::{Endpoint, Flow};
-use common::io::Captured;
-use common::share::Share;
-use common::time::Time;
-use common::wire::{Flags, Segment, Seq};
+use common_core::answer_payload::AnswerPayload;
+use common_core::control::{Answer, FlowId, FromIntercept, RefuseReason, Statistics, ToIntercept, VERSION};
+use common_core::flow::{Endpoint, Flow};
+use common_core::shard::Share;
+use common_core::time::Time;
+use common_core::wire::{Flags, Segment, Seq};
+use common_os::io::Captured;
 
 use delayed::Delayed;
 use routes::{Hasher, Routes, Subscriber};

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 
-use common::control::{AnswerPayload, FlowId};
-use common::flow::Flow;
+use common_core::answer_payload::AnswerPayload;
+use common_core::control::FlowId;
+use common_core::flow::Flow;
 
 use super::LinkId;
 use crate::shares::{Host, Shares};
@@ -181,7 +182,7 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
-    use common::flow::Endpoint;
+    use common_core::flow::Endpoint;
 
     use super::*;
 

@@ -3,8 +3,8 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use common::control::RefuseReason;
-use common::flow::Endpoint;
+use common_core::control::RefuseReason;
+use common_core::flow::Endpoint;
 
 use super::LinkId;
 use crate::shares::{Host, Shares};

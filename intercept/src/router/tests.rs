@@ -1,8 +1,8 @@
 //! The router, driven by hand.
 
 use super::*;
-use common::share::Share;
-use common::wire::{Outgoing, PacketBuilder};
+use common_core::shard::Share;
+use common_core::wire::{Outgoing, PacketBuilder};
 use std::net::SocketAddr;
 
 const LOCAL: &str = "10.0.0.3";
@@ -118,7 +118,7 @@ fn packet(flow: Flow, seq: u32, flags: Flags, payload: &[u8]) -> Vec<u8> {
         ack: Seq(77),
         flags,
         window: 502,
-        options: common::wire::Options::default(),
+        options: common_core::wire::Options::default(),
         payload: (payload, &[]),
     };
     PacketBuilder::new().build(&back, &segment).to_vec()

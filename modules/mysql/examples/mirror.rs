@@ -13,9 +13,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use common::flow::Flow;
-use common::module::{OnlineAnswers, Protocol, Report};
+use common_core::flow::Flow;
+use common_core::payload_prefix::{PayloadPrefix, begins_with_any};
 use driver::Driven;
+use module_kit::module::{Protocol, Report};
 use tcpcopy_mysql::{CredentialsError, Mysql, SecretSource, Settings};
 
 #[path = "../tests/driver/mod.rs"]
@@ -53,7 +54,7 @@ pub(crate) struct Replay {
     stream: Option<TcpStream>,
     connection: usize,
     /// What is heard of the online server, and how much was not since it was heard last.
-    answers: OnlineAnswers,
+    answers: &'static [PayloadPrefix],
     unheard: u64,
     /// What is not due yet.
     turns: VecDeque<Turn>,
@@ -125,11 +126,7 @@ impl Replay {
 
     /// The online server has answered: the module gets what tcpcopy would capture of it.
     fn heard(&mut self, seen: &[u8]) -> Vec<u8> {
-        let wanted = match self.answers {
-            OnlineAnswers::All => seen.len(),
-            answers if answers.want(seen) => seen.len().min(HEARD),
-            _ => 0,
-        };
+        let wanted = if begins_with_any(seen, self.answers) { seen.len().min(HEARD) } else { 0 };
         let skipped = std::mem::replace(&mut self.unheard, (seen.len() - wanted) as u64);
         self.unheard += if wanted == 0 { skipped } else { 0 };
         if wanted == 0 { Vec::new() } else { self.driven.online(skipped, &seen[..wanted]) }
@@ -263,7 +260,7 @@ pub(crate) fn protocol(users: &[(&str, &str)]) -> Result<Mysql, CredentialsError
     let secret = |password: &str| SecretSource::Plain(password.to_owned().into());
     let users: BTreeMap<_, _> =
         users.iter().map(|(user, password)| ((*user).to_owned(), secret(password))).collect();
-    Mysql::new(&Settings { users, ..Settings::default() }, std::env::var_os("MIRROR_RECORD").is_some())
+    Mysql::new(&Settings { users, ..Settings::default() })
 }
 
 /// A report in one line.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-pub(crate) use common::process::secret::Secret;
-pub use common::process::secret::{CredentialsError, SecretSource};
+pub(crate) use module_kit::secret::Secret;
+pub use module_kit::secret::{CredentialsError, SecretSource};
 
 /// The `[mysql]` table of the configuration.
 #[derive(Debug, Default, serde::Deserialize)]

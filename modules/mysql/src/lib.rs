@@ -5,6 +5,8 @@
 //! they are but for the ids of prepared statements ([`statements`]) and the few things that the test server does not
 //! know. docs/MYSQL.md says what can be replayed and how to set it up.
 
+#![forbid(unsafe_code)]
+
 mod admission;
 mod answers;
 mod attributes;
@@ -33,8 +35,9 @@ mod types;
 
 use std::sync::Arc;
 
-use common::flow::Flow;
-use common::module::{Beginning, Module, OnlineAnswers, Protocol, Report};
+use common_core::flow::Flow;
+use common_core::payload_prefix::PayloadPrefix;
+use module_kit::module::{Module, Protocol, Report};
 
 use crate::connections::Connections;
 use crate::counters::Counters;
@@ -48,13 +51,12 @@ use crate::session::Session;
 pub struct Mysql {
     shared: Arc<Shared>,
     connections: Arc<Connections>,
-    watch_answers: bool,
 }
 
 /// What must be known of the online server's answers: its greeting, which names the connection, the ids of statements
 /// that it prepares, with optional metadata or without, its errors, and what it says in a login: an answer to a command
 /// begins with the sequence id 1, one to a login with a greater one. To COM_CHANGE_USER it may be 1.
-const BEGINNINGS: &[Beginning] = &[
+const BEGINNINGS: &[PayloadPrefix] = &[
     &[None, Some(0), Some(0), Some(0), Some(10)],
     &[Some(12), Some(0), Some(0), Some(1), Some(0)],
     &[Some(13), Some(0), Some(0), Some(1), Some(0)],
@@ -77,27 +79,22 @@ struct Shared {
 }
 
 impl Mysql {
-    /// The protocol with these users; `watch_answers`: all of the online server's answers are captured, not only those
-    /// that sessions cannot do without.
+    /// The protocol with these users.
     ///
     /// # Errors
     ///
     /// If a password cannot be read from where it should come from.
-    pub fn new(settings: &Settings, watch_answers: bool) -> Result<Self, CredentialsError> {
+    pub fn new(settings: &Settings) -> Result<Self, CredentialsError> {
         let credentials = Credentials::resolve(settings)?;
         let shared = Shared { credentials, counters: Counters::new(), notices: Notices::default() };
-        Ok(Self { shared: Arc::new(shared), connections: Arc::default(), watch_answers })
+        Ok(Self { shared: Arc::new(shared), connections: Arc::default() })
     }
 
     /// The same for another online service: users and report are one, but connections of different servers may have the
     /// same id.
     #[must_use]
     pub fn for_another_service(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            connections: Arc::default(),
-            watch_answers: self.watch_answers,
-        }
+        Self { shared: Arc::clone(&self.shared), connections: Arc::default() }
     }
 }
 
@@ -110,8 +107,8 @@ impl Protocol for Mysql {
         Box::new(Session::new(Arc::clone(&self.shared), Arc::clone(&self.connections), flow, from_start))
     }
 
-    fn online_answers(&self) -> OnlineAnswers {
-        if self.watch_answers { OnlineAnswers::All } else { OnlineAnswers::Beginning(BEGINNINGS) }
+    fn online_answers(&self) -> &'static [PayloadPrefix] {
+        BEGINNINGS
     }
 
     fn report(&self) -> Report {

@@ -5,8 +5,8 @@
 mod driver;
 mod script;
 
-use common::control::AnswerPayload;
-use common::module::FailureKind;
+use common_core::answer_payload::AnswerPayload;
+use module_kit::module::FailureKind;
 use tcpcopy_mysql::Settings;
 
 use crate::script::*;

@@ -7,8 +7,8 @@ mod script;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use common::flow::{Endpoint, Flow};
-use common::module::Protocol;
+use common_core::flow::{Endpoint, Flow};
+use module_kit::module::Protocol;
 use tcpcopy_mysql::Mysql;
 
 use crate::driver::Driven;
@@ -29,7 +29,7 @@ fn refused(protocol: &Mysql, address: u32, hello: &[u8]) {
 #[test]
 fn many_of_one_kind_do_not_silence_the_others() {
     let _ = Run::new(true); // what is logged is kept
-    let protocol = Mysql::new(&settings(), false).unwrap();
+    let protocol = Mysql::new(&settings()).unwrap();
     let tls = hello(USUAL | 0x800);
     for client in 0..250 {
         refused(&protocol, client, &tls);

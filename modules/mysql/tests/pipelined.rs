@@ -8,8 +8,8 @@ mod driver;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
-use common::flow::{Endpoint, Flow};
-use common::module::Protocol;
+use common_core::flow::{Endpoint, Flow};
+use module_kit::module::Protocol;
 use tcpcopy_mysql::{Mysql, Settings};
 
 use crate::driver::Driven;
@@ -279,7 +279,7 @@ fn turn(rng: &mut Rng, known: &mut Vec<usize>, names: &mut usize) -> Vec<Said> {
 
 /// Plays one session. Returns what was said, what the test server was told, and what was left out.
 fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
-    let protocol = Mysql::new(&Settings::default(), false).unwrap();
+    let protocol = Mysql::new(&Settings::default()).unwrap();
     let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let flow = Flow { client: end(40_000), server: end(3306) };
     let driven = Driven::new(protocol.module(&flow, true));

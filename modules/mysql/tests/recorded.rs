@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use common::control::AnswerPayload;
-use common::flow::{Endpoint, Flow};
-use common::module::Protocol;
+use common_core::answer_payload::AnswerPayload;
+use common_core::flow::{Endpoint, Flow};
+use module_kit::module::Protocol;
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
 
 use crate::driver::Driven;
@@ -64,7 +64,7 @@ fn play(recording: &str, in_pieces: bool) {
             _ => lines.push((what, unescape(rest))),
         }
     }
-    let protocol = Mysql::new(&Settings { users, ..Settings::default() }, true).unwrap();
+    let protocol = Mysql::new(&Settings { users, ..Settings::default() }).unwrap();
     let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let flow = Flow { client: end(40_000), server: end(3306) };
     let mut driven = Driven::new(protocol.module(&flow, true));

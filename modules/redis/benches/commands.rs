@@ -3,15 +3,16 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::disallowed_methods,
     missing_docs,
     reason = "a benchmark that cannot go on fails"
 )]
 
 use std::hint::black_box;
+use std::time::Instant;
 
-use common::flow::{Endpoint, Flow};
-use common::module::{Actions, Protocol, Said};
-use common::time::Clock;
+use common_core::flow::{Endpoint, Flow};
+use module_kit::module::{Actions, Protocol, Said};
 use tcpcopy_redis::{Redis, Settings};
 
 const ROUNDS: u32 = 200_000;
@@ -31,13 +32,13 @@ fn main() {
             module.client(command.as_bytes(), &mut actions);
             module.answer(Said { skipped: 0, bytes: b"+OK\r\n", had_all: true }, &mut actions);
             let bytes = command.repeat(pipeline);
-            let clock = Clock::start();
+            let start = Instant::now();
             for _ in 0..ROUNDS {
                 actions.clear();
                 module.client(black_box(bytes.as_bytes()), &mut actions);
                 assert_eq!(black_box(&actions).list().len(), 1);
             }
-            let ns = clock.now().as_micros() as f64 * 1000.0 / f64::from(ROUNDS) / pipeline as f64;
+            let ns = start.elapsed().as_nanos() as f64 / f64::from(ROUNDS) / pipeline as f64;
             println!("{name}, {pipeline} at once: {ns:.1} ns a command");
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use common::process::secret::Secret;
+use module_kit::secret::Secret;
 
 use crate::command::Channels;
 use crate::online::Entry;

@@ -5,6 +5,8 @@
 //! have set, and [`session`] brings all of it together. [`online`] asks the online server about its connections.
 //! docs/REDIS.md says what can be replayed and how to set it up.
 
+#![forbid(unsafe_code)]
+
 mod accepted;
 mod command;
 mod counters;
@@ -19,10 +21,11 @@ mod users;
 
 use std::sync::Arc;
 
-use common::flow::{Endpoint, Flow};
-use common::module::{Beginning, Module, OnlineAnswers, Protocol, Report};
-use common::online_query::OnlineQuery;
-pub use common::process::secret::{CredentialsError, SecretSource};
+use common_core::flow::{Endpoint, Flow};
+use common_core::payload_prefix::PayloadPrefix;
+use module_kit::module::{Module, Protocol, Report};
+use module_kit::online_query::OnlineQuery;
+pub use module_kit::secret::{CredentialsError, SecretSource};
 
 use crate::accepted::Accepted;
 use crate::counters::Counters;
@@ -42,7 +45,7 @@ pub struct Redis {
 }
 
 /// Of the online server's answers those that are errors: what it refused has changed nothing.
-const ONLINE_ERRORS: &[Beginning] = &[&[Some(b'-')]];
+const ONLINE_ERRORS: &[PayloadPrefix] = &[&[Some(b'-')]];
 
 /// What the sessions of all services share.
 #[derive(Debug)]
@@ -96,8 +99,8 @@ impl Protocol for Redis {
         Box::new(Session::new(shared, accepted, self.online.clone(), flow.client, from_start))
     }
 
-    fn online_answers(&self) -> OnlineAnswers {
-        OnlineAnswers::Beginning(ONLINE_ERRORS)
+    fn online_answers(&self) -> &'static [PayloadPrefix] {
+        ONLINE_ERRORS
     }
 
     fn online_query(&self) -> Option<Arc<dyn OnlineQuery>> {

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use common::flow::Endpoint;
-use common::online_query::{Conversation, OnlineQuery, Questions};
-use common::process::secret::{CredentialsError, Secret};
+use common_core::flow::Endpoint;
+use module_kit::online_query::{Conversation, OnlineQuery, Questions};
+use module_kit::secret::{CredentialsError, Secret};
 
 use crate::counters::code as code_of;
 use crate::known::command;
@@ -198,7 +198,7 @@ fn refusal(error: &[u8], step: Step) -> String {
             format!("it answers the login{}; {grant}", code.unwrap_or_else(|| " with an error".to_owned()))
         }
         _ => {
-            format!("it says '{}'; {grant}", common::command_line::shown(&String::from_utf8_lossy(error), 80))
+            format!("it says '{}'; {grant}", common_core::text::shown(&String::from_utf8_lossy(error), 80))
         }
     }
 }
@@ -308,7 +308,7 @@ mod tests {
     fn the_account_is_said_first() {
         let settings = OnlineServer {
             user: Some("tcpcopy".to_owned()),
-            password: Some(common::process::secret::SecretSource::Plain("secret".to_owned().into())),
+            password: Some(module_kit::secret::SecretSource::Plain("secret".to_owned().into())),
             ..OnlineServer::default()
         };
         let online = Online::new(&settings, endpoint("127.0.0.1:6379")).unwrap();

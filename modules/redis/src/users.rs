@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use common::process::secret::{CredentialsError, Secret, SecretSource};
+use module_kit::secret::{CredentialsError, Secret, SecretSource};
 
 /// The name of the user that AUTH with a password alone is about.
 pub(crate) const DEFAULT: &[u8] = b"default";

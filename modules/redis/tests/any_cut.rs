@@ -4,8 +4,8 @@
 
 mod driver;
 
-use common::module::Protocol;
 use driver::{Driven, resp};
+use module_kit::module::Protocol;
 use proptest::prelude::*;
 use tcpcopy_redis::{Redis, Settings};
 

@@ -4,8 +4,8 @@
 
 mod driver;
 
-use common::module::Protocol;
 use driver::{Driven, flow, resp};
+use module_kit::module::Protocol;
 use tcpcopy_redis::{OnlineServer, Redis, Settings};
 
 fn redis() -> Redis {

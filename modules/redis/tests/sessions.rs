@@ -6,10 +6,10 @@ mod driver;
 
 use std::collections::BTreeMap;
 
-use common::control::AnswerPayload;
-use common::module::{FailureKind, Loss, Protocol};
-use common::process::secret::SecretSource;
+use common_core::answer_payload::AnswerPayload;
 use driver::{Driven, resp};
+use module_kit::module::{FailureKind, Loss, Protocol};
+use module_kit::secret::SecretSource;
 use tcpcopy_redis::{Redis, Settings};
 
 fn redis() -> Redis {

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use common::command_line::shown;
-use common::flow::Endpoint;
+use common_core::flow::Endpoint;
+use common_core::text::shown;
 
 /// Reads `IP:PORT`, IPv6 in brackets.
 ///

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::command_line::{Ignored, filter, interfaces, shown};
-use common::flow::Endpoint;
-use common::module::Protocol;
+use common_core::flow::Endpoint;
+use common_core::text::shown;
+use common_os::command_line::{Ignored, filter, interfaces};
+use module_kit::module::Protocol;
 
 use crate::settings::{EngineConfig, Transfer};
 
@@ -73,7 +74,7 @@ impl Config {
         let stats_json = absolute("--stats-json", raw.stats_json.as_deref())?;
         let mut transfers = transfers(&raw.transfers)?;
         let config = raw.config.as_deref();
-        let wishes = Wishes { protocols: &raw.protocols, config, watch_answers: raw.watch_answers };
+        let wishes = Wishes { protocols: &raw.protocols, config };
         attach(&mut transfers, &wishes)?;
         reconnect::apply(&mut transfers, raw.on_reconnect, &raw.stateless)?;
         if raw.memory_mb < u64::from(raw.workers) * WORKER_MEMORY_MB {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use common::command_line::shown;
-use common::process::secret_file;
+use common_core::text::shown;
+use module_kit::secret_file;
 use serde::Deserialize;
 use thiserror::Error;
 

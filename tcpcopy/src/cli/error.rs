@@ -1,6 +1,6 @@
 //! What can be wrong with a command line, each in one line with its cure.
 
-use common::command_line::{Complaint, EmptyFilter};
+use common_os::command_line::{Complaint, EmptyFilter};
 use thiserror::Error;
 
 /// Why the command line cannot be used. Parts that the user wrote are escaped, so that it stays one line.
@@ -109,11 +109,6 @@ pub enum UsageError {
         /// What is wrong with it.
         problem: String,
     },
-    /// `--watch-answers` where no protocol module would look at them.
-    #[error(
-        "--watch-answers: no service of -x has a protocol module that looks at them; leave it out, or name the protocol with --protocol PORT=mysql"
-    )]
-    NothingToWatch,
     /// `--config` where no protocol module would read it.
     #[error(
         "--config: no service of -x has a protocol module; leave it out, or name the protocol with --protocol PORT=NAME"

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use common::command_line::{Ignored, Unsupported};
+use common_os::command_line::{Ignored, Unsupported};
 
 pub use config::Config;
 pub use error::UsageError;
@@ -72,7 +72,7 @@ fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::command_line::Value;
+    use common_os::command_line::Value;
 
     fn run(line: &[&str]) -> Result<Invocation, UsageError> {
         parse(std::iter::once("tcpcopy").chain(line.iter().copied()).map(OsString::from))

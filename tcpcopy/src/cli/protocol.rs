@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 
-use common::command_line::shown;
-use common::flow::Endpoint;
-use common::process::secret::CredentialsError;
+use common_core::flow::Endpoint;
+use common_core::text::shown;
+use module_kit::secret::CredentialsError;
 use tcpcopy_mysql::Mysql;
 use tcpcopy_redis::Redis;
 
@@ -30,8 +30,6 @@ pub(super) struct Wishes<'a> {
     pub(super) protocols: &'a [String],
     /// `--config`.
     pub(super) config: Option<&'a Path>,
-    /// `--watch-answers`.
-    pub(super) watch_answers: bool,
 }
 
 /// Gives each transfer the module of its service.
@@ -46,9 +44,6 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
         });
     }
     let kinds: Vec<Option<Kind>> = transfers.iter().map(|transfer| kind(transfer, &chosen)).collect();
-    if wishes.watch_answers && !kinds.contains(&Some(Kind::Mysql)) {
-        return Err(UsageError::NothingToWatch);
-    }
     if wishes.config.is_some() && kinds.iter().all(Option::is_none) {
         return Err(UsageError::NothingToConfigure);
     }
@@ -74,7 +69,7 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
 }
 
 fn mysql(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Mysql, UsageError> {
-    Mysql::new(&file.mysql, wishes.watch_answers).map_err(|error| wrong_secret(wishes, &error))
+    Mysql::new(&file.mysql).map_err(|error| wrong_secret(wishes, &error))
 }
 
 fn redis(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Redis, UsageError> {
@@ -213,12 +208,10 @@ mod tests {
 
     #[test]
     fn what_is_for_modules_is_refused_without_one() {
-        let watch = Wishes { watch_answers: true, ..Wishes::default() };
         let configure = Wishes { config: Some(Path::new("/none")), ..Wishes::default() };
         let none = ["3306=none".to_owned()];
         let chosen = Wishes { protocols: &none, ..configure };
         for (service, wishes, error) in [
-            ("80-10.0.0.17:80", watch, UsageError::NothingToWatch),
             ("80-10.0.0.17:80", configure, UsageError::NothingToConfigure),
             ("3306-10.0.0.17:3306", chosen, UsageError::NothingToConfigure),
         ] {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
-use common::command_line::{Ignored, Unsupported, Value, whole};
-use common::control::DEFAULT_PORT;
-use common::share::MAX_WORKERS;
+use common_core::control::DEFAULT_PORT;
+use common_core::shard::MAX_WORKERS;
+use common_os::command_line::{Ignored, Unsupported, Value, whole};
 
 use super::reconnect::Choice;
 
@@ -96,9 +96,6 @@ pub(super) struct RawArgs {
     /// Online services that keep nothing for a connection: their sessions may go on on a new one
     #[arg(long = "stateless", value_name = "PORT,...")]
     pub(super) stateless: Vec<String>,
-    /// Capture also what the online service answers, for protocol modules to compare and to learn from
-    #[arg(long = "watch-answers")]
-    pub(super) watch_answers: bool,
     /// Print this help
     #[arg(short = 'h', long = "help", action = ArgAction::HelpShort)]
     help: (),

@@ -1,7 +1,7 @@
 //! `--on-reconnect` and `--stateless`: what becomes of sessions that need a new connection in mid-stream.
 
 use clap::ValueEnum;
-use common::command_line::shown;
+use common_core::text::shown;
 
 use crate::settings::{OnReconnect, Transfer};
 

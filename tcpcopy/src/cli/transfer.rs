@@ -1,6 +1,6 @@
 //! `-x`: what to copy and where to.
 
-use common::command_line::shown;
+use common_core::text::shown;
 
 use crate::settings::{OnReconnect, Transfer};
 

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use common::io::Inject;
-use common::process::hand::Hand;
-use common::process::signals::{Signal, Signals};
-use common::time::{Clock, Time};
+use common_core::time::Time;
+use common_os::clock::Clock;
+use common_os::io::Inject;
+use common_os::process::hand::Hand;
+use common_os::process::signals::{Signal, Signals};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::StartError;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::module::Protocol;
-use common::process::logging;
-use common::time::{Clock, Time};
+use common_core::time::Time;
+use common_os::clock::Clock;
+use common_os::process::logging;
+use module_kit::module::Protocol;
 
 use super::worker::END_LIMIT;
 use crate::report::{self, Account, OutputAccount, Part, ProtocolAccount, Service, StatsFile};

@@ -13,18 +13,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::flow::Endpoint;
-use common::io::bpf::FilterError;
-use common::io::injector::Injector;
-use common::io::{OpenError, interfaces};
-use common::module::OnlineAnswers;
-use common::process::daemon::{PidFile, PidFileError, daemonize};
-use common::process::limits;
-use common::process::logging::{self, LogError};
-use common::process::privileges::drop_all_but;
-use common::process::signals::Signals;
-use common::share::Share;
-use common::time::{Clock, Time};
+use common_core::flow::Endpoint;
+use common_core::shard::Share;
+use common_core::time::Time;
+use common_os::clock::Clock;
+use common_os::io::bpf::FilterError;
+use common_os::io::injector::Injector;
+use common_os::io::{OpenError, interfaces};
+use common_os::process::daemon::{PidFile, PidFileError, daemonize};
+use common_os::process::limits;
+use common_os::process::logging::{self, LogError};
+use common_os::process::privileges::drop_all_but;
+use common_os::process::signals::Signals;
 use log::LevelFilter;
 use mio::Interest;
 use thiserror::Error;
@@ -199,7 +199,7 @@ fn announce_protocols(config: &Config) {
             );
         }
     }
-    let heard = |transfer: &Transfer| transfer.online_answers() != OnlineAnswers::None;
+    let heard = |transfer: &Transfer| !transfer.online_answers().is_empty();
     if config.filter.is_some() && config.transfers.iter().any(heard) {
         log::info!(
             "-F must also pass what the online service answers: without, what it has refused is not known, and MySQL's ids \

@@ -4,10 +4,10 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::control::ToIntercept;
-use common::io::{Inject, Lost};
-use common::time::Time;
-use common::wire::LongPacket;
+use common_core::control::ToIntercept;
+use common_core::time::Time;
+use common_core::wire::LongPacket;
+use common_os::io::{Inject, Lost};
 use nix::errno::Errno;
 
 use crate::output::Output;
@@ -157,7 +157,7 @@ impl<I: Inject> Output for Wire<I> {
 
 #[cfg(test)]
 mod tests {
-    use common::control::FlowId;
+    use common_core::control::FlowId;
 
     use super::*;
 

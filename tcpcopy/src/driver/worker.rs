@@ -4,11 +4,12 @@
 use std::io;
 use std::time::Duration;
 
-use common::flow::Endpoint;
-use common::io::alarm::Alarm;
-use common::io::{Captured, Inject};
-use common::process::courtesy::Courtesy;
-use common::time::{Clock, Time};
+use common_core::flow::Endpoint;
+use common_core::time::Time;
+use common_os::clock::Clock;
+use common_os::io::alarm::Alarm;
+use common_os::io::{Captured, Inject};
+use common_os::process::courtesy::Courtesy;
 use mio::{Events, Poll, Registry, Token};
 
 use super::StartError;

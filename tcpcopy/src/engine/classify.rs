@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use common::flow::{Endpoint, Flow};
-use common::io::Captured;
-use common::wire::{Flags, Segment};
+use common_core::flow::{Endpoint, Flow};
+use common_core::payload_prefix::begins_with_any;
+use common_core::wire::{Flags, Segment};
+use common_os::io::Captured;
 
 use crate::online_query::OwnEndpoints;
 use crate::settings::Transfer;
@@ -46,7 +47,7 @@ pub(super) fn classify(
         let flow = Flow { client: segment.destination, server: transfer.target };
         return if segment.flags.has(Flags::SYN | Flags::ACK) {
             Class::OnlineSynAck { flow }
-        } else if transfer.online_answers().want(segment.payload) {
+        } else if begins_with_any(segment.payload, transfer.online_answers()) {
             Class::OnlineAnswer { flow }
         } else {
             Class::Unrelated
@@ -81,7 +82,7 @@ fn same_family(a: IpAddr, b: IpAddr) -> bool {
 mod tests {
     use std::net::SocketAddr;
 
-    use common::wire::{Options, Seq};
+    use common_core::wire::{Options, Seq};
 
     use super::*;
     use crate::settings::OnReconnect;

@@ -10,11 +10,12 @@ use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::control::{Answer, AnswerPayload, ToIntercept};
-use common::flow::{Endpoint, Flow};
-use common::io::Captured;
-use common::time::Time;
-use common::wire::{Flags, PacketBuilder, Segment};
+use common_core::answer_payload::AnswerPayload;
+use common_core::control::{Answer, ToIntercept};
+use common_core::flow::{Endpoint, Flow};
+use common_core::time::Time;
+use common_core::wire::{Flags, PacketBuilder, Segment};
+use common_os::io::Captured;
 
 use self::classify::{Class, classify};
 use self::slot::{Slot, WAITING_MAX, is_syn};

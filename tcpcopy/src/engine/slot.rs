@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use common::control::FlowId;
-use common::flow::{Endpoint, Flow};
-use common::time::Time;
-use common::wire::{Flags, Segment};
+use common_core::control::FlowId;
+use common_core::flow::{Endpoint, Flow};
+use common_core::time::Time;
+use common_core::wire::{Flags, Segment};
 
 use crate::engine::timers::Entries;
 use crate::ledger::{DropReason, Ledger};

@@ -2,8 +2,8 @@
 
 use std::hash::BuildHasher;
 
-use common::control::FlowId;
-use common::flow::Flow;
+use common_core::control::FlowId;
+use common_core::flow::Flow;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 

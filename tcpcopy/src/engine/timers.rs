@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 
 /// A lazy queue of deadlines: an entry may be out of date, and the slot it names says so when it falls due.
 ///

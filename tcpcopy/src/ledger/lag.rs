@@ -3,7 +3,7 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 
 /// Seconds of capture that are told apart, beginning with the oldest turn that waits.
 const SECONDS: usize = 1024;

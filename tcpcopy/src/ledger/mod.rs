@@ -9,7 +9,7 @@ mod sum;
 
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -331,8 +331,6 @@ pub struct Modules {
     pub memory: u64,
     /// Answer bytes of the online server that modules were told.
     pub online_bytes: u64,
-    /// Answer bytes of the online server that were never captured, or too many to keep.
-    pub online_skipped: u64,
 }
 
 /// The account of an engine.

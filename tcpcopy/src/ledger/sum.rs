@@ -39,7 +39,7 @@ sums! {
         fast_retransmits, timeouts, window_probes, stale_reset, answers, answers_stray,
         answers_duplicate, answers_out_of_order, answer_bytes,
     }
-    Modules { memory, online_bytes, online_skipped }
+    Modules { memory, online_bytes }
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use common::control::{Answer, FromIntercept, ToIntercept, VERSION};
-use common::flow::Endpoint;
-use common::io::link::{Link, Received};
-use common::share::Share;
-use common::time::Time;
+use common_core::control::{Answer, FromIntercept, ToIntercept, VERSION};
+use common_core::flow::Endpoint;
+use common_core::shard::Share;
+use common_core::time::Time;
+use common_os::io::link::{Link, Received};
 use log::Level;
 use mio::event::Event;
 use mio::{Interest, Registry, Token};

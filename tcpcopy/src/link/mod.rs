@@ -8,10 +8,10 @@ mod told;
 
 use std::collections::VecDeque;
 
-use common::control::{Answer, ToIntercept};
-use common::flow::Endpoint;
-use common::share::Share;
-use common::time::Time;
+use common_core::control::{Answer, ToIntercept};
+use common_core::flow::Endpoint;
+use common_core::shard::Share;
+use common_core::time::Time;
 use mio::event::Event;
 use mio::{Registry, Token};
 

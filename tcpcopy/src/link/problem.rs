@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use common::control::{DecodeError, RefuseReason, VERSION};
-use common::io::link::LinkError;
+use common_core::control::{DecodeError, RefuseReason, VERSION};
+use common_os::io::link::LinkError;
 use thiserror::Error;
 
 use super::state::{ATTEMPT, SILENCE};

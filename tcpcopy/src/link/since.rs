@@ -1,6 +1,6 @@
 //! What an intercept's counters, which run from its start, say of the time since this tcpcopy first had a link to it.
 
-use common::control::Statistics;
+use common_core::control::Statistics;
 
 /// An intercept's counters since the first that were heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 
 use super::problem::{LONG_PAUSE, Problem};
 

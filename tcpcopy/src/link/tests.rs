@@ -4,8 +4,10 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use common::control::{FlowId, FrameBuffer, FromIntercept, RefuseReason, Statistics, ToIntercept, VERSION};
-use common::wire::{Flags, Options, Seq};
+use common_core::control::{
+    FlowId, FrameBuffer, FromIntercept, RefuseReason, Statistics, ToIntercept, VERSION,
+};
+use common_core::wire::{Flags, Options, Seq};
 use mio::{Events, Poll};
 
 use super::*;

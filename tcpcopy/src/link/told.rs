@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 
 /// The other workers' links meet with the same within this time.
 const PERIOD: Duration = Duration::from_secs(10);

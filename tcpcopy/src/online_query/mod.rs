@@ -1,5 +1,5 @@
 //! Asks online servers what clients said before they were copied: off the packets' way, in a thread for each server, at
-//! most once a second. What is asked, and what the answer means, is the protocol's (`common::online_query`).
+//! most once a second. What is asked, and what the answer means, is the protocol's (`module_kit::online_query`).
 
 mod own;
 
@@ -10,10 +10,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use common::flow::Endpoint;
-use common::module::Protocol;
-use common::online_query::OnlineQuery;
-use common::time::{Clock, Time};
+use common_core::flow::Endpoint;
+use common_core::time::Time;
+use common_os::clock::Clock;
+use module_kit::module::Protocol;
+use module_kit::online_query::OnlineQuery;
 use socket2::{Domain, Protocol as IpProtocol, Socket, Type};
 
 pub use self::own::OwnEndpoints;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use common::flow::Endpoint;
+use common_core::flow::Endpoint;
 
 /// Connections remembered: segments of one that has ended may still be read from the capture.
 const COUNT: usize = 8;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use common::control::Statistics;
-use common::io::CaptureCounters;
+use common_core::control::Statistics;
+use common_os::io::CaptureCounters;
 use nix::errno::Errno;
 use serde::{Serialize, Serializer};
 

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use common::process::background::{END_LIMIT, LatestWriter, START_LIMIT, within};
+use common_os::process::background::{END_LIMIT, LatestWriter, START_LIMIT, within};
 use thiserror::Error;
 
 use super::Account;

@@ -1,9 +1,10 @@
 //! What a session needs of the world for the time of one call.
 
-use common::control::{AnswerPayload, FlowId, ToIntercept};
-use common::flow::Flow;
-use common::time::Time;
-use common::wire::{Flags, Outgoing, PacketBuilder};
+use common_core::answer_payload::AnswerPayload;
+use common_core::control::{FlowId, ToIntercept};
+use common_core::flow::Flow;
+use common_core::time::Time;
+use common_core::wire::{Flags, Outgoing, PacketBuilder};
 
 use crate::complaints::Complaints;
 use crate::engine::Target;

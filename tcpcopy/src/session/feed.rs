@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use common::time::Time;
-use common::wire::Seq;
+use common_core::time::Time;
+use common_core::wire::Seq;
 
 use crate::session::lazy::{Empty, Lazy};
 use crate::session::outbox::{KEPT_BUSY, Origin, Outbox};

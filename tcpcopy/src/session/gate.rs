@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 
 use crate::session::pacing::{Kind, Length, Pacing};
 

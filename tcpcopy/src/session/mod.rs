@@ -32,10 +32,11 @@ mod trials;
 mod unanswered;
 mod upstream;
 
-use common::control::{Answer, AnswerPayload};
-use common::module::FailureKind;
-use common::time::Time;
-use common::wire::{Flags, Segment, Seq};
+use common_core::answer_payload::AnswerPayload;
+use common_core::control::Answer;
+use common_core::time::Time;
+use common_core::wire::{Flags, Segment, Seq};
+use module_kit::module::FailureKind;
 
 pub(crate) use self::connection::Past;
 use self::connection::{Connection, Received};

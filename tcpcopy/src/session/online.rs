@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use common::module::OnlineAnswers;
-use common::wire::Seq;
+use common_core::payload_prefix::PayloadPrefix;
+use common_core::wire::Seq;
 
 /// Kept of one session at most, in bytes, until the turns before have been said to the test server, or a segment that
 /// is missing has come.
@@ -56,13 +56,8 @@ struct Kept {
 
 impl Online {
     /// Nothing so far; none if nothing is `wanted`.
-    pub(super) fn new(wanted: OnlineAnswers) -> Option<Self> {
-        let picked = match wanted {
-            OnlineAnswers::None => return None,
-            OnlineAnswers::Beginning(_) => true,
-            OnlineAnswers::All => false,
-        };
-        Some(Self { picked, ..Self::default() })
+    pub(super) fn new(wanted: &[PayloadPrefix]) -> Option<Self> {
+        (!wanted.is_empty()).then(|| Self { picked: true, ..Self::default() })
     }
 
     /// The stream goes on at `seq`, unless that is known already.
@@ -78,11 +73,6 @@ impl Online {
             self.answer = self.position.saturating_add_signed(ack.distance(next).into());
             self.newest = ack;
         }
-    }
-
-    /// Only a part of the answers is captured at all.
-    pub(super) fn is_picked(&self) -> bool {
-        self.picked
     }
 
     /// Memory that is taken for what cannot be handed over yet, in bytes.
@@ -364,7 +354,7 @@ mod tests {
     }
 
     fn picked() -> Online {
-        let mut online = Online::new(OnlineAnswers::Beginning(&[])).unwrap();
+        let mut online = Online::new(&[&[]]).unwrap();
         online.begin(BASE);
         online
     }

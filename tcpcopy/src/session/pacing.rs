@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 
 use crate::session::lengths::Lengths;
 

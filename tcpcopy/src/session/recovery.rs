@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::control::AnswerPayload;
+use common_core::answer_payload::AnswerPayload;
 
 use crate::ledger::DropReason;
 use crate::session::connection::Event;

@@ -1,7 +1,8 @@
 //! From the feed to the outbox: straight, or through a protocol module.
 
-use common::module::{Action, Actions, Failure, Loss, Module, OnlineAnswers, Said};
-use common::wire::{Segment, Seq};
+use common_core::payload_prefix::PayloadPrefix;
+use common_core::wire::{Segment, Seq};
+use module_kit::module::{Action, Actions, Failure, Loss, Module, Said};
 
 use crate::ledger::{DropReason, Ledger};
 use crate::session::connection::{Connection, Received};
@@ -237,7 +238,7 @@ impl Relay {
 
 impl Attached {
     /// `wanted` of the online server's answers, as its protocol says.
-    pub(crate) fn new(module: Box<dyn Module>, wanted: OnlineAnswers) -> Self {
+    pub(crate) fn new(module: Box<dyn Module>, wanted: &[PayloadPrefix]) -> Self {
         Self { module, actions: Actions::new(), online: Online::new(wanted), question: 0, counted: 0, own: 0 }
     }
 
@@ -277,9 +278,6 @@ impl Attached {
             return Ok(());
         }
         cx.ledger.modules.online_bytes += bytes.len() as u64;
-        if self.online.as_ref().is_some_and(|online| !online.is_picked()) {
-            cx.ledger.modules.online_skipped += skipped;
-        }
         self.call(cx, parts, |module, _, actions| module.online_answer(skipped, bytes, actions))
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 
 /// How many connections are spent on finding out: until a trial has passed, no more may be under way or have failed. So
 /// many failures in a row end all further trials.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use common::time::Time;
-use common::wire::{Flags, Segment, Seq};
+use common_core::time::Time;
+use common_core::wire::{Flags, Segment, Seq};
 
 use crate::ledger::{DropReason, Ledger};
 use crate::session::feed::{End, EndKind, Feed};
@@ -600,8 +600,8 @@ fn need(last: Seq, ack: Seq) -> u32 {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use common::flow::Endpoint;
-    use common::wire::Options;
+    use common_core::flow::Endpoint;
+    use common_core::wire::Options;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! What arbitrary input has found.
 
-use common::wire::{Flags, Options, Seq};
+use common_core::wire::{Flags, Options, Seq};
 use tcpcopy::ledger::DropReason;
 
 use crate::rig::{Near, Op, World};

@@ -7,12 +7,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::control::{Answer, FlowId, ToIntercept};
-use common::flow::{Endpoint, Flow};
-use common::io::Captured;
-use common::module::Protocol;
-use common::time::Time;
-use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
+use common_core::control::{Answer, FlowId, ToIntercept};
+use common_core::flow::{Endpoint, Flow};
+use common_core::time::Time;
+use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
+use common_os::io::Captured;
+use module_kit::module::Protocol;
 use tcpcopy::engine::Engine;
 use tcpcopy::ledger::Ledger;
 use tcpcopy::output::Output;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use common::flow::Flow;
-use common::time::Time;
+use common_core::flow::Flow;
+use common_core::time::Time;
 use tcpcopy::ledger::DropReason;
 
 use crate::client::{Gate, Session};

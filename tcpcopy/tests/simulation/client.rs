@@ -7,10 +7,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use common::flow::Flow;
-use common::module::OnlineAnswers;
-use common::time::Time;
-use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq, Timestamps};
+use common_core::flow::Flow;
+use common_core::payload_prefix::PayloadPrefix;
+use common_core::time::Time;
+use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq, Timestamps};
 
 use crate::request::{CLOSE, HEADER, Request, SET};
 use crate::rng::Rng;
@@ -61,7 +61,7 @@ pub(crate) struct ClientPlan {
     /// Sessions that the test server answers at other lengths.
     pub(crate) other_answers: u32,
     /// What the online server answers is captured as well, and wanted so far.
-    pub(crate) answers_seen: OnlineAnswers,
+    pub(crate) answers_seen: &'static [PayloadPrefix],
     pub(crate) speech: Speech,
     pub(crate) preamble: Preamble,
     /// Requests that set the connection's state.
@@ -99,7 +99,7 @@ impl ClientPlan {
         reuse: 0,
         close: 100,
         other_answers: 200,
-        answers_seen: OnlineAnswers::None,
+        answers_seen: &[],
         speech: Speech::Plain,
         preamble: Preamble::None,
         set: 0,
@@ -294,7 +294,7 @@ impl Session {
         }
         let last = data.iter().map(|data| data.at).max().unwrap_or(start);
         let end_at = packets.end(end, now.max(last), stream.len(), seen + coming);
-        let heard = plan.answers_seen != OnlineAnswers::None;
+        let heard = !plan.answers_seen.is_empty();
         let answers = if heard { packets.answers(&said, rng.fork(3), plan.answers_seen) } else { Vec::new() };
         let mut sent = packets.sent;
         sent.retain(|sent| joined_at.is_none_or(|(at, _)| sent.at >= at));
@@ -550,7 +550,7 @@ impl Packets {
     }
 
     /// The online server's segments; returns all that it says.
-    fn answers(&mut self, said: &[Said], mut rng: Rng, wanted: OnlineAnswers) -> Vec<u8> {
+    fn answers(&mut self, said: &[Said], mut rng: Rng, wanted: &[PayloadPrefix]) -> Vec<u8> {
         let length = said.last().map_or(0, |last| last.range.end as usize);
         let mut all = Vec::with_capacity(length + 8);
         while all.len() < length {
@@ -563,10 +563,7 @@ impl Packets {
             let segment = rng.pick(&[100, 1448, 1448, 60_000]);
             while at < end {
                 let to = end.min(at + segment);
-                if let OnlineAnswers::Beginning(_) = wanted
-                    && to - at >= MARK.len()
-                    && rng.chance(300)
-                {
+                if !wanted.is_empty() && to - at >= MARK.len() && rng.chance(300) {
                     all[at..at + MARK.len()].copy_from_slice(&MARK);
                 }
                 let segment = Outgoing {
@@ -621,7 +618,7 @@ fn stamps(at: Time) -> Timestamps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::flow::Endpoint;
+    use common_core::flow::Endpoint;
 
     fn write(seed: u64, plan: &ClientPlan) -> Session {
         let client = Endpoint::new([10, 1, 0, 1].into(), 4000);

@@ -1,7 +1,7 @@
 //! A network device that cuts long packets into segments, as those of the test server's path do.
 
-use common::flow::Flow;
-use common::wire::{Flags, Outgoing, PacketBuilder, Segment};
+use common_core::flow::Flow;
+use common_core::wire::{Flags, Outgoing, PacketBuilder, Segment};
 
 /// Payload of a long packet at most, in bytes.
 pub(crate) const LONG: usize = 64_000;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use common::wire::Segment;
+use common_core::wire::Segment;
 
 #[derive(Debug)]
 pub(crate) enum Event {

@@ -1,7 +1,7 @@
 //! Packets and answers with something wrong in them.
 
-use common::control::Answer;
-use common::wire::{Flags, Seq};
+use common_core::control::Answer;
+use common_core::wire::{Flags, Seq};
 
 use crate::rng::Rng;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::flow::{Endpoint, Flow};
-use common::module::{OnlineAnswers, Protocol};
-use common::time::Time;
-use common::wire::Seq;
+use common_core::flow::{Endpoint, Flow};
+use common_core::time::Time;
+use common_core::wire::Seq;
+use module_kit::module::Protocol;
 use tcpcopy::settings::{EngineConfig, Transfer};
 
 use crate::client::Session;
@@ -41,7 +41,7 @@ pub(crate) fn copied(flow: &Flow) -> Flow {
 
 pub(crate) fn config(scenario: &Scenario, seed: u64, timestamp_origin: u32, heard: &Heard) -> EngineConfig {
     let wanted = scenario.clients.answers_seen;
-    let heard = (wanted != OnlineAnswers::None).then(|| heard.clone());
+    let heard = (!wanted.is_empty()).then(|| heard.clone());
     let protocol =
         scenario.module.map(|password| Arc::new(Toy { password, heard, wanted }) as Arc<dyn Protocol>);
     let [online_v4, online_v6] = online();

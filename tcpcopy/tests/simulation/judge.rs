@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use common::control::{Answer, FlowId, ToIntercept};
-use common::flow::{Endpoint, Flow};
-use common::wire::{Flags, Segment, Seq};
+use common_core::control::{Answer, FlowId, ToIntercept};
+use common_core::flow::{Endpoint, Flow};
+use common_core::wire::{Flags, Segment, Seq};
 
 /// What the engine knows of its peer, by what it was told.
 #[derive(Debug, Clone, Copy)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use common::control::FrameBuffer;
-use common::time::Time;
+use common_core::control::FrameBuffer;
+use common_core::time::Time;
 
 use crate::network::PathPlan;
 use crate::rng::Rng;

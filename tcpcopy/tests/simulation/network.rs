@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 
 use crate::rng::Rng;
 

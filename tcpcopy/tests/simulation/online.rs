@@ -1,21 +1,16 @@
-//! What modules were told of the online server's answers: all of it, in order, gaps by their exact size, and each turn
+//! What modules were told of the online server's answers: what is marked, in order, gaps by their exact size, and each turn
 //! only when the module knows all that its client had seen.
 
 use std::ops::Range;
-
-use common::module::OnlineAnswers;
 
 use crate::client::Session;
 use crate::hosts::copied;
 use crate::toy::{self, Story, Told};
 use crate::world::World;
 
-/// So much of each answer must not be missing, whatever the copy lags.
-const HEAD: u64 = 4096;
-
 /// Checks the stories of all modules.
 pub(crate) fn check(world: &World) {
-    if world.scenario.clients.answers_seen == OnlineAnswers::None {
+    if world.scenario.clients.answers_seen.is_empty() {
         return;
     }
     let stories = world.heard.stories();
@@ -36,29 +31,20 @@ pub(crate) fn check(world: &World) {
     assert!(told.answers > 0 || ledger.bytes.replayed == 0, "modules were told of no answer");
     let modules = &ledger.modules;
     assert_eq!(modules.memory, 0, "memory of modules that are gone");
-    // What was not asked for is not missing.
-    let skipped = if is_picked(world) { 0 } else { told.skipped };
-    assert_eq!((modules.online_bytes, modules.online_skipped), (told.bytes, skipped), "the ledger");
+    assert_eq!(modules.online_bytes, told.bytes, "the ledger");
     assert!(told.bytes > 0 || world.sessions.is_empty(), "modules were told nothing");
-}
-
-/// Of the answers only the marked segments are wanted.
-fn is_picked(world: &World) -> bool {
-    matches!(world.scenario.clients.answers_seen, OnlineAnswers::Beginning(_))
 }
 
 /// Answer bytes of the online server, and of the test server.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     bytes: u64,
-    skipped: u64,
     answers: u64,
 }
 
 impl Sums {
     fn add(&mut self, other: Self) {
         self.bytes += other.bytes;
-        self.skipped += other.skipped;
         self.answers += other.answers;
     }
 }
@@ -102,7 +88,7 @@ fn follow(world: &World, session: &Session, story: &Story) -> Result<Sums, Strin
                     return Err(format!("session {}: other answers than {at}..{end}", session.id));
                 }
                 at = end;
-                sums.add(Sums { bytes: bytes.len() as u64, skipped: *skipped, answers: 0 });
+                sums.add(Sums { bytes: bytes.len() as u64, answers: 0 });
             }
             Told::Test { skipped, bytes } => sums.answers += skipped + bytes,
         }
@@ -110,19 +96,13 @@ fn follow(world: &World, session: &Session, story: &Story) -> Result<Sums, Strin
     Ok(sums)
 }
 
-/// What `skipped` has of the greeting, or of the start of an answer, or of what is marked, although nothing was lost.
+/// What `skipped` has of what is marked, although nothing was lost and nothing was overtaken.
 fn missing(world: &World, session: &Session, skipped: &Range<u64>) -> Option<Range<u64>> {
-    if world.online_lost > 0 || world.scenario.clients.creep > 0 || skipped.is_empty() {
+    let in_order = world.online_lost == 0 && world.scenario.online.reorder == 0;
+    if !in_order || world.scenario.clients.creep > 0 || skipped.is_empty() {
         return None;
     }
-    if is_picked(world) {
-        let answers = &session.answers[skipped.start as usize..skipped.end as usize];
-        let marked = answers.windows(toy::MARK.len()).position(|window| window == toy::MARK);
-        return marked.map(|at| skipped.start + at as u64..skipped.end);
-    }
-    // A greeting that is overtaken comes too late for the login.
-    let greeting = (world.scenario.online.reorder == 0).then_some(0..toy::GREETING as u64);
-    let ends = session.gates.iter().skip(1).map(|gate| gate.seen).chain([u64::MAX]);
-    let answers = session.gates.iter().zip(ends).map(|(gate, end)| gate.seen..end.min(gate.seen + HEAD));
-    greeting.into_iter().chain(answers).find(|start| start.start < skipped.end && skipped.start < start.end)
+    let answers = &session.answers[skipped.start as usize..skipped.end as usize];
+    let marked = answers.windows(toy::MARK.len()).position(|window| window == toy::MARK);
+    marked.map(|at| skipped.start + at as u64..skipped.end)
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use common::module::OnlineAnswers;
 use tcpcopy::ledger::DropReason;
 
 use crate::client::ClientPlan;
@@ -27,8 +26,7 @@ const fn late(seconds: u64) -> Expect {
 const PASSWORD: u64 = 77;
 
 /// Clients of the toy protocol; what they are answered is captured.
-const WATCHED: ClientPlan =
-    ClientPlan { greeting: 40, turns: (1, 6), answers_seen: OnlineAnswers::All, ..CLIENTS };
+const WATCHED: ClientPlan = ClientPlan { greeting: 40, turns: (1, 6), answers_seen: BEGINNINGS, ..CLIENTS };
 
 /// A scenario as a test of its name; what is not said is as in [`Scenario::BASE`].
 macro_rules! scenarios {
@@ -408,7 +406,7 @@ scenarios! {
     }
     /// The same where the module wants segments that begin in a certain way, and nothing else.
     watch_beginnings {
-        clients: ClientPlan { answers_seen: OnlineAnswers::Beginning(BEGINNINGS), reuse: 300, late: 10, ..WATCHED },
+        clients: ClientPlan { reuse: 300, late: 10, ..WATCHED },
         app: AppPlan { password: Some(PASSWORD), think: (10, 50_000), ..APP },
         module: Some(PASSWORD),
         online: PathPlan { duplicate: 200, ..BASE.online },
@@ -418,7 +416,7 @@ scenarios! {
     /// turns, five wait in vain for 6.7 s together (5 s, then a quarter each time), each from a delayed acknowledgement on
     /// (40 ms); one may have waited 250 ms before.
     watch_beginnings_loss {
-        clients: ClientPlan { answers_seen: OnlineAnswers::Beginning(BEGINNINGS), creep: 500, pipeline: 600, ..WATCHED },
+        clients: ClientPlan { creep: 500, pipeline: 600, ..WATCHED },
         app: AppPlan { password: Some(PASSWORD), ..APP },
         module: Some(PASSWORD),
         online: PathPlan { loss: 200, reorder: 50, jitter: 100, duplicate: 50, ..BASE.online },

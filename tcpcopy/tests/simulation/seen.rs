@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use common::flow::Endpoint;
-use common::wire::{Flags, Segment};
+use common_core::flow::Endpoint;
+use common_core::wire::{Flags, Segment};
 
 /// Ranges of sequence numbers, by client and service.
 #[derive(Debug, Default)]

@@ -147,7 +147,7 @@ fn check_resumed(world: &World, streams: &Streams) {
                 "session {}: its turn at byte {} was not read, {:?} after the test server came back",
                 session.id,
                 gate.offset,
-                gate.at.since(common::time::Time::from_micros(back))
+                gate.at.since(common_core::time::Time::from_micros(back))
             );
         }
     }

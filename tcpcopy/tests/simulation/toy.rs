@@ -7,9 +7,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use common::control::AnswerPayload;
-use common::flow::Flow;
-use common::module::{Actions, Beginning, FailureKind, Module, OnlineAnswers, Protocol, Said};
+use common_core::answer_payload::AnswerPayload;
+use common_core::flow::Flow;
+use common_core::payload_prefix::PayloadPrefix;
+use module_kit::module::{Actions, FailureKind, Module, Protocol, Said};
 
 use crate::rng::mix;
 
@@ -30,7 +31,7 @@ pub(crate) const BUSY: &[u8] = b"B busy";
 
 /// How some of the online server's segments begin, and no others.
 pub(crate) const MARK: [u8; 6] = *b"marked";
-pub(crate) const BEGINNINGS: &[Beginning] = &[
+pub(crate) const BEGINNINGS: &[PayloadPrefix] = &[
     &[Some(b'm'), Some(b'a'), Some(b'r'), None, Some(b'e'), Some(b'd')],
     &[Some(b'n'), Some(b'e'), Some(b'v'), Some(b'e')],
 ];
@@ -98,7 +99,7 @@ pub(crate) struct Toy {
     pub(crate) password: u64,
     /// It wants to know what the online server answers, and notes it here.
     pub(crate) heard: Option<Heard>,
-    pub(crate) wanted: OnlineAnswers,
+    pub(crate) wanted: &'static [PayloadPrefix],
 }
 
 impl Protocol for Toy {
@@ -106,7 +107,7 @@ impl Protocol for Toy {
         "toy"
     }
 
-    fn online_answers(&self) -> OnlineAnswers {
+    fn online_answers(&self) -> &'static [PayloadPrefix] {
         self.wanted
     }
 

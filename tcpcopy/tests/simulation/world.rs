@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::control::{Answer, FromIntercept, RefuseReason, ToIntercept, VERSION};
-use common::flow::Endpoint;
-use common::io::Captured;
-use common::share::Share;
-use common::time::Time;
-use common::wire::{Flags, LongPacket, Segment};
+use common_core::control::{Answer, FromIntercept, RefuseReason, ToIntercept, VERSION};
+use common_core::flow::Endpoint;
+use common_core::shard::Share;
+use common_core::time::Time;
+use common_core::wire::{Flags, LongPacket, Segment};
+use common_os::io::Captured;
 use intercept::router::{LinkId, Router, RouterConfig};
 use tcpcopy::engine::Engine;
 

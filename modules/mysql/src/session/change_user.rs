@@ -5,8 +5,8 @@
 //!
 //! Source: dev.mysql.com, "COM_CHANGE_USER".
 
-use common::control::AnswerPayload;
-use common::module::{Actions, FailureKind};
+use common_core::answer_payload::AnswerPayload;
+use module_kit::module::{Actions, FailureKind};
 
 use super::login::send_packet;
 use super::{Agreed, Client, LoggingIn, Server, Session};

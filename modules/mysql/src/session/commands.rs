@@ -1,6 +1,6 @@
 //! The client's stream: its login, which is left out, and its commands, which pass as far as they can.
 
-use common::module::FailureKind;
+use module_kit::module::FailureKind;
 
 use super::stream::Last;
 use super::{Ready, Server, Session};

@@ -1,6 +1,6 @@
 //! The commands of a compressed client: inflated, dealt with as others are, and sent as our own words.
 
-use common::module::{Action, Actions, FailureKind};
+use module_kit::module::{Action, Actions, FailureKind};
 
 use super::{Server, Session};
 use crate::compression::{Compression, Inflated};

@@ -18,8 +18,8 @@ mod stream;
 
 use std::sync::Arc;
 
-use common::flow::Flow;
-use common::module::{Actions, FailureKind, Module, Said};
+use common_core::flow::Flow;
+use module_kit::module::{Actions, FailureKind, Module, Said};
 
 use self::change_user::Switching;
 use self::restore::Restoring;
@@ -204,7 +204,7 @@ impl Session {
     /// The test server takes commands from now on.
     fn become_ready(&mut self, agreed: Agreed, actions: &mut Actions) {
         self.server = Server::Ready(Ready { agreed, answers: Answers::default(), file_wanted: None });
-        actions.answers(common::control::AnswerPayload::Head(HEAD));
+        actions.answers(common_core::answer_payload::AnswerPayload::Head(HEAD));
         actions.ready();
     }
 
@@ -267,7 +267,7 @@ impl Module for Session {
             inflated.connection_lost();
         }
         self.server = Server::Greeting(Assembler::default());
-        actions.answers(common::control::AnswerPayload::All);
+        actions.answers(common_core::answer_payload::AnswerPayload::All);
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {

@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
-use common::control::AnswerPayload;
-use common::module::{Action, Actions, Failure, Module, Said};
+use common_core::answer_payload::AnswerPayload;
+use module_kit::module::{Action, Actions, Failure, Module, Said};
 
 /// One session. Each call returns what is to be sent to the test server.
 pub(crate) struct Driven {

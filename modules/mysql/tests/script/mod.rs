@@ -5,8 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 
-use common::flow::{Endpoint, Flow};
-use common::module::Protocol;
+use common_core::flow::{Endpoint, Flow};
+use module_kit::module::Protocol;
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
 
 use crate::driver::Driven;
@@ -166,7 +166,7 @@ impl Run {
         // Only the first can, and is enough.
         let _ = log::set_logger(&LOG);
         log::set_max_level(log::LevelFilter::Warn);
-        let protocol = Mysql::new(settings, false).unwrap();
+        let protocol = Mysql::new(settings).unwrap();
         let driven = Driven::new(protocol.module(&FLOW, from_start));
         Self { protocol, driven }
     }

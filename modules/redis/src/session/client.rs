@@ -1,7 +1,7 @@
 //! What the client says, command by command.
 
-use common::control::AnswerPayload;
-use common::module::{FailureKind, Loss};
+use common_core::answer_payload::AnswerPayload;
+use module_kit::module::{FailureKind, Loss};
 
 use super::cut::{Cut, Fate};
 use super::effects::database_of;

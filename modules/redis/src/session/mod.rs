@@ -9,9 +9,9 @@ mod server;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use common::control::AnswerPayload;
-use common::flow::Endpoint;
-use common::module::{Actions, Loss, Module, Said};
+use common_core::answer_payload::AnswerPayload;
+use common_core::flow::Endpoint;
+use module_kit::module::{Actions, Loss, Module, Said};
 
 use self::cut::{Cut, Fate};
 use self::refusals::{Refusals, Undo};

@@ -1,6 +1,6 @@
 //! What one of the servers has refused: only what both have done to their connections counts.
 
-use common::module::{Actions, FailureKind};
+use module_kit::module::{Actions, FailureKind};
 
 use super::{Mode, Session, Transaction};
 use crate::command::Command;

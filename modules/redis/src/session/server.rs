@@ -1,7 +1,7 @@
 //! What the test server answers while a connection is set up or restored.
 
-use common::command_line::shown;
-use common::module::{Actions, FailureKind, Said};
+use common_core::text::shown;
+use module_kit::module::{Actions, FailureKind, Said};
 
 use super::refusals::Refused;
 use super::{Mode, Session};

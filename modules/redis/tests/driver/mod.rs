@@ -2,9 +2,9 @@
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-use common::control::AnswerPayload;
-use common::flow::{Endpoint, Flow};
-use common::module::{Action, Actions, Failure, Loss, Module, Protocol, Said};
+use common_core::answer_payload::AnswerPayload;
+use common_core::flow::{Endpoint, Flow};
+use module_kit::module::{Action, Actions, Failure, Loss, Module, Protocol, Said};
 
 /// The connection of all sessions.
 pub(crate) fn flow() -> Flow {

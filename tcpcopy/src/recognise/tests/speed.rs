@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use common::time::Clock;
+use common_os::clock::Clock;
 
 use super::{Recogniser, from_start};
 

@@ -9,9 +9,10 @@ mod sender;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::control::{Answer, AnswerPayload};
-use common::time::Time;
-use common::wire::{Flags, Options, Outgoing, Seq, Timestamps};
+use common_core::answer_payload::AnswerPayload;
+use common_core::control::Answer;
+use common_core::time::Time;
+use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
 pub(crate) use self::opening::Past;
 use self::opening::{Opening, Outcome};

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::control::Answer;
-use common::time::Time;
-use common::wire::{Flags, Options, Outgoing, Seq, Timestamps};
+use common_core::control::Answer;
+use common_core::time::Time;
+use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
 use super::receiver::{WINDOW_FIELD, WINDOW_SHIFT};
 use super::rtt::Rtt;

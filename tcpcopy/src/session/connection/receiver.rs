@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use common::control::{Answer, AnswerPayload};
-use common::time::Time;
-use common::wire::{Flags, Seq};
+use common_core::answer_payload::AnswerPayload;
+use common_core::control::Answer;
+use common_core::time::Time;
+use common_core::wire::{Flags, Seq};
 
 /// How long an acknowledgement may wait for data to ride on (RFC 9293 section 3.8.6.3 allows 500 ms; a server's
 /// retransmission timer is at 200 ms at the least).

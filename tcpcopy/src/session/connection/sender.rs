@@ -1,8 +1,8 @@
 //! The sending half: a TCP sender over the session's [`Outbox`].
 
-use common::control::Answer;
-use common::time::Time;
-use common::wire::{Flags, Options, Outgoing, Seq, Timestamps};
+use common_core::control::Answer;
+use common_core::time::Time;
+use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
 use super::congestion::Congestion;
 use super::rtt::Rtt;

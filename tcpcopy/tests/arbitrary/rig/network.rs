@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use common::control::{FlowId, ToIntercept};
-use common::flow::Flow;
-use common::wire::{Flags, Segment, Seq};
+use common_core::control::{FlowId, ToIntercept};
+use common_core::flow::Flow;
+use common_core::wire::{Flags, Segment, Seq};
 use tcpcopy::output::Output;
 
 use super::MSS;

@@ -1,6 +1,6 @@
 //! What can happen.
 
-use common::wire::Seq;
+use common_core::wire::Seq;
 
 /// A sequence number near one that means something, or not.
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,8 @@
 //! A protocol module that does all that a module can do, in an order that its input decides.
 
-use common::control::AnswerPayload;
-use common::flow::Flow;
-use common::module::{Actions, FailureKind, Loss, Module, Protocol, Said};
+use common_core::answer_payload::AnswerPayload;
+use common_core::flow::Flow;
+use module_kit::module::{Actions, FailureKind, Loss, Module, Protocol, Said};
 
 pub(crate) struct Whimsical;
 

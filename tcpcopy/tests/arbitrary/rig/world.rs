@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::control::Answer;
-use common::flow::{Endpoint, Flow};
-use common::io::Captured;
-use common::module::Protocol;
-use common::time::Time;
-use common::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
+use common_core::control::Answer;
+use common_core::flow::{Endpoint, Flow};
+use common_core::time::Time;
+use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
+use common_os::io::Captured;
+use module_kit::module::Protocol;
 use tcpcopy::engine::Engine;
 use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
 

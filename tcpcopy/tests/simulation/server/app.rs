@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use common::time::Time;
+use common_core::time::Time;
 
 use crate::request::{CLOSE, Request};
 use crate::rng::Rng;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use common::flow::Flow;
-use common::time::Time;
-use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq, Timestamps};
+use common_core::flow::Flow;
+use common_core::time::Time;
+use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq, Timestamps};
 
 use crate::rng::Rng;
 use crate::server::{App, Behaviour, Record, StackPlan, Wish};

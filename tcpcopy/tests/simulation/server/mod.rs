@@ -6,9 +6,9 @@ mod connection;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use common::flow::{Endpoint, Flow};
-use common::time::Time;
-use common::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
+use common_core::flow::{Endpoint, Flow};
+use common_core::time::Time;
+use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 
 pub(crate) use app::{App, Behaviour, Misread, Misreading, Wish};
 use connection::{Connection, State, Wire};

@@ -1,0 +1,317 @@
+//! The binary form of the messages, field by field, big endian; docs/CONTROL_PROTOCOL.md has the byte tables.
+//!
+//! A frame is a length of four bytes, of one in a usual answer, and a body: a type byte and the fields of that type. Encoders append a whole
+//! frame; decoders take the body alone, as [`crate::control::FrameBuffer`] cuts it out. Decoders are total: any bytes
+//! give a message or an error.
+
+use thiserror::Error;
+
+use crate::answer_payload::AnswerPayload;
+use crate::control::fields::{Reader, Writer};
+use crate::control::{Answer, FlowId, FromIntercept, MAGIC, RefuseReason, Statistics, ToIntercept, VERSION};
+use crate::flow::Flow;
+use crate::shard::Share;
+use crate::wire::{Flags, Options, Seq, Timestamps};
+
+/// The most payload bytes that an answer carries; what is longer is sent cut, which its `payload_len` shows.
+pub const MAX_ANSWER_PAYLOAD: usize = 127 * 1024;
+
+/// With no more payload than this, an answer's body is below 128 bytes, whatever else it has.
+const SHORT_ANSWER: usize = 90;
+
+/// The largest window scale shift (RFC 7323 section 2.3).
+const MAX_SHIFT: u8 = 14;
+
+/// Why the body of a frame is no message.
+#[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
+pub enum DecodeError {
+    /// The body ends inside a field.
+    #[error("message cut short")]
+    Truncated,
+    /// The body goes on behind the last field.
+    #[error("{0} bytes too many in a message")]
+    Trailing(usize),
+    /// No message has this type.
+    #[error("unknown message type {0:#04x}")]
+    UnknownType(u8),
+    /// A hello without [`MAGIC`].
+    #[error("wrong magic in the hello")]
+    Magic,
+    /// A field has a value that is not defined.
+    #[error("undefined value in the field '{0}'")]
+    Value(&'static str),
+}
+
+/// The type byte of each message.
+mod kind {
+    pub(super) const HELLO: u8 = 0x01;
+    pub(super) const TARGET: u8 = 0x02;
+    pub(super) const ROUTE_ADD: u8 = 0x03;
+    pub(super) const ROUTE_DEL: u8 = 0x04;
+    pub(super) const PAYLOAD: u8 = 0x05;
+    pub(super) const PING: u8 = 0x06;
+    pub(super) const HELLO_REPLY: u8 = 0x81;
+    pub(super) const REFUSE: u8 = 0x82;
+    pub(super) const ANSWER: u8 = 0x83;
+    pub(super) const PONG: u8 = 0x84;
+    pub(super) const STATISTICS: u8 = 0x85;
+}
+
+impl ToIntercept {
+    /// Appends the message as one frame.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match *self {
+            Self::Hello { version, share } => Writer::frame(out, kind::HELLO, |w| {
+                encode_hello(w, version);
+                w.u16(share.index());
+                w.u16(share.count());
+            }),
+            Self::Target(endpoint) => Writer::frame(out, kind::TARGET, |w| w.endpoint(endpoint)),
+            Self::RouteAdd { id, flow } => Writer::frame(out, kind::ROUTE_ADD, |w| {
+                w.u32(id.0);
+                w.endpoint(flow.client);
+                w.endpoint(flow.server);
+            }),
+            Self::RouteDel { id } => Writer::frame(out, kind::ROUTE_DEL, |w| w.u32(id.0)),
+            Self::Payload { id, mode } => Writer::frame(out, kind::PAYLOAD, |w| {
+                w.u32(id.0);
+                encode_mode(w, mode);
+            }),
+            Self::Ping { nonce } => Writer::frame(out, kind::PING, |w| w.u32(nonce)),
+        }
+    }
+
+    /// Reads the body of a frame.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: the sender does not speak this protocol, and the rest of its stream cannot be trusted.
+    pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(body);
+        let message = match r.u8()? {
+            kind::HELLO => decode_hello_of_worker(&mut r)?,
+            kind::TARGET => Self::Target(r.endpoint()?),
+            kind::ROUTE_ADD => Self::RouteAdd {
+                id: FlowId(r.u32()?),
+                flow: Flow { client: r.endpoint()?, server: r.endpoint()? },
+            },
+            kind::ROUTE_DEL => Self::RouteDel { id: FlowId(r.u32()?) },
+            kind::PAYLOAD => Self::Payload { id: FlowId(r.u32()?), mode: decode_mode(&mut r)? },
+            kind::PING => Self::Ping { nonce: r.u32()? },
+            other => return Err(DecodeError::UnknownType(other)),
+        };
+        r.finish()?;
+        Ok(message)
+    }
+}
+
+impl<'a> FromIntercept<'a> {
+    /// Appends the message as one frame.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hello { version } => Writer::frame(out, kind::HELLO_REPLY, |w| encode_hello(w, *version)),
+            Self::Refuse(reason) => Writer::frame(out, kind::REFUSE, |w| encode_reason(w, *reason)),
+            Self::Answer(answer) if answer.payload.len() <= SHORT_ANSWER => {
+                Writer::short_frame(out, kind::ANSWER, |w| encode_answer(w, answer));
+            }
+            Self::Answer(answer) => Writer::frame(out, kind::ANSWER, |w| encode_answer(w, answer)),
+            Self::Pong { nonce } => Writer::frame(out, kind::PONG, |w| w.u32(*nonce)),
+            Self::Statistics(counters) => {
+                Writer::frame(out, kind::STATISTICS, |w| encode_statistics(w, counters))
+            }
+        }
+    }
+
+    /// Reads the body of a frame; the payload of an answer is borrowed from it.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: the sender does not speak this protocol, and the rest of its stream cannot be trusted.
+    pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(body);
+        let message = match r.u8()? {
+            kind::HELLO_REPLY => Self::Hello { version: decode_hello(&mut r)? },
+            kind::REFUSE => Self::Refuse(decode_reason(&mut r)?),
+            kind::ANSWER => Self::Answer(decode_answer(&mut r)?),
+            kind::PONG => Self::Pong { nonce: r.u32()? },
+            kind::STATISTICS => Self::Statistics(decode_statistics(&mut r)?),
+            other => return Err(DecodeError::UnknownType(other)),
+        };
+        r.finish()?;
+        Ok(message)
+    }
+}
+
+fn encode_hello(w: &mut Writer<'_>, version: u16) {
+    w.bytes(&MAGIC);
+    w.u16(version);
+}
+
+fn decode_hello(r: &mut Reader<'_>) -> Result<u16, DecodeError> {
+    if r.take(MAGIC.len())? != MAGIC.as_slice() {
+        return Err(DecodeError::Magic);
+    }
+    let version = r.u16()?;
+    if version != VERSION {
+        // Another version may say more in its hello. It has to be told apart from garbage all the same.
+        r.rest();
+    }
+    Ok(version)
+}
+
+fn decode_hello_of_worker(r: &mut Reader<'_>) -> Result<ToIntercept, DecodeError> {
+    let version = decode_hello(r)?;
+    let share = match version {
+        VERSION => Share::new(r.u16()?, r.u16()?).ok_or(DecodeError::Value("worker"))?,
+        _ => Share::ALL,
+    };
+    Ok(ToIntercept::Hello { version, share })
+}
+
+fn encode_mode(w: &mut Writer<'_>, mode: AnswerPayload) {
+    match mode {
+        AnswerPayload::None => w.u8(0),
+        AnswerPayload::Head(bytes) => {
+            w.u8(1);
+            w.u16(bytes);
+        }
+        AnswerPayload::All => w.u8(2),
+    }
+}
+
+fn decode_mode(r: &mut Reader<'_>) -> Result<AnswerPayload, DecodeError> {
+    match r.u8()? {
+        0 => Ok(AnswerPayload::None),
+        1 => Ok(AnswerPayload::Head(r.u16()?)),
+        2 => Ok(AnswerPayload::All),
+        _ => Err(DecodeError::Value("payload mode")),
+    }
+}
+
+fn encode_reason(w: &mut Writer<'_>, reason: RefuseReason) {
+    match reason {
+        RefuseReason::Version(own) => {
+            w.u8(1);
+            w.u16(own);
+        }
+        RefuseReason::Malformed => w.u8(2),
+        RefuseReason::TooManyLinks => w.u8(3),
+        RefuseReason::TooManyRoutes => w.u8(4),
+        RefuseReason::Workers(own) => {
+            w.u8(5);
+            w.u16(own);
+        }
+    }
+}
+
+fn decode_reason(r: &mut Reader<'_>) -> Result<RefuseReason, DecodeError> {
+    match r.u8()? {
+        1 => Ok(RefuseReason::Version(r.u16()?)),
+        2 => Ok(RefuseReason::Malformed),
+        3 => Ok(RefuseReason::TooManyLinks),
+        4 => Ok(RefuseReason::TooManyRoutes),
+        5 => Ok(RefuseReason::Workers(r.u16()?)),
+        _ => Err(DecodeError::Value("refuse reason")),
+    }
+}
+
+/// The bits of an answer's presence byte: which of the fields behind the fixed ones are there, in this order.
+mod present {
+    /// The payload length, two bytes; without either length bit it is zero.
+    pub(super) const LENGTH: u8 = 0x01;
+    /// The payload length, four bytes: a segment of more than 65 535 bytes (BIG TCP).
+    pub(super) const LONG_LENGTH: u8 = 0x02;
+    pub(super) const MSS: u8 = 0x04;
+    pub(super) const WINDOW_SCALE: u8 = 0x08;
+    pub(super) const TIMESTAMPS: u8 = 0x10;
+    pub(super) const ALL: u8 = 0x1f;
+}
+
+fn encode_answer(w: &mut Writer<'_>, answer: &Answer<'_>) {
+    let short = u16::try_from(answer.payload_len).ok();
+    let options = &answer.options;
+    let bit = |there: bool, bit: u8| if there { bit } else { 0 };
+    w.u32(answer.id.0);
+    w.u32(answer.seq.0);
+    w.u32(answer.ack.0);
+    w.u8(answer.flags.0);
+    w.u16(answer.window);
+    w.u8(bit(short.is_some_and(|length| length > 0), present::LENGTH)
+        | bit(short.is_none(), present::LONG_LENGTH)
+        | bit(options.mss.is_some(), present::MSS)
+        | bit(options.window_scale.is_some(), present::WINDOW_SCALE)
+        | bit(options.timestamps.is_some(), present::TIMESTAMPS));
+    match short {
+        Some(0) => {}
+        Some(length) => w.u16(length),
+        None => w.u32(answer.payload_len),
+    }
+    if let Some(mss) = options.mss {
+        w.u16(mss);
+    }
+    if let Some(shift) = options.window_scale {
+        w.u8(shift.min(MAX_SHIFT));
+    }
+    if let Some(Timestamps { value, .. }) = options.timestamps {
+        w.u32(value);
+    }
+    let announced = usize::try_from(answer.payload_len).unwrap_or(usize::MAX);
+    w.bytes(&answer.payload[..answer.payload.len().min(announced).min(MAX_ANSWER_PAYLOAD)]);
+}
+
+fn decode_answer<'a>(r: &mut Reader<'a>) -> Result<Answer<'a>, DecodeError> {
+    let id = FlowId(r.u32()?);
+    let seq = Seq(r.u32()?);
+    let ack = Seq(r.u32()?);
+    let flags = Flags(r.u8()?);
+    let window = r.u16()?;
+    let bits = r.u8()?;
+    if bits & !present::ALL != 0 {
+        return Err(DecodeError::Value("presence bits"));
+    }
+    let payload_len = match bits & (present::LENGTH | present::LONG_LENGTH) {
+        0 => 0,
+        present::LENGTH => u32::from(r.u16()?),
+        present::LONG_LENGTH => r.u32()?,
+        _ => return Err(DecodeError::Value("presence bits")),
+    };
+    let mut options = Options::default();
+    if bits & present::MSS != 0 {
+        options.mss = Some(r.u16()?);
+    }
+    if bits & present::WINDOW_SCALE != 0 {
+        // The receiver shifts by it, so nothing else may come through.
+        options.window_scale = Some(r.u8()?).filter(|shift| *shift <= MAX_SHIFT);
+        if options.window_scale.is_none() {
+            return Err(DecodeError::Value("window scale"));
+        }
+    }
+    if bits & present::TIMESTAMPS != 0 {
+        options.timestamps = Some(Timestamps { value: r.u32()?, echo: 0 });
+    }
+    let payload = r.rest();
+    if u32::try_from(payload.len()).map_or(true, |length| length > payload_len) {
+        return Err(DecodeError::Value("payload length"));
+    }
+    Ok(Answer { id, seq, ack, flags, window, payload_len, options, payload })
+}
+
+fn encode_statistics(w: &mut Writer<'_>, counters: &Statistics) {
+    let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed } = *counters;
+    for counter in [captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed] {
+        w.u64(counter);
+    }
+}
+
+fn decode_statistics(r: &mut Reader<'_>) -> Result<Statistics, DecodeError> {
+    Ok(Statistics {
+        captured: r.u64()?,
+        kernel_dropped: r.u64()?,
+        unreadable: r.u64()?,
+        unrouted: r.u64()?,
+        forwarded: r.u64()?,
+        overflowed: r.u64()?,
+    })
+}
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

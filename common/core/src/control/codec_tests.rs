@@ -1,0 +1,215 @@
+//! Round trips of every message, and decoders fed with anything.
+
+use super::*;
+use crate::answer_payload::AnswerPayload;
+use crate::control::MAX_FRAME;
+use crate::flow::Endpoint;
+use crate::shard::MAX_WORKERS;
+use proptest::option;
+use proptest::prelude::*;
+
+fn body(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode(&mut frame);
+    let (length, body) = if frame[0] >= 0x80 { frame.split_at(1) } else { frame.split_at(4) };
+    let announced = match *length {
+        [short] => usize::from(short - 0x80),
+        _ => u32::from_be_bytes(length.try_into().unwrap()) as usize,
+    };
+    assert_eq!(announced, body.len());
+    assert!(body.len() <= MAX_FRAME);
+    body.to_vec()
+}
+
+fn endpoints() -> impl Strategy<Value = Endpoint> {
+    (any::<std::net::IpAddr>(), any::<u16>()).prop_map(|(ip, port)| Endpoint::new(ip, port))
+}
+
+fn modes() -> impl Strategy<Value = AnswerPayload> {
+    prop_oneof![
+        Just(AnswerPayload::None),
+        any::<u16>().prop_map(AnswerPayload::Head),
+        Just(AnswerPayload::All),
+    ]
+}
+
+fn hellos() -> impl Strategy<Value = ToIntercept> {
+    prop_oneof![
+        (0..MAX_WORKERS, 1..=MAX_WORKERS).prop_map(|(index, count)| {
+            let share = Share::new(index % count, count).unwrap();
+            ToIntercept::Hello { version: VERSION, share }
+        }),
+        // Of another version nothing more is known.
+        (VERSION + 1..).prop_map(|version| ToIntercept::Hello { version, share: Share::ALL }),
+    ]
+}
+
+fn to_intercept() -> impl Strategy<Value = ToIntercept> {
+    let id = || any::<u32>().prop_map(FlowId);
+    prop_oneof![
+        hellos(),
+        endpoints().prop_map(ToIntercept::Target),
+        (id(), endpoints(), endpoints())
+            .prop_map(|(id, client, server)| ToIntercept::RouteAdd { id, flow: Flow { client, server } }),
+        id().prop_map(|id| ToIntercept::RouteDel { id }),
+        (id(), modes()).prop_map(|(id, mode)| ToIntercept::Payload { id, mode }),
+        any::<u32>().prop_map(|nonce| ToIntercept::Ping { nonce }),
+    ]
+}
+
+fn refuse_reasons() -> impl Strategy<Value = RefuseReason> {
+    prop_oneof![
+        any::<u16>().prop_map(RefuseReason::Version),
+        Just(RefuseReason::Malformed),
+        Just(RefuseReason::TooManyLinks),
+        Just(RefuseReason::TooManyRoutes),
+        any::<u16>().prop_map(RefuseReason::Workers),
+    ]
+}
+
+/// Everything but answers, which borrow.
+fn from_intercept() -> impl Strategy<Value = FromIntercept<'static>> {
+    prop_oneof![
+        any::<u16>().prop_map(|version| FromIntercept::Hello { version }),
+        refuse_reasons().prop_map(FromIntercept::Refuse),
+        any::<u32>().prop_map(|nonce| FromIntercept::Pong { nonce }),
+        any::<[u64; 6]>().prop_map(|c| FromIntercept::Statistics(Statistics {
+            captured: c[0],
+            kernel_dropped: c[1],
+            unreadable: c[2],
+            unrouted: c[3],
+            forwarded: c[4],
+            overflowed: c[5],
+        })),
+    ]
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    let timestamps = any::<u32>().prop_map(|value| Timestamps { value, echo: 0 });
+    (option::of(any::<u16>()), option::of(0..=14_u8), option::of(timestamps))
+        .prop_map(|(mss, window_scale, timestamps)| Options { mss, window_scale, timestamps })
+}
+
+fn answer<'a>(payload: &'a [u8], uncaptured: u32, options: Options) -> Answer<'a> {
+    Answer {
+        id: FlowId(7),
+        seq: Seq(u32::MAX),
+        ack: Seq(1),
+        flags: Flags::ACK | Flags::PSH,
+        window: 502,
+        payload_len: payload.len() as u32 + uncaptured,
+        options,
+        payload,
+    }
+}
+
+proptest! {
+    #[test]
+    fn requests_come_back(message in to_intercept()) {
+        prop_assert_eq!(ToIntercept::decode(&body(|out| message.encode(out))), Ok(message));
+    }
+
+    #[test]
+    fn replies_come_back(message in from_intercept()) {
+        let bytes = body(|out| message.encode(out));
+        prop_assert_eq!(FromIntercept::decode(&bytes), Ok(message));
+    }
+
+    #[test]
+    fn answers_come_back(
+        payload in prop::collection::vec(any::<u8>(), 0..200),
+        uncaptured in prop_oneof![Just(0), 0..3000_u32, 60_000..70_000_u32, Just(u32::MAX - 200)],
+        options in options(),
+    ) {
+        let message = FromIntercept::Answer(answer(&payload, uncaptured, options));
+        let bytes = body(|out| message.encode(out));
+        prop_assert_eq!(FromIntercept::decode(&bytes), Ok(message));
+    }
+
+    #[test]
+    fn a_byte_more_or_less_is_an_error(message in to_intercept()) {
+        let mut bytes = body(|out| message.encode(out));
+        if matches!(message, ToIntercept::Hello { version, .. } if version != VERSION) {
+            return Ok(());
+        }
+        bytes.push(0);
+        prop_assert_eq!(ToIntercept::decode(&bytes), Err(DecodeError::Trailing(1)));
+        prop_assert_eq!(ToIntercept::decode(&bytes[..bytes.len() - 2]), Err(DecodeError::Truncated));
+    }
+
+    /// What decodes is a message in every respect: it can be encoded and read again.
+    #[test]
+    fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..100), kind in 0..8_u8) {
+        for kind in [kind, kind | 0x80] {
+            let mut bytes = bytes.clone();
+            bytes.insert(0, kind);
+            if let Ok(message) = ToIntercept::decode(&bytes) {
+                prop_assert_eq!(ToIntercept::decode(&body(|out| message.encode(out))), Ok(message));
+            }
+            if let Ok(message) = FromIntercept::decode(&bytes) {
+                let bytes = body(|out| message.encode(out));
+                prop_assert_eq!(FromIntercept::decode(&bytes), Ok(message));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_ordinary_answer_is_small() {
+    let timestamps = Some(Timestamps { value: 1, echo: 2 });
+    for uncaptured in [0, 1448, 65_535] {
+        let message =
+            FromIntercept::Answer(answer(&[], uncaptured, Options { timestamps, ..Options::default() }));
+        let mut frame = Vec::new();
+        message.encode(&mut frame);
+        let size = frame.len();
+        assert!(size <= 24, "{size} bytes for a segment of {uncaptured}");
+    }
+}
+
+#[test]
+fn payload_that_no_frame_can_carry_is_cut() {
+    let long = vec![5; MAX_FRAME * 2];
+    let bytes = body(|out| FromIntercept::Answer(answer(&long, 0, Options::default())).encode(out));
+    let Ok(FromIntercept::Answer(read)) = FromIntercept::decode(&bytes) else { panic!("no answer") };
+    assert_eq!(read.payload, &long[..MAX_ANSWER_PAYLOAD]);
+    assert_eq!(read.payload_len as usize, long.len());
+}
+
+#[test]
+fn payload_beyond_the_segment_is_never_sent_nor_believed() {
+    let mut wrong = answer(&[1, 2, 3], 0, Options::default());
+    wrong.payload_len = 2;
+    let mut bytes = body(|out| FromIntercept::Answer(wrong).encode(out));
+    let Ok(FromIntercept::Answer(read)) = FromIntercept::decode(&bytes) else { panic!("no answer") };
+    assert_eq!(read.payload, [1, 2]);
+    bytes.push(3);
+    assert_eq!(FromIntercept::decode(&bytes), Err(DecodeError::Value("payload length")));
+}
+
+#[test]
+fn undefined_values_are_named() {
+    let cases: [(&[u8], DecodeError); 8] = [
+        (&[], DecodeError::Truncated),
+        (&[0x77], DecodeError::UnknownType(0x77)),
+        (&[0x01, b't', b'c', b'p', b'c', b'o', b'p', b'y', b'\r', 0, 1], DecodeError::Magic),
+        (b"\x01tcpcopy\n\0\x02\0\x02\0\x02", DecodeError::Value("worker")),
+        (b"\x01tcpcopy\n\0\x02\0\0\0\x41", DecodeError::Value("worker")),
+        (&[0x02, 5, 10, 0, 0, 1, 0, 80], DecodeError::Value("address family")),
+        (&[0x05, 0, 0, 0, 1, 3], DecodeError::Value("payload mode")),
+        (&[0x83], DecodeError::UnknownType(0x83)),
+    ];
+    for (bytes, error) in cases {
+        assert_eq!(ToIntercept::decode(bytes), Err(error));
+    }
+    assert_eq!(FromIntercept::decode(&[0x82, 9]), Err(DecodeError::Value("refuse reason")));
+}
+
+#[test]
+fn the_hello_of_a_later_version_is_recognised() {
+    let later = ToIntercept::Hello { version: VERSION + 1, share: Share::ALL };
+    let mut bytes = body(|out| later.encode(out));
+    bytes.extend_from_slice(b"and more");
+    assert_eq!(ToIntercept::decode(&bytes), Ok(later.clone()));
+    assert_eq!(ToIntercept::decode(&bytes[..11]), Ok(later), "and an earlier one, too");
+}

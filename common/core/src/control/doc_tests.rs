@@ -1,0 +1,85 @@
+//! The examples of docs/CONTROL_PROTOCOL.md are what the encoders write.
+
+use super::*;
+use crate::answer_payload::AnswerPayload;
+use crate::flow::{Endpoint, Flow};
+use crate::shard::Share;
+use crate::wire::{Flags, Options, Seq, Timestamps};
+
+const DOCUMENT: &str = include_str!("../../../../docs/CONTROL_PROTOCOL.md");
+
+fn hex(encode: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut frame = Vec::new();
+    encode(&mut frame);
+    frame.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+fn v4() -> Flow {
+    Flow {
+        client: Endpoint::new([10, 0, 0, 1].into(), 40000),
+        server: Endpoint::new([10, 0, 0, 17].into(), 8080),
+    }
+}
+
+fn v6() -> Flow {
+    let ip = |last| std::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last).into();
+    Flow { client: Endpoint::new(ip(1), 40000), server: Endpoint::new(ip(0x11), 8080) }
+}
+
+fn answer() -> Answer<'static> {
+    Answer {
+        id: FlowId(7),
+        seq: Seq(0x0102_0304),
+        ack: Seq(0x0506_0708),
+        flags: Flags::ACK | Flags::PSH,
+        window: 502,
+        payload_len: 1448,
+        options: Options { timestamps: Some(Timestamps { value: 9, echo: 5 }), ..Options::default() },
+        payload: &[],
+    }
+}
+
+#[test]
+fn the_examples_in_the_specification_are_true() {
+    let id = FlowId(7);
+    let to: Vec<ToIntercept> = vec![
+        ToIntercept::Hello { version: 2, share: Share::ALL },
+        ToIntercept::Hello { version: 2, share: Share::new(1, 4).unwrap() },
+        ToIntercept::Target(v4().server),
+        ToIntercept::RouteAdd { id, flow: v4() },
+        ToIntercept::RouteAdd { id, flow: v6() },
+        ToIntercept::RouteDel { id },
+        ToIntercept::Payload { id, mode: AnswerPayload::Head(64) },
+        ToIntercept::Payload { id, mode: AnswerPayload::All },
+        ToIntercept::Ping { nonce: 3 },
+    ];
+    let syn_ack = Answer {
+        flags: Flags::SYN | Flags::ACK,
+        payload_len: 0,
+        options: Options { mss: Some(1460), window_scale: Some(7), ..answer().options },
+        ..answer()
+    };
+    let from = [
+        FromIntercept::Hello { version: 2 },
+        FromIntercept::Refuse(RefuseReason::Version(2)),
+        FromIntercept::Refuse(RefuseReason::Workers(4)),
+        FromIntercept::Refuse(RefuseReason::TooManyRoutes),
+        FromIntercept::Answer(answer()),
+        FromIntercept::Answer(syn_ack),
+        FromIntercept::Answer(Answer { payload: b"hello", ..answer() }),
+        FromIntercept::Pong { nonce: 3 },
+        FromIntercept::Statistics(Statistics {
+            captured: 6,
+            kernel_dropped: 1,
+            unreadable: 2,
+            unrouted: 3,
+            forwarded: 4,
+            overflowed: 5,
+        }),
+    ];
+    let document = DOCUMENT.split_whitespace().collect::<Vec<_>>().join(" ");
+    let examples = to.iter().map(|message| hex(|out| message.encode(out)));
+    let examples = examples.chain(from.iter().map(|message| hex(|out| message.encode(out))));
+    let missing: Vec<_> = examples.filter(|example| !document.contains(example)).collect();
+    assert!(missing.is_empty(), "not in docs/CONTROL_PROTOCOL.md:\n{}", missing.join("\n"));
+}

@@ -1,0 +1,132 @@
+//! What the two daemons say to each other.
+
+use crate::answer_payload::AnswerPayload;
+use crate::flow::{Endpoint, Flow};
+use crate::shard::Share;
+use crate::wire::{Flags, Options, Seq};
+
+/// The first eight bytes of a hello in both directions.
+pub const MAGIC: [u8; 8] = *b"tcpcopy\n";
+
+/// The version of the protocol that this build speaks; both ends must speak the same.
+pub const VERSION: u16 = 2;
+
+/// TCP port that intercept listens on unless told otherwise.
+pub const DEFAULT_PORT: u16 = 36524;
+
+/// The name of a flow on one control link, chosen by tcpcopy; never used again while its route stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct FlowId(pub u32);
+
+/// From tcpcopy to intercept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ToIntercept {
+    /// Opens the link; the first message.
+    Hello {
+        /// [`VERSION`] of the sender.
+        version: u16,
+        /// Which of tcpcopy's workers the link is for; of another version it is not known.
+        share: Share,
+    },
+    /// A server whose answers are wanted: what intercept derives its capture filter from.
+    Target(Endpoint),
+    /// Send this flow's answers to me.
+    RouteAdd {
+        /// The name to use for it.
+        id: FlowId,
+        /// The connection as the test server sees it.
+        flow: Flow,
+    },
+    /// The flow is over.
+    RouteDel {
+        /// Its name.
+        id: FlowId,
+    },
+    /// Change how much answer payload is sent for a flow.
+    Payload {
+        /// Its name.
+        id: FlowId,
+        /// From the next answer on.
+        mode: AnswerPayload,
+    },
+    /// Are you there?
+    Ping {
+        /// Comes back in the [`FromIntercept::Pong`].
+        nonce: u32,
+    },
+}
+
+/// From intercept to tcpcopy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FromIntercept<'a> {
+    /// The hello was accepted.
+    Hello {
+        /// [`VERSION`] of the sender.
+        version: u16,
+    },
+    /// The link is about to be cut off, and why.
+    Refuse(RefuseReason),
+    /// A segment of the test server.
+    Answer(Answer<'a>),
+    /// The reply to a ping.
+    Pong {
+        /// As in the ping.
+        nonce: u32,
+    },
+    /// Counters, sent after the hello and every second.
+    Statistics(Statistics),
+}
+
+/// Why intercept does not talk to a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefuseReason {
+    /// The peer speaks another version; intercept's own is given.
+    Version(u16),
+    /// The peer's messages cannot be read.
+    Malformed,
+    /// More links than intercept takes.
+    TooManyLinks,
+    /// More routes on one link than intercept takes.
+    TooManyRoutes,
+    /// Intercept has several workers, and tcpcopy another number; intercept's is given.
+    Workers(u16),
+}
+
+/// One segment that the test server sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answer<'a> {
+    /// The flow it belongs to.
+    pub id: FlowId,
+    /// Sequence number.
+    pub seq: Seq,
+    /// Acknowledgement number; significant only with [`Flags::ACK`].
+    pub ack: Seq,
+    /// Control bits.
+    pub flags: Flags,
+    /// Window as sent, not scaled.
+    pub window: u16,
+    /// Payload bytes on the wire.
+    pub payload_len: u32,
+    /// Maximum segment size and window scale (on SYN segments only) and timestamps, of which only the sender's value
+    /// goes over the link.
+    pub options: Options,
+    /// The payload asked for: empty, or the segment's first bytes.
+    pub payload: &'a [u8],
+}
+
+/// Counters of an intercept since its start; bytes and packets of all links together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Statistics {
+    /// Packets received from the capture sockets.
+    pub captured: u64,
+    /// Packets that the kernel dropped for want of buffer space in the capture sockets.
+    pub kernel_dropped: u64,
+    /// Packets that were no TCP segments that could be read.
+    pub unreadable: u64,
+    /// Segments for which no tcpcopy had announced a route.
+    pub unrouted: u64,
+    /// Answers sent on to tcpcopies.
+    pub forwarded: u64,
+    /// Answers dropped since the link to their tcpcopy was too far behind.
+    pub overflowed: u64,
+}

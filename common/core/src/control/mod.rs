@@ -1,0 +1,15 @@
+//! The control link between tcpcopy and intercept; docs/CONTROL_PROTOCOL.md is its specification.
+
+mod codec;
+mod fields;
+mod frame;
+mod message;
+
+pub use codec::{DecodeError, MAX_ANSWER_PAYLOAD};
+pub use frame::{FrameBuffer, FrameError, MAX_FIRST_FRAME, MAX_FRAME};
+pub use message::{
+    Answer, DEFAULT_PORT, FlowId, FromIntercept, MAGIC, RefuseReason, Statistics, ToIntercept, VERSION,
+};
+
+#[cfg(test)]
+mod doc_tests;

@@ -1,0 +1,176 @@
+//! Live capture with a packet socket (packet(7)): short packets through a ring shared with the kernel, long ones through
+//! the socket's queue.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use nix::libc::{AF_PACKET, ETH_P_ALL};
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Socket, Type};
+
+use super::bpf::{Program, Split, nothing};
+use super::fanout;
+use super::open::OpenError;
+use super::ring::{self, Ring};
+use super::sys;
+use super::vlan;
+use super::{Capture, CaptureCounters, Captured};
+
+/// Bytes kept of a packet unless the user wants fewer: BIG TCP segments fit in.
+pub const DEFAULT_SNAP: usize = 256 * 1024;
+
+/// Bytes of a frame that are not the packet's.
+pub const FRAME_OVERHEAD: usize = ring::OVERHEAD;
+
+/// `PACKET_OUTGOING` of `linux/if_packet.h`.
+const PACKET_OUTGOING: u8 = 4;
+
+/// What a capture has room for until it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of a frame of the ring, a multiple of 16 from 160 to 65536. Packets that fit, less [`FRAME_OVERHEAD`], take
+    /// no system call; longer ones one each.
+    pub frame: usize,
+    /// Packets at most, rounded up: together with `frame` to a multiple of 64 KB, all of which is allocated at once.
+    pub packets: usize,
+    /// The queue of long packets, in bytes, bookkeeping included; allocated as needed.
+    pub queue: usize,
+    /// Bytes kept of a long packet.
+    pub snap: usize,
+}
+
+/// A packet socket. It sees what its filter passes of one interface or of all, leaving and arriving.
+///
+/// Register it for readability with [`mio::unix::SourceFd`]. After an interface went down (`ENETDOWN`) it can be read
+/// on: the kernel resumes the capture when the interface comes up again.
+pub struct AfPacket {
+    ring: Ring,
+    socket: Socket,
+    long: Box<[u8]>,
+    counters: CaptureCounters,
+}
+
+impl AfPacket {
+    /// Opens a capture of `interface`, of all interfaces for `None`.
+    ///
+    /// # Errors
+    /// [`OpenError`] is one line for the user.
+    pub fn open(interface: Option<&str>, program: &Program, room: Room) -> Result<Self, OpenError> {
+        let index = match interface {
+            Some(name) => if_nametoindex(name).map_err(|_| OpenError::no_such_interface(name))?,
+            None => 0,
+        };
+        let fail = |source| OpenError::new("capture packets", source);
+        // Protocol 0 receives nothing: what comes in after the bind has passed the filter.
+        let socket = Socket::new(Domain::from(AF_PACKET), Type::DGRAM, None).map_err(fail)?;
+        socket.set_nonblocking(true).map_err(fail)?;
+        let attached = socket.attach_filter(&program.to_sock_filters());
+        attached.map_err(attach_failed)?;
+        set_receive_buffer(&socket, room.queue).map_err(fail)?;
+        let ring = Ring::new(socket.as_fd(), room.frame, room.packets)
+            .map_err(|source| OpenError::new("share memory with the kernel for captured packets", source))?;
+        sys::bind_packet(socket.as_fd(), index, ETH_P_ALL as u16).map_err(fail)?;
+        let long = vec![0; room.snap].into_boxed_slice();
+        Ok(Self { ring, socket, long, counters: CaptureCounters::default() })
+    }
+
+    /// Opens `count` captures of `interface`, of all interfaces for `None`, that share its packets: each client's go to
+    /// the one that is at the place of [`common_core::shard::worker_of`] its port. None sees a packet before all are there.
+    ///
+    /// # Errors
+    /// [`OpenError`] is one line for the user.
+    pub fn open_shared(
+        interface: Option<&str>,
+        program: &Program,
+        room: Room,
+        count: u16,
+        split: Split,
+    ) -> Result<Vec<Self>, OpenError> {
+        if count <= 1 {
+            return Ok(vec![Self::open(interface, program, room)?]);
+        }
+        let open = |_| Self::open(interface, &nothing(), room);
+        let captures: Vec<Self> = (0..count).map(open).collect::<Result<_, _>>()?;
+        fanout::join(captures.iter().map(|capture| capture.socket.as_fd()), split)
+            .map_err(OpenError::Share)?;
+        for capture in &captures {
+            capture.set_program(program).map_err(attach_failed)?;
+        }
+        Ok(captures)
+    }
+
+    /// Replaces the filter. What was captured already has passed the old one.
+    ///
+    /// # Errors
+    /// The operating system's error; the old filter stays.
+    pub fn set_program(&self, program: &Program) -> io::Result<()> {
+        self.socket.attach_filter(&program.to_sock_filters())
+    }
+}
+
+impl Capture for AfPacket {
+    fn receive(&mut self, budget: usize, sink: &mut dyn FnMut(Captured<'_>)) -> io::Result<usize> {
+        for taken in 0..budget {
+            let Some(frame) = self.ring.front() else {
+                // Woken without a packet: by an error, perhaps.
+                let error = if taken == 0 { self.socket.take_error()? } else { None };
+                return error.map_or(Ok(taken), Err);
+            };
+            let kept = &frame.bytes[..frame.bytes.len().min(self.long.len())];
+            let queued = if frame.queued { read_queued(&self.socket, &mut self.long) } else { None };
+            // A frame is full to the last byte only if the packet is too long for it, and the queue had no room.
+            let full = frame.bytes.len() == self.ring.capacity() && frame.bytes.len() < frame.wire_length;
+            let bytes = queued.unwrap_or(kept);
+            if queued.is_none() && full {
+                self.counters.dropped += 1;
+            } else {
+                let packet = vlan::strip(bytes, frame.wire_length);
+                sink(Captured { packet, outgoing: frame.packet_type == PACKET_OUTGOING });
+            }
+            self.ring.pop();
+        }
+        Ok(budget)
+    }
+
+    fn counters(&mut self) -> io::Result<CaptureCounters> {
+        let since_last = sys::packet_statistics(self.socket.as_fd())?;
+        self.counters.received += u64::from(since_last.packets);
+        self.counters.dropped += u64::from(since_last.drops);
+        Ok(self.counters)
+    }
+}
+
+impl AsRawFd for AfPacket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+fn attach_failed(source: io::Error) -> OpenError {
+    OpenError::new("attach the capture filter (net.core.optmem_max limits it)", source)
+}
+
+/// The next packet of the queue, of which its frame says that it is there.
+fn read_queued<'a>(mut socket: &Socket, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    // A first failure may be what became of the interface in the meantime.
+    let length = socket.read(buffer).or_else(|_| socket.read(buffer)).ok()?;
+    Some(&buffer[..length])
+}
+
+/// `net.core.rmem_max` limits what an ordinary process gets: then the most there is, and a warning.
+fn set_receive_buffer(socket: &Socket, bytes: usize) -> io::Result<()> {
+    if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_ok() {
+        return Ok(());
+    }
+    socket.set_recv_buffer_size(bytes)?;
+    // The kernel doubles what it is asked for, and says so.
+    let granted = socket.recv_buffer_size()? / 2;
+    if granted < bytes {
+        log::warn!(
+            "the capture buffer is {granted} bytes instead of {bytes}: packets may be lost under load; \
+             raise net.core.rmem_max or grant cap_net_admin"
+        );
+    }
+    Ok(())
+}

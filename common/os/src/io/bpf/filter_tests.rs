@@ -1,0 +1,442 @@
+//! What the product's filters pass, case by case. What needs no frame metadata is put to the kernel, too.
+
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
+use socket2::SockRef;
+
+use super::interpreter::{Metadata, run};
+use super::{HEAD, Heard, MAX_INSTRUCTIONS, Program, Service};
+use crate::clock::Clock;
+use common_core::flow::{Endpoint, Flow};
+use common_core::payload_prefix::PayloadPrefix;
+use common_core::time::Time;
+use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
+
+const CLIENT: &str = "10.0.0.9:50000";
+const SERVICE: &str = "10.0.0.1:80";
+const TARGET: &str = "10.0.0.2:80";
+const CLIENT_6: &str = "[fd00::9]:50000";
+const SERVICE_6: &str = "[fd00::1]:80";
+const TARGET_6: &str = "[fd00::2]:80";
+
+const HOST: u32 = 0;
+const OTHER_HOST: u32 = 3;
+const OUTGOING: u32 = 4;
+
+fn endpoint(text: &str) -> Endpoint {
+    text.parse::<std::net::SocketAddr>().unwrap().into()
+}
+
+fn service(text: &str) -> Service {
+    let endpoint = endpoint(text);
+    Service { ip: Some(endpoint.ip), port: endpoint.port }
+}
+
+pub(super) fn packet(from: &str, to: &str, flags: Flags, payload: usize) -> Vec<u8> {
+    packet_of(from, to, flags, &vec![0; payload])
+}
+
+fn packet_of(from: &str, to: &str, flags: Flags, payload: &[u8]) -> Vec<u8> {
+    let flow = Flow { client: endpoint(from), server: endpoint(to) };
+    let timestamps = Some(Timestamps { value: 1, echo: 2 });
+    let options = Options { timestamps, ..Options::default() };
+    let outgoing = Outgoing { seq: Seq(1), ack: Seq(2), flags, window: 9, options, payload: (payload, &[]) };
+    let packet = PacketBuilder::new().build(&flow, &outgoing).to_vec();
+    assert!(!packet.is_empty());
+    packet
+}
+
+/// The same packet with `bytes` put in at `at`.
+fn insert(mut packet: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
+    packet.splice(at..at, bytes.iter().copied());
+    packet
+}
+
+/// The same packet with the bytes at `at` replaced.
+fn patch(mut packet: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
+    packet[at..at + bytes.len()].copy_from_slice(bytes);
+    packet
+}
+
+/// An IPv4 packet with `words` words of header options.
+pub(super) fn with_ip_options(packet: Vec<u8>, words: u8) -> Vec<u8> {
+    let total = u16::try_from(packet.len() + 4 * usize::from(words)).unwrap();
+    let packet = insert(packet, 20, &vec![1; 4 * usize::from(words)]);
+    patch(patch(packet, 0, &[0x45 + words]), 2, &total.to_be_bytes())
+}
+
+/// An IPv6 packet whose extension headers are `types`, 16 bytes each.
+pub(super) fn with_extensions(packet: Vec<u8>, types: &[u8]) -> Vec<u8> {
+    let mut packet = packet;
+    for each in types.iter().rev() {
+        let next = packet[6];
+        packet = insert(packet, 40, &[[next, 1, 1, 12].as_slice(), &[0; 12]].concat());
+        packet[6] = *each;
+    }
+    let length = u16::try_from(packet.len() - 40).unwrap();
+    patch(packet, 4, &length.to_be_bytes())
+}
+
+fn passes(program: &Program, packet: &[u8], packet_type: u32, protocol: i32) -> bool {
+    let passed = kept(program, packet, packet_type, protocol);
+    assert!(passed == 0 || passed == u32::MAX);
+    passed > 0
+}
+
+/// How much of a packet is passed, in bytes.
+fn kept(program: &Program, packet: &[u8], packet_type: u32, protocol: i32) -> u32 {
+    let protocol = protocol.cast_unsigned();
+    run(program, packet, Metadata { packet_type, protocol, ..Metadata::default() })
+}
+
+fn kernel_passes(program: &Program, packet: &[u8]) -> bool {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    SockRef::from(&theirs).attach_filter(&program.to_sock_filters()).unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    ours.send(packet).unwrap();
+    let mut buffer = vec![0; 1 << 17];
+    match theirs.recv(&mut buffer) {
+        Ok(received) => {
+            assert_eq!(&buffer[..received], packet, "passed, but not whole");
+            true
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            false
+        }
+    }
+}
+
+/// Checks a received frame in the interpreter and in the kernel, which have to agree.
+fn check_received(program: &Program, cases: &[(&str, Vec<u8>, bool)]) {
+    for (name, packet, wanted) in cases {
+        assert_eq!(passes(program, packet, HOST, 0), *wanted, "{name}");
+        assert_eq!(kernel_passes(program, packet), *wanted, "{name}, in the kernel");
+    }
+}
+
+fn clients_filter() -> Program {
+    Program::clients(&[service(SERVICE), service(SERVICE_6)], &[endpoint(TARGET), endpoint(TARGET_6)])
+}
+
+#[test]
+fn of_the_clients_all_but_pure_acknowledgements_passes() {
+    let (ack, push) = (Flags::ACK, Flags::ACK | Flags::PSH);
+    let data = |payload| packet(CLIENT, SERVICE, push, payload);
+    let pure = || packet(CLIENT, SERVICE, ack, 0);
+    let to_6 = |flags, payload| packet(CLIENT_6, SERVICE_6, flags, payload);
+    let beyond = [0x20, 0x10];
+    check_received(
+        &clients_filter(),
+        &[
+            ("pure ACK", pure(), false),
+            ("pure ACK with padding of the link layer", insert(pure(), 52, &[0; 6]), false),
+            ("pure ACK with IP options", with_ip_options(pure(), 3), false),
+            ("one byte", data(1), true),
+            ("one byte with IP options", with_ip_options(data(1), 10), true),
+            ("a GSO segment of 64 KB", data(65535 - 52), true),
+            ("a BIG TCP segment", patch(data(65535 - 52), 2, &[0, 0]), true),
+            ("SYN", packet(CLIENT, SERVICE, Flags::SYN, 0), true),
+            ("FIN", packet(CLIENT, SERVICE, Flags::FIN | ack, 0), true),
+            ("RST", packet(CLIENT, SERVICE, Flags::RST, 0), true),
+            ("first fragment", patch(data(100), 6, &[0x20, 0]), true),
+            ("later fragment", patch(data(100), 6, &beyond), false),
+            ("last fragment", patch(data(100), 6, &[0, 0x10]), false),
+            ("UDP", patch(data(100), 9, &[17]), false),
+            ("another port", packet(CLIENT, "10.0.0.1:81", push, 9), false),
+            ("another address", packet(CLIENT, "10.0.0.3:80", push, 9), false),
+            ("our own copy", packet(CLIENT, TARGET, push, 9), false),
+            ("the answer to our own copy", packet(TARGET, SERVICE, push, 9), false),
+            ("the service's answer", packet(SERVICE, CLIENT, push, 9), false),
+            ("IPv6 pure ACK", to_6(ack, 0), false),
+            ("IPv6 data", to_6(push, 1), true),
+            ("IPv6 SYN", to_6(Flags::SYN, 0), true),
+            ("IPv6 pure ACK behind an extension header", with_extensions(to_6(ack, 0), &[60]), false),
+            ("IPv6 data behind an extension header", with_extensions(to_6(push, 1), &[0]), true),
+            ("IPv6 behind two extension headers", with_extensions(to_6(ack, 0), &[0, 43]), true),
+            ("IPv6 fragment", with_extensions(to_6(push, 8), &[44]), false),
+            ("IPv6 BIG TCP", patch(with_extensions(to_6(push, 8), &[0]), 4, &[0, 0]), true),
+            ("IPv6 our own copy", packet(CLIENT_6, TARGET_6, push, 9), false),
+            ("IPv6 another address", packet(CLIENT_6, "[fd00::3]:80", push, 9), false),
+            (
+                "IPv6 an address that differs in its first word",
+                packet(CLIENT_6, "[fe00::1]:80", push, 9),
+                false,
+            ),
+            ("cut off in the TCP header", data(1)[..30].to_vec(), false),
+            ("one byte only", vec![0x45], false),
+            ("ARP", vec![0, 1, 8, 0, 6, 4, 0, 1], false),
+        ],
+    );
+}
+
+#[test]
+fn of_what_leaves_only_the_services_syn_acks_pass() {
+    let program = clients_filter();
+    let syn_ack = Flags::SYN | Flags::ACK;
+    for (from, to, flags, payload, wanted) in [
+        (SERVICE, CLIENT, syn_ack, 0, true),
+        (SERVICE_6, CLIENT_6, syn_ack, 0, true),
+        (SERVICE, CLIENT, Flags::ACK, 900, false),
+        (SERVICE, CLIENT, Flags::RST | Flags::ACK, 0, false),
+        ("10.0.0.1:81", CLIENT, syn_ack, 0, false),
+        (TARGET, CLIENT, syn_ack, 0, false),
+        // A client on this host, and a copy: what they send leaves before it arrives.
+        (CLIENT, SERVICE, Flags::SYN, 0, false),
+        (CLIENT, SERVICE, Flags::ACK, 900, false),
+        (CLIENT, TARGET, Flags::SYN, 0, false),
+    ] {
+        let packet = packet(from, to, flags, payload);
+        assert_eq!(passes(&program, &packet, OUTGOING, 0), wanted, "{from} > {to} {flags:?}");
+    }
+}
+
+#[test]
+fn of_what_a_heard_service_says_the_beginnings_of_all_with_payload_pass() {
+    let (quiet, heard) = ("10.0.0.1:81", [service(SERVICE), service(SERVICE_6)]);
+    let services = [&heard[..], &[service(quiet)]].concat();
+    let heard = heard.map(|service| Heard { service, answers: &[&[]] });
+    let program = Program::conversations(&services, &heard, &[endpoint(TARGET)]);
+    let (ack, syn_ack) = (Flags::ACK, Flags::SYN | Flags::ACK);
+    for (from, to, flags, payload, wanted) in [
+        (SERVICE, CLIENT, syn_ack, 0, u32::MAX),
+        (SERVICE, CLIENT, ack, 1, HEAD),
+        (SERVICE, CLIENT, ack, 65_535 - 52, HEAD),
+        (SERVICE, CLIENT, ack, 0, 0),
+        (SERVICE_6, CLIENT_6, ack, 900, HEAD),
+        (SERVICE_6, CLIENT_6, ack, 0, 0),
+        (quiet, CLIENT, syn_ack, 0, u32::MAX),
+        (quiet, CLIENT, ack, 900, 0),
+        ("10.0.0.1:82", CLIENT, ack, 900, 0),
+        (TARGET, CLIENT, ack, 900, 0),
+        (CLIENT, SERVICE, ack, 900, 0),
+    ] {
+        let packet = packet(from, to, flags, payload);
+        assert_eq!(kept(&program, &packet, OUTGOING, 0), wanted, "{from} > {to} {flags:?} +{payload}");
+    }
+    check_received(
+        &program,
+        &[
+            ("the client", packet(CLIENT, SERVICE, ack, 9), true),
+            ("the answer, on its way in", packet(SERVICE, CLIENT, ack, 900), false),
+        ],
+    );
+}
+
+/// Two ways to begin, of different lengths.
+const ANSWERS: &[PayloadPrefix] = &[&[None, Some(7), None, Some(9)], &[Some(1), Some(2), Some(3)]];
+
+#[test]
+fn of_what_a_service_says_only_what_begins_as_wanted_passes() {
+    let heard = [SERVICE, SERVICE_6].map(|text| Heard { service: service(text), answers: ANSWERS });
+    let program = Program::conversations(&heard.map(|heard| heard.service), &heard, &[endpoint(TARGET)]);
+    let ack = Flags::ACK | Flags::PSH;
+    let long = [&[1, 2, 3][..], &[0; 3000]].concat();
+    for (name, payload, wanted) in [
+        ("the one", &[5, 7, 5, 9, 5][..], true),
+        ("no more than the one", &[5, 7, 5, 9], true),
+        ("the other", &long, true),
+        ("both ways", &[1, 7, 3, 9], true),
+        ("no more than the other", &[1, 2, 3], true),
+        ("less than any", &[1, 2], false),
+        ("too little for the one", &[5, 7, 5], false),
+        ("neither", &[5, 7, 5, 5, 9], false),
+        ("later on", &[0, 1, 2, 3, 4], false),
+        ("nothing", &[], false),
+    ] {
+        let wanted = if wanted { HEAD } else { 0 };
+        let v4 = packet_of(SERVICE, CLIENT, ack, payload);
+        let v6 = packet_of(SERVICE_6, CLIENT_6, ack, payload);
+        // A TCP header without options.
+        let short = patch([&v4[..40], payload].concat(), 32, &[0x50]);
+        for (dress, packet) in [
+            ("", v4.clone()),
+            (" with IP options", with_ip_options(v4.clone(), 10)),
+            (" with a short TCP header", short),
+            (" over IPv6", v6.clone()),
+            (" behind an extension header", with_extensions(v6, &[60])),
+        ] {
+            assert_eq!(kept(&program, &packet, OUTGOING, 0), wanted, "{name}{dress}");
+        }
+        assert_eq!(
+            kept(&program, &packet_of(TARGET, CLIENT, ack, payload), OUTGOING, 0),
+            0,
+            "{name}, a target's"
+        );
+        assert_eq!(kept(&program, &packet_of("10.0.0.1:81", CLIENT, ack, payload), OUTGOING, 0), 0);
+        check_received(&program, &[(name, v4, false)]);
+    }
+    let syn_ack = packet(SERVICE, CLIENT, Flags::SYN | Flags::ACK, 0);
+    assert_eq!(kept(&program, &syn_ack, OUTGOING, 0), u32::MAX);
+}
+
+#[test]
+fn what_is_wanted_of_each_service_passes_and_that_of_others_on_the_same_port() {
+    let other: &[PayloadPrefix] = &[&[Some(4)]];
+    let heard = |text: &str, answers| Heard { service: service(text), answers };
+    let any = |port, answers| Heard { service: Service { ip: None, port }, answers };
+    let says = |list: &[Heard], from: &str, payload: &[u8]| {
+        let services: Vec<_> = list.iter().map(|heard| heard.service).collect();
+        let program = Program::conversations(&services, list, &[]);
+        kept(&program, &packet_of(from, CLIENT, Flags::ACK, payload), OUTGOING, 0) > 0
+    };
+    let two_ports = [heard(SERVICE, ANSWERS), heard("10.0.0.1:81", other), any(82, &[])];
+    for (from, payload, wanted) in [
+        (SERVICE, &[1, 2, 3][..], true),
+        (SERVICE, &[4, 5, 6], false),
+        ("10.0.0.1:81", &[1, 2, 3], false),
+        ("10.0.0.1:81", &[4, 5, 6], true),
+        ("10.0.0.1:82", &[4, 5, 6], false),
+    ] {
+        assert_eq!(says(&two_ports, from, payload), wanted, "{from} {payload:?}");
+    }
+    let one_port = [heard(SERVICE, ANSWERS), any(80, other)];
+    assert!(
+        says(&one_port, SERVICE, &[1, 2, 3])
+            && says(&one_port, SERVICE, &[4])
+            && !says(&one_port, SERVICE, &[9])
+    );
+    let many: Vec<_> = many(20_000, 20_000, false)
+        .iter()
+        .map(|each| Heard {
+            service: Service { ip: Some(each.ip), port: each.port },
+            answers: if each.port == 1007 { other } else { ANSWERS },
+        })
+        .collect();
+    assert!(says(&many, "11.0.0.7:1007", &[4]) && says(&many, "11.0.0.8:1008", &[1, 2, 3]));
+}
+
+#[test]
+fn a_service_without_an_address_is_its_port_on_any_but_a_target() {
+    let program = Program::clients(
+        &[Service { ip: None, port: 80 }, service("10.0.0.1:443"), service("10.0.0.5:443")],
+        &[endpoint(TARGET), endpoint("10.0.0.7:443")],
+    );
+    let case = |to, wanted| (to, packet(CLIENT, to, Flags::SYN, 0), wanted);
+    check_received(
+        &program,
+        &[
+            case(SERVICE, true),
+            case("192.168.7.7:80", true),
+            case(TARGET, false),
+            case("10.0.0.1:443", true),
+            case("10.0.0.5:443", true),
+            case("10.0.0.2:443", false),
+            case("10.0.0.7:443", false),
+            case("10.0.0.7:80", true),
+        ],
+    );
+    let to_6 = packet(CLIENT_6, "[fd00::77]:80", Flags::SYN, 0);
+    check_received(&program, &[("IPv6 with any address", to_6, true)]);
+    let syn_ack = packet(TARGET, CLIENT, Flags::SYN | Flags::ACK, 0);
+    assert!(!passes(&program, &syn_ack, OUTGOING, 0), "a target on this host is no service");
+}
+
+#[test]
+fn mirrored_traffic_passes_as_received() {
+    assert!(passes(&clients_filter(), &packet(CLIENT, SERVICE, Flags::SYN, 0), OTHER_HOST, 0));
+}
+
+#[test]
+fn a_tag_left_on_a_received_frame_is_left_to_the_reader() {
+    let tagged = insert(packet(CLIENT, SERVICE, Flags::ACK, 0), 0, &[0x40, 5, 8, 0]);
+    let plain = packet(SERVICE, CLIENT, Flags::ACK, 900);
+    let answers = Program::answers(&[endpoint(TARGET)]);
+    for tag in [ETH_P_8021Q, ETH_P_8021AD] {
+        assert!(passes(&clients_filter(), &tagged, HOST, tag));
+        assert!(passes(&answers, &tagged, HOST, tag));
+        assert!(!passes(&clients_filter(), &plain, OUTGOING, tag));
+        assert!(passes(&answers, &packet(TARGET, CLIENT, Flags::ACK, 0), OUTGOING, tag));
+    }
+}
+
+#[test]
+fn of_the_servers_everything_passes() {
+    let program = Program::answers(&[endpoint(TARGET), endpoint(TARGET_6)]);
+    let ack = Flags::ACK;
+    let cases = [
+        ("pure ACK", packet(TARGET, CLIENT, ack, 0), true),
+        ("data", packet(TARGET, CLIENT, ack, 900), true),
+        ("IPv6", packet(TARGET_6, CLIENT_6, ack, 0), true),
+        ("to the server", packet(CLIENT, TARGET, ack, 9), false),
+        ("another port", packet("10.0.0.2:81", CLIENT, ack, 9), false),
+        ("another server", packet(SERVICE, CLIENT, ack, 9), false),
+        ("later fragment", patch(packet(TARGET, CLIENT, ack, 9), 6, &[0x20, 1]), false),
+    ];
+    check_received(&program, &cases);
+    for (name, packet, wanted) in &cases {
+        assert_eq!(passes(&program, packet, OUTGOING, 0), *wanted, "{name}, leaving");
+    }
+}
+
+#[test]
+fn without_servers_or_services_nothing_passes() {
+    let syn = packet(CLIENT, SERVICE, Flags::SYN, 0);
+    let none = [("SYN", syn, false)];
+    check_received(&Program::answers(&[]), &none);
+    check_received(&Program::clients(&[], &[]), &none);
+    check_received(&super::nothing(), &none);
+}
+
+/// `count` endpoints of different addresses, on `ports` different ports.
+fn many(count: u32, ports: u32, v6: bool) -> Vec<Endpoint> {
+    (0..count)
+        .map(|i| {
+            let ip = if v6 {
+                IpAddr::from((0xfd_u128 << 120 | u128::from(i)).to_be_bytes())
+            } else {
+                IpAddr::from((0x0b00_0000 + i).to_be_bytes())
+            };
+            Endpoint::new(ip, u16::try_from(1000 + i % ports).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn lists_too_long_for_the_kernel_make_the_filter_broader_but_never_narrower() {
+    let pure = packet(CLIENT, "11.0.0.0:1000", Flags::ACK, 0);
+    for (count, ports, v6) in [
+        (100, 1, false),
+        (100, 100, false),
+        (1500, 1, false),
+        (3000, 1, true),
+        (100, 100, true),
+        (20_000, 20_000, false),
+    ] {
+        let list = many(count, ports, v6);
+        let services: Vec<_> =
+            list.iter().map(|each| Service { ip: Some(each.ip), port: each.port }).collect();
+        let program = Program::clients(&services, &[endpoint(TARGET)]);
+        assert!(program.instructions.len() <= MAX_INSTRUCTIONS);
+        let client = if v6 { CLIENT_6 } else { CLIENT };
+        for each in [list.first(), list.last()].into_iter().flatten() {
+            let to = each.to_string();
+            check_received(&program, &[("a listed service", packet(client, &to, Flags::SYN, 0), true)]);
+            let program = Program::answers(&list);
+            check_received(&program, &[("a listed server", packet(&to, client, Flags::ACK, 0), true)]);
+        }
+        check_received(&program, &[("pure ACK", pure.clone(), false)]);
+    }
+    // As many as fit are matched exactly.
+    let services: Vec<_> =
+        many(250, 1, false).iter().map(|each| Service { ip: Some(each.ip), port: each.port }).collect();
+    let other = packet(CLIENT, "12.0.0.0:1000", Flags::SYN, 0);
+    check_received(&Program::clients(&services, &[]), &[("another address", other, false)]);
+}
+
+#[test]
+fn a_list_much_longer_than_a_filter_takes_little_time() {
+    let servers: Vec<_> =
+        (0..300_000_u32).map(|n| endpoint(&format!("[fd00::{:x}:{:x}]:80", n >> 16, n & 0xffff))).collect();
+    let clock = Clock::start();
+    let program = Program::answers(&servers);
+    // Looking each up in a list of the others takes half a minute.
+    let taken = clock.now().since(Time::ZERO);
+    assert!(taken < Duration::from_secs(5), "{taken:?}");
+    assert_eq!(program.instructions.len(), Program::answers(&servers[..100]).instructions.len());
+    check_received(&program, &[("a server", packet("[fd00::99]:80", CLIENT_6, Flags::ACK, 0), true)]);
+}

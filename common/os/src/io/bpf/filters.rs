@@ -1,0 +1,453 @@
+//! The two filters of the product: a service's clients for tcpcopy, a server's answers for intercept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
+
+use super::assembler::{Assembler, Label, Op, RETURN, Test};
+use super::{Heard, Instruction, Program, Service};
+use common_core::flow::Endpoint;
+use common_core::payload_prefix::PayloadPrefix;
+
+/// `PACKET_OUTGOING` of `linux/if_packet.h`: the frame leaves this host.
+pub(super) const PACKET_OUTGOING: u32 = 4;
+/// Passes the packet whole.
+const WHOLE: u32 = u32::MAX;
+/// Passes so many bytes of the packet: IPv6 and the longest TCP header, and 128 of what is said. A capture whose frames have
+/// room for more ([`super::super::af_packet::FRAME_OVERHEAD`]) takes them without a system call, however long answers are.
+pub const HEAD: u32 = 40 + 60 + 128;
+const TCP: u32 = 6;
+/// IPv6 extension headers of the common layout: hop-by-hop, routing, destination options (RFC 8200 section 4).
+pub(super) const EXTENSIONS: [u32; 3] = [0, 43, 60];
+const FIN_SYN_RST: u32 = 0x07;
+const SYN_ACK: u32 = 0x12;
+
+impl Program {
+    /// What tcpcopy needs to see of the clients of `services`:
+    ///
+    /// - of what does not leave this host, TCP segments to one of the services that carry payload or one of SYN, FIN
+    ///   and RST;
+    /// - of what leaves this host, the SYN-ACKs of a service: the base of its sequence numbers;
+    /// - nothing to or from `targets`: those are our own copies, and what is answered to them.
+    ///
+    /// On loopback every packet is seen twice, leaving and arriving: each is passed once.
+    ///
+    /// The filter may pass more than asked, the reader has to look again: received frames with a second VLAN tag,
+    /// IPv6 packets with two extension headers or more, BIG TCP segments without a stated length; and where the lists
+    /// are too long for the kernel (about 250 IPv4 or 40 IPv6 addresses, or 60 ports), the services' ports on any
+    /// address, or at last (100 ports) every TCP segment that is no pure acknowledgement. Of fragments only the first
+    /// is passed.
+    #[must_use]
+    pub fn clients(services: &[Service], targets: &[Endpoint]) -> Self {
+        Self::conversations(services, &[], targets)
+    }
+
+    /// As [`Program::clients`], and of what leaves this host also what the `heard` services say and is wanted of it: the
+    /// first few hundred bytes of segments with payload, or of those whose payload begins in certain ways.
+    #[must_use]
+    pub fn conversations(services: &[Service], heard: &[Heard], targets: &[Endpoint]) -> Self {
+        let targets = Ports::new(targets.iter().map(|target| (target.port, Some(target.ip))));
+        let at = |detail: Detail| {
+            let heard =
+                if detail == Detail::AllPorts { Wanted::together(heard) } else { Wanted::by_port(heard) };
+            let heard: Vec<_> =
+                heard.iter().map(|each| (detail.ports(&each.services), &*each.prefixes)).collect();
+            clients(&detail.ports(services), &heard, detail.names_targets().then_some(&targets))
+        };
+        DETAILS.into_iter().find_map(at).unwrap_or_else(nothing)
+    }
+
+    /// What intercept needs to see: all TCP segments that come from one of `servers`, leaving this host or not;
+    /// nothing if there are no servers. It may pass more than asked just as [`Program::clients`].
+    #[must_use]
+    pub fn answers(servers: &[Endpoint]) -> Self {
+        let exact = Ports::new(servers.iter().map(|server| (server.port, Some(server.ip))));
+        let any_address = Ports::new(servers.iter().map(|server| (server.port, None)));
+        if servers.is_empty() {
+            return nothing();
+        }
+        answers(&exact)
+            .or_else(|| answers(&any_address))
+            .or_else(|| answers(&Ports::All))
+            .unwrap_or_else(nothing)
+    }
+}
+
+/// Passes nothing at all.
+pub(crate) fn nothing() -> Program {
+    Program { instructions: vec![Instruction { code: RETURN, jt: 0, jf: 0, k: 0 }] }
+}
+
+/// Endpoints by port.
+enum Ports {
+    /// Every endpoint there is.
+    All,
+    /// The listed ones.
+    Listed(BTreeMap<u16, Addresses>),
+}
+
+/// The addresses that are wanted on one port.
+#[derive(Default)]
+struct Addresses {
+    any: bool,
+    v4: BTreeSet<u32>,
+    v6: BTreeSet<[u32; 4]>,
+}
+
+impl Ports {
+    fn new(endpoints: impl Iterator<Item = (u16, Option<IpAddr>)>) -> Self {
+        let mut ports: BTreeMap<u16, Addresses> = BTreeMap::new();
+        for (port, ip) in endpoints {
+            let addresses = ports.entry(port).or_default();
+            match ip {
+                None => addresses.any = true,
+                Some(IpAddr::V4(ip)) => {
+                    addresses.v4.insert(ip.to_bits());
+                }
+                Some(IpAddr::V6(ip)) => {
+                    addresses.v6.insert(words(ip.to_bits()));
+                }
+            }
+        }
+        Self::Listed(ports)
+    }
+}
+
+/// How exactly a program describes what is wanted. The kernel limits its length, and jumps within it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Addresses,
+    AnyAddress,
+    NoTargets,
+    AllPorts,
+}
+
+/// The most exact first.
+const DETAILS: [Detail; 4] = [Detail::Addresses, Detail::AnyAddress, Detail::NoTargets, Detail::AllPorts];
+
+impl Detail {
+    fn ports(self, services: &[Service]) -> Ports {
+        match self {
+            Self::Addresses => Ports::new(services.iter().map(|service| (service.port, service.ip))),
+            Self::AnyAddress | Self::NoTargets => {
+                Ports::new(services.iter().map(|service| (service.port, None)))
+            }
+            Self::AllPorts => Ports::All,
+        }
+    }
+
+    fn names_targets(self) -> bool {
+        matches!(self, Self::Addresses | Self::AnyAddress)
+    }
+}
+
+/// What is wanted of the answers of some services.
+#[derive(Default)]
+struct Wanted {
+    services: Vec<Service>,
+    /// Shorter ones first, as [`begins`] needs them.
+    prefixes: Vec<PayloadPrefix>,
+}
+
+impl Wanted {
+    /// By what is wanted of them. Services of one port are treated alike.
+    fn by_port(heard: &[Heard]) -> Vec<Self> {
+        let mut ports: BTreeMap<u16, Self> = BTreeMap::new();
+        for each in heard.iter().filter(|each| !each.answers.is_empty()) {
+            ports.entry(each.service.port).or_default().add(each);
+        }
+        let mut list: Vec<Self> = Vec::new();
+        for port in ports.into_values() {
+            match list.iter_mut().find(|other| other.prefixes == port.prefixes) {
+                Some(other) => other.services.extend(port.services),
+                None => list.push(port),
+            }
+        }
+        list
+    }
+
+    /// All that is wanted, of all services.
+    fn together(heard: &[Heard]) -> Vec<Self> {
+        let mut all = Self::default();
+        heard.iter().for_each(|each| all.add(each));
+        if all.prefixes.is_empty() { Vec::new() } else { vec![all] }
+    }
+
+    fn add(&mut self, heard: &Heard) {
+        self.services.push(heard.service);
+        self.prefixes.extend(heard.answers);
+        self.prefixes.sort_by_key(|prefix| (prefix.len(), *prefix));
+        self.prefixes.dedup();
+    }
+}
+
+fn words(bits: u128) -> [u32; 4] {
+    [96, 64, 32, 0].map(|shift| (bits >> shift) as u32)
+}
+
+fn clients(
+    services: &Ports,
+    heard: &[(Ports, &[PayloadPrefix])],
+    targets: Option<&Ports>,
+) -> Option<Program> {
+    let mut asm = Assembler::default();
+    let exits = Exits::new(&mut asm);
+    let from_client = asm.label();
+    let says: Vec<_> = heard.iter().map(|_| asm.label()).collect();
+    tcp(&mut asm, exits, |asm, family| {
+        let (received, answers) = (asm.label(), asm.label());
+        asm.op(Op::LoadPacketType);
+        asm.jump_unless(Test::Equal(PACKET_OUTGOING), received);
+        asm.op(Op::LoadByteX(13));
+        asm.op(Op::And(SYN_ACK));
+        asm.jump_unless(Test::Equal(SYN_ACK), if heard.is_empty() { exits.drop } else { answers });
+        if let Some(targets) = targets {
+            endpoint(asm, family, Side::Source, targets, exits.drop);
+        }
+        endpoint(asm, family, Side::Source, services, exits.pass);
+        asm.jump(exits.drop);
+
+        if !heard.is_empty() {
+            asm.place(answers);
+            if let Some(targets) = targets {
+                endpoint(asm, family, Side::Source, targets, exits.drop);
+            }
+            for ((ports, _), says) in heard.iter().zip(&says) {
+                endpoint(asm, family, Side::Source, ports, *says);
+            }
+            asm.jump(exits.drop);
+        }
+
+        asm.place(received);
+        if let Some(targets) = targets {
+            endpoint(asm, family, Side::Destination, targets, exits.drop);
+            endpoint(asm, family, Side::Source, targets, exits.drop);
+        }
+        endpoint(asm, family, Side::Destination, services, from_client);
+        asm.jump(exits.drop);
+    });
+
+    for ((_, prefixes), says) in heard.iter().zip(says) {
+        asm.place(says);
+        match prefixes.split_first() {
+            // The empty prefix, which stands first, fits whatever the others fit.
+            Some(([], _)) => jump_if_payload(&mut asm, exits.pass_head),
+            _ => {
+                payload(&mut asm);
+                begins(&mut asm, prefixes, exits.pass_head);
+            }
+        }
+        asm.jump(exits.drop);
+    }
+
+    asm.place(from_client);
+    asm.op(Op::LoadByteX(13));
+    asm.jump_if(Test::AnyBit(FIN_SYN_RST), exits.pass);
+    jump_if_payload(&mut asm, exits.pass);
+    exits.place(asm)
+}
+
+/// X, where the TCP header stands, becomes where it ends.
+fn payload(asm: &mut Assembler) {
+    asm.op(Op::LoadByteX(12));
+    asm.op(Op::ShiftRight(2));
+    asm.op(Op::And(0x3c));
+    asm.op(Op::AddX);
+    asm.op(Op::IndexA);
+}
+
+/// Goes to `hit` if there is payload behind the TCP header at X, or may be.
+fn jump_if_payload(asm: &mut Assembler, hit: Label) {
+    payload(asm);
+    // The end of the headers, to be compared with the stated length of the packet.
+    asm.op(Op::Recall);
+    asm.jump_if(Test::Equal(0), hit);
+    asm.jump_if(Test::AboveX, hit);
+}
+
+/// Goes to `hit` if the payload at X begins with one of `prefixes`, falls through if not. Shorter ones must come first: a
+/// load behind the packet's end drops the packet, and what is too short for one is too short for those that follow.
+fn begins(asm: &mut Assembler, prefixes: &[PayloadPrefix], hit: Label) {
+    for prefix in prefixes {
+        let next = asm.label();
+        for (at, byte) in (0..).zip(*prefix) {
+            let Some(byte) = byte else { continue };
+            asm.op(Op::LoadByteX(at));
+            asm.jump_unless(Test::Equal((*byte).into()), next);
+        }
+        asm.jump(hit);
+        asm.place(next);
+    }
+}
+
+fn answers(servers: &Ports) -> Option<Program> {
+    let mut asm = Assembler::default();
+    let exits = Exits::new(&mut asm);
+    tcp(&mut asm, exits, |asm, family| {
+        endpoint(asm, family, Side::Source, servers, exits.pass);
+        asm.jump(exits.drop);
+    });
+    exits.place(asm)
+}
+
+/// Where a program ends.
+#[derive(Clone, Copy)]
+struct Exits {
+    pass: Label,
+    /// Passes only the beginning of the packet.
+    pass_head: Label,
+    drop: Label,
+}
+
+impl Exits {
+    fn new(asm: &mut Assembler) -> Self {
+        Self { pass: asm.label(), pass_head: asm.label(), drop: asm.label() }
+    }
+
+    /// Ends the program; what falls through is dropped.
+    fn place(self, mut asm: Assembler) -> Option<Program> {
+        asm.place(self.drop);
+        asm.finish(0);
+        asm.place(self.pass_head);
+        asm.finish(HEAD);
+        asm.place(self.pass);
+        asm.finish(WHOLE);
+        asm.program()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Family {
+    V4,
+    V6,
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Destination,
+}
+
+/// Goes on with `each` (once for IPv4 and once for IPv6) if the packet is a TCP segment. Then X is where its TCP
+/// header stands, and the scratch word the stated length of the packet, zero if there is none.
+fn tcp(asm: &mut Assembler, exits: Exits, mut each: impl FnMut(&mut Assembler, Family)) {
+    let (ip, v4, v6) = (asm.label(), asm.label(), asm.label());
+    // The kernel takes one VLAN tag off what it receives. If the protocol is still VLAN, a second tag stands where
+    // the IP header is expected. What leaves starts with its IP header also where the protocol says VLAN.
+    asm.op(Op::LoadPacketType);
+    asm.jump_if(Test::Equal(PACKET_OUTGOING), ip);
+    asm.op(Op::LoadProtocol);
+    for tag in [ETH_P_8021Q, ETH_P_8021AD] {
+        asm.jump_if(Test::Equal(tag.cast_unsigned()), exits.pass);
+    }
+    asm.place(ip);
+    asm.op(Op::LoadByte(0));
+    asm.op(Op::ShiftRight(4));
+    asm.jump_if(Test::Equal(4), v4);
+    asm.jump_if(Test::Equal(6), v6);
+    asm.jump(exits.drop);
+
+    asm.place(v4);
+    asm.op(Op::LoadByte(9));
+    asm.jump_unless(Test::Equal(TCP), exits.drop);
+    asm.op(Op::LoadHalf(6));
+    asm.jump_if(Test::AnyBit(0x1fff), exits.drop);
+    asm.op(Op::LoadHalf(2));
+    asm.op(Op::Store);
+    asm.op(Op::IndexHeader(0));
+    each(asm, Family::V4);
+
+    asm.place(v6);
+    let (store, extension, at_tcp) = (asm.label(), asm.label(), asm.label());
+    asm.op(Op::LoadHalf(4));
+    asm.jump_if(Test::Equal(0), store);
+    asm.op(Op::Add(40));
+    asm.place(store);
+    asm.op(Op::Store);
+    asm.op(Op::Index(40));
+    asm.op(Op::LoadByte(6));
+    asm.jump_if(Test::Equal(TCP), at_tcp);
+    for header in EXTENSIONS {
+        asm.jump_if(Test::Equal(header), extension);
+    }
+    asm.jump(exits.drop);
+
+    asm.place(extension);
+    asm.op(Op::LoadByte(41));
+    asm.op(Op::ShiftLeft(3));
+    asm.op(Op::Add(48));
+    asm.op(Op::IndexA);
+    asm.op(Op::LoadByte(40));
+    asm.jump_if(Test::Equal(TCP), at_tcp);
+    for header in EXTENSIONS {
+        asm.jump_if(Test::Equal(header), exits.pass);
+    }
+    asm.jump(exits.drop);
+
+    asm.place(at_tcp);
+    each(asm, Family::V6);
+}
+
+/// Goes to `hit` if the packet's endpoint on `side` is one of `ports`, falls through if not.
+fn endpoint(asm: &mut Assembler, family: Family, side: Side, ports: &Ports, hit: Label) {
+    let Ports::Listed(ports) = ports else {
+        asm.jump(hit);
+        return;
+    };
+    let (port_at, address_at) = match (side, family) {
+        (Side::Source, Family::V4) => (0, 12),
+        (Side::Source, Family::V6) => (0, 8),
+        (Side::Destination, Family::V4) => (2, 16),
+        (Side::Destination, Family::V6) => (2, 24),
+    };
+    let miss = asm.label();
+    asm.op(Op::LoadHalfX(port_at));
+    for (port, addresses) in ports {
+        // Whatever follows: the list is too long.
+        if asm.is_full() {
+            return;
+        }
+        let next_port = asm.label();
+        if addresses.any {
+            asm.jump_if(Test::Equal((*port).into()), hit);
+            continue;
+        }
+        let listed = match family {
+            Family::V4 => addresses.v4.len(),
+            Family::V6 => addresses.v6.len(),
+        };
+        if listed == 0 {
+            continue;
+        }
+        asm.jump_unless(Test::Equal((*port).into()), next_port);
+        match family {
+            Family::V4 => {
+                asm.op(Op::LoadWord(address_at));
+                for ip in &addresses.v4 {
+                    if asm.is_full() {
+                        return;
+                    }
+                    asm.jump_if(Test::Equal(*ip), hit);
+                }
+            }
+            Family::V6 => {
+                for ip in &addresses.v6 {
+                    if asm.is_full() {
+                        return;
+                    }
+                    let next_address = asm.label();
+                    for (offset, word) in (address_at..).step_by(4).zip(ip) {
+                        asm.op(Op::LoadWord(offset));
+                        asm.jump_unless(Test::Equal(*word), next_address);
+                    }
+                    asm.jump(hit);
+                    asm.place(next_address);
+                }
+            }
+        }
+        asm.jump(miss);
+        asm.place(next_port);
+    }
+    asm.place(miss);
+}

@@ -1,0 +1,191 @@
+//! Sends IP packets in Ethernet frames to a known station, past the kernel's routing, firewall and IPsec
+//! (packet(7)).
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+
+use nix::libc::{
+    AF_PACKET, EBUSY, EMSGSIZE, ETH_P_IP, ETH_P_IPV6, MSG_DONTWAIT, PACKET_QDISC_BYPASS, PACKET_VNET_HDR,
+};
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Socket, Type};
+
+use super::Lost;
+use super::next_hop::NextHop;
+use super::raw_ip::SEND_BUFFER;
+use super::sys;
+use super::xdp::{self, Xdp};
+use common_core::wire::LongPacket;
+
+/// Payload of a long packet at most, in bytes: with the longest headers it still is an IP packet.
+pub(super) const LONG: usize = 64_000;
+
+/// `VIRTIO_NET_HDR_F_NEEDS_CSUM`, `VIRTIO_NET_HDR_GSO_TCPV4` and `_TCPV6` of `linux/virtio_net.h`.
+const NEEDS_CHECKSUM: u8 = 1;
+const TCP_V4: u8 = 1;
+const TCP_V6: u8 = 4;
+
+/// `struct virtio_net_hdr` and the Ethernet header.
+const VIRTIO_HEADER: usize = 10;
+const ETHERNET_HEADER: usize = 14;
+
+/// The protocol of packet sockets that receive nothing.
+const NOTHING: u16 = 0;
+
+/// Sockets that receive nothing.
+pub(super) struct Ethernet {
+    /// For packets that go as they are, many at a time, to the interface that it is bound to: if there is such a socket,
+    /// and nobody else has one on that interface.
+    many: Option<Xdp>,
+    /// The index of that interface; zero for none.
+    many_on: u32,
+    /// For packets that go as they are, one by one. It is bound to an interface: a frame then needs no address with it, which the
+    /// kernel would have to copy and look up each time.
+    short: Socket,
+    /// The index of that interface; zero for none.
+    bound: u32,
+    /// The frame that is being sent; kept for its memory.
+    frame: Vec<u8>,
+    /// For packets that the interface, or the kernel in its place, cuts into segments.
+    long: Socket,
+    /// Of what was queued, since the last [`Self::flush`].
+    lost: Option<Lost>,
+}
+
+impl Ethernet {
+    /// Opens them.
+    pub(super) fn open() -> io::Result<Self> {
+        let short = open()?;
+        // Without queueing discipline: a full device queue is an error, and captures on this host do not see what is
+        // sent, our own among them. That saves a seventh.
+        sys::set_packet_option(short.as_fd(), PACKET_QDISC_BYPASS, &1_i32)?;
+        let long = open()?;
+        sys::set_packet_option(long.as_fd(), PACKET_VNET_HDR, &1_i32)?;
+        let many = Xdp::open().inspect_err(|error| log::debug!("no AF_XDP socket: {error}")).ok();
+        Ok(Self { many, many_on: 0, short, bound: 0, frame: Vec::new(), long, lost: None })
+    }
+
+    /// Sends one IP packet without waiting, now or at the next [`Self::flush`]. One that is larger than the interface's
+    /// MTU fails with `EMSGSIZE`.
+    pub(super) fn send(&mut self, hop: &NextHop, packet: &[u8]) -> io::Result<()> {
+        if self.queue(hop, packet) {
+            return Ok(());
+        }
+        // Packets must not overtake one another.
+        self.send_queued();
+        if self.bound != hop.interface {
+            sys::bind_packet(self.short.as_fd(), hop.interface, NOTHING)?;
+            self.bound = hop.interface;
+        }
+        self.frame.clear();
+        self.frame.extend_from_slice(&header(hop, packet));
+        self.frame.extend_from_slice(packet);
+        let sent = self.short.send_with_flags(&self.frame, MSG_DONTWAIT);
+        // Its interface may be another the next time.
+        sent.map(|_| ()).inspect_err(|_| self.bound = 0)
+    }
+
+    /// Queues a packet to be sent with others; false if it is to be sent by itself.
+    fn queue(&mut self, hop: &NextHop, packet: &[u8]) -> bool {
+        let Some(many) = &mut self.many else { return false };
+        if self.many_on == 0 {
+            if let Err(error) = many.bind(hop.interface) {
+                log::debug!("no AF_XDP on interface {}: {error}", hop.interface);
+                self.many = None;
+                return false;
+            }
+            self.many_on = hop.interface;
+        }
+        if self.many_on != hop.interface
+            || packet.len() > hop.mtu as usize
+            || !many.queue(&header(hop, packet), packet)
+        {
+            return false;
+        }
+        if many.waiting() >= xdp::BATCH {
+            self.send_queued();
+        }
+        true
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// What was lost of it since the last call.
+    pub(super) fn flush(&mut self) -> Result<(), Lost> {
+        self.send_queued();
+        self.lost.take().map_or(Ok(()), Err)
+    }
+
+    /// Packets queued that wait for room in the device.
+    pub(super) fn unsent(&self) -> u64 {
+        self.many.as_ref().map_or(0, |many| u64::from(many.waiting()))
+    }
+
+    /// Sends what is queued; what is lost is for [`Self::flush`] to tell.
+    pub(super) fn send_queued(&mut self) {
+        let Some(many) = &mut self.many else { return };
+        if let Err(lost) = many.flush() {
+            if lost.error.raw_os_error() != Some(EBUSY) {
+                // The interface is down or gone. This socket cannot be bound to another.
+                self.many = None;
+            }
+            xdp::add(&mut self.lost, lost.packets, lost.error);
+        }
+    }
+
+    /// Sends an IP packet of ours as TCP segments with `segment` bytes of payload; its checksum field has the sum of
+    /// the pseudo-header.
+    pub(super) fn send_long(
+        &mut self,
+        hop: &NextHop,
+        packet: &LongPacket<'_>,
+        segment: u16,
+    ) -> io::Result<()> {
+        let LongPacket { headers, payload } = packet;
+        let v6 = protocol(headers) == ETH_P_IPV6 as u16;
+        // There are no IPv6 extension headers in what we build.
+        let ip = if v6 { 40 } else { headers.first().map_or(0, |byte| usize::from(byte & 15) * 4) };
+        if headers.len() <= ip {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        if headers.len() + usize::from(segment) > hop.mtu as usize {
+            return Err(io::Error::from_raw_os_error(EMSGSIZE));
+        }
+        let mut start = [0; VIRTIO_HEADER + ETHERNET_HEADER];
+        start[0] = NEEDS_CHECKSUM;
+        start[1] = if v6 { TCP_V6 } else { TCP_V4 };
+        start[2..4].copy_from_slice(&((ETHERNET_HEADER + headers.len()) as u16).to_ne_bytes());
+        start[4..6].copy_from_slice(&segment.to_ne_bytes());
+        start[6..8].copy_from_slice(&((ETHERNET_HEADER + ip) as u16).to_ne_bytes());
+        // Where the checksum stands in a TCP header.
+        start[8..10].copy_from_slice(&16_u16.to_ne_bytes());
+        start[10..].copy_from_slice(&header(hop, headers));
+        self.send_queued();
+        let mut station = sys::station(hop.interface, hop.mac, protocol(headers));
+        let mut parts = [&start, *headers, payload.0, payload.1].map(IoSlice::new);
+        sys::send_frame(self.long.as_fd(), &mut parts, &mut station)
+    }
+}
+
+fn open() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::from(AF_PACKET), Type::RAW, None)?;
+    if setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER).is_err() {
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+    }
+    Ok(socket)
+}
+
+/// The Ethernet header of an IP packet.
+fn header(hop: &NextHop, packet: &[u8]) -> [u8; ETHERNET_HEADER] {
+    let mut header = [0; ETHERNET_HEADER];
+    header[..6].copy_from_slice(&hop.mac);
+    header[6..12].copy_from_slice(&hop.source);
+    header[12..].copy_from_slice(&protocol(packet).to_be_bytes());
+    header
+}
+
+fn protocol(packet: &[u8]) -> u16 {
+    let v6 = packet.first().is_some_and(|byte| byte >> 4 == 6);
+    if v6 { ETH_P_IPV6 as u16 } else { ETH_P_IP as u16 }
+}

@@ -1,0 +1,6 @@
+//! What both daemons need of the operating system: packet capture and injection, sockets, processes, the command line.
+
+pub mod clock;
+pub mod command_line;
+pub mod io;
+pub mod process;

@@ -1,0 +1,207 @@
+//! The log: to standard error, or appended to a file, by a thread that may hang in it.
+
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::env;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::panic::{self, PanicHookInfo};
+use std::path::{Path, PathBuf};
+
+use env_logger::{Builder, Target, WriteStyle};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use thiserror::Error;
+
+use super::background::{END_LIMIT, START_LIMIT, within};
+use super::log_queue::{LogQueue, log_queue};
+use common_core::text::shown;
+
+pub use super::log_queue::lost;
+
+/// Why logging could not be set up.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The file cannot be written.
+    #[error("cannot write the log file '{}': {source}; name another one with -l", path.display())]
+    File {
+        /// As the user gave it.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
+    /// There can be no more threads.
+    #[error("cannot start a thread for the log: {0}; raise the limit of processes (ulimit -u)")]
+    Thread(io::Error),
+    /// The process logs already.
+    #[error("logging was set up before")]
+    Twice,
+}
+
+/// Has the log written to its end when it is dropped, if that can be done within [`END_LIMIT`].
+#[derive(Debug)]
+#[must_use = "dropped, it waits for the log"]
+pub struct LogWriter(());
+
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        flush();
+    }
+}
+
+/// Waits until all lines so far are written, at most for [`END_LIMIT`]: there is room again for what must not be lost.
+pub fn flush() {
+    log::logger().flush();
+}
+
+/// Starts logging to `file`, which is appended to, or to standard error. The environment's `RUST_LOG` overrides
+/// `default_level`. Timestamps are UTC with milliseconds.
+///
+/// A thread writes the lines, so whoever logs never waits. Lines for which it has no room are lost and counted ([`lost`]).
+/// Call this after [`super::daemon::daemonize`], for a process with threads cannot fork; and after
+/// [`super::signals::Signals::take`], for the thread inherits what is blocked.
+///
+/// From here on a panic is logged as well: a daemon's standard error is nowhere.
+///
+/// # Errors
+/// [`LogError`] is one line for the user.
+pub fn init(file: Option<&Path>, default_level: LevelFilter) -> Result<LogWriter, LogError> {
+    let out: Box<dyn Write + Send> = match file {
+        Some(path) => Box::new(open(path)?),
+        None => Box::new(io::stderr()),
+    };
+    let (queue, source) = log_queue();
+    let mut builder = Builder::new();
+    builder.filter_level(default_level).parse_default_env().format_timestamp_millis();
+    if file.is_none() && has_colours() {
+        builder.write_style(WriteStyle::Always);
+    }
+    let format = builder.target(Target::Pipe(Box::new(queue.clone()))).build();
+    let max_level = format.filter();
+    log::set_boxed_logger(Box::new(Logger { format, queue })).map_err(|_| LogError::Twice)?;
+    log::set_max_level(max_level);
+    source.start(out).map_err(LogError::Thread)?;
+    panic::set_hook(Box::new(report_panic));
+    Ok(LogWriter(()))
+}
+
+/// Opening a pipe waits for somebody who reads it.
+fn open(path: &Path) -> Result<File, LogError> {
+    let name = path.to_owned();
+    let opened = within(START_LIMIT, "log", move || OpenOptions::new().create(true).append(true).open(name));
+    opened.and_then(|file| file).map_err(|source| LogError::File { path: path.into(), source })
+}
+
+/// Whether lines on standard error are coloured, unless `RUST_LOG_STYLE` has it otherwise.
+fn has_colours() -> bool {
+    let has = |name, value: &str| env::var_os(name).is_some_and(|set| set == value);
+    let chosen = has("RUST_LOG_STYLE", "never") || env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
+    io::stderr().is_terminal() && !chosen && !has("TERM", "dumb")
+}
+
+/// Formats lines in the calling thread and leaves them to another.
+struct Logger {
+    format: env_logger::Logger,
+    queue: LogQueue,
+}
+
+impl Logger {
+    /// Says in the log that lines are missing before what comes next.
+    fn report_lost(&self, level: Level, target: &str) {
+        let lost = self.queue.take_unreported();
+        if lost > 0 {
+            let mut record = Record::builder();
+            record.level(level.min(Level::Warn)).target(target);
+            self.format.log(
+                &record
+                    .args(format_args!(
+                        "{lost} log lines were lost: the log is not read, or written, fast enough"
+                    ))
+                    .build(),
+            );
+        }
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.format.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.format.matches(record) && self.queue.has_room(record.level()) {
+            self.report_lost(record.level(), record.target());
+            self.format.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.report_lost(Level::Error, module_path!());
+        self.queue.wait(END_LIMIT);
+    }
+}
+
+/// Writes to standard error, for [`END_LIMIT`] at most.
+pub fn write_standard_error(text: String) {
+    let _ = within(END_LIMIT, "stderr", move || io::stderr().write_all(text.as_bytes()));
+}
+
+/// In the log, and on standard error if the log is elsewhere or filtered.
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("?");
+    let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let message = shown(message(panic.payload()), 500);
+    let mut text =
+        format!("thread '{thread}' panicked at {place}: {message}; this is a defect: please report it");
+    log::error!("{text}");
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        log::error!("{backtrace}");
+        text = format!("{text}\n{backtrace}");
+    }
+    write_standard_error(format!("{text}\n"));
+}
+
+fn message(payload: &dyn Any) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let error = init(Some(Path::new("/proc/none/log")), LevelFilter::Info).unwrap_err().to_string();
+        assert!(error.contains("/proc/none/log") && error.contains("-l"), "{error}");
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_no_log() {
+        let path = env::temp_dir().join(format!("common-{}.pipe", std::process::id()));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = init(Some(&path), LevelFilter::Info).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(error.contains("no answer within 3 s") && error.contains("-l"), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_appended_to_and_lines_carry_milliseconds() {
+        let path = env::temp_dir().join(format!("common-{}.log", std::process::id()));
+        std::fs::write(&path, "before\n").unwrap();
+        let writer = init(Some(&path), LevelFilter::Error).unwrap();
+        log::error!("a message");
+        drop(writer);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("before"));
+        let line = lines.find(|line| line.ends_with("a message")).unwrap();
+        let (date, fraction) = line.split_once('.').unwrap();
+        assert!(date.starts_with('[') && date.contains('T'), "{line}");
+        assert_eq!(fraction.find('Z'), Some(3), "{line}");
+        assert!(line.contains("ERROR"), "{line}");
+        assert!(matches!(init(None, LevelFilter::Error), Err(LogError::Twice)));
+    }
+}

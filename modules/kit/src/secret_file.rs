@@ -1,0 +1,132 @@
+//! Files that hold passwords.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::libc::{O_NOCTTY, O_NONBLOCK};
+use nix::unistd::geteuid;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use common_core::text::shown;
+
+/// Why a file with passwords is not read: one line with the cure, nothing of what stands in it.
+#[derive(Debug, Error)]
+pub enum SecretFileError {
+    /// It cannot be opened, or read.
+    #[error("{0}; give the path of a file that this user can read")]
+    Read(#[from] io::Error),
+    /// It is a directory, a pipe or a device.
+    #[error("it is no regular file; give the path of one")]
+    NoFile,
+    /// Its mode is too generous.
+    #[error("it may hold passwords, and others can read or change it: chmod 600 {path}")]
+    Mode {
+        /// Its path, fit for the terminal.
+        path: String,
+    },
+    /// It is neither root's nor the caller's.
+    #[error("it belongs to another user: chown it to the one who runs tcpcopy, or to root")]
+    Owner,
+    /// It is longer than so many bytes.
+    #[error("it has more than {0} bytes: it should hold nothing but what is asked for")]
+    Length(u64),
+}
+
+/// Reads a regular file of root or the caller that nobody else can read or change and that has `length_max` bytes at most.
+/// What is read is wiped when it is dropped.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read(path: &Path, length_max: u64) -> Result<Zeroizing<Vec<u8>>, SecretFileError> {
+    // Opening a pipe must not wait for someone to write. What was checked is what is read: all is asked of the open file.
+    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path)?;
+    let length = check(path, &file)?;
+    // Room for all: a buffer that grows leaves copies behind.
+    let room = usize::try_from(length.min(length_max)).unwrap_or_default() + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(length_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > length_max { Err(SecretFileError::Length(length_max)) } else { Ok(bytes) }
+}
+
+/// Nobody but root and the caller may read or change it. Returns its length, in bytes.
+fn check(path: &Path, file: &File) -> Result<u64, SecretFileError> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(SecretFileError::NoFile);
+    }
+    if !is_trusted(metadata.uid(), geteuid().as_raw()) {
+        return Err(SecretFileError::Owner);
+    }
+    if metadata.mode() & 0o066 != 0 {
+        return Err(SecretFileError::Mode { path: shown(&path.to_string_lossy(), 200) });
+    }
+    Ok(metadata.len())
+}
+
+fn is_trusted(owner: u32, caller: u32) -> bool {
+    owner == 0 || owner == caller
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    /// A path of its own for each test, taken away at the end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn path(name: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("tcpcopy-secret-{name}-{}", std::process::id())))
+        }
+
+        fn file(name: &str, content: &str, mode: u32) -> Self {
+            let scratch = Self::path(name);
+            fs::write(&scratch.0, content).unwrap();
+            fs::set_permissions(&scratch.0, Permissions::from_mode(mode)).unwrap();
+            scratch
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_than_there_may_be() {
+        let file = Scratch::file("length", "secret", 0o600);
+        assert_eq!(read(&file.0, 6).unwrap()[..], b"secret"[..]);
+        assert!(matches!(read(&file.0, 5), Err(SecretFileError::Length(5))));
+    }
+
+    #[test]
+    fn nothing_is_waited_for() {
+        let pipe = Scratch::path("pipe");
+        mkfifo(&pipe.0, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        for path in [&pipe.0, Path::new("/dev/zero"), Path::new("/tmp")] {
+            assert!(matches!(read(path, 100), Err(SecretFileError::NoFile)), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn others_must_not_read_or_change_or_own_it() {
+        for mode in [0o640, 0o604, 0o620, 0o602, 0o666] {
+            let file = Scratch::file(&format!("mode-{mode:o}"), "hunter2", mode);
+            let complaint = read(&file.0, 100).unwrap_err().to_string();
+            assert!(complaint.contains("chmod 600 /") && !complaint.contains("hunter2"), "{complaint}");
+        }
+        assert!(is_trusted(0, 1000) && is_trusted(1000, 1000));
+        assert!(!is_trusted(1000, 0) && !is_trusted(1000, 1001));
+    }
+}
