@@ -5,7 +5,7 @@
 #![no_main]
 
 use common_core::flow::Endpoint;
-use common_os::io::bpf::{Heard, Program, Service};
+use common_os::io::bpf::{ServiceAnswers, Program, Service};
 use common_core::payload_prefix::PayloadPrefix;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
@@ -77,10 +77,10 @@ fuzz_target!(|input: Input| {
     let targets: Vec<Endpoint> =
         input.targets.iter().map(|(ip, six, port)| Endpoint::new(address(*ip, *six), *port)).collect();
     let wanted: [&'static [PayloadPrefix]; 3] = [&[], &[&[None, Some(1)], &[Some(2)]], &[&[]]];
-    let heard: Vec<Heard> = services
+    let heard: Vec<ServiceAnswers> = services
         .iter()
         .zip(wanted.iter().cycle())
-        .map(|(service, answers)| Heard { service: *service, answers: *answers })
+        .map(|(service, answers)| ServiceAnswers { service: *service, answers: *answers })
         .collect();
     let _ = (Program::conversations(&services, &heard, &targets), Program::answers(&targets));
 

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::{Action, Actions, Module, Protocol, Said};
+use module_kit::module::{Action, Actions, Module, Protocol, ServerData};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
@@ -17,7 +17,7 @@ enum Op {
     ClientLost,
     /// Whatever bytes.
     Client(Vec<u8>),
-    Answer {
+    ServerSegment {
         skipped: u8,
         bytes: Vec<u8>,
     },
@@ -210,7 +210,7 @@ impl Driven {
     fn server(&mut self, online: bool, skipped: u8, bytes: &[u8]) {
         self.call(|module, _, actions| match online {
             true => module.online_answer(u64::from(skipped), bytes, actions),
-            false => module.answer(Said { skipped: u64::from(skipped), bytes, had_all: bytes.len() % 2 == 0 }, actions),
+            false => module.answer(ServerData { skipped: u64::from(skipped), bytes, had_all: bytes.len() % 2 == 0 }, actions),
         });
     }
 
@@ -240,7 +240,7 @@ impl Driven {
                 payload.extend_from_slice(&rest);
                 self.client(&packet(0, &payload));
             }
-            Op::Answer { skipped, bytes } => self.server(false, skipped, &bytes),
+            Op::ServerSegment { skipped, bytes } => self.server(false, skipped, &bytes),
             Op::Online { skipped, bytes } => self.server(true, skipped, &bytes),
             Op::Greeting { online, mariadb, method } => self.server(online, 0, &greeting(mariadb, method)),
             Op::AnswerPacket { online, sequence, payload } => {

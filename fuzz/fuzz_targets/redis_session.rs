@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::{Action, Actions, Module, Protocol, Said};
+use module_kit::module::{Action, Actions, Module, Protocol, ServerData};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use tcpcopy_redis::{OnlineServer, Redis, SecretSource, Settings};
@@ -17,7 +17,7 @@ enum Op {
     ClientLost,
     /// Whatever bytes.
     Client(Vec<u8>),
-    Answer {
+    ServerSegment {
         skipped: u8,
         bytes: Vec<u8>,
     },
@@ -178,7 +178,7 @@ impl Driven {
 
     fn answer(&mut self, skipped: u8, bytes: &[u8]) {
         if !bytes.is_empty() {
-            let said = Said { skipped: skipped.into(), bytes, had_all: bytes.len() % 2 == 0 };
+            let said = ServerData { skipped: skipped.into(), bytes, had_all: bytes.len() % 2 == 0 };
             self.call(|module, _, actions| module.answer(said, actions));
         }
     }
@@ -210,7 +210,7 @@ impl Driven {
                 words.extend(rest.iter().map(|word| &word[..]));
                 self.client(&resp(&words));
             }
-            Op::Answer { skipped, bytes } => self.answer(skipped, &bytes),
+            Op::ServerSegment { skipped, bytes } => self.answer(skipped, &bytes),
             Op::Online(bytes) => self.online(&bytes),
             Op::Reply(line) => self.answer(0, line.text()),
             Op::Error { online: true, line } => self.online(line.text()),

@@ -8,13 +8,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::{Answer, FlowId, FromIntercept, ToIntercept, VERSION};
+use common_core::control::{ServerSegment, FlowId, FromIntercept, ToIntercept, VERSION};
 use common_core::flow::{Endpoint, Flow};
 use common_os::io::Captured;
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
-use intercept::router::{LinkId, Output, Router, RouterConfig};
+use intercept::router::{PeerId, Output, Router, RouterConfig};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -24,7 +24,7 @@ const LIMITS: RouterConfig = RouterConfig {
     max_targets_per_link: 3,
     max_targets: 7,
     max_delayed: 5,
-    share: Share::ALL,
+    share: Shard::ALL,
     local_addresses: Vec::new(),
 };
 
@@ -86,20 +86,20 @@ enum Op {
 }
 
 #[derive(Default)]
-struct Links {
+struct ControlConns {
     /// Links that are open, and whether they were greeted; the modes of the routes that they have.
-    greeted: HashMap<LinkId, bool>,
-    modes: HashMap<(LinkId, FlowId), AnswerPayload>,
+    greeted: HashMap<PeerId, bool>,
+    modes: HashMap<(PeerId, FlowId), AnswerPayload>,
 }
 
-impl Output for Links {
-    fn send(&mut self, link: LinkId, message: &FromIntercept<'_>) {
+impl Output for ControlConns {
+    fn send(&mut self, link: PeerId, message: &FromIntercept<'_>) {
         match message {
             FromIntercept::Hello { version } => {
                 assert_eq!(*version, VERSION);
                 self.greeted.insert(link, true);
             }
-            FromIntercept::Answer(Answer { id, payload, payload_len, .. }) => {
+            FromIntercept::ServerSegment(ServerSegment { id, payload, payload_len, .. }) => {
                 assert_eq!(self.greeted.get(&link), Some(&true), "an answer to a stranger");
                 let most = match self.modes.get(&(link, *id)).expect("a route stands") {
                     AnswerPayload::None => 0,
@@ -121,7 +121,7 @@ impl Output for Links {
 /// As it arrives: a timestamp's echo stays behind.
 fn travelled<'a>(message: &FromIntercept<'a>) -> FromIntercept<'a> {
     let mut message = message.clone();
-    if let FromIntercept::Answer(answer) = &mut message
+    if let FromIntercept::ServerSegment(answer) = &mut message
         && let Some(timestamps) = &mut answer.options.timestamps
     {
         timestamps.echo = 0;
@@ -132,7 +132,7 @@ fn travelled<'a>(message: &FromIntercept<'a>) -> FromIntercept<'a> {
 fuzz_target!(|ops: Vec<Op>| {
     let local: IpAddr = [10, 0, 0, 1].into();
     let mut router = Router::new(RouterConfig { local_addresses: vec![local], ..LIMITS });
-    let mut links = Links::default();
+    let mut links = ControlConns::default();
     let mut now = Time::ZERO;
     for op in &ops {
         step(op, &mut router, &mut links, &mut now);
@@ -150,7 +150,7 @@ fuzz_target!(|ops: Vec<Op>| {
     assert_eq!(router.poll_timeout(), Time::NEVER);
 });
 
-fn step(op: &Op, router: &mut Router, links: &mut Links, now: &mut Time) {
+fn step(op: &Op, router: &mut Router, links: &mut ControlConns, now: &mut Time) {
     let message = match *op {
         Op::Open { link } => {
             let link = id_of(link);
@@ -186,7 +186,7 @@ fn step(op: &Op, router: &mut Router, links: &mut Links, now: &mut Time) {
             return;
         }
         Op::Hello { link, version } => {
-            (link, ToIntercept::Hello { version: version.unwrap_or(VERSION), share: Share::ALL })
+            (link, ToIntercept::Hello { version: version.unwrap_or(VERSION), share: Shard::ALL })
         }
         Op::Target { link, server } => (link, ToIntercept::Target(endpoint(server))),
         Op::RouteAdd { link, id, client, server } => {
@@ -208,7 +208,7 @@ fn step(op: &Op, router: &mut Router, links: &mut Links, now: &mut Time) {
 }
 
 /// As the driver does it: a peer that may not say this is cut off.
-fn tell(link: LinkId, message: ToIntercept, router: &mut Router, links: &mut Links, now: Time) {
+fn tell(link: PeerId, message: ToIntercept, router: &mut Router, links: &mut ControlConns, now: Time) {
     if !links.greeted.contains_key(&link) {
         return;
     }
@@ -226,15 +226,15 @@ fn tell(link: LinkId, message: ToIntercept, router: &mut Router, links: &mut Lin
     assert!(greeted.len() <= LIMITS.max_links);
 }
 
-fn close(link: LinkId, router: &mut Router, links: &mut Links) {
+fn close(link: PeerId, router: &mut Router, links: &mut ControlConns) {
     if links.greeted.remove(&link).is_some() {
         router.handle_link_closed(link);
         links.modes.retain(|(of, _), _| *of != link);
     }
 }
 
-fn id_of(link: u8) -> LinkId {
-    LinkId(u32::from(link % 5))
+fn id_of(link: u8) -> PeerId {
+    PeerId(u32::from(link % 5))
 }
 
 /// Few enough that things meet; the last is the host's own.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{DEFAULT_PORT, FlowId, FrameBuffer, FromIntercept, ToIntercept, VERSION};
 use common_core::flow::Flow;
-use common_core::shard::{Share, worker_of};
+use common_core::shard::{Shard, worker_of};
 use common_core::wire::Flags;
 use namespace::isolated;
 use nix::sys::signal::{Signal, kill};
@@ -75,12 +75,12 @@ impl Drop for Daemon {
 struct Client {
     stream: TcpStream,
     frames: FrameBuffer,
-    answers: Vec<Answer>,
+    answers: Vec<ServerSegment>,
 }
 
 /// What the tests look at of an answer.
 #[derive(Debug, PartialEq, Eq)]
-struct Answer {
+struct ServerSegment {
     id: u32,
     flags: Flags,
     has_mss: bool,
@@ -89,11 +89,11 @@ struct Answer {
 
 impl Client {
     fn connect() -> Self {
-        Self::connect_as(Share::ALL)
+        Self::connect_as(Shard::ALL)
     }
 
     /// Connects for one of tcpcopy's workers.
-    fn connect_as(share: Share) -> Self {
+    fn connect_as(share: Shard) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut client = Self { stream, frames: FrameBuffer::new(), answers: Vec::new() };
@@ -112,8 +112,8 @@ impl Client {
         loop {
             while let Some(body) = self.frames.next_frame().unwrap() {
                 let message = FromIntercept::decode(body).unwrap();
-                if let FromIntercept::Answer(answer) = message {
-                    self.answers.push(Answer {
+                if let FromIntercept::ServerSegment(answer) = message {
+                    self.answers.push(ServerSegment {
                         id: answer.id.0,
                         flags: answer.flags,
                         has_mss: answer.options.mss.is_some(),
@@ -158,12 +158,13 @@ fn session(filter: &[&str], server: &str) {
         accepted.write_all(&[7; 1000]).unwrap();
         drop(accepted);
         client.until(
-            |message| matches!(message, FromIntercept::Answer(answer) if answer.flags.has(Flags::FIN)),
+            |message| matches!(message, FromIntercept::ServerSegment(answer) if answer.flags.has(Flags::FIN)),
         );
         client.settle(3);
         drop(connection);
 
-        let syn_ack = Answer { id: 5, flags: Flags::SYN | Flags::ACK, has_mss: true, payload: Vec::new() };
+        let syn_ack =
+            ServerSegment { id: 5, flags: Flags::SYN | Flags::ACK, has_mss: true, payload: Vec::new() };
         assert_eq!(client.answers[0], syn_ack);
         let text: Vec<u8> = client.answers.iter().flat_map(|answer| answer.payload.clone()).collect();
         assert_eq!(text, [7; 1000], "once, though loopback shows each packet twice");
@@ -199,7 +200,7 @@ fn each_worker_serves_the_clients_of_its_share() {
         let daemon = Daemon::start(&["-C", "2", "-i", "lo"]);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target: SocketAddr = listener.local_addr().unwrap();
-        let mut clients: Vec<_> = Share::each(2).map(Client::connect_as).collect();
+        let mut clients: Vec<_> = Shard::each(2).map(Client::connect_as).collect();
         for client in &mut clients {
             client.say(&ToIntercept::Target(target.into()));
             client.settle(1);
@@ -214,7 +215,7 @@ fn each_worker_serves_the_clients_of_its_share() {
             clients[worker].settle(id);
             drop(accepted);
             clients[worker].until(|message| {
-                matches!(message, FromIntercept::Answer(answer)
+                matches!(message, FromIntercept::ServerSegment(answer)
                     if answer.id == FlowId(id) && answer.flags.has(Flags::FIN))
             });
             drop(connection);
@@ -239,13 +240,13 @@ fn each_worker_serves_the_clients_of_its_share() {
 fn a_tcpcopy_with_another_number_of_workers_is_refused_in_one_line() {
     isolated(|| {
         let daemon = Daemon::start(&["-C", "2"]);
-        for share in [Share::ALL, Share::new(2, 3).unwrap()] {
+        for share in [Shard::ALL, Shard::new(2, 3).unwrap()] {
             let mut stream = Client::connect_as(share).stream;
             let mut refusal = Vec::new();
             stream.read_to_end(&mut refusal).unwrap();
             assert_eq!(refusal, [0, 0, 0, 4, 0x82, 5, 0, 2]);
         }
-        Client::connect_as(Share::new(1, 2).unwrap()).settle(1);
+        Client::connect_as(Shard::new(1, 2).unwrap()).settle(1);
         let log = daemon.end();
         let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
         assert_eq!(warnings.len(), 2, "{log}");
@@ -262,7 +263,7 @@ fn hostile_peers_cost_a_line_each_and_harm_nobody() {
         client.settle(1);
         let mut other = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
         let mut hello = Vec::new();
-        ToIntercept::Hello { version: VERSION + 1, share: Share::ALL }.encode(&mut hello);
+        ToIntercept::Hello { version: VERSION + 1, share: Shard::ALL }.encode(&mut hello);
         other.write_all(&hello).unwrap();
         let mut refusal = Vec::new();
         other.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common_core::control::{DEFAULT_PORT, ToIntercept, VERSION};
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use namespace::isolated;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -33,7 +33,7 @@ fn serves() {
     let mut stream = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut hello = Vec::new();
-    ToIntercept::Hello { version: VERSION, share: Share::ALL }.encode(&mut hello);
+    ToIntercept::Hello { version: VERSION, share: Shard::ALL }.encode(&mut hello);
     stream.write_all(&hello).unwrap();
     assert!(stream.read(&mut [0; 64]).unwrap() > 0);
 }

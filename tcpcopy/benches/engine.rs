@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use common_core::control::{Answer, FlowId, ToIntercept};
+use common_core::control::{FlowId, ServerSegment, ToIntercept};
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
@@ -82,7 +82,7 @@ fn main() {
         engine.flush(now, &mut wire);
         requests.push(clock.now() - started);
 
-        let list: Vec<Answer<'_>> = (0..SESSIONS)
+        let list: Vec<ServerSegment<'_>> = (0..SESSIONS)
             .map(|session| answer(&wire, session, ack, Flags::ACK | Flags::PSH, ANSWER))
             .collect();
         let started = clock.now();
@@ -124,8 +124,8 @@ fn client_packet(
     packet
 }
 
-fn answer(wire: &Wire, session: usize, seq: Seq, flags: Flags, payload_len: u32) -> Answer<'static> {
-    Answer {
+fn answer(wire: &Wire, session: usize, seq: Seq, flags: Flags, payload_len: u32) -> ServerSegment<'static> {
+    ServerSegment {
         id: wire.ids[session],
         seq,
         ack: wire.next[session],

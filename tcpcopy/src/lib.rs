@@ -6,10 +6,10 @@
 
 pub mod cli;
 mod complaints;
+pub mod control;
 pub mod driver;
 pub mod engine;
 pub mod ledger;
-pub mod link;
 pub mod online_query;
 pub mod output;
 mod recognise;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::Flow;
 use common_core::wire::Flags;
-use module_kit::module::{Actions, Module, Protocol, Said};
+use module_kit::module::{Actions, Module, Protocol, ServerData};
 use rig::Rig;
 
 const SESSIONS: u16 = 5000;
@@ -117,7 +117,7 @@ impl Module for Hoarder {
 
     fn client(&mut self, _: &[u8], _: &mut Actions) {}
 
-    fn answer(&mut self, said: Said<'_>, _: &mut Actions) {
+    fn answer(&mut self, said: ServerData<'_>, _: &mut Actions) {
         self.0.extend_from_slice(said.bytes);
     }
 

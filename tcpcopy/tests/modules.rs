@@ -9,7 +9,7 @@ use std::time::Duration;
 use common_core::flow::Flow;
 use common_core::payload_prefix::PayloadPrefix;
 use common_core::wire::Flags;
-use module_kit::module::{Actions, FailureKind, Module, Protocol, Said};
+use module_kit::module::{Actions, FailureKind, Module, Protocol, ServerData};
 use rig::Rig;
 
 /// What a module does with what its client says.
@@ -47,7 +47,7 @@ impl Module for Does {
         }
     }
 
-    fn answer(&mut self, _: Said<'_>, _: &mut Actions) {}
+    fn answer(&mut self, _: ServerData<'_>, _: &mut Actions) {}
 }
 
 #[test]
@@ -118,7 +118,7 @@ impl Module for Waits {
         }
     }
 
-    fn answer(&mut self, _: Said<'_>, _: &mut Actions) {}
+    fn answer(&mut self, _: ServerData<'_>, _: &mut Actions) {}
 
     fn online_answer(&mut self, _: u64, _: &[u8], _: &mut Actions) {
         self.heard = true;

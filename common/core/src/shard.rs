@@ -23,12 +23,12 @@ pub const fn worker_of(client_port: u16, count: u16) -> u16 {
 
 /// One worker of several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub struct Share {
+pub struct Shard {
     index: u16,
     count: u16,
 }
 
-impl Share {
+impl Shard {
     /// The only worker there is.
     pub const ALL: Self = Self { index: 0, count: 1 };
 
@@ -57,7 +57,7 @@ impl Share {
     }
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "worker {} of {}", self.index + 1, self.count)
     }
@@ -89,12 +89,12 @@ mod tests {
 
     #[test]
     fn there_is_no_share_of_nothing_and_none_beyond_the_last() {
-        assert_eq!(Share::new(0, 0), None);
-        assert_eq!(Share::new(2, 2), None);
-        assert_eq!(Share::new(0, MAX_WORKERS + 1), None);
-        assert_eq!(Share::new(0, 1), Some(Share::ALL));
+        assert_eq!(Shard::new(0, 0), None);
+        assert_eq!(Shard::new(2, 2), None);
+        assert_eq!(Shard::new(0, MAX_WORKERS + 1), None);
+        assert_eq!(Shard::new(0, 1), Some(Shard::ALL));
         assert_eq!(worker_of(7, 0), 0);
-        let both: Vec<String> = Share::each(2).map(|share| share.to_string()).collect();
+        let both: Vec<String> = Shard::each(2).map(|share| share.to_string()).collect();
         assert_eq!(both, ["worker 1 of 2", "worker 2 of 2"]);
     }
 }

@@ -12,7 +12,7 @@ use common_core::payload_prefix::PayloadPrefix;
 use common_core::shard::worker_of;
 use common_core::wire::{Flags, Segment};
 use common_os::io::af_packet::{AfPacket, Room};
-use common_os::io::bpf::{Heard, Program, Service, Split};
+use common_os::io::bpf::{Program, Service, ServiceAnswers, Split};
 use common_os::io::{Capture, CaptureCounters, OpenError};
 use namespace::{isolated, pair, sh};
 use sniffer::{ROOM, Seen, Sniffer, stream};
@@ -121,7 +121,7 @@ fn of_the_services_answers_those_that_begin_as_wanted_are_captured_in_part() {
         for address in ["10.77.0.2:8080", "[fd77::2]:8080"] {
             let service = Service { ip: None, port: 8080 };
             let answers: &[PayloadPrefix] = &[&[Some(b'y'), None, Some(b's')]];
-            let program = Program::conversations(&[service], &[Heard { service, answers }], &[]);
+            let program = Program::conversations(&[service], &[ServiceAnswers { service, answers }], &[]);
             let (client, online) = pair(offloads);
             let (mut sniffer, listener) = online
                 .run(move || (Sniffer::open(Some("io-b"), &program), TcpListener::bind(address).unwrap()));
@@ -164,7 +164,7 @@ fn the_beginnings_of_long_answers_take_no_room_in_the_queue() {
         isolated(|| {
             let service = Service { ip: None, port: 8080 };
             let answers: &[PayloadPrefix] = &[&[Some(b'y')]];
-            let program = Program::conversations(&[service], &[Heard { service, answers }], &[]);
+            let program = Program::conversations(&[service], &[ServiceAnswers { service, answers }], &[]);
             let room = Room { frame: 320, packets: 256, queue: 1, ..ROOM };
             let mut capture = AfPacket::open(Some("lo"), &program, room).unwrap();
             let listener = TcpListener::bind(address).unwrap();

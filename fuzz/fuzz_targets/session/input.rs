@@ -77,7 +77,7 @@ pub(crate) enum Op {
         last: u8,
     },
     /// Any segment of the test server.
-    Answer {
+    ServerSegment {
         client: u8,
         seq: Near,
         ack: Near,
@@ -129,7 +129,7 @@ impl From<Op> for rig::Op {
                 };
                 Self::Serve { tuple: client.into(), length: length.into(), window: WINDOW, last }
             }
-            Op::Answer { client, seq, ack, flags, window, length, options } => Self::Answer {
+            Op::ServerSegment { client, seq, ack, flags, window, length, options } => Self::ServerSegment {
                 tuple: client.into(),
                 seq: seq.into(),
                 ack: ack.into(),

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use common_core::time::Time;
 use common_os::clock::Clock;
-use common_os::process::hand::Hand;
 use common_os::process::logging;
 use common_os::process::signals::{Signal, Signals};
+use common_os::process::worker_thread::WorkerThread;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::board::Board;
@@ -51,7 +51,7 @@ impl Crew {
         let worker = |(share, captures), door| {
             Driver::with(captures, door, share, Arc::clone(&board)).map_err(StartError::EventLoop)
         };
-        let mut shares = Share::each(config.workers).zip(captures);
+        let mut shares = Shard::each(config.workers).zip(captures);
         if config.workers == 1
             && let Some(all) = shares.next()
         {
@@ -137,7 +137,7 @@ impl Several {
 
 /// A worker in a thread of its own, and what the main thread says to it beside the connections.
 struct Member {
-    hand: Hand<io::Result<()>>,
+    hand: WorkerThread<io::Result<()>>,
     inbox: Arc<Inbox>,
     stop: Arc<AtomicBool>,
 }
@@ -146,7 +146,7 @@ impl Member {
     fn start(index: usize, mut worker: Driver, inbox: Arc<Inbox>, main: Arc<Waker>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let hand = Hand::start(index, main, move || worker.run_until(&stopped))?;
+        let hand = WorkerThread::start(index, main, move || worker.run_until(&stopped))?;
         Ok(Self { hand, inbox, stop })
     }
 

@@ -22,22 +22,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common_core::control::{FromIntercept, RefuseReason, Statistics, ToIntercept};
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use common_core::time::Time;
 use common_os::clock::Clock;
 use common_os::io::OpenError;
 use common_os::io::bpf::FilterError;
+use common_os::io::control_conn::{ConnError, ControlConn};
 use common_os::io::interfaces;
-use common_os::io::link::{Link, LinkError};
-use common_os::process::courtesy::Courtesy;
 use common_os::process::logging;
+use common_os::process::sched_policy::SchedPolicy;
 use common_os::process::signals::{Signal, Signals};
 use log::Level;
 use mio::event::Source;
 use mio::{Events, Interest, Poll, Token};
 use thiserror::Error;
 
-use crate::router::{Host, LinkId, Output, Router, RouterConfig};
+use crate::router::{Host, Output, PeerId, Router, RouterConfig};
 use crate::shares::Shares;
 use acceptor::Acceptor;
 use addresses::Addresses;
@@ -107,10 +107,10 @@ struct Driver {
     router: Router,
     addresses: Addresses,
     quiet: QuietLog,
-    courtesy: Courtesy,
+    sched_policy: SchedPolicy,
     /// Messages of the peer that is being served; kept for its memory.
     inbox: Vec<ToIntercept>,
-    share: Share,
+    share: Shard,
     board: Arc<Board>,
     /// What the filter was made for last.
     targets_version: u64,
@@ -123,7 +123,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn with(captures: Captures, mut door: Door, share: Share, board: Arc<Board>) -> io::Result<Self> {
+    fn with(captures: Captures, mut door: Door, share: Shard, board: Arc<Board>) -> io::Result<Self> {
         let poll = Poll::new()?;
         door.register(poll.registry(), LISTENER)?;
         captures.register(poll.registry(), FIRST_CAPTURE)?;
@@ -142,7 +142,7 @@ impl Driver {
             router,
             addresses: Addresses::default(),
             quiet: QuietLog::default(),
-            courtesy: Courtesy::new(),
+            sched_policy: SchedPolicy::new(),
             inbox: Vec::new(),
             share,
             board,
@@ -222,7 +222,7 @@ impl Driver {
                     self.captures.set_readable(capture - FIRST_CAPTURE);
                 }
                 Token(peer) => {
-                    let id = LinkId(u32::try_from(peer - FIRST_PEER).unwrap_or(u32::MAX));
+                    let id = PeerId(u32::try_from(peer - FIRST_PEER).unwrap_or(u32::MAX));
                     if let Some(peer) = self.peers.get_mut(id) {
                         peer.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
                         peer.writable |= event.is_writable();
@@ -249,7 +249,7 @@ impl Driver {
     }
 
     fn admit(&mut self, now: Time, stream: mio::net::TcpStream, address: SocketAddr) -> io::Result<()> {
-        let mut link = Link::new(stream, QUEUE)?;
+        let mut link = ControlConn::new(stream, QUEUE)?;
         let id = self.peers.vacant();
         let token = Token(FIRST_PEER + usize::try_from(id.0).unwrap_or(MAX_PEERS));
         link.register(self.poll.registry(), token, Interest::READABLE | Interest::WRITABLE)?;
@@ -259,7 +259,7 @@ impl Driver {
     }
 
     /// Reads a budget of one peer's messages, and carries them out.
-    fn serve(&mut self, now: Time, id: LinkId) {
+    fn serve(&mut self, now: Time, id: PeerId) {
         let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.readable) else { return };
         let mut messages = std::mem::take(&mut self.inbox);
         let (received, host) = (peer.receive(&mut messages), Host::from(peer.ip()));
@@ -279,7 +279,7 @@ impl Driver {
     }
 
     /// Carries a message out, or says why the peer is to be cut off.
-    fn handle(&mut self, now: Time, id: LinkId, message: ToIntercept) -> Result<(), (RefuseReason, String)> {
+    fn handle(&mut self, now: Time, id: PeerId, message: ToIntercept) -> Result<(), (RefuseReason, String)> {
         let hello = match message {
             ToIntercept::Hello { version, share } => Some((version, share)),
             _ => None,
@@ -298,10 +298,10 @@ impl Driver {
     }
 
     /// Ends a peer whose link is at its end.
-    fn end_if(&mut self, now: Time, id: LinkId, result: Result<(), PeerError>) {
+    fn end_if(&mut self, now: Time, id: PeerId, result: Result<(), PeerError>) {
         match result {
             Ok(()) => {}
-            Err(PeerError::Link(LinkError::Frame(error))) => {
+            Err(PeerError::ControlConn(ConnError::Frame(error))) => {
                 self.refuse(now, id, RefuseReason::Malformed, &error.to_string());
             }
             Err(PeerError::Decode(error)) => {
@@ -312,14 +312,14 @@ impl Driver {
     }
 
     /// Cuts a peer off that does not behave, with one line.
-    fn refuse(&mut self, now: Time, id: LinkId, reason: RefuseReason, why: &str) {
+    fn refuse(&mut self, now: Time, id: PeerId, reason: RefuseReason, why: &str) {
         self.router.handle_link_closed(id);
         let Some(peer) = self.peers.get_mut(id) else { return };
         self.quiet.log(now, peer.ip(), Level::Warn, format_args!("{}: cut off: {why}", peer.address));
         peer.refuse(now, reason);
     }
 
-    fn drop_peer(&mut self, now: Time, id: LinkId, error: &PeerError) {
+    fn drop_peer(&mut self, now: Time, id: PeerId, error: &PeerError) {
         self.router.handle_link_closed(id);
         let Some(peer) = self.peers.remove(id) else { return };
         let level = match error {
@@ -376,7 +376,7 @@ impl Driver {
             self.addresses.ask();
         }
         let Figures { statistics, .. } = self.publish();
-        self.courtesy.tick(self.router.statistics().captured);
+        self.sched_policy.tick(self.router.statistics().captured);
         for id in self.peers.ids() {
             let Some(peer) = self.peers.get_mut(id) else { continue };
             let greeted = peer.greeted();
@@ -408,7 +408,7 @@ impl Driver {
     }
 }
 
-fn describe(reason: RefuseReason, hello: Option<(u16, Share)>) -> String {
+fn describe(reason: RefuseReason, hello: Option<(u16, Shard)>) -> String {
     match (reason, hello) {
         (RefuseReason::Version(own), Some((theirs, _))) => {
             format!(

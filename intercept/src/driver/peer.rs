@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common_core::control::{DecodeError, FromIntercept, RefuseReason, ToIntercept};
 use common_core::time::Time;
-use common_os::io::link::{Link, LinkError, Received};
+use common_os::io::control_conn::{ConnError, ControlConn, Received};
 use thiserror::Error;
 
 /// How long a peer may take to say hello. With several workers, this is the time until it gets to one.
@@ -26,7 +26,7 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) readable: bool,
     pub(super) writable: bool,
-    link: Link,
+    link: ControlConn,
     stage: Stage,
 }
 
@@ -44,7 +44,7 @@ enum Stage {
 #[derive(Debug, Error)]
 pub(super) enum PeerError {
     #[error("{0}")]
-    Link(#[from] LinkError),
+    ControlConn(#[from] ConnError),
     #[error("{0}")]
     Decode(#[from] DecodeError),
     #[error("no hello within {} seconds", HELLO_TIMEOUT.as_secs())]
@@ -54,7 +54,7 @@ pub(super) enum PeerError {
 }
 
 impl Peer {
-    pub(super) fn new(link: Link, address: SocketAddr, now: Time) -> Self {
+    pub(super) fn new(link: ControlConn, address: SocketAddr, now: Time) -> Self {
         let stage = Stage::Connected { deadline: now + HELLO_TIMEOUT };
         Self { address, readable: true, writable: true, link, stage }
     }
@@ -63,7 +63,7 @@ impl Peer {
         self.address.ip()
     }
 
-    pub(super) fn link_mut(&mut self) -> &mut Link {
+    pub(super) fn link_mut(&mut self) -> &mut ControlConn {
         &mut self.link
     }
 
@@ -110,13 +110,13 @@ impl Peer {
     /// Sends what is queued, as far as the connection takes it.
     pub(super) fn flush(&mut self) -> Result<(), PeerError> {
         if self.writable && self.link.wants_write() {
-            self.link.flush().map_err(LinkError::from)?;
+            self.link.flush().map_err(ConnError::from)?;
             self.writable = !self.link.wants_write();
         }
         match &mut self.stage {
             Stage::Refused { finished, .. } if !*finished && !self.link.wants_write() => {
                 *finished = true;
-                self.link.finish().map_err(LinkError::from)?;
+                self.link.finish().map_err(ConnError::from)?;
                 Ok(())
             }
             _ => Ok(()),

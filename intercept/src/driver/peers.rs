@@ -6,7 +6,7 @@ use common_core::control::FromIntercept;
 
 use super::MAX_PEERS;
 use super::peer::Peer;
-use crate::router::{Host, LinkId, Output};
+use crate::router::{Host, Output, PeerId};
 
 /// Peers by the number of their link; numbers of peers that are gone are used again.
 #[derive(Default)]
@@ -32,13 +32,13 @@ impl Peers {
     }
 
     /// The number that the next peer gets.
-    pub(super) fn vacant(&self) -> LinkId {
+    pub(super) fn vacant(&self) -> PeerId {
         let index = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-        LinkId(u32::try_from(index).unwrap_or(u32::MAX))
+        PeerId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
     /// Adds a peer under the number that [`Self::vacant`] gave.
-    pub(super) fn insert(&mut self, id: LinkId, peer: Peer) {
+    pub(super) fn insert(&mut self, id: PeerId, peer: Peer) {
         let index = index(id);
         if index >= self.slots.len() {
             self.slots.resize_with(index + 1, || None);
@@ -46,17 +46,17 @@ impl Peers {
         self.slots[index] = Some(peer);
     }
 
-    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Peer> {
+    pub(super) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         self.slots.get_mut(index(id))?.as_mut()
     }
 
-    pub(super) fn remove(&mut self, id: LinkId) -> Option<Peer> {
+    pub(super) fn remove(&mut self, id: PeerId) -> Option<Peer> {
         self.slots.get_mut(index(id))?.take()
     }
 
     /// The numbers in use or not, in order: peers may come and go on the way.
-    pub(super) fn ids(&self) -> impl Iterator<Item = LinkId> + use<> {
-        (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(LinkId)
+    pub(super) fn ids(&self) -> impl Iterator<Item = PeerId> + use<> {
+        (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(PeerId)
     }
 
     /// Something may be left to read, for which no event will come.
@@ -71,14 +71,16 @@ impl Peers {
 }
 
 impl Output for Peers {
-    fn send(&mut self, link: LinkId, message: &FromIntercept<'_>) {
+    fn send(&mut self, link: PeerId, message: &FromIntercept<'_>) {
         let Some(peer) = self.get_mut(link) else { return };
-        if !peer.link_mut().queue(|out| message.encode(out)) && matches!(message, FromIntercept::Answer(_)) {
+        if !peer.link_mut().queue(|out| message.encode(out))
+            && matches!(message, FromIntercept::ServerSegment(_))
+        {
             self.overflowed += 1;
         }
     }
 }
 
-fn index(id: LinkId) -> usize {
+fn index(id: PeerId) -> usize {
     usize::try_from(id.0).unwrap_or(usize::MAX)
 }

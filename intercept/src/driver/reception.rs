@@ -157,13 +157,13 @@ fn verdict(said: &[u8], workers: usize) -> Verdict {
 #[cfg(test)]
 mod tests {
     use common_core::control::VERSION;
-    use common_core::shard::Share;
+    use common_core::shard::Shard;
 
     use super::*;
 
     fn hello(index: u16, count: u16, version: u16) -> Vec<u8> {
         let mut frame = Vec::new();
-        ToIntercept::Hello { version, share: Share::new(index, count).unwrap() }.encode(&mut frame);
+        ToIntercept::Hello { version, share: Shard::new(index, count).unwrap() }.encode(&mut frame);
         frame
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{FlowId, FrameBuffer, VERSION};
 use common_core::flow::{Endpoint, Flow};
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
 use common_os::io::Captured;
 use std::io::{Read, Write};
@@ -21,7 +21,7 @@ impl Rig {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let board = Arc::new(Board::new(1));
-        Self { driver: Driver::with(Captures::none(), Door::Port(listener), Share::ALL, board).unwrap() }
+        Self { driver: Driver::with(Captures::none(), Door::Port(listener), Shard::ALL, board).unwrap() }
     }
 
     fn connect(&self) -> Client {
@@ -38,7 +38,7 @@ impl Rig {
 
     fn greeted(&mut self) -> Client {
         let mut client = self.connect();
-        client.say(&ToIntercept::Hello { version: VERSION, share: Share::ALL });
+        client.say(&ToIntercept::Hello { version: VERSION, share: Shard::ALL });
         assert_eq!(self.next(&mut client), Some(Said::Hello(VERSION)));
         client
     }
@@ -95,7 +95,7 @@ struct Client {
 enum Said {
     Hello(u16),
     Refuse(RefuseReason),
-    Answer(FlowId, Seq, usize),
+    ServerSegment(FlowId, Seq, usize),
     Pong(u32),
 }
 
@@ -129,7 +129,9 @@ impl Client {
             return Some(match FromIntercept::decode(body).unwrap() {
                 FromIntercept::Hello { version } => Said::Hello(version),
                 FromIntercept::Refuse(reason) => Said::Refuse(reason),
-                FromIntercept::Answer(answer) => Said::Answer(answer.id, answer.seq, answer.payload.len()),
+                FromIntercept::ServerSegment(answer) => {
+                    Said::ServerSegment(answer.id, answer.seq, answer.payload.len())
+                }
                 FromIntercept::Pong { nonce } => Said::Pong(nonce),
                 FromIntercept::Statistics(_) => {
                     self.statistics += 1;
@@ -192,7 +194,7 @@ fn new_targets_are_captured_at_once_but_no_host_keeps_the_filter_busy() {
     rig.driver.next_tick = rig.driver.clock.now() + Duration::from_secs(3600);
     let mut restless = rig.greeted();
     let mut other = rig.connect_from("127.0.0.2");
-    other.say(&ToIntercept::Hello { version: VERSION, share: Share::ALL });
+    other.say(&ToIntercept::Hello { version: VERSION, share: Shard::ALL });
     assert_eq!(rig.next(&mut other), Some(Said::Hello(VERSION)));
     let mut all = Vec::new();
     let mut announced = |rig: &mut Rig, client: &mut Client| {
@@ -233,7 +235,7 @@ fn an_answer_finds_its_way() {
     client.say(&ToIntercept::Ping { nonce: 1 });
     assert_eq!(rig.next(&mut client), Some(Said::Pong(1)));
     rig.capture(5, b"hello");
-    assert_eq!(rig.next(&mut client), Some(Said::Answer(FlowId(7), Seq(5), 5)));
+    assert_eq!(rig.next(&mut client), Some(Said::ServerSegment(FlowId(7), Seq(5), 5)));
 }
 
 #[test]
@@ -268,7 +270,7 @@ fn noise_is_cut_off_and_nobody_else_suffers() {
 fn another_version_is_told_ours_whatever_follows_its_hello() {
     let mut rig = Rig::new();
     let mut client = rig.connect();
-    client.say(&ToIntercept::Hello { version: VERSION + 1, share: Share::ALL });
+    client.say(&ToIntercept::Hello { version: VERSION + 1, share: Shard::ALL });
     client.say(&ToIntercept::Target(flow().server));
     client.stream.write_all(&noise(1000)).unwrap();
     assert_eq!(rig.next(&mut client), Some(Said::Refuse(RefuseReason::Version(VERSION))));
@@ -308,7 +310,7 @@ fn a_peer_without_hello_is_cut_off_in_time() {
 fn a_refused_peer_that_stays_is_dropped() {
     let mut rig = Rig::new();
     let mut client = rig.connect();
-    client.say(&ToIntercept::Hello { version: VERSION + 1, share: Share::ALL });
+    client.say(&ToIntercept::Hello { version: VERSION + 1, share: Shard::ALL });
     assert_eq!(rig.next(&mut client), Some(Said::Refuse(RefuseReason::Version(VERSION))));
     assert_eq!(rig.driver.peers.len(), 1, "it may still be reading");
     rig.tick_after(Duration::from_secs(3));
@@ -325,7 +327,7 @@ fn a_host_takes_no_more_connections_than_it_leaves() {
     assert_eq!(rig.driver.peers.len(), MAX_PEERS / 2);
     // All of loopback's addresses are this host's, but each counts for itself.
     let mut other = rig.connect_from("127.0.0.2");
-    other.say(&ToIntercept::Hello { version: VERSION, share: Share::ALL });
+    other.say(&ToIntercept::Hello { version: VERSION, share: Shard::ALL });
     assert_eq!(rig.next(&mut other), Some(Said::Hello(VERSION)));
     client.say(&ToIntercept::Ping { nonce: 4 });
     assert_eq!(rig.next(&mut client), Some(Said::Pong(4)));
@@ -356,7 +358,7 @@ fn what_a_slow_tcpcopy_has_no_room_for_is_counted() {
     assert_eq!(rig.next(&mut client), Some(Said::Pong(6)), "the other link is served");
     // All that was not dropped arrives whole and in order.
     for seq in 0..captured - 1 {
-        assert_eq!(rig.next(&mut slow), Some(Said::Answer(FlowId(7), Seq(seq), payload.len())));
+        assert_eq!(rig.next(&mut slow), Some(Said::ServerSegment(FlowId(7), Seq(seq), payload.len())));
     }
     let statistics = rig.driver.statistics();
     assert_eq!((statistics.forwarded, statistics.overflowed), (u64::from(captured) - 1, 1));

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use common_core::control::Answer;
+use common_core::control::ServerSegment;
 use common_core::flow::Flow;
 use common_core::time::Time;
 
@@ -10,7 +10,7 @@ use super::routes::Hasher;
 
 /// At most one answer per flow, each until its deadline.
 pub(super) struct Delayed {
-    answers: HashMap<Flow, (Time, Answer<'static>), Hasher>,
+    answers: HashMap<Flow, (Time, ServerSegment<'static>), Hasher>,
     /// Deadlines in order. An entry whose deadline is not that of the flow's answer is stale.
     deadlines: VecDeque<(Time, Flow)>,
     limit: usize,
@@ -23,7 +23,7 @@ impl Delayed {
 
     /// Keeps an answer, in place of an earlier one of its flow. Deadlines must not go back from call to call.
     /// Returns how many answers were given up for it.
-    pub(super) fn keep(&mut self, deadline: Time, flow: Flow, answer: Answer<'static>) -> u64 {
+    pub(super) fn keep(&mut self, deadline: Time, flow: Flow, answer: ServerSegment<'static>) -> u64 {
         let mut given_up = 0;
         while self.deadlines.len() >= self.limit.max(1) {
             given_up += self.drop_first();
@@ -33,7 +33,7 @@ impl Delayed {
     }
 
     /// Takes the answer of a flow out.
-    pub(super) fn take(&mut self, flow: &Flow) -> Option<Answer<'static>> {
+    pub(super) fn take(&mut self, flow: &Flow) -> Option<ServerSegment<'static>> {
         let (_, answer) = self.answers.remove(flow)?;
         // Nobody should be woken for an answer that is gone.
         while self.deadlines.front().is_some_and(|(deadline, flow)| !self.stands(*deadline, flow)) {

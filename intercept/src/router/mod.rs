@@ -9,9 +9,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::{Answer, FlowId, FromIntercept, RefuseReason, Statistics, ToIntercept, VERSION};
+use common_core::control::{
+    FlowId, FromIntercept, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
+};
 use common_core::flow::{Endpoint, Flow};
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use common_core::time::Time;
 use common_core::wire::{Flags, Segment, Seq};
 use common_os::io::Captured;
@@ -28,12 +30,12 @@ const DELAY: Duration = Duration::from_secs(1);
 
 /// The name of a control link, chosen by the driver; may be used again once the link is closed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub struct LinkId(pub u32);
+pub struct PeerId(pub u32);
 
 /// Where a router's messages go.
 pub trait Output {
     /// Sends a message over a link. One that the link has no room for is dropped: TCP sends its segment again.
-    fn send(&mut self, link: LinkId, message: &FromIntercept<'_>);
+    fn send(&mut self, link: PeerId, message: &FromIntercept<'_>);
 }
 
 /// Limits of a router, and what it knows of its host.
@@ -50,7 +52,7 @@ pub struct RouterConfig {
     /// Answers that wait for their route, at most; the oldest gives way.
     pub max_delayed: usize,
     /// Whose clients' answers are captured: where that is not all of them, each link must be for this share.
-    pub share: Share,
+    pub share: Shard,
     /// The addresses of this host, those of the loopback networks excepted.
     pub local_addresses: Vec<IpAddr>,
 }
@@ -63,7 +65,7 @@ impl Default for RouterConfig {
             max_targets_per_link: 1024,
             max_targets: 1 << 14,
             max_delayed: 1 << 16,
-            share: Share::ALL,
+            share: Shard::ALL,
             local_addresses: Vec::new(),
         }
     }
@@ -103,12 +105,12 @@ impl Router {
     }
 
     /// A peer has connected from this host. Nothing is sent to it before its hello.
-    pub fn handle_link_opened(&mut self, link: LinkId, host: Host) {
+    pub fn handle_link_opened(&mut self, link: PeerId, host: Host) {
         self.routes.open(link, host);
     }
 
     /// A link is gone, and its routes and targets with it.
-    pub fn handle_link_closed(&mut self, link: LinkId) {
+    pub fn handle_link_closed(&mut self, link: PeerId) {
         self.routes.close(link);
         self.targets.close(link);
     }
@@ -120,7 +122,7 @@ impl Router {
     pub fn handle_message(
         &mut self,
         now: Time,
-        link: LinkId,
+        link: PeerId,
         message: ToIntercept,
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
@@ -147,15 +149,15 @@ impl Router {
 
     fn handle_hello(
         &mut self,
-        link: LinkId,
+        link: PeerId,
         version: u16,
-        share: Share,
+        share: Shard,
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
         if version != VERSION {
             return Err(RefuseReason::Version(VERSION));
         }
-        if self.config.share != Share::ALL && self.config.share != share {
+        if self.config.share != Shard::ALL && self.config.share != share {
             return Err(RefuseReason::Workers(self.config.share.count()));
         }
         if !self.routes.greet(link) {
@@ -168,7 +170,7 @@ impl Router {
     fn handle_route(
         &mut self,
         now: Time,
-        link: LinkId,
+        link: PeerId,
         id: FlowId,
         flow: Flow,
         out: &mut dyn Output,
@@ -179,7 +181,7 @@ impl Router {
         self.handle_timeout(now);
         if let Some(answer) = self.delayed.take(&flow) {
             self.counters.forwarded += 1;
-            out.send(link, &FromIntercept::Answer(Answer { id, ..answer }));
+            out.send(link, &FromIntercept::ServerSegment(ServerSegment { id, ..answer }));
         }
         Ok(())
     }
@@ -200,11 +202,11 @@ impl Router {
         if let Some(subscribers) = self.routes.subscribers(&flow) {
             for subscriber in subscribers {
                 self.counters.forwarded += 1;
-                out.send(subscriber.link, &FromIntercept::Answer(answer(&segment, subscriber)));
+                out.send(subscriber.link, &FromIntercept::ServerSegment(answer(&segment, subscriber)));
             }
         } else if answers_syn(&segment) {
-            let anybody = Subscriber { link: LinkId(0), id: FlowId(0), mode: AnswerPayload::None };
-            let kept = Answer { payload: &[], ..answer(&segment, &anybody) };
+            let anybody = Subscriber { link: PeerId(0), id: FlowId(0), mode: AnswerPayload::None };
+            let kept = ServerSegment { payload: &[], ..answer(&segment, &anybody) };
             self.counters.unrouted += self.delayed.keep(now + DELAY, flow, kept);
         } else {
             self.counters.unrouted += 1;
@@ -257,13 +259,13 @@ impl Router {
 }
 
 /// The answer to one subscriber, with as much payload as it asked for.
-fn answer<'a>(segment: &Segment<'a>, subscriber: &Subscriber) -> Answer<'a> {
+fn answer<'a>(segment: &Segment<'a>, subscriber: &Subscriber) -> ServerSegment<'a> {
     let wanted = match subscriber.mode {
         AnswerPayload::None => 0,
         AnswerPayload::Head(bytes) => usize::from(bytes),
         AnswerPayload::All => usize::MAX,
     };
-    Answer {
+    ServerSegment {
         id: subscriber.id,
         seq: segment.seq,
         ack: segment.ack,

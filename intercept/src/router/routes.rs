@@ -7,7 +7,7 @@ use common_core::answer_payload::AnswerPayload;
 use common_core::control::FlowId;
 use common_core::flow::Flow;
 
-use super::LinkId;
+use super::PeerId;
 use crate::shares::{Host, Shares};
 
 /// The hash of all tables here. Keyed at random: peers choose what is put in.
@@ -16,7 +16,7 @@ pub(super) type Hasher = RandomState;
 /// One link's interest in a flow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subscriber {
-    pub(super) link: LinkId,
+    pub(super) link: PeerId,
     pub(super) id: FlowId,
     pub(super) mode: AnswerPayload,
 }
@@ -35,7 +35,7 @@ struct Subscribers {
 }
 
 impl Subscribers {
-    fn of_link(&mut self, link: LinkId) -> Option<&mut Subscriber> {
+    fn of_link(&mut self, link: PeerId) -> Option<&mut Subscriber> {
         std::iter::once(&mut self.first).chain(&mut self.others).find(|subscriber| subscriber.link == link)
     }
 }
@@ -49,7 +49,7 @@ struct LinkRoutes {
 /// All routes. Between a link and a flow there is at most one.
 pub(super) struct Routes {
     by_flow: HashMap<Flow, Subscribers, Hasher>,
-    by_link: HashMap<LinkId, LinkRoutes, Hasher>,
+    by_link: HashMap<PeerId, LinkRoutes, Hasher>,
     routes: Shares,
     greeted: Shares,
     /// Routes of which payload is wanted.
@@ -71,13 +71,13 @@ impl Routes {
         }
     }
 
-    pub(super) fn open(&mut self, link: LinkId, host: Host) {
+    pub(super) fn open(&mut self, link: PeerId, host: Host) {
         self.close(link);
         self.by_link.insert(link, LinkRoutes { host, greeted: false, flows: HashMap::default() });
     }
 
     /// Ends a link and its routes, and gives their memory back.
-    pub(super) fn close(&mut self, link: LinkId) {
+    pub(super) fn close(&mut self, link: PeerId) {
         let Some(closed) = self.by_link.remove(&link) else { return };
         if closed.greeted {
             self.greeted.give_back(closed.host);
@@ -92,14 +92,14 @@ impl Routes {
     }
 
     /// Lets a link in that has said hello; false if there are too many.
-    pub(super) fn greet(&mut self, link: LinkId) -> bool {
+    pub(super) fn greet(&mut self, link: PeerId) -> bool {
         let Some(routes) = self.by_link.get_mut(&link) else { return false };
         routes.greeted = routes.greeted || self.greeted.take(routes.host);
         routes.greeted
     }
 
     /// Where a link comes from that has been greeted.
-    pub(super) fn greeted(&self, link: LinkId) -> Option<Host> {
+    pub(super) fn greeted(&self, link: PeerId) -> Option<Host> {
         self.by_link.get(&link).filter(|routes| routes.greeted).map(|routes| routes.host)
     }
 
@@ -115,7 +115,7 @@ impl Routes {
 
     /// Adds a route without payload; false if there are too many. What the link had under this name, or for this flow, is
     /// replaced.
-    pub(super) fn add(&mut self, link: LinkId, id: FlowId, flow: Flow) -> bool {
+    pub(super) fn add(&mut self, link: PeerId, id: FlowId, flow: Flow) -> bool {
         self.remove(link, id);
         let Some(routes) = self.by_link.get_mut(&link) else { return true };
         let subscriber = Subscriber { link, id, mode: AnswerPayload::None };
@@ -144,7 +144,7 @@ impl Routes {
     }
 
     /// Ends a route; one that does not stand is as good as ended.
-    pub(super) fn remove(&mut self, link: LinkId, id: FlowId) {
+    pub(super) fn remove(&mut self, link: PeerId, id: FlowId) {
         let Some(routes) = self.by_link.get_mut(&link) else { return };
         let host = routes.host;
         if let Some(flow) = routes.flows.remove(&id) {
@@ -152,7 +152,7 @@ impl Routes {
         }
     }
 
-    pub(super) fn set_mode(&mut self, link: LinkId, id: FlowId, mode: AnswerPayload) {
+    pub(super) fn set_mode(&mut self, link: PeerId, id: FlowId, mode: AnswerPayload) {
         let flow = self.by_link.get(&link).and_then(|routes| routes.flows.get(&id));
         let subscribers = flow.and_then(|flow| self.by_flow.get_mut(flow));
         if let Some(subscriber) = subscribers.and_then(|subscribers| subscribers.of_link(link)) {
@@ -166,7 +166,7 @@ impl Routes {
         self.by_flow.get(flow).map(|them| std::iter::once(&them.first).chain(&them.others))
     }
 
-    fn unsubscribe(&mut self, link: LinkId, host: Host, flow: &Flow) {
+    fn unsubscribe(&mut self, link: PeerId, host: Host, flow: &Flow) {
         let Some(subscribers) = self.by_flow.get_mut(flow) else { return };
         self.routes.give_back(host);
         self.with_payload -= subscribers.of_link(link).map_or(0, |subscriber| subscriber.wants_payload());
@@ -194,7 +194,7 @@ mod tests {
             client: Endpoint::new([10, 1, (number >> 16) as u8, 0].into(), number as u16),
             server: Endpoint::new([10, 0, 0, 2].into(), 80),
         };
-        let [small, large] = [LinkId(1), LinkId(2)];
+        let [small, large] = [PeerId(1), PeerId(2)];
         for link in [small, large] {
             routes.open(link, host);
         }

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use common_core::control::RefuseReason;
 use common_core::flow::Endpoint;
 
-use super::LinkId;
+use super::PeerId;
 use crate::shares::{Host, Shares};
 
 /// The targets that each link has announced.
 pub(super) struct Targets {
-    by_link: HashMap<LinkId, (Host, BTreeSet<Endpoint>)>,
+    by_link: HashMap<PeerId, (Host, BTreeSet<Endpoint>)>,
     /// Those of all links together, and how many links have announced each.
     all: BTreeMap<Endpoint, usize>,
     /// What is announced, each time that it is.
@@ -31,7 +31,7 @@ impl Targets {
     ///
     /// # Errors
     /// The link, its host or all of them have announced as many others as they may.
-    pub(super) fn add(&mut self, link: LinkId, host: Host, target: Endpoint) -> Result<(), RefuseReason> {
+    pub(super) fn add(&mut self, link: PeerId, host: Host, target: Endpoint) -> Result<(), RefuseReason> {
         let (_, own) = self.by_link.entry(link).or_insert_with(|| (host, BTreeSet::new()));
         if own.contains(&target) {
             return Ok(());
@@ -46,7 +46,7 @@ impl Targets {
         Ok(())
     }
 
-    pub(super) fn close(&mut self, link: LinkId) {
+    pub(super) fn close(&mut self, link: PeerId) {
         let Some((host, targets)) = self.by_link.remove(&link) else { return };
         for target in targets {
             self.announced.give_back(host);

@@ -1,26 +1,26 @@
 //! The router, driven by hand.
 
 use super::*;
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use common_core::wire::{Outgoing, PacketBuilder};
 use std::net::SocketAddr;
 
 const LOCAL: &str = "10.0.0.3";
 const SERVER: &str = "10.0.0.2:80";
-const FIRST: LinkId = LinkId(0);
-const SECOND: LinkId = LinkId(1);
+const FIRST: PeerId = PeerId(0);
+const SECOND: PeerId = PeerId(1);
 
 /// Messages sent, as debug text would show them: link, flow, the answer's sequence number and payload.
 #[derive(Default)]
 struct Sent {
-    answers: Vec<(LinkId, FlowId, u32, Vec<u8>)>,
-    others: Vec<(LinkId, FromIntercept<'static>)>,
+    answers: Vec<(PeerId, FlowId, u32, Vec<u8>)>,
+    others: Vec<(PeerId, FromIntercept<'static>)>,
 }
 
 impl Output for Sent {
-    fn send(&mut self, link: LinkId, message: &FromIntercept<'_>) {
+    fn send(&mut self, link: PeerId, message: &FromIntercept<'_>) {
         match *message {
-            FromIntercept::Answer(answer) => {
+            FromIntercept::ServerSegment(answer) => {
                 self.answers.push((link, answer.id, answer.seq.0, answer.payload.to_vec()));
             }
             FromIntercept::Hello { version } => self.others.push((link, FromIntercept::Hello { version })),
@@ -52,21 +52,21 @@ impl Rig {
         rig
     }
 
-    fn greet(&mut self, link: LinkId) {
+    fn greet(&mut self, link: PeerId) {
         self.router.handle_link_opened(link, host(link));
         let share = self.router.config.share;
         self.tell(link, ToIntercept::Hello { version: VERSION, share });
     }
 
-    fn try_tell(&mut self, link: LinkId, message: ToIntercept) -> Result<(), RefuseReason> {
+    fn try_tell(&mut self, link: PeerId, message: ToIntercept) -> Result<(), RefuseReason> {
         self.router.handle_message(self.now, link, message, &mut self.sent)
     }
 
-    fn tell(&mut self, link: LinkId, message: ToIntercept) {
+    fn tell(&mut self, link: PeerId, message: ToIntercept) {
         assert_eq!(self.try_tell(link, message), Ok(()));
     }
 
-    fn route(&mut self, link: LinkId, id: u32, flow: Flow) {
+    fn route(&mut self, link: PeerId, id: u32, flow: Flow) {
         self.tell(link, ToIntercept::RouteAdd { id: FlowId(id), flow });
     }
 
@@ -87,7 +87,7 @@ impl Rig {
     }
 
     /// The answers sent since the last call: link, flow, sequence number.
-    fn answers(&mut self) -> Vec<(LinkId, u32, u32)> {
+    fn answers(&mut self) -> Vec<(PeerId, u32, u32)> {
         self.sent.answers.drain(..).map(|(link, id, seq, _)| (link, id.0, seq)).collect()
     }
 
@@ -102,7 +102,7 @@ fn endpoint(text: &str) -> Endpoint {
 }
 
 /// Each link comes from a host of its own.
-fn host(link: LinkId) -> Host {
+fn host(link: PeerId) -> Host {
     Host::from(IpAddr::from([10, 9, 0, link.0 as u8]))
 }
 
@@ -390,32 +390,32 @@ fn what_is_no_segment_is_counted() {
 #[test]
 fn a_peer_says_hello_first_and_once() {
     let mut rig = Rig::new();
-    let third = LinkId(3);
+    let third = PeerId(3);
     rig.router.handle_link_opened(third, host(third));
     assert_eq!(rig.try_tell(third, ToIntercept::Ping { nonce: 1 }), Err(RefuseReason::Malformed));
-    let other = ToIntercept::Hello { version: VERSION + 1, share: Share::ALL };
+    let other = ToIntercept::Hello { version: VERSION + 1, share: Shard::ALL };
     assert_eq!(rig.try_tell(third, other), Err(RefuseReason::Version(VERSION)));
     assert_eq!(rig.sent.others, []);
-    rig.tell(third, ToIntercept::Hello { version: VERSION, share: Share::ALL });
+    rig.tell(third, ToIntercept::Hello { version: VERSION, share: Shard::ALL });
     rig.tell(third, ToIntercept::Ping { nonce: 2 });
     let hello = FromIntercept::Hello { version: VERSION };
     assert_eq!(rig.sent.others, [(third, hello), (third, FromIntercept::Pong { nonce: 2 })]);
-    let again = ToIntercept::Hello { version: VERSION, share: Share::ALL };
+    let again = ToIntercept::Hello { version: VERSION, share: Shard::ALL };
     assert_eq!(rig.try_tell(third, again), Err(RefuseReason::Malformed));
 }
 
 #[test]
 fn one_worker_serves_all_and_one_of_several_its_own() {
     let hello =
-        |index, count| ToIntercept::Hello { version: VERSION, share: Share::new(index, count).unwrap() };
-    let third = LinkId(3);
-    let tell = |own: Share, hello| {
+        |index, count| ToIntercept::Hello { version: VERSION, share: Shard::new(index, count).unwrap() };
+    let third = PeerId(3);
+    let tell = |own: Shard, hello| {
         let mut router = Router::new(RouterConfig { share: own, ..RouterConfig::default() });
         router.handle_link_opened(third, host(third));
         router.handle_message(Time::ZERO, third, hello, &mut Sent::default())
     };
-    assert_eq!(tell(Share::ALL, hello(2, 4)), Ok(()));
-    let second = Share::new(1, 2).unwrap();
+    assert_eq!(tell(Shard::ALL, hello(2, 4)), Ok(()));
+    let second = Shard::new(1, 2).unwrap();
     assert_eq!(tell(second, hello(1, 2)), Ok(()));
     for other in [hello(0, 2), hello(1, 4), hello(0, 1)] {
         assert_eq!(tell(second, other), Err(RefuseReason::Workers(2)));
@@ -430,8 +430,8 @@ fn limits_are_kept() {
         max_targets_per_link: 1,
         ..RouterConfig::default()
     });
-    let (third, fourth) = (LinkId(2), LinkId(3));
-    let hello = ToIntercept::Hello { version: VERSION, share: Share::ALL };
+    let (third, fourth) = (PeerId(2), PeerId(3));
+    let hello = ToIntercept::Hello { version: VERSION, share: Shard::ALL };
     // One link is left, but not for who has one.
     rig.router.handle_link_opened(third, host(FIRST));
     assert_eq!(rig.try_tell(third, hello.clone()), Err(RefuseReason::TooManyLinks));
@@ -467,10 +467,10 @@ fn limits_are_kept() {
 #[test]
 fn a_greedy_host_leaves_half_of_the_routes() {
     let mut rig = Rig::with(RouterConfig { max_links: 8, max_routes: 4000, ..RouterConfig::default() });
-    let greedy = [FIRST, LinkId(2), LinkId(3)];
+    let greedy = [FIRST, PeerId(2), PeerId(3)];
     for link in &greedy[1..] {
         rig.router.handle_link_opened(*link, host(FIRST));
-        rig.tell(*link, ToIntercept::Hello { version: VERSION, share: Share::ALL });
+        rig.tell(*link, ToIntercept::Hello { version: VERSION, share: Shard::ALL });
     }
     let mut got = 0;
     for (number, link) in greedy.into_iter().cycle().enumerate() {
@@ -501,10 +501,10 @@ fn a_greedy_host_leaves_half_of_the_targets() {
         max_targets: 100,
         ..RouterConfig::default()
     });
-    let greedy = [FIRST, LinkId(2), LinkId(3)];
+    let greedy = [FIRST, PeerId(2), PeerId(3)];
     for link in &greedy[1..] {
         rig.router.handle_link_opened(*link, host(FIRST));
-        rig.tell(*link, ToIntercept::Hello { version: VERSION, share: Share::ALL });
+        rig.tell(*link, ToIntercept::Hello { version: VERSION, share: Shard::ALL });
     }
     let target = |port| ToIntercept::Target(Endpoint::new([10, 0, 0, 2].into(), port));
     // The same of two links are two.

@@ -154,7 +154,7 @@ impl Actions {
 
 /// The next that the test server says, in order.
 #[derive(Debug, Clone, Copy)]
-pub struct Said<'a> {
+pub struct ServerData<'a> {
     /// Bytes before these that were not asked for.
     pub skipped: u64,
     /// What was asked for of a segment, or of several of which one came late.
@@ -185,7 +185,7 @@ pub trait Module: Send {
     }
 
     /// The test server says something.
-    fn answer(&mut self, said: Said<'_>, actions: &mut Actions);
+    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions);
 
     /// The next bytes of the online server's answers, in order; `skipped` bytes before them were not captured, were not
     /// asked for, or were too many to keep. All that the client had acknowledged when it began a turn comes before that

@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::{Actions, Protocol, Said};
+use module_kit::module::{Actions, Protocol, ServerData};
 use tcpcopy_redis::{Redis, Settings};
 
 const ROUNDS: u32 = 200_000;
@@ -30,7 +30,7 @@ fn main() {
             let mut module = redis.module(&Flow { client: end, server: end }, true);
             module.connected(&mut actions);
             module.client(command.as_bytes(), &mut actions);
-            module.answer(Said { skipped: 0, bytes: b"+OK\r\n", had_all: true }, &mut actions);
+            module.answer(ServerData { skipped: 0, bytes: b"+OK\r\n", had_all: true }, &mut actions);
             let bytes = command.repeat(pipeline);
             let start = Instant::now();
             for _ in 0..ROUNDS {

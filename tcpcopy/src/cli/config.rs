@@ -13,7 +13,7 @@ use crate::settings::{EngineConfig, Transfer};
 
 use super::UsageError;
 use super::address::endpoint_or_default;
-use super::protocol::{Wishes, attach};
+use super::protocol::{ProtocolOptions, attach};
 use super::raw::RawArgs;
 use super::reconnect;
 use super::transfer::transfers;
@@ -74,8 +74,8 @@ impl Config {
         let stats_json = absolute("--stats-json", raw.stats_json.as_deref())?;
         let mut transfers = transfers(&raw.transfers)?;
         let config = raw.config.as_deref();
-        let wishes = Wishes { protocols: &raw.protocols, config };
-        attach(&mut transfers, &wishes)?;
+        let options = ProtocolOptions { protocols: &raw.protocols, config };
+        attach(&mut transfers, &options)?;
         reconnect::apply(&mut transfers, raw.on_reconnect, &raw.stateless)?;
         if raw.memory_mb < u64::from(raw.workers) * WORKER_MEMORY_MB {
             return Err(UsageError::Memory { megabytes: raw.memory_mb, workers: raw.workers });

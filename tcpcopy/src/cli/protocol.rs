@@ -25,7 +25,7 @@ enum Kind {
 
 /// What the user says of modules.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Wishes<'a> {
+pub(super) struct ProtocolOptions<'a> {
     /// `--protocol`.
     pub(super) protocols: &'a [String],
     /// `--config`.
@@ -33,8 +33,8 @@ pub(super) struct Wishes<'a> {
 }
 
 /// Gives each transfer the module of its service.
-pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<(), UsageError> {
-    let chosen = chosen(wishes.protocols)?;
+pub(super) fn attach(transfers: &mut [Transfer], options: &ProtocolOptions<'_>) -> Result<(), UsageError> {
+    let chosen = chosen(options.protocols)?;
     if let Some(Choice { port, piece, .. }) =
         chosen.iter().find(|choice| transfers.iter().all(|transfer| transfer.online_port != choice.port))
     {
@@ -44,12 +44,12 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
         });
     }
     let kinds: Vec<Option<Kind>> = transfers.iter().map(|transfer| kind(transfer, &chosen)).collect();
-    if wishes.config.is_some() && kinds.iter().all(Option::is_none) {
+    if options.config.is_some() && kinds.iter().all(Option::is_none) {
         return Err(UsageError::NothingToConfigure);
     }
-    let file = wishes.config.map(read).transpose()?.unwrap_or_default();
-    let mysql = kinds.contains(&Some(Kind::Mysql)).then(|| mysql(&file, wishes)).transpose()?;
-    let redis = kinds.contains(&Some(Kind::Redis)).then(|| redis(&file, wishes)).transpose()?;
+    let file = options.config.map(read).transpose()?.unwrap_or_default();
+    let mysql = kinds.contains(&Some(Kind::Mysql)).then(|| mysql(&file, options)).transpose()?;
+    let redis = kinds.contains(&Some(Kind::Redis)).then(|| redis(&file, options)).transpose()?;
     for (transfer, kind) in transfers.iter_mut().zip(kinds) {
         transfer.protocol = match kind {
             Some(Kind::Mysql) => mysql.as_ref().map(|mysql| Arc::new(mysql.for_another_service()) as _),
@@ -59,7 +59,7 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
                     redis.as_ref().map(|redis| redis.for_service(file.online.redis.as_ref(), usual));
                 of_service
                     .transpose()
-                    .map_err(|error| wrong_secret(wishes, &error))?
+                    .map_err(|error| wrong_secret(options, &error))?
                     .map(|it| Arc::new(it) as _)
             }
             None => None,
@@ -68,12 +68,12 @@ pub(super) fn attach(transfers: &mut [Transfer], wishes: &Wishes<'_>) -> Result<
     Ok(())
 }
 
-fn mysql(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Mysql, UsageError> {
-    Mysql::new(&file.mysql).map_err(|error| wrong_secret(wishes, &error))
+fn mysql(file: &ConfigFile, options: &ProtocolOptions<'_>) -> Result<Mysql, UsageError> {
+    Mysql::new(&file.mysql).map_err(|error| wrong_secret(options, &error))
 }
 
-fn redis(file: &ConfigFile, wishes: &Wishes<'_>) -> Result<Redis, UsageError> {
-    Redis::new(&file.redis).map_err(|error| wrong_secret(wishes, &error))
+fn redis(file: &ConfigFile, options: &ProtocolOptions<'_>) -> Result<Redis, UsageError> {
+    Redis::new(&file.redis).map_err(|error| wrong_secret(options, &error))
 }
 
 /// Where the online service is to be found: as `-x` says, or on this host.
@@ -85,8 +85,8 @@ fn usual_address(transfer: &Transfer) -> Endpoint {
     Endpoint::new(transfer.online_ip.unwrap_or(loopback), transfer.online_port)
 }
 
-fn wrong_secret(wishes: &Wishes<'_>, error: &CredentialsError) -> UsageError {
-    wrong_file(wishes.config.unwrap_or(Path::new("")), error.to_string())
+fn wrong_secret(options: &ProtocolOptions<'_>, error: &CredentialsError) -> UsageError {
+    wrong_file(options.config.unwrap_or(Path::new("")), error.to_string())
 }
 
 fn read(path: &Path) -> Result<ConfigFile, UsageError> {
@@ -162,8 +162,8 @@ mod tests {
     fn names(services: &str, protocols: &[&str]) -> Result<Vec<&'static str>, String> {
         let protocols: Vec<String> = protocols.iter().map(|&text| text.to_owned()).collect();
         let mut transfers = transfers(&[services.to_owned()]).map_err(|error| error.to_string())?;
-        let wishes = Wishes { protocols: &protocols, ..Wishes::default() };
-        attach(&mut transfers, &wishes).map_err(|error| error.to_string())?;
+        let options = ProtocolOptions { protocols: &protocols, ..ProtocolOptions::default() };
+        attach(&mut transfers, &options).map_err(|error| error.to_string())?;
         Ok(transfers.iter().map(|transfer| transfer.protocol.as_ref().map_or("none", |p| p.name())).collect())
     }
 
@@ -185,8 +185,8 @@ mod tests {
     #[test]
     fn each_service_has_a_protocol_of_its_own() {
         let mut transfers = transfers(&[SERVICES.to_owned()]).unwrap();
-        let wishes = Wishes { protocols: &["3307=mysql".to_owned()], ..Wishes::default() };
-        attach(&mut transfers, &wishes).unwrap();
+        let options = ProtocolOptions { protocols: &["3307=mysql".to_owned()], ..ProtocolOptions::default() };
+        attach(&mut transfers, &options).unwrap();
         let (first, last) = (transfers[0].protocol.clone().unwrap(), transfers[2].protocol.clone().unwrap());
         assert!(!Arc::ptr_eq(&first, &last));
     }
@@ -208,15 +208,15 @@ mod tests {
 
     #[test]
     fn what_is_for_modules_is_refused_without_one() {
-        let configure = Wishes { config: Some(Path::new("/none")), ..Wishes::default() };
+        let configure = ProtocolOptions { config: Some(Path::new("/none")), ..ProtocolOptions::default() };
         let none = ["3306=none".to_owned()];
-        let chosen = Wishes { protocols: &none, ..configure };
-        for (service, wishes, error) in [
+        let chosen = ProtocolOptions { protocols: &none, ..configure };
+        for (service, options, error) in [
             ("80-10.0.0.17:80", configure, UsageError::NothingToConfigure),
             ("3306-10.0.0.17:3306", chosen, UsageError::NothingToConfigure),
         ] {
             let mut transfers = transfers(&[service.to_owned()]).unwrap();
-            assert_eq!(attach(&mut transfers, &wishes).unwrap_err(), error);
+            assert_eq!(attach(&mut transfers, &options).unwrap_err(), error);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use common_core::flow::Endpoint;
 use common_os::io::af_packet::{AfPacket, FRAME_OVERHEAD, Room};
-use common_os::io::bpf::{HEAD, Heard, Program, Service, Split};
+use common_os::io::bpf::{HEAD, Program, Service, ServiceAnswers, Split};
 use common_os::io::{Capture, CaptureCounters, Captured};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -54,7 +54,7 @@ impl Captures {
         let program = match &config.filter {
             Some(filter) => Program::from_expression(filter)?,
             None => {
-                let heard: Vec<Heard> = config.transfers.iter().map(heard).collect();
+                let heard: Vec<ServiceAnswers> = config.transfers.iter().map(heard).collect();
                 Program::conversations(&services(config), &heard, &config.targets())
             }
         };
@@ -182,8 +182,8 @@ fn service(transfer: &Transfer) -> Service {
 }
 
 /// What of the service's answers is wanted.
-fn heard(transfer: &Transfer) -> Heard {
-    Heard { service: service(transfer), answers: transfer.online_answers() }
+fn heard(transfer: &Transfer) -> ServiceAnswers {
+    ServiceAnswers { service: service(transfer), answers: transfer.online_answers() }
 }
 
 /// Warns of a target that is an address of this host and would be a service too: clients that connect to it directly

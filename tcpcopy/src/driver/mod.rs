@@ -1,10 +1,10 @@
 //! The driver: sockets, clock, signals and files around the engine.
 
 mod captures;
-mod crew;
-mod desk;
-mod wire;
+mod packet_sink;
+mod reporter;
 mod worker;
+mod workers;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common_core::flow::Endpoint;
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use common_core::time::Time;
 use common_os::clock::Clock;
 use common_os::io::bpf::FilterError;
@@ -30,13 +30,13 @@ use mio::Interest;
 use thiserror::Error;
 
 use captures::{Captures, warn_of_local_targets};
-use desk::Desk;
-use wire::Wire;
+use packet_sink::PacketSink;
+use reporter::Reporter;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
 use crate::cli::{Config, usual_protocol};
+use crate::control::{ControlConns, Speaker, Told};
 use crate::engine::Engine;
-use crate::link::{Links, Speaker, Told};
 use crate::online_query::{Askers, OwnEndpoints, Query, Watch};
 use crate::report::{Service, StatsFile, StatsFileError};
 use crate::settings::Transfer;
@@ -120,13 +120,13 @@ pub fn run(config: &Config) -> Result<(), StartError> {
     drop_privileges(config)?;
 
     let clock = Clock::start();
-    let parts = Share::each(config.workers).zip(captures).zip(wires);
+    let parts = Shard::each(config.workers).zip(captures).zip(wires);
     let told = Arc::default();
     // What clients say from now on is captured.
     let (own, queries) = (Arc::default(), Query::of(&config.transfers));
     let _askers = Askers::start(&queries, &own, clock).map_err(StartError::system("start a thread"))?;
     let worker =
-        |((share, captures), wire)| worker(config, clock, share, &told, captures, wire, (&queries, &own));
+        |((share, captures), sink)| worker(config, clock, share, &told, captures, sink, (&queries, &own));
     let mut workers: Vec<_> = parts.map(worker).collect::<Result<_, _>>()?;
     if let [only] = &workers[..] {
         only.registry()
@@ -134,7 +134,7 @@ pub fn run(config: &Config) -> Result<(), StartError> {
             .map_err(StartError::system("take signals over"))?;
     }
     let stats = config.stats_json.clone().map(StatsFile::open).transpose()?;
-    let desk = Desk::new(clock, stats, config.protocols(), services(config));
+    let reporter = Reporter::new(clock, stats, config.protocols(), services(config));
     if !config.alone {
         workers.iter_mut().try_for_each(|worker| worker.connect(START_LIMIT))?;
     }
@@ -145,34 +145,34 @@ pub fn run(config: &Config) -> Result<(), StartError> {
         logging::flush();
         daemon.detach().map_err(StartError::system("leave the terminal"))?;
     }
-    let ended = crew::run(workers, clock, desk, signals);
+    let ended = workers::run(workers, clock, reporter, signals);
     // Before the links and captures are closed: who sees them end may start the next tcpcopy.
     drop(pid_file);
     ended.map(drop).inspect_err(|error| log::error!("{error}"))
 }
 
-fn open_wire(config: &Config) -> Result<Wire<Injector>, StartError> {
-    Ok(Wire::new(Injector::open(config.targets().iter().map(|target| target.ip))?))
+fn open_wire(config: &Config) -> Result<PacketSink<Injector>, StartError> {
+    Ok(PacketSink::new(Injector::open(config.targets().iter().map(|target| target.ip))?))
 }
 
 fn worker(
     config: &Config,
     clock: Clock,
-    share: Share,
+    share: Shard,
     told: &Arc<Told>,
     captures: Captures,
-    wire: Wire<Injector>,
+    sink: PacketSink<Injector>,
     (queries, own): (&[Query], &Arc<OwnEndpoints>),
 ) -> Result<Worker<Injector>, StartError> {
     let first_link = FIRST_CAPTURE + captures.count();
     let targets = config.targets();
     let speaker = Speaker { told: Arc::clone(told), from_start: config.alone };
-    let links = Links::new(&config.intercepts, share, targets, first_link, Time::ZERO, &speaker);
+    let links = ControlConns::new(&config.intercepts, share, targets, first_link, Time::ZERO, &speaker);
     let mut engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
     if !queries.is_empty() {
         engine.set_own(Arc::clone(own));
     }
-    Worker::new(clock, captures, links, engine, wire, Watch::new(queries))
+    Worker::new(clock, captures, links, engine, sink, Watch::new(queries))
         .map_err(StartError::system("make an event loop"))
 }
 

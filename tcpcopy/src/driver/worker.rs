@@ -7,23 +7,23 @@ use std::time::Duration;
 use common_core::flow::Endpoint;
 use common_core::time::Time;
 use common_os::clock::Clock;
-use common_os::io::alarm::Alarm;
+use common_os::io::wake_timer::WakeTimer;
 use common_os::io::{Captured, Inject};
-use common_os::process::courtesy::Courtesy;
+use common_os::process::sched_policy::SchedPolicy;
 use mio::{Events, Poll, Registry, Token};
 
 use super::StartError;
 use super::captures::Captures;
-use super::wire::Wire;
+use super::packet_sink::PacketSink;
+use crate::control::{ControlConns, LinkChange, Problem};
 use crate::engine::{Engine, GRAIN};
-use crate::link::{LinkChange, Links, Problem};
 use crate::online_query::Watch;
-use crate::report::{CaptureAccount, Part};
+use crate::report::{CaptureAccount, WorkerStats};
 
 /// Token of whatever calls the worker: signals, or another thread.
 pub(super) const CALLER: Token = Token(0);
-/// Token of the alarm.
-const ALARM: Token = Token(1);
+/// Token of the timer.
+const TIMER: Token = Token(1);
 /// Token of the first capture socket.
 pub(super) const FIRST_CAPTURE: usize = 2;
 
@@ -79,15 +79,15 @@ pub(super) struct Worker<I> {
     poll: Poll,
     events: Events,
     clock: Clock,
-    alarm: Alarm,
+    timer: WakeTimer,
     captures: Captures,
-    links: Links,
+    links: ControlConns,
     engine: Engine,
-    wire: Wire<I>,
+    sink: PacketSink<I>,
     /// Answers of online servers that the engine is to know of.
     queries: Watch,
     captured: CaptureAccount,
-    courtesy: Option<Courtesy>,
+    sched_policy: Option<SchedPolicy>,
     /// A packet was captured in the last round.
     captured_some: bool,
     /// When the links were read last.
@@ -102,27 +102,27 @@ impl<I: Inject> Worker<I> {
     pub(super) fn new(
         clock: Clock,
         captures: Captures,
-        links: Links,
+        links: ControlConns,
         engine: Engine,
-        wire: Wire<I>,
+        sink: PacketSink<I>,
         queries: Watch,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         captures.register(poll.registry())?;
-        let alarm = Alarm::new(clock)?;
-        alarm.register(poll.registry(), ALARM)?;
+        let timer = WakeTimer::new(clock)?;
+        timer.register(poll.registry(), TIMER)?;
         Ok(Self {
             poll,
             events: Events::with_capacity(64),
             clock,
-            alarm,
+            timer,
             captures,
             links,
             engine,
-            wire,
+            sink,
             queries,
             captured: CaptureAccount::default(),
-            courtesy: None,
+            sched_policy: None,
             captured_some: false,
             read_at: clock.now(),
             deferred_until: Time::NEVER,
@@ -157,7 +157,7 @@ impl<I: Inject> Worker<I> {
 
     /// The calling thread is the one that will do all further work.
     pub(super) fn settle(&mut self) {
-        self.courtesy = Some(Courtesy::new());
+        self.sched_policy = Some(SchedPolicy::new());
     }
 
     /// Waits for something to do, at the longest until `limit`, and does it.
@@ -168,12 +168,12 @@ impl<I: Inject> Worker<I> {
         self.wait(limit).map_err(StartError::system("wait for events"))?;
         // The one clock read of the batch.
         let now = self.clock.now();
-        self.wire.set_now(now);
+        self.sink.set_now(now);
         let mut called = false;
         for event in &self.events {
             match event.token() {
                 CALLER => called = true,
-                ALARM => self.alarm.rang(),
+                TIMER => self.timer.rang(),
                 token if self.captures.handle_event(token) => {}
                 _ => drop(self.links.handle_event(now, event)),
             }
@@ -207,7 +207,7 @@ impl<I: Inject> Worker<I> {
 
     /// Answers that no session waits for need not wake the process: while packets keep coming, they are read with these.
     fn defer_answers(&mut self, now: Time) {
-        let brisk = self.courtesy.as_ref().is_some_and(Courtesy::is_brisk);
+        let brisk = self.sched_policy.as_ref().is_some_and(SchedPolicy::is_brisk);
         let was_deferring = self.is_deferring();
         let busy = self.engine.awaits_answers() || self.links.has_unsent();
         if !brisk || busy || now >= self.deferred_until && !self.captured_some {
@@ -231,8 +231,8 @@ impl<I: Inject> Worker<I> {
 
     /// Sends what the batch has brought about.
     fn send(&mut self, now: Time) {
-        self.engine.flush(now, &mut self.wire);
-        self.wire.flush();
+        self.engine.flush(now, &mut self.sink);
+        self.sink.flush();
         self.deliver(now);
         self.links.flush();
     }
@@ -240,12 +240,12 @@ impl<I: Inject> Worker<I> {
     /// Lets more come in before the next round, unless something is left of the last or late already.
     fn gather(&self) {
         let all_read = !self.captures.any_ready() && !self.links.any_readable();
-        if let Some(courtesy) = &self.courtesy
+        if let Some(sched_policy) = &self.sched_policy
             && self.captured_some
             && all_read
             && !self.lags()
         {
-            courtesy.gather();
+            sched_policy.gather();
         }
     }
 
@@ -253,7 +253,7 @@ impl<I: Inject> Worker<I> {
         let timeout = if self.captures.any_ready() || self.links.any_readable() {
             Some(Duration::ZERO)
         } else {
-            self.alarm.set(self.next_timer().min(limit).min(self.deferred_until))?;
+            self.timer.set(self.next_timer().min(limit).min(self.deferred_until))?;
             None
         };
         match self.poll.poll(&mut self.events, timeout) {
@@ -264,8 +264,8 @@ impl<I: Inject> Worker<I> {
 
     fn read_captures(&mut self, now: Time) {
         let budget = if self.lags() { CAPTURE_BUDGET_LAGGING } else { CAPTURE_BUDGET };
-        let (engine, wire) = (&mut self.engine, &mut self.wire);
-        let mut sink = |captured: Captured<'_>| engine.handle_packet(now, captured, wire);
+        let (engine, sink) = (&mut self.engine, &mut self.sink);
+        let mut sink = |captured: Captured<'_>| engine.handle_packet(now, captured, sink);
         self.captured_some = self.captures.receive(budget, &mut sink) > 0;
         self.deliver(now);
     }
@@ -280,9 +280,9 @@ impl<I: Inject> Worker<I> {
     fn read_links(&mut self, now: Time) {
         for index in 0..self.links.count() {
             if self.links.is_readable(index) {
-                let (engine, wire) = (&mut self.engine, &mut self.wire);
+                let (engine, sink) = (&mut self.engine, &mut self.sink);
                 self.links
-                    .receive(now, index, LINK_BUDGET, &mut |answer| engine.handle_answer(now, answer, wire));
+                    .receive(now, index, LINK_BUDGET, &mut |answer| engine.handle_answer(now, answer, sink));
                 self.deliver(now);
             }
         }
@@ -290,14 +290,14 @@ impl<I: Inject> Worker<I> {
 
     /// Hands what the engine said to the links, and what became of links to the engine.
     fn deliver(&mut self, now: Time) {
-        self.links.broadcast(now, self.wire.queued());
-        self.wire.clear_queued();
+        self.links.broadcast(now, self.sink.queued());
+        self.sink.clear_queued();
         while let Some(change) = self.links.next_change() {
             match change {
                 LinkChange::Up(index) => {
-                    self.engine.handle_link_up(now, &mut self.wire);
-                    self.links.announce(now, index, self.wire.queued());
-                    self.wire.clear_queued();
+                    self.engine.handle_link_up(now, &mut self.sink);
+                    self.links.announce(now, index, self.sink.queued());
+                    self.sink.clear_queued();
                 }
                 LinkChange::Down => self.engine.handle_link_down(now),
             }
@@ -311,7 +311,7 @@ impl<I: Inject> Worker<I> {
             Phase::Draining { end } => self.reset_at(end),
             Phase::Ended => Time::ZERO,
         };
-        let now_and_then = self.next_tick.min(self.wire.poll_timeout());
+        let now_and_then = self.next_tick.min(self.sink.poll_timeout());
         self.engine.poll_timeout().min(self.links.poll_timeout()).min(now_and_then).min(phase)
     }
 
@@ -320,7 +320,7 @@ impl<I: Inject> Worker<I> {
         self.links.handle_timeout(now, self.poll.registry());
         self.deliver(now);
         if self.engine.poll_timeout() <= now {
-            self.engine.handle_timeout(now, &mut self.wire);
+            self.engine.handle_timeout(now, &mut self.sink);
         }
         let ticks = self.next_tick <= now;
         if ticks {
@@ -334,24 +334,24 @@ impl<I: Inject> Worker<I> {
     /// Brings the account up to date.
     fn tick(&mut self) {
         self.captured = self.captures.tick();
-        if let Some(courtesy) = &mut self.courtesy {
-            courtesy.tick(self.captured.kernel_received);
+        if let Some(sched_policy) = &mut self.sched_policy {
+            sched_policy.tick(self.captured.kernel_received);
         }
     }
 
     /// The account as it was at the last tick; the ledger's part as it is now.
-    pub(super) fn account(&self) -> Part {
-        Part {
+    pub(super) fn account(&self) -> WorkerStats {
+        WorkerStats {
             ledger: self.engine.ledger().at(self.clock.now()),
             capture: self.captured,
-            inject: self.wire.account().clone(),
+            inject: self.sink.account().clone(),
             links: self.links.account(),
         }
     }
 
     /// The account at the end.
-    pub(super) fn last_account(&mut self) -> Part {
-        self.wire.close();
+    pub(super) fn last_account(&mut self) -> WorkerStats {
+        self.sink.close();
         self.captures.discard();
         self.tick();
         self.account()
@@ -377,7 +377,7 @@ impl<I: Inject> Worker<I> {
         if let Phase::Emptying { until, end } = self.phase
             && (now >= until || !self.captures.any_ready())
         {
-            self.engine.drain(now, &mut self.wire);
+            self.engine.drain(now, &mut self.sink);
             self.phase = Phase::Draining { end };
         }
         if let Phase::Draining { end } = self.phase {
@@ -396,8 +396,8 @@ impl<I: Inject> Worker<I> {
     }
 
     fn abort(&mut self, now: Time) {
-        self.engine.abort(now, &mut self.wire);
-        self.wire.flush();
+        self.engine.abort(now, &mut self.sink);
+        self.sink.flush();
         self.phase = Phase::Ended;
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::{Answer, ToIntercept};
+use common_core::control::{ServerSegment, ToIntercept};
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 use common_core::wire::{Flags, PacketBuilder, Segment};
@@ -27,7 +27,7 @@ use crate::complaints::Complaints;
 use crate::ledger::{DropReason, Ledger};
 use crate::online_query::OwnEndpoints;
 use crate::output::Output;
-use crate::session::{Attached, Context, PARKED_BYTES, SILENCE, Session};
+use crate::session::{Context, ModuleHost, PARKED_BYTES, SILENCE, Session};
 use crate::settings::EngineConfig;
 
 /// After the start of the capture, a stream seen for the first time may be in the middle of a turn; one that says its
@@ -238,7 +238,7 @@ impl Engine {
         let from_start = is_syn(segment);
         let protocol = self.config.transfers.get(transfer)?.protocol.as_ref();
         let module = protocol
-            .map(|protocol| Attached::new(protocol.module(&flow, from_start), protocol.online_answers()));
+            .map(|protocol| ModuleHost::new(protocol.module(&flow, from_start), protocol.online_answers()));
         Some(if from_start {
             Session::from_syn(now, segment.seq, module)
         } else {
@@ -316,7 +316,7 @@ impl Engine {
     }
 
     /// Intercept sent a segment of the test server.
-    pub fn handle_answer(&mut self, now: Time, answer: &Answer<'_>, out: &mut dyn Output) {
+    pub fn handle_answer(&mut self, now: Time, answer: &ServerSegment<'_>, out: &mut dyn Output) {
         self.ledger.tcp.answers += 1;
         let Some(index) = self.table.find_id(answer.id) else {
             self.ledger.tcp.answers_stray += 1;

@@ -9,7 +9,7 @@ use common_core::wire::{Flags, Segment};
 
 use crate::engine::timers::Entries;
 use crate::ledger::{DropReason, Ledger};
-use crate::session::{Context, Idle, Past, Session};
+use crate::session::{Context, Idle, Session, TupleHistory};
 
 /// Sessions that may wait for the one before them. Then the last makes room for the new one: the first is being
 /// replayed, and what it has cost so far would be in vain.
@@ -30,7 +30,7 @@ pub(super) struct Slot {
     /// Listed for the flush at the end of the batch.
     pub(super) to_flush: bool,
     /// What the sessions that are over have left behind.
-    past: Past,
+    past: TupleHistory,
     /// The first is being replayed.
     sessions: VecDeque<Session>,
 }
@@ -45,7 +45,7 @@ impl Slot {
             entries: Entries::NONE,
             is_awaiting: false,
             to_flush: false,
-            past: Past::default(),
+            past: TupleHistory::default(),
             sessions: VecDeque::with_capacity(1),
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use common_os::process::background::{END_LIMIT, LatestWriter, START_LIMIT, within};
 use thiserror::Error;
 
-use super::Account;
+use super::Report;
 
 /// The file of `--stats-json` cannot be used: one line for the user.
 #[derive(Debug, Error)]
@@ -36,7 +36,7 @@ impl StatsFile {
     }
 
     /// Has the account written, which may take its time: one that still waits is skipped.
-    pub fn put(&mut self, account: &Account<'_>) {
+    pub fn put(&mut self, account: &Report<'_>) {
         match serde_json::to_vec(account) {
             Ok(mut json) => {
                 json.push(b'\n');
@@ -127,7 +127,7 @@ mod tests {
         let (ledger, inject) = (Ledger::default(), InjectAccount::default());
         let capture = CaptureAccount::default();
         let balanced = ledger.balances();
-        file.put(&Account {
+        file.put(&Report {
             version: "1",
             uptime_seconds,
             balanced,

@@ -4,19 +4,19 @@ use std::fmt;
 
 use crate::ledger::{DropReason, Ledger};
 
-use super::Account;
-use super::account::CaptureAccount;
+use super::Report;
+use super::content::CaptureAccount;
 use super::number::{Grouped, Percent};
 
 /// Reasons named before the others are added up.
 const NAMED: usize = 3;
 
 /// How much of what clients said was replayed, and the largest losses.
-pub(super) struct Headline<'a>(pub(super) &'a Account<'a>);
+pub(super) struct Headline<'a>(pub(super) &'a Report<'a>);
 
 impl fmt::Display for Headline<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { ledger, said, .. } = self.0;
+        let Report { ledger, said, .. } = self.0;
         let sessions = &ledger.sessions;
         if sessions.seen == 0 {
             f.write_str("nothing replayed: no client session was seen")?;

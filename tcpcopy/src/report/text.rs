@@ -7,11 +7,11 @@ use crate::ledger::{DropReason, Ledger};
 use super::headline::Headline;
 use super::hint::hints;
 use super::number::Grouped;
-use super::{Account, InterceptAccount, LinkAccount, OutputAccount, ProtocolAccount, WorkerAccount};
+use super::{InterceptAccount, LinkAccount, OutputAccount, ProtocolAccount, Report, WorkerAccount};
 
 /// The account in one line, for the log of a running tcpcopy; with a hint as long as nothing arrives.
 #[must_use]
-pub fn short(account: &Account<'_>) -> String {
+pub fn short(account: &Report<'_>) -> String {
     let ledger = account.ledger;
     let mut text = String::new();
     let up = account.links.iter().filter(|link| link.up).count();
@@ -42,15 +42,15 @@ pub fn short(account: &Account<'_>) -> String {
 
 /// The complete account, for the end of a run.
 #[must_use]
-pub fn complete(account: &Account<'_>) -> String {
+pub fn complete(account: &Report<'_>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_complete(&mut text, account);
     text
 }
 
-fn write_complete(f: &mut String, account: &Account<'_>) -> fmt::Result {
-    let Account { ledger, capture, inject, links, .. } = account;
+fn write_complete(f: &mut String, account: &Report<'_>) -> fmt::Result {
+    let Report { ledger, capture, inject, links, .. } = account;
     writeln!(f, "{}", Headline(account))?;
     if !account.balanced {
         writeln!(

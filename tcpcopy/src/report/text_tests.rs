@@ -4,8 +4,8 @@ use super::super::{CaptureAccount, InjectAccount, OutputAccount};
 use super::*;
 use crate::ledger::{DropReason, Largest};
 
-fn account<'a>(ledger: &'a Ledger, inject: &'a InjectAccount, links: Vec<LinkAccount>) -> Account<'a> {
-    Account {
+fn account<'a>(ledger: &'a Ledger, inject: &'a InjectAccount, links: Vec<LinkAccount>) -> Report<'a> {
+    Report {
         version: "1.0.0",
         uptime_seconds: 60,
         balanced: ledger.balances(),

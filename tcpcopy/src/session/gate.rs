@@ -22,10 +22,10 @@ const PATIENCE_MIN: Duration = Duration::from_millis(5);
 /// read.
 const SURPLUS_WAIT: Duration = Duration::from_millis(250);
 
-/// Answered turns, none in vain between them, after which a shortened patience doubles.
+/// Answered turns, none in vain between them, after which a shortened answer timeout doubles.
 const ANSWERS_TO_RECOVER: u32 = 16;
 
-/// At the minimum of patience, a turn that is later than this after its capture does not wait at all.
+/// At the minimum of answer timeout, a turn that is later than this after its capture does not wait at all.
 const LAG_MAX: Duration = Duration::from_millis(100);
 
 /// How long after the last answer a close waits if it might cut off the rest: longer than a server's retransmission
@@ -40,7 +40,7 @@ const PUSH_WAIT: Duration = Duration::from_millis(20);
 
 /// Why a turn was let go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pass {
+pub(super) enum ReleaseReason {
     AtOnce,
     Answered,
     AnswerEnded,
@@ -51,16 +51,16 @@ pub(super) enum Pass {
 /// What the gate decides about a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    Go(Pass),
+    Go(ReleaseReason),
     /// Ask again at this time, or once something is received.
     Wait(Time),
 }
 
 /// The answer to the turn that was let go last.
 #[derive(Debug)]
-struct Answering {
+struct AnswerProgress {
     let_go: Time,
-    /// Outbox offset where the turn begins. As long as the server has acknowledged no more than this, what it sends
+    /// SendBuffer offset where the turn begins. As long as the server has acknowledged no more than this, what it sends
     /// answers an earlier turn.
     begins: u64,
     /// Answer bytes received when the turn was let go.
@@ -92,7 +92,7 @@ struct Answering {
     seemed_ended: Time,
 }
 
-impl Answering {
+impl AnswerProgress {
     /// The answer looks whole: pushed, and the server had acknowledged all when it sent it.
     fn looks_ended(&self) -> bool {
         self.begun && self.pushed && self.had_all
@@ -107,9 +107,9 @@ impl Answering {
 /// The pacing of one connection.
 #[derive(Debug)]
 pub(super) struct Gate {
-    answering: Option<Answering>,
+    answering: Option<AnswerProgress>,
     /// The next turn may go whatever has been answered.
-    open: Option<Pass>,
+    open: Option<ReleaseReason>,
     /// Answer bytes of this connection that the client had read before it sent the turn that was let go last.
     seen_by_client: u64,
     /// By how many bytes the test server's answers are ahead of what the client had read; counted anew where they were
@@ -125,7 +125,7 @@ pub(super) struct Gate {
     in_step: bool,
     /// How long an answer that does not come is waited for, in microseconds.
     patience_us: u32,
-    /// Turns let go because they were answered, since patience was shortened or doubled last.
+    /// Turns let go because they were answered, since answer timeout was shortened or doubled last.
     answers: u32,
     /// A protocol module has the session, and speaks first on each connection: it logs in, say.
     with_module: bool,
@@ -151,7 +151,7 @@ impl Gate {
         }
     }
 
-    /// A turn is let go. It begins at outbox offset `begins`, its client had read `need` answer bytes since the turn
+    /// A turn is let go. It begins at send buffer offset `begins`, its client had read `need` answer bytes since the turn
     /// before, and `received` answer bytes have come on this connection.
     pub(super) fn turn_begins(
         &mut self,
@@ -159,12 +159,12 @@ impl Gate {
         begins: u64,
         need: u32,
         received: u64,
-        pass: Pass,
+        pass: ReleaseReason,
         pacing: &mut Pacing,
     ) {
         let expected = match (&self.answering, pass) {
-            (Some(before), Pass::Answered) => received.min(before.expected + u64::from(need)),
-            (None, Pass::AtOnce) => received.min(u64::from(need)),
+            (Some(before), ReleaseReason::Answered) => received.min(before.expected + u64::from(need)),
+            (None, ReleaseReason::AtOnce) => received.min(u64::from(need)),
             // The count no longer tells what belongs to which turn: it starts anew.
             _ => received,
         };
@@ -172,16 +172,16 @@ impl Gate {
         self.learn_of_target(pass, need, received, pacing);
         self.seen_by_client += u64::from(need);
         self.learn_patience(pass, need, received, pacing);
-        if self.open == Some(Pass::AtOnce) {
+        if self.open == Some(ReleaseReason::AtOnce) {
             self.open = None;
         }
         let ended = self.answering.as_ref().filter(|before| before.looks_ended());
         let trial = match pass {
-            Pass::AnswerEnded => ended.map(|before| Kind::of(before.missing(need, received))),
-            Pass::Answered if !self.is_alike(pacing) => ended.map(|_| Kind::Little),
+            ReleaseReason::AnswerEnded => ended.map(|before| Kind::of(before.missing(need, received))),
+            ReleaseReason::Answered if !self.is_alike(pacing) => ended.map(|_| Kind::Little),
             _ => None,
         };
-        self.answering = Some(Answering {
+        self.answering = Some(AnswerProgress {
             let_go: now,
             begins,
             before: received,
@@ -202,7 +202,7 @@ impl Gate {
 
     /// Prepares for the case that the turn goes too early: the rest of the answer before must not be taken for the
     /// answer to this turn.
-    fn keep_step(&mut self, now: Time, pass: Pass, need: u32, received: u64, pacing: &Pacing) {
+    fn keep_step(&mut self, now: Time, pass: ReleaseReason, need: u32, received: u64, pacing: &Pacing) {
         let Some(before) = &self.answering else { return };
         let answered = received.saturating_sub(before.base);
         let certain = answered == u64::from(need) || pacing.length(need) == Some(answered);
@@ -214,8 +214,8 @@ impl Gate {
         }
         let missing = before.missing(need, received);
         self.owed = match pass {
-            Pass::AnswerEnded => missing,
-            Pass::Answered if missing == 0 => {
+            ReleaseReason::AnswerEnded => missing,
+            ReleaseReason::Answered if missing == 0 => {
                 let owed = (u64::from(need) + self.owed).saturating_sub(answered);
                 // What has not come by now was probably never to come.
                 if silent { owed / 2 } else { owed }
@@ -226,12 +226,12 @@ impl Gate {
 
     /// The answer to the turn before counts as whole now: compares its length to the online server's, and notes whether
     /// the server paused in it.
-    fn learn_of_target(&mut self, pass: Pass, need: u32, received: u64, pacing: &mut Pacing) {
+    fn learn_of_target(&mut self, pass: ReleaseReason, need: u32, received: u64, pacing: &mut Pacing) {
         let Some(before) = self.answering.as_ref().filter(|before| before.begun) else {
             self.surplus = 0;
             return;
         };
-        if !matches!(pass, Pass::Answered | Pass::AnswerEnded) {
+        if !matches!(pass, ReleaseReason::Answered | ReleaseReason::AnswerEnded) {
             self.surplus = 0;
             return;
         }
@@ -261,26 +261,26 @@ impl Gate {
         }
     }
 
-    fn learn_patience(&mut self, pass: Pass, need: u32, received: u64, pacing: &Pacing) {
-        // An answer that looks ended is no reason to lose patience.
+    fn learn_patience(&mut self, pass: ReleaseReason, need: u32, received: u64, pacing: &Pacing) {
+        // An answer that looks ended is no reason to lose answer timeout.
         let by_surplus = self
             .answering
             .as_ref()
             .is_some_and(|before| before.missing(need, received) > 0 && !before.looks_ended());
         match pass {
-            Pass::Answered if by_surplus && self.is_alike(pacing) => {
+            ReleaseReason::Answered if by_surplus && self.is_alike(pacing) => {
                 self.set_patience(self.full_patience().min(PATIENCE_START / 4));
                 self.answers = 0;
             }
-            Pass::Answered if by_surplus => {
+            ReleaseReason::Answered if by_surplus => {
                 self.set_patience((self.full_patience() / 16).max(PATIENCE_MIN));
                 self.answers = 0;
             }
-            Pass::InVain => {
+            ReleaseReason::InVain => {
                 self.set_patience((self.full_patience() / 4).max(PATIENCE_MIN));
                 self.answers = 0;
             }
-            Pass::Answered if self.full_patience() < PATIENCE_START => {
+            ReleaseReason::Answered if self.full_patience() < PATIENCE_START => {
                 self.answers += 1;
                 if self.answers == ANSWERS_TO_RECOVER {
                     self.set_patience((self.full_patience() * 2).min(PATIENCE_START));
@@ -295,8 +295,8 @@ impl Gate {
         Duration::from_micros(self.patience_us.into())
     }
 
-    fn set_patience(&mut self, patience: Duration) {
-        self.patience_us = patience.as_micros() as u32;
+    fn set_patience(&mut self, answer_timeout: Duration) {
+        self.patience_us = answer_timeout.as_micros() as u32;
     }
 
     /// Counting bytes tells where answers to this client end.
@@ -309,7 +309,7 @@ impl Gate {
         self.full_patience() == PATIENCE_MIN && now.since(captured) > LAG_MAX
     }
 
-    fn patience(&self, now: Time, captured: Time) -> Duration {
+    fn answer_timeout(&self, now: Time, captured: Time) -> Duration {
         if self.is_hopeless(now, captured) { Duration::ZERO } else { self.full_patience() }
     }
 
@@ -320,21 +320,21 @@ impl Gate {
         self.surplus = 0;
         self.owed = 0;
         self.in_step = true;
-        self.open = Some(Pass::AtOnce);
+        self.open = Some(ReleaseReason::AtOnce);
         self.preparing = self.with_module;
     }
 
     /// A module has said `ready`: the answer to all that was sent is complete.
     pub(super) fn module_ready(&mut self) {
-        self.open = Some(Pass::ModuleReady);
+        self.open = Some(ReleaseReason::ModuleReady);
         self.preparing = false;
     }
 
-    /// A module has sent or taken out all that was due; the outbox ends at `end`. If nothing of the last turn was
+    /// A module has sent or taken out all that was due; the send buffer ends at `end`. If nothing of the last turn was
     /// sent, no answer to it will come.
     pub(super) fn module_took_all(&mut self, end: u64) {
         if !self.preparing && self.answering.as_ref().is_some_and(|answering| answering.begins == end) {
-            self.open = Some(Pass::ModuleReady);
+            self.open = Some(ReleaseReason::ModuleReady);
         }
     }
 
@@ -348,7 +348,7 @@ impl Gate {
         self.open = None;
     }
 
-    /// Answer bytes came, `received` in all on this connection. The server has acknowledged the outbox up to
+    /// Answer bytes came, `received` in all on this connection. The server has acknowledged the send buffer up to
     /// `acknowledged`; `all` if that is all that was sent.
     pub(super) fn answer(
         &mut self,
@@ -400,7 +400,7 @@ impl Gate {
         if self.preparing {
             // What the two servers say first, and to a login, cannot be compared: only the module knows when to go on.
             let first = self.answering.is_none();
-            return if first { Verdict::Go(Pass::AtOnce) } else { Verdict::Wait(Time::NEVER) };
+            return if first { Verdict::Go(ReleaseReason::AtOnce) } else { Verdict::Wait(Time::NEVER) };
         }
         if let Some(pass) = self.open {
             return Verdict::Go(pass);
@@ -408,9 +408,9 @@ impl Gate {
         let Some(answering) = &self.answering else {
             // The first turn of a connection waits only for what the server says first.
             return if received >= u64::from(need) {
-                Verdict::Go(Pass::AtOnce)
+                Verdict::Go(ReleaseReason::AtOnce)
             } else {
-                Self::until(now, captured + self.patience(now, captured), Pass::InVain)
+                Self::until(now, captured + self.answer_timeout(now, captured), ReleaseReason::InVain)
             };
         };
         let missing = answering.missing(need, received);
@@ -418,7 +418,7 @@ impl Gate {
         let wanted = u64::from(need) + self.owed;
         let exactly = answered == wanted && answering.pushed && self.surplus == 0;
         if need == 0 || alike && answered >= wanted || exactly {
-            return Verdict::Go(Pass::Answered);
+            return Verdict::Go(ReleaseReason::Answered);
         }
         // Counted over all turns there is enough: the client pipelines, or the test server's answers are longer.
         let enough = received - answering.expected >= u64::from(need);
@@ -432,7 +432,8 @@ impl Gate {
         if acknowledged && answering.begun && answering.pushed {
             let kind = Kind::of(missing);
             if !alike {
-                let pass = if missing == 0 || enough { Pass::Answered } else { Pass::AnswerEnded };
+                let pass =
+                    if missing == 0 || enough { ReleaseReason::Answered } else { ReleaseReason::AnswerEnded };
                 let quiet = match pacing.length(need) {
                     Some(length) if answered < length => answering.last_segment + pacing.rest_wait(kind),
                     Some(length) if answered == length && self.in_step && !answering.probes => now,
@@ -442,13 +443,17 @@ impl Gate {
                 return Self::until(now, quiet, pass);
             }
             if !enough {
-                return Self::until(now, answering.last_segment + pacing.rest_wait(kind), Pass::AnswerEnded);
+                return Self::until(
+                    now,
+                    answering.last_segment + pacing.rest_wait(kind),
+                    ReleaseReason::AnswerEnded,
+                );
             }
             let quiet = pacing.quiet_until(answering.last_segment, kind, false);
-            return Self::until(now, quiet.min(surplus_until), Pass::Answered);
+            return Self::until(now, quiet.min(surplus_until), ReleaseReason::Answered);
         }
         if enough && alike {
-            return Self::until(now, surplus_until, Pass::Answered);
+            return Self::until(now, surplus_until, ReleaseReason::Answered);
         }
         // A server acknowledges a piece of a request as late as TCP allows, 40 ms: a hopeless session does not wait
         // for it.
@@ -456,14 +461,14 @@ impl Gate {
             return Verdict::Wait(Time::NEVER);
         }
         if missing == 0 {
-            return Self::until(now, answering.last_segment + PUSH_WAIT, Pass::Answered);
+            return Self::until(now, answering.last_segment + PUSH_WAIT, ReleaseReason::Answered);
         }
         if enough {
-            return Self::until(now, surplus_until, Pass::Answered);
+            return Self::until(now, surplus_until, ReleaseReason::Answered);
         }
         let since = answering.last_segment.max(answering.let_go).max(captured);
-        let patience = since + self.patience(now, captured);
-        Self::until(now, patience, Pass::InVain)
+        let answer_timeout = since + self.answer_timeout(now, captured);
+        Self::until(now, answer_timeout, ReleaseReason::InVain)
     }
 
     /// May the connection be closed? Its client had read `need` bytes since the last turn when it closed. Judged as a
@@ -479,18 +484,20 @@ impl Gate {
         acknowledged: bool,
     ) -> Verdict {
         if self.preparing {
-            return Verdict::Go(Pass::AtOnce);
+            return Verdict::Go(ReleaseReason::AtOnce);
         }
         let whole = received >= self.seen_by_client + u64::from(need);
         match (self.judge(pacing, now, need, captured, received, acknowledged), &self.answering) {
-            (Verdict::Go(pass @ (Pass::AnswerEnded | Pass::Answered)), Some(answering)) if !whole => {
+            (Verdict::Go(pass @ (ReleaseReason::AnswerEnded | ReleaseReason::Answered)), Some(answering))
+                if !whole =>
+            {
                 Self::until(now, answering.last_segment + END_QUIET, pass)
             }
             (verdict, _) => verdict,
         }
     }
 
-    fn until(now: Time, deadline: Time, pass: Pass) -> Verdict {
+    fn until(now: Time, deadline: Time, pass: ReleaseReason) -> Verdict {
         if now >= deadline { Verdict::Go(pass) } else { Verdict::Wait(deadline) }
     }
 }
@@ -506,7 +513,7 @@ mod tests {
         gate: Gate,
         pacing: Pacing,
         now: Time,
-        /// Outbox offset of the last turn; turns are of ten bytes.
+        /// SendBuffer offset of the last turn; turns are of ten bytes.
         begins: u64,
         received: u64,
     }
@@ -521,7 +528,7 @@ mod tests {
                 begins: 0,
                 received: 0,
             };
-            rig.go(0, Pass::AtOnce);
+            rig.go(0, ReleaseReason::AtOnce);
             rig
         }
 
@@ -548,8 +555,8 @@ mod tests {
             self.gate.judge_end(&self.pacing, self.now, need, self.now, self.received, true)
         }
 
-        fn go(&mut self, need: u32, pass: Pass) {
-            self.begins += u64::from(pass != Pass::AtOnce) * 10;
+        fn go(&mut self, need: u32, pass: ReleaseReason) {
+            self.begins += u64::from(pass != ReleaseReason::AtOnce) * 10;
             self.gate.turn_begins(self.now, self.begins, need, self.received, pass, &mut self.pacing);
         }
 
@@ -600,7 +607,7 @@ mod tests {
         rig.hear_piece(99, 10, false);
         assert!(rig.waits(100) > MS);
         rig.hear(1);
-        assert_eq!(rig.judge(100), Verdict::Go(Pass::Answered));
+        assert_eq!(rig.judge(100), Verdict::Go(ReleaseReason::Answered));
     }
 
     #[test]
@@ -611,7 +618,7 @@ mod tests {
         let quiet = rig.waits(100);
         assert!((10 * MS..13 * MS).contains(&quiet), "{quiet:?}");
         rig.now = rig.now + quiet;
-        assert_eq!(rig.judge(100), Verdict::Go(Pass::AnswerEnded));
+        assert_eq!(rig.judge(100), Verdict::Go(ReleaseReason::AnswerEnded));
     }
 
     #[test]
@@ -699,8 +706,8 @@ mod tests {
         rig.hear(50);
         let Verdict::Wait(until) = rig.judge(100) else { panic!("the server answers alike") };
         rig.now = until;
-        assert_eq!(rig.judge(100), Verdict::Go(Pass::AnswerEnded));
-        rig.go(100, Pass::AnswerEnded);
+        assert_eq!(rig.judge(100), Verdict::Go(ReleaseReason::AnswerEnded));
+        rig.go(100, ReleaseReason::AnswerEnded);
         // The rest comes only after the server's kernel has acknowledged the turn.
         rig.hear(50);
         rig.now = rig.now + MS;
@@ -708,7 +715,7 @@ mod tests {
         assert!(rig.waits(100) > Duration::ZERO, "half of its answer");
         rig.now = rig.now + MS / 2;
         rig.hear(50);
-        assert_eq!(rig.judge(100), Verdict::Go(Pass::Answered));
+        assert_eq!(rig.judge(100), Verdict::Go(ReleaseReason::Answered));
     }
 
     #[test]
@@ -718,26 +725,26 @@ mod tests {
         let since = rig.now;
         rig.now = rig.now + PATIENCE_START;
         let verdict = rig.gate.judge(&rig.pacing, rig.now, 1, since, 0, true);
-        assert_eq!(verdict, Verdict::Go(Pass::InVain));
+        assert_eq!(verdict, Verdict::Go(ReleaseReason::InVain));
     }
 
     #[test]
     fn patience_wears_off_and_comes_back() {
         let mut rig = Rig::new();
-        rig.go(0, Pass::InVain);
+        rig.go(0, ReleaseReason::InVain);
         assert_eq!(rig.waits(1), PATIENCE_START / 4);
-        (0..10).for_each(|_| rig.go(0, Pass::InVain));
+        (0..10).for_each(|_| rig.go(0, ReleaseReason::InVain));
         assert_eq!(rig.waits(1), PATIENCE_MIN);
         let captured = rig.now;
         let lagging = rig.now + LAG_MAX * 2;
         for acknowledged in [true, false] {
             let verdict = rig.gate.judge(&rig.pacing, lagging, 1, captured, 0, acknowledged);
-            assert_eq!(verdict, Verdict::Go(Pass::InVain));
+            assert_eq!(verdict, Verdict::Go(ReleaseReason::InVain));
         }
         assert_eq!(rig.judge_with(1, false), Verdict::Wait(Time::NEVER));
         for _ in 0..ANSWERS_TO_RECOVER {
             assert_eq!(rig.waits(1), PATIENCE_MIN);
-            rig.go(0, Pass::Answered);
+            rig.go(0, ReleaseReason::Answered);
         }
         assert_eq!(rig.waits(1), PATIENCE_MIN * 2);
     }
@@ -746,11 +753,11 @@ mod tests {
     fn the_rest_of_an_earlier_answer_does_not_count() {
         let mut rig = Rig::new();
         rig.hear(100);
-        rig.go(100, Pass::Answered);
+        rig.go(100, ReleaseReason::Answered);
         rig.hear_late(50);
         assert!(rig.waits(50) > MS);
         rig.hear(50);
-        assert_eq!(rig.judge(50), Verdict::Go(Pass::Answered));
+        assert_eq!(rig.judge(50), Verdict::Go(ReleaseReason::Answered));
     }
 
     #[test]
@@ -773,14 +780,14 @@ mod tests {
     fn a_close_waits_for_all_that_the_client_has_seen() {
         let mut rig = Rig::new();
         rig.hear(40);
-        rig.go(100, Pass::AnswerEnded);
+        rig.go(100, ReleaseReason::AnswerEnded);
         // 60 late bytes of the first answer, and 40 of the second: enough by count since the turn began.
         rig.hear(100);
         let last = rig.now;
         rig.now = last + rig.waits(100);
         assert_eq!(rig.judge_end(100), Verdict::Wait(last + END_QUIET));
         rig.hear(60);
-        assert_eq!(rig.judge_end(100), Verdict::Go(Pass::Answered));
+        assert_eq!(rig.judge_end(100), Verdict::Go(ReleaseReason::Answered));
     }
 
     #[test]
@@ -788,7 +795,7 @@ mod tests {
         let (gate, pacing) = (Gate::new(false), Pacing::default());
         let judge = |need, received| gate.judge(&pacing, Time::ZERO, need, Time::ZERO, received, true);
         assert!(matches!(judge(80, 0), Verdict::Wait(_)));
-        assert_eq!(judge(80, 80), Verdict::Go(Pass::AtOnce));
-        assert_eq!(judge(0, 0), Verdict::Go(Pass::AtOnce));
+        assert_eq!(judge(80, 80), Verdict::Go(ReleaseReason::AtOnce));
+        assert_eq!(judge(0, 0), Verdict::Go(ReleaseReason::AtOnce));
     }
 }

@@ -28,11 +28,11 @@ impl Session {
         if now <= self.last_client + SILENCE {
             return None;
         }
-        let idle = if self.upstream.is_silent() {
+        let idle = if self.client_stream.is_silent() {
             Idle::Silent
         } else if self.pending_bytes() > 0 || self.is_stalled() {
             return None;
-        } else if self.upstream.is_joined() && self.last_client == self.began {
+        } else if self.client_stream.is_joined() && self.last_client == self.began {
             Idle::Joined
         } else {
             Idle::Replayed

@@ -1,58 +1,58 @@
 //! A copied session: what one client said, played to the test server by a TCP client of its own.
 //!
-//! The way of the data: captured segment > [`upstream`] (order, turns) > [`feed`] (not yet due) > [`gate`] (pacing) >
-//! [`relay`] (protocol module, if any) > [`outbox`] (not yet acknowledged) > [`connection`] (TCP) > wire.
+//! The way of the data: captured segment > [`client_stream`] (order, turns) > [`turn_queue`] (not yet due) > [`gate`] (pacing) >
+//! [`transform`] (protocol module, if any) > [`send_buffer`] (not yet acknowledged) > [`connection`] (TCP) > wire.
 //!
 //! This file is what the engine calls; `progress` lets turns go and ends sessions, `recovery` acts when a connection comes
-//! up or goes down, `patience` keeps the timers.
+//! up or goes down, `answer_timeout` keeps the timers.
 //!
 //! Call order: [`Session::start`] once, then [`Session::handle_client`], [`Session::handle_answer`] and
 //! [`Session::handle_timeout`] as things happen, [`Session::flush`] after each batch of them, until
 //! [`Session::is_finished`].
 
+mod advance;
+mod answer_timeout;
+mod chunk_queue;
+mod client_stream;
 mod connection;
 mod context;
-mod feed;
 mod gate;
 mod holes;
 mod idle;
 mod lazy;
 mod lengths;
-mod online;
-mod outbox;
+mod online_stream;
 mod pacing;
-mod patience;
 mod preamble;
-mod progress;
-mod queue;
-mod recovery;
-mod relay;
+mod reconnect;
 mod resumption;
+mod send_buffer;
+mod transform;
 mod trials;
+mod turn_queue;
 mod unanswered;
-mod upstream;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::Answer;
+use common_core::control::ServerSegment;
 use common_core::time::Time;
 use common_core::wire::{Flags, Segment, Seq};
 use module_kit::module::FailureKind;
 
-pub(crate) use self::connection::Past;
+use self::client_stream::ClientStream;
+pub(crate) use self::client_stream::PARKED_BYTES;
+pub(crate) use self::connection::TupleHistory;
 use self::connection::{Connection, Received};
 pub(crate) use self::context::Context;
-use self::feed::{EndKind, Feed};
 use self::gate::Gate;
 pub(crate) use self::idle::{Idle, SILENCE};
-use self::outbox::Outbox;
 pub(crate) use self::pacing::Pacing;
-pub(crate) use self::relay::Attached;
-use self::relay::{Parts, Relay, Stop};
 use self::resumption::{Preamble, Trial};
+use self::send_buffer::SendBuffer;
+pub(crate) use self::transform::ModuleHost;
+use self::transform::{HostCx, ModuleExit, Transform};
 pub(crate) use self::trials::Trials;
+use self::turn_queue::{EndKind, TurnQueue};
 use self::unanswered::Unanswered;
-pub(crate) use self::upstream::PARKED_BYTES;
-use self::upstream::Upstream;
 use crate::ledger::DropReason;
 use crate::recognise::Recogniser;
 
@@ -78,11 +78,11 @@ enum Phase {
 
 pub(crate) struct Session {
     phase: Phase,
-    upstream: Upstream,
-    feed: Feed,
+    client_stream: ClientStream,
+    turn_queue: TurnQueue,
     gate: Gate,
-    relay: Relay,
-    outbox: Outbox,
+    transform: Transform,
+    send_buffer: SendBuffer,
     connection: Connection,
     /// Something may have become possible to send: at the end of the batch, when all of it is known and goes together.
     to_transmit: bool,
@@ -95,7 +95,7 @@ pub(crate) struct Session {
     trial: Option<Box<Trial>>,
     /// The rest of the present turn is of no use, for this reason.
     skipping: Option<DropReason>,
-    /// The turn at the front of the outbox has had its second connection.
+    /// The turn at the front of the send buffer has had its second connection.
     sent_again: bool,
     /// Client bytes were acknowledged on the present connection.
     fruitful: bool,
@@ -120,25 +120,30 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session seen from its SYN on.
-    pub(crate) fn from_syn(now: Time, isn: Seq, module: Option<Attached>) -> Self {
-        Self::new(now, Upstream::from_syn(isn), module)
+    pub(crate) fn from_syn(now: Time, isn: Seq, module: Option<ModuleHost>) -> Self {
+        Self::new(now, ClientStream::from_syn(isn), module)
     }
 
     /// A session joined at a data segment; `mid_turn` if that is likely to continue a turn.
-    pub(crate) fn joined(now: Time, segment: &Segment<'_>, mid_turn: bool, module: Option<Attached>) -> Self {
-        Self::new(now, Upstream::joined(segment, mid_turn), module)
+    pub(crate) fn joined(
+        now: Time,
+        segment: &Segment<'_>,
+        mid_turn: bool,
+        module: Option<ModuleHost>,
+    ) -> Self {
+        Self::new(now, ClientStream::joined(segment, mid_turn), module)
     }
 
-    fn new(now: Time, upstream: Upstream, module: Option<Attached>) -> Self {
-        let joined = upstream.is_joined();
+    fn new(now: Time, client_stream: ClientStream, module: Option<ModuleHost>) -> Self {
+        let joined = client_stream.is_joined();
         Self {
             phase: Phase::Waiting,
-            upstream,
-            feed: Feed::default(),
+            client_stream,
+            turn_queue: TurnQueue::default(),
             gate: Gate::new(module.is_some()),
-            relay: Relay::new(module),
-            outbox: Outbox::default(),
-            connection: Connection::new(Past::default()),
+            transform: Transform::new(module),
+            send_buffer: SendBuffer::default(),
+            connection: Connection::new(TupleHistory::default()),
             to_transmit: false,
             recogniser: Recogniser::new(!joined),
             at_turn_start: false,
@@ -181,26 +186,26 @@ impl Session {
 
     /// Why the session was not replayed whole; `None` if it was.
     pub(crate) fn outcome(&self) -> Option<DropReason> {
-        self.first_drop.or(self.upstream.first_drop())
+        self.first_drop.or(self.client_stream.first_drop())
     }
 
     /// The SYN with this sequence number began the session.
     pub(crate) fn began_with(&self, isn: Seq) -> bool {
-        self.upstream.began_with(isn)
+        self.client_stream.began_with(isn)
     }
 
     /// The online server accepted the session's SYN by acknowledging `ack`: a part of what it carries, perhaps (RFC 7413).
     pub(crate) fn is_accepted_with(&self, ack: Seq) -> bool {
-        self.upstream.is_accepted_with(ack)
+        self.client_stream.is_accepted_with(ack)
     }
 
     /// The segment is near enough to what is expected to be of this session.
     pub(crate) fn is_plausible(&self, segment: &Segment<'_>) -> bool {
-        self.upstream.is_plausible(segment) && !self.upstream.is_before(segment)
+        self.client_stream.is_plausible(segment) && !self.client_stream.is_before(segment)
     }
 
     /// What was on the four-tuple, the session included.
-    pub(crate) fn past(&self) -> Past {
+    pub(crate) fn past(&self) -> TupleHistory {
         self.connection.past()
     }
 
@@ -211,19 +216,19 @@ impl Session {
 
     /// What the session holds of its client, in bytes of memory.
     pub(crate) fn memory(&self) -> u64 {
-        let queued = self.feed.len() + self.outbox.client_bytes() + self.overhead;
-        self.upstream.parked_memory() + queued + self.relay.memory()
+        let queued = self.turn_queue.len() + self.send_buffer.client_bytes() + self.overhead;
+        self.client_stream.parked_memory() + queued + self.transform.memory()
     }
 
     /// Client bytes that the session holds.
     fn pending_bytes(&self) -> u64 {
-        self.upstream.parked_bytes() + self.feed.len() + self.outbox.client_bytes()
+        self.client_stream.parked_bytes() + self.turn_queue.len() + self.send_buffer.client_bytes()
     }
 
     // ---- what happens to a session
 
     /// It is this session's turn on its four-tuple, where `past` was before: the copy of the SYN goes out.
-    pub(crate) fn start(&mut self, cx: &mut Context<'_>, past: Past) {
+    pub(crate) fn start(&mut self, cx: &mut Context<'_>, past: TupleHistory) {
         self.connection = Connection::new(past);
         if self.phase != Phase::Waiting {
             // Given up, or over, before its turn came.
@@ -240,49 +245,55 @@ impl Session {
     /// The SYN carries data.
     pub(crate) fn keep_data_of_syn(&mut self, cx: &mut Context<'_>, syn: &Segment<'_>) {
         if syn.payload.len() as u64 == u64::from(syn.payload_len) && !self.is_given_up() {
-            self.upstream.keep_data_of_syn(syn.payload);
+            self.client_stream.keep_data_of_syn(syn.payload);
             self.count_overhead(cx);
         }
     }
 
     /// The SYN-ACK will tell whether the online server took what the SYN carried.
     pub(crate) fn awaits_syn_ack(&self) -> bool {
-        self.upstream.awaits_syn_ack() && matches!(self.phase, Phase::Waiting | Phase::Replaying)
+        self.client_stream.awaits_syn_ack() && matches!(self.phase, Phase::Waiting | Phase::Replaying)
     }
 
     /// The online server's SYN-ACK tells how much it took of what the SYN carried.
     pub(crate) fn handle_syn_acknowledged(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
         self.last_client = cx.now;
-        self.upstream.syn_acknowledged(cx.now, segment.ack, segment.seq + 1, &mut self.feed, cx.ledger);
+        self.client_stream.syn_acknowledged(
+            cx.now,
+            segment.ack,
+            segment.seq + 1,
+            &mut self.turn_queue,
+            cx.ledger,
+        );
         self.advance(cx);
     }
 
     /// The online server's SYN-ACK was captured.
     pub(crate) fn handle_online_syn_ack(&mut self, segment: &Segment<'_>) {
-        self.upstream.online_syn_ack(segment);
-        if let Some(online) = self.relay.online() {
+        self.client_stream.online_syn_ack(segment);
+        if let Some(online) = self.transform.online() {
             online.begin(segment.seq + 1);
         }
     }
 
     /// The online server's segment can be an answer of this session that its module wants to know.
     pub(crate) fn wants_online_answer(&self, segment: &Segment<'_>) -> bool {
-        self.upstream.is_answered_by(segment.ack) && self.relay.wants_online_answer(segment.seq)
+        self.client_stream.is_answered_by(segment.ack) && self.transform.wants_online_answer(segment.seq)
     }
 
     /// A segment of the online server was captured.
     pub(crate) fn handle_online_answer(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
-        let at_once = self.hears_online_at_once() && self.upstream.has_delivered(segment.ack);
-        self.with_relay(cx, |relay, cx, parts| relay.online_segment(cx, segment, at_once, parts));
+        let at_once = self.hears_online_at_once() && self.client_stream.has_delivered(segment.ack);
+        self.with_relay(cx, |transform, cx, parts| transform.online_segment(cx, segment, at_once, parts));
         self.advance(cx);
     }
 
     /// What the online server says now answers nothing that the module does not know yet.
     fn hears_online_at_once(&self) -> bool {
         self.phase == Phase::Replaying
-            && self.feed.next_turn().is_none()
-            && (self.feed.due_len() == 0 || self.relay.awaits_online())
-            && self.relay.online_answered().is_none_or(|ack| self.upstream.has_delivered(ack))
+            && self.turn_queue.next_turn().is_none()
+            && (self.turn_queue.due_len() == 0 || self.transform.awaits_online())
+            && self.transform.online_answered().is_none_or(|ack| self.client_stream.has_delivered(ack))
     }
 
     /// A segment of the client was captured, SYNs excepted.
@@ -290,22 +301,22 @@ impl Session {
         self.last_client = cx.now;
         match self.phase {
             Phase::Ignoring(reason) => {
-                self.upstream.account_late(segment, reason, cx.ledger);
+                self.client_stream.account_late(segment, reason, cx.ledger);
                 if segment.flags.has(Flags::FIN) || segment.flags.has(Flags::RST) {
                     self.phase = Phase::Finished;
                 }
             }
             Phase::Finished => {
                 let reason = self.outcome().unwrap_or(DropReason::CaptureGap);
-                self.upstream.account_late(segment, reason, cx.ledger);
+                self.client_stream.account_late(segment, reason, cx.ledger);
             }
             _ => {
-                let silent = self.upstream.is_silent();
-                self.upstream.push(cx.now, segment, &mut self.feed, cx.ledger);
+                let silent = self.client_stream.is_silent();
+                self.client_stream.push(cx.now, segment, &mut self.turn_queue, cx.ledger);
                 if silent {
                     self.measure_client(cx);
                 }
-                if let (Some(online), Some(turn)) = (self.relay.online(), self.feed.last_turn()) {
+                if let (Some(online), Some(turn)) = (self.transform.online(), self.turn_queue.last_turn()) {
                     // Joined in mid-stream: what was answered before is unknown.
                     online.begin(turn.ack);
                     online.turn_captured(turn.ack);
@@ -321,7 +332,7 @@ impl Session {
     /// The client may just have said its first word: it took it a round trip from its SYN on, if it did not wait for the
     /// online server to speak first.
     fn measure_client(&self, cx: &mut Context<'_>) {
-        if !self.upstream.is_joined() && self.feed.last_turn().is_some_and(|turn| turn.need == 0) {
+        if !self.client_stream.is_joined() && self.turn_queue.last_turn().is_some_and(|turn| turn.need == 0) {
             cx.ledger.sessions.client_round_trip_us.add(cx.now - self.began);
         }
     }
@@ -331,7 +342,7 @@ impl Session {
         if let Phase::Ignoring(_) = self.phase {
             self.phase = Phase::Finished;
         }
-        self.upstream.finish(EndKind::Fin, cx.now, &mut self.feed, cx.ledger);
+        self.client_stream.finish(EndKind::Fin, cx.now, &mut self.turn_queue, cx.ledger);
         self.advance(cx);
     }
 
@@ -342,12 +353,12 @@ impl Session {
     }
 
     /// A segment of the test server.
-    pub(crate) fn handle_answer(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>) {
+    pub(crate) fn handle_answer(&mut self, cx: &mut Context<'_>, answer: &ServerSegment<'_>) {
         let mut received = Received::default();
-        let start = self.outbox.start();
+        let start = self.send_buffer.start();
         let replayed = cx.ledger.bytes.replayed;
-        let event = self.connection.handle_answer(cx, answer, &mut self.outbox, &mut received);
-        if self.outbox.start() > start {
+        let event = self.connection.handle_answer(cx, answer, &mut self.send_buffer, &mut received);
+        if self.send_buffer.start() > start {
             self.sent_again = false;
             // A module may say all in its own words.
             self.fruitful = self.fruitful || cx.ledger.bytes.replayed > replayed || !self.gate.is_preparing();
@@ -369,23 +380,23 @@ impl Session {
 
     fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
         let acknowledged = self.connection.acknowledged().unwrap_or_default();
-        let acknowledged = (acknowledged, self.outbox.is_empty());
+        let acknowledged = (acknowledged, self.send_buffer.is_empty());
         let (in_all, pushed) = (self.connection.received(), self.connection.is_pushed());
         self.gate.answer(cx.now, in_all, acknowledged, pushed, &mut cx.target.pacing);
-        if self.unanswered.answered(self.relay.is_tentative()) {
+        if self.unanswered.answered(self.transform.is_tentative()) {
             self.trial_answered(cx);
         }
         if self.phase == Phase::Replaying {
-            self.with_relay(cx, |relay, cx, parts| relay.answer(cx, received, parts));
+            self.with_relay(cx, |transform, cx, parts| transform.answer(cx, received, parts));
         }
     }
 
     /// What the test server says next lets something go on: of the client, or of a module.
     pub(crate) fn awaits_answer(&self) -> bool {
         let replaying = self.phase == Phase::Replaying;
-        replaying && (self.feed.end().is_some() || self.gate.is_preparing())
-            || self.feed.len() > 0
-            || self.connection.awaits_answer(&self.outbox)
+        replaying && (self.turn_queue.end().is_some() || self.gate.is_preparing())
+            || self.turn_queue.len() > 0
+            || self.connection.awaits_answer(&self.send_buffer)
     }
 
     /// Something is put off to the end of the batch.
@@ -396,7 +407,7 @@ impl Session {
     /// Sends what was put off to the end of a batch.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
         if std::mem::take(&mut self.to_transmit) {
-            self.connection.transmit(cx, &self.outbox);
+            self.connection.transmit(cx, &self.send_buffer);
         }
         self.connection.flush(cx);
     }
@@ -409,7 +420,7 @@ impl Session {
 
     /// Something was said to the test server, or is to be, and it has not got it, as far as is known.
     pub(crate) fn waits_for_server(&self) -> bool {
-        self.is_stalled() || self.feed.len() > 0 || !self.connection.is_open()
+        self.is_stalled() || self.turn_queue.len() > 0 || !self.connection.is_open()
     }
 
     /// The test server may be heard again: what waited for a time-out goes at once.
@@ -427,7 +438,7 @@ impl Session {
     pub(crate) fn give_up(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         match self.phase {
             Phase::Finished | Phase::Ignoring(_) => return,
-            _ if self.feed.end().is_some() => return self.shed(cx, reason),
+            _ if self.turn_queue.end().is_some() => return self.shed(cx, reason),
             Phase::Waiting => {}
             _ => {
                 self.connection.reset(cx);
@@ -437,18 +448,18 @@ impl Session {
             }
         }
         self.settle(cx);
-        self.upstream.forget_data_of_syn();
-        self.upstream.discard_parked(reason, cx.ledger);
-        let bytes = self.outbox.clear();
+        self.client_stream.forget_data_of_syn();
+        self.client_stream.discard_parked(reason, cx.ledger);
+        let bytes = self.send_buffer.clear();
         self.drop_bytes(cx, reason, bytes);
         self.drop_turns(cx, reason);
         if self.hears_online_at_once() {
-            self.with_relay(cx, Relay::online_in_order);
+            self.with_relay(cx, Transform::online_in_order);
         }
         if self.is_given_up() {
             return;
         }
-        if self.relay.memory() > MODULE_KEPT {
+        if self.transform.memory() > MODULE_KEPT {
             // What it keeps cannot be taken from it.
             return self.shed(cx, reason);
         }
@@ -465,13 +476,13 @@ impl Session {
         }
         self.lose_connection(reason);
         self.settle(cx);
-        self.upstream.forget_data_of_syn();
-        self.upstream.discard_parked(reason, cx.ledger);
-        let bytes = self.feed.len() + self.outbox.clear();
+        self.client_stream.forget_data_of_syn();
+        self.client_stream.discard_parked(reason, cx.ledger);
+        let bytes = self.turn_queue.len() + self.send_buffer.clear();
         self.drop_bytes(cx, reason, bytes);
         self.count_turns_dropped(cx);
-        let ended = self.feed.end().is_some();
-        self.feed = Feed::default();
+        let ended = self.turn_queue.end().is_some();
+        self.turn_queue = TurnQueue::default();
         self.count_overhead(cx);
         self.connection.reset(cx);
         self.connection.ask_payload(cx, AnswerPayload::None);
@@ -487,8 +498,8 @@ impl Session {
             self.first_drop.get_or_insert(reason);
         }
         // What is left is a module's, or of no account.
-        self.outbox.clear();
-        self.upstream.forget_data_of_syn();
+        self.send_buffer.clear();
+        self.client_stream.forget_data_of_syn();
         self.count_overhead(cx);
         self.connection.reset(cx);
         self.set_phase(cx, Phase::Finished);
@@ -503,14 +514,15 @@ impl Session {
         }
         if matches!(phase, Phase::Finished | Phase::Ignoring(_)) {
             self.leave_trial(cx);
-            self.relay.dismiss(cx.ledger);
+            self.transform.dismiss(cx.ledger);
         }
         self.phase = phase;
     }
 
     /// Short turns take more memory than their bytes.
     fn count_overhead(&mut self, cx: &mut Context<'_>) {
-        let overhead = self.feed.overhead() + self.outbox.overhead() + self.upstream.syn_memory();
+        let overhead =
+            self.turn_queue.overhead() + self.send_buffer.overhead() + self.client_stream.syn_memory();
         if overhead != self.overhead {
             cx.ledger.turns.memory = cx.ledger.turns.memory + overhead - self.overhead;
             self.overhead = overhead;
@@ -520,19 +532,19 @@ impl Session {
     fn with_relay(
         &mut self,
         cx: &mut Context<'_>,
-        work: impl FnOnce(&mut Relay, &mut Context<'_>, &mut Parts<'_>) -> Result<(), Stop>,
+        work: impl FnOnce(&mut Transform, &mut Context<'_>, &mut HostCx<'_>) -> Result<(), ModuleExit>,
     ) {
-        let mut parts = Parts {
-            feed: &mut self.feed,
-            outbox: &mut self.outbox,
+        let mut parts = HostCx {
+            turn_queue: &mut self.turn_queue,
+            send_buffer: &mut self.send_buffer,
             gate: &mut self.gate,
             connection: &mut self.connection,
             first_drop: &mut self.first_drop,
         };
-        match work(&mut self.relay, cx, &mut parts) {
+        match work(&mut self.transform, cx, &mut parts) {
             Ok(()) => {}
-            Err(Stop::Refused) => self.refused_by_words(cx),
-            Err(Stop::Failed(failure)) => {
+            Err(ModuleExit::Refused) => self.refused_by_words(cx),
+            Err(ModuleExit::Failed(failure)) => {
                 cx.complaints.module_failed(cx.now, &cx.flow, failure);
                 self.shed(
                     cx,
@@ -549,20 +561,20 @@ impl Session {
 
     /// A connection is missing that was put off for want of a link.
     fn wants_connection(&self) -> bool {
-        !self.outbox.is_empty()
-            || self.feed.due_len() > 0
-            || (self.connections == 0 && self.is_unbroken() && self.feed.next_turn().is_none())
+        !self.send_buffer.is_empty()
+            || self.turn_queue.due_len() > 0
+            || (self.connections == 0 && self.is_unbroken() && self.turn_queue.next_turn().is_none())
     }
 
     /// The client begins with TLS (RFC 8446 section 5.1): nothing that could be understood by the test server, whose
     /// keys are its own.
     fn is_tls(&self) -> bool {
-        self.relay.is_straight()
-            && self.feed.start() == 0
-            && match self.feed.head() {
+        self.transform.is_straight()
+            && self.turn_queue.start() == 0
+            && match self.turn_queue.head() {
                 // A handshake record with a ClientHello, or, joined in mid-stream, any record.
                 Some([0x16, 0x03, 0x00..=0x04, _, _, 0x01]) => true,
-                Some([0x14..=0x17, 0x03, 0x01..=0x04, ..]) => self.upstream.is_joined(),
+                Some([0x14..=0x17, 0x03, 0x01..=0x04, ..]) => self.client_stream.is_joined(),
                 _ => false,
             }
     }

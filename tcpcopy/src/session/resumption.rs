@@ -10,12 +10,12 @@ use common_core::time::Time;
 
 use crate::ledger::DropReason;
 use crate::recognise::Resume;
-use crate::session::feed::Turn;
-use crate::session::gate::Pass;
-use crate::session::outbox::Origin;
+use crate::session::advance::count_turn;
+use crate::session::gate::ReleaseReason;
 use crate::session::preamble::{Beginning, beginning};
-use crate::session::progress::count_turn;
+use crate::session::send_buffer::Origin;
 use crate::session::trials::{Admission, Trials};
+use crate::session::turn_queue::Turn;
 use crate::session::{Context, Session};
 use crate::settings::OnReconnect;
 
@@ -97,12 +97,12 @@ impl Session {
     /// This is the first turn of a stream of which nothing was lost: it begins its connection as the client began its
     /// own.
     pub(super) fn begins_with(&self, turn: &Turn) -> bool {
-        !turn.after_gap && self.feed.start() == self.preamble_length() && self.is_unbroken()
+        !turn.after_gap && self.turn_queue.start() == self.preamble_length() && self.is_unbroken()
     }
 
     /// The stream was seen from its start, and nothing of it has been dropped.
     pub(super) fn is_unbroken(&self) -> bool {
-        !self.upstream.is_joined() && self.outcome().is_none()
+        !self.client_stream.is_joined() && self.outcome().is_none()
     }
 
     fn preamble_length(&self) -> u64 {
@@ -114,7 +114,7 @@ impl Session {
 
     /// Decides whether the next waiting turn may be the first on a new connection.
     pub(super) fn resume_with_next(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
-        let head = first(self.feed.next_turn_bytes(), &[]);
+        let head = first(self.turn_queue.next_turn_bytes(), &[]);
         let rest_at = turn.captured + REST_WAIT;
         if cx.now < rest_at && cx.target.on_reconnect == OnReconnect::Recognise && self.may_go_on(&head) {
             self.gate_at = rest_at;
@@ -134,9 +134,9 @@ impl Session {
     /// protocols.
     fn may_go_on(&mut self, head: &Head) -> bool {
         head.length < SHORT
-            && (self.feed.turns().nth(1).is_none() && self.feed.end().is_none())
+            && (self.turn_queue.turns().nth(1).is_none() && self.turn_queue.end().is_none())
             && self.trial.is_none()
-            && self.relay.is_straight()
+            && self.transform.is_straight()
             && match self.recogniser.resume_at(head.as_slice(), head.turn) {
                 Resume::OnTrial => true,
                 Resume::Yes => !head.as_slice().contains(&b'\n'),
@@ -144,22 +144,22 @@ impl Session {
             }
     }
 
-    /// The connection broke: what the outbox still holds goes to a new connection, from the first turn on that may
+    /// The connection broke: what the send buffer still holds goes to a new connection, from the first turn on that may
     /// begin one. The turns before it are dropped.
     pub(super) fn resume_outbox(&mut self, cx: &mut Context<'_>) {
-        while !self.outbox.is_empty() {
-            let (one, other) = self.outbox.slice(self.outbox.start(), HEAD);
+        while !self.send_buffer.is_empty() {
+            let (one, other) = self.send_buffer.slice(self.send_buffer.start(), HEAD);
             let head = first(one, other);
-            let begins = self.outbox.start() == 0 && self.is_unbroken();
+            let begins = self.send_buffer.start() == 0 && self.is_unbroken();
             let resumption = if begins { Resumption::Go } else { self.resume_with(cx, &head) };
             let reason = match resumption {
                 Resumption::Go => {
                     self.gate.turn_begins(
                         cx.now,
-                        self.outbox.start(),
+                        self.send_buffer.start(),
                         0,
                         0,
-                        Pass::AtOnce,
+                        ReleaseReason::AtOnce,
                         &mut cx.target.pacing,
                     );
                     return self.open_connection(cx);
@@ -168,7 +168,7 @@ impl Session {
                 Resumption::Skip(reason) => reason,
                 Resumption::Wait => self.lost_state(),
             };
-            let bytes = self.outbox.drop_turn();
+            let bytes = self.send_buffer.drop_turn();
             self.drop_bytes(cx, reason, bytes);
             self.skipping = Some(reason);
         }
@@ -176,14 +176,14 @@ impl Session {
 
     /// Decides whether a new connection may begin in mid-stream with the turn that begins with `head`.
     fn resume_with(&mut self, cx: &mut Context<'_>, head: &Head) -> Resumption {
-        let late = self.upstream.is_joined() && self.connections == 0;
+        let late = self.client_stream.is_joined() && self.connections == 0;
         if cx.target.on_reconnect == OnReconnect::Drop {
             return Resumption::GiveUp(self.lost_state());
         }
-        if self.upstream.is_joined() && cx.target.preambles.are_wanted() {
+        if self.client_stream.is_joined() && cx.target.preambles.are_wanted() {
             return Resumption::GiveUp(DropReason::StateUnknown);
         }
-        if !self.relay.is_straight() || cx.target.on_reconnect == OnReconnect::Resume {
+        if !self.transform.is_straight() || cx.target.on_reconnect == OnReconnect::Resume {
             return Resumption::Go;
         }
         match self.recogniser.resume_at(head.as_slice(), head.turn) {
@@ -250,7 +250,7 @@ impl Session {
             return false;
         }
         // A client that has closed as well may have asked the server to close (Connection: close): that shows nothing.
-        let client_ended = self.feed.end().is_some() && self.feed.len() == 0;
+        let client_ended = self.turn_queue.end().is_some() && self.turn_queue.len() == 0;
         let asked = client_ended && trial.answered > 0;
         let reason = self.lost_state();
         let replayed = trial.replayed;
@@ -335,16 +335,18 @@ impl Session {
 
     /// The reason for which a stream ends that cannot go on on a new connection.
     pub(super) fn lost_state(&self) -> DropReason {
-        if self.upstream.is_joined() { DropReason::StateUnknown } else { DropReason::StateLost }
+        if self.client_stream.is_joined() { DropReason::StateUnknown } else { DropReason::StateLost }
     }
 
     /// Takes a preamble off the beginning of the stream, keeps it and sends it. False while it is incomplete.
     pub(super) fn pass_preamble(&mut self, cx: &mut Context<'_>) -> bool {
-        if !matches!(self.preamble, Preamble::Sought) || self.feed.next_turn().is_none() {
+        if !matches!(self.preamble, Preamble::Sought) || self.turn_queue.next_turn().is_none() {
             return true;
         }
-        let length = match beginning(self.feed.next_turn_bytes()) {
-            Beginning::Incomplete if self.feed.turns().nth(1).is_none() && self.feed.end().is_none() => {
+        let length = match beginning(self.turn_queue.next_turn_bytes()) {
+            Beginning::Incomplete
+                if self.turn_queue.turns().nth(1).is_none() && self.turn_queue.end().is_none() =>
+            {
                 return false;
             }
             Beginning::Preamble(length) if self.is_unbroken() => length,
@@ -356,20 +358,20 @@ impl Session {
                 return true;
             }
         };
-        let bytes: Box<[u8]> = self.feed.next_turn_bytes().get(..length).unwrap_or_default().into();
+        let bytes: Box<[u8]> = self.turn_queue.next_turn_bytes().get(..length).unwrap_or_default().into();
         cx.target.preambles.note(true);
-        self.outbox.begin_turn();
-        self.outbox.push(&bytes, Origin::Client);
+        self.send_buffer.begin_turn();
+        self.send_buffer.push(&bytes, Origin::Client);
         let refused = self.connection.is_closed() && cx.now < self.retry_at;
-        if let Some(turn) = self.feed.next_turn()
-            && self.feed.next_turn_bytes().len() == length
+        if let Some(turn) = self.turn_queue.next_turn()
+            && self.turn_queue.next_turn_bytes().len() == length
         {
-            count_turn(cx, turn, Pass::AtOnce);
+            count_turn(cx, turn, ReleaseReason::AtOnce);
         }
-        self.feed.skip_in_next_turn(length);
+        self.turn_queue.skip_in_next_turn(length);
         self.preamble = Preamble::Known(bytes);
         if refused {
-            let bytes = self.outbox.clear();
+            let bytes = self.send_buffer.clear();
             self.drop_bytes(cx, self.last_refusal, bytes);
         } else if self.connection.is_closed() {
             self.open_connection(cx);
@@ -377,12 +379,12 @@ impl Session {
         true
     }
 
-    /// Puts the preamble in front of what is sent on a new connection, unless the outbox still begins with it.
+    /// Puts the preamble in front of what is sent on a new connection, unless the send buffer still begins with it.
     pub(super) fn repeat_preamble(&mut self) {
         if let Preamble::Known(bytes) = &self.preamble
-            && self.outbox.start() > 0
+            && self.send_buffer.start() > 0
         {
-            self.outbox.prepend(bytes);
+            self.send_buffer.prepend(bytes);
         }
     }
 }

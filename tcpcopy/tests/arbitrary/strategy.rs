@@ -72,7 +72,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         8 => (tuple(), near(), near(), answer_flags(), window(), answer_length, any::<bool>())
             .prop_map(|(tuple, seq, ack, flags, window, length, options)| {
                 let options = options.then_some((window.min(1460), (length % 15) as u8));
-                Op::Answer { tuple, seq, ack, flags, window, length, options }
+                Op::ServerSegment { tuple, seq, ack, flags, window, length, options }
             }),
         6 => (tuple(), prop_oneof![Just(0_u8), 0_u8..=100], window(), prop_oneof![Just(1_u8), 1_u8..6])
             .prop_map(|(tuple, percent, window, times)| Op::Acknowledge { tuple, percent, window, times }),

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common_core::control::{Answer, FlowId, ToIntercept};
+use common_core::control::{FlowId, ServerSegment, ToIntercept};
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
@@ -195,7 +195,7 @@ impl Rig {
         let id = self.wire.ids[&client];
         let (options, payload_len) = (Options::default(), payload.len() as u32);
         let (seq, ack) = (Seq(8 + said), Seq(0));
-        let answer = Answer { id, seq, ack, flags, window: 0, payload_len, options, payload };
+        let answer = ServerSegment { id, seq, ack, flags, window: 0, payload_len, options, payload };
         self.engine.handle_answer(self.now, &answer, &mut self.wire);
         self.engine.flush(self.now, &mut self.wire);
     }
@@ -233,7 +233,8 @@ impl Rig {
             };
             let id = self.wire.ids[&client];
             let options = Options::default();
-            let answer = Answer { id, seq, ack, flags, window: 500, payload_len: 0, options, payload: &[] };
+            let answer =
+                ServerSegment { id, seq, ack, flags, window: 500, payload_len: 0, options, payload: &[] };
             self.engine.handle_answer(self.now, &answer, &mut self.wire);
         }
     }

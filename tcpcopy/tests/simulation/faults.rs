@@ -1,6 +1,6 @@
 //! Packets and answers with something wrong in them.
 
-use common_core::control::Answer;
+use common_core::control::ServerSegment;
 use common_core::wire::{Flags, Seq};
 
 use crate::rng::Rng;
@@ -28,7 +28,7 @@ pub(crate) fn noise(packet: &[u8], rng: &mut Rng) -> Vec<u8> {
 }
 
 /// An answer with something wrong in it.
-pub(crate) fn forge<'a>(answer: &Answer<'a>, rng: &mut Rng) -> Answer<'a> {
+pub(crate) fn forge<'a>(answer: &ServerSegment<'a>, rng: &mut Rng) -> ServerSegment<'a> {
     let mut forged = *answer;
     for _ in 0..=rng.below(3) {
         match rng.below(8) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use common_core::control::{Answer, FlowId, ToIntercept};
+use common_core::control::{FlowId, ServerSegment, ToIntercept};
 use common_core::flow::{Endpoint, Flow};
 use common_core::wire::{Flags, Segment, Seq};
 
@@ -57,7 +57,7 @@ impl Judge {
     }
 
     /// The engine is told of an answer.
-    pub(crate) fn answer(&mut self, answer: &Answer<'_>) {
+    pub(crate) fn answer(&mut self, answer: &ServerSegment<'_>) {
         let Some(peer) = self.flows.get(&answer.id).and_then(|flow| self.peers.get_mut(flow)) else { return };
         if !answer.flags.has(Flags::ACK) || answer.ack.before(peer.isn + 1) || answer.ack.after(peer.max) {
             return;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::Flow;
 use common_core::payload_prefix::PayloadPrefix;
-use module_kit::module::{Actions, FailureKind, Module, Protocol, Said};
+use module_kit::module::{Actions, FailureKind, Module, Protocol, ServerData};
 
 use crate::rng::mix;
 
@@ -180,8 +180,8 @@ impl Module for Session {
         (self.offered, self.captured_login) = (0, 0);
     }
 
-    fn answer(&mut self, said: Said<'_>, actions: &mut Actions) {
-        let Said { skipped, bytes, .. } = said;
+    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
+        let ServerData { skipped, bytes, .. } = said;
         match &mut self.state {
             State::Greeting(_) if skipped > 0 => {
                 actions.fail(FailureKind::OutOfStep, "a part of the greeting was missed");

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common_core::control::{Answer, FromIntercept, RefuseReason, ToIntercept, VERSION};
+use common_core::control::{FromIntercept, RefuseReason, ServerSegment, ToIntercept, VERSION};
 use common_core::flow::Endpoint;
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use common_core::time::Time;
 use common_core::wire::{Flags, LongPacket, Segment};
 use common_os::io::Captured;
-use intercept::router::{LinkId, Router, RouterConfig};
+use intercept::router::{PeerId, Router, RouterConfig};
 use tcpcopy::engine::Engine;
 
 use crate::client::Session;
@@ -77,7 +77,7 @@ impl tcpcopy::output::Output for EngineOutput {
 struct RouterOutput(Vec<u8>);
 
 impl intercept::router::Output for RouterOutput {
-    fn send(&mut self, _link: LinkId, message: &FromIntercept<'_>) {
+    fn send(&mut self, _link: PeerId, message: &FromIntercept<'_>) {
         message.encode(&mut self.0);
     }
 }
@@ -495,7 +495,7 @@ impl World {
         for body in link.to_intercept.arrive(bytes) {
             let message = ToIntercept::decode(&body).expect("a message to intercept cannot be read");
             let taken: Result<(), RefuseReason> =
-                router.handle_message(self.now, LinkId(epoch), message, &mut out);
+                router.handle_message(self.now, PeerId(epoch), message, &mut out);
             taken.expect("intercept refuses a message");
         }
         self.send_back(intercept, &out.0);
@@ -514,7 +514,7 @@ impl World {
         }
         for body in link.from_intercept.arrive(bytes) {
             match FromIntercept::decode(&body).expect("a message of intercept cannot be read") {
-                FromIntercept::Answer(answer) => self.answered(&answer),
+                FromIntercept::ServerSegment(answer) => self.answered(&answer),
                 FromIntercept::Hello { .. } => self.link_up(intercept),
                 FromIntercept::Refuse(reason) => panic!("intercept refuses the link: {reason:?}"),
                 FromIntercept::Pong { .. } | FromIntercept::Statistics(_) => {}
@@ -522,7 +522,7 @@ impl World {
         }
     }
 
-    fn answered(&mut self, answer: &Answer<'_>) {
+    fn answered(&mut self, answer: &ServerSegment<'_>) {
         if self.trace {
             eprintln!("{:?}   engine is told {answer:?}", self.now);
         }
@@ -537,8 +537,8 @@ impl World {
     fn connect(&mut self, intercept: usize) {
         let Intercept { router, link } = &mut self.intercepts[intercept];
         link.connect();
-        router.handle_link_opened(LinkId(link.epoch), IpAddr::from([10, 0, 0, 1]).into());
-        self.send_forth(intercept, &[ToIntercept::Hello { version: VERSION, share: Share::ALL }]);
+        router.handle_link_opened(PeerId(link.epoch), IpAddr::from([10, 0, 0, 1]).into());
+        self.send_forth(intercept, &[ToIntercept::Hello { version: VERSION, share: Shard::ALL }]);
     }
 
     fn link_up(&mut self, intercept: usize) {
@@ -556,7 +556,7 @@ impl World {
         if !link.alive {
             return;
         }
-        router.handle_link_closed(LinkId(link.epoch));
+        router.handle_link_closed(PeerId(link.epoch));
         link.cut();
         let unnoticed = self.rng.below(for_micros / 2 + 1);
         let noticed = Event::Noticed { intercept, again_in: for_micros - unnoticed };
@@ -573,7 +573,7 @@ impl World {
         for intercept in 0..self.intercepts.len() {
             let Intercept { router, link } = &mut self.intercepts[intercept];
             if link.alive {
-                router.handle_link_closed(LinkId(link.epoch));
+                router.handle_link_closed(PeerId(link.epoch));
                 link.cut();
             }
             link.up = false;

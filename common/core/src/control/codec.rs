@@ -8,9 +8,11 @@ use thiserror::Error;
 
 use crate::answer_payload::AnswerPayload;
 use crate::control::fields::{Reader, Writer};
-use crate::control::{Answer, FlowId, FromIntercept, MAGIC, RefuseReason, Statistics, ToIntercept, VERSION};
+use crate::control::{
+    FlowId, FromIntercept, MAGIC, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
+};
 use crate::flow::Flow;
-use crate::shard::Share;
+use crate::shard::Shard;
 use crate::wire::{Flags, Options, Seq, Timestamps};
 
 /// The most payload bytes that an answer carries; what is longer is sent cut, which its `payload_len` shows.
@@ -110,10 +112,10 @@ impl<'a> FromIntercept<'a> {
         match self {
             Self::Hello { version } => Writer::frame(out, kind::HELLO_REPLY, |w| encode_hello(w, *version)),
             Self::Refuse(reason) => Writer::frame(out, kind::REFUSE, |w| encode_reason(w, *reason)),
-            Self::Answer(answer) if answer.payload.len() <= SHORT_ANSWER => {
+            Self::ServerSegment(answer) if answer.payload.len() <= SHORT_ANSWER => {
                 Writer::short_frame(out, kind::ANSWER, |w| encode_answer(w, answer));
             }
-            Self::Answer(answer) => Writer::frame(out, kind::ANSWER, |w| encode_answer(w, answer)),
+            Self::ServerSegment(answer) => Writer::frame(out, kind::ANSWER, |w| encode_answer(w, answer)),
             Self::Pong { nonce } => Writer::frame(out, kind::PONG, |w| w.u32(*nonce)),
             Self::Statistics(counters) => {
                 Writer::frame(out, kind::STATISTICS, |w| encode_statistics(w, counters))
@@ -130,7 +132,7 @@ impl<'a> FromIntercept<'a> {
         let message = match r.u8()? {
             kind::HELLO_REPLY => Self::Hello { version: decode_hello(&mut r)? },
             kind::REFUSE => Self::Refuse(decode_reason(&mut r)?),
-            kind::ANSWER => Self::Answer(decode_answer(&mut r)?),
+            kind::ANSWER => Self::ServerSegment(decode_answer(&mut r)?),
             kind::PONG => Self::Pong { nonce: r.u32()? },
             kind::STATISTICS => Self::Statistics(decode_statistics(&mut r)?),
             other => return Err(DecodeError::UnknownType(other)),
@@ -160,8 +162,8 @@ fn decode_hello(r: &mut Reader<'_>) -> Result<u16, DecodeError> {
 fn decode_hello_of_worker(r: &mut Reader<'_>) -> Result<ToIntercept, DecodeError> {
     let version = decode_hello(r)?;
     let share = match version {
-        VERSION => Share::new(r.u16()?, r.u16()?).ok_or(DecodeError::Value("worker"))?,
-        _ => Share::ALL,
+        VERSION => Shard::new(r.u16()?, r.u16()?).ok_or(DecodeError::Value("worker"))?,
+        _ => Shard::ALL,
     };
     Ok(ToIntercept::Hello { version, share })
 }
@@ -225,7 +227,7 @@ mod present {
     pub(super) const ALL: u8 = 0x1f;
 }
 
-fn encode_answer(w: &mut Writer<'_>, answer: &Answer<'_>) {
+fn encode_answer(w: &mut Writer<'_>, answer: &ServerSegment<'_>) {
     let short = u16::try_from(answer.payload_len).ok();
     let options = &answer.options;
     let bit = |there: bool, bit: u8| if there { bit } else { 0 };
@@ -257,7 +259,7 @@ fn encode_answer(w: &mut Writer<'_>, answer: &Answer<'_>) {
     w.bytes(&answer.payload[..answer.payload.len().min(announced).min(MAX_ANSWER_PAYLOAD)]);
 }
 
-fn decode_answer<'a>(r: &mut Reader<'a>) -> Result<Answer<'a>, DecodeError> {
+fn decode_answer<'a>(r: &mut Reader<'a>) -> Result<ServerSegment<'a>, DecodeError> {
     let id = FlowId(r.u32()?);
     let seq = Seq(r.u32()?);
     let ack = Seq(r.u32()?);
@@ -291,7 +293,7 @@ fn decode_answer<'a>(r: &mut Reader<'a>) -> Result<Answer<'a>, DecodeError> {
     if u32::try_from(payload.len()).map_or(true, |length| length > payload_len) {
         return Err(DecodeError::Value("payload length"));
     }
-    Ok(Answer { id, seq, ack, flags, window, payload_len, options, payload })
+    Ok(ServerSegment { id, seq, ack, flags, window, payload_len, options, payload })
 }
 
 fn encode_statistics(w: &mut Writer<'_>, counters: &Statistics) {

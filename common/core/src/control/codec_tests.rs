@@ -36,11 +36,11 @@ fn modes() -> impl Strategy<Value = AnswerPayload> {
 fn hellos() -> impl Strategy<Value = ToIntercept> {
     prop_oneof![
         (0..MAX_WORKERS, 1..=MAX_WORKERS).prop_map(|(index, count)| {
-            let share = Share::new(index % count, count).unwrap();
+            let share = Shard::new(index % count, count).unwrap();
             ToIntercept::Hello { version: VERSION, share }
         }),
         // Of another version nothing more is known.
-        (VERSION + 1..).prop_map(|version| ToIntercept::Hello { version, share: Share::ALL }),
+        (VERSION + 1..).prop_map(|version| ToIntercept::Hello { version, share: Shard::ALL }),
     ]
 }
 
@@ -90,8 +90,8 @@ fn options() -> impl Strategy<Value = Options> {
         .prop_map(|(mss, window_scale, timestamps)| Options { mss, window_scale, timestamps })
 }
 
-fn answer<'a>(payload: &'a [u8], uncaptured: u32, options: Options) -> Answer<'a> {
-    Answer {
+fn answer<'a>(payload: &'a [u8], uncaptured: u32, options: Options) -> ServerSegment<'a> {
+    ServerSegment {
         id: FlowId(7),
         seq: Seq(u32::MAX),
         ack: Seq(1),
@@ -121,7 +121,7 @@ proptest! {
         uncaptured in prop_oneof![Just(0), 0..3000_u32, 60_000..70_000_u32, Just(u32::MAX - 200)],
         options in options(),
     ) {
-        let message = FromIntercept::Answer(answer(&payload, uncaptured, options));
+        let message = FromIntercept::ServerSegment(answer(&payload, uncaptured, options));
         let bytes = body(|out| message.encode(out));
         prop_assert_eq!(FromIntercept::decode(&bytes), Ok(message));
     }
@@ -158,8 +158,11 @@ proptest! {
 fn an_ordinary_answer_is_small() {
     let timestamps = Some(Timestamps { value: 1, echo: 2 });
     for uncaptured in [0, 1448, 65_535] {
-        let message =
-            FromIntercept::Answer(answer(&[], uncaptured, Options { timestamps, ..Options::default() }));
+        let message = FromIntercept::ServerSegment(answer(
+            &[],
+            uncaptured,
+            Options { timestamps, ..Options::default() },
+        ));
         let mut frame = Vec::new();
         message.encode(&mut frame);
         let size = frame.len();
@@ -170,8 +173,8 @@ fn an_ordinary_answer_is_small() {
 #[test]
 fn payload_that_no_frame_can_carry_is_cut() {
     let long = vec![5; MAX_FRAME * 2];
-    let bytes = body(|out| FromIntercept::Answer(answer(&long, 0, Options::default())).encode(out));
-    let Ok(FromIntercept::Answer(read)) = FromIntercept::decode(&bytes) else { panic!("no answer") };
+    let bytes = body(|out| FromIntercept::ServerSegment(answer(&long, 0, Options::default())).encode(out));
+    let Ok(FromIntercept::ServerSegment(read)) = FromIntercept::decode(&bytes) else { panic!("no answer") };
     assert_eq!(read.payload, &long[..MAX_ANSWER_PAYLOAD]);
     assert_eq!(read.payload_len as usize, long.len());
 }
@@ -180,8 +183,8 @@ fn payload_that_no_frame_can_carry_is_cut() {
 fn payload_beyond_the_segment_is_never_sent_nor_believed() {
     let mut wrong = answer(&[1, 2, 3], 0, Options::default());
     wrong.payload_len = 2;
-    let mut bytes = body(|out| FromIntercept::Answer(wrong).encode(out));
-    let Ok(FromIntercept::Answer(read)) = FromIntercept::decode(&bytes) else { panic!("no answer") };
+    let mut bytes = body(|out| FromIntercept::ServerSegment(wrong).encode(out));
+    let Ok(FromIntercept::ServerSegment(read)) = FromIntercept::decode(&bytes) else { panic!("no answer") };
     assert_eq!(read.payload, [1, 2]);
     bytes.push(3);
     assert_eq!(FromIntercept::decode(&bytes), Err(DecodeError::Value("payload length")));
@@ -207,7 +210,7 @@ fn undefined_values_are_named() {
 
 #[test]
 fn the_hello_of_a_later_version_is_recognised() {
-    let later = ToIntercept::Hello { version: VERSION + 1, share: Share::ALL };
+    let later = ToIntercept::Hello { version: VERSION + 1, share: Shard::ALL };
     let mut bytes = body(|out| later.encode(out));
     bytes.extend_from_slice(b"and more");
     assert_eq!(ToIntercept::decode(&bytes), Ok(later.clone()));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::answer_payload::AnswerPayload;
 use crate::flow::{Endpoint, Flow};
-use crate::shard::Share;
+use crate::shard::Shard;
 use crate::wire::{Flags, Options, Seq, Timestamps};
 
 const DOCUMENT: &str = include_str!("../../../../docs/CONTROL_PROTOCOL.md");
@@ -26,8 +26,8 @@ fn v6() -> Flow {
     Flow { client: Endpoint::new(ip(1), 40000), server: Endpoint::new(ip(0x11), 8080) }
 }
 
-fn answer() -> Answer<'static> {
-    Answer {
+fn answer() -> ServerSegment<'static> {
+    ServerSegment {
         id: FlowId(7),
         seq: Seq(0x0102_0304),
         ack: Seq(0x0506_0708),
@@ -43,8 +43,8 @@ fn answer() -> Answer<'static> {
 fn the_examples_in_the_specification_are_true() {
     let id = FlowId(7);
     let to: Vec<ToIntercept> = vec![
-        ToIntercept::Hello { version: 2, share: Share::ALL },
-        ToIntercept::Hello { version: 2, share: Share::new(1, 4).unwrap() },
+        ToIntercept::Hello { version: 2, share: Shard::ALL },
+        ToIntercept::Hello { version: 2, share: Shard::new(1, 4).unwrap() },
         ToIntercept::Target(v4().server),
         ToIntercept::RouteAdd { id, flow: v4() },
         ToIntercept::RouteAdd { id, flow: v6() },
@@ -53,7 +53,7 @@ fn the_examples_in_the_specification_are_true() {
         ToIntercept::Payload { id, mode: AnswerPayload::All },
         ToIntercept::Ping { nonce: 3 },
     ];
-    let syn_ack = Answer {
+    let syn_ack = ServerSegment {
         flags: Flags::SYN | Flags::ACK,
         payload_len: 0,
         options: Options { mss: Some(1460), window_scale: Some(7), ..answer().options },
@@ -64,9 +64,9 @@ fn the_examples_in_the_specification_are_true() {
         FromIntercept::Refuse(RefuseReason::Version(2)),
         FromIntercept::Refuse(RefuseReason::Workers(4)),
         FromIntercept::Refuse(RefuseReason::TooManyRoutes),
-        FromIntercept::Answer(answer()),
-        FromIntercept::Answer(syn_ack),
-        FromIntercept::Answer(Answer { payload: b"hello", ..answer() }),
+        FromIntercept::ServerSegment(answer()),
+        FromIntercept::ServerSegment(syn_ack),
+        FromIntercept::ServerSegment(ServerSegment { payload: b"hello", ..answer() }),
         FromIntercept::Pong { nonce: 3 },
         FromIntercept::Statistics(Statistics {
             captured: 6,

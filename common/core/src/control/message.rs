@@ -2,7 +2,7 @@
 
 use crate::answer_payload::AnswerPayload;
 use crate::flow::{Endpoint, Flow};
-use crate::shard::Share;
+use crate::shard::Shard;
 use crate::wire::{Flags, Options, Seq};
 
 /// The first eight bytes of a hello in both directions.
@@ -26,7 +26,7 @@ pub enum ToIntercept {
         /// [`VERSION`] of the sender.
         version: u16,
         /// Which of tcpcopy's workers the link is for; of another version it is not known.
-        share: Share,
+        share: Shard,
     },
     /// A server whose answers are wanted: what intercept derives its capture filter from.
     Target(Endpoint),
@@ -67,7 +67,7 @@ pub enum FromIntercept<'a> {
     /// The link is about to be cut off, and why.
     Refuse(RefuseReason),
     /// A segment of the test server.
-    Answer(Answer<'a>),
+    ServerSegment(ServerSegment<'a>),
     /// The reply to a ping.
     Pong {
         /// As in the ping.
@@ -94,7 +94,7 @@ pub enum RefuseReason {
 
 /// One segment that the test server sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Answer<'a> {
+pub struct ServerSegment<'a> {
     /// The flow it belongs to.
     pub id: FlowId,
     /// Sequence number.

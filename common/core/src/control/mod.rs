@@ -8,7 +8,7 @@ mod message;
 pub use codec::{DecodeError, MAX_ANSWER_PAYLOAD};
 pub use frame::{FrameBuffer, FrameError, MAX_FIRST_FRAME, MAX_FRAME};
 pub use message::{
-    Answer, DEFAULT_PORT, FlowId, FromIntercept, MAGIC, RefuseReason, Statistics, ToIntercept, VERSION,
+    DEFAULT_PORT, FlowId, FromIntercept, MAGIC, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
 };
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl AfPacket {
         let open = |_| Self::open(interface, &nothing(), room);
         let captures: Vec<Self> = (0..count).map(open).collect::<Result<_, _>>()?;
         fanout::join(captures.iter().map(|capture| capture.socket.as_fd()), split)
-            .map_err(OpenError::Share)?;
+            .map_err(OpenError::Shard)?;
         for capture in &captures {
             capture.set_program(program).map_err(attach_failed)?;
         }

@@ -1,15 +1,14 @@
 //! Packet input and output: the traits, and their backends.
 
 pub mod af_packet;
-pub mod alarm;
 pub mod bpf;
 pub(crate) mod capabilities;
+pub mod control_conn;
 mod ethernet;
 mod fanout;
 pub(crate) mod fork;
 pub mod injector;
 pub mod interfaces;
-pub mod link;
 mod next_hop;
 mod open;
 pub mod raw_ip;
@@ -17,6 +16,7 @@ mod ring;
 pub(crate) mod scheduler;
 mod sys;
 mod vlan;
+pub mod wake_timer;
 mod xdp;
 
 use std::io;

@@ -41,7 +41,7 @@ pub enum OpenError {
     },
     /// The kernel cannot share a capture among several sockets, or not by a program: Linux 4.14 and later can.
     #[error("cannot share the capture among workers: {0}; run it with one worker (-C 1)")]
-    Share(io::Error),
+    Shard(io::Error),
     /// Anything else.
     #[error("cannot {action}: {source}")]
     Other {

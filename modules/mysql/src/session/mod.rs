@@ -19,7 +19,7 @@ mod stream;
 use std::sync::Arc;
 
 use common_core::flow::Flow;
-use module_kit::module::{Actions, FailureKind, Module, Said};
+use module_kit::module::{Actions, FailureKind, Module, ServerData};
 
 use self::change_user::Switching;
 use self::restore::Restoring;
@@ -291,8 +291,8 @@ impl Module for Session {
         self.statements.last_is_lost();
     }
 
-    fn answer(&mut self, said: Said<'_>, actions: &mut Actions) {
-        let Said { skipped, bytes, had_all } = said;
+    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
+        let ServerData { skipped, bytes, had_all } = said;
         match &self.server {
             Server::Down | Server::Failed => {}
             Server::Ready(_) => self.command_answer(bytes, had_all, actions),

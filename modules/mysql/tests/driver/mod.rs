@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use common_core::answer_payload::AnswerPayload;
-use module_kit::module::{Action, Actions, Failure, Module, Said};
+use module_kit::module::{Action, Actions, Failure, Module, ServerData};
 
 /// One session. Each call returns what is to be sent to the test server.
 pub(crate) struct Driven {
@@ -96,8 +96,9 @@ impl Driven {
         };
         let wanted = &bytes[..bytes.len().min(wanted)];
         let skipped = std::mem::replace(&mut self.skipped, (bytes.len() - wanted.len()) as u64);
-        let mut sent =
-            self.call(|module, _, actions| module.answer(Said { skipped, bytes: wanted, had_all }, actions));
+        let mut sent = self.call(|module, _, actions| {
+            module.answer(ServerData { skipped, bytes: wanted, had_all }, actions)
+        });
         sent.extend(self.offer());
         self.sent(sent)
     }

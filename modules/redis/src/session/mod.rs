@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::Endpoint;
-use module_kit::module::{Actions, Loss, Module, Said};
+use module_kit::module::{Actions, Loss, Module, ServerData};
 
 use self::cut::{Cut, Fate};
 use self::refusals::{Refusals, Undo};
@@ -273,7 +273,7 @@ impl Module for Session {
         }
     }
 
-    fn answer(&mut self, said: Said<'_>, actions: &mut Actions) {
+    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
         self.read_answer(said, actions);
     }
 

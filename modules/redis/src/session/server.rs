@@ -1,7 +1,7 @@
 //! What the test server answers while a connection is set up or restored.
 
 use common_core::text::shown;
-use module_kit::module::{Actions, FailureKind, Said};
+use module_kit::module::{Actions, FailureKind, ServerData};
 
 use super::refusals::Refused;
 use super::{Mode, Session};
@@ -18,7 +18,7 @@ pub(super) enum Next {
 }
 
 impl Session {
-    pub(super) fn read_answer(&mut self, said: Said<'_>, actions: &mut Actions) {
+    pub(super) fn read_answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
         if self.mode == Mode::Live
             && let Some(code) = said.bytes.strip_prefix(b"-").and_then(code)
         {

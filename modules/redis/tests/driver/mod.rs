@@ -4,7 +4,7 @@
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::{Action, Actions, Failure, Loss, Module, Protocol, Said};
+use module_kit::module::{Action, Actions, Failure, Loss, Module, Protocol, ServerData};
 
 /// The connection of all sessions.
 pub(crate) fn flow() -> Flow {
@@ -76,7 +76,7 @@ impl Driven {
             AnswerPayload::None => &[],
         };
         if !bytes.is_empty() {
-            let said = Said { skipped: 0, bytes, had_all: true };
+            let said = ServerData { skipped: 0, bytes, had_all: true };
             self.call(|module, _, actions| module.answer(said, actions));
         }
         self.offer();

@@ -1,6 +1,6 @@
 //! Connections that the test server refuses, closes or forgets.
 
-use super::super::Account;
+use super::super::Report;
 use super::super::number::Grouped;
 use super::applying;
 use crate::ledger::DropReason;
@@ -15,7 +15,7 @@ const KEPT_ALIVE: &str =
     "give it the online server's keep-alive limits (nginx: keepalive_timeout, keepalive_requests)";
 
 /// How the test server treats our connections. Nothing is said before it has accepted one.
-pub(super) fn hints(account: &Account<'_>) -> Vec<String> {
+pub(super) fn hints(account: &Report<'_>) -> Vec<String> {
     if !account.is_connected() {
         return Vec::new();
     }
@@ -40,7 +40,7 @@ pub(super) fn hints(account: &Account<'_>) -> Vec<String> {
 }
 
 /// Why the test server closes before its clients do: one hint at most.
-fn closes(account: &Account<'_>) -> Option<String> {
+fn closes(account: &Report<'_>) -> Option<String> {
     let (tcp, turns) = (&account.ledger.tcp, &account.ledger.turns);
     if is_mostly_reset(account) {
         return Some(if tcp.answer_bytes < tcp.connected.saturating_mul(HARDLY_ANSWERED) {
@@ -78,13 +78,13 @@ fn closes(account: &Account<'_>) -> Option<String> {
     }
 }
 
-fn is_mostly_reset(account: &Account<'_>) -> bool {
+fn is_mostly_reset(account: &Report<'_>) -> bool {
     let bytes = &account.ledger.bytes;
     bytes.dropped.get(DropReason::ClosedByServer) > (bytes.replayed + bytes.dropped.total()) / 2
 }
 
 /// Connections were rebuilt for most turns but the first of each session, and not for what was not captured.
-fn is_closed_after_each(account: &Account<'_>) -> bool {
+fn is_closed_after_each(account: &Report<'_>) -> bool {
     let (tcp, turns) = (&account.ledger.tcp, &account.ledger.turns);
     let later = turns.let_go().saturating_sub(tcp.connected - tcp.rebuilt.min(tcp.connected));
     let elsewhere = account.ledger.gaps.count + tcp.refused;

@@ -1,11 +1,11 @@
 //! Losses at a limit of tcpcopy, of intercept, or of their hosts.
 
-use super::super::Account;
+use super::super::Report;
 use super::applying;
 use crate::ledger::DropReason;
 
 /// The limits that were reached, each with the setting that moves it.
-pub(super) fn hints(account: &Account<'_>) -> Vec<String> {
+pub(super) fn hints(account: &Report<'_>) -> Vec<String> {
     let memory = account.lost(DropReason::MemoryLimit);
     let unlinked = account.was_unlinked();
     applying([

@@ -12,17 +12,17 @@ mod send;
 
 use crate::ledger::DropReason;
 
-use super::{Account, InterceptAccount};
+use super::{InterceptAccount, Report};
 
 /// What the counters tell about faults outside of tcpcopy, the first fault on the way of the data first.
-pub(super) fn hints(account: &Account<'_>) -> Vec<String> {
+pub(super) fn hints(account: &Report<'_>) -> Vec<String> {
     let first = obstacle::first(account).into_iter().chain(send::failed(account));
     let losses = limit::hints(account).into_iter().chain(protocol::hints(account));
     first.chain(losses).chain(connection::hints(account)).chain(pace::hints(account)).collect()
 }
 
 /// Questions that several hints ask of the account.
-impl Account<'_> {
+impl Report<'_> {
     /// The test server has accepted a connection.
     fn is_connected(&self) -> bool {
         self.ledger.tcp.connected > 0

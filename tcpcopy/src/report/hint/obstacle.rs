@@ -1,11 +1,11 @@
 //! If nothing arrives: the hop at which everything stops.
 
-use super::super::Account;
+use super::super::Report;
 use super::super::number::Grouped;
 use crate::ledger::DropReason;
 
 /// The hop at which everything stops, if one does.
-pub(super) fn first(account: &Account<'_>) -> Option<String> {
+pub(super) fn first(account: &Report<'_>) -> Option<String> {
     let ledger = account.ledger;
     let (packets, tcp) = (&ledger.packets, &ledger.tcp);
     let hint = if packets.captured == 0 {
@@ -35,14 +35,14 @@ pub(super) fn first(account: &Account<'_>) -> Option<String> {
 }
 
 /// Connections to the test server are of no use then, and may not even be waited for.
-fn all_is_tls(account: &Account<'_>) -> bool {
+fn all_is_tls(account: &Report<'_>) -> bool {
     let sessions = &account.ledger.sessions;
     let tls = sessions.incomplete.get(DropReason::Tls);
     tls > 0 && tls == sessions.replayed + sessions.incomplete.total()
 }
 
 /// SYNs leave and nothing comes back: intercept's counters tell on which side of it.
-fn no_answer(account: &Account<'_>) -> &'static str {
+fn no_answer(account: &Report<'_>) -> &'static str {
     let (captured, unrouted) =
         account.intercepts().fold((0, 0), |(c, u), seen| (c + seen.captured, u + seen.unrouted));
     if captured == 0 {

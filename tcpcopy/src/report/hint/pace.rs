@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::Account;
+use super::super::Report;
 use super::super::number::Grouped;
 
 /// Turns that are late, or wait for answers that do not come, are notable from so many on.
@@ -16,7 +16,7 @@ const FAR: Duration = Duration::from_millis(1);
 
 /// How late the copy is, and why. Nothing is said before the test server has accepted a connection, nor while no link
 /// is up: then everything waits for that.
-pub(super) fn hints(account: &Account<'_>) -> Vec<String> {
+pub(super) fn hints(account: &Report<'_>) -> Vec<String> {
     if !account.is_connected() || !account.is_linked() {
         return Vec::new();
     }
@@ -25,12 +25,12 @@ pub(super) fn hints(account: &Account<'_>) -> Vec<String> {
     lag(account, unexplained).into_iter().chain(causes).collect()
 }
 
-fn is_late(account: &Account<'_>) -> bool {
+fn is_late(account: &Report<'_>) -> bool {
     let turns = &account.ledger.turns;
     turns.late >= NOTABLE && turns.late >= (turns.let_go() + turns.dropped) / 100
 }
 
-fn lag(account: &Account<'_>, unexplained: bool) -> Option<String> {
+fn lag(account: &Report<'_>, unexplained: bool) -> Option<String> {
     let turns = &account.ledger.turns;
     let waits = turns.oldest_waiting_seconds.0;
     let late = is_late(account).then(|| {
@@ -53,7 +53,7 @@ fn lag(account: &Account<'_>, unexplained: bool) -> Option<String> {
 }
 
 /// A notable part of the turns was let go without an answer to the one before.
-fn in_vain(account: &Account<'_>) -> Option<String> {
+fn in_vain(account: &Report<'_>) -> Option<String> {
     let turns = &account.ledger.turns;
     let (vain, all) = (turns.waited_in_vain, turns.let_go());
     (vain >= NOTABLE && vain > all / 20).then(|| {
@@ -67,7 +67,7 @@ fn in_vain(account: &Account<'_>) -> Option<String> {
 }
 
 /// Clients that wait for each answer say more in a second than the way to the test server allows.
-fn far_away(account: &Account<'_>) -> Option<String> {
+fn far_away(account: &Report<'_>) -> Option<String> {
     let ledger = account.ledger;
     let (test, clients) =
         (ledger.tcp.round_trip_us.settled()?, ledger.sessions.client_round_trip_us.settled()?);

@@ -1,7 +1,7 @@
 //! What cannot be copied as it is, because of the protocol that it is in.
 
 use super::super::number::Grouped;
-use super::super::{Account, Service};
+use super::super::{Report, Service};
 use super::applying;
 use crate::ledger::DropReason;
 
@@ -40,7 +40,7 @@ impl Stateful {
 }
 
 /// Sessions that the protocol keeps from being copied, or copied right.
-pub(super) fn hints(account: &Account<'_>) -> Vec<String> {
+pub(super) fn hints(account: &Report<'_>) -> Vec<String> {
     let mut hints: Vec<String> = tls(account).into_iter().collect();
     hints.extend(applying([
         (
@@ -62,7 +62,7 @@ pub(super) fn hints(account: &Account<'_>) -> Vec<String> {
     hints
 }
 
-fn tls(account: &Account<'_>) -> Option<String> {
+fn tls(account: &Report<'_>) -> Option<String> {
     if !account.lost(DropReason::Tls) {
         return None;
     }
@@ -82,7 +82,7 @@ fn tls(account: &Account<'_>) -> Option<String> {
 }
 
 /// The connection broke on which the test server had heard what must be known to understand the rest.
-fn state_lost(account: &Account<'_>) -> Option<String> {
+fn state_lost(account: &Report<'_>) -> Option<String> {
     let (bytes, sessions) = dropped(account, DropReason::StateLost)?;
     Some(format!(
         "{} of {} sessions ended early, {} bytes: their connection broke, and the test server had been told what it \
@@ -95,7 +95,7 @@ fn state_lost(account: &Account<'_>) -> Option<String> {
 }
 
 /// The session began before tcpcopy did.
-fn state_unknown(account: &Account<'_>) -> Option<String> {
+fn state_unknown(account: &Report<'_>) -> Option<String> {
     let (bytes, sessions) = dropped(account, DropReason::StateUnknown)?;
     let redis = |service: &&Service| service.protocol == Some("redis");
     if account.services.iter().all(|service| service.is_asked) {
@@ -120,7 +120,7 @@ fn state_unknown(account: &Account<'_>) -> Option<String> {
 }
 
 /// What to do about sessions of a service of which it is not known that it keeps something for each connection.
-fn stateless(account: &Account<'_>) -> &'static str {
+fn stateless(account: &Report<'_>) -> &'static str {
     let unknown = |service: &Service| service.protocol.is_none() && Stateful::of(service).is_none();
     if account.services.iter().any(unknown) {
         "; if its protocol keeps nothing for a connection, say so with --stateless PORT"
@@ -130,14 +130,14 @@ fn stateless(account: &Account<'_>) -> &'static str {
 }
 
 /// Bytes and sessions; the sessions count once they have ended.
-fn dropped(account: &Account<'_>, reason: DropReason) -> Option<(u64, u64)> {
+fn dropped(account: &Report<'_>, reason: DropReason) -> Option<(u64, u64)> {
     let ledger = account.ledger;
     let counts = (ledger.bytes.dropped.get(reason), ledger.sessions.incomplete.get(reason));
     account.lost(reason).then_some(counts)
 }
 
 /// A service whose protocol keeps something for each connection, and no module to say it again.
-fn without_module(account: &Account<'_>, service: &Service) -> Option<String> {
+fn without_module(account: &Report<'_>, service: &Service) -> Option<String> {
     let protocol = Stateful::of(service).filter(|_| service.protocol.is_none())?;
     let reasons = [DropReason::StateLost, DropReason::StateUnknown, DropReason::ClosedByServer];
     if !reasons.into_iter().any(|reason| account.lost(reason)) {
@@ -162,7 +162,7 @@ fn without_module(account: &Account<'_>, service: &Service) -> Option<String> {
 const ERRORS_MORE: u64 = 10;
 
 /// The test server answers with an error what the online server does not.
-fn errors(account: &Account<'_>) -> Option<String> {
+fn errors(account: &Report<'_>) -> Option<String> {
     let heard = account.ledger.packets.online_answers > 0;
     let protocols = account.protocols.iter().filter(|_| heard);
     let all =

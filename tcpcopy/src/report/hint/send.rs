@@ -1,10 +1,10 @@
 //! Sends that the kernel refuses.
 
-use super::super::Account;
+use super::super::Report;
 use super::super::number::Grouped;
 
 /// TCP repeats what could not be sent; it is no use where the cause stays.
-pub(super) fn failed(account: &Account<'_>) -> Option<String> {
+pub(super) fn failed(account: &Report<'_>) -> Option<String> {
     let failed = &account.inject.failed;
     let (symbol, meaning, count) = failed.occurred().max_by_key(|(_, _, count)| *count)?;
     // Large segments fail all, however few they are.

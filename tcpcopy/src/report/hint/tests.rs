@@ -81,7 +81,7 @@ impl Run {
     }
 
     fn hints(&self) -> Vec<String> {
-        hints(&Account {
+        hints(&Report {
             version: "1",
             uptime_seconds: 1,
             balanced: true,

@@ -1,25 +1,25 @@
 //! The copied client's TCP connection to the test server (RFC 9293), one after the other where one is not enough.
 
 mod congestion;
-mod opening;
 mod receiver;
 mod rtt;
 mod sender;
+mod syn_sent;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::Answer;
+use common_core::control::ServerSegment;
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
-pub(crate) use self::opening::Past;
-use self::opening::{Opening, Outcome};
 use self::receiver::{Receiver, WINDOW_FIELD};
 use self::sender::{Header, Sender};
+pub(crate) use self::syn_sent::TupleHistory;
+use self::syn_sent::{Outcome, SynSent};
 use crate::session::context::Context;
-use crate::session::outbox::Outbox;
+use crate::session::send_buffer::SendBuffer;
 
 pub(super) use self::receiver::Received;
 
@@ -53,7 +53,7 @@ pub(super) enum Event {
 
 /// The three-way handshake is done.
 #[derive(Debug)]
-struct Open {
+struct Established {
     sender: Sender,
     receiver: Receiver,
 }
@@ -62,8 +62,8 @@ struct Open {
 enum State {
     /// None yet, or none any more.
     Closed,
-    Opening(Opening),
-    Open(Box<Open>),
+    SynSent(SynSent),
+    Established(Box<Established>),
     /// All is said; a server that did not get the last acknowledgement may ask for it.
     TimeWait {
         until: Time,
@@ -77,13 +77,13 @@ enum State {
 pub(super) struct Connection {
     state: State,
     /// What was on the four-tuple, the present connection included once it is opened.
-    past: Past,
+    past: TupleHistory,
     /// What intercept was asked for.
     mode: AnswerPayload,
 }
 
 impl Connection {
-    pub(super) fn new(past: Past) -> Self {
+    pub(super) fn new(past: TupleHistory) -> Self {
         Self { state: State::Closed, past, mode: AnswerPayload::None }
     }
 
@@ -104,35 +104,35 @@ impl Connection {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(_))
+        matches!(self.state, State::Established(_))
     }
 
     /// The test server will send nothing more on this connection.
     pub(super) fn peer_closed(&self) -> bool {
-        matches!(&self.state, State::Open(open) if open.receiver.ended())
+        matches!(&self.state, State::Established(open) if open.receiver.ended())
     }
 
     /// Answer bytes received in order on this connection; a FIN counts as one, as in acknowledgement numbers.
     pub(super) fn received(&self) -> u64 {
         match &self.state {
-            State::Open(open) => open.receiver.total() + u64::from(open.receiver.ended()),
+            State::Established(open) => open.receiver.total() + u64::from(open.receiver.ended()),
             _ => 0,
         }
     }
 
     /// What was received in order ends where a write of the server did.
     pub(super) fn is_pushed(&self) -> bool {
-        matches!(&self.state, State::Open(open) if open.receiver.is_pushed())
+        matches!(&self.state, State::Established(open) if open.receiver.is_pushed())
     }
 
     /// What was on the four-tuple, the present connection included.
-    pub(super) fn past(&self) -> Past {
+    pub(super) fn past(&self) -> TupleHistory {
         let top = match &self.state {
-            State::Opening(opening) => Some(opening.iss() + 1),
-            State::Open(open) => Some(open.sender.next_seq()),
+            State::SynSent(opening) => Some(opening.iss() + 1),
+            State::Established(open) => Some(open.sender.next_seq()),
             State::Closed | State::TimeWait { .. } => self.past.top,
         };
-        Past { top, ..self.past }
+        TupleHistory { top, ..self.past }
     }
 
     /// How much payload of the answers intercept is to send along.
@@ -141,7 +141,7 @@ impl Connection {
             return;
         }
         self.mode = mode;
-        if let State::Open(open) = &mut self.state {
+        if let State::Established(open) = &mut self.state {
             open.receiver.set_mode(mode);
         }
         cx.ask_payload(mode);
@@ -155,17 +155,17 @@ impl Connection {
     /// Sends a SYN.
     pub(super) fn open(&mut self, cx: &mut Context<'_>) {
         let past = self.past();
-        self.past = Past { connections: past.connections.wrapping_add(1), ..past };
-        let opening = Opening::new(cx, self.past);
-        self.set_state(cx, State::Opening(opening));
+        self.past = TupleHistory { connections: past.connections.wrapping_add(1), ..past };
+        let opening = SynSent::new(cx, self.past);
+        self.set_state(cx, State::SynSent(opening));
     }
 
     /// A segment of the test server; what was new in it goes to `received`.
     pub(super) fn handle_answer<'a>(
         &mut self,
         cx: &mut Context<'_>,
-        answer: &Answer<'a>,
-        outbox: &mut Outbox,
+        answer: &ServerSegment<'a>,
+        send_buffer: &mut SendBuffer,
         received: &mut Received<'a>,
     ) -> Option<Event> {
         match &mut self.state {
@@ -178,8 +178,8 @@ impl Connection {
                 }
                 None
             }
-            State::Opening(_) => self.answer_to_syn(cx, answer, outbox),
-            State::Open(_) => self.answer_to_data(cx, answer, outbox, received),
+            State::SynSent(_) => self.answer_to_syn(cx, answer, send_buffer),
+            State::Established(_) => self.answer_to_data(cx, answer, send_buffer, received),
             State::TimeWait { until, seq, header } => {
                 if answer.flags.has(Flags::FIN) && !answer.flags.has(Flags::RST) {
                     *until = cx.now + TIME_WAIT;
@@ -191,8 +191,13 @@ impl Connection {
         }
     }
 
-    fn answer_to_syn(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>, outbox: &Outbox) -> Option<Event> {
-        let State::Opening(opening) = &mut self.state else { return None };
+    fn answer_to_syn(
+        &mut self,
+        cx: &mut Context<'_>,
+        answer: &ServerSegment<'_>,
+        send_buffer: &SendBuffer,
+    ) -> Option<Event> {
+        let State::SynSent(opening) = &mut self.state else { return None };
         match opening.handle_answer(cx, answer) {
             Outcome::Waiting => None,
             Outcome::Refused => {
@@ -202,10 +207,10 @@ impl Connection {
             }
             Outcome::Accepted(rtt) => {
                 let mss = segment_size(cx, answer);
-                let sender = Sender::new(opening.iss(), outbox.start(), answer, mss, rtt);
+                let sender = Sender::new(opening.iss(), send_buffer.start(), answer, mss, rtt);
                 let receiver = Receiver::new(answer, self.mode, mss);
                 cx.ledger.tcp.connected += 1;
-                self.set_state(cx, State::Open(Box::new(Open { sender, receiver })));
+                self.set_state(cx, State::Established(Box::new(Established { sender, receiver })));
                 Some(Event::Opened)
             }
         }
@@ -214,11 +219,11 @@ impl Connection {
     fn answer_to_data<'a>(
         &mut self,
         cx: &mut Context<'_>,
-        answer: &Answer<'a>,
-        outbox: &mut Outbox,
+        answer: &ServerSegment<'a>,
+        send_buffer: &mut SendBuffer,
         received: &mut Received<'a>,
     ) -> Option<Event> {
-        let State::Open(open) = &mut self.state else { return None };
+        let State::Established(open) = &mut self.state else { return None };
         if answer.flags.has(Flags::RST) {
             if !open.receiver.accepts_reset(answer.seq) {
                 return None;
@@ -226,7 +231,7 @@ impl Connection {
             let certain = answer.flags.has(Flags::ACK) || open.receiver.ended();
             if answer.flags.has(Flags::ACK) {
                 // What the server had received before it gave up is not to be sent to it again.
-                open.sender.receive(cx, answer, outbox);
+                open.sender.receive(cx, answer, send_buffer);
             }
             self.set_state(cx, State::Closed);
             return Some(Event::Reset { certain });
@@ -237,7 +242,7 @@ impl Connection {
             return None;
         }
         if answer.flags.has(Flags::ACK) {
-            open.sender.receive(cx, answer, outbox);
+            open.sender.receive(cx, answer, send_buffer);
         }
         let behind = open.receiver.acknowledgement().distance(answer.seq);
         *received = open.receiver.receive(cx.now, answer);
@@ -254,7 +259,7 @@ impl Connection {
     }
 
     fn close_if_done(&mut self, cx: &mut Context<'_>) -> Option<Event> {
-        let State::Open(open) = &mut self.state else { return None };
+        let State::Established(open) = &mut self.state else { return None };
         if !open.sender.is_closed() || !open.receiver.ended() {
             return None;
         }
@@ -267,26 +272,26 @@ impl Connection {
         Some(Event::Closed)
     }
 
-    /// How far the server has acknowledged the outbox on this connection.
+    /// How far the server has acknowledged the send buffer on this connection.
     pub(super) fn acknowledged(&self) -> Option<u64> {
         match &self.state {
-            State::Open(open) => Some(open.sender.acknowledged()),
+            State::Established(open) => Some(open.sender.acknowledged()),
             _ => None,
         }
     }
 
-    /// No more bytes: sends a FIN behind what is in the outbox.
-    pub(super) fn close(&mut self, cx: &mut Context<'_>, outbox: &Outbox) {
-        if let State::Open(open) = &mut self.state {
-            open.sender.close(outbox);
+    /// No more bytes: sends a FIN behind what is in the send buffer.
+    pub(super) fn close(&mut self, cx: &mut Context<'_>, send_buffer: &SendBuffer) {
+        if let State::Established(open) = &mut self.state {
+            open.sender.close(send_buffer);
         }
-        self.transmit(cx, outbox);
+        self.transmit(cx, send_buffer);
     }
 
     /// Sends a RST, if there is anything to reset.
     pub(super) fn reset(&mut self, cx: &mut Context<'_>) {
         match &self.state {
-            State::Open(open) => {
+            State::Established(open) => {
                 let header = open.header(cx, self.past);
                 // The server takes the one that names the byte it expects next.
                 if open.sender.una_seq() != open.sender.next_seq() {
@@ -294,7 +299,7 @@ impl Connection {
                 }
                 send_control(cx, Flags::RST | Flags::ACK, open.sender.next_seq(), &header);
             }
-            State::Opening(opening) => {
+            State::SynSent(opening) => {
                 // The server may have a half-open connection: this is within its window.
                 send_reset(cx, opening.iss() + 1);
             }
@@ -304,24 +309,24 @@ impl Connection {
     }
 
     /// There is something to be sent, or sent again: [`Self::transmit`] says whether now.
-    pub(super) fn has_to_send(&self, outbox: &Outbox) -> bool {
-        matches!(&self.state, State::Open(open) if open.sender.has_to_send(outbox))
+    pub(super) fn has_to_send(&self, send_buffer: &SendBuffer) -> bool {
+        matches!(&self.state, State::Established(open) if open.sender.has_to_send(send_buffer))
     }
 
     /// Something goes out as soon as the test server answers.
-    pub(super) fn awaits_answer(&self, outbox: &Outbox) -> bool {
+    pub(super) fn awaits_answer(&self, send_buffer: &SendBuffer) -> bool {
         match &self.state {
-            State::Open(open) => open.sender.awaits_acknowledgement(outbox),
-            State::Opening(_) => true,
+            State::Established(open) => open.sender.awaits_acknowledgement(send_buffer),
+            State::SynSent(_) => true,
             State::Closed | State::TimeWait { .. } => false,
         }
     }
 
     /// Sends all that the windows allow.
-    pub(super) fn transmit(&mut self, cx: &mut Context<'_>, outbox: &Outbox) {
-        if let State::Open(open) = &mut self.state {
+    pub(super) fn transmit(&mut self, cx: &mut Context<'_>, send_buffer: &SendBuffer) {
+        if let State::Established(open) = &mut self.state {
             let header = open.header(cx, self.past);
-            if open.sender.transmit(cx, outbox, &header) {
+            if open.sender.transmit(cx, send_buffer, &header) {
                 open.receiver.acknowledged();
             }
         }
@@ -329,12 +334,12 @@ impl Connection {
 
     /// An acknowledgement of its own is due.
     pub(super) fn wants_flush(&self, now: Time) -> bool {
-        matches!(&self.state, State::Open(open) if open.receiver.is_due(now))
+        matches!(&self.state, State::Established(open) if open.receiver.is_due(now))
     }
 
     /// Sends an acknowledgement of its own, if one is due and none rode on data.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
-        if let State::Open(open) = &mut self.state
+        if let State::Established(open) = &mut self.state
             && open.receiver.is_due(cx.now)
         {
             let header = open.header(cx, self.past);
@@ -347,25 +352,25 @@ impl Connection {
     pub(super) fn next_timeout(&self) -> Time {
         match &self.state {
             State::Closed => Time::NEVER,
-            State::Opening(opening) => opening.retry_at(),
-            State::Open(open) => open.sender.next_timeout().min(open.receiver.next_timeout()),
+            State::SynSent(opening) => opening.retry_at(),
+            State::Established(open) => open.sender.next_timeout().min(open.receiver.next_timeout()),
             State::TimeWait { until, .. } => *until,
         }
     }
 
     /// Time has passed.
-    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Option<Event> {
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>, send_buffer: &SendBuffer) -> Option<Event> {
         match &mut self.state {
-            State::Opening(opening) if opening.retry_at() <= cx.now => {
+            State::SynSent(opening) if opening.retry_at() <= cx.now => {
                 if opening.retry(cx, self.past) {
                     return None;
                 }
                 self.set_state(cx, State::Closed);
                 Some(Event::Unanswered)
             }
-            State::Open(open) => {
+            State::Established(open) => {
                 let header = open.header(cx, self.past);
-                if open.sender.handle_timeout(cx, outbox, &header) {
+                if open.sender.handle_timeout(cx, send_buffer, &header) {
                     open.receiver.acknowledged();
                 }
                 self.flush(cx);
@@ -382,8 +387,8 @@ impl Connection {
     /// A link to intercept is back: what was lost with it is made good at once.
     pub(super) fn hurry(&mut self, now: Time) {
         match &mut self.state {
-            State::Opening(opening) => opening.hurry(now),
-            State::Open(open) => {
+            State::SynSent(opening) => opening.hurry(now),
+            State::Established(open) => {
                 open.sender.hurry(now);
                 open.receiver.acknowledge_soon();
             }
@@ -392,8 +397,8 @@ impl Connection {
     }
 }
 
-impl Open {
-    fn header(&self, cx: &Context<'_>, past: Past) -> Header {
+impl Established {
+    fn header(&self, cx: &Context<'_>, past: TupleHistory) -> Header {
         Header {
             ack: self.receiver.acknowledgement(),
             window: WINDOW_FIELD,
@@ -406,8 +411,8 @@ impl State {
     fn name(&self) -> &'static str {
         match self {
             Self::Closed => "closed",
-            Self::Opening(_) => "opening",
-            Self::Open(_) => "open",
+            Self::SynSent(_) => "opening",
+            Self::Established(_) => "open",
             Self::TimeWait { .. } => "time-wait",
         }
     }
@@ -437,7 +442,7 @@ fn own_mss(cx: &Context<'_>) -> u16 {
 }
 
 /// Payload bytes a segment may carry: both ends' limits, less the options that every segment has.
-fn segment_size(cx: &Context<'_>, syn_ack: &Answer<'_>) -> u16 {
+fn segment_size(cx: &Context<'_>, syn_ack: &ServerSegment<'_>) -> u16 {
     let options = if syn_ack.options.timestamps.is_some() { TIMESTAMPS_LENGTH } else { 0 };
     let peer = syn_ack.options.mss.unwrap_or(MSS_ASSUMED);
     own_mss(cx).min(peer).saturating_sub(options).max(MSS_MIN)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::Answer;
+use common_core::control::ServerSegment;
 use common_core::time::Time;
 use common_core::wire::{Flags, Seq};
 
@@ -61,7 +61,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// After the server's SYN-ACK.
-    pub(super) fn new(syn_ack: &Answer<'_>, mode: AnswerPayload, mss: u16) -> Self {
+    pub(super) fn new(syn_ack: &ServerSegment<'_>, mode: AnswerPayload, mss: u16) -> Self {
         Self {
             next: syn_ack.seq + 1,
             total: 0,
@@ -115,7 +115,7 @@ impl Receiver {
     }
 
     /// Takes in a segment's sequence space.
-    pub(super) fn receive<'a>(&mut self, now: Time, answer: &Answer<'a>) -> Received<'a> {
+    pub(super) fn receive<'a>(&mut self, now: Time, answer: &ServerSegment<'a>) -> Received<'a> {
         let behind = self.next.distance(answer.seq);
         if let Some(timestamps) = answer.options.timestamps
             && behind >= 0
@@ -172,7 +172,7 @@ impl Receiver {
     /// received, and the server sends it again.
     fn take_payload<'a>(
         &mut self,
-        answer: &Answer<'a>,
+        answer: &ServerSegment<'a>,
         known: usize,
         fresh: u32,
         received: &mut Received<'a>,

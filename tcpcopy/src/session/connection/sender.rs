@@ -1,13 +1,13 @@
-//! The sending half: a TCP sender over the session's [`Outbox`].
+//! The sending half: a TCP sender over the session's [`SendBuffer`].
 
-use common_core::control::Answer;
+use common_core::control::ServerSegment;
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
 use super::congestion::Congestion;
 use super::rtt::Rtt;
 use crate::session::context::Context;
-use crate::session::outbox::Outbox;
+use crate::session::send_buffer::SendBuffer;
 
 /// What every segment says about the receiving half.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +20,11 @@ pub(super) struct Header {
 /// Duplicate acknowledgements that mean a loss (RFC 5681 section 3.2).
 const DUPLICATES: u8 = 3;
 
-/// Positions are outbox offsets; a FIN takes the one behind the last byte.
+/// Positions are send buffer offsets; a FIN takes the one behind the last byte.
 #[derive(Debug)]
 pub(super) struct Sender {
     iss: Seq,
-    /// The outbox offset of the first byte sent on this connection.
+    /// The send buffer offset of the first byte sent on this connection.
     origin: u64,
     /// Oldest position not acknowledged.
     una: u64,
@@ -49,7 +49,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(iss: Seq, origin: u64, syn_ack: &Answer<'_>, mss: u16, mut rtt: Rtt) -> Self {
+    pub(super) fn new(iss: Seq, origin: u64, syn_ack: &ServerSegment<'_>, mss: u16, mut rtt: Rtt) -> Self {
         rtt.restart();
         Self {
             iss,
@@ -88,9 +88,9 @@ impl Sender {
         self.una
     }
 
-    /// No more bytes: a FIN follows what is in the outbox.
-    pub(super) fn close(&mut self, outbox: &Outbox) {
-        self.fin.get_or_insert(outbox.end());
+    /// No more bytes: a FIN follows what is in the send buffer.
+    pub(super) fn close(&mut self, send_buffer: &SendBuffer) {
+        self.fin.get_or_insert(send_buffer.end());
     }
 
     /// The FIN was acknowledged.
@@ -103,7 +103,12 @@ impl Sender {
     }
 
     /// Takes in an acknowledgement and a window.
-    pub(super) fn receive(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>, outbox: &mut Outbox) {
+    pub(super) fn receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        answer: &ServerSegment<'_>,
+        send_buffer: &mut SendBuffer,
+    ) {
         let advance = answer.ack.distance(self.seq(self.una));
         if advance < 0 || u64::from(advance.unsigned_abs()) > self.top - self.una {
             return;
@@ -118,7 +123,7 @@ impl Sender {
             }
             return;
         }
-        self.advance(cx, u64::from(advance.unsigned_abs()), outbox);
+        self.advance(cx, u64::from(advance.unsigned_abs()), send_buffer);
     }
 
     fn duplicate(&mut self, cx: &mut Context<'_>) {
@@ -134,7 +139,7 @@ impl Sender {
         }
     }
 
-    fn advance(&mut self, cx: &mut Context<'_>, bytes: u64, outbox: &mut Outbox) {
+    fn advance(&mut self, cx: &mut Context<'_>, bytes: u64, send_buffer: &mut SendBuffer) {
         self.una += bytes;
         self.next = self.next.max(self.una);
         self.duplicates = 0;
@@ -155,33 +160,38 @@ impl Sender {
             None => self.congestion.acknowledged(u32::try_from(bytes).unwrap_or(u32::MAX)),
         }
         self.timer = if self.top > self.una { cx.now + self.rtt.timeout() } else { Time::NEVER };
-        let replayed = outbox.acknowledge(self.una);
+        let replayed = send_buffer.acknowledge(self.una);
         cx.ledger.bytes.pending -= replayed;
         cx.ledger.bytes.replayed += replayed;
     }
 
     /// Not all was acknowledged.
-    pub(super) fn has_to_send(&self, outbox: &Outbox) -> bool {
-        !outbox.is_empty() || self.fin.is_some_and(|fin| self.una <= fin)
+    pub(super) fn has_to_send(&self, send_buffer: &SendBuffer) -> bool {
+        !send_buffer.is_empty() || self.fin.is_some_and(|fin| self.una <= fin)
     }
 
     /// An acknowledgement lets more go out.
-    pub(super) fn awaits_acknowledgement(&self, outbox: &Outbox) -> bool {
-        self.next < outbox.end() || self.recover.is_some()
+    pub(super) fn awaits_acknowledgement(&self, send_buffer: &SendBuffer) -> bool {
+        self.next < send_buffer.end() || self.recover.is_some()
     }
 
     /// Sends all that windows allow; true if a segment went out.
-    pub(super) fn transmit(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header) -> bool {
+    pub(super) fn transmit(
+        &mut self,
+        cx: &mut Context<'_>,
+        send_buffer: &SendBuffer,
+        header: &Header,
+    ) -> bool {
         if self.recover.is_some() && self.next == self.una && self.next < self.top {
             // One hole at a time: what lies behind it has most likely arrived.
-            self.send_again(cx, outbox, header);
+            self.send_again(cx, send_buffer, header);
             self.next = self.top;
         }
         let idle = self.top == self.una;
         let mut sent = false;
         loop {
             let limit = self.una + u64::from(self.window.min(self.congestion.window()));
-            let left = outbox.end().saturating_sub(self.next);
+            let left = send_buffer.end().saturating_sub(self.next);
             let room = limit.saturating_sub(self.next);
             let length = self.share(cx, left, room);
             let fin_due = self.fin.is_some_and(|fin| self.next + length == fin);
@@ -194,10 +204,10 @@ impl Sender {
             if !whole && self.next > self.una {
                 break;
             }
-            self.send(cx, outbox, header, length);
+            self.send(cx, send_buffer, header, length);
             sent = true;
         }
-        let waiting = self.top > self.una || outbox.end() > self.next;
+        let waiting = self.top > self.una || send_buffer.end() > self.next;
         if idle && sent || waiting && self.timer == Time::NEVER {
             // Either something is in flight, or the window is closed and must be probed.
             self.timer = cx.now + self.rtt.timeout();
@@ -219,19 +229,19 @@ impl Sender {
 
     /// Sends again from `next` on, a segment at the most and nothing that was not sent before: the peer's window may
     /// have no room for more.
-    fn send_again(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header) {
+    fn send_again(&mut self, cx: &mut Context<'_>, send_buffer: &SendBuffer, header: &Header) {
         let length =
-            u64::from(self.mss).min(self.top - self.next).min(outbox.end().saturating_sub(self.next));
-        self.send(cx, outbox, header, length);
+            u64::from(self.mss).min(self.top - self.next).min(send_buffer.end().saturating_sub(self.next));
+        self.send(cx, send_buffer, header, length);
     }
 
     /// Sends from `next` on.
-    fn send(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header, length: u64) {
-        let payload = outbox.slice(self.next, usize::try_from(length).unwrap_or(0));
+    fn send(&mut self, cx: &mut Context<'_>, send_buffer: &SendBuffer, header: &Header, length: u64) {
+        let payload = send_buffer.slice(self.next, usize::try_from(length).unwrap_or(0));
         let end = self.next + length;
         let fin = self.fin == Some(end);
         let mut flags = Flags::ACK;
-        if length > 0 && end == outbox.end() {
+        if length > 0 && end == send_buffer.end() {
             flags = flags | Flags::PSH;
         }
         if fin {
@@ -263,7 +273,12 @@ impl Sender {
     }
 
     /// Sends again, or probes a closed window; nothing if the timer has not run out.
-    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>, outbox: &Outbox, header: &Header) -> bool {
+    pub(super) fn handle_timeout(
+        &mut self,
+        cx: &mut Context<'_>,
+        send_buffer: &SendBuffer,
+        header: &Header,
+    ) -> bool {
         if cx.now < self.timer {
             return false;
         }
@@ -276,7 +291,7 @@ impl Sender {
             self.duplicates = 0;
             self.next = self.una;
             // The first segment goes even into a closed window: its acknowledgement tells when that opens.
-            self.send_again(cx, outbox, header);
+            self.send_again(cx, send_buffer, header);
         } else {
             cx.ledger.tcp.window_probes += 1;
             cx.send(&Outgoing {

@@ -63,7 +63,7 @@ pub(crate) enum Op {
         times: u8,
     },
     /// Anything, near what the copy has sent and acknowledged; with MSS and window scale, or without options.
-    Answer {
+    ServerSegment {
         tuple: usize,
         seq: Near,
         ack: Near,

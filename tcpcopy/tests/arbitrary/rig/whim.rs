@@ -2,7 +2,7 @@
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::Flow;
-use module_kit::module::{Actions, FailureKind, Loss, Module, Protocol, Said};
+use module_kit::module::{Actions, FailureKind, Loss, Module, Protocol, ServerData};
 
 pub(crate) struct Whimsical;
 
@@ -52,8 +52,8 @@ impl Module for Whim {
         self.act(bytes.len(), actions);
     }
 
-    fn answer(&mut self, said: Said<'_>, actions: &mut Actions) {
-        let Said { skipped, bytes, .. } = said;
+    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
+        let ServerData { skipped, bytes, .. } = said;
         self.act(bytes.len() ^ skipped as usize, actions);
     }
 }

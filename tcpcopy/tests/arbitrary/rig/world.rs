@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common_core::control::Answer;
+use common_core::control::ServerSegment;
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
@@ -150,7 +150,7 @@ impl World {
             }
             Op::Raw { ref bytes, outgoing } => self.packet(bytes, outgoing),
             Op::Serve { tuple, length, window, last } => self.serve(tuple, length, window, last),
-            Op::Answer { tuple, seq, ack, flags, window, length, options } => {
+            Op::ServerSegment { tuple, seq, ack, flags, window, length, options } => {
                 let flow = self.client(tuple).flow;
                 let peer = self.network.peers.get(&flow);
                 let theirs = peer.and_then(|peer| peer.acknowledged).unwrap_or(SERVER_ISN);
@@ -240,7 +240,7 @@ impl World {
         length: u32,
         options: Options,
     ) {
-        let answer = Answer {
+        let answer = ServerSegment {
             id: self.network.id(flow),
             seq,
             ack,

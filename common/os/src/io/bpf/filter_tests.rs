@@ -9,7 +9,7 @@ use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
 use socket2::SockRef;
 
 use super::interpreter::{Metadata, run};
-use super::{HEAD, Heard, MAX_INSTRUCTIONS, Program, Service};
+use super::{HEAD, MAX_INSTRUCTIONS, Program, Service, ServiceAnswers};
 use crate::clock::Clock;
 use common_core::flow::{Endpoint, Flow};
 use common_core::payload_prefix::PayloadPrefix;
@@ -199,7 +199,7 @@ fn of_what_leaves_only_the_services_syn_acks_pass() {
 fn of_what_a_heard_service_says_the_beginnings_of_all_with_payload_pass() {
     let (quiet, heard) = ("10.0.0.1:81", [service(SERVICE), service(SERVICE_6)]);
     let services = [&heard[..], &[service(quiet)]].concat();
-    let heard = heard.map(|service| Heard { service, answers: &[&[]] });
+    let heard = heard.map(|service| ServiceAnswers { service, answers: &[&[]] });
     let program = Program::conversations(&services, &heard, &[endpoint(TARGET)]);
     let (ack, syn_ack) = (Flags::ACK, Flags::SYN | Flags::ACK);
     for (from, to, flags, payload, wanted) in [
@@ -232,7 +232,7 @@ const ANSWERS: &[PayloadPrefix] = &[&[None, Some(7), None, Some(9)], &[Some(1), 
 
 #[test]
 fn of_what_a_service_says_only_what_begins_as_wanted_passes() {
-    let heard = [SERVICE, SERVICE_6].map(|text| Heard { service: service(text), answers: ANSWERS });
+    let heard = [SERVICE, SERVICE_6].map(|text| ServiceAnswers { service: service(text), answers: ANSWERS });
     let program = Program::conversations(&heard.map(|heard| heard.service), &heard, &[endpoint(TARGET)]);
     let ack = Flags::ACK | Flags::PSH;
     let long = [&[1, 2, 3][..], &[0; 3000]].concat();
@@ -277,9 +277,9 @@ fn of_what_a_service_says_only_what_begins_as_wanted_passes() {
 #[test]
 fn what_is_wanted_of_each_service_passes_and_that_of_others_on_the_same_port() {
     let other: &[PayloadPrefix] = &[&[Some(4)]];
-    let heard = |text: &str, answers| Heard { service: service(text), answers };
-    let any = |port, answers| Heard { service: Service { ip: None, port }, answers };
-    let says = |list: &[Heard], from: &str, payload: &[u8]| {
+    let heard = |text: &str, answers| ServiceAnswers { service: service(text), answers };
+    let any = |port, answers| ServiceAnswers { service: Service { ip: None, port }, answers };
+    let says = |list: &[ServiceAnswers], from: &str, payload: &[u8]| {
         let services: Vec<_> = list.iter().map(|heard| heard.service).collect();
         let program = Program::conversations(&services, list, &[]);
         kept(&program, &packet_of(from, CLIENT, Flags::ACK, payload), OUTGOING, 0) > 0
@@ -302,7 +302,7 @@ fn what_is_wanted_of_each_service_passes_and_that_of_others_on_the_same_port() {
     );
     let many: Vec<_> = many(20_000, 20_000, false)
         .iter()
-        .map(|each| Heard {
+        .map(|each| ServiceAnswers {
             service: Service { ip: Some(each.ip), port: each.port },
             answers: if each.port == 1007 { other } else { ANSWERS },
         })

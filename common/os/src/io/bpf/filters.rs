@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
 
 use super::assembler::{Assembler, Label, Op, RETURN, Test};
-use super::{Heard, Instruction, Program, Service};
+use super::{Instruction, Program, Service, ServiceAnswers};
 use common_core::flow::Endpoint;
 use common_core::payload_prefix::PayloadPrefix;
 
@@ -46,7 +46,7 @@ impl Program {
     /// As [`Program::clients`], and of what leaves this host also what the `heard` services say and is wanted of it: the
     /// first few hundred bytes of segments with payload, or of those whose payload begins in certain ways.
     #[must_use]
-    pub fn conversations(services: &[Service], heard: &[Heard], targets: &[Endpoint]) -> Self {
+    pub fn conversations(services: &[Service], heard: &[ServiceAnswers], targets: &[Endpoint]) -> Self {
         let targets = Ports::new(targets.iter().map(|target| (target.port, Some(target.ip))));
         let at = |detail: Detail| {
             let heard =
@@ -152,7 +152,7 @@ struct Wanted {
 
 impl Wanted {
     /// By what is wanted of them. Services of one port are treated alike.
-    fn by_port(heard: &[Heard]) -> Vec<Self> {
+    fn by_port(heard: &[ServiceAnswers]) -> Vec<Self> {
         let mut ports: BTreeMap<u16, Self> = BTreeMap::new();
         for each in heard.iter().filter(|each| !each.answers.is_empty()) {
             ports.entry(each.service.port).or_default().add(each);
@@ -168,13 +168,13 @@ impl Wanted {
     }
 
     /// All that is wanted, of all services.
-    fn together(heard: &[Heard]) -> Vec<Self> {
+    fn together(heard: &[ServiceAnswers]) -> Vec<Self> {
         let mut all = Self::default();
         heard.iter().for_each(|each| all.add(each));
         if all.prefixes.is_empty() { Vec::new() } else { vec![all] }
     }
 
-    fn add(&mut self, heard: &Heard) {
+    fn add(&mut self, heard: &ServiceAnswers) {
         self.services.push(heard.service);
         self.prefixes.extend(heard.answers);
         self.prefixes.sort_by_key(|prefix| (prefix.len(), *prefix));

@@ -40,7 +40,7 @@ pub struct Service {
 
 /// A service whose answers are wanted, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heard {
+pub struct ServiceAnswers {
     /// The service.
     pub service: Service,
     /// How the segments of its answers begin that are wanted.

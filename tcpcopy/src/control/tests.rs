@@ -18,7 +18,7 @@ const HELLO: FromIntercept<'_> = FromIntercept::Hello { version: VERSION };
 /// Links, the listeners of their intercepts, and what the links have handed over.
 struct Rig {
     poll: Poll,
-    links: Links,
+    links: ControlConns,
     listeners: Vec<TcpListener>,
     now: Time,
     answers: Vec<FlowId>,
@@ -34,7 +34,7 @@ impl Rig {
 
     fn with(addresses: &[Endpoint], listeners: Vec<TcpListener>) -> Self {
         let speaker = Speaker { from_start: true, ..Speaker::default() };
-        let links = Links::new(addresses, Share::ALL, vec![TARGET], 3, Time::ZERO, &speaker);
+        let links = ControlConns::new(addresses, Shard::ALL, vec![TARGET], 3, Time::ZERO, &speaker);
         let mut rig = Self {
             poll: Poll::new().unwrap(),
             links,
@@ -88,7 +88,7 @@ impl Rig {
         let mut peer = Peer { stream, input: FrameBuffer::new() };
         // The link sends its hello when the poll says that it is connected.
         self.run_until(|rig| !rig.links.clients[index].is_connecting());
-        assert_eq!(peer.read(), ToIntercept::Hello { version: VERSION, share: Share::ALL });
+        assert_eq!(peer.read(), ToIntercept::Hello { version: VERSION, share: Shard::ALL });
         peer
     }
 
@@ -127,7 +127,7 @@ impl Peer {
 }
 
 fn answer(id: u32) -> FromIntercept<'static> {
-    FromIntercept::Answer(Answer {
+    FromIntercept::ServerSegment(ServerSegment {
         id: FlowId(id),
         seq: Seq(1),
         ack: Seq(2),

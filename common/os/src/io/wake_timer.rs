@@ -21,14 +21,14 @@ const SHORTEST: Duration = Duration::from_micros(1);
 
 /// A timer of a process's [`Clock`].
 #[derive(Debug)]
-pub struct Alarm {
+pub struct WakeTimer {
     timer: TimerFd,
     clock: Clock,
     /// When it rings.
     set_to: Time,
 }
 
-impl Alarm {
+impl WakeTimer {
     /// A timer that is not set.
     ///
     /// # Errors
@@ -77,8 +77,8 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     /// When it rings, each time, until it has been silent for 50 ms.
-    fn rings(alarm: &mut Alarm, poll: &mut Poll) -> Vec<Duration> {
-        let start = alarm.clock.now();
+    fn rings(timer: &mut WakeTimer, poll: &mut Poll) -> Vec<Duration> {
+        let start = timer.clock.now();
         let mut events = Events::with_capacity(4);
         let mut times = Vec::new();
         loop {
@@ -86,8 +86,8 @@ mod tests {
             if events.is_empty() {
                 return times;
             }
-            times.push(alarm.clock.now().since(start));
-            alarm.rang();
+            times.push(timer.clock.now().since(start));
+            timer.rang();
         }
     }
 
@@ -95,19 +95,19 @@ mod tests {
     fn it_rings_at_the_earliest_deadline_and_can_be_set_again() {
         let clock = Clock::start();
         let mut poll = Poll::new().unwrap();
-        let mut alarm = Alarm::new(clock).unwrap();
-        alarm.register(poll.registry(), Token(7)).unwrap();
-        assert!(rings(&mut alarm, &mut poll).is_empty());
+        let mut timer = WakeTimer::new(clock).unwrap();
+        timer.register(poll.registry(), Token(7)).unwrap();
+        assert!(rings(&mut timer, &mut poll).is_empty());
         for _ in 0..2 {
             let now = clock.now();
             for deadline in [Time::NEVER, now + 30 * MS, now + 10 * MS, now + 20 * MS] {
-                alarm.set(deadline).unwrap();
+                timer.set(deadline).unwrap();
             }
-            let rings = rings(&mut alarm, &mut poll);
+            let rings = rings(&mut timer, &mut poll);
             assert!(matches!(rings[..], [once] if once >= 9 * MS), "{rings:?}");
         }
         // What is overdue rings at once, and not never.
-        alarm.set(Time::ZERO).unwrap();
-        assert_eq!(rings(&mut alarm, &mut poll).len(), 1);
+        timer.set(Time::ZERO).unwrap();
+        assert_eq!(rings(&mut timer, &mut poll).len(), 1);
     }
 }

@@ -8,9 +8,9 @@ mod told;
 
 use std::collections::VecDeque;
 
-use common_core::control::{Answer, ToIntercept};
+use common_core::control::{ServerSegment, ToIntercept};
 use common_core::flow::Endpoint;
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use common_core::time::Time;
 use mio::event::Event;
 use mio::{Registry, Token};
@@ -21,10 +21,10 @@ pub use told::{Speaker, Told};
 
 use crate::report::LinkAccount;
 
-/// What has become of a link; see [`Links::next_change`].
+/// What has become of a link; see [`ControlConns::next_change`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkChange {
-    /// The link of this index came up: announce the routes to it alone ([`Links::announce`]).
+    /// The link of this index came up: announce the routes to it alone ([`ControlConns::announce`]).
     Up(usize),
     /// A link that was up went down.
     Down,
@@ -32,22 +32,22 @@ pub enum LinkChange {
 
 /// All control links. They connect, and connect again, by themselves.
 ///
-/// Call order: [`Links::handle_event`] for what the poll reports, [`Links::receive`] for each link that
-/// [is readable](Links::is_readable), [`Links::handle_timeout`]; and [`Links::flush`] after each batch of work.
-/// After any of them [`Links::next_change`] may have something.
-pub struct Links {
+/// Call order: [`ControlConns::handle_event`] for what the poll reports, [`ControlConns::receive`] for each link that
+/// [is readable](ControlConns::is_readable), [`ControlConns::handle_timeout`]; and [`ControlConns::flush`] after each batch of work.
+/// After any of them [`ControlConns::next_change`] may have something.
+pub struct ControlConns {
     clients: Vec<Client>,
     targets: Vec<Endpoint>,
     first_token: usize,
     changes: VecDeque<LinkChange>,
 }
 
-impl Links {
+impl ControlConns {
     /// The links of a worker to `intercepts`, with tokens from `first_token` on; `targets` are announced on each.
     #[must_use]
     pub fn new(
         intercepts: &[Endpoint],
-        share: Share,
+        share: Shard,
         targets: Vec<Endpoint>,
         first_token: usize,
         now: Time,
@@ -101,7 +101,7 @@ impl Links {
         true
     }
 
-    /// When [`Links::handle_timeout`] is to be called.
+    /// When [`ControlConns::handle_timeout`] is to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
         self.clients.iter().map(Client::poll_timeout).min().unwrap_or(Time::NEVER)
@@ -130,19 +130,25 @@ impl Links {
         self.clients.iter().any(Client::has_unsent)
     }
 
-    /// Whether the poll reports what happens on the links. If not, [`Links::look`] is to be called now and then, and nothing
-    /// may be left [unsent](Links::has_unsent).
+    /// Whether the poll reports what happens on the links. If not, [`ControlConns::look`] is to be called now and then, and nothing
+    /// may be left [unsent](ControlConns::has_unsent).
     pub fn report(&mut self, registry: &Registry, reports: bool) {
         self.clients.iter_mut().for_each(|client| client.report(registry, reports));
     }
 
-    /// There may be something to read that was not reported: [`Links::is_readable`] says so.
+    /// There may be something to read that was not reported: [`ControlConns::is_readable`] says so.
     pub fn look(&mut self) {
         self.clients.iter_mut().for_each(Client::look);
     }
 
     /// Reads about `budget` bytes from the link of this index and hands over the answers in them.
-    pub fn receive(&mut self, now: Time, index: usize, budget: usize, answers: &mut dyn FnMut(&Answer<'_>)) {
+    pub fn receive(
+        &mut self,
+        now: Time,
+        index: usize,
+        budget: usize,
+        answers: &mut dyn FnMut(&ServerSegment<'_>),
+    ) {
         let Some(client) = self.clients.get_mut(index) else { return };
         let change = client.receive(now, budget, answers);
         self.note(index, change);

@@ -2,18 +2,18 @@
 
 use std::ops::ControlFlow;
 
-use common_core::control::{Answer, FromIntercept, ToIntercept, VERSION};
+use common_core::control::{FromIntercept, ServerSegment, ToIntercept, VERSION};
 use common_core::flow::Endpoint;
-use common_core::shard::Share;
+use common_core::shard::Shard;
 use common_core::time::Time;
-use common_os::io::link::{Link, Received};
+use common_os::io::control_conn::{ControlConn, Received};
 use log::Level;
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
 
 use super::problem::Problem;
 use super::since::Since;
-use super::state::{LinkState, Order};
+use super::state::{ConnState, Order};
 use super::told::Speaker;
 use crate::report::LinkAccount;
 
@@ -35,10 +35,10 @@ pub(super) enum Change {
 /// One link to an intercept.
 pub(super) struct Client {
     address: Endpoint,
-    share: Share,
+    share: Shard,
     token: Token,
-    state: LinkState,
-    connection: Option<Link>,
+    state: ConnState,
+    connection: Option<ControlConn>,
     /// The routes have been announced: what is said to all links is for this one too.
     announced: bool,
     /// There may be something to read, and no event will come for it.
@@ -54,12 +54,12 @@ pub(super) struct Client {
 
 impl Client {
     /// A link to `address`, connected at the first [`Self::handle_timeout`].
-    pub(super) fn new(address: Endpoint, share: Share, token: Token, now: Time, speaker: Speaker) -> Self {
+    pub(super) fn new(address: Endpoint, share: Shard, token: Token, now: Time, speaker: Speaker) -> Self {
         Self {
             address,
             share,
             token,
-            state: LinkState::new(now),
+            state: ConnState::new(now),
             connection: None,
             announced: false,
             readable: false,
@@ -146,7 +146,7 @@ impl Client {
         &mut self,
         now: Time,
         budget: usize,
-        answers: &mut dyn FnMut(&Answer<'_>),
+        answers: &mut dyn FnMut(&ServerSegment<'_>),
     ) -> Option<Change> {
         let Some(connection) = &mut self.connection else { return None };
         let was_up = self.state.is_up();
@@ -199,7 +199,7 @@ impl Client {
 
     /// The connection did not take all that was queued.
     pub(super) fn has_unsent(&self) -> bool {
-        self.connection.as_ref().is_some_and(Link::wants_write)
+        self.connection.as_ref().is_some_and(ControlConn::wants_write)
     }
 
     /// Sends what is queued, as far as the connection takes it.
@@ -214,7 +214,7 @@ impl Client {
     }
 
     fn connect(&mut self, now: Time, registry: &Registry) -> Option<Change> {
-        let opened = Link::connect(self.address.into(), QUEUE_LIMIT).and_then(|mut link| {
+        let opened = ControlConn::connect(self.address.into(), QUEUE_LIMIT).and_then(|mut link| {
             registry.register(&mut link, self.token, INTEREST)?;
             Ok(link)
         });
@@ -277,9 +277,9 @@ impl Client {
 fn handle_body(
     now: Time,
     body: &[u8],
-    state: &mut LinkState,
+    state: &mut ConnState,
     statistics: &mut Option<Since>,
-    answers: &mut dyn FnMut(&Answer<'_>),
+    answers: &mut dyn FnMut(&ServerSegment<'_>),
 ) -> Result<(), Problem> {
     let message = FromIntercept::decode(body)?;
     state.handle_heard(now);
@@ -292,7 +292,7 @@ fn handle_body(
         }
         FromIntercept::Refuse(reason) => Err(reason.into()),
         _ if !state.is_up() => Err(Problem::Malformed("no hello first".to_owned())),
-        FromIntercept::Answer(answer) => {
+        FromIntercept::ServerSegment(answer) => {
             answers(&answer);
             Ok(())
         }

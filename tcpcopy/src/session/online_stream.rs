@@ -24,7 +24,7 @@ const PLAUSIBLE: i32 = 64 << 20;
 
 /// Reassembly of the online server's stream. Positions count its bytes from where it was first known.
 #[derive(Debug, Default)]
-pub(super) struct Online {
+pub(super) struct OnlineStream {
     /// Only segments that begin in certain ways are captured: what is between them is never waited for, and each is
     /// handed over by itself.
     picked: bool,
@@ -54,7 +54,7 @@ struct Kept {
     length: u64,
 }
 
-impl Online {
+impl OnlineStream {
     /// Nothing so far; none if nothing is `wanted`.
     pub(super) fn new(wanted: &[PayloadPrefix]) -> Option<Self> {
         (!wanted.is_empty()).then(|| Self { picked: true, ..Self::default() })
@@ -246,22 +246,22 @@ mod tests {
 
     const BASE: Seq = Seq(u32::MAX - 4);
 
-    fn online() -> Online {
-        let mut online = Online::default();
+    fn online() -> OnlineStream {
+        let mut online = OnlineStream::default();
         online.begin(BASE);
         online
     }
 
-    fn place<'a>(online: &mut Online, seq: Seq, payload: &'a [u8]) -> Option<(u64, &'a [u8])> {
+    fn place<'a>(online: &mut OnlineStream, seq: Seq, payload: &'a [u8]) -> Option<(u64, &'a [u8])> {
         online.place(seq, payload, payload.len() as u32, true)
     }
 
-    fn keep(online: &mut Online, seq: Seq, payload: &[u8]) {
+    fn keep(online: &mut OnlineStream, seq: Seq, payload: &[u8]) {
         assert_eq!(online.place(seq, payload, payload.len() as u32, false), None);
     }
 
     /// All that comes before `ack`, gaps as dots.
-    fn before(online: &mut Online, ack: Seq) -> String {
+    fn before(online: &mut OnlineStream, ack: Seq) -> String {
         let mut text = String::new();
         loop {
             let bytes = online.next_before(ack);
@@ -353,8 +353,8 @@ mod tests {
         assert!(text.starts_with(&"x".repeat(KEPT_MAX / 2)) && text.ends_with(&".".repeat(KEPT_MAX)));
     }
 
-    fn picked() -> Online {
-        let mut online = Online::new(&[&[]]).unwrap();
+    fn picked() -> OnlineStream {
+        let mut online = OnlineStream::new(&[&[]]).unwrap();
         online.begin(BASE);
         online
     }
@@ -408,7 +408,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_unknown_before_its_beginning() {
-        let mut online = Online::default();
+        let mut online = OnlineStream::default();
         assert!(!online.is_plausible(BASE));
         assert_eq!(place(&mut online, BASE, b"hello"), None);
         assert_eq!(online.next_before(BASE + 5), None);

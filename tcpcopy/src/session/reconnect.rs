@@ -6,7 +6,7 @@ use common_core::answer_payload::AnswerPayload;
 
 use crate::ledger::DropReason;
 use crate::session::connection::Event;
-use crate::session::relay::Relay;
+use crate::session::transform::Transform;
 use crate::session::{Context, Phase, Session};
 
 /// How long after a refusal a session tries no new connection.
@@ -24,10 +24,10 @@ impl Session {
                 self.last_progress = cx.now;
                 if self.connections > 1 {
                     cx.ledger.tcp.rebuilt += 1;
-                } else if self.upstream.is_joined() {
+                } else if self.client_stream.is_joined() {
                     cx.ledger.tcp.taken_up += 1;
                 }
-                self.with_relay(cx, Relay::connected);
+                self.with_relay(cx, Transform::connected);
             }
             Event::Refused => self.refused(cx, DropReason::Refused),
             Event::Unanswered => self.refused(cx, DropReason::NoAnswer),
@@ -61,10 +61,10 @@ impl Session {
     /// The same at the end of the session, or before the rest of it is dropped, if the next turn or the end shows
     /// that the client had read an answer.
     pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
-        let next = self.feed.next_turn().is_some_and(|turn| turn.need > 0);
+        let next = self.turn_queue.next_turn().is_some_and(|turn| turn.need > 0);
         // The online server's FIN counts as one byte, and is no answer; a reset without ACK does not tell what was
         // read.
-        let end = self.feed.end().is_some_and(|end| end.need > 1 && end.need != u32::MAX);
+        let end = self.turn_queue.end().is_some_and(|end| end.need > 1 && end.need != u32::MAX);
         if next || end {
             self.client_was_answered(cx);
         }
@@ -81,7 +81,7 @@ impl Session {
         self.wait_to_retry(cx, reason);
         self.lose_connection(reason);
         self.end_trial(cx, None);
-        let bytes = self.outbox.clear();
+        let bytes = self.send_buffer.clear();
         self.drop_bytes(cx, reason, bytes);
         self.skipping = Some(reason);
     }
@@ -101,8 +101,8 @@ impl Session {
             self.connection.reset(cx);
             self.refused(cx, DropReason::ClosedByServer);
             self.move_due(cx);
-        } else if self.outbox.is_empty() {
-            self.connection.close(cx, &self.outbox);
+        } else if self.send_buffer.is_empty() {
+            self.connection.close(cx, &self.send_buffer);
             self.set_phase(cx, Phase::Reopening);
         }
     }
@@ -115,10 +115,10 @@ impl Session {
             return;
         }
         self.lose_connection(DropReason::ClosedByServer);
-        self.outbox.drop_preamble();
-        let straight = self.relay.is_straight();
-        if self.phase == Phase::Ending && (self.outbox.is_empty() || !certain || !straight) {
-            let bytes = self.outbox.clear();
+        self.send_buffer.drop_preamble();
+        let straight = self.transform.is_straight();
+        if self.phase == Phase::Ending && (self.send_buffer.is_empty() || !certain || !straight) {
+            let bytes = self.send_buffer.clear();
             self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
             return self.finish(cx);
         }
@@ -127,12 +127,12 @@ impl Session {
             // A login that is cut off would be tried for ever.
             return self.refused(cx, DropReason::ClosedByServer);
         }
-        self.sent_again = straight && !self.sent_again && self.outbox.is_at_turn_start();
+        self.sent_again = straight && !self.sent_again && self.send_buffer.is_at_turn_start();
         if !self.sent_again {
             // What a module let through was meant for the connection that has gone, and may be wrong on another.
-            let bytes = if straight { self.outbox.drop_turn() } else { self.outbox.clear() };
+            let bytes = if straight { self.send_buffer.drop_turn() } else { self.send_buffer.clear() };
             self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
-            if self.outbox.is_empty() {
+            if self.send_buffer.is_empty() {
                 self.skipping = Some(DropReason::ClosedByServer);
             }
         }
@@ -141,7 +141,7 @@ impl Session {
 
     pub(super) fn open_connection(&mut self, cx: &mut Context<'_>) {
         if cx.link_up {
-            if !self.relay.is_straight() {
+            if !self.transform.is_straight() {
                 // A module reads answers from the first byte on, and says itself when it has read enough. If the
                 // payload were asked for any later, the first answer might come without it and only be repeated after
                 // a time-out.

@@ -9,14 +9,14 @@ use std::time::Duration;
 use common_core::time::Time;
 use common_os::clock::Clock;
 use common_os::io::Inject;
-use common_os::process::hand::Hand;
 use common_os::process::signals::{Signal, Signals};
+use common_os::process::worker_thread::WorkerThread;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::StartError;
-use super::desk::Desk;
+use super::reporter::Reporter;
 use super::worker::{CALLER, Worker};
-use crate::report::Part;
+use crate::report::WorkerStats;
 
 /// Between two accounts.
 const TICK: Duration = Duration::from_secs(1);
@@ -31,36 +31,36 @@ const WORKERS: Token = Token(1);
 pub(super) fn run<I: Inject + Send + 'static>(
     mut workers: Vec<Worker<I>>,
     clock: Clock,
-    mut desk: Desk,
+    mut reporter: Reporter,
     signals: Signals,
 ) -> Result<Vec<Worker<I>>, StartError> {
     if let [only] = &mut workers[..] {
-        run_here(only, &mut desk, signals)?;
+        run_here(only, &mut reporter, signals)?;
     } else {
-        workers = run_in_threads(workers, clock, &mut desk, signals)?;
+        workers = run_in_threads(workers, clock, &mut reporter, signals)?;
     }
-    let parts: Vec<Part> = workers.iter_mut().map(Worker::last_account).collect();
-    desk.close(&parts);
+    let parts: Vec<WorkerStats> = workers.iter_mut().map(Worker::last_account).collect();
+    reporter.close(&parts);
     Ok(workers)
 }
 
 fn run_here<I: Inject>(
     worker: &mut Worker<I>,
-    desk: &mut Desk,
+    reporter: &mut Reporter,
     mut signals: Signals,
 ) -> Result<(), StartError> {
     worker.settle();
     // Signals may have come while it was getting ready.
     let mut called = true;
     while !worker.has_ended() {
-        if called && fetch_all(&mut signals, || desk.report(&[worker.account()]))? {
-            desk.ending();
+        if called && fetch_all(&mut signals, || reporter.report(&[worker.account()]))? {
+            reporter.ending();
             worker.end();
         }
         let round = worker.round(Time::NEVER)?;
         called = round.called;
         if round.ticked {
-            desk.tick(&[worker.account()]);
+            reporter.tick(&[worker.account()]);
         }
     }
     Ok(())
@@ -82,42 +82,42 @@ fn fetch_all(signals: &mut Signals, report: impl Fn()) -> Result<bool, StartErro
 /// What the main thread and a worker's say to each other. The worker looks at it when it is woken and writes its account
 /// once a second: nothing here is touched for a packet.
 #[derive(Default)]
-struct Post {
+struct Mailbox {
     /// How often the worker was told to end.
     ends: AtomicU32,
     /// Its latest account.
-    account: Mutex<Part>,
+    account: Mutex<WorkerStats>,
 }
 
-impl Post {
-    fn put(&self, account: Part) {
+impl Mailbox {
+    fn put(&self, account: WorkerStats) {
         *self.account.lock().unwrap_or_else(PoisonError::into_inner) = account;
     }
 
-    fn account(&self) -> Part {
+    fn account(&self) -> WorkerStats {
         self.account.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// A worker in a thread of its own, as the main thread sees it.
-struct Member<I> {
-    hand: Hand<Result<Worker<I>, StartError>>,
-    post: Arc<Post>,
+struct WorkerHandle<I> {
+    hand: WorkerThread<Result<Worker<I>, StartError>>,
+    mailbox: Arc<Mailbox>,
     waker: Waker,
 }
 
-impl<I: Inject + Send + 'static> Member<I> {
+impl<I: Inject + Send + 'static> WorkerHandle<I> {
     fn start(index: usize, worker: Worker<I>, main: Arc<Waker>) -> Result<Self, StartError> {
         let waker =
             Waker::new(worker.registry(), CALLER).map_err(StartError::system("make an event loop"))?;
-        let post = Arc::new(Post::default());
-        let own = Arc::clone(&post);
-        let hand = Hand::start(index, main, move || work(worker, &own));
-        Ok(Self { hand: hand.map_err(StartError::system("start a thread"))?, post, waker })
+        let mailbox = Arc::new(Mailbox::default());
+        let own = Arc::clone(&mailbox);
+        let hand = WorkerThread::start(index, main, move || work(worker, &own));
+        Ok(Self { hand: hand.map_err(StartError::system("start a thread"))?, mailbox, waker })
     }
 
     fn end(&self, times: u32) {
-        self.post.ends.fetch_add(times, Ordering::Relaxed);
+        self.mailbox.ends.fetch_add(times, Ordering::Relaxed);
         if let Err(error) = self.waker.wake() {
             log::error!("cannot wake a worker: {error}");
         }
@@ -128,19 +128,19 @@ impl<I: Inject + Send + 'static> Member<I> {
     }
 }
 
-fn work<I: Inject>(mut worker: Worker<I>, post: &Post) -> Result<Worker<I>, StartError> {
+fn work<I: Inject>(mut worker: Worker<I>, mailbox: &Mailbox) -> Result<Worker<I>, StartError> {
     worker.settle();
     let mut ends = 0;
     while !worker.has_ended() {
         let round = worker.round(Time::NEVER)?;
         if round.called {
-            while ends < post.ends.load(Ordering::Relaxed) {
+            while ends < mailbox.ends.load(Ordering::Relaxed) {
                 ends += 1;
                 worker.end();
             }
         }
         if round.ticked {
-            post.put(worker.account());
+            mailbox.put(worker.account());
         }
     }
     Ok(worker)
@@ -149,7 +149,7 @@ fn work<I: Inject>(mut worker: Worker<I>, post: &Post) -> Result<Worker<I>, Star
 fn run_in_threads<I: Inject + Send + 'static>(
     workers: Vec<Worker<I>>,
     clock: Clock,
-    desk: &mut Desk,
+    reporter: &mut Reporter,
     mut signals: Signals,
 ) -> Result<Vec<Worker<I>>, StartError> {
     let set_up = |signals: &mut Signals| -> io::Result<(Poll, Arc<Waker>)> {
@@ -162,33 +162,34 @@ fn run_in_threads<I: Inject + Send + 'static>(
     let mut members = Vec::new();
     for (index, worker) in workers.into_iter().enumerate() {
         // Should this fail, the process ends, and those that work already with it.
-        members.push(Member::start(index, worker, Arc::clone(&main))?);
+        members.push(WorkerHandle::start(index, worker, Arc::clone(&main))?);
     }
-    let accounts =
-        |members: &[Member<I>]| -> Vec<Part> { members.iter().map(|each| each.post.account()).collect() };
+    let accounts = |members: &[WorkerHandle<I>]| -> Vec<WorkerStats> {
+        members.iter().map(|each| each.mailbox.account()).collect()
+    };
     let mut events = Events::with_capacity(4);
     let mut next_tick = clock.now() + TICK;
     let mut ending = false;
-    while !members.iter().all(Member::is_over) {
+    while !members.iter().all(WorkerHandle::is_over) {
         match poll.poll(&mut events, Some(next_tick.since(clock.now()))) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 return Err(StartError::system("wait for events")(error));
             }
             _ => {}
         }
-        if fetch_all(&mut signals, || desk.report(&accounts(&members)))? {
+        if fetch_all(&mut signals, || reporter.report(&accounts(&members)))? {
             ending = true;
-            desk.ending();
+            reporter.ending();
             members.iter().for_each(|each| each.end(1));
         }
         // One that is over unbidden has failed: half of the clients would not be copied.
-        if !ending && members.iter().any(Member::is_over) {
+        if !ending && members.iter().any(WorkerHandle::is_over) {
             ending = true;
             members.iter().for_each(|each| each.end(2));
         }
         if next_tick <= clock.now() {
             next_tick = clock.now() + TICK;
-            desk.tick(&accounts(&members));
+            reporter.tick(&accounts(&members));
         }
     }
     members.into_iter().map(|each| each.hand.join()).collect()

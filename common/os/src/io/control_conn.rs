@@ -25,7 +25,7 @@ const QUEUE_KEPT: usize = 256 * 1024;
 
 /// Why a link is at its end.
 #[derive(Debug, Error)]
-pub enum LinkError {
+pub enum ConnError {
     /// The peer has closed the connection.
     #[error("closed by the peer")]
     Closed,
@@ -37,7 +37,7 @@ pub enum LinkError {
     Frame(#[from] FrameError),
 }
 
-/// What is left to read after [`Link::receive`].
+/// What is left to read after [`ControlConn::receive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
     /// Nothing: the next readiness event will tell.
@@ -49,9 +49,9 @@ pub enum Received {
 /// A control link.
 ///
 /// Register it for reading and writing: readiness is edge-triggered. Queue messages during a batch of work, then
-/// [`Link::flush`] once.
+/// [`ControlConn::flush`] once.
 #[derive(Debug)]
-pub struct Link {
+pub struct ControlConn {
     stream: TcpStream,
     input: FrameBuffer,
     output: Vec<u8>,
@@ -59,7 +59,7 @@ pub struct Link {
     limit: usize,
 }
 
-impl Link {
+impl ControlConn {
     /// A link over an accepted connection; at most `limit` bytes are queued on it.
     ///
     /// # Errors
@@ -104,12 +104,12 @@ impl Link {
     /// until `sink` breaks off: then what it has not seen stays for the next call.
     ///
     /// # Errors
-    /// [`LinkError`]: the link is at its end. Frames that came before have been handed over.
+    /// [`ConnError`]: the link is at its end. Frames that came before have been handed over.
     pub fn receive(
         &mut self,
         budget: usize,
         sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
-    ) -> Result<Received, LinkError> {
+    ) -> Result<Received, ConnError> {
         let mut total = 0;
         loop {
             while let Some(body) = self.input.next_frame()? {
@@ -121,7 +121,7 @@ impl Link {
                 return Ok(Received::More);
             }
             match self.stream.read(self.input.space()) {
-                Ok(0) => return Err(LinkError::Closed),
+                Ok(0) => return Err(ConnError::Closed),
                 Ok(count) => {
                     self.input.filled(count);
                     total += count;
@@ -136,13 +136,13 @@ impl Link {
     /// Reads and forgets, until about `budget` bytes are read or nothing is left.
     ///
     /// # Errors
-    /// [`LinkError`]: the link is at its end.
-    pub fn discard(&mut self, budget: usize) -> Result<Received, LinkError> {
+    /// [`ConnError`]: the link is at its end.
+    pub fn discard(&mut self, budget: usize) -> Result<Received, ConnError> {
         let mut scrap = [0; 4096];
         let mut total = 0;
         while total < budget {
             match self.stream.read(&mut scrap) {
-                Ok(0) => return Err(LinkError::Closed),
+                Ok(0) => return Err(ConnError::Closed),
                 Ok(count) => total += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Drained),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -209,7 +209,7 @@ impl Link {
     }
 }
 
-impl event::Source for Link {
+impl event::Source for ControlConn {
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         self.stream.register(registry, token, interests)
     }
@@ -233,15 +233,15 @@ mod tests {
     struct Pair {
         poll: Poll,
         events: Events,
-        ends: [Link; 2],
+        ends: [ControlConn; 2],
     }
 
     fn pair(limit: usize) -> Pair {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut near = Link::connect(listener.local_addr().unwrap(), limit).unwrap();
+        let mut near = ControlConn::connect(listener.local_addr().unwrap(), limit).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         accepted.set_nonblocking(true).unwrap();
-        let mut far = Link::new(TcpStream::from_std(accepted), limit).unwrap();
+        let mut far = ControlConn::new(TcpStream::from_std(accepted), limit).unwrap();
         let poll = Poll::new().unwrap();
         let both = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut near, Token(0), both).unwrap();
@@ -256,7 +256,12 @@ mod tests {
         }
 
         /// Flushes the first end and reads at the second until `done`.
-        fn carry(&mut self, budget: usize, mut sink: impl FnMut(&[u8]), mut done: impl FnMut(&Link) -> bool) {
+        fn carry(
+            &mut self,
+            budget: usize,
+            mut sink: impl FnMut(&[u8]),
+            mut done: impl FnMut(&ControlConn) -> bool,
+        ) {
             loop {
                 self.ends[0].flush().unwrap();
                 let mut sink = |body: &[u8]| {
@@ -365,7 +370,7 @@ mod tests {
                 Err(end) => break end,
             }
         };
-        assert!(matches!(end, LinkError::Closed), "{end}");
+        assert!(matches!(end, ConnError::Closed), "{end}");
         assert_eq!(seen, 1, "what came before is handed over");
     }
 
@@ -385,7 +390,7 @@ mod tests {
                 Err(end) => break end,
             }
         };
-        assert!(matches!(end, LinkError::Frame(FrameError::First(_))), "{end}");
+        assert!(matches!(end, ConnError::Frame(FrameError::First(_))), "{end}");
     }
 
     #[test]
@@ -394,7 +399,7 @@ mod tests {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap()
         };
-        let mut link = Link::connect(unused, 1000).unwrap();
+        let mut link = ControlConn::connect(unused, 1000).unwrap();
         let mut poll = Poll::new().unwrap();
         poll.registry().register(&mut link, Token(0), Interest::WRITABLE).unwrap();
         let mut events = Events::with_capacity(8);

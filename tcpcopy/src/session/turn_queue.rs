@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use common_core::time::Time;
 use common_core::wire::Seq;
 
+use crate::session::chunk_queue::{SLACK, trim, trim_list};
 use crate::session::lazy::{Empty, Lazy};
-use crate::session::outbox::{KEPT_BUSY, Origin, Outbox};
-use crate::session::queue::{SLACK, trim, trim_list};
+use crate::session::send_buffer::{KEPT_BUSY, Origin, SendBuffer};
 
 /// What a turn that waits takes beside its bytes, roughly, in bytes: it stands in a queue that may have room for twice as
 /// many, and has a piece of memory of its own.
@@ -52,7 +52,7 @@ struct Waiting {
 
 /// The queue between reassembly and gate. Offsets count all bytes ever put in, from 0.
 #[derive(Debug, Default)]
-pub(super) struct Feed {
+pub(super) struct TurnQueue {
     held: Lazy<Held>,
     start: u64,
     /// The turn of which all that had come was taken out: what follows it may be its rest.
@@ -60,7 +60,7 @@ pub(super) struct Feed {
     end: Option<End>,
 }
 
-/// What a feed holds.
+/// What a turn queue holds.
 #[derive(Debug, Default)]
 struct Held {
     /// Let go, and not yet consumed but for the first `consumed` bytes.
@@ -82,7 +82,7 @@ impl Empty for Held {
     }
 }
 
-impl Feed {
+impl TurnQueue {
     pub(super) fn len(&self) -> u64 {
         self.due_len() as u64 + self.held.waiting
     }
@@ -231,8 +231,8 @@ impl Feed {
         }
     }
 
-    /// Moves all that is due to `outbox`, as the client's.
-    pub(super) fn move_due(&mut self, outbox: &mut Outbox) {
+    /// Moves all that is due to `send_buffer`, as the client's.
+    pub(super) fn move_due(&mut self, send_buffer: &mut SendBuffer) {
         if self.due_len() == 0 {
             return;
         }
@@ -242,7 +242,7 @@ impl Feed {
             held.due.drain(..held.consumed);
             held.consumed = 0;
         }
-        outbox.append(&mut held.due, Origin::Client);
+        send_buffer.append(&mut held.due, Origin::Client);
         held.due.shrink_to(KEPT_BUSY);
     }
 
@@ -279,46 +279,46 @@ impl Feed {
 mod tests {
     use super::*;
 
-    /// All memory that the feed has for bytes and turns.
-    fn memory(feed: &Feed) -> usize {
-        let turns: usize = feed.held.turns.iter().map(|waiting| waiting.bytes.capacity()).sum();
-        let list = feed.held.turns.capacity() * size_of::<Waiting>();
-        turns + list + feed.held.due.capacity() + feed.held.spare.capacity()
+    /// All memory that the turn queue has for bytes and turns.
+    fn memory(turn_queue: &TurnQueue) -> usize {
+        let turns: usize = turn_queue.held.turns.iter().map(|waiting| waiting.bytes.capacity()).sum();
+        let list = turn_queue.held.turns.capacity() * size_of::<Waiting>();
+        turns + list + turn_queue.held.due.capacity() + turn_queue.held.spare.capacity()
     }
 
-    fn say(feed: &mut Feed, bytes: usize) {
-        feed.begin_turn(0, Seq(1), Time::ZERO, false);
-        feed.push(&vec![0; bytes]);
+    fn say(turn_queue: &mut TurnQueue, bytes: usize) {
+        turn_queue.begin_turn(0, Seq(1), Time::ZERO, false);
+        turn_queue.push(&vec![0; bytes]);
     }
 
     #[test]
     fn short_turns_after_a_long_one_keep_no_more_than_they_need() {
-        let mut feed = Feed::default();
+        let mut turn_queue = TurnQueue::default();
         for _ in 0..2 {
-            say(&mut feed, KEPT_BUSY);
-            feed.pop_turn();
-            feed.consume(KEPT_BUSY);
+            say(&mut turn_queue, KEPT_BUSY);
+            turn_queue.pop_turn();
+            turn_queue.consume(KEPT_BUSY);
         }
-        say(&mut feed, 1);
-        feed.pop_turn();
-        (0..2).for_each(|_| say(&mut feed, 1));
-        assert_eq!(feed.len(), 3);
-        feed.trim();
-        assert_eq!((feed.len(), feed.due(), feed.turns().count()), (3, &[0][..], 2));
-        assert!(memory(&feed) < 4 * SLACK, "{} bytes for 3", memory(&feed));
+        say(&mut turn_queue, 1);
+        turn_queue.pop_turn();
+        (0..2).for_each(|_| say(&mut turn_queue, 1));
+        assert_eq!(turn_queue.len(), 3);
+        turn_queue.trim();
+        assert_eq!((turn_queue.len(), turn_queue.due(), turn_queue.turns().count()), (3, &[0][..], 2));
+        assert!(memory(&turn_queue) < 4 * SLACK, "{} bytes for 3", memory(&turn_queue));
     }
 
     #[test]
     fn many_short_turns_take_what_is_counted() {
-        let mut feed = Feed::default();
-        (0..10_000).for_each(|_| say(&mut feed, 1));
+        let mut turn_queue = TurnQueue::default();
+        (0..10_000).for_each(|_| say(&mut turn_queue, 1));
         // The allocator's part: it gives no piece of less than 32 bytes.
-        let taken = memory(&feed) as u64 + 10_000 * 24;
-        let counted = feed.len() + feed.overhead();
+        let taken = memory(&turn_queue) as u64 + 10_000 * 24;
+        let counted = turn_queue.len() + turn_queue.overhead();
         assert!((counted / 2..counted * 2).contains(&taken), "{taken} bytes, counted as {counted}");
-        (0..9_999).for_each(|_| feed.pop_turn());
-        feed.trim();
-        feed.consume(9_999);
-        assert!(memory(&feed) < 10_000 + 4 * SLACK, "{} bytes", memory(&feed));
+        (0..9_999).for_each(|_| turn_queue.pop_turn());
+        turn_queue.trim();
+        turn_queue.consume(9_999);
+        assert!(memory(&turn_queue) < 10_000 + 4 * SLACK, "{} bytes", memory(&turn_queue));
     }
 }

@@ -1,4 +1,4 @@
-//! The main thread's desk: what the user is told.
+//! The main thread's reporter: what the user is told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use common_os::process::logging;
 use module_kit::module::Protocol;
 
 use super::worker::END_LIMIT;
-use crate::report::{self, Account, OutputAccount, Part, ProtocolAccount, Service, StatsFile};
+use crate::report::{self, OutputAccount, ProtocolAccount, Report, Service, StatsFile, WorkerStats};
 
 /// Between two lines of the account in the log.
 const REPORT: Duration = Duration::from_secs(30);
 
 /// Reports on all workers together.
-pub(super) struct Desk {
+pub(super) struct Reporter {
     clock: Clock,
     stats: Option<StatsFile>,
     /// What their modules have counted is reported too.
@@ -25,7 +25,7 @@ pub(super) struct Desk {
     ending: bool,
 }
 
-impl Desk {
+impl Reporter {
     pub(super) fn new(
         clock: Clock,
         stats: Option<StatsFile>,
@@ -36,9 +36,9 @@ impl Desk {
     }
 
     /// The account is up to date: once a second.
-    pub(super) fn tick(&mut self, parts: &[Part]) {
+    pub(super) fn tick(&mut self, parts: &[WorkerStats]) {
         let now = self.clock.now();
-        let sum = Part::sum(parts);
+        let sum = WorkerStats::sum(parts);
         let account = self.account(now, parts, &sum);
         if let Some(stats) = &mut self.stats {
             stats.put(&account);
@@ -50,8 +50,8 @@ impl Desk {
     }
 
     /// The user asks.
-    pub(super) fn report(&self, parts: &[Part]) {
-        let sum = Part::sum(parts);
+    pub(super) fn report(&self, parts: &[WorkerStats]) {
+        let sum = WorkerStats::sum(parts);
         log::info!("{}", report::complete(&self.account(self.clock.now(), parts, &sum)).trim_end());
     }
 
@@ -63,7 +63,7 @@ impl Desk {
     }
 
     /// The last word.
-    pub(super) fn close(mut self, parts: &[Part]) {
+    pub(super) fn close(mut self, parts: &[WorkerStats]) {
         logging::flush();
         self.tick(parts);
         self.report(parts);
@@ -72,9 +72,9 @@ impl Desk {
         }
     }
 
-    fn account<'a>(&self, now: Time, parts: &[Part], sum: &'a Part) -> Account<'a> {
+    fn account<'a>(&self, now: Time, parts: &[WorkerStats], sum: &'a WorkerStats) -> Report<'a> {
         let statistics_skipped = self.stats.as_ref().map_or(0, StatsFile::skipped);
-        Account {
+        Report {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now.since(Time::ZERO).as_secs(),
             balanced: parts.iter().all(|part| part.ledger.balances()),

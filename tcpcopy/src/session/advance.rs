@@ -5,10 +5,10 @@ use std::time::Duration;
 use common_core::time::Time;
 
 use crate::ledger::DropReason;
-use crate::session::feed::{EndKind, Feed, Turn};
-use crate::session::gate::{Gate, Pass, Verdict};
-use crate::session::relay::Relay;
+use crate::session::gate::{Gate, ReleaseReason, Verdict};
 use crate::session::resumption::Resumption;
+use crate::session::transform::Transform;
+use crate::session::turn_queue::{EndKind, Turn, TurnQueue};
 use crate::session::{Context, Phase, Session};
 
 /// How long after the end of the stream a protocol module may hold bytes, or prepare its connection, without any
@@ -21,48 +21,55 @@ impl Session {
         if self.phase == Phase::Replaying {
             self.gate_at = Time::NEVER;
             self.move_due(cx);
-            if self.connection.peer_closed() && self.feed.due_len() > 0 {
+            if self.connection.peer_closed() && self.turn_queue.due_len() > 0 {
                 self.closed_on_held(cx);
             }
             while self.phase == Phase::Replaying
                 && self.pass_preamble(cx)
-                && let Some(turn) = self.feed.next_turn()
+                && let Some(turn) = self.turn_queue.next_turn()
                 && self.let_go(cx, turn)
             {
                 self.move_due(cx);
             }
-            if self.connection.is_closed() && self.feed.due_len() > 0 {
+            if self.connection.is_closed() && self.turn_queue.due_len() > 0 {
                 // A module held these bytes when their connection went: it needs another.
-                self.gate.turn_begins(cx.now, self.outbox.end(), 0, 0, Pass::AtOnce, &mut cx.target.pacing);
+                self.gate.turn_begins(
+                    cx.now,
+                    self.send_buffer.end(),
+                    0,
+                    0,
+                    ReleaseReason::AtOnce,
+                    &mut cx.target.pacing,
+                );
                 self.open_connection(cx);
             }
             if self.hears_online_at_once() {
-                self.with_relay(cx, Relay::online_in_order);
-                if self.feed.due_len() > 0 {
+                self.with_relay(cx, Transform::online_in_order);
+                if self.turn_queue.due_len() > 0 {
                     self.move_due(cx);
                 }
             }
-            if self.phase == Phase::Replaying && self.feed.next_turn().is_none() {
+            if self.phase == Phase::Replaying && self.turn_queue.next_turn().is_none() {
                 self.end_if_due(cx);
             }
         }
-        self.to_transmit |= self.connection.has_to_send(&self.outbox);
-        self.relay.count_own(cx.ledger, self.outbox.own_bytes());
+        self.to_transmit |= self.connection.has_to_send(&self.send_buffer);
+        self.transform.count_own(cx.ledger, self.send_buffer.own_bytes());
         self.count_overhead(cx);
     }
 
     /// Moves the due bytes on, or drops them.
     pub(super) fn move_due(&mut self, cx: &mut Context<'_>) {
-        let idle = self.outbox.is_empty();
+        let idle = self.send_buffer.is_empty();
         match self.skipping {
             Some(reason) => self.drop_due(cx, reason),
-            None if self.relay.is_straight() => self.move_straight(cx),
-            None => self.with_relay(cx, Relay::move_due),
+            None if self.transform.is_straight() => self.move_straight(cx),
+            None => self.with_relay(cx, Transform::move_due),
         }
-        if !self.relay.is_straight() && self.feed.due_len() == 0 {
-            self.gate.module_took_all(self.outbox.end());
+        if !self.transform.is_straight() && self.turn_queue.due_len() == 0 {
+            self.gate.module_took_all(self.send_buffer.end());
         }
-        if idle && !self.outbox.is_empty() {
+        if idle && !self.send_buffer.is_empty() {
             // The test server's time to make progress begins now.
             self.last_progress = cx.now;
         }
@@ -70,26 +77,26 @@ impl Session {
 
     /// Moves the due bytes as they are, after the recogniser has seen them.
     fn move_straight(&mut self, cx: &mut Context<'_>) {
-        if self.feed.due_len() == 0 {
+        if self.turn_queue.due_len() == 0 {
             return;
         }
         self.recognise_due();
         if self.recogniser.is_tls() {
             return self.shed(cx, DropReason::Tls);
         }
-        self.feed.move_due(&mut self.outbox);
+        self.turn_queue.move_due(&mut self.send_buffer);
     }
 
     /// Shows the due bytes to the recogniser, also those that are dropped: its client has said them to the online
     /// server.
     fn recognise_due(&mut self) {
         let begins_turn = std::mem::take(&mut self.at_turn_start);
-        self.recogniser.see(self.feed.due(), begins_turn);
+        self.recogniser.see(self.turn_queue.due(), begins_turn);
     }
 
     /// Lets the next turn go, if it may: its bytes are due from then on. False if it has to wait.
     fn let_go(&mut self, cx: &mut Context<'_>, turn: Turn) -> bool {
-        if self.connection.is_closed() && (!self.outbox.is_empty() || self.feed.due_len() > 0) {
+        if self.connection.is_closed() && (!self.send_buffer.is_empty() || self.turn_queue.due_len() > 0) {
             // Bytes before it wait for a connection, and that for a link.
             return false;
         }
@@ -104,8 +111,8 @@ impl Session {
             }
         };
         if !self.connection.is_closed() {
-            let unusable = turn.after_gap && (self.connections > 0 || !self.outbox.is_empty());
-            if (unusable || self.connection.peer_closed()) && !self.outbox.is_empty() {
+            let unusable = turn.after_gap && (self.connections > 0 || !self.send_buffer.is_empty());
+            if (unusable || self.connection.peer_closed()) && !self.send_buffer.is_empty() {
                 return false;
             }
             if unusable {
@@ -114,7 +121,7 @@ impl Session {
                 self.lose_connection(DropReason::CaptureGap);
                 self.end_trial(cx, None);
             } else if self.connection.peer_closed() {
-                self.connection.close(cx, &self.outbox);
+                self.connection.close(cx, &self.send_buffer);
                 self.set_phase(cx, Phase::Reopening);
                 return false;
             }
@@ -136,16 +143,16 @@ impl Session {
             // The turn before, of which a module may hold a part, will never be complete.
             self.drop_due(cx, DropReason::CaptureGap);
             self.recogniser.missed();
-            self.relay.client_lost(&[]);
+            self.transform.client_lost(&[]);
         }
         if !self.is_stalled() {
             self.last_progress = cx.now;
         }
-        self.with_relay(cx, |relay, cx, parts| relay.before_turn(cx, &turn, parts));
+        self.with_relay(cx, |transform, cx, parts| transform.before_turn(cx, &turn, parts));
         if self.phase != Phase::Replaying {
             return false;
         }
-        self.feed.pop_turn();
+        self.turn_queue.pop_turn();
         self.at_turn_start = true;
         if let Some(reason) = obstacle {
             cx.ledger.turns.drop_waiting(turn.captured);
@@ -154,8 +161,8 @@ impl Session {
         }
         count_turn(cx, turn, pass);
         self.skipping = None;
-        self.outbox.begin_turn();
-        let (begins, received) = (self.outbox.end(), self.connection.received());
+        self.send_buffer.begin_turn();
+        let (begins, received) = (self.send_buffer.end(), self.connection.received());
         self.gate.turn_begins(cx.now, begins, turn.need, received, pass, &mut cx.target.pacing);
         if self.connection.is_closed() {
             self.open_connection(cx);
@@ -180,23 +187,23 @@ impl Session {
     /// whether all is acknowledged; it is not called where the state of the connection decides.
     fn judge(&self, cx: &Context<'_>, ask: impl FnOnce(&Gate, u64, bool) -> Verdict) -> Verdict {
         if !cx.config.wait_for_answers && !self.gate.is_preparing() {
-            return Verdict::Go(Pass::AtOnce);
+            return Verdict::Go(ReleaseReason::AtOnce);
         }
         if self.connection.is_closed() {
             // Without a link no SYN-ACK would be seen: the turn waits for one.
-            return if cx.link_up { Verdict::Go(Pass::AtOnce) } else { Verdict::Wait(Time::NEVER) };
+            return if cx.link_up { Verdict::Go(ReleaseReason::AtOnce) } else { Verdict::Wait(Time::NEVER) };
         }
         if self.connection.peer_closed() {
-            return Verdict::Go(Pass::AnswerEnded);
+            return Verdict::Go(ReleaseReason::AnswerEnded);
         }
-        ask(&self.gate, self.connection.received(), self.outbox.is_empty())
+        ask(&self.gate, self.connection.received(), self.send_buffer.is_empty())
     }
 
     /// Closes the copy as the client closed the original, once all before has been sent and answered.
     fn end_if_due(&mut self, cx: &mut Context<'_>) {
-        let Some(end) = self.feed.end() else { return };
+        let Some(end) = self.turn_queue.end() else { return };
         if self.connection.is_closed() {
-            if self.outbox.is_empty() && self.feed.len() == 0 {
+            if self.send_buffer.is_empty() && self.turn_queue.len() == 0 {
                 self.finish(cx);
             }
             return;
@@ -209,7 +216,7 @@ impl Session {
             }
             return;
         }
-        let held = self.feed.due_len() > 0 || self.gate.is_preparing();
+        let held = self.turn_queue.due_len() > 0 || self.gate.is_preparing();
         if held && cx.now < self.last_progress + HELD_TIMEOUT {
             // A module holds bytes back, or is not ready: a login is under way, say.
             self.gate_at = self.last_progress + HELD_TIMEOUT;
@@ -231,10 +238,10 @@ impl Session {
                     }
                     self.unanswered.closed_by_server();
                 }
-                self.connection.close(cx, &self.outbox);
+                self.connection.close(cx, &self.send_buffer);
                 self.set_phase(cx, Phase::Ending);
             }
-            Verdict::Go(_) if self.outbox.is_empty() => {
+            Verdict::Go(_) if self.send_buffer.is_empty() => {
                 self.connection.reset(cx);
                 self.finish(cx);
             }
@@ -245,13 +252,13 @@ impl Session {
     pub(super) fn finish(&mut self, cx: &mut Context<'_>) {
         self.settle(cx);
         self.drop_due(cx, DropReason::ModuleFailed);
-        self.upstream.forget_data_of_syn();
+        self.client_stream.forget_data_of_syn();
         // Segments behind the end of the stream.
-        self.upstream.discard_parked(DropReason::CaptureGap, cx.ledger);
+        self.client_stream.discard_parked(DropReason::CaptureGap, cx.ledger);
         self.count_turns_dropped(cx);
-        let bytes = self.feed.len();
+        let bytes = self.turn_queue.len();
         self.drop_bytes(cx, DropReason::NoAnswer, bytes);
-        self.feed = Feed::default();
+        self.turn_queue = TurnQueue::default();
         if self.connections == 0 && self.outcome().is_none() {
             self.first_drop = Some(self.last_refusal);
         }
@@ -262,44 +269,44 @@ impl Session {
     /// said before each.
     pub(super) fn drop_turns(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         self.drop_due(cx, reason);
-        while let Some(turn) = self.feed.next_turn() {
-            self.with_relay(cx, |relay, cx, parts| relay.before_turn(cx, &turn, parts));
+        while let Some(turn) = self.turn_queue.next_turn() {
+            self.with_relay(cx, |transform, cx, parts| transform.before_turn(cx, &turn, parts));
             if self.is_given_up() {
                 return;
             }
             cx.ledger.turns.drop_waiting(turn.captured);
-            self.feed.pop_turn();
+            self.turn_queue.pop_turn();
             self.at_turn_start = true;
             self.drop_due(cx, reason);
         }
     }
 
-    /// Counts the waiting turns as dropped; the caller drops the feed.
+    /// Counts the waiting turns as dropped; the caller drops the turn queue.
     pub(super) fn count_turns_dropped(&self, cx: &mut Context<'_>) {
-        self.feed.turns().for_each(|turn| cx.ledger.turns.drop_waiting(turn.captured));
+        self.turn_queue.turns().for_each(|turn| cx.ledger.turns.drop_waiting(turn.captured));
     }
 
     /// Drops the due bytes: held by a module, or of a turn that is of no use.
     fn drop_due(&mut self, cx: &mut Context<'_>, reason: DropReason) {
-        let due = self.feed.due_len();
+        let due = self.turn_queue.due_len();
         if due > 0 {
             self.recognise_due();
-            self.relay.client_lost(self.feed.due());
-            self.feed.consume(due);
+            self.transform.client_lost(self.turn_queue.due());
+            self.turn_queue.consume(due);
             self.drop_bytes(cx, reason, due as u64);
         }
     }
 }
 
 /// Counts a turn that is let go.
-pub(super) fn count_turn(cx: &mut Context<'_>, turn: Turn, pass: Pass) {
+pub(super) fn count_turn(cx: &mut Context<'_>, turn: Turn, pass: ReleaseReason) {
     let turns = &mut cx.ledger.turns;
     turns.end_wait(turn.captured, cx.now);
     *match pass {
-        Pass::AtOnce => &mut turns.at_once,
-        Pass::Answered => &mut turns.answered,
-        Pass::AnswerEnded => &mut turns.answer_ended,
-        Pass::InVain => &mut turns.waited_in_vain,
-        Pass::ModuleReady => &mut turns.module_ready,
+        ReleaseReason::AtOnce => &mut turns.at_once,
+        ReleaseReason::Answered => &mut turns.answered,
+        ReleaseReason::AnswerEnded => &mut turns.answer_ended,
+        ReleaseReason::InVain => &mut turns.waited_in_vain,
+        ReleaseReason::ModuleReady => &mut turns.module_ready,
     } += 1;
 }

@@ -26,16 +26,16 @@ impl Session {
         match self.phase {
             Phase::Finished if self.connection.is_gone() => self.lingers_until(),
             Phase::Finished => connection,
-            Phase::Waiting => self.upstream.next_timeout(),
+            Phase::Waiting => self.client_stream.next_timeout(),
             Phase::Ignoring(_) => self.idle_at(cx),
-            _ => connection.min(self.upstream.next_timeout()).min(self.gate_at).min(self.idle_at(cx)),
+            _ => connection.min(self.client_stream.next_timeout()).min(self.gate_at).min(self.idle_at(cx)),
         }
     }
 
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        self.upstream.handle_timeout(cx.now, &mut self.feed, cx.ledger);
-        if let Some(event) = self.connection.handle_timeout(cx, &self.outbox) {
+        self.client_stream.handle_timeout(cx.now, &mut self.turn_queue, cx.ledger);
+        if let Some(event) = self.connection.handle_timeout(cx, &self.send_buffer) {
             self.handle_event(cx, event);
         }
         if cx.now >= self.idle_at(cx) {
@@ -48,12 +48,12 @@ impl Session {
     /// Gives memory back that is not in use: of a session that rests at once, of others now and then, for they would
     /// want it again.
     pub(crate) fn rest(&mut self, now: Time) {
-        let waits = self.feed.len() > 0 || !self.outbox.is_empty();
+        let waits = self.turn_queue.len() > 0 || !self.send_buffer.is_empty();
         let silent = now.since(self.last_client.max(self.last_progress)) >= REST;
         if silent && !waits || now >= self.trim_at {
             self.trim_at = now + TRIM_EVERY;
-            self.feed.trim();
-            self.outbox.trim();
+            self.turn_queue.trim();
+            self.send_buffer.trim();
         }
     }
 
@@ -62,7 +62,7 @@ impl Session {
             Phase::Finished | Phase::Waiting => {}
             Phase::Ignoring(_) => self.set_phase(cx, Phase::Finished),
             // The server does not close its half; all that matters has been said.
-            Phase::Reopening | Phase::Ending if self.outbox.is_empty() => {
+            Phase::Reopening | Phase::Ending if self.send_buffer.is_empty() => {
                 self.connection.reset(cx);
                 self.lose_connection(DropReason::NoAnswer);
                 match self.phase {
@@ -72,7 +72,7 @@ impl Session {
             }
             _ if self.is_stalled() => self.give_up(cx, DropReason::NoAnswer),
             // It was told to end, and does not come to it.
-            _ if self.feed.end().is_some() => {
+            _ if self.turn_queue.end().is_some() => {
                 self.connection.reset(cx);
                 self.finish(cx);
             }
@@ -87,8 +87,8 @@ impl Session {
 
     /// Something waits for the test server.
     pub(super) fn is_stalled(&self) -> bool {
-        !self.outbox.is_empty()
-            || self.feed.due_len() > 0
+        !self.send_buffer.is_empty()
+            || self.turn_queue.due_len() > 0
             || (self.phase == Phase::Replaying && self.gate.is_preparing())
             || matches!(self.phase, Phase::Ending | Phase::Reopening)
     }

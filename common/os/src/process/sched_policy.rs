@@ -26,14 +26,14 @@ const GATHERING: Duration = Duration::from_micros(250);
 /// And it can let packets gather, as a network card does with interrupts: meanwhile none of them has to wake it, and what
 /// a batch costs is shared by more.
 #[derive(Debug)]
-pub struct Courtesy {
+pub struct SchedPolicy {
     policy: Option<i32>,
     packets: u64,
     brisk: bool,
     busy: bool,
 }
 
-impl Courtesy {
+impl SchedPolicy {
     /// For the calling thread.
     #[must_use]
     pub fn new() -> Self {
@@ -78,7 +78,7 @@ impl Courtesy {
     }
 }
 
-impl Default for Courtesy {
+impl Default for SchedPolicy {
     fn default() -> Self {
         Self::new()
     }
@@ -93,11 +93,11 @@ mod tests {
     fn policies(policy: i32, seconds: &'static [u64]) -> Vec<i32> {
         let thread = std::thread::spawn(move || {
             scheduler::set_policy(policy).unwrap();
-            let mut courtesy = Courtesy::new();
+            let mut sched_policy = SchedPolicy::new();
             let mut packets = 0;
             let after = |packets_now: &u64| {
                 packets += packets_now;
-                courtesy.tick(packets);
+                sched_policy.tick(packets);
                 scheduler::policy().unwrap()
             };
             seconds.iter().map(after).collect()

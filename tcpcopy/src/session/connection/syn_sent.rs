@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common_core::control::Answer;
+use common_core::control::ServerSegment;
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
@@ -27,7 +27,7 @@ const ISS_DISTANCE: u32 = 65_537;
 
 /// What was on the four-tuple before a connection.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Past {
+pub(crate) struct TupleHistory {
     /// Connections opened. It is added to the timestamp clock: each connection must be newer than the one before, for
     /// a server that has that one in TIME_WAIT (RFC 6191).
     pub(super) connections: u32,
@@ -35,7 +35,7 @@ pub(crate) struct Past {
     pub(super) top: Option<Seq>,
 }
 
-impl Past {
+impl TupleHistory {
     /// The timestamp of what is sent now.
     pub(super) fn timestamp(self, cx: &Context<'_>) -> u32 {
         cx.timestamp().wrapping_add(self.connections)
@@ -71,7 +71,7 @@ pub(super) enum Outcome {
 }
 
 #[derive(Debug)]
-pub(super) struct Opening {
+pub(super) struct SynSent {
     iss: Seq,
     /// SYNs sent, and how many of them may have been in vain.
     sent: u32,
@@ -83,9 +83,9 @@ pub(super) struct Opening {
     rtt: Rtt,
 }
 
-impl Opening {
+impl SynSent {
     /// Sends the first SYN; `past` counts the connection already.
-    pub(super) fn new(cx: &mut Context<'_>, past: Past) -> Self {
+    pub(super) fn new(cx: &mut Context<'_>, past: TupleHistory) -> Self {
         let iss = past.initial_sequence_number(cx);
         let mut opening =
             Self { iss, sent: 0, in_vain: 0, stale: 0, last: cx.now, retry: Time::NEVER, rtt: Rtt::new() };
@@ -101,7 +101,7 @@ impl Opening {
         self.retry
     }
 
-    fn send_syn(&mut self, cx: &mut Context<'_>, past: Past) {
+    fn send_syn(&mut self, cx: &mut Context<'_>, past: TupleHistory) {
         self.sent += 1;
         self.in_vain += 1;
         self.last = cx.now;
@@ -122,7 +122,7 @@ impl Opening {
     }
 
     /// A segment of the test server.
-    pub(super) fn handle_answer(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>) -> Outcome {
+    pub(super) fn handle_answer(&mut self, cx: &mut Context<'_>, answer: &ServerSegment<'_>) -> Outcome {
         let flags = answer.flags;
         if !flags.has(Flags::ACK) {
             return Outcome::Waiting;
@@ -148,7 +148,7 @@ impl Opening {
     /// A segment of an older connection: late, or of one that the server still holds (RFC 9293 section 3.5.1). Its
     /// acknowledgement tells how to reset it, which does no harm where it is over. Such a server has not taken the SYN:
     /// it goes again, soon.
-    fn reset_stale(&mut self, cx: &mut Context<'_>, answer: &Answer<'_>) {
+    fn reset_stale(&mut self, cx: &mut Context<'_>, answer: &ServerSegment<'_>) {
         cx.ledger.tcp.stale_reset += 1;
         send_reset(cx, answer.ack);
         if self.stale < STALE_TRIES && self.retry > cx.now + STALE_WAIT {
@@ -160,7 +160,7 @@ impl Opening {
     }
 
     /// Sends the SYN again. False if that was tried often enough.
-    pub(super) fn retry(&mut self, cx: &mut Context<'_>, past: Past) -> bool {
+    pub(super) fn retry(&mut self, cx: &mut Context<'_>, past: TupleHistory) -> bool {
         if cx.link_up && self.in_vain >= SYN_TRIES {
             return false;
         }

@@ -12,7 +12,7 @@ pub(super) const SLACK: usize = 256;
 /// A growing ring would take up to twice what it holds, and keep all of it in use; here memory comes and goes by the
 /// piece. What is short is in one, for which there is a place without another allocation.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(super) struct ChunkQueue {
     first: Vec<u8>,
     /// Bytes of the first piece that are taken out already.
     taken: usize,
@@ -21,7 +21,7 @@ pub(super) struct Queue {
     length: usize,
 }
 
-impl Queue {
+impl ChunkQueue {
     /// An empty queue.
     pub(super) const fn new() -> Self {
         Self { first: Vec::new(), taken: 0, more: VecDeque::new(), length: 0 }
@@ -176,7 +176,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_queue(steps in prop::collection::vec(step(), 1..40), at in 0..3 * PIECE, length in 0..PIECE) {
-            let (mut queue, mut model) = (Queue::default(), VecDeque::new());
+            let (mut queue, mut model) = (ChunkQueue::default(), VecDeque::new());
             let mut next = 0_u8;
             for step in steps {
                 match step {
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_queue_takes_no_more_than_a_piece_beside_what_it_holds() {
-        let mut queue = Queue::default();
+        let mut queue = ChunkQueue::default();
         for _ in 0..10_000 {
             queue.push(&[0; 1448]);
         }
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_long_piece_takes_no_more_than_it_is() {
-        let mut queue = Queue::default();
+        let mut queue = ChunkQueue::default();
         queue.append(&mut vec![1; PIECE]);
         queue.push(&[2; 10]);
         for left in [10, 1] {

@@ -25,7 +25,7 @@ const AGAIN_MAX: Duration = Duration::from_millis(100);
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The engine's [`Output`]. Control messages are encoded once, however many links they go to.
-pub(super) struct Wire<I> {
+pub(super) struct PacketSink<I> {
     injector: I,
     account: InjectAccount,
     /// Packets that the injector took and has not lost: those sent, and those that wait for room in a device.
@@ -39,7 +39,7 @@ pub(super) struct Wire<I> {
     logged: Vec<(Option<i32>, Time)>,
 }
 
-impl<I: Inject> Wire<I> {
+impl<I: Inject> PacketSink<I> {
     pub(super) fn new(injector: I) -> Self {
         Self {
             injector,
@@ -131,7 +131,7 @@ impl<I: Inject> Wire<I> {
     }
 }
 
-impl<I: Inject> Output for Wire<I> {
+impl<I: Inject> Output for PacketSink<I> {
     fn inject(&mut self, packet: &[u8]) {
         match self.injector.send(packet) {
             Ok(()) => self.taken += 1,
@@ -172,16 +172,16 @@ mod tests {
 
     #[test]
     fn failures_are_counted_by_error_and_end_nothing() {
-        let mut wire = Wire::new(Failing(vec![Errno::EPERM, Errno::ENOBUFS, Errno::EPERM]));
+        let mut sink = PacketSink::new(Failing(vec![Errno::EPERM, Errno::ENOBUFS, Errno::EPERM]));
         for _ in 0..5 {
-            wire.inject(&[]);
+            sink.inject(&[]);
         }
-        wire.flush();
+        sink.flush();
         let failed: Vec<_> =
-            wire.account().failed.occurred().map(|(symbol, _, count)| (symbol, count)).collect();
+            sink.account().failed.occurred().map(|(symbol, _, count)| (symbol, count)).collect();
         assert_eq!(failed, [("EPERM".to_owned(), 2), ("ENOBUFS".to_owned(), 1)]);
-        assert_eq!(wire.account().sent, 2);
-        assert_eq!(wire.logged.len(), 2);
+        assert_eq!(sink.account().sent, 2);
+        assert_eq!(sink.logged.len(), 2);
     }
 
     /// Puts everything off for a device that has room for so many; in the end it is gone.
@@ -219,74 +219,74 @@ mod tests {
     const START: Time = Time::from_micros(5_000_000);
 
     /// What waits for a device that has room for so many; seven packets were put off.
-    fn seven_for(room: u64) -> Wire<Device> {
-        let mut wire = Wire::new(Device { room, ..Device::default() });
-        wire.set_now(START);
-        assert_eq!(wire.poll_timeout(), Time::NEVER);
-        (0..7).for_each(|_| wire.inject(&[]));
-        wire.flush();
-        wire
+    fn seven_for(room: u64) -> PacketSink<Device> {
+        let mut sink = PacketSink::new(Device { room, ..Device::default() });
+        sink.set_now(START);
+        assert_eq!(sink.poll_timeout(), Time::NEVER);
+        (0..7).for_each(|_| sink.inject(&[]));
+        sink.flush();
+        sink
     }
 
     #[test]
     fn what_waits_for_a_device_counts_once_it_is_sent_or_lost() {
-        let mut wire = seven_for(2);
-        assert_eq!((wire.account().sent, wire.account().failed.total()), (2, 0));
-        wire.injector.room = 1;
-        wire.flush();
-        assert_eq!((wire.account().sent, wire.account().failed.total()), (3, 0));
-        wire.injector.gone = true;
-        wire.flush();
-        assert_eq!((wire.account().sent, wire.account().failed.total()), (3, 4));
-        assert_eq!(wire.poll_timeout(), Time::NEVER);
+        let mut sink = seven_for(2);
+        assert_eq!((sink.account().sent, sink.account().failed.total()), (2, 0));
+        sink.injector.room = 1;
+        sink.flush();
+        assert_eq!((sink.account().sent, sink.account().failed.total()), (3, 0));
+        sink.injector.gone = true;
+        sink.flush();
+        assert_eq!((sink.account().sent, sink.account().failed.total()), (3, 4));
+        assert_eq!(sink.poll_timeout(), Time::NEVER);
     }
 
     #[test]
     fn what_waits_at_the_end_is_lost_and_counted() {
-        let mut wire = seven_for(2);
-        wire.injector.room = 1;
-        wire.close();
+        let mut sink = seven_for(2);
+        sink.injector.room = 1;
+        sink.close();
         let failed: Vec<_> =
-            wire.account().failed.occurred().map(|(symbol, _, count)| (symbol, count)).collect();
-        assert_eq!((wire.account().sent, failed), (3, vec![("ENOBUFS".to_owned(), 4)]));
+            sink.account().failed.occurred().map(|(symbol, _, count)| (symbol, count)).collect();
+        assert_eq!((sink.account().sent, failed), (3, vec![("ENOBUFS".to_owned(), 4)]));
     }
 
     #[test]
     fn a_device_that_takes_nothing_is_asked_ever_less_often() {
-        let mut wire = seven_for(0);
-        assert_eq!(wire.poll_timeout(), START + Duration::from_millis(1));
+        let mut sink = seven_for(0);
+        assert_eq!(sink.poll_timeout(), START + Duration::from_millis(1));
         let mut asked = 0;
-        while wire.poll_timeout() < START + Duration::from_secs(10) {
-            wire.set_now(wire.poll_timeout());
-            wire.flush();
+        while sink.poll_timeout() < START + Duration::from_secs(10) {
+            sink.set_now(sink.poll_timeout());
+            sink.flush();
             asked += 1;
         }
         assert!((100..130).contains(&asked), "{asked} times in 10 s");
 
-        wire.injector.room = 1;
-        wire.flush();
-        assert_eq!(wire.poll_timeout(), wire.now + AGAIN_MIN, "it takes some again");
-        wire.injector.room = 10;
-        wire.flush();
-        assert_eq!((wire.account().sent, wire.poll_timeout()), (7, Time::NEVER));
-        wire.set_now(wire.now + Duration::from_secs(60));
-        wire.inject(&[]);
-        wire.injector.room = 0;
-        wire.flush();
-        assert_eq!(wire.poll_timeout(), wire.now + AGAIN_MIN, "full since a moment ago");
+        sink.injector.room = 1;
+        sink.flush();
+        assert_eq!(sink.poll_timeout(), sink.now + AGAIN_MIN, "it takes some again");
+        sink.injector.room = 10;
+        sink.flush();
+        assert_eq!((sink.account().sent, sink.poll_timeout()), (7, Time::NEVER));
+        sink.set_now(sink.now + Duration::from_secs(60));
+        sink.inject(&[]);
+        sink.injector.room = 0;
+        sink.flush();
+        assert_eq!(sink.poll_timeout(), sink.now + AGAIN_MIN, "full since a moment ago");
     }
 
     #[test]
     fn control_messages_wait_for_the_end_of_the_batch() {
-        let mut wire = Wire::new(Failing(Vec::new()));
+        let mut sink = PacketSink::new(Failing(Vec::new()));
         let mut expected = Vec::new();
         for id in 0..3 {
             let message = ToIntercept::RouteDel { id: FlowId(id) };
-            wire.control(&message);
+            sink.control(&message);
             message.encode(&mut expected);
         }
-        assert_eq!(wire.queued(), expected);
-        wire.clear_queued();
-        assert!(wire.queued().is_empty());
+        assert_eq!(sink.queued(), expected);
+        sink.clear_queued();
+        assert!(sink.queued().is_empty());
     }
 }

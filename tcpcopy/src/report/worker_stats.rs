@@ -7,7 +7,7 @@ use crate::ledger::Ledger;
 
 /// The account of one worker.
 #[derive(Debug, Clone, Default)]
-pub struct Part {
+pub struct WorkerStats {
     /// Its engine's.
     pub ledger: Ledger,
     /// Of its capture sockets.
@@ -18,7 +18,7 @@ pub struct Part {
     pub links: Vec<LinkAccount>,
 }
 
-impl Part {
+impl WorkerStats {
     /// All of them together; nothing for none.
     #[must_use]
     pub fn sum(parts: &[Self]) -> Self {
@@ -64,8 +64,8 @@ pub struct WorkerAccount {
     pub kernel_dropped: u64,
 }
 
-impl From<&Part> for WorkerAccount {
-    fn from(part: &Part) -> Self {
+impl From<&WorkerStats> for WorkerAccount {
+    fn from(part: &WorkerStats) -> Self {
         Self {
             balanced: part.ledger.balances(),
             packets: part.ledger.packets.captured,
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn parts_add_up() {
-        let mut parts = [Part::default(), Part::default()];
+        let mut parts = [WorkerStats::default(), WorkerStats::default()];
         for (part, count) in parts.iter_mut().zip([1, 10]) {
             part.ledger.tcp.answers = count;
             part.capture = CaptureAccount { kernel_received: count, kernel_dropped: count, unread: count };
@@ -99,7 +99,7 @@ mod tests {
         }
         parts[0].links = vec![link(true, 5), link(true, 7)];
         parts[1].links = vec![link(true, 6), link(false, 7)];
-        let sum = Part::sum(&parts);
+        let sum = WorkerStats::sum(&parts);
         assert_eq!(sum.ledger.tcp.answers, 11);
         assert_eq!(sum.capture, CaptureAccount { kernel_received: 11, kernel_dropped: 11, unread: 11 });
         assert_eq!((sum.inject.sent, sum.inject.failed.total()), (11, 2));

@@ -1,27 +1,27 @@
-//! From the feed to the outbox: straight, or through a protocol module.
+//! From the turn queue to the send_buffer: straight, or through a protocol module.
 
 use common_core::payload_prefix::PayloadPrefix;
 use common_core::wire::{Segment, Seq};
-use module_kit::module::{Action, Actions, Failure, Loss, Module, Said};
+use module_kit::module::{Action, Actions, Failure, Loss, Module, ServerData};
 
 use crate::ledger::{DropReason, Ledger};
 use crate::session::connection::{Connection, Received};
 use crate::session::context::Context;
-use crate::session::feed::{Feed, Turn};
 use crate::session::gate::Gate;
-use crate::session::online::Online;
-use crate::session::outbox::{Origin, Outbox};
+use crate::session::online_stream::OnlineStream;
+use crate::session::send_buffer::{Origin, SendBuffer};
+use crate::session::turn_queue::{Turn, TurnQueue};
 
-/// What stands between feed and outbox.
-pub(super) enum Relay {
+/// What stands between turn queue and send buffer.
+pub(super) enum Transform {
     /// The bytes as they are.
     Straight,
     /// A protocol module.
-    Module(Box<Attached>),
+    Module(Box<ModuleHost>),
 }
 
 /// Why a module's actions are not carried out any further.
-pub(super) enum Stop {
+pub(super) enum ModuleExit {
     /// The session cannot go on.
     Failed(Failure),
     /// The test server does not want the connection.
@@ -29,31 +29,31 @@ pub(super) enum Stop {
 }
 
 /// A protocol module and what it needs.
-pub(crate) struct Attached {
+pub(crate) struct ModuleHost {
     module: Box<dyn Module>,
     actions: Actions,
     /// What the online server answered, if the module wants to know.
-    online: Option<Online>,
+    online: Option<OnlineStream>,
     /// The last question to the online server whose answer the module knows of.
     question: u64,
-    /// Its memory as it stands in the ledger, in bytes, without its own bytes in the outbox; and those.
+    /// Its memory as it stands in the ledger, in bytes, without its own bytes in the send buffer; and those.
     counted: u64,
     own: u64,
 }
 
-/// The parts of a session that a relay works on.
-pub(super) struct Parts<'s> {
-    pub(super) feed: &'s mut Feed,
-    pub(super) outbox: &'s mut Outbox,
+/// The parts of a session that a transform works on.
+pub(super) struct HostCx<'s> {
+    pub(super) turn_queue: &'s mut TurnQueue,
+    pub(super) send_buffer: &'s mut SendBuffer,
     pub(super) gate: &'s mut Gate,
     pub(super) connection: &'s mut Connection,
     /// The first reason for which something of the session was lost.
     pub(super) first_drop: &'s mut Option<DropReason>,
 }
 
-impl Relay {
-    pub(super) fn new(attached: Option<Attached>) -> Self {
-        attached.map_or(Self::Straight, |attached| Self::Module(Box::new(attached)))
+impl Transform {
+    pub(super) fn new(host: Option<ModuleHost>) -> Self {
+        host.map_or(Self::Straight, |host| Self::Module(Box::new(host)))
     }
 
     pub(super) fn is_straight(&self) -> bool {
@@ -61,10 +61,10 @@ impl Relay {
     }
 
     /// What is kept of the online server's answers, if a module wants them.
-    pub(super) fn online(&mut self) -> Option<&mut Online> {
+    pub(super) fn online(&mut self) -> Option<&mut OnlineStream> {
         match self {
             Self::Straight => None,
-            Self::Module(attached) => attached.online.as_mut(),
+            Self::Module(host) => host.online.as_mut(),
         }
     }
 
@@ -72,7 +72,7 @@ impl Relay {
     pub(super) fn online_answered(&self) -> Option<Seq> {
         match self {
             Self::Straight => None,
-            Self::Module(attached) => attached.online.as_ref().and_then(Online::answered),
+            Self::Module(host) => host.online.as_ref().and_then(OnlineStream::answered),
         }
     }
 
@@ -80,7 +80,7 @@ impl Relay {
     pub(super) fn wants_online_answer(&self, seq: Seq) -> bool {
         match self {
             Self::Straight => false,
-            Self::Module(attached) => attached.online.as_ref().is_some_and(|online| online.is_plausible(seq)),
+            Self::Module(host) => host.online.as_ref().is_some_and(|online| online.is_plausible(seq)),
         }
     }
 
@@ -88,7 +88,7 @@ impl Relay {
     pub(super) fn is_tentative(&self) -> bool {
         match self {
             Self::Straight => false,
-            Self::Module(attached) => attached.module.is_tentative(),
+            Self::Module(host) => host.module.is_tentative(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Relay {
     pub(super) fn awaits_online(&self) -> bool {
         match self {
             Self::Straight => false,
-            Self::Module(attached) => attached.module.awaits_online(),
+            Self::Module(host) => host.module.awaits_online(),
         }
     }
 
@@ -104,15 +104,15 @@ impl Relay {
     pub(super) fn memory(&self) -> u64 {
         match self {
             Self::Straight => 0,
-            Self::Module(attached) => attached.counted + attached.own,
+            Self::Module(host) => host.counted + host.own,
         }
     }
 
-    /// So many bytes of the module's own are in the outbox: they are inflated from what its client said, say.
+    /// So many bytes of the module's own are in the send_buffer: they are inflated from what its client said, say.
     pub(super) fn count_own(&mut self, ledger: &mut Ledger, own: u64) {
-        if let Self::Module(attached) = self {
-            ledger.modules.memory = ledger.modules.memory + own - attached.own;
-            attached.own = own;
+        if let Self::Module(host) = self {
+            ledger.modules.memory = ledger.modules.memory + own - host.own;
+            host.own = own;
         }
     }
 
@@ -124,33 +124,39 @@ impl Relay {
 
     /// Bytes of the client do not come this way, those among them that were `due`.
     pub(super) fn client_lost(&mut self, due: &[u8]) {
-        if let Self::Module(attached) = self {
-            attached.module.client_lost(due);
+        if let Self::Module(host) = self {
+            host.module.client_lost(due);
         }
     }
 
     /// A connection stands.
-    pub(super) fn connected(&mut self, cx: &mut Context<'_>, parts: &mut Parts<'_>) -> Result<(), Stop> {
+    pub(super) fn connected(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &mut HostCx<'_>,
+    ) -> Result<(), ModuleExit> {
         match self {
             Self::Straight => Ok(()),
-            Self::Module(attached) => {
-                attached.call(cx, parts, |module, _, actions| module.connected(actions))
-            }
+            Self::Module(host) => host.call(cx, parts, |module, _, actions| module.connected(actions)),
         }
     }
 
     /// Moves what is due.
-    pub(super) fn move_due(&mut self, cx: &mut Context<'_>, parts: &mut Parts<'_>) -> Result<(), Stop> {
-        if parts.feed.due_len() == 0 {
+    pub(super) fn move_due(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &mut HostCx<'_>,
+    ) -> Result<(), ModuleExit> {
+        if parts.turn_queue.due_len() == 0 {
             return Ok(());
         }
         match self {
             Self::Straight => {
-                parts.feed.move_due(parts.outbox);
+                parts.turn_queue.move_due(parts.send_buffer);
                 Ok(())
             }
-            Self::Module(attached) if parts.connection.is_open() => {
-                attached.call(cx, parts, |module, feed, actions| module.client(feed.due(), actions))
+            Self::Module(host) if parts.connection.is_open() => {
+                host.call(cx, parts, |module, turn_queue, actions| module.client(turn_queue.due(), actions))
             }
             Self::Module(..) => Ok(()),
         }
@@ -161,16 +167,16 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
         received: &Received<'_>,
-        parts: &mut Parts<'_>,
-    ) -> Result<(), Stop> {
+        parts: &mut HostCx<'_>,
+    ) -> Result<(), ModuleExit> {
         match self {
-            Self::Module(attached) if !received.payload.is_empty() => {
-                let said = Said {
+            Self::Module(host) if !received.payload.is_empty() => {
+                let said = ServerData {
                     skipped: received.skipped,
                     bytes: received.payload,
-                    had_all: parts.outbox.is_empty(),
+                    had_all: parts.send_buffer.is_empty(),
                 };
-                attached.call(cx, parts, |module, _, actions| module.answer(said, actions))
+                host.call(cx, parts, |module, _, actions| module.answer(said, actions))
             }
             _ => Ok(()),
         }
@@ -182,21 +188,21 @@ impl Relay {
         cx: &mut Context<'_>,
         segment: &Segment<'_>,
         at_once: bool,
-        parts: &mut Parts<'_>,
-    ) -> Result<(), Stop> {
-        let Self::Module(attached) = self else { return Ok(()) };
+        parts: &mut HostCx<'_>,
+    ) -> Result<(), ModuleExit> {
+        let Self::Module(host) = self else { return Ok(()) };
         if !at_once && cx.ledger.modules.memory > cx.config.memory_limit / 4 {
             // Rather than that sessions are given up for it.
             return Ok(());
         }
-        let Some(online) = &mut attached.online else { return Ok(()) };
+        let Some(online) = &mut host.online else { return Ok(()) };
         if let Some((skipped, bytes)) =
             online.place(segment.seq, segment.payload, segment.payload_len, at_once)
         {
-            return attached.hand_over(cx, parts, skipped, bytes);
+            return host.hand_over(cx, parts, skipped, bytes);
         }
         online.kept_answers(segment.ack);
-        attached.count_memory(cx.ledger);
+        host.count_memory(cx.ledger);
         Ok(())
     }
 
@@ -204,11 +210,11 @@ impl Relay {
     pub(super) fn online_in_order(
         &mut self,
         cx: &mut Context<'_>,
-        parts: &mut Parts<'_>,
-    ) -> Result<(), Stop> {
-        let Self::Module(attached) = self else { return Ok(()) };
-        while let Some(bytes) = attached.online.as_mut().and_then(Online::next_in_order) {
-            attached.hand_over_next(cx, parts, &bytes)?;
+        parts: &mut HostCx<'_>,
+    ) -> Result<(), ModuleExit> {
+        let Self::Module(host) = self else { return Ok(()) };
+        while let Some(bytes) = host.online.as_mut().and_then(OnlineStream::next_in_order) {
+            host.hand_over_next(cx, parts, &bytes)?;
         }
         Ok(())
     }
@@ -218,38 +224,45 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
         turn: &Turn,
-        parts: &mut Parts<'_>,
-    ) -> Result<(), Stop> {
-        let Self::Module(attached) = self else { return Ok(()) };
-        if attached.question != cx.target.question && turn.captured > cx.target.answered {
-            attached.question = cx.target.question;
-            attached.module.online_queried(attached.question);
+        parts: &mut HostCx<'_>,
+    ) -> Result<(), ModuleExit> {
+        let Self::Module(host) = self else { return Ok(()) };
+        if host.question != cx.target.question && turn.captured > cx.target.answered {
+            host.question = cx.target.question;
+            host.module.online_queried(host.question);
         }
-        if attached.online.is_none() {
+        if host.online.is_none() {
             return Ok(());
         }
         let ack = turn.ack;
-        while let Some(bytes) = attached.online.as_mut().and_then(|online| online.next_before(ack)) {
-            attached.hand_over_next(cx, parts, &bytes)?;
+        while let Some(bytes) = host.online.as_mut().and_then(|online| online.next_before(ack)) {
+            host.hand_over_next(cx, parts, &bytes)?;
         }
-        attached.hand_over_next(cx, parts, &[])
+        host.hand_over_next(cx, parts, &[])
     }
 }
 
-impl Attached {
+impl ModuleHost {
     /// `wanted` of the online server's answers, as its protocol says.
     pub(crate) fn new(module: Box<dyn Module>, wanted: &[PayloadPrefix]) -> Self {
-        Self { module, actions: Actions::new(), online: Online::new(wanted), question: 0, counted: 0, own: 0 }
+        Self {
+            module,
+            actions: Actions::new(),
+            online: OnlineStream::new(wanted),
+            question: 0,
+            counted: 0,
+            own: 0,
+        }
     }
 
     /// Calls the module and carries out what it wants.
     fn call(
         &mut self,
         cx: &mut Context<'_>,
-        parts: &mut Parts<'_>,
-        work: impl FnOnce(&mut dyn Module, &mut Feed, &mut Actions),
-    ) -> Result<(), Stop> {
-        work(&mut *self.module, parts.feed, &mut self.actions);
+        parts: &mut HostCx<'_>,
+        work: impl FnOnce(&mut dyn Module, &mut TurnQueue, &mut Actions),
+    ) -> Result<(), ModuleExit> {
+        work(&mut *self.module, parts.turn_queue, &mut self.actions);
         let result = carry_out(cx, &self.actions, parts);
         self.actions.clear();
         self.count_memory(cx.ledger);
@@ -260,20 +273,20 @@ impl Attached {
     fn hand_over_next(
         &mut self,
         cx: &mut Context<'_>,
-        parts: &mut Parts<'_>,
+        parts: &mut HostCx<'_>,
         bytes: &[u8],
-    ) -> Result<(), Stop> {
-        let skipped = self.online.as_mut().map_or(0, Online::take_skipped);
+    ) -> Result<(), ModuleExit> {
+        let skipped = self.online.as_mut().map_or(0, OnlineStream::take_skipped);
         self.hand_over(cx, parts, skipped, bytes)
     }
 
     fn hand_over(
         &mut self,
         cx: &mut Context<'_>,
-        parts: &mut Parts<'_>,
+        parts: &mut HostCx<'_>,
         skipped: u64,
         bytes: &[u8],
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ModuleExit> {
         if skipped == 0 && bytes.is_empty() {
             return Ok(());
         }
@@ -282,24 +295,24 @@ impl Attached {
     }
 
     fn count_memory(&mut self, ledger: &mut Ledger) {
-        let online = self.online.as_ref().map_or(0, Online::memory);
+        let online = self.online.as_ref().map_or(0, OnlineStream::memory);
         let memory = (size_of::<Self>() + self.module.memory() + online) as u64;
         ledger.modules.memory = ledger.modules.memory + memory - self.counted;
         self.counted = memory;
     }
 }
 
-fn carry_out(cx: &mut Context<'_>, actions: &Actions, parts: &mut Parts<'_>) -> Result<(), Stop> {
+fn carry_out(cx: &mut Context<'_>, actions: &Actions, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
     for action in actions.list() {
         match action {
             Action::Pass(bytes) => {
-                let bytes = (*bytes).min(parts.feed.due_len());
-                if bytes > 0 && bytes == parts.feed.due_len() {
-                    parts.feed.move_due(parts.outbox);
+                let bytes = (*bytes).min(parts.turn_queue.due_len());
+                if bytes > 0 && bytes == parts.turn_queue.due_len() {
+                    parts.turn_queue.move_due(parts.send_buffer);
                     parts.gate.module_sent();
                 } else if bytes > 0 {
-                    parts.outbox.push(&parts.feed.due()[..bytes], Origin::Client);
-                    parts.feed.consume(bytes);
+                    parts.send_buffer.push(&parts.turn_queue.due()[..bytes], Origin::Client);
+                    parts.turn_queue.consume(bytes);
                     parts.gate.module_sent();
                 }
             }
@@ -308,14 +321,14 @@ fn carry_out(cx: &mut Context<'_>, actions: &Actions, parts: &mut Parts<'_>) -> 
             Action::Send(range) => {
                 let own = actions.own_bytes().get(range.clone()).unwrap_or_default();
                 if !own.is_empty() {
-                    parts.outbox.push(own, Origin::Module);
+                    parts.send_buffer.push(own, Origin::Module);
                     parts.gate.module_sent();
                 }
             }
             Action::Answers(mode) => parts.connection.ask_payload(cx, *mode),
             Action::Ready => parts.gate.module_ready(),
-            Action::Refused => return Err(Stop::Refused),
-            Action::Fail(failure) => return Err(Stop::Failed(*failure)),
+            Action::Refused => return Err(ModuleExit::Refused),
+            Action::Fail(failure) => return Err(ModuleExit::Failed(*failure)),
         }
     }
     Ok(())
@@ -330,9 +343,9 @@ fn reason(loss: Loss) -> DropReason {
 }
 
 /// Takes client bytes out of the stream that are not to be sent.
-fn take_out(cx: &mut Context<'_>, parts: &mut Parts<'_>, bytes: usize, reason: DropReason) {
-    let bytes = bytes.min(parts.feed.due_len());
-    parts.feed.consume(bytes);
+fn take_out(cx: &mut Context<'_>, parts: &mut HostCx<'_>, bytes: usize, reason: DropReason) {
+    let bytes = bytes.min(parts.turn_queue.due_len());
+    parts.turn_queue.consume(bytes);
     cx.ledger.bytes.pending -= bytes as u64;
     cx.ledger.bytes.dropped.add(reason, bytes as u64);
     if bytes > 0 && reason != DropReason::Replaced {

@@ -8,8 +8,8 @@ use common_core::time::Time;
 use common_core::wire::{Flags, Segment, Seq};
 
 use crate::ledger::{DropReason, Ledger};
-use crate::session::feed::{End, EndKind, Feed};
 use crate::session::holes::Holes;
+use crate::session::turn_queue::{End, EndKind, TurnQueue};
 
 /// How long missing bytes may still come: a client's retransmission takes a few round trips, or its RTO.
 const GAP_WAIT: Duration = Duration::from_millis(1500);
@@ -49,7 +49,7 @@ enum Progress {
 
 /// Reassembly of one client's stream.
 #[derive(Debug)]
-pub(super) struct Upstream {
+pub(super) struct ClientStream {
     /// The initial sequence number, if the SYN was captured.
     isn: Option<Seq>,
     /// The next byte in order.
@@ -75,7 +75,7 @@ pub(super) struct Upstream {
     first_drop: Option<DropReason>,
 }
 
-impl Upstream {
+impl ClientStream {
     /// A stream seen from its SYN on.
     pub(super) fn from_syn(isn: Seq) -> Self {
         Self::new(Some(isn), isn + 1, Progress::Following(None))
@@ -172,7 +172,7 @@ impl Upstream {
         ack.distance(self.next).unsigned_abs() <= PLAUSIBLE.unsigned_abs()
     }
 
-    /// All that the client had said when it was heard up to `ack` has gone to the feed.
+    /// All that the client had said when it was heard up to `ack` has gone to the turn queue.
     pub(super) fn has_delivered(&self, ack: Seq) -> bool {
         matches!(self.progress, Progress::Following(_)) && !ack.after(self.next)
     }
@@ -216,15 +216,22 @@ impl Upstream {
         now: Time,
         ack: Seq,
         base: Seq,
-        feed: &mut Feed,
+        turn_queue: &mut TurnQueue,
         ledger: &mut Ledger,
     ) {
         let taken = ack.distance(self.next).max(0).unsigned_abs() as usize;
-        self.take_data_of_syn(now, taken, base, feed, ledger);
+        self.take_data_of_syn(now, taken, base, turn_queue, ledger);
     }
 
     /// The service took the first `taken` bytes of what the SYN carried.
-    fn take_data_of_syn(&mut self, now: Time, taken: usize, ack: Seq, feed: &mut Feed, ledger: &mut Ledger) {
+    fn take_data_of_syn(
+        &mut self,
+        now: Time,
+        taken: usize,
+        ack: Seq,
+        turn_queue: &mut TurnQueue,
+        ledger: &mut Ledger,
+    ) {
         let bytes = std::mem::take(&mut self.on_syn);
         if self.position > 0 {
             return;
@@ -232,12 +239,18 @@ impl Upstream {
         let bytes = &bytes[..taken.min(bytes.len())];
         ledger.bytes.captured += bytes.len() as u64;
         if !bytes.is_empty() {
-            self.place(now, self.next, ack, bytes, feed, ledger);
+            self.place(now, self.next, ack, bytes, turn_queue, ledger);
         }
     }
 
     /// What a client says next tells whether the service took what its SYN carried, where the SYN-ACK was not captured.
-    fn infer_data_of_syn(&mut self, now: Time, segment: &Segment<'_>, feed: &mut Feed, ledger: &mut Ledger) {
+    fn infer_data_of_syn(
+        &mut self,
+        now: Time,
+        segment: &Segment<'_>,
+        turn_queue: &mut TurnQueue,
+        ledger: &mut Ledger,
+    ) {
         // What is behind the next byte of its client was heard; it may have been said again, and not been captured.
         let ahead = segment.seq.distance(self.next).max(0);
         let taken = self.on_syn.len().min(ahead.unsigned_abs() as usize);
@@ -245,16 +258,22 @@ impl Upstream {
             Progress::Following(Some(base)) => base,
             _ => segment.ack,
         };
-        self.take_data_of_syn(now, taken, base, feed, ledger);
+        self.take_data_of_syn(now, taken, base, turn_queue, ledger);
     }
 
     /// A segment of the client, SYNs excepted.
-    pub(super) fn push(&mut self, now: Time, segment: &Segment<'_>, feed: &mut Feed, ledger: &mut Ledger) {
+    pub(super) fn push(
+        &mut self,
+        now: Time,
+        segment: &Segment<'_>,
+        turn_queue: &mut TurnQueue,
+        ledger: &mut Ledger,
+    ) {
         let length = segment.payload.len() as u64;
         ledger.bytes.captured += length;
         let plausible = self.is_plausible(segment);
         if plausible && self.awaits_syn_ack() {
-            self.infer_data_of_syn(now, segment, feed, ledger);
+            self.infer_data_of_syn(now, segment, turn_queue, ledger);
         }
         if plausible && !self.is_late(segment) {
             self.implausible = 0;
@@ -263,7 +282,7 @@ impl Upstream {
             if self.implausible > IMPLAUSIBLE_LIMIT {
                 self.implausible = 0;
                 self.discard_parked(DropReason::CaptureGap, ledger);
-                self.give_up_gap(segment.seq, segment.ack, feed, ledger);
+                self.give_up_gap(segment.seq, segment.ack, turn_queue, ledger);
                 self.holes = None;
                 self.unused = 0;
             } else if !plausible {
@@ -277,9 +296,9 @@ impl Upstream {
             self.count_unused(length);
             self.drop(DropReason::Truncated, length, ledger);
         } else if length > 0 {
-            self.place(now, segment.seq, segment.ack, segment.payload, feed, ledger);
+            self.place(now, segment.seq, segment.ack, segment.payload, turn_queue, ledger);
         }
-        self.finish_if_complete(now, feed, ledger);
+        self.finish_if_complete(now, turn_queue, ledger);
     }
 
     /// When the wait for missing bytes is over.
@@ -288,18 +307,24 @@ impl Upstream {
     }
 
     /// Stops waiting for bytes that are missing too long.
-    pub(super) fn handle_timeout(&mut self, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+    pub(super) fn handle_timeout(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
         if self.next_timeout() <= now {
-            self.pass_gap(now, feed, ledger);
+            self.pass_gap(now, turn_queue, ledger);
         }
     }
 
     /// Nothing more will come: gives up all gaps and ends the stream as `kind` unless it has ended itself.
-    pub(super) fn finish(&mut self, kind: EndKind, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+    pub(super) fn finish(
+        &mut self,
+        kind: EndKind,
+        now: Time,
+        turn_queue: &mut TurnQueue,
+        ledger: &mut Ledger,
+    ) {
         while self.gap_since != Time::NEVER {
-            self.pass_gap(now, feed, ledger);
+            self.pass_gap(now, turn_queue, ledger);
         }
-        feed.finish(End { kind, need: 0, captured: now });
+        turn_queue.finish(End { kind, need: 0, captured: now });
     }
 
     fn note_end(&mut self, segment: &Segment<'_>) {
@@ -326,7 +351,7 @@ impl Upstream {
         }
     }
 
-    fn finish_if_complete(&mut self, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+    fn finish_if_complete(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
         match self.end {
             Some((at, kind, ack)) if self.position >= at => {
                 let need = match (self.progress, ack) {
@@ -337,20 +362,28 @@ impl Upstream {
                 };
                 self.discard_parked(DropReason::CaptureGap, ledger);
                 self.gap_since = Time::NEVER;
-                feed.finish(End { kind, need, captured: now });
+                turn_queue.finish(End { kind, need, captured: now });
             }
             Some(_) if self.gap_since == Time::NEVER => self.gap_since = now,
             _ => {}
         }
     }
 
-    fn place(&mut self, now: Time, seq: Seq, ack: Seq, payload: &[u8], feed: &mut Feed, ledger: &mut Ledger) {
+    fn place(
+        &mut self,
+        now: Time,
+        seq: Seq,
+        ack: Seq,
+        payload: &[u8],
+        turn_queue: &mut TurnQueue,
+        ledger: &mut Ledger,
+    ) {
         let ahead = seq.distance(self.next);
         if ahead > 0 {
             let at = self.position + u64::from(ahead.unsigned_abs());
             self.park(now, at, ack, payload, ledger);
             if self.parked.len() > PARKED_MAX {
-                self.pass_gap(now, feed, ledger);
+                self.pass_gap(now, turn_queue, ledger);
             }
             return;
         }
@@ -359,12 +392,19 @@ impl Upstream {
         if known == payload.len() {
             return;
         }
-        self.deliver(now, ack, &payload[known..], feed, ledger);
-        self.unpark(now, feed, ledger);
+        self.deliver(now, ack, &payload[known..], turn_queue, ledger);
+        self.unpark(now, turn_queue, ledger);
     }
 
     /// The next bytes in order.
-    fn deliver(&mut self, now: Time, ack: Seq, bytes: &[u8], feed: &mut Feed, ledger: &mut Ledger) {
+    fn deliver(
+        &mut self,
+        now: Time,
+        ack: Seq,
+        bytes: &[u8],
+        turn_queue: &mut TurnQueue,
+        ledger: &mut Ledger,
+    ) {
         let length = bytes.len() as u64;
         self.next = self.next + bytes.len() as u32;
         self.position += length;
@@ -374,21 +414,21 @@ impl Upstream {
                     return self.drop(reason, length, ledger);
                 }
                 ledger.turns.begin(now);
-                feed.begin_turn(0, ack, now, reason == DropReason::CaptureGap);
+                turn_queue.begin_turn(0, ack, now, reason == DropReason::CaptureGap);
             }
             Progress::Following(None) => {
                 ledger.turns.begin(now);
-                feed.begin_turn(0, ack, now, false);
+                turn_queue.begin_turn(0, ack, now, false);
             }
             Progress::Following(Some(last)) => {
-                if feed.end_offset() == 0 || ack.after(last) {
+                if turn_queue.end_offset() == 0 || ack.after(last) {
                     ledger.turns.begin(now);
-                    feed.begin_turn(need(last, ack), ack, now, false);
+                    turn_queue.begin_turn(need(last, ack), ack, now, false);
                 } else {
                     // The same turn goes on; a late copy of an old segment must not set the mark back.
                     ledger.bytes.pending += length;
-                    if feed.push(bytes)
-                        && let Some(turn) = feed.last_turn()
+                    if turn_queue.push(bytes)
+                        && let Some(turn) = turn_queue.last_turn()
                     {
                         ledger.turns.begin(turn.captured);
                     }
@@ -398,7 +438,7 @@ impl Upstream {
         }
         self.progress = Progress::Following(Some(ack));
         ledger.bytes.pending += length;
-        feed.push(bytes);
+        turn_queue.push(bytes);
     }
 
     fn park(&mut self, now: Time, at: u64, ack: Seq, payload: &[u8], ledger: &mut Ledger) {
@@ -420,7 +460,7 @@ impl Upstream {
     }
 
     /// Delivers what is no longer ahead of a gap.
-    fn unpark(&mut self, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+    fn unpark(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
         while let Some(entry) = self.parked.first_entry()
             && *entry.key() <= self.position
         {
@@ -429,7 +469,7 @@ impl Upstream {
             let known = usize::try_from(self.position - at).unwrap_or(usize::MAX).min(parked.bytes.len());
             ledger.bytes.duplicate += known as u64;
             if known < parked.bytes.len() {
-                self.deliver(now, parked.ack, &parked.bytes[known..], feed, ledger);
+                self.deliver(now, parked.ack, &parked.bytes[known..], turn_queue, ledger);
             }
         }
         if !self.parked.is_empty() || self.end.is_none() {
@@ -438,32 +478,32 @@ impl Upstream {
     }
 
     /// The bytes missing next will not come: goes on behind them.
-    fn pass_gap(&mut self, now: Time, feed: &mut Feed, ledger: &mut Ledger) {
+    fn pass_gap(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
         if let Some((&at, parked)) = self.parked.first_key_value() {
             let seq = self.next + u32::try_from(at.saturating_sub(self.position)).unwrap_or(u32::MAX);
             let ack = parked.ack;
-            self.give_up_gap(seq, ack, feed, ledger);
-            self.unpark(now, feed, ledger);
+            self.give_up_gap(seq, ack, turn_queue, ledger);
+            self.unpark(now, turn_queue, ledger);
         } else if let Some((at, ..)) = self.end {
             let seq = self.next + u32::try_from(at.saturating_sub(self.position)).unwrap_or(u32::MAX);
-            self.give_up_gap(seq, seq, feed, ledger);
+            self.give_up_gap(seq, seq, turn_queue, ledger);
         } else {
             self.gap_since = Time::NEVER;
         }
-        self.finish_if_complete(now, feed, ledger);
+        self.finish_if_complete(now, turn_queue, ledger);
     }
 
     /// Moves on to `seq`. The turn that the gap is in cannot be completed, and the segment behind the gap may be in
     /// the middle of another: the next whole turn begins where `ack` is exceeded.
-    fn give_up_gap(&mut self, seq: Seq, ack: Seq, feed: &mut Feed, ledger: &mut Ledger) {
+    fn give_up_gap(&mut self, seq: Seq, ack: Seq, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
         let missing = seq.distance(self.next);
         let given_up = self.position;
         ledger.gaps.count += 1;
         self.count_gap(missing, ledger);
-        // Behind a first gap the last turn of the feed is whole.
+        // Behind a first gap the last turn of the turn queue is whole.
         if matches!(self.progress, Progress::Following(_))
-            && let Some(turn) = feed.last_turn()
-            && let Some(dropped) = feed.drop_last_turn()
+            && let Some(turn) = turn_queue.last_turn()
+            && let Some(dropped) = turn_queue.drop_last_turn()
         {
             ledger.bytes.pending -= dropped;
             ledger.turns.drop_waiting(turn.captured);
@@ -623,38 +663,44 @@ mod tests {
         }
     }
 
-    fn accepted() -> Upstream {
-        let mut upstream = Upstream::from_syn(ISN);
-        upstream.online_syn_ack(&segment(ONLINE_ISN, ISN + 1, Flags::SYN, &[]));
-        upstream
+    fn accepted() -> ClientStream {
+        let mut client_stream = ClientStream::from_syn(ISN);
+        client_stream.online_syn_ack(&segment(ONLINE_ISN, ISN + 1, Flags::SYN, &[]));
+        client_stream
     }
 
     #[test]
     fn first_data_must_acknowledge_what_the_online_server_can_have_said() {
-        let upstream = accepted();
-        assert!(upstream.is_plausible(&segment(ISN + 1, ONLINE_ISN + 1, Flags::PSH, b"hello")));
-        assert!(upstream.is_plausible(&segment(ISN + 1, ONLINE_ISN + 90, Flags::PSH, b"hello")));
-        assert!(!upstream.is_plausible(&segment(ISN + 1, ONLINE_ISN + 0x7000_0000, Flags::PSH, b"forged")));
+        let client_stream = accepted();
+        assert!(client_stream.is_plausible(&segment(ISN + 1, ONLINE_ISN + 1, Flags::PSH, b"hello")));
+        assert!(client_stream.is_plausible(&segment(ISN + 1, ONLINE_ISN + 90, Flags::PSH, b"hello")));
+        assert!(!client_stream.is_plausible(&segment(
+            ISN + 1,
+            ONLINE_ISN + 0x7000_0000,
+            Flags::PSH,
+            b"forged"
+        )));
     }
 
     #[test]
     fn an_answer_of_any_length_may_lie_between_two_turns() {
-        let (mut upstream, mut feed, mut ledger) = (accepted(), Feed::default(), Ledger::default());
-        upstream.push(
+        let (mut client_stream, mut turn_queue, mut ledger) =
+            (accepted(), TurnQueue::default(), Ledger::default());
+        client_stream.push(
             Time::ZERO,
             &segment(ISN + 1, ONLINE_ISN + 1, Flags::PSH, b"first"),
-            &mut feed,
+            &mut turn_queue,
             &mut ledger,
         );
         for seen in [100 << 20, 1 << 31, u32::MAX] {
             let next = segment(ISN + 6, ONLINE_ISN + 1 + seen, Flags::PSH, b"next");
-            assert!(upstream.is_plausible(&next));
+            assert!(client_stream.is_plausible(&next));
         }
         let next = segment(ISN + 6, ONLINE_ISN + 1 + (100 << 20), Flags::PSH, b"next");
-        upstream.push(Time::ZERO, &next, &mut feed, &mut ledger);
+        client_stream.push(Time::ZERO, &next, &mut turn_queue, &mut ledger);
         assert_eq!(ledger.turns.seen, 2);
         assert_eq!(ledger.bytes.pending, 9);
-        feed.pop_turn();
-        assert_eq!(feed.next_turn().map(|turn| turn.need), Some(100 << 20));
+        turn_queue.pop_turn();
+        assert_eq!(turn_queue.next_turn().map(|turn| turn.need), Some(100 << 20));
     }
 }

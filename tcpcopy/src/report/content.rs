@@ -13,7 +13,7 @@ use crate::ledger::Ledger;
 
 /// Everything that is known about a run, at one moment; its serialised form is `--stats-json`.
 #[derive(Debug, Serialize)]
-pub struct Account<'a> {
+pub struct Report<'a> {
     /// Version of this program.
     pub version: &'static str,
     /// Seconds since the start.
@@ -187,7 +187,7 @@ mod tests {
         for errno in [Errno::EPERM, Errno::ENOBUFS, Errno::EPERM] {
             inject.failed.add(&io::Error::from(errno), 1);
         }
-        let account = Account {
+        let account = Report {
             version: "1.2.3",
             uptime_seconds: 5,
             balanced: ledger.balances(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use common_core::control::{DecodeError, RefuseReason, VERSION};
-use common_os::io::link::LinkError;
+use common_os::io::control_conn::ConnError;
 use thiserror::Error;
 
 use super::state::{ATTEMPT, SILENCE};
@@ -69,11 +69,11 @@ impl Problem {
     }
 }
 
-impl From<LinkError> for Problem {
-    fn from(error: LinkError) -> Self {
+impl From<ConnError> for Problem {
+    fn from(error: ConnError) -> Self {
         match error {
-            LinkError::Closed | LinkError::Io(_) => Self::Lost(error.to_string()),
-            LinkError::Frame(error) => Self::Malformed(error.to_string()),
+            ConnError::Closed | ConnError::Io(_) => Self::Lost(error.to_string()),
+            ConnError::Frame(error) => Self::Malformed(error.to_string()),
         }
     }
 }

@@ -20,14 +20,14 @@ const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// What is to be done with the connection.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// Open one, then call [`LinkState::handle_connecting`] or [`LinkState::handle_problem`].
+    /// Open one, then call [`ConnState::handle_connecting`] or [`ConnState::handle_problem`].
     Connect,
     /// Send a ping.
     Ping {
         /// To be sent.
         nonce: u32,
     },
-    /// Close it, and call [`LinkState::handle_problem`].
+    /// Close it, and call [`ConnState::handle_problem`].
     GiveUp(Problem),
 }
 
@@ -46,13 +46,13 @@ enum Phase {
 /// The life of one link. Call [`Self::handle_timeout`] until it has no order left whenever [`Self::poll_timeout`] is
 /// reached, after reading what has come in: a process that was stopped for a while must not take that for silence.
 #[derive(Debug)]
-pub(super) struct LinkState {
+pub(super) struct ConnState {
     phase: Phase,
     pause: Duration,
     nonce: u32,
 }
 
-impl LinkState {
+impl ConnState {
     /// A link to be connected at once.
     pub(super) fn new(now: Time) -> Self {
         Self { phase: Phase::Waiting { until: now }, pause: FIRST_PAUSE, nonce: 0 }
@@ -143,8 +143,8 @@ mod tests {
     }
 
     /// A link that is up at [`START`].
-    fn up() -> LinkState {
-        let mut state = LinkState::new(START);
+    fn up() -> ConnState {
+        let mut state = ConnState::new(START);
         assert!(matches!(state.handle_timeout(START), Some(Order::Connect)));
         state.handle_connecting(START);
         state.handle_connected(START);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     /// The pauses in milliseconds after each of `count` failed attempts.
-    fn pauses(state: &mut LinkState, mut now: Time, count: usize) -> Vec<u128> {
+    fn pauses(state: &mut ConnState, mut now: Time, count: usize) -> Vec<u128> {
         (0..count)
             .map(|_| {
                 state.handle_problem(now, &refused());
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn attempts_back_off() {
-        assert_eq!(pauses(&mut LinkState::new(START), START, 7), [100, 200, 400, 800, 1600, 2000, 2000]);
+        assert_eq!(pauses(&mut ConnState::new(START), START, 7), [100, 200, 400, 800, 1600, 2000, 2000]);
     }
 
     #[test]
@@ -188,14 +188,14 @@ mod tests {
 
     #[test]
     fn what_lasts_is_tried_again_slowly() {
-        let mut state = LinkState::new(START);
+        let mut state = ConnState::new(START);
         state.handle_problem(START, &Problem::Version { theirs: 9 });
         assert_eq!(state.poll_timeout() - START, Duration::from_secs(10));
     }
 
     #[test]
     fn attempts_and_hellos_are_not_waited_for_forever() {
-        let mut state = LinkState::new(START);
+        let mut state = ConnState::new(START);
         state.handle_connecting(START);
         assert!(state.is_connecting());
         assert!(matches!(state.handle_timeout(START + ATTEMPT), Some(Order::GiveUp(Problem::NoAnswer))));

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::session::chunk_queue::{ChunkQueue, trim_list};
 use crate::session::lazy::{Empty, Lazy};
-use crate::session::queue::{Queue, trim_list};
 
 /// Whose bytes they are: only the client's are accounted for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ struct Span {
 ///
 /// Offsets count all bytes ever put in, from 0.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct SendBuffer {
     held: Lazy<Held>,
     start: u64,
     /// Bytes in the queue that are a module's own.
@@ -38,15 +38,15 @@ pub(super) struct Outbox {
     turn_begins: bool,
 }
 
-/// What an outbox holds.
+/// What a send buffer holds.
 #[derive(Debug, Default)]
 struct Held {
-    bytes: Queue,
+    bytes: ChunkQueue,
     spans: VecDeque<Span>,
 }
 
 impl Empty for Held {
-    const EMPTY: &'static Self = &Self { bytes: Queue::new(), spans: VecDeque::new() };
+    const EMPTY: &'static Self = &Self { bytes: ChunkQueue::new(), spans: VecDeque::new() };
 
     fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.spans.is_empty()
@@ -57,7 +57,7 @@ impl Empty for Held {
 /// shrink all the time.
 pub(super) const KEPT_BUSY: usize = 64 << 10;
 
-impl Outbox {
+impl SendBuffer {
     /// Offset of the first byte not acknowledged.
     pub(super) fn start(&self) -> u64 {
         self.start
@@ -207,68 +207,74 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn two_turns() -> Outbox {
-        let mut outbox = Outbox::default();
-        outbox.begin_turn();
-        outbox.push(b"hello", Origin::Client);
-        outbox.push(b"login", Origin::Module);
-        outbox.begin_turn();
-        outbox.push(b"next", Origin::Client);
-        outbox
+    fn two_turns() -> SendBuffer {
+        let mut send_buffer = SendBuffer::default();
+        send_buffer.begin_turn();
+        send_buffer.push(b"hello", Origin::Client);
+        send_buffer.push(b"login", Origin::Module);
+        send_buffer.begin_turn();
+        send_buffer.push(b"next", Origin::Client);
+        send_buffer
     }
 
     #[test]
     fn acknowledging_counts_the_clients_bytes_only() {
-        let mut outbox = two_turns();
-        assert!(outbox.is_at_turn_start());
-        assert_eq!((outbox.acknowledge(3), outbox.own_bytes()), (3, 5));
-        assert!(!outbox.is_at_turn_start());
-        assert_eq!((outbox.acknowledge(10), outbox.own_bytes()), (2, 0));
-        assert!(outbox.is_at_turn_start());
-        assert_eq!(outbox.acknowledge(99), 4);
-        assert!(outbox.is_empty());
-        assert_eq!(outbox.start(), 14);
+        let mut send_buffer = two_turns();
+        assert!(send_buffer.is_at_turn_start());
+        assert_eq!((send_buffer.acknowledge(3), send_buffer.own_bytes()), (3, 5));
+        assert!(!send_buffer.is_at_turn_start());
+        assert_eq!((send_buffer.acknowledge(10), send_buffer.own_bytes()), (2, 0));
+        assert!(send_buffer.is_at_turn_start());
+        assert_eq!(send_buffer.acknowledge(99), 4);
+        assert!(send_buffer.is_empty());
+        assert_eq!(send_buffer.start(), 14);
     }
 
     #[test]
     fn a_preamble_stands_in_front_once_and_is_not_the_clients() {
-        let mut outbox = two_turns();
-        outbox.acknowledge(14);
-        outbox.begin_turn();
-        outbox.push(b"turn", Origin::Client);
-        let end = outbox.end();
-        (0..2).for_each(|_| outbox.prepend(b"PROXY"));
-        assert_eq!((outbox.start(), outbox.end(), outbox.client_bytes(), outbox.own_bytes()), (9, end, 4, 5));
-        let (first, second) = outbox.slice(9, 99);
+        let mut send_buffer = two_turns();
+        send_buffer.acknowledge(14);
+        send_buffer.begin_turn();
+        send_buffer.push(b"turn", Origin::Client);
+        let end = send_buffer.end();
+        (0..2).for_each(|_| send_buffer.prepend(b"PROXY"));
+        assert_eq!(
+            (send_buffer.start(), send_buffer.end(), send_buffer.client_bytes(), send_buffer.own_bytes()),
+            (9, end, 4, 5)
+        );
+        let (first, second) = send_buffer.slice(9, 99);
         assert_eq!([first, second].concat(), b"PROXYturn");
-        assert_eq!(outbox.acknowledge(11), 0);
-        outbox.drop_preamble();
-        assert_eq!((outbox.start(), outbox.own_bytes(), outbox.is_at_turn_start()), (14, 0, true));
-        outbox.drop_preamble();
-        assert_eq!(outbox.clear(), 4);
+        assert_eq!(send_buffer.acknowledge(11), 0);
+        send_buffer.drop_preamble();
+        assert_eq!(
+            (send_buffer.start(), send_buffer.own_bytes(), send_buffer.is_at_turn_start()),
+            (14, 0, true)
+        );
+        send_buffer.drop_preamble();
+        assert_eq!(send_buffer.clear(), 4);
     }
 
     #[test]
     fn a_broken_turn_is_dropped_up_to_the_next() {
-        let mut outbox = two_turns();
-        outbox.acknowledge(2);
-        assert_eq!(outbox.drop_turn(), 3);
-        assert_eq!(outbox.slice(outbox.start(), 99).0, b"next");
-        assert_eq!(outbox.drop_turn(), 4);
-        assert!(outbox.is_empty());
+        let mut send_buffer = two_turns();
+        send_buffer.acknowledge(2);
+        assert_eq!(send_buffer.drop_turn(), 3);
+        assert_eq!(send_buffer.slice(send_buffer.start(), 99).0, b"next");
+        assert_eq!(send_buffer.drop_turn(), 4);
+        assert!(send_buffer.is_empty());
     }
 
     #[test]
     fn slices_follow_the_queue() {
-        let mut outbox = Outbox::default();
+        let mut send_buffer = SendBuffer::default();
         for round in 0..100_u8 {
-            outbox.push(&[round; 7], Origin::Client);
-            let start = outbox.start();
-            let (first, second) = outbox.slice(start + 2, 4);
+            send_buffer.push(&[round; 7], Origin::Client);
+            let start = send_buffer.start();
+            let (first, second) = send_buffer.slice(start + 2, 4);
             assert_eq!([first, second].concat(), [round; 4]);
-            let (first, second) = outbox.slice(start + 5, 99);
+            let (first, second) = send_buffer.slice(start + 5, 99);
             assert_eq!(first.len() + second.len(), 2);
-            outbox.acknowledge(start + 7);
+            send_buffer.acknowledge(start + 7);
         }
     }
 }

@@ -9,12 +9,12 @@ use mio::Waker;
 
 /// A worker in a thread of its own, and what it leaves.
 #[derive(Debug)]
-pub struct Hand<T> {
+pub struct WorkerThread<T> {
     over: Arc<AtomicBool>,
     thread: JoinHandle<T>,
 }
 
-impl<T: Send + 'static> Hand<T> {
+impl<T: Send + 'static> WorkerThread<T> {
     /// Starts the thread of the worker with this index, counted from 0. `main` is woken when the work is over, however that
     /// came.
     ///
@@ -69,11 +69,11 @@ mod tests {
 
     use super::*;
 
-    fn ended(work: impl FnOnce() -> u32 + Send + 'static) -> Hand<u32> {
+    fn ended(work: impl FnOnce() -> u32 + Send + 'static) -> WorkerThread<u32> {
         let mut poll = Poll::new().unwrap();
         let main = Arc::new(Waker::new(poll.registry(), Token(7)).unwrap());
         // The event is gone with the last of its wakers.
-        let hand = Hand::start(0, Arc::clone(&main), work).unwrap();
+        let hand = WorkerThread::start(0, Arc::clone(&main), work).unwrap();
         let mut events = Events::with_capacity(1);
         poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
         assert!(!events.is_empty() && hand.is_over());
