@@ -149,8 +149,8 @@ fn announce_protocols(config: &Config) {
     let needs_answers = |transfer: &Transfer| !transfer.online_answers().is_empty();
     if config.filter.is_some() && config.transfers.iter().any(needs_answers) {
         log::info!(
-            "-F must also pass what the online service answers: without, what it has refused is not known, and MySQL's ids \
-             of prepared statements can only be told by order"
+            "-F must also pass the answers of the online service: without them tcpcopy does not know which commands it has \
+             refused, and must infer MySQL's ids of prepared statements from their order"
         );
     }
 }
