@@ -37,7 +37,7 @@ pub enum ConnError {
     Frame(#[from] FrameError),
 }
 
-/// What is left to read after [`ControlConn::receive`].
+/// Whether something is left to read after [`ControlConn::receive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
     /// Nothing: an event will report more.

@@ -8,6 +8,7 @@ mod fanout;
 pub(crate) mod fork;
 pub mod injector;
 pub mod interfaces;
+mod mapping;
 mod next_hop;
 mod open;
 pub mod raw_ip;

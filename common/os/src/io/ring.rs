@@ -8,11 +8,12 @@ use std::ffi::c_int;
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::libc;
 
+use super::mapping::Mapping;
 use super::sys;
 
 /// Unit of the kernel's allocations, in bytes.
@@ -39,16 +40,12 @@ pub(super) struct Frame<'a> {
 
 /// The ring of one socket.
 pub(super) struct Ring {
-    memory: NonNull<u8>,
+    /// Blocks, each of which holds as many whole frames as fit.
+    memory: Mapping,
     frame: usize,
-    /// Bytes of all blocks. A block holds as many whole frames as fit.
-    length: usize,
     /// Offset of the next frame.
     next: usize,
 }
-
-// SAFETY: on this side the mapping belongs to the ring alone.
-unsafe impl Send for Ring {}
 
 impl Ring {
     /// Gives a packet socket a ring of at least `frames` frames of `frame` bytes, a multiple of 16 up to 64 KB each.
@@ -69,22 +66,8 @@ impl Ring {
         // Any value but zero makes the kernel also queue packets that do not fit in a frame.
         sys::set_packet_option(socket, libc::PACKET_COPY_THRESH, &1_i32)?;
         sys::set_packet_option(socket, libc::PACKET_RX_RING, &request)?;
-        // SAFETY: the kernel chooses an unused part of our address space.
-        let memory = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                length,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                socket.as_raw_fd(),
-                0,
-            )
-        };
-        if memory == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let memory = NonNull::new(memory.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { memory, frame, length, next: 0 })
+        let memory = Mapping::new(length, libc::MAP_SHARED, socket.as_raw_fd(), 0)?;
+        Ok(Self { memory, frame, next: 0 })
     }
 
     /// Bytes of a packet that fit in a frame.
@@ -126,26 +109,19 @@ impl Ring {
         if self.next % BLOCK + self.frame > BLOCK {
             self.next = self.next.next_multiple_of(BLOCK);
         }
-        if self.next >= self.length {
+        if self.next >= self.memory.length() {
             self.next = 0;
         }
     }
 
+    /// The start of the next frame, all of which is within the mapping.
     fn base(&self) -> NonNull<u8> {
-        // SAFETY: a whole frame begins at `next`, which is below `length`, so it is within the mapping.
-        unsafe { self.memory.add(self.next) }
+        self.memory.place(self.next)
     }
 
     fn status(&self) -> &AtomicU32 {
         // SAFETY: a frame starts with its status, four bytes aligned as the frame is; both sides access it atomically.
         unsafe { AtomicU32::from_ptr(self.base().cast().as_ptr()) }
-    }
-}
-
-impl Drop for Ring {
-    fn drop(&mut self) {
-        // SAFETY: the mapping was made by `new` with this length, and nothing refers to it any more. It cannot fail.
-        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.length) };
     }
 }
 

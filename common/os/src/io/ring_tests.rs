@@ -39,7 +39,7 @@ impl Lengths {
 impl Rig {
     fn new() -> Self {
         let memory = NonNull::from(Box::leak(Box::new(Memory([0xee; 2 * BLOCK])))).cast();
-        let ring = Ring { memory, frame: FRAME, length: 2 * BLOCK, next: 0 };
+        let ring = Ring { memory: Mapping::simulated(memory, 2 * BLOCK), frame: FRAME, next: 0 };
         let mut rig = Self { ring: ManuallyDrop::new(ring), memory, filled: 0 };
         for _ in 0..FRAMES {
             rig.put(Lengths { status: libc::TP_STATUS_KERNEL, ..Lengths::whole(&[]) }, &[]);

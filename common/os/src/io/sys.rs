@@ -26,9 +26,52 @@ pub(super) fn bind_packet(socket: BorrowedFd<'_>, interface: u32, protocol: u16)
     })
 }
 
+/// A structure or number of the kernel: plain integers, for which all bytes are valid.
+///
+/// # Safety
+/// Every value of its bytes, all of them zero included, must be a valid value of the type.
+pub(super) unsafe trait Plain: Copy {}
+
+// SAFETY: an integer.
+unsafe impl Plain for c_int {}
+// SAFETY: an integer.
+unsafe impl Plain for u32 {}
+// SAFETY: a structure of integers.
+unsafe impl Plain for PacketStatistics {}
+// SAFETY: a structure of integers.
+unsafe impl Plain for libc::xdp_mmap_offsets {}
+
+/// An option of a socket whose value is a `T`, as the kernel defines it.
+pub(super) fn get_option<T: Plain>(socket: BorrowedFd<'_>, level: c_int, option: c_int) -> io::Result<T> {
+    // SAFETY: all-zero bytes are valid for a `Plain` type.
+    let mut value: T = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<T>() as libc::socklen_t;
+    let place = std::ptr::from_mut(&mut value).cast();
+    // SAFETY: the kernel writes at most `length` bytes, the size of `value`, for which all bytes are valid.
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, place, &raw mut length) })?;
+    Ok(value)
+}
+
+/// Sets an option of a socket whose value is a `T`, as the kernel defines it.
+pub(super) fn set_option<T: Copy>(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    option: c_int,
+    value: &T,
+) -> io::Result<()> {
+    let (place, length) = (std::ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t);
+    // SAFETY: the kernel reads `value`, whose size is given.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, place, length) })
+}
+
+/// Sets an option of a packet socket.
+pub(super) fn set_packet_option<T: Copy>(socket: BorrowedFd<'_>, option: c_int, value: &T) -> io::Result<()> {
+    set_option(socket, libc::SOL_PACKET, option, value)
+}
+
 /// `struct tpacket_stats` of `linux/if_packet.h`.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy)]
 pub(super) struct PacketStatistics {
     /// Packets that passed the filter, including dropped ones.
     pub(super) packets: u32,
@@ -38,19 +81,7 @@ pub(super) struct PacketStatistics {
 
 /// The counters of a packet socket since they were last read.
 pub(super) fn packet_statistics(socket: BorrowedFd<'_>) -> io::Result<PacketStatistics> {
-    let mut statistics = PacketStatistics::default();
-    let mut length = size_of::<PacketStatistics>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes, the size of `statistics`, which has the kernel's layout.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_STATISTICS,
-            std::ptr::from_mut(&mut statistics).cast(),
-            &raw mut length,
-        )
-    })?;
-    Ok(statistics)
+    get_option(socket, libc::SOL_PACKET, libc::PACKET_STATISTICS)
 }
 
 /// The MTU of an interface in bytes; `socket` may be any socket.
@@ -91,52 +122,14 @@ fn interface_request(
 
 /// The path MTU in bytes to the address that an IPv4 or IPv6 socket is connected to.
 pub(super) fn path_mtu(socket: BorrowedFd<'_>, v4: bool) -> io::Result<u32> {
-    let (level, name) =
+    let (level, option) =
         if v4 { (libc::IPPROTO_IP, libc::IP_MTU) } else { (libc::IPPROTO_IPV6, libc::IPV6_MTU) };
-    let mut mtu: c_int = 0;
-    let mut length = size_of::<c_int>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes, the size of `mtu`.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            std::ptr::from_mut(&mut mtu).cast(),
-            &raw mut length,
-        )
-    })?;
-    Ok(u32::try_from(mtu).unwrap_or(0))
-}
-
-/// Sets an option of a packet socket whose value is a `T`, as the kernel defines it.
-pub(super) fn set_packet_option<T: Copy>(socket: BorrowedFd<'_>, option: c_int, value: &T) -> io::Result<()> {
-    // SAFETY: the kernel reads `value`, whose size is given.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            option,
-            std::ptr::from_ref(value).cast(),
-            size_of::<T>() as libc::socklen_t,
-        )
-    })
+    Ok(u32::try_from(get_option::<c_int>(socket, level, option)?).unwrap_or(0))
 }
 
 /// The socket's fanout group as `PACKET_FANOUT` returns it, with its number in the lower 16 bits.
 pub(super) fn fanout(socket: BorrowedFd<'_>) -> io::Result<u32> {
-    let mut value: u32 = 0;
-    let mut length = size_of::<u32>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes, the size of `value`.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_FANOUT,
-            std::ptr::from_mut(&mut value).cast(),
-            &raw mut length,
-        )
-    })?;
-    Ok(value)
+    get_option(socket, libc::SOL_PACKET, libc::PACKET_FANOUT)
 }
 
 /// Sets the program by which the socket's fanout group chooses a member.
@@ -146,16 +139,8 @@ pub(super) fn set_fanout_program(socket: BorrowedFd<'_>, program: &[SockFilter])
         // A SockFilter has the layout of a sock_filter. The kernel only reads it.
         filter: program.as_ptr().cast_mut().cast(),
     };
-    // SAFETY: the kernel copies the sock_fprog and as many instructions as it states; both are borrowed for the call.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_FANOUT_DATA,
-            std::ptr::from_ref(&program).cast(),
-            size_of::<libc::sock_fprog>() as libc::socklen_t,
-        )
-    })
+    // The kernel copies the sock_fprog and as many instructions as it states; both are borrowed for the call.
+    set_packet_option(socket, libc::PACKET_FANOUT_DATA, &program)
 }
 
 /// The address of a station on an Ethernet.

@@ -11,13 +11,15 @@
 use std::ffi::c_int;
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::libc;
 
 use super::Lost;
+use super::mapping::Mapping;
+use super::sys;
 
 /// Room for a frame of an ordinary Ethernet, in bytes.
 const FRAME: usize = 2048;
@@ -50,8 +52,8 @@ impl Xdp {
         let memory = Mapping::new(FRAMES as usize * FRAME, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
         // SAFETY: all-zero bytes are a valid xdp_umem_reg: plain integers.
         let mut frames: libc::xdp_umem_reg = unsafe { std::mem::zeroed() };
-        frames.addr = memory.start.as_ptr() as u64;
-        frames.len = memory.length as u64;
+        frames.addr = memory.address();
+        frames.len = memory.length() as u64;
         frames.chunk_size = FRAME as u32;
         set_option(&socket, libc::XDP_UMEM_REG, &frames)?;
         // The kernel requires a fill ring, although nothing is received.
@@ -220,72 +222,13 @@ impl Ring {
     }
 }
 
-/// Memory shared with the kernel.
-struct Mapping {
-    start: NonNull<u8>,
-    length: usize,
-}
-
-// SAFETY: on this side the mapping belongs to its owner alone.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    fn new(length: usize, flags: c_int, file: c_int, offset: libc::off_t) -> io::Result<Self> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: the kernel chooses an unused part of our address space.
-        let start = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, file, offset) };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, length })
-    }
-
-    /// The byte at `offset`, below the length.
-    fn place(&self, offset: usize) -> NonNull<u8> {
-        assert!(offset < self.length);
-        // SAFETY: it is within the mapping.
-        unsafe { self.start.add(offset) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the mapping was made by `new` with this length, and nothing refers to it any more. It cannot fail.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
-    }
-}
-
-/// The offsets of counters and places in the rings.
+/// The kernel's offsets of counters and places in the rings.
 fn offsets(socket: &OwnedFd) -> io::Result<libc::xdp_mmap_offsets> {
-    // SAFETY: all-zero bytes are a valid xdp_mmap_offsets: plain integers.
-    let mut offsets: libc::xdp_mmap_offsets = unsafe { std::mem::zeroed() };
-    let mut length = size_of::<libc::xdp_mmap_offsets>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes, the size of `offsets`.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_XDP,
-            libc::XDP_MMAP_OFFSETS,
-            ptr::from_mut(&mut offsets).cast(),
-            &raw mut length,
-        )
-    })?;
-    Ok(offsets)
+    sys::get_option(socket.as_fd(), libc::SOL_XDP, libc::XDP_MMAP_OFFSETS)
 }
 
 fn set_option<T: Copy>(socket: &OwnedFd, option: c_int, value: &T) -> io::Result<()> {
-    // SAFETY: the kernel reads `value`, whose size is given.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_XDP,
-            option,
-            ptr::from_ref(value).cast(),
-            size_of::<T>() as libc::socklen_t,
-        )
-    })
-    .map(|_| ())
+    sys::set_option(socket.as_fd(), libc::SOL_XDP, option, value)
 }
 
 fn check(result: c_int) -> io::Result<c_int> {

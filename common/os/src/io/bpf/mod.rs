@@ -8,6 +8,7 @@ mod filter_tests;
 mod filters;
 #[cfg(test)]
 mod interpreter;
+mod selection;
 pub(crate) mod split;
 #[cfg(test)]
 mod split_tests;
