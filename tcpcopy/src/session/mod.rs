@@ -27,6 +27,7 @@ mod preamble;
 mod reconnect;
 mod resumption;
 mod send_buffer;
+mod stream_offset;
 mod transform;
 mod trials;
 mod turn_queue;
