@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use common_core::time::Time;
 
-use crate::ledger::DropReason;
-use crate::session::gate::{Gate, ReleaseReason, Verdict};
+use crate::ledger::{DropReason, ReleaseReason};
+use crate::session::gate::{Gate, Verdict};
 use crate::session::resumption::Resumption;
 use crate::session::transform::Transform;
 use crate::session::turn_queue::{EndKind, Turn, TurnQueue};
@@ -54,8 +54,6 @@ impl Session {
             }
         }
         self.to_transmit |= self.connection.has_to_send(&self.send_buffer);
-        self.transform.count_own(cx.ledger, self.send_buffer.own_bytes());
-        self.count_overhead(cx);
     }
 
     /// Moves the due bytes on, or drops them.
@@ -155,11 +153,11 @@ impl Session {
         self.turn_queue.pop_turn();
         self.at_turn_start = true;
         if let Some(reason) = obstacle {
-            cx.ledger.turns.drop_waiting(turn.captured);
+            cx.ledger.turn_dropped(turn.captured);
             self.skipping = Some(reason);
             return true;
         }
-        count_turn(cx, turn, pass);
+        cx.ledger.turn_released(turn.captured, cx.now, pass);
         self.skipping = None;
         self.send_buffer.begin_turn();
         let (begins, received) = (self.send_buffer.end(), self.connection.received());
@@ -274,7 +272,7 @@ impl Session {
             if self.is_given_up() {
                 return;
             }
-            cx.ledger.turns.drop_waiting(turn.captured);
+            cx.ledger.turn_dropped(turn.captured);
             self.turn_queue.pop_turn();
             self.at_turn_start = true;
             self.drop_due(cx, reason);
@@ -283,7 +281,7 @@ impl Session {
 
     /// Counts the waiting turns as dropped; the caller drops the turn queue.
     pub(super) fn count_turns_dropped(&self, cx: &mut Context<'_>) {
-        self.turn_queue.turns().for_each(|turn| cx.ledger.turns.drop_waiting(turn.captured));
+        self.turn_queue.turns().for_each(|turn| cx.ledger.turn_dropped(turn.captured));
     }
 
     /// Drops the due bytes: held by a module, or of a turn that is of no use.
@@ -296,17 +294,4 @@ impl Session {
             self.drop_bytes(cx, reason, due as u64);
         }
     }
-}
-
-/// Counts a turn that is let go.
-pub(super) fn count_turn(cx: &mut Context<'_>, turn: Turn, pass: ReleaseReason) {
-    let turns = &mut cx.ledger.turns;
-    turns.end_wait(turn.captured, cx.now);
-    *match pass {
-        ReleaseReason::AtOnce => &mut turns.at_once,
-        ReleaseReason::Answered => &mut turns.answered,
-        ReleaseReason::AnswerEnded => &mut turns.answer_ended,
-        ReleaseReason::InVain => &mut turns.waited_in_vain,
-        ReleaseReason::ModuleReady => &mut turns.module_ready,
-    } += 1;
 }

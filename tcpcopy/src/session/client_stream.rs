@@ -7,7 +7,7 @@ use std::time::Duration;
 use common_core::time::Time;
 use common_core::wire::{Flags, Segment, Seq};
 
-use crate::ledger::{DropReason, Ledger};
+use crate::ledger::{DropReason, LedgerWriter};
 use crate::session::holes::Holes;
 use crate::session::turn_queue::{End, EndKind, TurnQueue};
 
@@ -132,9 +132,9 @@ impl ClientStream {
         self.position == 0 && self.parked.is_empty()
     }
 
-    /// Memory that is kept here for what is out of order, in bytes.
-    pub(super) fn parked_memory(&self) -> u64 {
-        self.parked_bytes + self.parked.len() as u64 * PARKED_BYTES
+    /// Segments that wait ahead of a gap.
+    pub(super) fn parked(&self) -> u64 {
+        self.parked.len() as u64
     }
 
     /// Memory that is kept here for what the SYN carries, in bytes: no byte of the account, as long as it is not known
@@ -217,7 +217,7 @@ impl ClientStream {
         ack: Seq,
         base: Seq,
         turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
+        ledger: &mut LedgerWriter,
     ) {
         let taken = ack.distance(self.next).max(0).unsigned_abs() as usize;
         self.take_data_of_syn(now, taken, base, turn_queue, ledger);
@@ -230,14 +230,14 @@ impl ClientStream {
         taken: usize,
         ack: Seq,
         turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
+        ledger: &mut LedgerWriter,
     ) {
         let bytes = std::mem::take(&mut self.on_syn);
         if self.position > 0 {
             return;
         }
         let bytes = &bytes[..taken.min(bytes.len())];
-        ledger.bytes.captured += bytes.len() as u64;
+        ledger.capture(bytes.len() as u64);
         if !bytes.is_empty() {
             self.place(now, self.next, ack, bytes, turn_queue, ledger);
         }
@@ -249,7 +249,7 @@ impl ClientStream {
         now: Time,
         segment: &Segment<'_>,
         turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
+        ledger: &mut LedgerWriter,
     ) {
         // What is behind the next byte of its client was heard; it may have been said again, and not been captured.
         let ahead = segment.seq.distance(self.next).max(0);
@@ -267,10 +267,10 @@ impl ClientStream {
         now: Time,
         segment: &Segment<'_>,
         turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
+        ledger: &mut LedgerWriter,
     ) {
         let length = segment.payload.len() as u64;
-        ledger.bytes.captured += length;
+        ledger.capture(length);
         let plausible = self.is_plausible(segment);
         if plausible && self.awaits_syn_ack() {
             self.infer_data_of_syn(now, segment, turn_queue, ledger);
@@ -307,7 +307,12 @@ impl ClientStream {
     }
 
     /// Stops waiting for bytes that are missing too long.
-    pub(super) fn handle_timeout(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Time,
+        turn_queue: &mut TurnQueue,
+        ledger: &mut LedgerWriter,
+    ) {
         if self.next_timeout() <= now {
             self.pass_gap(now, turn_queue, ledger);
         }
@@ -319,7 +324,7 @@ impl ClientStream {
         kind: EndKind,
         now: Time,
         turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
+        ledger: &mut LedgerWriter,
     ) {
         while self.gap_since != Time::NEVER {
             self.pass_gap(now, turn_queue, ledger);
@@ -351,7 +356,7 @@ impl ClientStream {
         }
     }
 
-    fn finish_if_complete(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
+    fn finish_if_complete(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut LedgerWriter) {
         match self.end {
             Some((at, kind, ack)) if self.position >= at => {
                 let need = match (self.progress, ack) {
@@ -376,7 +381,7 @@ impl ClientStream {
         ack: Seq,
         payload: &[u8],
         turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
+        ledger: &mut LedgerWriter,
     ) {
         let ahead = seq.distance(self.next);
         if ahead > 0 {
@@ -403,7 +408,7 @@ impl ClientStream {
         ack: Seq,
         bytes: &[u8],
         turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
+        ledger: &mut LedgerWriter,
     ) {
         let length = bytes.len() as u64;
         self.next = self.next + bytes.len() as u32;
@@ -413,61 +418,57 @@ impl ClientStream {
                 if !ack.after(before) {
                     return self.drop(reason, length, ledger);
                 }
-                ledger.turns.begin(now);
+                ledger.turn_begins(now);
                 turn_queue.begin_turn(0, ack, now, reason == DropReason::CaptureGap);
             }
             Progress::Following(None) => {
-                ledger.turns.begin(now);
+                ledger.turn_begins(now);
                 turn_queue.begin_turn(0, ack, now, false);
             }
             Progress::Following(Some(last)) => {
                 if turn_queue.end_offset() == 0 || ack.after(last) {
-                    ledger.turns.begin(now);
+                    ledger.turn_begins(now);
                     turn_queue.begin_turn(need(last, ack), ack, now, false);
                 } else {
                     // The same turn goes on; a late copy of an old segment must not set the mark back.
-                    ledger.bytes.pending += length;
                     if turn_queue.push(bytes)
                         && let Some(turn) = turn_queue.last_turn()
                     {
-                        ledger.turns.begin(turn.captured);
+                        ledger.turn_begins(turn.captured);
                     }
                     return;
                 }
             }
         }
         self.progress = Progress::Following(Some(ack));
-        ledger.bytes.pending += length;
         turn_queue.push(bytes);
     }
 
-    fn park(&mut self, now: Time, at: u64, ack: Seq, payload: &[u8], ledger: &mut Ledger) {
+    fn park(&mut self, now: Time, at: u64, ack: Seq, payload: &[u8], ledger: &mut LedgerWriter) {
         let length = payload.len() as u64;
         if self.parked.get(&at).is_some_and(|old| old.bytes.len() >= payload.len()) {
-            ledger.bytes.duplicate += length;
+            ledger.duplicate(length);
             return;
         }
         if self.gap_since == Time::NEVER {
             self.gap_since = now;
         }
-        ledger.bytes.pending += length;
         self.parked_bytes += length;
-        ledger.gaps.parked += 1;
         if let Some(old) = self.parked.insert(at, Parked { since: now, bytes: payload.to_vec(), ack }) {
-            self.account_parked(old.bytes.len(), ledger);
-            ledger.bytes.duplicate += old.bytes.len() as u64;
+            self.parked_bytes -= old.bytes.len() as u64;
+            ledger.duplicate(old.bytes.len() as u64);
         }
     }
 
     /// Delivers what is no longer ahead of a gap.
-    fn unpark(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
+    fn unpark(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut LedgerWriter) {
         while let Some(entry) = self.parked.first_entry()
             && *entry.key() <= self.position
         {
             let (at, parked) = entry.remove_entry();
-            self.account_parked(parked.bytes.len(), ledger);
+            self.parked_bytes -= parked.bytes.len() as u64;
             let known = usize::try_from(self.position - at).unwrap_or(usize::MAX).min(parked.bytes.len());
-            ledger.bytes.duplicate += known as u64;
+            ledger.duplicate(known as u64);
             if known < parked.bytes.len() {
                 self.deliver(now, parked.ack, &parked.bytes[known..], turn_queue, ledger);
             }
@@ -478,7 +479,7 @@ impl ClientStream {
     }
 
     /// The bytes missing next will not come: goes on behind them.
-    fn pass_gap(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
+    fn pass_gap(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut LedgerWriter) {
         if let Some((&at, parked)) = self.parked.first_key_value() {
             let seq = self.next + u32::try_from(at.saturating_sub(self.position)).unwrap_or(u32::MAX);
             let ack = parked.ack;
@@ -495,18 +496,17 @@ impl ClientStream {
 
     /// Moves on to `seq`. The turn that the gap is in cannot be completed, and the segment behind the gap may be in
     /// the middle of another: the next whole turn begins where `ack` is exceeded.
-    fn give_up_gap(&mut self, seq: Seq, ack: Seq, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
+    fn give_up_gap(&mut self, seq: Seq, ack: Seq, turn_queue: &mut TurnQueue, ledger: &mut LedgerWriter) {
         let missing = seq.distance(self.next);
         let given_up = self.position;
-        ledger.gaps.count += 1;
+        ledger.gap();
         self.count_gap(missing, ledger);
         // Behind a first gap the last turn of the turn queue is whole.
         if matches!(self.progress, Progress::Following(_))
             && let Some(turn) = turn_queue.last_turn()
             && let Some(dropped) = turn_queue.drop_last_turn()
         {
-            ledger.bytes.pending -= dropped;
-            ledger.turns.drop_waiting(turn.captured);
+            ledger.turn_dropped(turn.captured);
             self.drop(DropReason::CaptureGap, dropped, ledger);
         }
         self.first_drop.get_or_insert(DropReason::CaptureGap);
@@ -522,17 +522,16 @@ impl ClientStream {
     }
 
     /// Counts a hole of `missing` bytes; where the stream goes back by so many, those that it goes back behind were none.
-    fn count_gap(&mut self, missing: i32, ledger: &mut Ledger) {
+    fn count_gap(&mut self, missing: i32, ledger: &mut LedgerWriter) {
         let bytes = u64::from(missing.unsigned_abs());
         if missing < 0 {
             let none = self.fill(self.before(bytes)..self.position);
-            ledger.gaps.bytes = ledger.gaps.bytes.saturating_sub(none);
+            ledger.not_missing(none);
             return;
         }
         let unused = u64::from(self.unused).min(bytes);
         self.unused -= unused as u32;
-        ledger.gaps.bytes += bytes;
-        ledger.gaps.captured += unused;
+        ledger.missing(bytes, unused);
     }
 
     /// Bytes that were captured ahead of the next are dropped: they will be in a hole.
@@ -546,13 +545,18 @@ impl ClientStream {
     }
 
     /// A segment of a session that is over, or given up: what of it is new counts as dropped for `reason`.
-    pub(super) fn account_late(&mut self, segment: &Segment<'_>, reason: DropReason, ledger: &mut Ledger) {
+    pub(super) fn account_late(
+        &mut self,
+        segment: &Segment<'_>,
+        reason: DropReason,
+        ledger: &mut LedgerWriter,
+    ) {
         let length = segment.payload.len() as u64;
         let distance = segment.seq.distance(self.next);
         let (behind, ahead) = (u64::from(distance.min(0).unsigned_abs()), distance.max(0));
         let known = behind.min(length);
         let new = length - known;
-        ledger.bytes.captured += length;
+        ledger.capture(length);
         self.account_known(behind, known, reason, ledger);
         self.drop(reason, new, ledger);
         if new > 0 && self.is_plausible(segment) {
@@ -575,14 +579,14 @@ impl ClientStream {
 
     /// Accounts for bytes that stand before the next one, the first of them so far `behind` it: they were seen before, or
     /// given up as missing, and are dropped for `reason` now.
-    fn account_known(&mut self, behind: u64, bytes: u64, reason: DropReason, ledger: &mut Ledger) {
+    fn account_known(&mut self, behind: u64, bytes: u64, reason: DropReason, ledger: &mut LedgerWriter) {
         let late = self.fill(self.before(behind)..self.before(behind.saturating_sub(bytes)));
-        ledger.gaps.bytes = ledger.gaps.bytes.saturating_sub(late);
+        ledger.not_missing(late);
         self.drop(reason, late, ledger);
         // Where the stream was joined, what came before that is new.
         let new = if self.is_joined() { behind.saturating_sub(self.position).min(bytes) } else { 0 };
         self.drop(DropReason::JoinedMidTurn, new, ledger);
-        ledger.bytes.duplicate += bytes - late - new;
+        ledger.duplicate(bytes - late - new);
     }
 
     /// All in `range` is given up as missing.
@@ -602,19 +606,11 @@ impl ClientStream {
         self.position.saturating_sub(bytes)
     }
 
-    fn account_parked(&mut self, bytes: usize, ledger: &mut Ledger) {
-        ledger.gaps.parked -= 1;
-        self.parked_bytes -= bytes as u64;
-        ledger.bytes.pending -= bytes as u64;
-    }
-
     /// Drops all that is parked, for `reason`.
-    pub(super) fn discard_parked(&mut self, reason: DropReason, ledger: &mut Ledger) {
+    pub(super) fn discard_parked(&mut self, reason: DropReason, ledger: &mut LedgerWriter) {
         let bytes = std::mem::take(&mut self.parked_bytes);
         self.count_unused(bytes);
-        ledger.gaps.parked -= self.parked.len() as u64;
         self.parked.clear();
-        ledger.bytes.pending -= bytes;
         self.drop(reason, bytes, ledger);
     }
 
@@ -623,10 +619,10 @@ impl ClientStream {
         self.first_drop
     }
 
-    fn drop(&mut self, reason: DropReason, bytes: u64, ledger: &mut Ledger) {
+    fn drop(&mut self, reason: DropReason, bytes: u64, ledger: &mut LedgerWriter) {
         if bytes > 0 {
             self.first_drop.get_or_insert(reason);
-            ledger.bytes.dropped.add(reason, bytes);
+            ledger.drop_bytes(reason, bytes);
         }
     }
 }
@@ -685,7 +681,7 @@ mod tests {
     #[test]
     fn an_answer_of_any_length_may_lie_between_two_turns() {
         let (mut client_stream, mut turn_queue, mut ledger) =
-            (accepted(), TurnQueue::default(), Ledger::default());
+            (accepted(), TurnQueue::default(), LedgerWriter::default());
         client_stream.push(
             Time::ZERO,
             &segment(ISN + 1, ONLINE_ISN + 1, Flags::PSH, b"first"),

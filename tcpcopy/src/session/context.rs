@@ -8,7 +8,7 @@ use common_core::wire::{Flags, Outgoing, PacketBuilder};
 
 use crate::complaints::Complaints;
 use crate::engine::Target;
-use crate::ledger::Ledger;
+use crate::ledger::LedgerWriter;
 use crate::output::Output;
 use crate::settings::EngineConfig;
 
@@ -18,7 +18,7 @@ pub(crate) struct Context<'a> {
     /// Until then all that came from intercept has been read: silence of the test server is measured by this.
     pub(crate) heard: Time,
     pub(crate) config: &'a EngineConfig,
-    pub(crate) ledger: &'a mut Ledger,
+    pub(crate) ledger: &'a mut LedgerWriter,
     /// What was learnt about the test server.
     pub(crate) target: &'a mut Target,
     pub(crate) complaints: &'a mut Complaints,
@@ -42,7 +42,7 @@ impl Context<'_> {
             return;
         }
         self.out.inject(packet);
-        let tcp = &mut self.ledger.tcp;
+        let tcp = self.ledger.tcp();
         tcp.segments_sent += 1;
         if segment.flags == Flags::ACK && segment.payload.0.is_empty() && segment.payload.1.is_empty() {
             tcp.pure_acks_sent += 1;
@@ -65,7 +65,7 @@ impl Context<'_> {
         }
         let segments = length.div_ceil(usize::from(mss)) as u64;
         self.out.inject_long(&self.builder.build_long(&self.flow, data), mss);
-        self.ledger.tcp.segments_sent += segments;
+        self.ledger.tcp().segments_sent += segments;
         segments
     }
 

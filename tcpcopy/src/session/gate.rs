@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common_core::time::Time;
 
+use crate::ledger::ReleaseReason;
 use crate::session::pacing::{Kind, Length, Pacing};
 
 /// The longest that a turn waits once the one before is acknowledged. What looks like a turn can be the middle of a
@@ -37,16 +38,6 @@ const CAUGHT_UP: u8 = 2;
 
 /// How long a longer answer may take to be pushed, once it is as long as what the client had read.
 const PUSH_WAIT: Duration = Duration::from_millis(20);
-
-/// Why a turn was let go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReleaseReason {
-    AtOnce,
-    Answered,
-    AnswerEnded,
-    InVain,
-    ModuleReady,
-}
 
 /// What the gate decides about a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -54,7 +54,7 @@ use self::transform::{HostCx, ModuleExit, Transform};
 pub(crate) use self::trials::Trials;
 use self::turn_queue::{EndKind, TurnQueue};
 use self::unanswered::Unanswered;
-use crate::ledger::DropReason;
+use crate::ledger::{DropReason, Overhead};
 use crate::recognise::Recogniser;
 
 /// Memory that a protocol module may keep when the rest of its session is given up, in bytes.
@@ -114,8 +114,6 @@ pub(crate) struct Session {
     superseded: bool,
     /// Memory that is not in use is given back then, also while there is something to do.
     trim_at: Time,
-    /// Memory of turns and runs of bytes as it stands in the ledger.
-    overhead: u64,
     first_drop: Option<DropReason>,
 }
 
@@ -163,7 +161,6 @@ impl Session {
             last_progress: now,
             superseded: false,
             trim_at: now,
-            overhead: 0,
             first_drop: None,
         }
     }
@@ -215,10 +212,20 @@ impl Session {
         self.connection.payload_mode()
     }
 
-    /// What the session holds of its client, in bytes of memory.
+    /// Memory of the session, in bytes.
     pub(crate) fn memory(&self) -> u64 {
-        let queued = self.turn_queue.len() + self.send_buffer.client_bytes() + self.overhead;
-        self.client_stream.parked_memory() + queued + self.transform.memory()
+        let Overhead { parked, turns, modules } = self.overhead();
+        self.pending_bytes() + parked * PARKED_BYTES + turns + modules
+    }
+
+    /// Memory of the session beside its pending bytes.
+    pub(crate) fn overhead(&self) -> Overhead {
+        let module = |module: u64| module + self.send_buffer.own_bytes();
+        Overhead {
+            parked: self.client_stream.parked(),
+            turns: self.turn_queue.overhead() + self.send_buffer.overhead() + self.client_stream.syn_memory(),
+            modules: self.transform.memory().map_or(0, module),
+        }
     }
 
     /// Client bytes that the session holds.
@@ -244,10 +251,9 @@ impl Session {
     }
 
     /// The SYN carries data.
-    pub(crate) fn keep_data_of_syn(&mut self, cx: &mut Context<'_>, syn: &Segment<'_>) {
+    pub(crate) fn keep_data_of_syn(&mut self, syn: &Segment<'_>) {
         if syn.payload.len() as u64 == u64::from(syn.payload_len) && !self.is_given_up() {
             self.client_stream.keep_data_of_syn(syn.payload);
-            self.count_overhead(cx);
         }
     }
 
@@ -334,7 +340,7 @@ impl Session {
     /// online server to speak first.
     fn measure_client(&self, cx: &mut Context<'_>) {
         if !self.client_stream.is_joined() && self.turn_queue.last_turn().is_some_and(|turn| turn.need == 0) {
-            cx.ledger.sessions.client_round_trip_us.add(cx.now - self.began);
+            cx.ledger.client_round_trip(cx.now - self.began);
         }
     }
 
@@ -460,14 +466,13 @@ impl Session {
         if self.is_given_up() {
             return;
         }
-        if self.transform.memory() > MODULE_KEPT {
+        if self.transform.memory().unwrap_or_default() > MODULE_KEPT {
             // What it keeps cannot be taken from it.
             return self.shed(cx, reason);
         }
         self.skipping = Some(reason);
         self.wait_to_retry(cx, reason);
         self.rest(cx.now);
-        self.count_overhead(cx);
     }
 
     /// Gives the session up: what it holds is dropped for `reason`, and what its client says from now on.
@@ -484,7 +489,6 @@ impl Session {
         self.count_turns_dropped(cx);
         let ended = self.turn_queue.end().is_some();
         self.turn_queue = TurnQueue::default();
-        self.count_overhead(cx);
         self.connection.reset(cx);
         self.connection.ask_payload(cx, AnswerPayload::None);
         self.first_drop.get_or_insert(reason);
@@ -501,7 +505,6 @@ impl Session {
         // What is left is a module's, or of no account.
         self.send_buffer.clear();
         self.client_stream.forget_data_of_syn();
-        self.count_overhead(cx);
         self.connection.reset(cx);
         self.set_phase(cx, Phase::Finished);
     }
@@ -515,19 +518,9 @@ impl Session {
         }
         if matches!(phase, Phase::Finished | Phase::Ignoring(_)) {
             self.leave_trial(cx);
-            self.transform.dismiss(cx.ledger);
+            self.transform.dismiss();
         }
         self.phase = phase;
-    }
-
-    /// Short turns take more memory than their bytes.
-    fn count_overhead(&mut self, cx: &mut Context<'_>) {
-        let overhead =
-            self.turn_queue.overhead() + self.send_buffer.overhead() + self.client_stream.syn_memory();
-        if overhead != self.overhead {
-            cx.ledger.turns.memory = cx.ledger.turns.memory + overhead - self.overhead;
-            self.overhead = overhead;
-        }
     }
 
     fn with_relay(
@@ -582,8 +575,7 @@ impl Session {
 
     fn drop_bytes(&mut self, cx: &mut Context<'_>, reason: DropReason, bytes: u64) {
         if bytes > 0 {
-            cx.ledger.bytes.pending -= bytes;
-            cx.ledger.bytes.dropped.add(reason, bytes);
+            cx.ledger.drop_bytes(reason, bytes);
             self.first_drop.get_or_insert(reason);
         }
     }

@@ -23,9 +23,9 @@ impl Session {
                 self.fruitful = false;
                 self.last_progress = cx.now;
                 if self.connections > 1 {
-                    cx.ledger.tcp.rebuilt += 1;
+                    cx.ledger.tcp().rebuilt += 1;
                 } else if self.client_stream.is_joined() {
-                    cx.ledger.tcp.taken_up += 1;
+                    cx.ledger.tcp().taken_up += 1;
                 }
                 self.with_relay(cx, Transform::connected);
             }
@@ -53,7 +53,9 @@ impl Session {
     pub(super) fn client_was_answered(&mut self, cx: &mut Context<'_>) {
         if let Some((_, of_trial, reason)) = self.unanswered.client_was_answered(cx.ledger) {
             self.trial_took_back(of_trial);
-            cx.ledger.turns.cut_off += u64::from(reason == DropReason::ClosedByServer);
+            if reason == DropReason::ClosedByServer {
+                cx.ledger.turn_cut_off();
+            }
             self.first_drop.get_or_insert(reason);
         }
     }
@@ -90,7 +92,7 @@ impl Session {
     pub(super) fn refused_by_words(&mut self, cx: &mut Context<'_>) {
         self.connection.reset(cx);
         self.connections = self.connections.saturating_sub(1);
-        cx.ledger.tcp.refused += 1;
+        cx.ledger.tcp().refused += 1;
         self.refused(cx, DropReason::Refused);
     }
 

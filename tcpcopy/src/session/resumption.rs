@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use common_core::time::Time;
 
-use crate::ledger::DropReason;
+use crate::ledger::{DropReason, ReleaseReason};
 use crate::recognise::Resume;
-use crate::session::advance::count_turn;
-use crate::session::gate::ReleaseReason;
 use crate::session::preamble::{Beginning, beginning};
 use crate::session::send_buffer::Origin;
 use crate::session::trials::{Admission, Trials};
@@ -268,8 +266,7 @@ impl Session {
     fn take_back(&mut self, cx: &mut Context<'_>, bytes: u64, reason: DropReason) {
         if bytes > 0 {
             self.unanswered.forget(bytes);
-            cx.ledger.bytes.replayed -= bytes;
-            cx.ledger.bytes.dropped.add(reason, bytes);
+            cx.ledger.take_back(reason, bytes);
             self.first_drop.get_or_insert(reason);
         }
     }
@@ -366,7 +363,7 @@ impl Session {
         if let Some(turn) = self.turn_queue.next_turn()
             && self.turn_queue.next_turn_bytes().len() == length
         {
-            count_turn(cx, turn, ReleaseReason::AtOnce);
+            cx.ledger.turn_released(turn.captured, cx.now, ReleaseReason::AtOnce);
         }
         self.turn_queue.skip_in_next_turn(length);
         self.preamble = Preamble::Known(bytes);

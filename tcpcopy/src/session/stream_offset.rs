@@ -42,6 +42,12 @@ impl StreamOffset {
         self.offset += bytes;
     }
 
+    /// Moves the place to `seq`. If `seq` is before it, the stream has gone back: the bytes up to here still count.
+    pub(super) fn jump_to(&mut self, seq: Seq) {
+        self.offset += u64::from(self.distance_to(seq).max(0).unsigned_abs());
+        self.seq = seq;
+    }
+
     /// Moves the place back, at most to the first byte.
     pub(super) fn go_back(&mut self, bytes: u64) {
         let bytes = bytes.min(self.offset);
@@ -64,6 +70,10 @@ mod tests {
         assert_eq!((place.seq(), place.bytes()), (Seq(u32::MAX - 4), 5));
         place.advance(5 << 32);
         assert_eq!(place.offset_of(Seq(0)), 10 + (5 << 32));
+        place.jump_to(Seq(0));
+        assert_eq!((place.seq(), place.bytes()), (Seq(0), 10 + (5 << 32)));
+        place.jump_to(Seq(u32::MAX));
+        assert_eq!((place.seq(), place.bytes()), (Seq(u32::MAX), 10 + (5 << 32)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use common_core::payload_prefix::PayloadPrefix;
 use common_core::wire::{Segment, Seq};
 use module_kit::module::{Action, Actions, Failure, Loss, Module, ServerData};
 
-use crate::ledger::{DropReason, Ledger};
+use crate::ledger::DropReason;
 use crate::session::connection::{Connection, Received};
 use crate::session::context::Context;
 use crate::session::gate::Gate;
@@ -36,9 +36,6 @@ pub(crate) struct ModuleHost {
     online: Option<OnlineStream>,
     /// The last question to the online server whose answer the module knows of.
     question: u64,
-    /// Its memory as it stands in the ledger, in bytes, without its own bytes in the send buffer; and those.
-    counted: u64,
-    own: u64,
 }
 
 /// The parts of a session that a transform works on.
@@ -100,25 +97,16 @@ impl Transform {
         }
     }
 
-    /// Memory of the module and of what is kept for it, in bytes.
-    pub(super) fn memory(&self) -> u64 {
+    /// Memory of the module, if there is one, and of what is kept for it, in bytes.
+    pub(super) fn memory(&self) -> Option<u64> {
         match self {
-            Self::Straight => 0,
-            Self::Module(host) => host.counted + host.own,
-        }
-    }
-
-    /// So many bytes of the module's own are in the send_buffer: they are inflated from what its client said, say.
-    pub(super) fn count_own(&mut self, ledger: &mut Ledger, own: u64) {
-        if let Self::Module(host) = self {
-            ledger.modules.memory = ledger.modules.memory + own - host.own;
-            host.own = own;
+            Self::Straight => None,
+            Self::Module(host) => Some(host.memory()),
         }
     }
 
     /// The module is not needed any more.
-    pub(super) fn dismiss(&mut self, ledger: &mut Ledger) {
-        ledger.modules.memory -= self.memory();
+    pub(super) fn dismiss(&mut self) {
         *self = Self::Straight;
     }
 
@@ -202,7 +190,6 @@ impl Transform {
             return host.hand_over(cx, parts, skipped, bytes);
         }
         online.kept_answers(segment.ack);
-        host.count_memory(cx.ledger);
         Ok(())
     }
 
@@ -245,14 +232,7 @@ impl Transform {
 impl ModuleHost {
     /// `wanted` of the online server's answers, as its protocol says.
     pub(crate) fn new(module: Box<dyn Module>, wanted: &[PayloadPrefix]) -> Self {
-        Self {
-            module,
-            actions: Actions::new(),
-            online: OnlineStream::new(wanted),
-            question: 0,
-            counted: 0,
-            own: 0,
-        }
+        Self { module, actions: Actions::new(), online: OnlineStream::new(wanted), question: 0 }
     }
 
     /// Calls the module and carries out what it wants.
@@ -265,7 +245,6 @@ impl ModuleHost {
         work(&mut *self.module, parts.turn_queue, &mut self.actions);
         let result = carry_out(cx, &self.actions, parts);
         self.actions.clear();
-        self.count_memory(cx.ledger);
         result
     }
 
@@ -290,15 +269,13 @@ impl ModuleHost {
         if skipped == 0 && bytes.is_empty() {
             return Ok(());
         }
-        cx.ledger.modules.online_bytes += bytes.len() as u64;
+        cx.ledger.online_bytes(bytes.len() as u64);
         self.call(cx, parts, |module, _, actions| module.online_answer(skipped, bytes, actions))
     }
 
-    fn count_memory(&mut self, ledger: &mut Ledger) {
+    fn memory(&self) -> u64 {
         let online = self.online.as_ref().map_or(0, OnlineStream::memory);
-        let memory = (size_of::<Self>() + self.module.memory() + online) as u64;
-        ledger.modules.memory = ledger.modules.memory + memory - self.counted;
-        self.counted = memory;
+        (size_of::<Self>() + self.module.memory() + online) as u64
     }
 }
 
@@ -346,8 +323,7 @@ fn reason(loss: Loss) -> DropReason {
 fn take_out(cx: &mut Context<'_>, parts: &mut HostCx<'_>, bytes: usize, reason: DropReason) {
     let bytes = bytes.min(parts.turn_queue.due_len());
     parts.turn_queue.consume(bytes);
-    cx.ledger.bytes.pending -= bytes as u64;
-    cx.ledger.bytes.dropped.add(reason, bytes as u64);
+    cx.ledger.drop_bytes(reason, bytes as u64);
     if bytes > 0 && reason != DropReason::Replaced {
         parts.first_drop.get_or_insert(reason);
     }

@@ -4,7 +4,7 @@
 //! before an answer comes, and the client turns out to have read one from the online server: then the test server's
 //! application most likely never read them.
 
-use crate::ledger::{DropReason, Ledger};
+use crate::ledger::{DropReason, LedgerWriter};
 
 #[derive(Debug, Default)]
 pub(super) struct Unanswered {
@@ -72,11 +72,13 @@ impl Unanswered {
 
     /// The client turns out to have read an answer to all that it had said so far: takes back what no answer came to.
     /// Returns the bytes, how many of them were acknowledged in the trial, and the reason, if there are any.
-    pub(super) fn client_was_answered(&mut self, ledger: &mut Ledger) -> Option<(u64, u64, DropReason)> {
+    pub(super) fn client_was_answered(
+        &mut self,
+        ledger: &mut LedgerWriter,
+    ) -> Option<(u64, u64, DropReason)> {
         let before = std::mem::take(&mut self.before_trial);
         let (bytes, reason) = self.broken.take().filter(|(bytes, _)| *bytes > 0)?;
-        ledger.bytes.replayed -= bytes;
-        ledger.bytes.dropped.add(reason, bytes);
+        ledger.take_back(reason, bytes);
         Some((bytes, bytes.saturating_sub(before), reason))
     }
 }
@@ -87,8 +89,9 @@ mod tests {
 
     #[test]
     fn what_was_tentative_goes_with_its_connection() {
-        let (mut unanswered, mut ledger) = (Unanswered::default(), Ledger::default());
-        ledger.bytes.replayed = 100;
+        let (mut unanswered, mut ledger) = (Unanswered::default(), LedgerWriter::default());
+        ledger.capture(100);
+        ledger.replay(100);
         for (bytes, tentative) in [(10, true), (20, true), (5, false), (7, true), (8, true)] {
             unanswered.acknowledged(bytes);
             assert!(unanswered.answered(tentative));

@@ -170,7 +170,7 @@ impl Connection {
     ) -> Option<Event> {
         match &mut self.state {
             State::Closed => {
-                cx.ledger.tcp.answers_stray += 1;
+                cx.ledger.tcp().answers_stray += 1;
                 if answer.flags.has(Flags::ACK) && !answer.flags.has(Flags::RST) {
                     // RFC 9293 section 3.10.7.1. A reset of ours with data in flight does not name the byte that the
                     // server expects; it asks back (RFC 5961 section 3.2) and would keep the connection otherwise.
@@ -201,7 +201,7 @@ impl Connection {
         match opening.handle_answer(cx, answer) {
             Outcome::Waiting => None,
             Outcome::Refused => {
-                cx.ledger.tcp.refused += 1;
+                cx.ledger.tcp().refused += 1;
                 self.set_state(cx, State::Closed);
                 Some(Event::Refused)
             }
@@ -209,7 +209,7 @@ impl Connection {
                 let mss = segment_size(cx, answer);
                 let sender = Sender::new(opening.iss(), send_buffer.start(), answer, mss, rtt);
                 let receiver = Receiver::new(answer, self.mode, mss);
-                cx.ledger.tcp.connected += 1;
+                cx.ledger.tcp().connected += 1;
                 self.set_state(cx, State::Established(Box::new(Established { sender, receiver })));
                 Some(Event::Opened)
             }
@@ -246,7 +246,7 @@ impl Connection {
         }
         let behind = open.receiver.acknowledgement().distance(answer.seq);
         *received = open.receiver.receive(cx.now, answer);
-        let tcp = &mut cx.ledger.tcp;
+        let tcp = cx.ledger.tcp();
         tcp.answer_bytes += u64::from(received.fresh);
         if answer.payload_len > 0 && received.fresh == 0 {
             if behind < 0 {

@@ -133,7 +133,7 @@ impl Sender {
         } else if self.duplicates == DUPLICATES {
             self.recover = Some(self.top);
             self.congestion.loss(self.in_flight());
-            cx.ledger.tcp.fast_retransmits += 1;
+            cx.ledger.tcp().fast_retransmits += 1;
             self.timed = None;
             self.next = self.una;
         }
@@ -161,8 +161,7 @@ impl Sender {
         }
         self.timer = if self.top > self.una { cx.now + self.rtt.timeout() } else { Time::NEVER };
         let replayed = send_buffer.acknowledge(self.una);
-        cx.ledger.bytes.pending -= replayed;
-        cx.ledger.bytes.replayed += replayed;
+        cx.ledger.replay(replayed);
     }
 
     /// Not all was acknowledged.
@@ -259,7 +258,7 @@ impl Sender {
         let again = self.next < self.top;
         self.next = end + u64::from(fin);
         if again {
-            cx.ledger.tcp.retransmitted += segments;
+            cx.ledger.tcp().retransmitted += segments;
             self.timed = None;
         } else if self.timed.is_none() {
             self.timed = Some((self.next, cx.now));
@@ -284,7 +283,7 @@ impl Sender {
         }
         self.rtt.back_off();
         if self.top > self.una {
-            cx.ledger.tcp.timeouts += 1;
+            cx.ledger.tcp().timeouts += 1;
             cx.target.sent_again();
             self.congestion.timed_out(self.in_flight());
             self.recover = None;
@@ -293,7 +292,7 @@ impl Sender {
             // The first segment goes even into a closed window: its acknowledgement tells when that opens.
             self.send_again(cx, send_buffer, header);
         } else {
-            cx.ledger.tcp.window_probes += 1;
+            cx.ledger.tcp().window_probes += 1;
             cx.send(&Outgoing {
                 seq: self.seq(self.una) - 1,
                 ack: header.ack,

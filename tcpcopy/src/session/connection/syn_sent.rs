@@ -140,7 +140,7 @@ impl SynSent {
         }
         if self.sent == 1 {
             self.rtt.measure(cx.now - self.last);
-            cx.ledger.tcp.round_trip_us.add(cx.now - self.last);
+            cx.ledger.tcp().round_trip_us.add(cx.now - self.last);
         }
         Outcome::Accepted(self.rtt)
     }
@@ -149,7 +149,7 @@ impl SynSent {
     /// acknowledgement tells how to reset it, which does no harm where it is over. Such a server has not taken the SYN:
     /// it goes again, soon.
     fn reset_stale(&mut self, cx: &mut Context<'_>, answer: &ServerSegment<'_>) {
-        cx.ledger.tcp.stale_reset += 1;
+        cx.ledger.tcp().stale_reset += 1;
         send_reset(cx, answer.ack);
         if self.stale < STALE_TRIES && self.retry > cx.now + STALE_WAIT {
             self.stale += 1;
@@ -168,7 +168,7 @@ impl SynSent {
             // Whatever is answered now is not heard: tries do not count.
             self.in_vain = 0;
         }
-        cx.ledger.tcp.syn_retries += 1;
+        cx.ledger.tcp().syn_retries += 1;
         cx.target.sent_again();
         self.send_syn(cx, past);
         true
