@@ -99,7 +99,7 @@ impl Session {
             return false;
         }
         let verdict = self.judge(cx, |gate, received, acknowledged| {
-            gate.judge(&cx.target.pacing, cx.heard, turn.need, turn.captured, received, acknowledged)
+            gate.judge(&cx.target.pacing, cx.heard, turn.acked_bytes, turn.captured, received, acknowledged)
         });
         let pass = match verdict {
             Verdict::Go(pass) => pass,
@@ -133,7 +133,7 @@ impl Session {
                 return false;
             }
         };
-        if turn.need > 0 {
+        if turn.acked_bytes > 0 {
             self.client_was_answered(cx);
             self.trial_client_answered();
         }
@@ -161,7 +161,7 @@ impl Session {
         self.skipping = None;
         self.send_buffer.begin_turn();
         let (begins, received) = (self.send_buffer.end(), self.connection.received());
-        self.gate.turn_begins(cx.now, begins, turn.need, received, pass, &mut cx.target.pacing);
+        self.gate.turn_begins(cx.now, begins, turn.acked_bytes, received, pass, &mut cx.target.pacing);
         if self.connection.is_closed() {
             self.open_connection(cx);
         }
@@ -224,7 +224,7 @@ impl Session {
             // The client uses its port again, and the new session waits for this one: the rest of an answer is not
             // worth it.
             let ask = if self.superseded { Gate::judge } else { Gate::judge_end };
-            ask(gate, &cx.target.pacing, cx.heard, end.need, end.captured, received, acknowledged)
+            ask(gate, &cx.target.pacing, cx.heard, end.acked_bytes, end.captured, received, acknowledged)
         });
         match verdict {
             Verdict::Wait(until) => self.gate_at = until,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use common_core::time::Time;
 
 use crate::ledger::DropReason;
+use crate::session::client_stream::StreamCx;
 use crate::session::{Context, Phase, Session};
 
 /// How long a connection may stand still that a new one on its four-tuple waits for.
@@ -34,7 +35,8 @@ impl Session {
 
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        self.client_stream.handle_timeout(cx.now, &mut self.turn_queue, cx.ledger);
+        let mut stream = StreamCx { now: cx.now, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
+        self.client_stream.handle_timeout(&mut stream);
         if let Some(event) = self.connection.handle_timeout(cx, &self.send_buffer) {
             self.handle_event(cx, event);
         }

@@ -156,7 +156,10 @@ mod tests {
         assert!(assembler.unpark().is_none());
         assembler.advance(12);
         let (parked, known) = assembler.unpark().unwrap();
-        assert_eq!((&parked.bytes[known..], assembler.parked(), assembler.parked_bytes()), (&b"rld"[..], 0, 0));
+        assert_eq!(
+            (&parked.bytes[known..], assembler.parked(), assembler.parked_bytes()),
+            (&b"rld"[..], 0, 0)
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Pacing: decides when a turn may go out, by what its client had seen.
 //!
-//! A real client sent its turn after it had read so many bytes of the answer to the turn before (its need). The copy
+//! A real client sent its turn after it had read so many bytes of the answer to the turn before (its acked_bytes). The copy
 //! goes out once the test server has answered as much, or its answer has ended all the same (its last segment was
 //! pushed, and no more came for a quiet time), or no answer came for too long. What ends an answer of this server is
 //! learnt by [`Pacing`], which all its sessions share; the gate keeps what concerns one connection.
@@ -90,8 +90,8 @@ impl AnswerProgress {
     }
 
     /// By how many bytes the answer is shorter than what the client had read.
-    fn missing(&self, need: u32, received: u64) -> u64 {
-        u64::from(need).saturating_sub(received.saturating_sub(self.base))
+    fn missing(&self, acked_bytes: u32, received: u64) -> u64 {
+        u64::from(acked_bytes).saturating_sub(received.saturating_sub(self.base))
     }
 }
 
@@ -142,33 +142,33 @@ impl Gate {
         }
     }
 
-    /// A turn is let go. It begins at send buffer offset `begins`, its client had read `need` answer bytes since the turn
+    /// A turn is let go. It begins at send buffer offset `begins`, its client had read `acked_bytes` answer bytes since the turn
     /// before, and `received` answer bytes have come on this connection.
     pub(super) fn turn_begins(
         &mut self,
         now: Time,
         begins: u64,
-        need: u32,
+        acked_bytes: u32,
         received: u64,
         pass: ReleaseReason,
         pacing: &mut Pacing,
     ) {
         let expected = match (&self.answering, pass) {
-            (Some(before), ReleaseReason::Answered) => received.min(before.expected + u64::from(need)),
-            (None, ReleaseReason::AtOnce) => received.min(u64::from(need)),
+            (Some(before), ReleaseReason::Answered) => received.min(before.expected + u64::from(acked_bytes)),
+            (None, ReleaseReason::AtOnce) => received.min(u64::from(acked_bytes)),
             // The count no longer tells what belongs to which turn: it starts anew.
             _ => received,
         };
-        self.keep_step(now, pass, need, received, pacing);
-        self.learn_of_target(pass, need, received, pacing);
-        self.seen_by_client += u64::from(need);
-        self.learn_patience(pass, need, received, pacing);
+        self.keep_step(now, pass, acked_bytes, received, pacing);
+        self.learn_of_target(pass, acked_bytes, received, pacing);
+        self.seen_by_client += u64::from(acked_bytes);
+        self.learn_patience(pass, acked_bytes, received, pacing);
         if self.open == Some(ReleaseReason::AtOnce) {
             self.open = None;
         }
         let ended = self.answering.as_ref().filter(|before| before.looks_ended());
         let trial = match pass {
-            ReleaseReason::AnswerEnded => ended.map(|before| Kind::of(before.missing(need, received))),
+            ReleaseReason::AnswerEnded => ended.map(|before| Kind::of(before.missing(acked_bytes, received))),
             ReleaseReason::Answered if !self.is_alike(pacing) => ended.map(|_| Kind::Little),
             _ => None,
         };
@@ -193,21 +193,28 @@ impl Gate {
 
     /// Prepares for the case that the turn goes too early: the rest of the answer before must not be taken for the
     /// answer to this turn.
-    fn keep_step(&mut self, now: Time, pass: ReleaseReason, need: u32, received: u64, pacing: &Pacing) {
+    fn keep_step(
+        &mut self,
+        now: Time,
+        pass: ReleaseReason,
+        acked_bytes: u32,
+        received: u64,
+        pacing: &Pacing,
+    ) {
         let Some(before) = &self.answering else { return };
         let answered = received.saturating_sub(before.base);
-        let certain = answered == u64::from(need) || pacing.length(need) == Some(answered);
+        let certain = answered == u64::from(acked_bytes) || pacing.length(acked_bytes) == Some(answered);
         let silent = now.since(before.last_segment) >= pacing.probe_time();
         if silent {
             self.in_step = true;
         } else if !certain && pacing.pauses() {
             self.in_step = false;
         }
-        let missing = before.missing(need, received);
+        let missing = before.missing(acked_bytes, received);
         self.owed = match pass {
             ReleaseReason::AnswerEnded => missing,
             ReleaseReason::Answered if missing == 0 => {
-                let owed = (u64::from(need) + self.owed).saturating_sub(answered);
+                let owed = (u64::from(acked_bytes) + self.owed).saturating_sub(answered);
                 // What has not come by now was probably never to come.
                 if silent { owed / 2 } else { owed }
             }
@@ -217,7 +224,7 @@ impl Gate {
 
     /// The answer to the turn before counts as whole now: compares its length to the online server's, and notes whether
     /// the server paused in it.
-    fn learn_of_target(&mut self, pass: ReleaseReason, need: u32, received: u64, pacing: &mut Pacing) {
+    fn learn_of_target(&mut self, pass: ReleaseReason, acked_bytes: u32, received: u64, pacing: &mut Pacing) {
         let Some(before) = self.answering.as_ref().filter(|before| before.begun) else {
             self.surplus = 0;
             return;
@@ -227,10 +234,10 @@ impl Gate {
             return;
         }
         if before.looks_ended() {
-            pacing.learn_length(need, received.saturating_sub(before.base));
+            pacing.learn_length(acked_bytes, received.saturating_sub(before.base));
         }
-        let (need, fresh) = (u64::from(need), received.saturating_sub(before.before));
-        let length = match (self.surplus + fresh).checked_sub(need) {
+        let (acked_bytes, fresh) = (u64::from(acked_bytes), received.saturating_sub(before.before));
+        let length = match (self.surplus + fresh).checked_sub(acked_bytes) {
             None => Length::Shorter,
             Some(0) => Length::Equal,
             Some(left) if left > self.surplus => Length::Longer,
@@ -242,22 +249,22 @@ impl Gate {
             Length::Shorter => 0,
             _ => self.caught_up,
         };
-        self.surplus = (self.surplus + fresh).saturating_sub(need);
+        self.surplus = (self.surplus + fresh).saturating_sub(acked_bytes);
         pacing.compare(length);
         if before.pause_us > 0 {
-            let missing = (before.base + need).saturating_sub(before.received_before_pause);
+            let missing = (before.base + acked_bytes).saturating_sub(before.received_before_pause);
             pacing.was_pause(Kind::of(missing), Duration::from_micros(before.pause_us.into()));
         } else if before.looks_ended() {
             pacing.was_end(before.trial.unwrap_or(Kind::Little));
         }
     }
 
-    fn learn_patience(&mut self, pass: ReleaseReason, need: u32, received: u64, pacing: &Pacing) {
+    fn learn_patience(&mut self, pass: ReleaseReason, acked_bytes: u32, received: u64, pacing: &Pacing) {
         // An answer that looks ended is no reason to lose answer timeout.
         let by_surplus = self
             .answering
             .as_ref()
-            .is_some_and(|before| before.missing(need, received) > 0 && !before.looks_ended());
+            .is_some_and(|before| before.missing(acked_bytes, received) > 0 && !before.looks_ended());
         match pass {
             ReleaseReason::Answered if by_surplus && self.is_alike(pacing) => {
                 self.set_patience(self.full_patience().min(PATIENCE_START / 4));
@@ -376,14 +383,14 @@ impl Gate {
         answering.last_segment = now;
     }
 
-    /// May the next turn go? Its client had read `need` answer bytes since the turn before; it was captured at
+    /// May the next turn go? Its client had read `acked_bytes` answer bytes since the turn before; it was captured at
     /// `captured`. `received` answer bytes have come on this connection; `acknowledged`: the server has all that was
     /// sent.
     pub(super) fn judge(
         &self,
         pacing: &Pacing,
         now: Time,
-        need: u32,
+        acked_bytes: u32,
         captured: Time,
         received: u64,
         acknowledged: bool,
@@ -398,21 +405,21 @@ impl Gate {
         }
         let Some(answering) = &self.answering else {
             // The first turn of a connection waits only for what the server says first.
-            return if received >= u64::from(need) {
+            return if received >= u64::from(acked_bytes) {
                 Verdict::Go(ReleaseReason::AtOnce)
             } else {
                 Self::until(now, captured + self.answer_timeout(now, captured), ReleaseReason::InVain)
             };
         };
-        let missing = answering.missing(need, received);
+        let missing = answering.missing(acked_bytes, received);
         let (alike, answered) = (self.is_alike(pacing), received - answering.base);
-        let wanted = u64::from(need) + self.owed;
+        let wanted = u64::from(acked_bytes) + self.owed;
         let exactly = answered == wanted && answering.pushed && self.surplus == 0;
-        if need == 0 || alike && answered >= wanted || exactly {
+        if acked_bytes == 0 || alike && answered >= wanted || exactly {
             return Verdict::Go(ReleaseReason::Answered);
         }
         // Counted over all turns there is enough: the client pipelines, or the test server's answers are longer.
-        let enough = received - answering.expected >= u64::from(need);
+        let enough = received - answering.expected >= u64::from(acked_bytes);
         let surplus_wait = if alike && self.full_patience() < PATIENCE_START {
             // Waits were in vain, so the client pipelines.
             pacing.response()
@@ -425,7 +432,7 @@ impl Gate {
             if !alike {
                 let pass =
                     if missing == 0 || enough { ReleaseReason::Answered } else { ReleaseReason::AnswerEnded };
-                let quiet = match pacing.length(need) {
+                let quiet = match pacing.length(acked_bytes) {
                     Some(length) if answered < length => answering.last_segment + pacing.rest_wait(kind),
                     Some(length) if answered == length && self.in_step && !answering.probes => now,
                     Some(_) => pacing.quiet_until(answering.last_segment, kind, true),
@@ -462,14 +469,14 @@ impl Gate {
         Self::until(now, answer_timeout, ReleaseReason::InVain)
     }
 
-    /// May the connection be closed? Its client had read `need` bytes since the last turn when it closed. Judged as a
+    /// May the connection be closed? Its client had read `acked_bytes` bytes since the last turn when it closed. Judged as a
     /// turn; but a close in the middle of an answer makes some servers drop the rest, so it waits for [`END_QUIET`]
     /// unless all has come that the client ever read on the connection.
     pub(super) fn judge_end(
         &self,
         pacing: &Pacing,
         now: Time,
-        need: u32,
+        acked_bytes: u32,
         captured: Time,
         received: u64,
         acknowledged: bool,
@@ -477,8 +484,8 @@ impl Gate {
         if self.preparing {
             return Verdict::Go(ReleaseReason::AtOnce);
         }
-        let whole = received >= self.seen_by_client + u64::from(need);
-        match (self.judge(pacing, now, need, captured, received, acknowledged), &self.answering) {
+        let whole = received >= self.seen_by_client + u64::from(acked_bytes);
+        match (self.judge(pacing, now, acked_bytes, captured, received, acknowledged), &self.answering) {
             (Verdict::Go(pass @ (ReleaseReason::AnswerEnded | ReleaseReason::Answered)), Some(answering))
                 if !whole =>
             {
@@ -534,30 +541,30 @@ mod tests {
             rig
         }
 
-        fn judge(&self, need: u32) -> Verdict {
-            self.judge_with(need, true)
+        fn judge(&self, acked_bytes: u32) -> Verdict {
+            self.judge_with(acked_bytes, true)
         }
 
-        fn judge_with(&self, need: u32, acknowledged: bool) -> Verdict {
-            self.gate.judge(&self.pacing, self.now, need, self.now, self.received, acknowledged)
+        fn judge_with(&self, acked_bytes: u32, acknowledged: bool) -> Verdict {
+            self.gate.judge(&self.pacing, self.now, acked_bytes, self.now, self.received, acknowledged)
         }
 
-        fn judge_end(&self, need: u32) -> Verdict {
-            self.gate.judge_end(&self.pacing, self.now, need, self.now, self.received, true)
+        fn judge_end(&self, acked_bytes: u32) -> Verdict {
+            self.gate.judge_end(&self.pacing, self.now, acked_bytes, self.now, self.received, true)
         }
 
-        fn go(&mut self, need: u32, pass: ReleaseReason) {
+        fn go(&mut self, acked_bytes: u32, pass: ReleaseReason) {
             self.begins += u64::from(pass != ReleaseReason::AtOnce) * 10;
-            self.gate.turn_begins(self.now, self.begins, need, self.received, pass, &mut self.pacing);
+            self.gate.turn_begins(self.now, self.begins, acked_bytes, self.received, pass, &mut self.pacing);
         }
 
         /// Lets a turn go as soon as it may; returns how long that took.
-        fn pass(&mut self, need: u32) -> Duration {
+        fn pass(&mut self, acked_bytes: u32) -> Duration {
             let start = self.now;
             for _ in 0..10 {
-                match self.gate.judge(&self.pacing, self.now, need, start, self.received, true) {
+                match self.gate.judge(&self.pacing, self.now, acked_bytes, start, self.received, true) {
                     Verdict::Go(pass) => {
-                        self.go(need, pass);
+                        self.go(acked_bytes, pass);
                         return self.now.since(start);
                     }
                     Verdict::Wait(until) => self.now = until,
@@ -583,8 +590,8 @@ mod tests {
             self.hear_piece(bytes, self.begins, true);
         }
 
-        fn waits(&self, need: u32) -> Duration {
-            match self.judge(need) {
+        fn waits(&self, acked_bytes: u32) -> Duration {
+            match self.judge(acked_bytes) {
                 Verdict::Go(_) => Duration::ZERO,
                 Verdict::Wait(until) => until.since(self.now),
             }
@@ -784,7 +791,8 @@ mod tests {
     #[test]
     fn what_the_server_says_first_is_waited_for() {
         let (gate, pacing) = (Gate::new(false), Pacing::default());
-        let judge = |need, received| gate.judge(&pacing, Time::ZERO, need, Time::ZERO, received, true);
+        let judge =
+            |acked_bytes, received| gate.judge(&pacing, Time::ZERO, acked_bytes, Time::ZERO, received, true);
         assert!(matches!(judge(80, 0), Verdict::Wait(_)));
         assert_eq!(judge(80, 80), Verdict::Go(ReleaseReason::AtOnce));
         assert_eq!(judge(0, 0), Verdict::Go(ReleaseReason::AtOnce));

@@ -12,24 +12,26 @@
 
 mod advance;
 mod answer_timeout;
+mod assembler;
 mod chunk_queue;
 mod client_stream;
 mod connection;
 mod context;
 mod gate;
-mod holes;
 mod idle;
 mod lazy;
 mod lengths;
 mod online_stream;
 mod pacing;
 mod preamble;
+mod range_set;
 mod reconnect;
 mod resumption;
 mod send_buffer;
 mod stream_offset;
 mod transform;
 mod trials;
+mod turn_cutter;
 mod turn_queue;
 mod unanswered;
 
@@ -39,8 +41,8 @@ use common_core::time::Time;
 use common_core::wire::{Flags, Segment, Seq};
 use module_kit::module::FailureKind;
 
-use self::client_stream::ClientStream;
-pub(crate) use self::client_stream::PARKED_BYTES;
+pub(crate) use self::assembler::PARKED_BYTES;
+use self::client_stream::{ClientStream, StreamCx};
 pub(crate) use self::connection::TupleHistory;
 use self::connection::{Connection, Received};
 pub(crate) use self::context::Context;
@@ -265,13 +267,8 @@ impl Session {
     /// The online server's SYN-ACK tells how much it took of what the SYN carried.
     pub(crate) fn handle_syn_acknowledged(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
         self.last_client = cx.now;
-        self.client_stream.syn_acknowledged(
-            cx.now,
-            segment.ack,
-            segment.seq + 1,
-            &mut self.turn_queue,
-            cx.ledger,
-        );
+        let mut stream = StreamCx { now: cx.now, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
+        self.client_stream.syn_acknowledged(&mut stream, segment.ack, segment.seq + 1);
         self.advance(cx);
     }
 
@@ -319,7 +316,9 @@ impl Session {
             }
             _ => {
                 let silent = self.client_stream.is_silent();
-                self.client_stream.push(cx.now, segment, &mut self.turn_queue, cx.ledger);
+                let mut stream =
+                    StreamCx { now: cx.now, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
+                self.client_stream.push(&mut stream, segment);
                 if silent {
                     self.measure_client(cx);
                 }
@@ -339,7 +338,9 @@ impl Session {
     /// The client may just have said its first word: it took it a round trip from its SYN on, if it did not wait for the
     /// online server to speak first.
     fn measure_client(&self, cx: &mut Context<'_>) {
-        if !self.client_stream.is_joined() && self.turn_queue.last_turn().is_some_and(|turn| turn.need == 0) {
+        if !self.client_stream.is_joined()
+            && self.turn_queue.last_turn().is_some_and(|turn| turn.acked_bytes == 0)
+        {
             cx.ledger.client_round_trip(cx.now - self.began);
         }
     }
@@ -349,7 +350,8 @@ impl Session {
         if let Phase::Ignoring(_) = self.phase {
             self.phase = Phase::Finished;
         }
-        self.client_stream.finish(EndKind::Fin, cx.now, &mut self.turn_queue, cx.ledger);
+        let mut stream = StreamCx { now: cx.now, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
+        self.client_stream.finish(&mut stream, EndKind::Fin);
         self.advance(cx);
     }
 

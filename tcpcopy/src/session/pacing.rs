@@ -201,16 +201,16 @@ impl Pacing {
         self.kind(kind).time.max(REST_WAIT)
     }
 
-    /// The length of this server's answer where the client had read `need` bytes, if it has been the same for long.
-    pub(super) fn length(&self, need: u32) -> Option<u64> {
-        self.lengths.of(need)
+    /// The length of this server's answer where the client had read `acked_bytes` bytes, if it has been the same for long.
+    pub(super) fn length(&self, acked_bytes: u32) -> Option<u64> {
+        self.lengths.of(acked_bytes)
     }
 
-    /// An answer was `length` bytes long where the client had read `need`. Of no interest where counting bytes is
+    /// An answer was `length` bytes long where the client had read `acked_bytes`. Of no interest where counting bytes is
     /// enough.
-    pub(super) fn learn_length(&mut self, need: u32, length: u64) {
+    pub(super) fn learn_length(&mut self, acked_bytes: u32, length: u64) {
         if !self.is_alike() {
-            self.lengths.learn(need, length);
+            self.lengths.learn(acked_bytes, length);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Sets of stream offsets, as ranges.
 
+use std::iter;
 use std::ops::Range;
 
 /// Ranges in ascending order. None is empty, and none touches another.
@@ -24,7 +25,7 @@ impl RangeSet {
         let joined = &self.0[from..to];
         let start = joined.first().map_or(range.start, |first| first.start.min(range.start));
         let end = joined.last().map_or(range.end, |last| last.end.max(range.end));
-        self.0.splice(from..to, [start..end]);
+        self.0.splice(from..to, iter::once(start..end));
     }
 
     /// Removes all in `range`; returns how many offsets of it were in the set.

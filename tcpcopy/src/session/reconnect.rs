@@ -63,10 +63,10 @@ impl Session {
     /// The same at the end of the session, or before the rest of it is dropped, if the next turn or the end shows
     /// that the client had read an answer.
     pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
-        let next = self.turn_queue.next_turn().is_some_and(|turn| turn.need > 0);
+        let next = self.turn_queue.next_turn().is_some_and(|turn| turn.acked_bytes > 0);
         // The online server's FIN counts as one byte, and is no answer; a reset without ACK does not tell what was
         // read.
-        let end = self.turn_queue.end().is_some_and(|end| end.need > 1 && end.need != u32::MAX);
+        let end = self.turn_queue.end().is_some_and(|end| end.acked_bytes > 1 && end.acked_bytes != u32::MAX);
         if next || end {
             self.client_was_answered(cx);
         }

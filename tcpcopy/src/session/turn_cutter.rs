@@ -50,7 +50,12 @@ impl TurnCutter {
     }
 
     /// Puts the next bytes in order into the turn queue. Returns the reason if they are to be dropped instead.
-    pub(super) fn deliver(&mut self, cx: &mut StreamCx<'_>, ack: Seq, bytes: &[u8]) -> Result<(), DropReason> {
+    pub(super) fn deliver(
+        &mut self,
+        cx: &mut StreamCx<'_>,
+        ack: Seq,
+        bytes: &[u8],
+    ) -> Result<(), DropReason> {
         let (acked, after_gap) = match *self {
             Self::Skipping { ack: before, reason } if !ack.after(before) => return Err(reason),
             Self::Skipping { reason, .. } => (0, reason == DropReason::CaptureGap),

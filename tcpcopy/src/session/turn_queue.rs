@@ -17,7 +17,7 @@ const TURN_BYTES: u64 = 96;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Turn {
     /// Answer bytes that the client had seen since the turn before.
-    pub(super) need: u32,
+    pub(super) acked_bytes: u32,
     /// Up to where the client had seen the answers.
     pub(super) ack: Seq,
     /// When it was captured.
@@ -39,7 +39,7 @@ pub(super) enum EndKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) kind: EndKind,
-    pub(super) need: u32,
+    pub(super) acked_bytes: u32,
     pub(super) captured: Time,
 }
 
@@ -128,7 +128,7 @@ impl TurnQueue {
         emptied.is_some()
     }
 
-    pub(super) fn begin_turn(&mut self, need: u32, ack: Seq, captured: Time, after_gap: bool) {
+    pub(super) fn begin_turn(&mut self, acked_bytes: u32, ack: Seq, captured: Time, after_gap: bool) {
         let nothing_due = self.due_len() == 0;
         self.emptied = None;
         let bytes = match self.held.turns.back_mut() {
@@ -142,7 +142,7 @@ impl TurnQueue {
             None if nothing_due => std::mem::take(&mut self.held.due),
             None => Vec::new(),
         };
-        self.held.turns.push_back(Waiting { turn: Turn { need, ack, captured, after_gap }, bytes });
+        self.held.turns.push_back(Waiting { turn: Turn { acked_bytes, ack, captured, after_gap }, bytes });
     }
 
     /// The stream ends here. The first end counts.

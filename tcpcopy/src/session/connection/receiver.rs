@@ -7,6 +7,9 @@ use common_core::control::ServerSegment;
 use common_core::time::Time;
 use common_core::wire::{Flags, Seq};
 
+use crate::session::range_set::RangeSet;
+use crate::session::stream_offset::StreamOffset;
+
 /// How long an acknowledgement may wait for data to ride on (RFC 9293 section 3.8.6.3 allows 500 ms; a server's
 /// retransmission timer is at 200 ms at the least).
 const ACK_DELAY: Duration = Duration::from_millis(40);
@@ -36,11 +39,10 @@ pub(in crate::session) struct Received<'a> {
 
 #[derive(Debug)]
 pub(super) struct Receiver {
-    next: Seq,
-    /// Payload bytes in order so far.
-    total: u64,
-    /// Runs ahead of a gap, sorted, apart.
-    ahead: Vec<(Seq, Seq)>,
+    /// The next byte in order; a FIN counts as a byte.
+    next: StreamOffset,
+    /// Bytes received ahead of a gap.
+    ahead: RangeSet,
     /// The server's FIN was received.
     ended: bool,
     /// Behind the furthest segment that ended a write of the server.
@@ -63,9 +65,8 @@ impl Receiver {
     /// After the server's SYN-ACK.
     pub(super) fn new(syn_ack: &ServerSegment<'_>, mode: AnswerPayload, mss: u16) -> Self {
         Self {
-            next: syn_ack.seq + 1,
-            total: 0,
-            ahead: Vec::new(),
+            next: StreamOffset::start(syn_ack.seq + 1),
+            ahead: RangeSet::default(),
             ended: false,
             push: syn_ack.seq + 1,
             mode,
@@ -81,7 +82,7 @@ impl Receiver {
 
     /// The acknowledgement number to send.
     pub(super) fn acknowledgement(&self) -> Seq {
-        self.next
+        self.next.seq()
     }
 
     /// The timestamp to echo, if the connection has the option.
@@ -89,8 +90,9 @@ impl Receiver {
         self.timestamps.then_some(self.echo)
     }
 
+    /// Payload bytes in order so far.
     pub(super) fn total(&self) -> u64 {
-        self.total
+        self.next.bytes() - u64::from(self.ended)
     }
 
     /// The server has closed its half.
@@ -100,7 +102,7 @@ impl Receiver {
 
     /// What was received in order ends where a write of the server did.
     pub(super) fn is_pushed(&self) -> bool {
-        self.ended || self.push == self.next
+        self.ended || self.push == self.next.seq()
     }
 
     pub(super) fn set_mode(&mut self, mode: AnswerPayload) {
@@ -110,13 +112,13 @@ impl Receiver {
     /// A reset with this sequence number is meant for this connection. Answers that intercept missed must not make
     /// it look foreign, so all of the window will do (RFC 9293 section 3.5.3).
     pub(super) fn accepts_reset(&self, seq: Seq) -> bool {
-        let distance = seq.distance(self.next);
+        let distance = self.next.distance_to(seq);
         (-1..=WINDOW as i32).contains(&distance)
     }
 
     /// Takes in a segment's sequence space.
     pub(super) fn receive<'a>(&mut self, now: Time, answer: &ServerSegment<'a>) -> Received<'a> {
-        let behind = self.next.distance(answer.seq);
+        let behind = self.next.seq().distance(answer.seq);
         if let Some(timestamps) = answer.options.timestamps
             && behind >= 0
             && timestamps.value.wrapping_sub(self.echo) as i32 > 0
@@ -140,28 +142,28 @@ impl Receiver {
         if behind < 0 {
             self.acknowledge_now = true;
             if behind > -(WINDOW as i32) && answer.payload_len > 0 && self.mode == AnswerPayload::None {
-                self.remember(answer.seq, end);
+                self.ahead.insert(self.next.offset_of(answer.seq)..self.next.offset_of(end));
+                self.ahead.truncate(RUNS_MAX);
             }
             return Received::default();
         }
         let mut received = Received::default();
-        let fresh = end.distance(self.next);
+        let fresh = self.next.distance_to(end);
         if fresh > 0 && !self.ended {
             if !self.take_payload(answer, behind.unsigned_abs() as usize, fresh.unsigned_abs(), &mut received)
             {
                 return Received::default();
             }
-            self.next = end;
+            self.next.jump_to(end);
             received.fresh = fresh.unsigned_abs() + self.join_ahead();
-            self.total += u64::from(received.fresh);
             self.unacknowledged = self.unacknowledged.saturating_add(received.fresh);
             self.acknowledge_at = self.acknowledge_at.min(now + ACK_DELAY);
             self.acknowledge_now |= self.unacknowledged >= self.ack_every || !self.ahead.is_empty();
         } else if fresh < 0 || !fin || self.ended {
             self.acknowledge_now = true;
         }
-        if fin && !self.ended && end == self.next {
-            self.next = self.next + 1;
+        if fin && !self.ended && end == self.next.seq() {
+            self.next.advance(1);
             self.ended = true;
             self.acknowledge_now = true;
         }
@@ -188,38 +190,15 @@ impl Receiver {
         true
     }
 
-    fn remember(&mut self, start: Seq, end: Seq) {
-        let at = self.ahead.iter().position(|run| !run.0.before(start)).unwrap_or(self.ahead.len());
-        if self.ahead.len() < RUNS_MAX || at < self.ahead.len() {
-            self.ahead.insert(at, (start, end));
-        }
-        let mut kept = 0;
-        for index in 1..self.ahead.len() {
-            let run = self.ahead[index];
-            if run.0.after(self.ahead[kept].1) {
-                kept += 1;
-                self.ahead[kept] = run;
-            } else if run.1.after(self.ahead[kept].1) {
-                self.ahead[kept].1 = run.1;
-            }
-        }
-        self.ahead.truncate((kept + 1).min(RUNS_MAX));
-    }
-
-    /// Takes over the runs that the gap no longer keeps apart; returns their new bytes.
+    /// Takes over the runs that no gap is before any more; returns their new bytes.
     fn join_ahead(&mut self) -> u32 {
-        let mut joined = 0;
-        while let Some(&(start, end)) = self.ahead.first()
-            && !start.after(self.next)
-        {
-            self.ahead.remove(0);
-            if end.after(self.next) {
-                joined += end.distance(self.next).unsigned_abs();
-                self.next = end;
-            }
+        let before = self.next.bytes();
+        while let Some(run) = self.ahead.pop_up_to(self.next.bytes()) {
+            self.next.advance(run.end.saturating_sub(self.next.bytes()));
         }
-        self.skipped += u64::from(joined);
-        joined
+        let joined = self.next.bytes() - before;
+        self.skipped += joined;
+        joined as u32
     }
 
     /// A segment with the acknowledgement went out.
