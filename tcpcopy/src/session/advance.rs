@@ -5,7 +5,8 @@ use std::time::Duration;
 use common_core::time::Time;
 
 use crate::ledger::{DropReason, ReleaseReason};
-use crate::session::gate::{Gate, Verdict};
+use crate::session::gate::{Candidate, Gate, Verdict};
+use crate::session::pacing::Pacing;
 use crate::session::resumption::Resumption;
 use crate::session::transform::Transform;
 use crate::session::turn_queue::{EndKind, Turn, TurnQueue};
@@ -98,9 +99,7 @@ impl Session {
             // Bytes before it wait for a connection, and that for a link.
             return false;
         }
-        let verdict = self.judge(cx, |gate, received, acknowledged| {
-            gate.judge(&cx.target.pacing, cx.heard, turn.acked_bytes, turn.captured, received, acknowledged)
-        });
+        let verdict = self.judge(cx, turn.acked_bytes, turn.captured, Gate::judge);
         let pass = match verdict {
             Verdict::Go(pass) => pass,
             Verdict::Wait(until) => {
@@ -181,9 +180,14 @@ impl Session {
         }
     }
 
-    /// May the next turn, or the end of the stream, go? `ask` asks the gate, given the answer bytes received and
-    /// whether all is acknowledged; it is not called where the state of the connection decides.
-    fn judge(&self, cx: &Context<'_>, ask: impl FnOnce(&Gate, u64, bool) -> Verdict) -> Verdict {
+    /// May the next turn, or the end of the stream, go? `ask` asks the gate, unless the state of the connection decides.
+    fn judge(
+        &self,
+        cx: &Context<'_>,
+        acked_bytes: u32,
+        captured: Time,
+        ask: fn(&Gate, &Pacing, Time, Candidate) -> Verdict,
+    ) -> Verdict {
         if !cx.config.wait_for_answers && !self.gate.is_preparing() {
             return Verdict::Go(ReleaseReason::AtOnce);
         }
@@ -194,7 +198,9 @@ impl Session {
         if self.connection.peer_closed() {
             return Verdict::Go(ReleaseReason::AnswerEnded);
         }
-        ask(&self.gate, self.connection.received(), self.send_buffer.is_empty())
+        let (received, all_acknowledged) = (self.connection.received(), self.send_buffer.is_empty());
+        let candidate = Candidate { acked_bytes, captured, received, all_acknowledged };
+        ask(&self.gate, &cx.target.pacing, cx.heard, candidate)
     }
 
     /// Closes the copy as the client closed the original, once all before has been sent and answered.
@@ -220,12 +226,9 @@ impl Session {
             self.gate_at = self.last_progress + HELD_TIMEOUT;
             return;
         }
-        let verdict = self.judge(cx, |gate, received, acknowledged| {
-            // The client uses its port again, and the new session waits for this one: the rest of an answer is not
-            // worth it.
-            let ask = if self.superseded { Gate::judge } else { Gate::judge_end };
-            ask(gate, &cx.target.pacing, cx.heard, end.acked_bytes, end.captured, received, acknowledged)
-        });
+        // A superseded session makes way for the next one on its four-tuple: the rest of an answer is not worth the wait.
+        let ask = if self.superseded { Gate::judge } else { Gate::judge_end };
+        let verdict = self.judge(cx, end.acked_bytes, end.captured, ask);
         match verdict {
             Verdict::Wait(until) => self.gate_at = until,
             Verdict::Go(_) if end.kind == EndKind::Fin => {

@@ -46,7 +46,7 @@ use self::client_stream::{ClientStream, StreamCx};
 pub(crate) use self::connection::TupleHistory;
 use self::connection::{Connection, Received};
 pub(crate) use self::context::Context;
-use self::gate::Gate;
+use self::gate::{Acknowledged, Gate};
 pub(crate) use self::idle::{Idle, SILENCE};
 pub(crate) use self::pacing::Pacing;
 use self::resumption::{Preamble, Trial};
@@ -388,8 +388,8 @@ impl Session {
     }
 
     fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
-        let acknowledged = self.connection.acknowledged().unwrap_or_default();
-        let acknowledged = (acknowledged, self.send_buffer.is_empty());
+        let up_to = self.connection.acknowledged().unwrap_or_default();
+        let acknowledged = Acknowledged { up_to, all: self.send_buffer.is_empty() };
         let (in_all, pushed) = (self.connection.received(), self.connection.is_pushed());
         self.gate.answer(cx.now, in_all, acknowledged, pushed, &mut cx.target.pacing);
         if self.unanswered.answered(self.transform.is_tentative()) {
