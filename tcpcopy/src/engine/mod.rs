@@ -48,7 +48,7 @@ const SLOTS_MAX: u64 = 500_000;
 const LINK_HEAD_START: Duration = Duration::from_millis(10);
 
 /// Slots that make room for one: a new one may stand for what took the room of several.
-const SLOTS_DISPLACED: usize = 32;
+const SLOTS_EVICTED: usize = 32;
 
 /// No timer is set further ahead: entries of slots that have gone would pile up until they fall due.
 const TIMER_HORIZON: Duration = Duration::from_secs(30);
@@ -273,7 +273,7 @@ impl Engine {
         let sessions = self.sessions() * SLOT_BYTES;
         if self.memory() > limit / 2 && self.memory() + sessions > limit {
             // One stalled upload rather than many sessions that hold nothing.
-            self.shed_largest(now, (limit / 8 * 7).saturating_sub(sessions).max(limit / 16 * 7), out);
+            self.give_up_largest(now, (limit / 8 * 7).saturating_sub(sessions).max(limit / 16 * 7), out);
         }
         // Looking for them takes long: not again before others can have become idle.
         if self.idle_again <= now {
@@ -284,12 +284,12 @@ impl Engine {
             found.sort_unstable_by(|one, other| other.cmp(one));
             self.idle = found.into_iter().map(|(_, index)| index).collect();
         }
-        for _ in 0..SLOTS_DISPLACED {
+        for _ in 0..SLOTS_EVICTED {
             if !self.is_full() {
                 break;
             }
             let Some(index) = self.idle.pop() else { break };
-            self.with_slot(now, index, out, Slot::displace);
+            self.with_slot(now, index, out, Slot::evict);
         }
     }
 
@@ -429,7 +429,7 @@ impl Engine {
                 if slot.next_timeout(cx) <= cx.now {
                     slot.handle_timeout(cx);
                 } else if let Some(session) = slot.current() {
-                    session.rest(cx.now);
+                    session.trim(cx.now);
                 }
             });
         }
@@ -590,14 +590,14 @@ impl Engine {
     fn respect_memory_limit(&mut self, now: Time, out: &mut dyn Output) {
         let limit = self.config.memory_limit;
         if self.memory() > limit {
-            self.shed_largest(now, limit / 8 * 7, out);
+            self.give_up_largest(now, limit / 8 * 7, out);
         }
     }
 
     /// Gives up the sessions that hold most, until no more than `goal` bytes are held. All slots are looked at: the goal is
     /// to be so far below what is held that this happens rarely.
     #[cold]
-    fn shed_largest(&mut self, now: Time, goal: u64, out: &mut dyn Output) {
+    fn give_up_largest(&mut self, now: Time, goal: u64, out: &mut dyn Output) {
         let mut by_size: BinaryHeap<(u64, u32)> = (self.table.indices().into_iter())
             .filter_map(|index| Some((self.table.slot(index)?.sessions().map(Session::memory).sum(), index)))
             .filter(|(held, _)| *held > 0)

@@ -209,12 +209,12 @@ impl Slot {
     }
 
     /// Makes room for a newer one, if it still has nothing to do.
-    pub(super) fn displace(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn evict(&mut self, cx: &mut Context<'_>) {
         if self.idle(cx.now).is_none() {
             return;
         }
         while let Some(mut session) = self.sessions.pop_front() {
-            session.displace(cx);
+            session.evict(cx);
             cx.ledger.session_ends(session.outcome());
         }
     }

@@ -7,6 +7,7 @@ use common_core::wire::{Flags, Segment, Seq};
 
 use crate::ledger::{DropReason, LedgerWriter};
 use crate::session::assembler::Assembler;
+use crate::session::outcome::Outcome;
 use crate::session::turn_cutter::TurnCutter;
 use crate::session::turn_queue::{End, EndKind, TurnQueue};
 
@@ -57,8 +58,8 @@ pub(super) struct ClientStream {
     on_syn: Box<[u8]>,
     /// Captured bytes ahead of the stream that were dropped: they will be in a gap.
     unused: u32,
-    /// The first reason for which bytes of the stream were dropped here.
-    first_drop: Option<DropReason>,
+    /// The first loss of this stream before its turns.
+    outcome: Outcome,
 }
 
 impl ClientStream {
@@ -87,7 +88,7 @@ impl ClientStream {
             implausible: 0,
             on_syn: Box::default(),
             unused: 0,
-            first_drop: None,
+            outcome: Outcome::default(),
         }
     }
 
@@ -392,7 +393,7 @@ impl ClientStream {
             cx.ledger.turn_dropped(turn.captured);
             self.drop(DropReason::CaptureGap, dropped, cx.ledger);
         }
-        self.first_drop.get_or_insert(DropReason::CaptureGap);
+        self.outcome.lost(DropReason::CaptureGap);
         self.turns.skip(ack);
         self.gap_since = self.first_parked_since();
     }
@@ -467,12 +468,12 @@ impl ClientStream {
 
     /// The first reason for which bytes of the stream were dropped here.
     pub(super) fn first_drop(&self) -> Option<DropReason> {
-        self.first_drop
+        self.outcome.reason()
     }
 
     fn drop(&mut self, reason: DropReason, bytes: u64, ledger: &mut LedgerWriter) {
         if bytes > 0 {
-            self.first_drop.get_or_insert(reason);
+            self.outcome.lost(reason);
             ledger.drop_bytes(reason, bytes);
         }
     }

@@ -8,6 +8,7 @@ use crate::session::connection::{Connection, Received};
 use crate::session::context::Context;
 use crate::session::gate::Gate;
 use crate::session::online_stream::OnlineStream;
+use crate::session::outcome::Outcome;
 use crate::session::send_buffer::{Origin, SendBuffer};
 use crate::session::turn_queue::{Turn, TurnQueue};
 
@@ -45,8 +46,7 @@ pub(super) struct HostCx<'s> {
     pub(super) send_buffer: &'s mut SendBuffer,
     pub(super) gate: &'s mut Gate,
     pub(super) connection: &'s mut Connection,
-    /// The first reason for which something of the session was lost.
-    pub(super) first_drop: &'s mut Option<DropReason>,
+    pub(super) outcome: &'s mut Outcome,
 }
 
 impl Transform {
@@ -399,6 +399,6 @@ fn take_out(cx: &mut Context<'_>, parts: &mut HostCx<'_>, bytes: usize, reason: 
     parts.turn_queue.consume(bytes);
     cx.ledger.drop_bytes(reason, bytes as u64);
     if bytes > 0 && reason != DropReason::Replaced {
-        parts.first_drop.get_or_insert(reason);
+        parts.outcome.lost(reason);
     }
 }

@@ -1,4 +1,4 @@
-//! The receiving half: acknowledges the test server's answers, and keeps none of them.
+//! The receiving half: acknowledges the test server's answers, and stores none of them.
 
 use std::time::Duration;
 
@@ -10,30 +10,31 @@ use common_core::wire::{Flags, Seq};
 use crate::session::range_set::RangeSet;
 use crate::session::stream_offset::StreamOffset;
 
-/// How long an acknowledgement may wait for data to ride on (RFC 9293 section 3.8.6.3 allows 500 ms; a server's
-/// retransmission timer is at 200 ms at the least).
+/// How long an acknowledgement may wait for data to carry it. RFC 9293 section 3.8.6.3 allows 500 ms; a server's
+/// retransmission timer is at least 200 ms.
 const ACK_DELAY: Duration = Duration::from_millis(40);
 
 /// The window scale that we offer.
 pub(super) const WINDOW_SHIFT: u8 = 7;
 
-/// What we offer all the time, for nothing is stored: unscaled 64 KB, scaled 8 MB, more than any path here can hold.
+/// Our window, always the same because nothing is stored: 64 KB unscaled, 8 MB scaled, more than any path here can
+/// hold.
 pub(super) const WINDOW_FIELD: u16 = u16::MAX;
 
-/// The furthest that a segment may be ahead, in bytes.
+/// Largest distance of a segment ahead of the next byte, in bytes.
 const WINDOW: u32 = (WINDOW_FIELD as u32) << WINDOW_SHIFT;
 
-/// Runs ahead of a gap that are remembered; what is beyond, the server sends again.
+/// Runs of bytes ahead of a gap that are remembered; the server sends the others again.
 const RUNS_MAX: usize = 16;
 
-/// What of a segment was new.
+/// The new part of a segment.
 #[derive(Debug, Default, Clone, Copy)]
 pub(in crate::session) struct Received<'a> {
-    /// New payload bytes in order, those that became so by filling a gap included.
+    /// New payload bytes in order, bytes after a filled gap included.
     pub(in crate::session) fresh: u32,
     /// Answer bytes before `payload` that intercept was not asked for.
     pub(in crate::session) skipped: u64,
-    /// New payload bytes that intercept sent along.
+    /// New payload bytes that intercept sent.
     pub(in crate::session) payload: &'a [u8],
 }
 
@@ -45,24 +46,24 @@ pub(super) struct Receiver {
     ahead: RangeSet,
     /// The server's FIN was received.
     ended: bool,
-    /// Behind the furthest segment that ended a write of the server.
+    /// The byte after the last segment with PSH.
     push: Seq,
     mode: AnswerPayload,
-    /// Payload bytes passed over since the last that were delivered.
+    /// Payload bytes passed over since the last delivered ones.
     skipped: u64,
-    /// Bytes received since we last acknowledged.
+    /// Bytes received since our last acknowledgement.
     unacknowledged: u32,
     acknowledge_now: bool,
     acknowledge_at: Time,
     /// TSval to echo (RFC 7323 section 4.3).
     echo: u32,
     timestamps: bool,
-    /// What is received before an acknowledgement must go, in bytes.
+    /// Bytes received after which an acknowledgement must go.
     ack_every: u32,
 }
 
 impl Receiver {
-    /// After the server's SYN-ACK.
+    /// The state after the server's SYN-ACK.
     pub(super) fn new(syn_ack: &ServerSegment<'_>, mode: AnswerPayload, mss: u16) -> Self {
         Self {
             next: StreamOffset::start(syn_ack.seq + 1),
@@ -100,7 +101,7 @@ impl Receiver {
         self.ended
     }
 
-    /// What was received in order ends where a write of the server did.
+    /// The last byte in order ended a write of the server.
     pub(super) fn is_pushed(&self) -> bool {
         self.ended || self.push == self.next.seq()
     }
@@ -109,8 +110,8 @@ impl Receiver {
         self.mode = mode;
     }
 
-    /// A reset with this sequence number is meant for this connection. Answers that intercept missed must not make
-    /// it look foreign, so all of the window will do (RFC 9293 section 3.5.3).
+    /// A reset with this sequence number belongs to this connection. Answers that intercept missed must not make it
+    /// look foreign, so the whole window is accepted (RFC 9293 section 3.5.3).
     pub(super) fn accepts_reset(&self, seq: Seq) -> bool {
         let distance = self.next.distance_to(seq);
         (-1..=WINDOW as i32).contains(&distance)
@@ -126,12 +127,12 @@ impl Receiver {
             self.echo = timestamps.value;
         }
         if answer.payload_len > WINDOW {
-            // No IP packet is so long.
+            // No IP packet is this long.
             return Received::default();
         }
         let fin = answer.flags.has(Flags::FIN);
         if answer.payload_len == 0 && !fin {
-            // A keep-alive probe stands one byte before the next, and wants an answer.
+            // A keep-alive probe is one byte before the next, and expects an answer.
             self.acknowledge_now |= behind == 1;
             return Received::default();
         }
@@ -170,8 +171,8 @@ impl Receiver {
         received
     }
 
-    /// Finds the new payload; false if bytes are missing that were asked for. Then the segment counts as not
-    /// received, and the server sends it again.
+    /// Finds the new payload. False if bytes are missing that were asked for: then the segment counts as not received,
+    /// and the server sends it again.
     fn take_payload<'a>(
         &mut self,
         answer: &ServerSegment<'a>,
@@ -190,7 +191,7 @@ impl Receiver {
         true
     }
 
-    /// Takes over the runs that no gap is before any more; returns their new bytes.
+    /// Takes over the runs that are no longer ahead of a gap; returns their new bytes.
     fn join_ahead(&mut self) -> u32 {
         let before = self.next.bytes();
         while let Some(run) = self.ahead.pop_up_to(self.next.bytes()) {
@@ -201,7 +202,7 @@ impl Receiver {
         joined as u32
     }
 
-    /// A segment with the acknowledgement went out.
+    /// A segment with the acknowledgement was sent.
     pub(super) fn acknowledged(&mut self) {
         self.unacknowledged = 0;
         self.acknowledge_now = false;
@@ -213,12 +214,12 @@ impl Receiver {
         self.acknowledge_now = true;
     }
 
-    /// An acknowledgement of its own is due.
+    /// An acknowledgement without data is due.
     pub(super) fn is_due(&self, now: Time) -> bool {
         self.acknowledge_now || self.acknowledge_at <= now
     }
 
-    /// When the delayed acknowledgement goes.
+    /// When the delayed acknowledgement is due.
     pub(super) fn next_timeout(&self) -> Time {
         self.acknowledge_at
     }
