@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::since::Since;
 use super::state::{ConnState, Order};
 use super::told::Speaker;
-use crate::report::LinkAccount;
+use crate::report::InterceptStats;
 
 /// Bytes queued on a link at most. A reconnected intercept is told all live flows at once, at up to 50 bytes each:
 /// room for a million of them, or no link with that many would ever come up.
@@ -113,13 +113,13 @@ impl Client {
         self.state.poll_timeout()
     }
 
-    pub(super) fn account(&self) -> LinkAccount {
-        LinkAccount {
-            intercept: self.address.to_string(),
-            up: self.is_up(),
+    pub(super) fn account(&self) -> InterceptStats {
+        InterceptStats {
+            address: self.address.to_string(),
+            connected: self.is_up(),
             connects: self.connects,
-            lost: self.lost,
-            last_problem: self.problem.as_ref().map(ToString::to_string),
+            disconnects: self.lost,
+            last_error: self.problem.as_ref().map(ToString::to_string),
             statistics: self.statistics.map(|since| since.counted().into()),
         }
     }

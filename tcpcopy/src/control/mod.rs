@@ -19,7 +19,7 @@ use client::{Change, Client};
 pub use problem::Problem;
 pub use told::{Speaker, Told};
 
-use crate::report::LinkAccount;
+use crate::report::InterceptStats;
 
 /// What has become of a link; see [`ControlConns::next_change`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl ControlConns {
 
     /// The account of each link.
     #[must_use]
-    pub fn account(&self) -> Vec<LinkAccount> {
+    pub fn account(&self) -> Vec<InterceptStats> {
         self.clients.iter().map(Client::account).collect()
     }
 

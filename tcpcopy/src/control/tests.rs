@@ -169,7 +169,7 @@ fn answers_and_statistics_come_in() {
     assert_eq!(rig.answers, [FlowId(7), FlowId(8)]);
     assert_eq!(rig.changes, [LinkChange::Up(0)]);
     let account = &rig.links.account()[0];
-    assert_eq!((account.up, account.connects, account.lost), (true, 1, 0));
+    assert_eq!((account.connected, account.connects, account.disconnects), (true, 1, 0));
     assert_eq!(account.statistics.unwrap().captured, 5);
 }
 
@@ -182,7 +182,7 @@ fn a_lost_link_is_made_again() {
     rig.advance(Duration::from_millis(100));
     let _peer = rig.accept_up(0);
     let account = &rig.links.account()[0];
-    assert_eq!((account.up, account.connects, account.lost), (true, 2, 1));
+    assert_eq!((account.connected, account.connects, account.disconnects), (true, 2, 1));
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn links_live_and_die_alone() {
     rig.links.broadcast(rig.now, &encoded(&message));
     rig.links.flush();
     assert_eq!([first.read(), first.read()], [ToIntercept::Target(TARGET), message]);
-    let up: Vec<bool> = rig.links.account().iter().map(|link| link.up).collect();
+    let up: Vec<bool> = rig.links.account().iter().map(|link| link.connected).collect();
     assert_eq!(up, [true, false]);
 }
 

@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 
 use super::StartError;
 use crate::cli::Config;
-use crate::report::CaptureAccount;
+use crate::report::CaptureStats;
 use crate::settings::Transfer;
 
 /// Frames of a capture's ring, each with room for a short request, and for what is captured of an answer. Small ones, for
@@ -121,8 +121,8 @@ impl Captures {
     }
 
     /// Reads the kernel's counters, and gives sockets that failed another chance.
-    pub(super) fn tick(&mut self) -> CaptureAccount {
-        let mut account = CaptureAccount { unread: self.unread, ..CaptureAccount::default() };
+    pub(super) fn tick(&mut self) -> CaptureStats {
+        let mut account = CaptureStats { unread: self.unread, ..CaptureStats::default() };
         for source in &mut self.sources {
             source.ready |= source.failing;
             match source.socket.counters() {

@@ -11,7 +11,7 @@ use common_os::io::{Inject, Lost};
 use nix::errno::Errno;
 
 use crate::output::Output;
-use crate::report::InjectAccount;
+use crate::report::InjectStats;
 
 /// What the buffer of control messages keeps of its memory between batches, in bytes.
 const KEPT: usize = 256 * 1024;
@@ -27,7 +27,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// The engine's [`Output`]. Control messages are encoded once, however many links they go to.
 pub(super) struct PacketSink<I> {
     injector: I,
-    account: InjectAccount,
+    account: InjectStats,
     /// Packets that the injector took and has not lost: those sent, and those that wait for room in a device.
     taken: u64,
     /// Since when some wait and none was sent, and when that is tried again.
@@ -43,7 +43,7 @@ impl<I: Inject> PacketSink<I> {
     pub(super) fn new(injector: I) -> Self {
         Self {
             injector,
-            account: InjectAccount::default(),
+            account: InjectStats::default(),
             taken: 0,
             stuck_since: Time::NEVER,
             again_at: Time::NEVER,
@@ -60,7 +60,7 @@ impl<I: Inject> PacketSink<I> {
     }
 
     /// As of the end of the last batch.
-    pub(super) fn account(&self) -> &InjectAccount {
+    pub(super) fn account(&self) -> &InjectStats {
         &self.account
     }
 

@@ -18,7 +18,7 @@ use super::packet_sink::PacketSink;
 use crate::control::{ControlConns, LinkChange, Problem};
 use crate::engine::{Engine, GRAIN};
 use crate::online_query::Watch;
-use crate::report::{CaptureAccount, WorkerStats};
+use crate::report::{CaptureStats, WorkerStats};
 
 /// Token of whatever calls the worker: signals, or another thread.
 pub(super) const CALLER: Token = Token(0);
@@ -86,7 +86,7 @@ pub(super) struct Worker<I> {
     sink: PacketSink<I>,
     /// Answers of online servers that the engine is to know of.
     queries: Watch,
-    captured: CaptureAccount,
+    captured: CaptureStats,
     sched_policy: Option<SchedPolicy>,
     /// A packet was captured in the last round.
     captured_some: bool,
@@ -121,7 +121,7 @@ impl<I: Inject> Worker<I> {
             engine,
             sink,
             queries,
-            captured: CaptureAccount::default(),
+            captured: CaptureStats::default(),
             sched_policy: None,
             captured_some: false,
             read_at: clock.now(),
@@ -345,7 +345,7 @@ impl<I: Inject> Worker<I> {
             ledger: self.engine.ledger().at(self.clock.now()),
             capture: self.captured,
             inject: self.sink.account().clone(),
-            links: self.links.account(),
+            intercepts: self.links.account(),
         }
     }
 
