@@ -74,15 +74,26 @@ def figures(revision):
         lines[crate] += len(text)
         public[crate] += sum(bool(PUBLIC.match(line)) for line in text)
     booleans = flags(files)
+    longest = sorted(((len(text), path) for _, path, text in files), reverse=True)[:3]
+    most = [(n, f"{name.split('/src/')[0].split('/')[-1]} {name.split()[-1]}") for name, n in booleans.most_common(3)]
     rows = {"lines of production code": sum(sizes), "files": len(sizes)}
-    rows |= {"median lines of a file": round(statistics.median(sizes)), "longest file": sizes[-1]}
+    rows |= {"median lines of a file": round(statistics.median(sizes))}
     rows |= {f"files of more than {limit} lines": sum(size > limit for size in sizes) for limit in (200, 300, 400)}
-    rows |= {"public items": public.total()}
+    rows |= {"longest files": named(longest), "public items": public.total()}
     rows |= {"boolean fields of structs": booleans.total()}
     rows |= {f"structs with {least} of them or more": sum(n >= least for n in booleans.values()) for least in (3, 5)}
+    rows |= {"structs with most": named(most)}
     rows |= {f"lines of `{crate}`": lines[crate] for crate in sorted(lines)}
     rows |= {f"public items of `{crate}`": public[crate] for crate in sorted(public)}
     return rows
+
+
+def named(counts):
+    return ", ".join(f"{name} {count}" for count, name in counts)
+
+
+def cell(value):
+    return f"{value:,}".replace(",", " ") if isinstance(value, int) else value
 
 
 def table(revisions):
@@ -90,7 +101,7 @@ def table(revisions):
     print("| |", *(f"{revision} |" for revision in revisions))
     print("|---|" + "---:|" * len(revisions))
     for row in sorted({row: None for column in columns for row in column}, key=order):
-        print(f"| {row} |", *(f"{column[row]:,} |".replace(",", " ") if row in column else "|" for column in columns))
+        print(f"| {row} |", *(f"{cell(column[row])} |" if row in column else "|" for column in columns))
 
 
 def order(row):
