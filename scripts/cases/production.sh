@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the online service at a fixed rate, by itself and while it is copied'
+about='the online service at a fixed rate, alone and while it is copied'
 wire=any
 
 run() {

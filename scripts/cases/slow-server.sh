@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the test server takes a quarter of the load: a lag that ends, and nothing lost'
+about='the test server can take a quarter of the load: the lag ends, and nothing is lost'
 wire=any
 ours=yes
 fault=yes

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What goes wrong in the lab, how it is mended, and what the account must say afterwards.
+# Faults in the lab, their repair, and the expected report afterwards.
 
 # pause SECONDS PID...: stops processes for so long. The time is the fault itself.
 pause() {
@@ -31,9 +31,9 @@ break_connections() {
 }
 
 # late_copying SECONDS [PORT [ARGUMENT...]]: as copying, when the load that runs already has been there for so long. Its
-# connections are then in use, and what was said on them is not known to tcpcopy. Count from here on:
+# connections are then in use, and tcpcopy does not know their earlier bytes. Count from here on:
 #   load_start client ...; late_copying 3 6379; counting count_redis
-# with "quiet" around the last two where the counts must agree exactly.
+# with "quiet" around the last two if the counts must agree exactly.
 late_copying() {
   local seconds=$1
   shift
@@ -59,11 +59,11 @@ wire_cut() {
   ip -n "$(netns wire)" link set "$1" up
 }
 
-# control_cut SECONDS: nothing that tcpcopy says reaches intercept for so long, while the connection stands.
+# control_cut SECONDS: for this time nothing from tcpcopy reaches intercept, although the connection exists.
 control_cut() {
   nft_rule assist inet "type filter hook input priority 0; tcp dport $CONTROL_PORT counter name dropped drop"
   sleep "$1"
-  note "$(on assist nft -j list counter inet lab dropped | jq '.nftables[] | .counter? // empty | .packets') packets of the link dropped"
+  note "$(on assist nft -j list counter inet lab dropped | jq '.nftables[] | .counter? // empty | .packets') control packets dropped"
   nft_end assist inet
 }
 
@@ -75,7 +75,7 @@ own_way_to_test() {
   mac=$(ip -n "$(netns test)" -j link show eth0 | jq -r '.[0].address')
   ip -n "$wire" link add copies type veth peer name copies netns "$(netns online)"
   ip -n "$wire" link set copies master wire up
-  # It must not speak for eth0's address.
+  # It must not answer ARP for the address of eth0.
   on online sysctl -q -w net.ipv4.conf.copies.arp_ignore=8 net.ipv4.conf.copies.rp_filter=0 net.ipv6.conf.copies.disable_ipv6=1
   ip -n "$(netns online)" link set copies up
   ip -n "$(netns online)" neigh replace "$TEST4" lladdr "$mac" dev copies nud permanent
@@ -128,7 +128,7 @@ mend() {
   done
 }
 
-# Nothing was lost, nothing waited for in vain, and the account says so. After all_arrived.
+# The report shows no loss and no expired answer timeout. After all_arrived.
 account_whole() {
   ledger_holds tcpcopy '[.ledger.bytes.dropped[], .ledger.sessions.incomplete[], .ledger.turns.dropped] | add == 0' \
     'something was dropped'

@@ -4,7 +4,7 @@
 #
 #   client --+
 #   online --+-- wire      test reaches client (and online) only through assist, which forwards nothing:
-#   test   --+             what test answers to copied requests ends there, where intercept sees it
+#   test   --+             what test answers to copied requests ends there, where intercept captures it
 #   assist --+
 
 HOSTS=(client online test assist)
@@ -69,7 +69,7 @@ host_up() {
   ns=$(netns "$host")
   ip -n "$(netns wire)" link add "$host" type veth peer name eth0 netns "$ns"
   ip -n "$(netns wire)" link set "$host" master wire up
-  # A new namespace may inherit forwarding and rp_filter from the machine: say all that matters.
+  # A new namespace may inherit forwarding and rp_filter from the machine, so all relevant settings are set.
   on "$host" sysctl -q -w \
     net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
     net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.all.send_redirects=0 \

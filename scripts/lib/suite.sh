@@ -9,7 +9,7 @@ all_cases() {
   done
 }
 
-# case_setting NAME VARIABLE: what a case says about itself.
+# case_setting NAME VARIABLE: a setting of a case.
 case_setting() (
   about='' unit=requests wire=both ours='' fault='' full='' needs='' answers=''
   # shellcheck source=/dev/null
@@ -17,7 +17,7 @@ case_setting() (
   echo "${!2}"
 )
 
-# A run is a case, or NAME:ANSWERS where the test server's answers are not the equal ones.
+# A run is a case, or NAME:ANSWERS if the answers of the test server are not the equal ones.
 run_name() { if [[ ${2:-equal} == equal ]]; then echo "$1"; else echo "$1:$2"; fi; }
 run_case_name() { echo "${1%%:*}"; }
 run_answers() { if [[ $1 == *:* ]]; then echo "${1#*:}"; else echo equal; fi; }
