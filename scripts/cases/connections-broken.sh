@@ -24,7 +24,7 @@ run() {
   note "$resets connections reset"
   missing=$((N_ONLINE - N_TEST))
   ((missing >= 0)) || fail "$((-missing)) requests were sent twice"
-  # A connection takes one request along, which is under way or comes just then.
+  # Each reset may lose one request, which is on its way or just arriving.
   ((missing <= resets)) || fail "$missing requests are missing for $resets connections"
   bytes=$(awk '/^2/ { print $2; exit }' online/access.log)
   ledger_holds tcpcopy ".ledger | .bytes.dropped.closed_by_server / $bytes + .turns.cut_off >= $missing" \

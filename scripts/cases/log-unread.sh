@@ -15,7 +15,7 @@ run() {
   local read_rate=$RATE
   copied_with_log unread trace
   note "requests a second at trace level, log read: $read_rate, not read: $RATE"
-  # The test: without a reader lines are lost, but no more than lines.
+  # Without a reader log lines are lost, but nothing else.
   ledger_holds tcpcopy '.output.log_lines_lost > 0' 'no line was lost: too few lines were logged'
   copied_with_log tcpcopy.log info
   read_rate=$RATE

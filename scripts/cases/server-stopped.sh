@@ -19,8 +19,8 @@ run() {
   ledger_holds tcpcopy '.ledger.bytes.dropped.no_answer > 0' 'nothing was given up: the server was not away for long enough'
 }
 
-# stands_still SECONDS PID PORT: the test server and its kernel, which would go on acknowledging for it. The load "pool"
-# goes on meanwhile.
+# stands_still SECONDS PID PORT: pauses the test server, and blocks its kernel, which would acknowledge for it. The load
+# "pool" continues.
 stands_still() {
   nft_rule test inet "type filter hook input priority 0; tcp dport $3 drop"
   pause "$1" "$2"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The parts of a case. A case is a file in scripts/cases that defines
-#   about=   one line: what happens
-#   unit=    what is counted
+#   about=   a description in one line
+#   unit=    the unit of the count
 #   run()    the case itself
 # and may set  wire=any  (offloads make no difference),  ours=yes  (other implementations cannot do it),
 #   fault=yes  (something goes wrong: nothing to measure),  full=yes  (takes long: only with --full or by name),
@@ -33,7 +33,7 @@ stopped_short() { fail "$1: $(tail -n 1 "$CASE_DIR/$2.log")"; exit 1; }
 # size SHORT FULL: the test suite runs short sizes, the benchmark full ones.
 size() { if [[ -n ${FULL:-} ]]; then echo "$2"; else echo "$1"; fi; }
 
-# load NAME COMMAND...: a client program at work, which must succeed. load_on HOST NAME COMMAND... elsewhere.
+# load NAME COMMAND...: runs a client program, which must succeed. load_on HOST NAME COMMAND... runs it on another host.
 load() { load_on client "$@"; }
 load_on() {
   load_start "$@"
@@ -113,7 +113,7 @@ conclude() {
   trap - EXIT INT TERM HUP
   set +e
   ((status == 0)) || ((${#FAILURES[@]} > 0)) || fail "the case stopped with status $status"
-  # All that the daemons have worked for, what came before the count that matters included.
+  # All requests that the daemons have copied, also those before the relevant count.
   [[ -z $COUNTER ]] || copied=$("$COUNTER" test)
   stop_recorded
   ((${#FAILURES[@]} == 0)) || verdict=FAIL

@@ -98,7 +98,7 @@ copy_stop() {
   intercept_stop
 }
 
-# copying [PORT [ARGUMENT...]]: what most cases want; the arguments are tcpcopy's.
+# copying [PORT [ARGUMENT...]]: starts both daemons as most cases need them; the arguments are for tcpcopy.
 copying() {
   local port=${1:-80}
   intercept_start -i eth0 -F "tcp and src port $port"

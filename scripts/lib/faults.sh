@@ -13,11 +13,11 @@ pause() {
 # The process of a host's nginx that answers.
 nginx_worker() { pgrep -P "$(<"$CASE_DIR/$1/nginx.main")"; }
 
-# break_connections HOST PORT: resets all connections of a host's server, as if its machine had restarted: the server sees
-# an error, its peers a RST. How many is in BROKEN. Without load there is nothing to break: wait for it before.
+# break_connections HOST PORT: resets all connections of a host's server, as if its machine had restarted: the server gets
+# an error, its peers a RST. BROKEN has their number. Wait for load before, which opens the connections.
 #
-# Where the kernel cannot do that (CONFIG_INET_DIAG_DESTROY), whatever arrives at the server for 20 ms is answered by a
-# RST; new connections of these 20 ms are broken too, and the server learns of it only by what comes later.
+# If the kernel cannot do that (CONFIG_INET_DIAG_DESTROY), a RST answers every packet to the server for 20 ms. This breaks
+# new connections of these 20 ms, too, and the server notices only later packets.
 BROKEN=0
 break_connections() {
   BROKEN=$(on "$1" ss -K -Htn state established "sport = :$2" | wc -l)
@@ -41,7 +41,7 @@ late_copying() {
   copying "$@"
 }
 
-# quiet NAME COMMAND...: the command while a load (of load_start) is paused and what it had sent has arrived.
+# quiet NAME COMMAND...: runs the command while a load (of load_start) is paused and its requests have arrived.
 quiet() {
   local pid=${LOAD[$1]} status=0
   shift
@@ -67,8 +67,8 @@ control_cut() {
   nft_end assist inet
 }
 
-# own_way_to_test: what the online host sends to the test host leaves by an interface of its own, "copies", so that what
-# happens there does no harm to the online service.
+# own_way_to_test: packets from the online host to the test host use an interface of their own, "copies", so that faults
+# there do not affect the online service.
 own_way_to_test() {
   local wire mac
   wire=$(netns wire)
@@ -86,7 +86,7 @@ own_way_to_test() {
 nft_rule() { on "$1" nft "table $2 lab { counter dropped { }; chain fault { $3; }; }"; }
 nft_end() { on "$1" nft "table $2 lab; delete table $2 lab"; }
 
-# lose PERCENT HOST...: as lab_loss, and keeps the sum of what was dropped in LOST.
+# lose PERCENT HOST...: as lab_loss, and keeps the sum of dropped packets in LOST.
 LOST=0
 lose() {
   local percent=$1 host
@@ -97,7 +97,7 @@ lose() {
   done
 }
 
-# loss_case HOST...: 0.5, 2 and 5 % of what arrives at these hosts is dropped.
+# loss_case HOST...: drops 0.5, 2 and 5 % of the packets that arrive at these hosts.
 loss_case() {
   local percent
   nginx_start online

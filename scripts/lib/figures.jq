@@ -14,8 +14,7 @@ def answered: .answers // "equal";
 
 def medians($runs; $build; value): $runs | map(select(.build == $build) | value) | map(select(. != null)) | median;
 
-# The median of what two builds' figures were to each other in the same round: a machine that becomes slower meanwhile
-# does not count.
+# The median of the ratios of two builds in the same round, so that a machine that becomes slower does not affect it.
 def in_turn($runs; $above; $below; value):
   $runs | group_by(.run)
   | map(medians(.; $above; value) as $a | medians(.; $below; value) as $b

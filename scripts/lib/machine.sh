@@ -9,7 +9,7 @@ TOOLS=(
 )
 LIBRARIES=(libpcap-dev libnginx-mod-http-echo)
 
-# install_packages [COMMAND:PACKAGE...]: what is missing of the above and these, and nothing else.
+# install_packages [COMMAND:PACKAGE...]: installs the missing ones of these and the above.
 install_packages() {
   local pair missing=()
   remove_old_policy
@@ -79,7 +79,7 @@ services() { # of the two, those that are here already
   done
 }
 
-# as_user COMMAND...: as the user who called sudo, so that no file of root's is left in the work tree.
+# as_user COMMAND...: as the user who called sudo, so that root owns no file in the work tree.
 as_user() {
   if [[ -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
     runuser -u "$SUDO_USER" -- env HOME="$(user_home)" PATH="$(user_home)/.cargo/bin:$PATH" "$@"

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Four hosts on one wire, each a network namespace; the bridge that is the wire lives in a fifth, so that the
-# machine's own network never changes.
+# Four hosts on one wire, each a network namespace. The wire is a bridge in a fifth namespace, so that the network of
+# the machine never changes.
 #
 #   client --+
 #   online --+-- wire      test reaches client (and online) only through assist, which forwards nothing:
-#   test   --+             what test answers to copied requests ends there, where intercept captures it
+#   test   --+             answers of test to copied requests end there, where intercept captures them
 #   assist --+
 
 HOSTS=(client online test assist)

@@ -176,14 +176,14 @@ peers_copied() {
   done
 }
 
-# peer_was PROTOCOL CLASS CONNECTIONS: what became of its sessions. CLASS is
+# peer_was PROTOCOL CLASS CONNECTIONS: checks the outcome of its sessions. CLASS is
 #   copied   nothing was dropped because of its state, and something was copied
 #   lost     its stream ended with its connection: state_lost
 #   unknown  not copied, because the earlier bytes are not known: state_unknown
 #   tls      not copied, because it is encrypted
 #   nothing  there was nothing to copy
-# and CONNECTIONS the most that the test server may have been asked for. The log must name the protocol of what was
-# given up.
+# and CONNECTIONS is the most connections that the test server may have received. The log must name the protocol of
+# sessions that were given up.
 peer_was() {
   local name=$1 class=$2 most=$3 connections filter called=unknown
   connections=$(peer_connections test "$name")
