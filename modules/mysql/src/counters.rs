@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use module_kit::module::Report;
 
-use crate::command::Command;
-use crate::plugin::Plugin;
+use crate::auth::plugin::Plugin;
+use crate::wire::command::Command;
 
 /// How a login at the test server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,31 +7,14 @@
 
 #![forbid(unsafe_code)]
 
-mod admission;
 mod answers;
-mod attributes;
-mod capabilities;
-mod command;
+mod auth;
 mod compression;
-mod connections;
 mod counters;
-mod credentials;
-mod dialogue;
-mod edits;
-mod greeting;
-mod hello;
-mod inflate;
-mod long_data;
 mod notices;
-mod online;
-mod packet;
-mod plugin;
-mod query;
-mod server_error;
 mod session;
 mod statements;
-mod transaction;
-mod types;
+mod wire;
 
 use std::sync::Arc;
 
@@ -39,12 +22,12 @@ use common_core::flow::Flow;
 use common_core::payload_prefix::PayloadPrefix;
 use module_kit::module::{Module, Protocol, Report};
 
-use crate::connections::Connections;
+use crate::auth::credentials::Credentials;
+pub use crate::auth::credentials::{CredentialsError, DefaultLogin, SecretSource, Settings};
 use crate::counters::Counters;
-use crate::credentials::Credentials;
-pub use crate::credentials::{CredentialsError, DefaultLogin, SecretSource, Settings};
 use crate::notices::Notices;
 use crate::session::Session;
+use crate::session::connections::Connections;
 
 /// The protocol of MySQL and MariaDB, for one online service.
 #[derive(Debug)]

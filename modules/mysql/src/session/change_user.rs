@@ -10,11 +10,11 @@ use module_kit::module::{Actions, FailureKind};
 
 use super::login::send_packet;
 use super::{Agreed, Client, LoggingIn, Server, Session};
-use crate::command::Command;
-use crate::dialogue::Dialogue;
-use crate::edits::{Edits, Fate};
-use crate::packet::{Assembler, HEADER, Header};
-use crate::plugin::Plugin;
+use crate::auth::dialogue::Dialogue;
+use crate::auth::plugin::Plugin;
+use crate::session::edits::{Edits, Fate};
+use crate::wire::command::Command;
+use crate::wire::packet::{Assembler, HEADER, Header};
 
 /// Waits for the answer to a ping.
 #[derive(Debug)]

@@ -5,14 +5,14 @@ use module_kit::module::FailureKind;
 use super::stream::Last;
 use super::{Ready, Server, Session};
 use crate::answers::To;
-use crate::command::{Command, looks_like_command};
+use crate::auth::hello::{self, Opening};
 use crate::counters::{Happened, LeftOut};
-use crate::edits::{Edits, Fate};
-use crate::hello::{self, Opening};
-use crate::long_data;
 use crate::notices::Kind;
-use crate::packet::{HEADER, Header, write_packet};
-use crate::transaction::Said;
+use crate::session::edits::{Edits, Fate};
+use crate::session::transaction::Said;
+use crate::statements::long_data;
+use crate::wire::command::{Command, looks_like_command};
+use crate::wire::packet::{HEADER, Header, write_packet};
 
 /// No packet of a login is longer, and none that is looked at as a whole.
 pub(super) const WHOLE_MAX: usize = 64 << 10;

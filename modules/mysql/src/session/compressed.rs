@@ -5,7 +5,7 @@ use module_kit::module::{Action, Actions, FailureKind};
 use super::{Server, Session};
 use crate::compression::{Compression, Inflated};
 use crate::counters::Happened;
-use crate::edits::{Edits, Fate};
+use crate::session::edits::{Edits, Fate};
 
 /// No more than this is inflated at a time, in bytes, and a piece of a packet: what is sent waits with the engine, and so does
 /// a packet of which something is left.

@@ -6,12 +6,12 @@
 use super::{Client, Session};
 use crate::Shared;
 use crate::answers::To;
-use crate::command::Command;
 use crate::counters::Happened;
-use crate::edits::Edits;
 use crate::notices::Kind;
-use crate::packet::Header;
-use crate::server_error::{ServerError, printable};
+use crate::session::edits::Edits;
+use crate::wire::command::Command;
+use crate::wire::packet::Header;
+use crate::wire::server_error::{ServerError, printable};
 
 /// Bytes of the longest name of a database: 64 characters of UTF-8.
 const NAME_MAX: usize = 256;

@@ -3,16 +3,16 @@
 use module_kit::module::{Actions, FailureKind};
 
 use super::{Agreed, Client, LoggingIn, Server, Session};
-use crate::capabilities::Capabilities;
+use crate::auth::credentials::Secret;
+use crate::auth::dialogue::{Dialogue, Refusal, Step};
+use crate::auth::greeting::{self, First, Greeting};
+use crate::auth::hello::Hello;
+use crate::auth::plugin::Plugin;
 use crate::counters::{Happened, Outcome};
-use crate::credentials::Secret;
-use crate::dialogue::{Dialogue, Refusal, Step};
-use crate::greeting::{self, First, Greeting};
-use crate::hello::Hello;
 use crate::notices::Kind;
-use crate::packet::write_packet;
-use crate::plugin::Plugin;
-use crate::server_error::{ServerError, printable};
+use crate::wire::capabilities::Capabilities;
+use crate::wire::packet::write_packet;
+use crate::wire::server_error::{ServerError, printable};
 
 impl Session {
     /// More of the greeting.

@@ -4,13 +4,13 @@
 use super::prepared::must_not_be_prepared;
 use super::{Client, Session};
 use crate::answers::To;
-use crate::attributes::text;
-use crate::capabilities::Capabilities;
-use crate::command::{Command, looks_like_command};
+use crate::auth::hello::{self, Hello, Opening};
 use crate::compression::Compression;
-use crate::hello::{self, Hello, Opening};
-use crate::packet::{HEADER, Header};
-use crate::query::{self, Query};
+use crate::session::query::{self, Query};
+use crate::wire::attributes::text;
+use crate::wire::capabilities::Capabilities;
+use crate::wire::command::{Command, looks_like_command};
+use crate::wire::packet::{HEADER, Header};
 
 impl Session {
     /// Reads what is lost, if it is whole packets; all else that was lost is lost.

@@ -8,13 +8,17 @@
 mod change_user;
 mod commands;
 mod compressed;
+pub(crate) mod connections;
 mod database;
+mod edits;
 mod login;
 mod lost;
 mod prepared;
+mod query;
 mod restore;
 mod rewrite;
 mod stream;
+mod transaction;
 
 use std::sync::Arc;
 
@@ -25,22 +29,22 @@ use self::change_user::Switching;
 use self::restore::Restoring;
 use self::stream::Stream;
 use crate::Shared;
-use crate::admission::Admission;
+use crate::answers::online::{Heard, Online};
 use crate::answers::{Answers, HEAD, Seen};
-use crate::capabilities::Capabilities;
+use crate::auth::admission::Admission;
+use crate::auth::credentials::Secret;
+use crate::auth::dialogue::Dialogue;
+use crate::auth::greeting::Greeting;
+use crate::auth::hello::Hello;
 use crate::compression::Compression;
-use crate::connections::Connections;
 use crate::counters::Happened;
-use crate::credentials::Secret;
-use crate::dialogue::Dialogue;
-use crate::edits::Edits;
-use crate::greeting::Greeting;
-use crate::hello::Hello;
-use crate::long_data::LongData;
-use crate::online::{Heard, Online};
-use crate::packet::Assembler;
+use crate::session::connections::Connections;
+use crate::session::edits::Edits;
+use crate::session::transaction::Transaction;
 use crate::statements::Statements;
-use crate::transaction::Transaction;
+use crate::statements::long_data::LongData;
+use crate::wire::capabilities::Capabilities;
+use crate::wire::packet::Assembler;
 
 /// One session.
 #[derive(Debug)]

@@ -3,16 +3,16 @@
 use super::commands::WHOLE_MAX;
 use super::{Ready, Server, Session};
 use crate::answers::To;
-use crate::attributes::fits;
-use crate::capabilities::Capabilities;
-use crate::command::Command;
 use crate::counters::{Happened, LeftOut};
-use crate::edits::{Edits, Fate};
 use crate::notices::Kind;
-use crate::packet::{HEADER, Header};
-use crate::query::{self, Query};
+use crate::session::edits::{Edits, Fate};
+use crate::session::query::{self, Query};
 use crate::statements::{LAST_PREPARED, Lookup};
-use crate::types::Unread;
+use crate::wire::attributes::fits;
+use crate::wire::capabilities::Capabilities;
+use crate::wire::command::Command;
+use crate::wire::packet::{HEADER, Header};
+use crate::wire::types::Unread;
 
 /// So many segments are waited for that could be the answer to a PREPARE, unless the client goes on.
 const UNSEEN_MAX: u32 = 4;

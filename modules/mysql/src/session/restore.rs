@@ -7,12 +7,12 @@ use module_kit::module::{Actions, FailureKind};
 
 use super::login::send_packet;
 use super::{Agreed, Client, Server, Session, database};
-use crate::capabilities::Capabilities;
-use crate::command::Command;
 use crate::counters::Happened;
-use crate::packet::{Assembler, Reader};
-use crate::server_error::ServerError;
 use crate::statements::Serial;
+use crate::wire::capabilities::Capabilities;
+use crate::wire::command::Command;
+use crate::wire::packet::{Assembler, Reader};
+use crate::wire::server_error::ServerError;
 
 /// What is said again, one after the other.
 #[derive(Debug)]

@@ -4,15 +4,15 @@
 use super::commands::WHOLE_MAX;
 use super::{Ready, Server, Session};
 use crate::answers::To;
-use crate::attributes::{Attributes, Execute, are_there, before_text, without_attributes};
-use crate::capabilities::Capabilities;
-use crate::command::Command;
 use crate::counters::{Happened, LeftOut};
-use crate::edits::{Edits, Fate};
-use crate::packet::{CHUNK_MAX, HEADER, Header};
-use crate::query::{self, Kill, Query};
+use crate::session::edits::{Edits, Fate};
+use crate::session::query::{self, Kill, Query};
 use crate::statements::NeverHeard;
-use crate::types::{self, Said};
+use crate::wire::attributes::{Attributes, Execute, are_there, before_text, without_attributes};
+use crate::wire::capabilities::Capabilities;
+use crate::wire::command::Command;
+use crate::wire::packet::{CHUNK_MAX, HEADER, Header};
+use crate::wire::types::{self, Said};
 
 /// A statement that names a connection or a database is no longer than this, in bytes.
 const NAMING_MAX: usize = 1024;

@@ -1,7 +1,7 @@
 //! The place in the client's stream of packets.
 
-use crate::edits::{Edits, Fate};
-use crate::packet::{HEADER, Header};
+use crate::session::edits::{Edits, Fate};
+use crate::wire::packet::{HEADER, Header};
 
 /// Where in the stream the next byte stands, and what the client said last.
 #[derive(Debug)]

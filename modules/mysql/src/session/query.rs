@@ -1,7 +1,7 @@
 //! What little of SQL must be understood: the statements that name what only one server knows, and where transactions begin
 //! and end.
 
-use crate::transaction::Said;
+use crate::session::transaction::Said;
 
 /// What a statement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //!
 //! Source: dev.mysql.com, "COM_STMT_EXECUTE".
 
-use crate::packet::Reader;
+use crate::wire::packet::Reader;
 
 /// Bytes of an EXECUTE before its parameters: command, id, flags, iterations.
 const FIXED: usize = 10;

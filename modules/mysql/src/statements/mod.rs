@@ -5,10 +5,12 @@
 //! order, once one is known. What a server is heard to say goes first: the test server's answer to each PREPARE, the online
 //! server's if it is captured, and what the client itself says when it uses an id.
 
+pub(crate) mod long_data;
+
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use crate::types::{self, Said, Types, Unread};
+use crate::wire::types::{self, Said, Types, Unread};
 
 /// More statements than this are not followed: servers have no more by default (`max_prepared_stmt_count`).
 const STATEMENTS_MAX: usize = 16_382;

@@ -2,11 +2,11 @@
 //!
 //! Source: dev.mysql.com, "Authentication Method Switch", "Caching_sha2_password information".
 
-use crate::credentials::Secret;
-use crate::greeting::{NONCE_MAX, PLUGIN_MAX};
-use crate::packet::Reader;
-use crate::plugin::{Plugin, encrypted};
-use crate::server_error::{ServerError, printable};
+use crate::auth::credentials::Secret;
+use crate::auth::greeting::{NONCE_MAX, PLUGIN_MAX};
+use crate::auth::plugin::{Plugin, encrypted};
+use crate::wire::packet::Reader;
+use crate::wire::server_error::{ServerError, printable};
 
 /// A server asks for another method once; more often, it goes round in circles.
 const SWITCHES_MAX: u8 = 3;

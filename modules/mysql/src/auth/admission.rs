@@ -1,7 +1,7 @@
 //! Whether the online server lets the client in. Passwords that are known here open the test server's door to everybody who
 //! says a user's name: who is refused online must not come in by it.
 
-use crate::server_error::PROGRESS;
+use crate::wire::server_error::PROGRESS;
 
 /// The online server's word on what its client has said last to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,11 @@
 //! A compressed packet is a header of seven bytes and a part of the stream of ordinary packets, compressed as a whole or
 //! not at all. Source: dev.mysql.com, "Compressed Packet".
 
-use crate::command::looks_like_command;
-use crate::inflate::{Inflating, PIECE};
-use crate::packet::{HEADER, Header};
+pub(crate) mod inflate;
+
+use crate::compression::inflate::{Inflating, PIECE};
+use crate::wire::command::looks_like_command;
+use crate::wire::packet::{HEADER, Header};
 
 /// How a client compresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

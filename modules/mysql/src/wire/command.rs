@@ -2,7 +2,7 @@
 //!
 //! Source: dev.mysql.com, "Command Phase"; MariaDB's documentation, "Replication Protocol", "COM_STMT_BULK_EXECUTE".
 
-use crate::packet::{HEADER, Header};
+use crate::wire::packet::{HEADER, Header};
 
 /// The first byte of a command's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 //!
 //! Source: dev.mysql.com, "COM_QUERY", "COM_STMT_EXECUTE", "Binary Protocol Value".
 
-use crate::long_data::Values;
-use crate::packet::Reader;
+use crate::statements::long_data::Values;
+use crate::wire::packet::Reader;
 
 /// Where attributes can be read, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,8 +251,8 @@ fn change(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Command;
-    use crate::long_data::LongData;
+    use crate::statements::long_data::LongData;
+    use crate::wire::command::Command;
 
     #[test]
     fn the_text_is_found_behind_the_attributes() {

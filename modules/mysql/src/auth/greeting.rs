@@ -2,9 +2,9 @@
 //!
 //! Source: dev.mysql.com, "Protocol::HandshakeV10"; MariaDB's documentation, "Connection".
 
-use crate::capabilities::Capabilities;
-use crate::packet::Reader;
-use crate::server_error::ServerError;
+use crate::wire::capabilities::Capabilities;
+use crate::wire::packet::Reader;
+use crate::wire::server_error::ServerError;
 
 /// The version of the protocol that all servers of this century speak.
 const VERSION: u8 = 10;

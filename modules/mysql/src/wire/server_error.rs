@@ -2,7 +2,7 @@
 //!
 //! Source: dev.mysql.com, "ERR_Packet".
 
-use crate::packet::Reader;
+use crate::wire::packet::Reader;
 
 /// The error code that is none: MariaDB reports progress with it.
 pub(crate) const PROGRESS: u16 = 0xFFFF;

@@ -6,11 +6,13 @@
 //! must be seen wait until all before is answered; and what is missed all the same is told by order (see
 //! [`crate::statements`]).
 
+pub(crate) mod online;
+
 use std::collections::VecDeque;
 
-use crate::packet::{HEADER, Header, Reader};
-use crate::server_error::PROGRESS;
 use crate::statements::Serial;
+use crate::wire::packet::{HEADER, Header, Reader};
+use crate::wire::server_error::PROGRESS;
 
 /// Bytes of each segment that are needed: a whole answer to PREPARE.
 pub(crate) const HEAD: u16 = 16;

@@ -3,9 +3,9 @@
 //! Source: dev.mysql.com, "Protocol::HandshakeResponse41", "Protocol::SSLRequest", "COM_CHANGE_USER"; MariaDB's
 //! documentation, "Connection".
 
-use crate::capabilities::Capabilities;
-use crate::greeting::plugin_name;
-use crate::packet::{Reader, write_sized, write_terminated};
+use crate::auth::greeting::plugin_name;
+use crate::wire::capabilities::Capabilities;
+use crate::wire::packet::{Reader, write_sized, write_terminated};
 
 /// Bytes of the fixed part; an SSLRequest is nothing else.
 const FIXED: usize = 32;

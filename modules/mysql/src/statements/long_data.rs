@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::Command;
+use crate::wire::command::Command;
 
 /// More values than this are not followed, of all statements of a session together.
 const VALUES_MAX: usize = 1024;

@@ -3,11 +3,11 @@
 //! Its packets are followed by their lengths, in what was captured of its answers; behind a gap, a packet begins where
 //! the next bytes do, as it mostly does with a segment.
 
-use crate::admission::Admission;
 use crate::answers::{Answers, HEAD, Prepared, Seen, To};
-use crate::capabilities::Capabilities;
-use crate::packet::{HEADER, Header, Reader};
+use crate::auth::admission::Admission;
 use crate::statements::Serial;
+use crate::wire::capabilities::Capabilities;
+use crate::wire::packet::{HEADER, Header, Reader};
 
 /// The place in the online server's stream, and the answers that are expected there.
 #[derive(Debug)]
@@ -225,8 +225,8 @@ fn read_greeting(greeting: &[u8]) -> Option<(u32, Capabilities)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::write_packet;
     use crate::statements::Statements;
+    use crate::wire::packet::write_packet;
 
     #[test]
     fn ids_are_found_however_the_stream_is_cut() {
