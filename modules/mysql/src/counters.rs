@@ -62,7 +62,7 @@ impl LeftOut {
 
 /// Things that happen and are worth a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Happened {
+pub(crate) enum Counter {
     /// A statement was prepared again on a new connection.
     PreparedAgain,
     /// The types of its parameters were said again.
@@ -87,7 +87,7 @@ pub(crate) enum Happened {
     Joined,
 }
 
-impl Happened {
+impl Counter {
     const NAMES: [&'static str; 11] = [
         "prepared_again",
         "types_again",
@@ -109,7 +109,7 @@ pub(crate) struct Counters {
     logins: [[AtomicU64; Plugin::COUNT]; 3],
     commands: [AtomicU64; 256],
     left_out: [AtomicU64; LeftOut::NAMES.len()],
-    happened: [AtomicU64; Happened::NAMES.len()],
+    sessions: [AtomicU64; Counter::NAMES.len()],
     /// Connections that the test server refused, by what it said.
     pub(crate) refusals: Codes,
     pub(crate) server_errors: Codes,
@@ -122,7 +122,7 @@ impl Counters {
             logins: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
             commands: std::array::from_fn(|_| AtomicU64::new(0)),
             left_out: std::array::from_fn(|_| AtomicU64::new(0)),
-            happened: std::array::from_fn(|_| AtomicU64::new(0)),
+            sessions: std::array::from_fn(|_| AtomicU64::new(0)),
             refusals: Codes::default(),
             server_errors: Codes::default(),
             online_errors: Codes::default(),
@@ -141,10 +141,12 @@ impl Counters {
         add(&self.left_out[reason as usize], 1);
     }
 
-    pub(crate) fn happened(&self, what: Happened, times: u64) {
-        if times > 0 {
-            add(&self.happened[what as usize], times);
-        }
+    pub(crate) fn count(&self, counter: Counter) {
+        self.add(counter, 1);
+    }
+
+    pub(crate) fn add(&self, counter: Counter, times: u64) {
+        add(&self.sessions[counter as usize], times);
     }
 
     pub(crate) fn report(&self) -> Report {
@@ -161,7 +163,7 @@ impl Counters {
         report.group("server_errors", self.server_errors.list());
         report.group("online_errors", self.online_errors.list());
         report.group("left_out", LeftOut::NAMES.into_iter().zip(self.left_out.iter().map(load)));
-        report.group("sessions", Happened::NAMES.into_iter().zip(self.happened.iter().map(load)));
+        report.group("sessions", Counter::NAMES.into_iter().zip(self.sessions.iter().map(load)));
         report
     }
 }

@@ -13,6 +13,7 @@ mod compression;
 mod counters;
 mod notices;
 mod session;
+mod shared;
 mod statements;
 mod wire;
 
@@ -28,6 +29,7 @@ use crate::counters::Counters;
 use crate::notices::Notices;
 use crate::session::Session;
 use crate::session::connections::Connections;
+use crate::shared::Shared;
 
 /// The protocol of MySQL and MariaDB, for one online service.
 #[derive(Debug)]
@@ -52,14 +54,6 @@ const BEGINNINGS: &[PayloadPrefix] = &[
     &[None, Some(0), Some(0), Some(1), Some(0xFE)],
     &[Some(2), Some(0), Some(0), Some(1), Some(1)],
 ];
-
-/// What the sessions of all services share.
-#[derive(Debug)]
-struct Shared {
-    credentials: Credentials,
-    counters: Counters,
-    notices: Notices,
-}
 
 impl Mysql {
     /// The protocol with these users.

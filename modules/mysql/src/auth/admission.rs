@@ -10,7 +10,7 @@ pub(crate) enum Admission {
     Open,
     /// The client has asked, in a packet with this sequence id. Whether answers are captured is not known, so that its
     /// commands do not wait for one.
-    Unheard(u8),
+    Unconfirmed(u8),
     /// The same, and its commands wait: answers are captured.
     Awaited(u8),
     Refused,
@@ -19,12 +19,12 @@ pub(crate) enum Admission {
 impl Admission {
     /// Of a session that was seen from its beginning, or that was joined.
     pub(crate) fn new(from_start: bool) -> Self {
-        if from_start { Self::Unheard(0) } else { Self::Open }
+        if from_start { Self::Unconfirmed(0) } else { Self::Open }
     }
 
     /// The online server says a packet with this sequence id that begins so.
-    pub(crate) fn heard(&mut self, sequence: u8, payload: &[u8]) {
-        let (Self::Unheard(asked) | Self::Awaited(asked)) = *self else { return };
+    pub(crate) fn packet(&mut self, sequence: u8, payload: &[u8]) {
+        let (Self::Unconfirmed(asked) | Self::Awaited(asked)) = *self else { return };
         *self = match *payload {
             [0xFF, low, high, ..] => match u16::from_le_bytes([low, high]) {
                 PROGRESS => return,
@@ -43,14 +43,14 @@ impl Admission {
 
     /// The online server has said something that was not captured: most likely the answer.
     pub(crate) fn missed(&mut self) {
-        if matches!(self, Self::Unheard(_) | Self::Awaited(_)) {
+        if matches!(self, Self::Unconfirmed(_) | Self::Awaited(_)) {
             *self = Self::Open;
         }
     }
 
     /// The client says a command, and is answered: it is in.
     pub(crate) fn command(&mut self) {
-        if let Self::Unheard(_) = self {
+        if let Self::Unconfirmed(_) = self {
             *self = Self::Open;
         }
     }
@@ -70,20 +70,20 @@ mod tests {
     fn a_login_ends_with_an_ok_or_an_error_whatever_comes_before() {
         let mut admission = Admission::Awaited(1);
         for (sequence, payload) in [(0, &b"\x0a9.7\0"[..]), (2, b"\xfemethod\0"), (4, b"\x01\x03")] {
-            admission.heard(sequence, payload);
+            admission.packet(sequence, payload);
             assert_eq!(admission, Admission::Awaited(1));
         }
         let (mut accepted, mut refused, mut passed) = (admission, admission, admission);
-        accepted.heard(5, b"\0\0\0\x02\0\0\0");
-        refused.heard(5, b"\xff\x15\x04#28000Access denied");
-        passed.heard(1, b"\xff\x7a\x04#42S02no such table");
+        accepted.packet(5, b"\0\0\0\x02\0\0\0");
+        refused.packet(5, b"\xff\x15\x04#28000Access denied");
+        passed.packet(1, b"\xff\x7a\x04#42S02no such table");
         assert_eq!(
             (accepted, refused, passed),
             (Admission::Open, Admission::Refused, Admission::Open),
             "the last is an answer to a command"
         );
         refused.missed();
-        refused.heard(2, b"\0\0\0\x02\0\0\0");
+        refused.packet(2, b"\0\0\0\x02\0\0\0");
         refused.command();
         assert_eq!(refused, Admission::Refused);
     }
@@ -94,20 +94,20 @@ mod tests {
             [&b"\xff\x7a\x04#42S02no such table"[..], b"\x01", b"\x03def\x04shop", b"\0\0\0\x02\0\0\0"]
         {
             let mut admission = Admission::Awaited(0);
-            admission.heard(1, payload);
+            admission.packet(1, payload);
             assert_eq!(admission, Admission::Open, "{payload:?}");
         }
         let mut admission = Admission::Awaited(0);
-        admission.heard(1, b"\xfemethod\0");
+        admission.packet(1, b"\xfemethod\0");
         assert_eq!(admission, Admission::Awaited(0));
-        admission.heard(1, b"\xff\x15\x04#28000Access denied");
+        admission.packet(1, b"\xff\x15\x04#28000Access denied");
         assert_eq!(admission, Admission::Refused);
     }
 
     #[test]
     fn progress_is_no_refusal() {
         let mut admission = Admission::Awaited(0);
-        admission.heard(1, b"\xff\xff\xff\x01");
+        admission.packet(1, b"\xff\xff\xff\x01");
         assert_eq!(admission, Admission::Awaited(0));
     }
 }

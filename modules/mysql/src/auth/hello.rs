@@ -31,7 +31,7 @@ pub(crate) struct Hello {
 
 /// What a client says first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Opening {
+pub(crate) enum FirstPacket {
     Hello(Hello),
     /// It goes on encrypted.
     Tls,
@@ -46,6 +46,11 @@ impl Hello {
             .map(Vec::capacity)
             .iter()
             .sum()
+    }
+
+    /// The client and its server can have agreed on compression.
+    pub(crate) fn may_compress(&self) -> bool {
+        self.capabilities.has(Capabilities::COMPRESS) || self.capabilities.has(Capabilities::ZSTD)
     }
 
     /// A client that was never heard logging in.
@@ -145,11 +150,11 @@ impl Hello {
 }
 
 /// Reads the payload of a client's first packet.
-pub(crate) fn read(payload: &[u8]) -> Option<Opening> {
+pub(crate) fn read(payload: &[u8]) -> Option<FirstPacket> {
     let mut reader = Reader::new(payload);
     let low = u32::from(reader.u16()?);
     if !Capabilities::new(low, 0).has(Capabilities::PROTOCOL_41) {
-        return Some(Opening::Ancient);
+        return Some(FirstPacket::Ancient);
     }
     let low = low | u32::from(reader.u16()?) << 16;
     let packet_max = reader.u32()?;
@@ -159,7 +164,7 @@ pub(crate) fn read(payload: &[u8]) -> Option<Opening> {
     let mysql = Capabilities::new(low, 0).has(Capabilities::MYSQL);
     let capabilities = Capabilities::new(low, if mysql { 0 } else { extended });
     if capabilities.has(Capabilities::SSL) {
-        return Some(Opening::Tls);
+        return Some(FirstPacket::Tls);
     }
     let user = reader.terminated()?.to_vec();
     let answer = if capabilities.has(Capabilities::SIZED_AUTH) {
@@ -183,7 +188,7 @@ pub(crate) fn read(payload: &[u8]) -> Option<Opening> {
     }
     hello.plugin = hello.plugin_of(&mut reader);
     hello.attributes = hello.attributes_of(&mut reader);
-    Some(Opening::Hello(hello))
+    Some(FirstPacket::Hello(hello))
 }
 
 /// First byte of a COM_CHANGE_USER.
@@ -216,15 +221,15 @@ mod tests {
     fn a_hello_is_read_as_written() {
         let hello = hello();
         let payload = hello.response(hello.capabilities, &hello.answer, &hello.plugin, &hello.database);
-        assert_eq!(read(&payload), Some(Opening::Hello(hello)));
+        assert_eq!(read(&payload), Some(FirstPacket::Hello(hello)));
     }
 
     #[test]
     fn an_ssl_request_is_no_hello() {
         let mut payload = vec![0; FIXED];
         payload[..4].copy_from_slice(&0x0000_aa00_u32.to_le_bytes());
-        assert_eq!(read(&payload), Some(Opening::Tls));
-        assert_eq!(read(&[0x05, 0x00, 0x00]), Some(Opening::Ancient));
+        assert_eq!(read(&payload), Some(FirstPacket::Tls));
+        assert_eq!(read(&[0x05, 0x00, 0x00]), Some(FirstPacket::Ancient));
     }
 
     #[test]

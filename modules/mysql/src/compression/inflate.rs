@@ -7,7 +7,16 @@ use std::io::Read;
 use flate2::{Decompress, FlushDecompress, Status};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use crate::compression::{Method, Unreadable};
+/// How a client compresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Zlib,
+    Zstd,
+}
+
+/// What a client sends compressed cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unreadable;
 
 /// Inflated in one step, in bytes; zstd decodes up to a block more.
 pub(crate) const PIECE: usize = 128 << 10;

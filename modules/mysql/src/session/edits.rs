@@ -1,63 +1,87 @@
-//! What becomes of a client's bytes, in order: neighbours of one fate make one action.
+//! What becomes of a client's bytes, in order: neighbours with one verdict make one action.
 
 use module_kit::module::{Actions, Loss};
 
+use crate::wire::packet::write_packet;
+
 /// What becomes of bytes of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// To the test server, as they are.
+pub(crate) enum Verdict {
+    /// They go to the test server as they are.
     Pass,
-    /// Said in our own words.
+    /// The module sends its own bytes instead.
     Replace,
-    /// Lost.
+    /// They are lost.
     LeaveOut,
 }
 
 /// Fills [`Actions`].
 pub(crate) struct Edits<'a> {
     actions: &'a mut Actions,
-    last: (Fate, usize),
+    /// The client's bytes, where the engine has them only in compressed form: what passes is sent, and the caller replaces
+    /// the compressed bytes.
+    inflated: Option<&'a [u8]>,
+    last: (Verdict, usize),
     taken: usize,
+    has_sent: bool,
 }
 
 impl<'a> Edits<'a> {
     pub(crate) fn new(actions: &'a mut Actions) -> Self {
-        Self { actions, last: (Fate::Pass, 0), taken: 0 }
+        Self { actions, inflated: None, last: (Verdict::Pass, 0), taken: 0, has_sent: false }
     }
 
-    pub(crate) fn take(&mut self, bytes: usize, fate: Fate) {
-        if self.last.0 != fate {
+    pub(crate) fn of_inflated(inflated: &'a [u8], actions: &'a mut Actions) -> Self {
+        let mut edits = Self::new(actions);
+        edits.inflated = Some(inflated);
+        edits
+    }
+
+    pub(crate) fn take(&mut self, bytes: usize, verdict: Verdict) {
+        if self.last.0 != verdict {
             self.settle();
-            self.last.0 = fate;
+            self.last.0 = verdict;
         }
         self.last.1 += bytes;
         self.taken += bytes;
     }
 
-    /// Bytes whose fate was told.
+    /// Bytes that have a verdict.
     pub(crate) fn taken(&self) -> usize {
         self.taken
     }
 
-    /// Bytes of our own come here.
+    /// Sends the module's own bytes.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.settle();
         self.actions.send(bytes);
+        self.has_sent = true;
     }
 
-    /// For all else.
+    /// For other actions.
     pub(crate) fn actions(&mut self) -> &mut Actions {
         self.settle();
         self.actions
     }
 
+    /// Whether anything goes to the test server.
+    pub(crate) fn finish(mut self) -> bool {
+        self.settle();
+        self.has_sent
+    }
+
     fn settle(&mut self) {
         let bytes = std::mem::take(&mut self.last.1);
-        match self.last.0 {
+        match (self.last.0, self.inflated) {
             _ if bytes == 0 => {}
-            Fate::Pass => self.actions.pass(bytes),
-            Fate::Replace => self.actions.replace(bytes),
-            Fate::LeaveOut => self.actions.leave_out(bytes, Loss::LeftOut),
+            (Verdict::Pass, Some(inflated)) => {
+                self.actions.send(&inflated[self.taken - bytes..self.taken]);
+                self.has_sent = true;
+            }
+            (_, Some(_)) => {}
+            (Verdict::Pass, None) => self.actions.pass(bytes),
+            (Verdict::Replace, None) => self.actions.replace(bytes),
+            (Verdict::LeaveOut, None) => self.actions.leave_out(bytes, Loss::LeftOut),
         }
     }
 }
@@ -66,4 +90,11 @@ impl Drop for Edits<'_> {
     fn drop(&mut self) {
         self.settle();
     }
+}
+
+/// Sends a packet of the module's own.
+pub(super) fn send_packet(sequence: u8, payload: &[u8], actions: &mut Actions) {
+    let mut packet = Vec::with_capacity(payload.len() + 4);
+    write_packet(sequence, payload, &mut packet);
+    actions.send(&packet);
 }

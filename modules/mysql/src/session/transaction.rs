@@ -8,7 +8,7 @@
 
 /// What a client says of its transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum TxnBoundary {
     Begin,
     /// COMMIT or ROLLBACK.
     End,
@@ -39,8 +39,8 @@ impl Transaction {
     }
 
     /// The client said something. Returns whether that ends a transaction whose beginning was missed.
-    pub(crate) fn client(&mut self, said: Said) -> bool {
-        let missed = *self == Self::Unclear && said == Said::End;
+    pub(crate) fn client(&mut self, boundary: TxnBoundary) -> bool {
+        let missed = *self == Self::Unclear && boundary == TxnBoundary::End;
         if self.wants_client() {
             *self = Self::No;
         }
@@ -97,13 +97,13 @@ mod tests {
     fn an_end_without_a_beginning_tells_what_was_open_at_a_join() {
         let mut joined = Transaction::new(false);
         joined.test_answer(false); // an UPDATE, with autocommit there
-        assert!(joined.client(Said::End));
-        assert!(!joined.client(Said::End), "it is over");
+        assert!(joined.client(TxnBoundary::End));
+        assert!(!joined.client(TxnBoundary::End), "it is over");
         let mut between = Transaction::new(false);
-        assert!(!between.client(Said::Begin));
+        assert!(!between.client(TxnBoundary::Begin));
         between.test_answer(true);
-        assert!(!between.client(Said::End));
-        assert!(!Transaction::new(true).client(Said::End), "nothing was missed");
+        assert!(!between.client(TxnBoundary::End));
+        assert!(!Transaction::new(true).client(TxnBoundary::End), "nothing was missed");
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
         assert!(!transaction.connection_lost());
         transaction.client_lost();
         transaction.test_answer(false);
-        assert!(!transaction.client(Said::End), "it is counted");
+        assert!(!transaction.client(TxnBoundary::End), "it is counted");
         transaction.test_answer(true);
         transaction.test_answer(false);
         assert!(!transaction.connection_lost());
@@ -126,10 +126,10 @@ mod tests {
         let mut transaction = Transaction::new(true);
         transaction.client_lost();
         assert!(!transaction.connection_lost());
-        assert!(transaction.client(Said::End));
+        assert!(transaction.client(TxnBoundary::End));
         transaction.client_lost();
         transaction.rolled_back();
-        assert!(!transaction.client(Said::End));
+        assert!(!transaction.client(TxnBoundary::End));
     }
 
     #[test]
@@ -137,9 +137,9 @@ mod tests {
         let mut open = Transaction::new(false);
         assert!(open.online_answer(true));
         assert!(!open.online_answer(true));
-        assert!(!open.client(Said::End), "it is counted");
+        assert!(!open.client(TxnBoundary::End), "it is counted");
         let mut closed = Transaction::new(false);
         assert!(!closed.online_answer(false));
-        assert!(!closed.client(Said::End));
+        assert!(!closed.client(TxnBoundary::End));
     }
 }

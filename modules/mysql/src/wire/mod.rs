@@ -4,5 +4,5 @@ pub(crate) mod attributes;
 pub(crate) mod capabilities;
 pub(crate) mod command;
 pub(crate) mod packet;
+pub(crate) mod prepare_ok;
 pub(crate) mod server_error;
-pub(crate) mod types;

@@ -8,6 +8,10 @@ pub(crate) const HEADER: usize = 4;
 /// A payload of this many bytes goes on in the next packet; a multiple of it ends with an empty one.
 pub(crate) const CHUNK_MAX: usize = 0xFF_FFFF;
 
+/// The longest payload that is read as a whole, in bytes. The longest packet of a login holds a public key, or a column
+/// definition.
+pub(crate) const WHOLE_MAX: usize = 64 << 10;
+
 /// The header of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -39,6 +43,16 @@ impl Header {
 pub(crate) fn write_packet(sequence: u8, payload: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(&Header { length: payload.len(), sequence }.bytes());
     to.extend_from_slice(payload);
+}
+
+/// The packets that `bytes` begins with, as far as they are whole.
+pub(crate) fn packets(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
+    std::iter::from_fn(move || {
+        let header = Header::read(bytes)?;
+        let payload = bytes.get(HEADER..HEADER + header.length)?;
+        bytes = &bytes[HEADER + header.length..];
+        Some((header, payload))
+    })
 }
 
 /// Reads a payload from front to back; `None` wherever it is too short.
@@ -155,9 +169,6 @@ pub(crate) struct Assembler {
 pub(crate) struct TooLong;
 
 impl Assembler {
-    /// No packet of a login is longer: the longest is a public key, or column definitions.
-    const PAYLOAD_MAX: usize = 64 << 10;
-
     /// What is allocated for a longer packet is given back behind it, in bytes.
     const KEPT: usize = 1 << 10;
 
@@ -173,7 +184,7 @@ impl Assembler {
     /// The next whole packet, if it is here.
     pub(crate) fn next(&mut self) -> Result<Option<(u8, Vec<u8>)>, TooLong> {
         let Some(header) = Header::read(&self.bytes) else { return Ok(None) };
-        if header.length > Self::PAYLOAD_MAX {
+        if header.length > WHOLE_MAX {
             return Err(TooLong);
         }
         let Some(payload) = self.bytes.get(HEADER..HEADER + header.length) else { return Ok(None) };

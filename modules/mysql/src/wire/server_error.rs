@@ -2,6 +2,8 @@
 //!
 //! Source: dev.mysql.com, "ERR_Packet".
 
+use std::fmt;
+
 use crate::wire::packet::Reader;
 
 /// The error code that is none: MariaDB reports progress with it.
@@ -31,6 +33,12 @@ impl ServerError {
         }
         let message = reader.rest();
         Some(Self { code, message: printable(message, Self::MESSAGE_MAX) })
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What little of SQL must be understood: the statements that name what only one server knows, and where transactions begin
 //! and end.
 
-use crate::session::transaction::Said;
+use super::transaction::TxnBoundary;
 
 /// What a statement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) enum Query<'a> {
     /// LOAD: the server may ask for a file.
     Load,
     /// A transaction begins or ends.
-    Transaction(Said),
+    Transaction(TxnBoundary),
     /// USE.
     Use(&'a [u8]),
     Plain,
@@ -46,10 +46,10 @@ pub(crate) fn classify(text: &[u8]) -> Query<'_> {
         b'E' if is("EXECUTE") && next_is(rest, "IMMEDIATE") => Query::Prepare,
         b'S' if is("SHUTDOWN") => Query::Shutdown,
         b'L' if is("LOAD") => Query::Load,
-        b'B' if is("BEGIN") && !next_is(rest, "NOT") => Query::Transaction(Said::Begin),
-        b'S' if is("START") && next_is(rest, "TRANSACTION") => Query::Transaction(Said::Begin),
-        b'C' if is("COMMIT") => Query::Transaction(Said::End),
-        b'R' if is("ROLLBACK") && !rolls_back_to_savepoint(rest) => Query::Transaction(Said::End),
+        b'B' if is("BEGIN") && !next_is(rest, "NOT") => Query::Transaction(TxnBoundary::Begin),
+        b'S' if is("START") && next_is(rest, "TRANSACTION") => Query::Transaction(TxnBoundary::Begin),
+        b'C' if is("COMMIT") => Query::Transaction(TxnBoundary::End),
+        b'R' if is("ROLLBACK") && !rolls_back_to_savepoint(rest) => Query::Transaction(TxnBoundary::End),
         b'U' if is("USE") => Query::Use(name(rest)),
         _ => Query::Plain,
     }
@@ -137,10 +137,10 @@ mod tests {
     #[test]
     fn transactions_begin_and_end() {
         for text in ["BEGIN", "begin work;", "/* app */ Start Transaction READ ONLY"] {
-            assert_eq!(classify(text.as_bytes()), Query::Transaction(Said::Begin), "{text}");
+            assert_eq!(classify(text.as_bytes()), Query::Transaction(TxnBoundary::Begin), "{text}");
         }
         for text in ["COMMIT", "commit and chain", "ROLLBACK", "rollback work"] {
-            assert_eq!(classify(text.as_bytes()), Query::Transaction(Said::End), "{text}");
+            assert_eq!(classify(text.as_bytes()), Query::Transaction(TxnBoundary::End), "{text}");
         }
         // MariaDB's anonymous blocks, savepoints, replication.
         for text in
