@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::{Action, Actions, Module, Protocol, ServerData};
+use module_kit::{Action, Actions, Missing, Module, OnlineService, Protocol, ServerData};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use tcpcopy_redis::{OnlineServer, Redis, SecretSource, Settings};
@@ -145,7 +145,7 @@ impl Driven {
             match action {
                 Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes, _) => taken += bytes,
                 Action::Send(range) => self.sent.extend_from_slice(&actions.own_bytes()[range.clone()]),
-                Action::Answers(_) | Action::Ready => {}
+                Action::Answers(_) | Action::Ready | Action::Answered => {}
                 Action::Refused => {
                     refused = true;
                     break;
@@ -167,7 +167,7 @@ impl Driven {
     fn lost(&mut self) {
         let held = std::mem::take(&mut self.held);
         if !self.failed {
-            self.module.client_lost(&held);
+            self.module.missed(if held.is_empty() { Missing::Uncaptured } else { Missing::Dropped(&held) });
         }
     }
 
@@ -178,13 +178,18 @@ impl Driven {
 
     fn answer(&mut self, skipped: u8, bytes: &[u8]) {
         if !bytes.is_empty() {
-            let said = ServerData { skipped: skipped.into(), bytes, had_all: bytes.len() % 2 == 0 };
-            self.call(|module, _, actions| module.answer(said, actions));
+            let data = ServerData { bytes, acks_all: bytes.len() % 2 == 0 };
+            self.call(|module, _, actions| {
+                if skipped > 0 {
+                    module.missed(Missing::TestServer(skipped.into()));
+                }
+                module.answer(data, actions);
+            });
         }
     }
 
     fn online(&mut self, bytes: &[u8]) {
-        self.call(|module, _, actions| module.online_answer(1, bytes, actions));
+        self.call(|module, _, actions| module.online().into_iter().for_each(|online| online.answer(bytes, actions)));
     }
 
     /// The answer to the last mark that was said.
@@ -200,7 +205,7 @@ impl Driven {
         match op {
             Op::Connected => {
                 self.sent.clear();
-                self.call(|module, _, actions| module.connected(actions));
+                self.call(|module, _, actions| drop(module.connected(actions)));
             }
             Op::ClientLost => self.lost(),
             Op::Client(bytes) => self.client(&bytes),
@@ -222,7 +227,7 @@ impl Driven {
     }
 
     fn asked(&mut self, database: u8, more: &[u8], redis: &Redis) {
-        let Some(query) = redis.online_query() else { return };
+        let Some(query) = redis.query() else { return };
         let question = query.questions().begin();
         let mut conversation = query.begin(question);
         if conversation.receive(b"+PONG\r\n") != Ok(false) {
@@ -233,7 +238,7 @@ impl Driven {
         let reply = [format!("${}\r\n", list.len()).as_bytes(), &list, b"\r\n"].concat();
         if conversation.receive(&reply) == Ok(true) && !self.failed {
             query.questions().set_answered(question);
-            self.module.online_queried(question);
+            self.module.online().into_iter().for_each(|online| online.queried(question));
         }
     }
 

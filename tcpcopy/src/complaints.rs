@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common_core::flow::Flow;
 use common_core::time::Time;
-use module_kit::module::{Failure, FailureKind};
+use module_kit::{Failure, FailureKind};
 
 /// The same complaint is repeated after so long.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ impl Complaints {
     pub(crate) fn module_failed(&mut self, now: Time, flow: &Flow, failure: Failure) {
         let Failure { kind, reason } = failure;
         let explained =
-            matches!(kind, FailureKind::LoginFailed | FailureKind::Tls | FailureKind::RefusedOnline);
+            matches!(kind, FailureKind::LoginFailed | FailureKind::Tls | FailureKind::LoginFailedOnline);
         match self.count(now, reason) {
             Some(0) if !explained => log::warn!("{flow} is not copied any further: {reason}"),
             Some(more) if !explained => {

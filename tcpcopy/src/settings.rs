@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common_core::flow::Endpoint;
 use common_core::payload_prefix::PayloadPrefix;
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 
 /// What becomes of a session that needs a new connection in the middle of its stream: it was joined late, or the test
 /// server has broken its connection (`--on-reconnect`, `--stateless`).

@@ -5,6 +5,7 @@
 pub mod answer_payload;
 pub mod control;
 pub mod flow;
+pub mod log_limiter;
 pub mod payload_prefix;
 pub mod shard;
 pub mod text;

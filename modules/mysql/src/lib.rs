@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use common_core::flow::Flow;
 use common_core::payload_prefix::PayloadPrefix;
-use module_kit::module::{Module, Protocol, Report};
+use module_kit::{Module, OnlineService, Protocol, Report};
 
 use crate::auth::credentials::Credentials;
 pub use crate::auth::credentials::{CredentialsError, DefaultLogin, SecretSource, Settings};
@@ -75,6 +75,12 @@ impl Mysql {
     }
 }
 
+impl OnlineService for Mysql {
+    fn answers(&self) -> &'static [PayloadPrefix] {
+        BEGINNINGS
+    }
+}
+
 impl Protocol for Mysql {
     fn name(&self) -> &'static str {
         "mysql"
@@ -84,8 +90,8 @@ impl Protocol for Mysql {
         Box::new(Session::new(Arc::clone(&self.shared), Arc::clone(&self.connections), flow, from_start))
     }
 
-    fn online_answers(&self) -> &'static [PayloadPrefix] {
-        BEGINNINGS
+    fn online(&self) -> Option<&dyn OnlineService> {
+        Some(self)
     }
 
     fn report(&self) -> Report {

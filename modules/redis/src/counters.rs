@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use module_kit::module::{Loss, Report};
+use module_kit::{Loss, Report};
 
 /// Error codes that are counted by name.
 const CODES_MAX: usize = 32;

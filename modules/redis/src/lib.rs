@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 use common_core::flow::{Endpoint, Flow};
 use common_core::payload_prefix::PayloadPrefix;
-use module_kit::module::{Module, Protocol, Report};
 use module_kit::online_query::OnlineQuery;
 pub use module_kit::secret::{CredentialsError, SecretSource};
+use module_kit::{Module, OnlineService, Protocol, Report};
 
 use crate::accepted::Accepted;
 use crate::counters::Counters;
@@ -89,6 +89,16 @@ impl Redis {
     }
 }
 
+impl OnlineService for Redis {
+    fn answers(&self) -> &'static [PayloadPrefix] {
+        ONLINE_ERRORS
+    }
+
+    fn query(&self) -> Option<Arc<dyn OnlineQuery>> {
+        self.online.clone().map(|online| online as _)
+    }
+}
+
 impl Protocol for Redis {
     fn name(&self) -> &'static str {
         "redis"
@@ -99,12 +109,8 @@ impl Protocol for Redis {
         Box::new(Session::new(shared, accepted, self.online.clone(), flow.client, from_start))
     }
 
-    fn online_answers(&self) -> &'static [PayloadPrefix] {
-        ONLINE_ERRORS
-    }
-
-    fn online_query(&self) -> Option<Arc<dyn OnlineQuery>> {
-        self.online.clone().map(|online| online as _)
+    fn online(&self) -> Option<&dyn OnlineService> {
+        Some(self)
     }
 
     fn report(&self) -> Report {

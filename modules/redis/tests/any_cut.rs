@@ -5,7 +5,7 @@
 mod driver;
 
 use driver::{Driven, resp};
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 use proptest::prelude::*;
 use tcpcopy_redis::{Redis, Settings};
 

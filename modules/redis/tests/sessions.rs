@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use common_core::answer_payload::AnswerPayload;
 use driver::{Driven, resp};
-use module_kit::module::{FailureKind, Loss, Protocol};
 use module_kit::secret::SecretSource;
+use module_kit::{FailureKind, Loss, Protocol};
 use tcpcopy_redis::{Redis, Settings};
 
 fn redis() -> Redis {
@@ -418,7 +418,7 @@ fn what_the_online_server_alone_refuses_is_taken_back() {
     let mut session = after(&["AUTH secret"]);
     session.online_error("-WRONGPASS invalid username-password pair or user is disabled.\r\n");
     assert_eq!(session.client(resp("SET c 1")), "");
-    assert_eq!(session.failure.unwrap().kind, FailureKind::RefusedOnline);
+    assert_eq!(session.failure.unwrap().kind, FailureKind::LoginFailedOnline);
 }
 
 /// New servers refuse such numbers, old ones do not.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use common_core::flow::Endpoint;
 use common_core::text::shown;
 use common_os::command_line::{Ignored, filter, interfaces};
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 
 use crate::settings::{EngineConfig, Transfer};
 

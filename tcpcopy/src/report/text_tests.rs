@@ -141,7 +141,7 @@ fn what_a_module_has_counted_is_shown_by_group() {
     let (mut ledger, inject) = (good(), InjectAccount::default());
     ledger.modules.online_bytes = 5000;
     ledger.packets.online_answers = 9;
-    let mut report = module_kit::module::Report::default();
+    let mut report = module_kit::Report::default();
     report.group("commands", [("query", 2000)]);
     report.group("server_errors", [("1146", 1200), ("1062", 3)]);
     report.group("online_errors", [("1146", 1190), ("1205", 1)]);
@@ -160,7 +160,7 @@ fn what_a_module_has_counted_is_shown_by_group() {
 #[test]
 fn errors_that_were_not_captured_are_not_shown_as_none() {
     let (ledger, inject) = (good(), InjectAccount::default());
-    let mut report = module_kit::module::Report::default();
+    let mut report = module_kit::Report::default();
     report.group("server_errors", [("1146", 1200)]);
     let mut account = account(&ledger, &inject, Vec::new());
     account.protocols = vec![ProtocolAccount { name: "mysql", groups: report.groups }];

@@ -36,7 +36,7 @@ use common_core::answer_payload::AnswerPayload;
 use common_core::control::ServerSegment;
 use common_core::time::Time;
 use common_core::wire::{Flags, Segment, Seq};
-use module_kit::module::FailureKind;
+use module_kit::FailureKind;
 
 use self::client_stream::ClientStream;
 pub(crate) use self::client_stream::PARKED_BYTES;
@@ -289,7 +289,7 @@ impl Session {
     }
 
     /// What the online server says now answers nothing that the module does not know yet.
-    fn hears_online_at_once(&self) -> bool {
+    fn hears_online_at_once(&mut self) -> bool {
         self.phase == Phase::Replaying
             && self.turn_queue.next_turn().is_none()
             && (self.turn_queue.due_len() == 0 || self.transform.awaits_online())
@@ -550,7 +550,7 @@ impl Session {
                     cx,
                     match failure.kind {
                         FailureKind::LoginFailed => DropReason::LoginFailed,
-                        FailureKind::RefusedOnline => DropReason::RefusedOnline,
+                        FailureKind::LoginFailedOnline => DropReason::RefusedOnline,
                         FailureKind::Tls => DropReason::Tls,
                         FailureKind::Unsupported | FailureKind::OutOfStep => DropReason::ModuleFailed,
                     },

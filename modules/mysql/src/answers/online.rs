@@ -22,6 +22,8 @@ pub(crate) struct OnlineAnswers {
     /// Several PREPAREs may wait, here or unanswered: it is unknown which of them an answer names that comes while
     /// commands are held.
     is_ambiguous: bool,
+    /// Bytes that are missing before the next ones.
+    skipped: u64,
     /// Payload bytes of the present packet that still come.
     left: usize,
     /// The beginning of the present packet, until it is read.
@@ -88,6 +90,7 @@ impl OnlineAnswers {
             since: SinceCommand::Nothing,
             early: Early::Nothing,
             is_ambiguous: false,
+            skipped: 0,
             left: 0,
             head: Vec::new(),
         }
@@ -141,15 +144,22 @@ impl OnlineAnswers {
         *self = Self { since: SinceCommand::Lost, admission, greeting, ..Self::new(false) };
     }
 
-    /// More of the stream, `skipped` bytes after the last. Calls `see` for each packet that means something. `held`: the
-    /// module holds commands of the client, and the bytes may answer them.
-    pub(crate) fn bytes(
-        &mut self,
-        skipped: u64,
-        mut bytes: &[u8],
-        held: bool,
-        mut see: impl FnMut(OnlineEvent),
-    ) {
+    /// So many bytes are missing before the next ones.
+    pub(crate) fn missed(&mut self, bytes: u64) {
+        self.skipped = bytes;
+    }
+
+    /// The client goes on, and nothing has come after the bytes that are missing.
+    pub(crate) fn settle(&mut self, held: bool) {
+        if self.skipped > 0 {
+            self.bytes(&[], held, |_| {});
+        }
+    }
+
+    /// More of the stream. Calls `see` for each packet that means something. `held`: the module holds commands of the
+    /// client, and the bytes may answer them.
+    pub(crate) fn bytes(&mut self, mut bytes: &[u8], held: bool, mut see: impl FnMut(OnlineEvent)) {
+        let skipped = std::mem::take(&mut self.skipped);
         if held && self.since == SinceCommand::Bytes && self.answers.expects_prepare() {
             // They answer the PREPARE that was never answered, or the one that is held.
             self.lost();
@@ -268,7 +278,7 @@ mod tests {
             online.expect(Request::Prepare(serial), Some(1), false);
             online.expect(Request::Query, Some(1), false);
             for part in [&stream[..cut], &stream[cut..]] {
-                online.bytes(0, part, false, |what| heard.push(what));
+                online.bytes(part, false, |what| heard.push(what));
             }
             let [OnlineEvent::Greeting { id: 42, capabilities }, answers @ ..] = &heard[..] else {
                 panic!("a greeting comes first: {heard:?}")
@@ -290,7 +300,8 @@ mod tests {
     /// What is heard of an answer to a PREPARE.
     fn hear(online: &mut OnlineAnswers, held: bool) -> Vec<OnlineEvent> {
         let mut heard = Vec::new();
-        online.bytes(1000, TENTH, held, |what| heard.push(what));
+        online.missed(1000);
+        online.bytes(TENTH, held, |what| heard.push(what));
         heard
     }
 
@@ -316,7 +327,8 @@ mod tests {
         // Its answer was never captured; the next PREPARE waits.
         let (mut online, serial) = prepare();
         online.expect(Request::Prepare(serial), Some(1), false);
-        online.bytes(1000, &[], false, |_| ());
+        online.missed(1000);
+        online.settle(false);
         assert_eq!(hear(&mut online, true), []);
         // The next PREPARE was lost.
         let (mut online, serial) = prepare();

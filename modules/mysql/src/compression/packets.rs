@@ -22,8 +22,6 @@ pub(crate) struct Inflated {
     method: Method,
     /// What was inflated and could not be dealt with yet.
     pub(crate) plain: Vec<u8>,
-    /// The last byte of what it came from is still with the engine, so that it asks again.
-    pub(crate) holds_byte: bool,
     /// The packet that comes next, if a part of it is inflated.
     packet: Packet,
     /// What was inflated so far, in bytes, rounded up.
@@ -90,7 +88,7 @@ fn read_header(bytes: &[u8]) -> Option<(Header, usize, &[u8])> {
 
 impl Inflated {
     fn new(method: Method) -> Self {
-        Self { method, plain: Vec::new(), holds_byte: false, packet: Packet::Untouched, work: 0 }
+        Self { method, plain: Vec::new(), packet: Packet::Untouched, work: 0 }
     }
 
     /// What is allocated, roughly, in bytes.
@@ -139,8 +137,7 @@ impl Inflated {
     /// Bytes of the client were lost, the one that the engine held among them. Returns what was said with `due`, those that
     /// were at hand, if they are whole packets, and not too many.
     pub(crate) fn client_lost(&mut self, due: &[u8]) -> Option<Vec<u8>> {
-        let holds_byte = std::mem::take(&mut self.holds_byte);
-        let mut rest = due.get(usize::from(holds_byte)..).unwrap_or_default();
+        let mut rest = due;
         // What was said of a packet is not known any more.
         let mut whole = matches!(std::mem::replace(&mut self.packet, Packet::Untouched), Packet::Untouched);
         while whole && !rest.is_empty() {

@@ -5,7 +5,7 @@
 //!
 //! Source: dev.mysql.com, "COM_CHANGE_USER".
 
-use module_kit::module::Actions;
+use module_kit::Actions;
 
 use super::context::Context;
 use super::edits::send_packet;

@@ -1,6 +1,6 @@
 //! The client's own login, which is read and replaced.
 
-use module_kit::module::{Failure, FailureKind};
+use module_kit::{Failure, FailureKind};
 
 use super::context::Context;
 use super::edits::{Edits, Verdict};

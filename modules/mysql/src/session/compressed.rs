@@ -1,7 +1,7 @@
 //! The commands of a compressed client: the module inflates them, treats them as all others, and sends them as its own
 //! bytes.
 
-use module_kit::module::{Actions, Failure};
+use module_kit::{Actions, Failure};
 
 use super::commands::run;
 use super::context::Context;
@@ -47,7 +47,7 @@ pub(super) fn run_inflated(
     bytes: &[u8],
     actions: &mut Actions,
 ) -> Result<usize, Failure> {
-    let mut at = usize::from(inflated.holds_byte && !bytes.is_empty());
+    let mut at = 0;
     let mut batch = inflated.plain.len();
     let mut has_sent = false;
     loop {
@@ -68,13 +68,13 @@ pub(super) fn run_inflated(
         at += length;
         batch += inflated.work.wrapping_sub(before);
     }
-    // As long as the engine holds something, it offers it again.
-    inflated.holds_byte = !inflated.plain.is_empty() && at > 0;
-    let done = at - usize::from(inflated.holds_byte);
-    if done > 0 {
-        actions.replace(done);
+    if at > 0 {
+        actions.replace(at);
     }
-    Ok(done)
+    if !inflated.plain.is_empty() {
+        actions.call_again();
+    }
+    Ok(at)
 }
 
 /// Sends the inflated commands as far as possible; returns whether anything was sent.

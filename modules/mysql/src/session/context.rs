@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use common_core::flow::Flow;
-use module_kit::module::{Failure, FailureKind};
+use module_kit::Flow;
+use module_kit::{Failure, FailureKind};
 
 use super::client::Client;
 use super::connections::{ConnectionIds, Connections};
@@ -96,7 +96,7 @@ impl Context {
         if self.admission() != Some(Admission::Refused) {
             return Ok(());
         }
-        Err(Failure { kind: FailureKind::RefusedOnline, reason: "the online server refuses the client" })
+        Err(Failure { kind: FailureKind::LoginFailedOnline, reason: "the online server refuses the client" })
     }
 
     /// Commands wait: the online server may still refuse the client.
@@ -119,14 +119,21 @@ impl Context {
         }
     }
 
+    /// The client goes on: its next bytes come after the online server's answers so far.
+    pub(super) fn settle_online(&mut self) {
+        if let Some(online) = &mut self.online {
+            online.settle(self.held);
+        }
+    }
+
     /// More of the online server's answers.
-    pub(super) fn online_bytes(&mut self, skipped: u64, bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn online_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let Some(online) = &mut self.online else { return Ok(()) };
         let (statements, counters, ids) = (&mut self.statements, &self.shared.counters, &mut self.ids);
         let (attributes, transaction, client) =
             (&mut self.attributes, &mut self.transaction, &mut self.client);
         let held = self.held;
-        online.bytes(skipped, bytes, held, |event| match event {
+        online.bytes(bytes, held, |event| match event {
             OnlineEvent::Greeting { id, capabilities } => {
                 ids.set_online(id);
                 *attributes = Some(capabilities.has(Capabilities::QUERY_ATTRIBUTES));

@@ -1,6 +1,6 @@
 //! What becomes of a client's bytes, in order: neighbours with one verdict make one action.
 
-use module_kit::module::{Actions, Loss};
+use module_kit::{Actions, Loss};
 
 use crate::wire::packet::write_packet;
 

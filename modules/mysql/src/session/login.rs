@@ -1,6 +1,6 @@
 //! The login at the test server, from its greeting to its OK.
 
-use module_kit::module::{Actions, Failure, FailureKind};
+use module_kit::{Actions, Failure, FailureKind};
 
 use super::client::Client;
 use super::context::Context;

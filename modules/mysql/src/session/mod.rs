@@ -25,9 +25,9 @@ mod warnings;
 
 use std::sync::Arc;
 
-use common_core::answer_payload::AnswerPayload;
-use common_core::flow::Flow;
-use module_kit::module::{Actions, Failure, Module, ServerData};
+use module_kit::AnswerPayload;
+use module_kit::Flow;
+use module_kit::{Actions, Failure, Missing, Module, OnlineObserver, Ready, ServerData};
 
 use self::commands::run;
 use self::compressed::{decide, rule_out, run_inflated};
@@ -45,6 +45,8 @@ pub(crate) struct Session {
     server: Server,
     compression: Compression,
     cx: Context,
+    /// Bytes that are missing before the test server's next ones.
+    skipped: u64,
 }
 
 impl Session {
@@ -58,12 +60,13 @@ impl Session {
             server: Server::Down,
             compression: Compression::Undecided,
             cx: Context::new(shared, connections, flow, from_start),
+            skipped: 0,
         }
     }
 
     /// Returns how many bytes are done with.
     fn client_bytes(&mut self, bytes: &[u8], actions: &mut Actions) -> Result<usize, Failure> {
-        let Self { server, compression, cx } = self;
+        let Self { server, compression, cx, .. } = self;
         let mut edits = Edits::new(actions);
         let was_unknown = cx.client.is_none();
         let rest = cx.client_login(bytes, &mut edits)?;
@@ -88,6 +91,14 @@ impl Session {
         }
     }
 
+    fn client_lost(&mut self, due: &[u8]) {
+        self.cx.settle_online();
+        self.cx.client_lost();
+        self.learn(due);
+        // Other commands may follow those in `due`.
+        self.cx.statements.last_is_lost();
+    }
+
     /// Learns from lost bytes of the client.
     fn learn(&mut self, lost: &[u8]) {
         let Self { compression, cx, .. } = self;
@@ -107,8 +118,7 @@ impl Session {
         }
     }
 
-    fn server_bytes(&mut self, data: ServerData<'_>, actions: &mut Actions) -> Next {
-        let ServerData { skipped, bytes, .. } = data;
+    fn server_bytes(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) -> Next {
         let cx = &mut self.cx;
         match std::mem::replace(&mut self.server, Server::Down) {
             Server::Switching(state) => Ok(state.handle(skipped, bytes, cx, actions)),
@@ -123,48 +133,48 @@ impl Session {
 }
 
 impl Module for Session {
-    fn connected(&mut self, actions: &mut Actions) {
+    fn connected(&mut self, actions: &mut Actions) -> Ready {
         let was_waiting = matches!(&self.server, Server::Ready(ready) if ready.answers.is_waiting());
         self.cx.connection_lost(was_waiting);
         if let Compression::Yes(inflated) = &mut self.compression {
             inflated.connection_lost();
         }
         self.server = Server::ExpectGreeting(ExpectGreeting::default());
+        self.skipped = 0;
         actions.answers(AnswerPayload::All);
+        Ready::WhenSaid
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
+        self.cx.settle_online();
         match self.client_bytes(bytes, actions) {
             Ok(taken) => self.cx.held = taken < bytes.len(),
             Err(failure) => actions.fail(failure.kind, failure.reason),
         }
     }
 
-    fn client_lost(&mut self, due: &[u8]) {
-        self.cx.client_lost();
-        self.learn(due);
-        // Other commands may follow those in `due`.
-        self.cx.statements.last_is_lost();
-    }
-
     fn answer(&mut self, data: ServerData<'_>, actions: &mut Actions) {
+        let skipped = std::mem::take(&mut self.skipped);
         if let Server::Ready(ready) = &mut self.server {
-            return ready.handle(data.bytes, data.had_all, &mut self.cx, actions);
+            return ready.handle(data.bytes, data.acks_all, &mut self.cx, actions);
         }
-        match self.server_bytes(data, actions) {
+        match self.server_bytes(skipped, data.bytes, actions) {
             Ok(state) => self.server = state,
             Err(failure) => actions.fail(failure.kind, failure.reason),
         }
     }
 
-    fn awaits_online(&self) -> bool {
-        self.cx.awaits_admission()
+    fn missed(&mut self, missing: Missing<'_>) {
+        match missing {
+            Missing::Dropped(bytes) => self.client_lost(bytes),
+            Missing::Uncaptured => self.client_lost(&[]),
+            Missing::TestServer(bytes) => self.skipped = bytes,
+            Missing::OnlineServer(bytes) => self.cx.online.iter_mut().for_each(|online| online.missed(bytes)),
+        }
     }
 
-    fn online_answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
-        if let Err(failure) = self.cx.online_bytes(skipped, bytes) {
-            actions.fail(failure.kind, failure.reason);
-        }
+    fn online(&mut self) -> Option<&mut dyn OnlineObserver> {
+        Some(self)
     }
 
     fn memory(&self) -> usize {
@@ -173,5 +183,17 @@ impl Module for Session {
             Compression::Undecided | Compression::No => 0,
         };
         size_of_val(self) + self.server.memory() + inflated + self.cx.memory()
+    }
+}
+
+impl OnlineObserver for Session {
+    fn answer(&mut self, bytes: &[u8], actions: &mut Actions) {
+        if let Err(failure) = self.cx.online_bytes(bytes) {
+            actions.fail(failure.kind, failure.reason);
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.cx.awaits_admission()
     }
 }

@@ -1,6 +1,6 @@
 //! Answers of a test server that takes commands.
 
-use module_kit::module::Actions;
+use module_kit::Actions;
 
 use super::client::Client;
 use super::context::Context;
@@ -30,7 +30,7 @@ impl Ready {
         });
         if is_complete && !self.answers.is_waiting() {
             // The client's next turn need not wait for as many bytes as the online server has answered.
-            actions.ready();
+            actions.answered();
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The commands that a new connection gets before the client's next one: the client's database, and the statements that
 //! it has prepared.
 
-use common_core::answer_payload::AnswerPayload;
-use module_kit::module::{Actions, Failure};
+use module_kit::AnswerPayload;
+use module_kit::{Actions, Failure};
 
 use super::client::Client;
 use super::context::Context;

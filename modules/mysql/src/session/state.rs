@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use module_kit::module::{Failure, FailureKind};
+use module_kit::{Failure, FailureKind};
 
 use crate::answers::expected::Answers;
 use crate::auth::dialogue::Dialogue;

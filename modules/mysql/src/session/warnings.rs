@@ -1,6 +1,6 @@
 //! Warnings for the user, each with its cure.
 
-use common_core::flow::Flow;
+use module_kit::Flow;
 
 use super::client::Client;
 use crate::auth::dialogue::{Dialogue, Refusal};

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use common_core::answer_payload::AnswerPayload;
-use module_kit::module::{Action, Actions, Failure, Module, ServerData};
+use module_kit::{Action, Actions, Failure, Missing, Module, Ready, ServerData};
 
 /// One session. Each call returns what is to be sent to the test server.
 pub(crate) struct Driven {
@@ -15,6 +15,8 @@ pub(crate) struct Driven {
     /// What of the test server's answers the module has asked for.
     pub(crate) mode: AnswerPayload,
     skipped: u64,
+    /// The module asks for another call.
+    again: bool,
     /// The module has said that commands are welcome.
     pub(crate) ready: bool,
     /// It has said that the last answer is complete.
@@ -37,6 +39,7 @@ impl Driven {
             held: Vec::new(),
             mode: AnswerPayload::All,
             skipped: 0,
+            again: false,
             ready: false,
             complete: false,
             left_out: 0,
@@ -50,7 +53,9 @@ impl Driven {
     pub(crate) fn connected(&mut self) -> Vec<u8> {
         self.note("connected", &[]);
         (self.ready, self.skipped) = (false, 0);
-        let mut sent = self.call(|module, _, actions| module.connected(actions));
+        let mut ready = Ready::WhenSaid;
+        let mut sent = self.call(|module, _, actions| ready = module.connected(actions));
+        self.ready |= ready == Ready::Now;
         sent.extend(self.offer());
         self.sent(sent)
     }
@@ -66,7 +71,14 @@ impl Driven {
     /// The online server has answered `bytes`, and `skipped` others before.
     pub(crate) fn online(&mut self, skipped: u64, bytes: &[u8]) -> Vec<u8> {
         self.note("online", bytes);
-        let sent = self.call(|module, _, actions| module.online_answer(skipped, bytes, actions));
+        if skipped > 0 {
+            self.module.missed(Missing::OnlineServer(skipped));
+        }
+        let sent = self.call(|module, _, actions| {
+            if let Some(online) = module.online().filter(|_| !bytes.is_empty()) {
+                online.answer(bytes, actions);
+            }
+        });
         self.sent(sent)
     }
 
@@ -74,7 +86,9 @@ impl Driven {
     pub(crate) fn lost(&mut self, bytes: &[u8]) {
         self.note("lost", bytes);
         self.held.extend_from_slice(bytes);
-        self.module.client_lost(&std::mem::take(&mut self.held));
+        self.again = false;
+        let held = std::mem::take(&mut self.held);
+        self.module.missed(if held.is_empty() { Missing::Uncaptured } else { Missing::Dropped(&held) });
     }
 
     /// The test server answers `bytes` in one segment.
@@ -96,9 +110,11 @@ impl Driven {
         };
         let wanted = &bytes[..bytes.len().min(wanted)];
         let skipped = std::mem::replace(&mut self.skipped, (bytes.len() - wanted.len()) as u64);
-        let mut sent = self.call(|module, _, actions| {
-            module.answer(ServerData { skipped, bytes: wanted, had_all }, actions)
-        });
+        if skipped > 0 {
+            self.module.missed(Missing::TestServer(skipped));
+        }
+        let data = ServerData { bytes: wanted, acks_all: had_all };
+        let mut sent = self.call(|module, _, actions| module.answer(data, actions));
         sent.extend(self.offer());
         self.sent(sent)
     }
@@ -110,14 +126,15 @@ impl Driven {
 
     /// Bytes that the module holds.
     pub(crate) fn held(&self) -> usize {
-        self.held.len()
+        self.held.len() + usize::from(self.again)
     }
 
     /// As long as something is held, the module is asked at every event.
     fn offer(&mut self) -> Vec<u8> {
-        if self.held.is_empty() {
+        if self.held() == 0 {
             return Vec::new();
         }
+        self.again = false;
         self.call(|module, held, actions| module.client(held, actions))
     }
 
@@ -143,6 +160,10 @@ impl Driven {
                 Action::Send(range) => sent.extend_from_slice(&actions.own_bytes()[range.clone()]),
                 Action::Answers(mode) => self.mode = *mode,
                 Action::Ready => (self.ready, self.complete) = (true, true),
+                Action::Answered => {
+                    assert!(self.ready, "answered before ready");
+                    self.complete = true;
+                }
                 Action::Refused => {
                     self.refused += 1;
                     break;
@@ -155,6 +176,7 @@ impl Driven {
         }
         assert!(taken <= self.held.len(), "a module deals with no more than there is");
         self.held.drain(..taken);
+        self.again |= actions.calls_again();
         sent
     }
 

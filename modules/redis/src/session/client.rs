@@ -1,7 +1,7 @@
 //! What the client says, command by command.
 
 use common_core::answer_payload::AnswerPayload;
-use module_kit::module::{FailureKind, Loss};
+use module_kit::{FailureKind, Loss};
 
 use super::cut::{Cut, Fate};
 use super::effects::database_of;
@@ -88,7 +88,7 @@ impl Session {
                 }
                 // The answers to the first commands may still be on their way.
                 self.is_fresh = false;
-                self.restore(cut.actions());
+                self.restore_later(cut.actions());
                 return Ok(length);
             }
             self.apply(command, &arguments);

@@ -1,6 +1,6 @@
 //! The client's bytes, cut into those that pass and those that do not.
 
-use module_kit::module::{Actions, Loss};
+use module_kit::{Actions, Loss};
 
 /// What becomes of bytes of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

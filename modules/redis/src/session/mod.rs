@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::Endpoint;
-use module_kit::module::{Actions, Loss, Module, ServerData};
+use module_kit::{Actions, Loss, Missing, Module, OnlineObserver, Ready, ServerData};
 
 use self::cut::{Cut, Fate};
 use self::refusals::{Refusals, Undo};
@@ -98,6 +98,10 @@ pub(crate) struct Session {
     /// The first question whose answer is new enough, and how many were wanted.
     question: u64,
     questions: u32,
+    /// Bytes missing before the next of the test server's answers.
+    skipped: u64,
+    /// The client may go on, on this connection.
+    is_ready: bool,
 }
 
 impl Session {
@@ -140,6 +144,8 @@ impl Session {
             held: 0,
             question: 0,
             questions: 0,
+            skipped: 0,
+            is_ready: false,
         }
     }
 
@@ -167,11 +173,18 @@ impl Session {
         // What was left out of a transaction is not on the server.
         self.is_blocking = false;
         self.lose_connection_state();
-        self.restore(actions);
+        self.restore_later(actions);
+    }
+
+    /// The same while the client goes on.
+    fn restore_later(&mut self, actions: &mut Actions) {
+        if self.restore(actions) == Ready::Now {
+            actions.answered();
+        }
     }
 
     /// Says again what the test server must know.
-    fn restore(&mut self, actions: &mut Actions) {
+    fn restore(&mut self, actions: &mut Actions) -> Ready {
         let mut own = Vec::new();
         if !self.is_fresh {
             // Answers to what the client has said come first.
@@ -184,10 +197,12 @@ impl Session {
         self.asked = self.known.say(&self.shared.users, !self.is_fresh, &mut own).into();
         if self.asked.is_empty() {
             self.go_on(actions, self.had_connection);
+            Ready::Now
         } else {
             self.mode = Mode::Restoring;
             actions.answers(AnswerPayload::All);
             actions.send(&own);
+            Ready::WhenSaid
         }
     }
 
@@ -197,7 +212,6 @@ impl Session {
         let mut own = Vec::new();
         self.known.say_last(&mut own);
         actions.send(&own);
-        actions.ready();
         if is_live || !own.is_empty() {
             if self.is_fresh {
                 self.shared.counters.event(Event::Restored);
@@ -205,6 +219,16 @@ impl Session {
             self.live(actions);
         } else {
             self.mode = Mode::Setup;
+        }
+    }
+
+    /// What was said again is accepted.
+    fn restored(&mut self, actions: &mut Actions) {
+        self.go_on(actions, true);
+        if std::mem::replace(&mut self.is_ready, true) {
+            actions.answered();
+        } else {
+            actions.ready();
         }
     }
 
@@ -233,23 +257,25 @@ impl Session {
 }
 
 impl Module for Session {
-    fn connected(&mut self, actions: &mut Actions) {
+    fn connected(&mut self, actions: &mut Actions) -> Ready {
         self.replies.reset();
         self.asked.clear();
         self.refusals = Refusals::default();
         (self.is_fresh, self.is_skipping, self.mark) = (true, false, None);
         self.lose_connection_state();
-        if matches!(self.mode, Mode::Foreign | Mode::ForeignLost) {
+        let ready = if matches!(self.mode, Mode::Foreign | Mode::ForeignLost) {
             self.mode = Mode::ForeignLost;
             actions.answers(AnswerPayload::None);
-            actions.ready();
+            Ready::Now
         } else if self.known.database.is_none() {
             self.mode = Mode::Unknown;
-            actions.ready();
+            Ready::Now
         } else {
-            self.restore(actions);
-        }
+            self.restore(actions)
+        };
         self.had_connection = true;
+        self.is_ready = ready == Ready::Now;
+        ready
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
@@ -264,24 +290,44 @@ impl Module for Session {
         self.held = bytes.len() - self.read(bytes, &mut cut);
     }
 
-    fn client_lost(&mut self, due: &[u8]) {
-        self.held = 0;
-        if due.is_empty() {
-            self.lose_place();
-        } else {
-            self.learn(due);
+    fn missed(&mut self, missing: Missing<'_>) {
+        match missing {
+            Missing::Dropped(bytes) => {
+                self.held = 0;
+                self.learn(bytes);
+            }
+            Missing::Uncaptured => {
+                self.held = 0;
+                self.lose_place();
+            }
+            Missing::TestServer(bytes) => self.skipped = bytes,
+            Missing::OnlineServer(_) => {}
         }
     }
 
-    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
-        self.read_answer(said, actions);
+    fn answer(&mut self, data: ServerData<'_>, actions: &mut Actions) {
+        self.read_answer(data.bytes, actions);
     }
 
-    fn online_answer(&mut self, _: u64, bytes: &[u8], _: &mut Actions) {
+    fn online(&mut self) -> Option<&mut dyn OnlineObserver> {
+        Some(self)
+    }
+
+    fn is_tentative(&self) -> bool {
+        self.transaction == Transaction::Open
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.known.memory() + self.undo.as_ref().map_or(0, |undo| undo.memory())
+    }
+}
+
+impl OnlineObserver for Session {
+    fn answer(&mut self, bytes: &[u8], _: &mut Actions) {
         self.read_online_error(bytes);
     }
 
-    fn online_queried(&mut self, question: u64) {
+    fn queried(&mut self, question: u64) {
         if self.known.database.is_some() || question < self.question {
             return;
         }
@@ -297,14 +343,6 @@ impl Module for Session {
             Found::Entry(_) | Found::Nothing => self.want_question(),
             Found::Newer => {}
         }
-    }
-
-    fn is_tentative(&self) -> bool {
-        self.transaction == Transaction::Open
-    }
-
-    fn memory(&self) -> usize {
-        size_of_val(self) + self.known.memory() + self.undo.as_ref().map_or(0, |undo| undo.memory())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What one of the servers has refused: only what both have done to their connections counts.
 
-use module_kit::module::{Actions, FailureKind};
+use module_kit::{Actions, FailureKind};
 
 use super::{Mode, Session, Transaction};
 use crate::command::Command;
@@ -126,14 +126,14 @@ impl Session {
             }
             (Some(_), Some(_)) => {
                 if self.mode == Mode::Restoring {
-                    self.go_on(actions, true);
+                    self.restored(actions);
                 }
             }
             (Some(what), None) => drop(self.only_test_refused(&what, actions)),
             (None, Some(_)) if matches!(self.mode, Mode::Unknown | Mode::Foreign | Mode::ForeignLost) => {}
             (None, Some(Sets::Login)) => {
                 self.shared.counters.event(Event::RefusedOnline);
-                actions.fail(FailureKind::RefusedOnline, "the online server does not accept the login");
+                actions.fail(FailureKind::LoginFailedOnline, "the online server does not accept the login");
             }
             // The test server has done it: back to where it was.
             (None, Some(what)) => {
@@ -143,7 +143,7 @@ impl Session {
                     command(&[b"HELLO", b"2"], &mut own);
                     actions.send(&own);
                 }
-                self.restore(actions);
+                self.restore_later(actions);
             }
         }
     }

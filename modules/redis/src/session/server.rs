@@ -1,7 +1,7 @@
 //! What the test server answers while a connection is set up or restored.
 
 use common_core::text::shown;
-use module_kit::module::{Actions, FailureKind, ServerData};
+use module_kit::{Actions, FailureKind};
 
 use super::refusals::Refused;
 use super::{Mode, Session};
@@ -18,16 +18,16 @@ pub(super) enum Next {
 }
 
 impl Session {
-    pub(super) fn read_answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
+    pub(super) fn read_answer(&mut self, mut bytes: &[u8], actions: &mut Actions) {
+        let skipped = std::mem::take(&mut self.skipped);
         if self.mode == Mode::Live
-            && let Some(code) = said.bytes.strip_prefix(b"-").and_then(code)
+            && let Some(code) = bytes.strip_prefix(b"-").and_then(code)
         {
             self.shared.counters.error(Side::Test, code);
         }
         if !matches!(self.mode, Mode::Restoring | Mode::Setup | Mode::Finishing) {
             return;
         }
-        let mut bytes = said.bytes;
         if let Some(mark) = &mut self.mark {
             let Some(used) = mark.find(bytes) else {
                 if bytes.starts_with(b"-NOAUTH") {
@@ -40,7 +40,7 @@ impl Session {
             };
             self.mark = None;
             bytes = &bytes[used..];
-        } else if said.skipped > 0 {
+        } else if skipped > 0 {
             return self.cannot_read(actions);
         }
         while !bytes.is_empty() {
@@ -58,7 +58,7 @@ impl Session {
         }
         if self.mode == Mode::Restoring && self.asked.is_empty() {
             if !self.refusals.of_test_server() {
-                self.go_on(actions, true);
+                self.restored(actions);
             }
         } else {
             self.finish_if_answered(actions);

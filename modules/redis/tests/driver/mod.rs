@@ -4,7 +4,7 @@
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::{Action, Actions, Failure, Loss, Module, Protocol, ServerData};
+use module_kit::{Action, Actions, Failure, Loss, Missing, Module, Protocol, Ready, ServerData};
 
 /// The connection of all sessions.
 pub(crate) fn flow() -> Flow {
@@ -56,7 +56,9 @@ impl Driven {
         self.ready = false;
         self.marks = marks(&self.sent).len();
         let start = self.sent.len();
-        self.call(|module, _, actions| module.connected(actions));
+        let mut ready = Ready::WhenSaid;
+        self.call(|module, _, actions| ready = module.connected(actions));
+        self.ready |= ready == Ready::Now;
         self.offer();
         self.since(start)
     }
@@ -76,7 +78,7 @@ impl Driven {
             AnswerPayload::None => &[],
         };
         if !bytes.is_empty() {
-            let said = ServerData { skipped: 0, bytes, had_all: true };
+            let said = ServerData { bytes, acks_all: true };
             self.call(|module, _, actions| module.answer(said, actions));
         }
         self.offer();
@@ -93,7 +95,7 @@ impl Driven {
     /// A segment of the online server that begins as an error does.
     pub(crate) fn online_error(&mut self, bytes: &str) -> String {
         let start = self.sent.len();
-        self.call(|module, _, actions| module.online_answer(5, bytes.as_bytes(), actions));
+        self.call(|module, _, actions| module.online().unwrap().answer(bytes.as_bytes(), actions));
         self.offer();
         self.since(start)
     }
@@ -103,7 +105,7 @@ impl Driven {
         self.held.extend_from_slice(bytes.as_ref());
         let held = std::mem::take(&mut self.held);
         assert!(!held.is_empty());
-        self.module.client_lost(&held);
+        self.module.missed(Missing::Dropped(&held));
     }
 
     /// Bytes of the client were never captured.
@@ -111,12 +113,12 @@ impl Driven {
         if !self.held.is_empty() {
             self.lost([]);
         }
-        self.module.client_lost(&[]);
+        self.module.missed(Missing::Uncaptured);
     }
 
     /// The online server has answered this question.
     pub(crate) fn queried(&mut self, question: u64) {
-        self.module.online_queried(question);
+        self.module.online().unwrap().queried(question);
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -173,7 +175,11 @@ impl Driven {
                 }
                 Action::Send(range) => self.sent.extend_from_slice(&actions.own_bytes()[range.clone()]),
                 Action::Answers(mode) => self.mode = *mode,
-                Action::Ready => self.ready = true,
+                Action::Ready => {
+                    assert!(!self.ready, "ready twice");
+                    self.ready = true;
+                }
+                Action::Answered => assert!(self.ready, "answered before ready"),
                 Action::Refused => {
                     self.refused += 1;
                     break;

@@ -1,6 +1,6 @@
 //! The place in the client's stream of commands, and the ways in which a command leaves it.
 
-use module_kit::module::Failure;
+use module_kit::Failure;
 
 use crate::answers::expected::Request;
 use crate::counters::LeftOut;
@@ -76,7 +76,7 @@ impl Commands<'_, '_> {
         self.cx.expect_online(command, header, request);
         let taken = self.begin(header, Verdict::LeaveOut);
         // The test server will not answer it.
-        self.edits.actions().ready();
+        self.edits.actions().answered();
         taken
     }
 

@@ -1,7 +1,7 @@
 //! Finds commands in the client's stream, and what each kind needs.
 
-use common_core::answer_payload::AnswerPayload;
-use module_kit::module::{Failure, FailureKind};
+use module_kit::AnswerPayload;
+use module_kit::{Failure, FailureKind};
 
 use super::cursor::{Commands, Stop, Taken};
 use crate::answers::expected::Request;
@@ -64,7 +64,7 @@ impl Commands<'_, '_> {
         self.cx.shared.counters.left_out(LeftOut::OutOfStep);
         self.cx.stream.lose();
         self.edits.take(rest.len(), Verdict::LeaveOut);
-        self.edits.actions().ready();
+        self.edits.actions().answered();
         Ok(rest.len())
     }
 

@@ -43,7 +43,7 @@ impl Commands<'_, '_> {
         }
         if is_end {
             self.cx.shared.counters.left_out(LeftOut::File);
-            self.edits.actions().ready();
+            self.edits.actions().answered();
         }
         Ok(self.begin(header, Verdict::LeaveOut))
     }
