@@ -5,9 +5,9 @@
 
 use ed25519_dalek::VerifyingKey;
 use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
+use getrandom::SysRng;
 use rsa::pkcs8::DecodePublicKey;
-use rsa::rand_core::OsRng;
-use rsa::{Oaep, RsaPublicKey};
+use rsa::{Oaep, PublicKey};
 use sha1::{Digest, Sha1};
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
@@ -94,12 +94,12 @@ fn ed25519(password: &[u8], nonce: &[u8]) -> Vec<u8> {
 /// too short a one.
 pub(crate) fn encrypted(password: &[u8], nonce: &[u8], pem: &[u8]) -> Option<Vec<u8>> {
     let pem = std::str::from_utf8(pem).ok()?.trim_end_matches('\0');
-    let key = RsaPublicKey::from_public_key_pem(pem).ok()?;
+    let key = PublicKey::from_public_key_pem(pem).ok()?;
     let mut secret = terminated(password);
     for (byte, mask) in secret.iter_mut().zip(nonce.iter().cycle()) {
         *byte ^= mask;
     }
-    key.encrypt(&mut OsRng, Oaep::new::<Sha1>(), &secret).ok()
+    key.encrypt(&mut SysRng, Oaep::<Sha1>::new(), &secret).ok()
 }
 
 fn terminated(password: &[u8]) -> Zeroizing<Vec<u8>> {
