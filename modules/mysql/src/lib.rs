@@ -11,7 +11,6 @@ mod answers;
 mod auth;
 mod compression;
 mod counters;
-mod notices;
 mod session;
 mod shared;
 mod statements;
@@ -26,10 +25,9 @@ use module_kit::{Module, OnlineService, Protocol, Report};
 use crate::auth::credentials::Credentials;
 pub use crate::auth::credentials::{CredentialsError, DefaultLogin, SecretSource, Settings};
 use crate::counters::Counters;
-use crate::notices::Notices;
 use crate::session::Session;
 use crate::session::connections::Connections;
-use crate::shared::Shared;
+use crate::shared::{Shared, Warnings};
 
 /// The protocol of MySQL and MariaDB, for one online service.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ impl Mysql {
     /// If a password cannot be read from where it should come from.
     pub fn new(settings: &Settings) -> Result<Self, CredentialsError> {
         let credentials = Credentials::resolve(settings)?;
-        let shared = Shared { credentials, counters: Counters::new(), notices: Notices::default() };
+        let shared = Shared { credentials, counters: Counters::default(), warnings: Warnings::default() };
         Ok(Self { shared: Arc::new(shared), connections: Arc::default() })
     }
 

@@ -258,17 +258,17 @@ const GREETING_HEAD: usize = 128;
 mod tests {
     use super::*;
     use crate::statements::table::Statements;
-    use crate::wire::packet::write_packet;
+    use crate::wire::packet::packet;
 
     #[test]
     fn ids_are_found_however_the_stream_is_cut() {
         let mut stream = Vec::new();
-        write_packet(0, b"\x0a11.4\0\x2a\0\0\0nonce...\0\xff\xff\x21\x02\0\xff\x15 and so on", &mut stream);
-        write_packet(2, b"\0\0\0\x02\0\0\0", &mut stream); // the login's end
-        write_packet(1, b"\x01", &mut stream); // rows
-        write_packet(2, &[b'x'; 300], &mut stream);
-        write_packet(1, b"\0\x09\0\0\0\x01\0\x02\0\0\0\0", &mut stream);
-        write_packet(1, b"\xff\x7a\x04#42S02no such table", &mut stream);
+        stream.extend(packet(0, b"\x0a11.4\0\x2a\0\0\0nonce...\0\xff\xff\x21\x02\0\xff\x15 and so on"));
+        stream.extend(packet(2, b"\0\0\0\x02\0\0\0")); // the login's end
+        stream.extend(packet(1, b"\x01")); // rows
+        stream.extend(packet(2, &[b'x'; 300]));
+        stream.extend(packet(1, b"\0\x09\0\0\0\x01\0\x02\0\0\0\0"));
+        stream.extend(packet(1, b"\xff\x7a\x04#42S02no such table"));
         for cut in 0..stream.len() {
             let mut statements = Statements::new(true);
             let serial = statements.prepare(None).unwrap();

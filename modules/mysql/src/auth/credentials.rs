@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use module_kit::secret::Secret;
 pub use module_kit::secret::{CredentialsError, SecretSource};
+use module_kit::users::Users;
 
 /// The `[mysql]` table of the configuration.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -30,10 +31,10 @@ pub struct DefaultLogin {
     pub database: String,
 }
 
-/// All passwords, at hand.
+/// The passwords that were read.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
-    users: BTreeMap<Vec<u8>, Secret>,
+    pub(crate) users: Users,
     pub(crate) default: Option<Login>,
     pub(crate) allow_clear: bool,
 }
@@ -48,37 +49,16 @@ pub(crate) struct Login {
 
 impl Credentials {
     pub(crate) fn resolve(settings: &Settings) -> Result<Self, CredentialsError> {
-        let mut users = BTreeMap::new();
-        for (name, source) in &settings.users {
-            users.insert(name.clone().into_bytes(), source.resolve()?);
-        }
-        let mut credentials = Self { users, default: None, allow_clear: settings.allow_clear };
-        if let Some(login) = &settings.default {
-            let (user, database) = (login.user.as_bytes(), login.database.as_bytes());
+        let users = Users::resolve(&settings.users)?;
+        let default = settings.default.as_ref().map(|login| {
+            let (user, database) = (login.user.clone().into_bytes(), login.database.clone().into_bytes());
             let password = match &login.password {
                 Some(source) => Some(source.resolve()?),
-                None => credentials.password(user, database),
+                None => users.password_in(&user, &database).cloned(),
             };
-            credentials.default = Some(Login { user: user.to_vec(), password, database: database.to_vec() });
-        }
-        Ok(credentials)
-    }
-
-    /// Is there a password for this user, at some database at least? What is meant for everybody else names nobody.
-    pub(crate) fn names(&self, user: &[u8]) -> bool {
-        let is_of = |name: &[u8]| name.strip_prefix(user).is_some_and(|rest| matches!(rest, [] | [b'@', ..]));
-        user != b"*"
-            && self
-                .users
-                .range(user.to_vec()..)
-                .take_while(|(name, _)| name.starts_with(user))
-                .any(|(name, _)| is_of(name))
-    }
-
-    /// The password of `user`, who goes to `database`.
-    pub(crate) fn password(&self, user: &[u8], database: &[u8]) -> Option<Secret> {
-        let at_database = [user, b"@", database].concat();
-        [&at_database[..], user, b"*"].into_iter().find_map(|name| self.users.get(name)).cloned()
+            Ok(Login { user, password, database })
+        });
+        Ok(Self { default: default.transpose()?, users, allow_clear: settings.allow_clear })
     }
 }
 
@@ -88,27 +68,6 @@ mod tests {
 
     fn plain(password: &str) -> SecretSource {
         SecretSource::Plain(password.to_owned().into())
-    }
-
-    #[test]
-    fn the_most_particular_name_decides() {
-        let users = [("app@shop", "at shop"), ("app", "of app"), ("*", "of all")];
-        let users = users.map(|(name, password)| (name.to_owned(), plain(password))).into();
-        let credentials = Credentials::resolve(&Settings { users, ..Settings::default() }).unwrap();
-        let password = |user: &[u8], database: &[u8]| {
-            credentials.password(user, database).map(|it| String::from_utf8_lossy(it.bytes()).into_owned())
-        };
-        for (user, database, expected) in [
-            ("app", "shop", "at shop"),
-            ("app", "other", "of app"),
-            ("app", "", "of app"),
-            ("other", "shop", "of all"),
-            // Who has the name of another at a database is another.
-            ("app@shop", "", "at shop"),
-        ] {
-            assert_eq!(password(user.as_bytes(), database.as_bytes()).as_deref(), Some(expected));
-        }
-        assert!(Credentials::default().password(b"app", b"shop").is_none());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
 /// An authentication method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Plugin {
     Native,
     CachingSha2,
@@ -24,10 +24,7 @@ pub(crate) enum Plugin {
 }
 
 impl Plugin {
-    /// How many there are.
-    pub(crate) const COUNT: usize = 6;
-
-    pub(crate) const ALL: [Self; Self::COUNT] =
+    const ALL: [Self; 6] =
         [Self::Native, Self::CachingSha2, Self::Sha256, Self::Ed25519, Self::Clear, Self::Other];
 
     pub(crate) fn from_name(name: &[u8]) -> Self {

@@ -8,11 +8,10 @@
 use module_kit::Actions;
 
 use super::context::Context;
-use super::edits::send_packet;
 use super::state::{LoggingIn, Server, Switching};
 use crate::auth::dialogue::Dialogue;
 use crate::auth::plugin::Plugin;
-use crate::wire::packet::{Assembler, HEADER, Header};
+use crate::wire::packet::{Assembler, HEADER, Header, packet};
 
 /// Bytes of an OK without optional fields.
 const SHORT_OK: usize = 11;
@@ -43,7 +42,7 @@ impl Switching {
             Some(answer) => hello.change_user(capabilities, &answer, &greeting.plugin),
             None => hello.change_user(capabilities, &hello.answer, &hello.plugin),
         };
-        send_packet(0, &request, actions);
+        actions.send(&packet(0, &request));
         cx.forget_statements();
         let next_id = cx.statements.next_test();
         Server::LoggingIn(Box::new(LoggingIn { dialogue, packets: Assembler::default(), agreed, next_id }))

@@ -22,7 +22,7 @@ pub(super) struct Client {
 impl Client {
     /// The client that has sent `hello`.
     pub(super) fn new(hello: Hello, credentials: &Credentials) -> Self {
-        let password = credentials.password(&hello.user, &hello.database);
+        let password = credentials.users.password_in(&hello.user, &hello.database).cloned();
         Self::with_password(hello, password)
     }
 

@@ -3,11 +3,11 @@
 use module_kit::{Failure, FailureKind};
 
 use super::context::Context;
-use super::edits::{Edits, Verdict};
 use super::state::out_of_step;
 use super::warnings;
 use crate::auth::hello::{self, FirstPacket, Hello};
 use crate::wire::packet::{HEADER, Header, WHOLE_MAX};
+use module_kit::edits::{Edits, Fate};
 
 const NO_LOGIN: &str = "the client's login is none";
 
@@ -33,7 +33,7 @@ impl Context {
                 let hello = self.first_packet(payload)?;
                 self.know(hello);
             }
-            edits.take(HEADER + header.length, Verdict::Replace);
+            edits.take(HEADER + header.length, Fate::Replace);
             self.login_packet(header.sequence)?;
             bytes = &bytes[HEADER + header.length..];
         }

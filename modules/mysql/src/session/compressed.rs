@@ -1,14 +1,14 @@
 //! The commands of a compressed client: the module inflates them, treats them as all others, and sends them as its own
 //! bytes.
 
-use module_kit::{Actions, Failure};
+use module_kit::{Action, Actions, Failure};
 
 use super::commands::run;
 use super::context::Context;
-use super::edits::Edits;
 use super::state::{Server, out_of_step};
 use crate::compression::packets::{Compression, Inflated};
-use crate::counters::Counter;
+use crate::counters::Event;
+use module_kit::edits::Edits;
 
 /// No more than this is inflated at a time, in bytes, and a piece of a packet: the bytes to send wait with the engine, and
 /// so does a packet that is not inflated to its end.
@@ -33,7 +33,7 @@ pub(super) fn decide(compression: &mut Compression, cx: &mut Context, rest: &[u8
     }
     compression.decide(rest);
     if let Compression::Yes(_) = compression {
-        cx.shared.counters.count(Counter::Compressed);
+        cx.shared.counters.sessions.count(Event::Compressed);
         // The online server's answers are compressed, too.
         cx.online = None;
     }
@@ -87,10 +87,25 @@ fn run_plain(
     if inflated.plain.is_empty() {
         return Ok(false);
     }
-    let mut edits = Edits::of_inflated(&inflated.plain, actions);
-    run(server, cx, &inflated.plain, &mut edits)?;
-    let taken = edits.taken();
-    let has_sent = edits.finish();
-    inflated.consume(taken);
+    let mut plain = Actions::new();
+    run(server, cx, &inflated.plain, &mut Edits::new(&mut plain))?;
+    let mut at = 0;
+    let mut has_sent = false;
+    for action in plain.list() {
+        match action {
+            Action::Pass(bytes) => actions.send(&inflated.plain[at..at + bytes]),
+            Action::Send(range) => actions.send(&plain.own_bytes()[range.clone()]),
+            Action::Answers(mode) => actions.answers(*mode),
+            Action::Answered => actions.answered(),
+            // No command calls for the others.
+            Action::Replace(_) | Action::LeaveOut(..) | Action::Ready | Action::Refused | Action::Fail(_) => {
+            }
+        }
+        has_sent |= matches!(action, Action::Pass(_) | Action::Send(_));
+        if let Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes, _) = action {
+            at += bytes;
+        }
+    }
+    inflated.consume(at);
     Ok(has_sent)
 }

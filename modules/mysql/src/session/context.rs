@@ -13,7 +13,7 @@ use crate::answers::expected::{AnswerStart, Request};
 use crate::answers::online::{OnlineAnswers, OnlineEvent};
 use crate::auth::admission::Admission;
 use crate::auth::hello::Hello;
-use crate::counters::Counter;
+use crate::counters::Event;
 use crate::shared::Shared;
 use crate::statements::long_data::LongData;
 use crate::statements::table::Statements;
@@ -147,11 +147,11 @@ impl Context {
             OnlineEvent::PreparedEarly { id } => statements.online_id_early(id),
             OnlineEvent::Answer(AnswerStart::PrepareFailed(serial)) => statements.forget(serial),
             OnlineEvent::Answer(AnswerStart::UseFailed) => client.iter_mut().for_each(Client::use_refused),
-            OnlineEvent::Answer(AnswerStart::Error(code)) => counters.online_errors.add(code),
+            OnlineEvent::Answer(AnswerStart::Error(code)) => counters.online_errors.count(&code),
             // It may answer what is held, which can be a BEGIN.
             OnlineEvent::Answer(AnswerStart::Ok { in_transaction, .. }) if !held => {
                 if transaction.online_answer(in_transaction) {
-                    counters.count(Counter::TransactionStartMissed);
+                    counters.sessions.count(Event::TransactionStartMissed);
                 }
             }
             OnlineEvent::Answer(_) => {}
@@ -162,7 +162,7 @@ impl Context {
     /// The client begins or ends a transaction.
     pub(super) fn transaction_boundary(&mut self, boundary: TxnBoundary) {
         if self.transaction.client(boundary) {
-            self.shared.counters.count(Counter::TransactionStartMissed);
+            self.shared.counters.sessions.count(Event::TransactionStartMissed);
         }
     }
 
@@ -187,7 +187,7 @@ impl Context {
             self.transaction.client_lost();
         }
         if self.transaction.connection_lost() {
-            self.shared.counters.count(Counter::TransactionCut);
+            self.shared.counters.sessions.count(Event::TransactionCut);
         }
         self.long_data.connection_lost();
         self.stream.connection_lost();
@@ -208,6 +208,6 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        self.shared.counters.add(Counter::TextNotKept, self.statements.texts_given_up);
+        self.shared.counters.sessions.add(Event::TextNotKept, self.statements.texts_given_up);
     }
 }

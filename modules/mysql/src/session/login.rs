@@ -4,7 +4,6 @@ use module_kit::{Actions, Failure, FailureKind};
 
 use super::client::Client;
 use super::context::Context;
-use super::edits::send_packet;
 use super::restore::restore;
 use super::state::{Agreed, ExpectGreeting, Greeted, LoggingIn, Next, Server, out_of_step};
 use super::warnings;
@@ -12,8 +11,9 @@ use crate::auth::dialogue::{Dialogue, Refusal, Step};
 use crate::auth::greeting::{self, FirstPacket};
 use crate::auth::hello::Hello;
 use crate::auth::plugin::Plugin;
-use crate::counters::{Counter, Outcome};
+use crate::counters::{Event, Outcome};
 use crate::wire::capabilities::Capabilities;
+use crate::wire::packet::packet;
 use crate::wire::server_error::ServerError;
 
 const NO_GREETING: &str = "the test server does not greet as MySQL does";
@@ -37,7 +37,7 @@ impl ExpectGreeting {
 impl Greeted {
     /// Logs in, if the client is known.
     pub(super) fn log_in(self, cx: &mut Context, actions: &mut Actions) -> Next {
-        if cx.client.is_none() && cx.stream.is_past_login() {
+        if cx.client.is_none() && !cx.stream.is_in_login() {
             cx.client = Some(default_client(cx)?);
         }
         let Some(client) = &cx.client else { return Ok(Server::Greeted(self)) };
@@ -59,7 +59,7 @@ impl Greeted {
             // The captured answer is sufficient where no password is required.
             None => hello.response(capabilities, &hello.answer, &hello.plugin, database),
         };
-        send_packet(1, &response, actions);
+        actions.send(&packet(1, &response));
         // MySQL counts from 1 on each connection.
         let next_id = greeting.capabilities.has(Capabilities::MYSQL).then_some(1);
         let agreed = Agreed { capabilities, greeting };
@@ -74,7 +74,7 @@ fn default_client(cx: &Context) -> Result<Client, Failure> {
         let reason = "joined in mid-session, and no default login is given";
         return Err(Failure { kind: FailureKind::LoginFailed, reason });
     };
-    cx.shared.counters.count(Counter::Joined);
+    cx.shared.counters.sessions.count(Event::Joined);
     Ok(Client::with_password(Hello::assumed(&login.user, &login.database), login.password.clone()))
 }
 
@@ -85,7 +85,7 @@ impl LoggingIn {
             let step = match self.packets.next() {
                 Ok(Some((sequence, payload))) => match self.dialogue.handle(&payload) {
                     Step::Send(answer) => {
-                        send_packet(sequence.wrapping_add(1), &answer, actions);
+                        actions.send(&packet(sequence.wrapping_add(1), &answer));
                         continue;
                     }
                     step => step,
@@ -103,7 +103,7 @@ impl LoggingIn {
 
     fn accepted(self, cx: &mut Context, actions: &mut Actions) -> Server {
         let outcome = if self.dialogue.has_password() { Outcome::Accepted } else { Outcome::WithoutPassword };
-        cx.shared.counters.login(outcome, self.dialogue.plugin());
+        cx.shared.counters.logins.count(&(outcome, self.dialogue.plugin()));
         restore(self.agreed, self.packets, self.next_id, cx, actions)
     }
 
@@ -112,9 +112,9 @@ impl LoggingIn {
             if is_for_want_of_room(error.code) {
                 return Ok(connection_refused(error, cx, actions));
             }
-            cx.shared.counters.server_errors.add(error.code);
+            cx.shared.counters.server_errors.count(&error.code);
         }
-        cx.shared.counters.login(Outcome::Refused, self.dialogue.plugin());
+        cx.shared.counters.logins.count(&(Outcome::Refused, self.dialogue.plugin()));
         if let Some(client) = &cx.client {
             warnings::login_refused(&cx.shared, &client.hello.user, refusal, &self.dialogue);
         }
@@ -128,7 +128,7 @@ impl LoggingIn {
 
 /// The test server refuses the connection, whoever the user is: the engine tries again later, as where no server listens.
 fn connection_refused(error: &ServerError, cx: &Context, actions: &mut Actions) -> Server {
-    cx.shared.counters.refusals.add(error.code);
+    cx.shared.counters.refusals.count(&error.code);
     warnings::connection_refused(&cx.shared, error);
     actions.refused();
     Server::Down

@@ -12,7 +12,6 @@ mod commands;
 mod compressed;
 pub(crate) mod connections;
 mod context;
-mod edits;
 mod login;
 mod lost;
 mod ready;
@@ -33,11 +32,11 @@ use self::commands::run;
 use self::compressed::{decide, rule_out, run_inflated};
 use self::connections::Connections;
 use self::context::Context;
-use self::edits::Edits;
 use self::state::{ExpectGreeting, Next, Server, out_of_step};
 use crate::compression::packets::Compression;
 use crate::shared::Shared;
 use crate::wire::packet::Header;
+use module_kit::edits::Edits;
 
 /// One session.
 #[derive(Debug)]
@@ -78,7 +77,7 @@ impl Session {
         {
             *server = state.log_in(cx, edits.actions())?;
         }
-        if cx.stream.is_past_login() && !rest.is_empty() {
+        if !cx.stream.is_in_login() && !rest.is_empty() {
             decide(compression, cx, rest);
         }
         let login = edits.taken();

@@ -22,7 +22,7 @@ impl Ready {
                 }
                 AnswerStart::PrepareFailed(serial) => statements.failed(serial),
                 AnswerStart::UseFailed => client.iter_mut().for_each(Client::use_refused),
-                AnswerStart::Error(code) => counters.server_errors.add(code),
+                AnswerStart::Error(code) => counters.server_errors.count(&code),
                 AnswerStart::FileWanted { sequence } => *file_wanted = Some(sequence.wrapping_add(1)),
                 AnswerStart::Ok { in_transaction, .. } => transaction.test_answer(in_transaction),
                 AnswerStart::Result => {}

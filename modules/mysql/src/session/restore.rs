@@ -6,15 +6,14 @@ use module_kit::{Actions, Failure};
 
 use super::client::Client;
 use super::context::Context;
-use super::edits::send_packet;
 use super::state::{Agreed, Next, Ready, Restoring, Server, Task, out_of_step};
 use super::warnings;
 use crate::answers::expected::{Answers, HEAD};
-use crate::counters::Counter;
+use crate::counters::Event;
 use crate::statements::table::Serial;
 use crate::wire::capabilities::Capabilities;
 use crate::wire::command::Command;
-use crate::wire::packet::Assembler;
+use crate::wire::packet::{Assembler, packet};
 use crate::wire::prepare_ok::PrepareOk;
 use crate::wire::server_error::ServerError;
 
@@ -42,9 +41,9 @@ impl Restoring {
             };
             if let Some(name) = name {
                 if command == Command::PREPARE {
-                    cx.shared.counters.count(Counter::PreparedAgain);
+                    cx.shared.counters.sessions.count(Event::PreparedAgain);
                 }
-                send_packet(0, &[&[command.0], name].concat(), actions);
+                actions.send(&packet(0, &[&[command.0], name].concat()));
                 return Server::Restoring(self);
             }
             self.queue.pop_front();
@@ -85,8 +84,8 @@ const NO_ANSWER: &str = "the test server does not answer a command as MySQL does
 fn database_answer(payload: &[u8], cx: &Context) -> Result<usize, Failure> {
     match (ServerError::read(payload), &cx.client) {
         (Some(error), Some(client)) => {
-            cx.shared.counters.server_errors.add(error.code);
-            cx.shared.counters.count(Counter::DatabaseRefused);
+            cx.shared.counters.server_errors.count(&error.code);
+            cx.shared.counters.sessions.count(Event::DatabaseRefused);
             warnings::database_refused(&cx.shared, client, &error);
             Ok(0)
         }
@@ -102,7 +101,7 @@ fn prepare_answer(
     cx: &mut Context,
 ) -> Result<usize, Failure> {
     if let Some(error) = ServerError::read(payload) {
-        cx.shared.counters.server_errors.add(error.code);
+        cx.shared.counters.server_errors.count(&error.code);
         cx.statements.failed(serial);
         return Ok(0);
     }

@@ -4,7 +4,6 @@ use module_kit::Flow;
 
 use super::client::Client;
 use crate::auth::dialogue::{Dialogue, Refusal};
-use crate::notices::Kind;
 use crate::shared::Shared;
 use crate::wire::server_error::{ServerError, printable};
 
@@ -13,7 +12,7 @@ const NAME_SHOWN: usize = 64;
 
 pub(super) fn client_speaks_tls(shared: &Shared, flow: &Flow) {
     let address = flow.client.ip;
-    shared.notices.once(Kind::Tls, address.to_string(), || {
+    shared.warnings.tls.once(&address.to_string(), || {
         format!(
             "client {address} speaks TLS, which cannot be copied: let it connect with --ssl-mode=DISABLED (--skip-ssl), or \
              end TLS in front of the server"
@@ -22,7 +21,7 @@ pub(super) fn client_speaks_tls(shared: &Shared, flow: &Flow) {
 }
 
 pub(super) fn no_default_login(shared: &Shared) {
-    shared.notices.once(Kind::Setup, "no default".to_owned(), || {
+    shared.warnings.setup.once("no default", || {
         "sessions that began before tcpcopy did can only be copied with a login for them: give user and password under \
          [mysql.default] in the --config file"
             .to_owned()
@@ -30,7 +29,7 @@ pub(super) fn no_default_login(shared: &Shared) {
 }
 
 pub(super) fn order_is_wrong(shared: &Shared) {
-    shared.notices.once(Kind::Setup, "order".to_owned(), || {
+    shared.warnings.setup.once("order", || {
         "the order of prepared statements does not tell their ids on this online server (MariaDB counts on from earlier \
          connections), and its answers are not captured: let -F pass them too, or executions are left out"
             .to_owned()
@@ -41,7 +40,7 @@ pub(super) fn order_is_wrong(shared: &Shared) {
 pub(super) fn database_refused(shared: &Shared, client: &Client, error: &ServerError) {
     let user = printable(&client.hello.user, NAME_SHOWN);
     let database = printable(&client.hello.database, NAME_SHOWN);
-    shared.notices.once(Kind::Database, format!("{database} {user}"), || {
+    shared.warnings.databases.once(&format!("{database} {user}"), || {
         format!(
             "the test server does not let user \"{user}\" into database \"{database}\" again ({error}): create it there, and \
              grant the user rights to it; the session goes on without a database"
@@ -57,21 +56,20 @@ pub(super) fn connection_refused(shared: &Shared, error: &ServerError) {
         1203 | 1226 => "let max_user_connections and the users' limits there be no smaller than online",
         _ => "see what it says",
     };
-    shared.notices.once(Kind::Connection, error.code.to_string(), || {
+    shared.warnings.connections.once(&error.code.to_string(), || {
         format!("the test server refuses connections ({error}), which are tried again: {cure}")
     });
 }
 
 pub(super) fn login_refused(shared: &Shared, user: &[u8], refusal: &Refusal, dialogue: &Dialogue) {
-    let kind = if shared.credentials.names(user) { Kind::KnownUser } else { Kind::OtherUser };
+    let is_known = shared.credentials.users.names(user);
+    let warnings = if is_known { &shared.warnings.known_users } else { &shared.warnings.other_users };
     let method = match refusal {
         Refusal::Method(method) => method,
         _ => dialogue.plugin().name(),
     };
     let user = printable(user, NAME_SHOWN);
-    shared
-        .notices
-        .once(kind, format!("{user} {method}"), || refused_login(&user, refusal, dialogue.has_password()));
+    warnings.once(&format!("{user} {method}"), || refused_login(&user, refusal, dialogue.has_password()));
 }
 
 /// ER_DBACCESS_DENIED_ERROR, ER_BAD_DB_ERROR.

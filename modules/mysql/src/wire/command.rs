@@ -2,6 +2,8 @@
 //!
 //! Source: dev.mysql.com, "Command Phase"; MariaDB's documentation, "Replication Protocol", "COM_STMT_BULK_EXECUTE".
 
+use module_kit::counters::Counted;
+
 use crate::wire::packet::{HEADER, Header};
 
 /// The first byte of a command's payload.
@@ -33,38 +35,7 @@ impl Command {
 
     /// For the user.
     pub(crate) fn name(self) -> &'static str {
-        match self.0 {
-            0x01 => "quit",
-            0x02 => "init_db",
-            0x03 => "query",
-            0x04 => "field_list",
-            0x05 => "create_db",
-            0x06 => "drop_db",
-            0x07 => "refresh",
-            0x08 => "shutdown",
-            0x09 => "statistics",
-            0x0A => "process_info",
-            0x0C => "process_kill",
-            0x0D => "debug",
-            0x0E => "ping",
-            0x11 => "change_user",
-            0x12 => "binlog_dump",
-            0x13 => "table_dump",
-            0x15 => "register_replica",
-            0x16 => "stmt_prepare",
-            0x17 => "stmt_execute",
-            0x18 => "stmt_send_long_data",
-            0x19 => "stmt_close",
-            0x1A => "stmt_reset",
-            0x1B => "set_option",
-            0x1C => "stmt_fetch",
-            0x1E => "binlog_dump_gtid",
-            0x1F => "reset_connection",
-            0x20 => "clone",
-            0x21 => "subscribe_group_replication_stream",
-            0xFA => "stmt_bulk_execute",
-            _ => "other",
-        }
+        NAMES[usize::from(self.0)]
     }
 
     pub(crate) fn is_known(self) -> bool {
@@ -108,6 +79,56 @@ impl Command {
             Self::QUERY | Self::PREPARE => length >= 2,
             _ => (1..64 << 10).contains(&length),
         }
+    }
+}
+
+/// The names of commands by their byte.
+static NAMES: [&str; 256] = {
+    let mut names = ["other"; 256];
+    let known = [
+        (0x01, "quit"),
+        (0x02, "init_db"),
+        (0x03, "query"),
+        (0x04, "field_list"),
+        (0x05, "create_db"),
+        (0x06, "drop_db"),
+        (0x07, "refresh"),
+        (0x08, "shutdown"),
+        (0x09, "statistics"),
+        (0x0A, "process_info"),
+        (0x0C, "process_kill"),
+        (0x0D, "debug"),
+        (0x0E, "ping"),
+        (0x11, "change_user"),
+        (0x12, "binlog_dump"),
+        (0x13, "table_dump"),
+        (0x15, "register_replica"),
+        (0x16, "stmt_prepare"),
+        (0x17, "stmt_execute"),
+        (0x18, "stmt_send_long_data"),
+        (0x19, "stmt_close"),
+        (0x1A, "stmt_reset"),
+        (0x1B, "set_option"),
+        (0x1C, "stmt_fetch"),
+        (0x1E, "binlog_dump_gtid"),
+        (0x1F, "reset_connection"),
+        (0x20, "clone"),
+        (0x21, "subscribe_group_replication_stream"),
+        (0xFA, "stmt_bulk_execute"),
+    ];
+    let mut at = 0;
+    while at < known.len() {
+        names[known[at].0] = known[at].1;
+        at += 1;
+    }
+    names
+};
+
+impl Counted for Command {
+    const NAMES: &'static [&'static str] = &NAMES;
+
+    fn index(self) -> usize {
+        usize::from(self.0)
     }
 }
 

@@ -39,10 +39,9 @@ impl Header {
     }
 }
 
-/// Appends a packet whose payload is shorter than [`CHUNK_MAX`].
-pub(crate) fn write_packet(sequence: u8, payload: &[u8], to: &mut Vec<u8>) {
-    to.extend_from_slice(&Header { length: payload.len(), sequence }.bytes());
-    to.extend_from_slice(payload);
+/// A packet whose payload is shorter than [`CHUNK_MAX`].
+pub(crate) fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
+    [&Header { length: payload.len(), sequence }.bytes()[..], payload].concat()
 }
 
 /// The packets that `bytes` begins with, as far as they are whole.
@@ -217,8 +216,8 @@ mod tests {
     #[test]
     fn packets_are_put_together_however_they_are_cut() {
         let mut stream = Vec::new();
-        write_packet(0, b"first", &mut stream);
-        write_packet(1, b"", &mut stream);
+        stream.extend(packet(0, b"first"));
+        stream.extend(packet(1, b""));
         for cut in 0..stream.len() {
             let mut assembler = Assembler::default();
             let mut packets = Vec::new();

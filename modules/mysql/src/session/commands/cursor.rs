@@ -1,15 +1,15 @@
 //! The place in the client's stream of commands, and the ways in which a command leaves it.
 
-use module_kit::Failure;
+use module_kit::{Failure, Loss};
 
 use crate::answers::expected::Request;
 use crate::counters::LeftOut;
 use crate::session::context::Context;
-use crate::session::edits::{Edits, Verdict};
 use crate::session::state::Ready;
 use crate::wire::capabilities::Capabilities;
 use crate::wire::command::Command;
 use crate::wire::packet::{HEADER, Header};
+use module_kit::edits::{Edits, Fate};
 
 /// Commands of the client, and the connection that takes them.
 pub(super) struct Commands<'a, 'b> {
@@ -36,7 +36,7 @@ impl From<Failure> for Stop {
     }
 }
 
-/// How many bytes of the client have a verdict; the stream's place may decide on further ones.
+/// How many bytes of the client have a fate; the stream's place may decide on further ones.
 pub(super) type Taken = Result<usize, Stop>;
 
 impl Commands<'_, '_> {
@@ -51,7 +51,7 @@ impl Commands<'_, '_> {
 
     /// A command goes to the test server.
     fn send(&mut self, command: Command, header: Header, request: Request) {
-        self.cx.shared.counters.command(command);
+        self.cx.shared.counters.commands.count(command);
         if !command.has_no_answer() {
             self.ready.answers.expect(request, (!header.goes_on()).then_some(1));
         }
@@ -61,7 +61,7 @@ impl Commands<'_, '_> {
     /// Lets a command pass as it is.
     pub(super) fn pass(&mut self, command: Command, header: Header, request: Request) -> usize {
         self.send(command, header, request);
-        self.begin(header, Verdict::Pass)
+        self.begin(header, Fate::Pass)
     }
 
     /// Leaves a command out, which the online server answers.
@@ -72,18 +72,18 @@ impl Commands<'_, '_> {
         request: Request,
         reason: LeftOut,
     ) -> usize {
-        self.cx.shared.counters.left_out(reason);
+        self.cx.shared.counters.left_out.count(reason);
         self.cx.expect_online(command, header, request);
-        let taken = self.begin(header, Verdict::LeaveOut);
+        let taken = self.begin(header, Fate::LeaveOut(Loss::LeftOut));
         // The test server will not answer it.
         self.edits.actions().answered();
         taken
     }
 
-    /// A packet begins whose bytes have one verdict.
-    pub(super) fn begin(&mut self, header: Header, verdict: Verdict) -> usize {
-        self.edits.take(HEADER, verdict);
-        self.cx.stream.enter(header, 0, verdict);
+    /// A packet begins whose bytes have one fate.
+    pub(super) fn begin(&mut self, header: Header, fate: Fate) -> usize {
+        self.edits.take(HEADER, fate);
+        self.cx.stream.enter(header, 0, fate);
         HEADER
     }
 
@@ -98,7 +98,7 @@ impl Commands<'_, '_> {
     ) -> usize {
         self.send(command, header, request);
         self.send_head(header, head, replaced, 0);
-        self.cx.stream.enter(header, replaced, Verdict::Pass);
+        self.cx.stream.enter(header, replaced, Fate::Pass);
         HEADER + replaced
     }
 
@@ -113,15 +113,15 @@ impl Commands<'_, '_> {
     ) -> usize {
         self.send(command, header, Request::Other);
         self.send_head(header, head, replaced, cut);
-        self.edits.take(header.length - replaced - cut, Verdict::Pass);
-        self.edits.take(cut, Verdict::Replace);
-        self.cx.stream.enter(header, header.length, Verdict::Pass);
+        self.edits.take(header.length - replaced - cut, Fate::Pass);
+        self.edits.take(cut, Fate::Replace);
+        self.cx.stream.enter(header, header.length, Fate::Pass);
         HEADER + header.length
     }
 
     fn send_head(&mut self, header: Header, head: &[u8], replaced: usize, cut: usize) {
         let length = header.length - replaced - cut + head.len();
-        self.edits.take(HEADER + replaced, Verdict::Replace);
+        self.edits.take(HEADER + replaced, Fate::Replace);
         self.edits.send(&Header { length, ..header }.bytes());
         self.edits.send(head);
     }

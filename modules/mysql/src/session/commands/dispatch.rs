@@ -1,19 +1,19 @@
 //! Finds commands in the client's stream, and what each kind needs.
 
 use module_kit::AnswerPayload;
-use module_kit::{Failure, FailureKind};
+use module_kit::{Failure, FailureKind, Loss};
 
 use super::cursor::{Commands, Stop, Taken};
 use crate::answers::expected::Request;
 use crate::counters::LeftOut;
 use crate::session::client::{Client, NAME_MAX};
 use crate::session::context::Context;
-use crate::session::edits::{Edits, Verdict, send_packet};
 use crate::session::state::{Server, Switching, out_of_step};
 use crate::session::stream::LastCommand;
 use crate::statements::long_data;
 use crate::wire::command::{Command, looks_like_command};
-use crate::wire::packet::{HEADER, Header, WHOLE_MAX};
+use crate::wire::packet::{HEADER, Header, WHOLE_MAX, packet};
+use module_kit::edits::{Edits, Fate};
 
 /// Sends the commands that `bytes` hold, if the server takes them.
 pub(in crate::session) fn run(
@@ -61,9 +61,9 @@ impl Commands<'_, '_> {
 
     /// No command begins here: leaves out everything that is here, because the next bytes most likely begin with a command.
     pub(super) fn lose(&mut self, rest: &[u8]) -> Taken {
-        self.cx.shared.counters.left_out(LeftOut::OutOfStep);
+        self.cx.shared.counters.left_out.count(LeftOut::OutOfStep);
         self.cx.stream.lose();
-        self.edits.take(rest.len(), Verdict::LeaveOut);
+        self.edits.take(rest.len(), Fate::LeaveOut(Loss::LeftOut));
         self.edits.actions().answered();
         Ok(rest.len())
     }
@@ -111,7 +111,7 @@ impl Commands<'_, '_> {
                 Ok(self.pass(command, header, Request::Other))
             }
             _ if command.is_replication() => {
-                self.cx.shared.counters.left_out(LeftOut::Replication);
+                self.cx.shared.counters.left_out.count(LeftOut::Replication);
                 let reason = "a replica is no client to copy";
                 Err(Stop::Fail(Failure { kind: FailureKind::Unsupported, reason }))
             }
@@ -155,14 +155,14 @@ impl Commands<'_, '_> {
         self.await_answers()?;
         let hello = self.cx.client.as_ref().and_then(|client| client.hello.changed(payload));
         let hello = hello.ok_or(out_of_step(UNREADABLE))?;
-        self.edits.take(HEADER + header.length, Verdict::Replace);
-        self.cx.stream.enter(header, header.length, Verdict::Replace);
+        self.edits.take(HEADER + header.length, Fate::Replace);
+        self.cx.stream.enter(header, header.length, Fate::Replace);
         self.cx.stream.last = LastCommand::ChangeUser;
         self.cx.login_packet(header.sequence)?;
-        self.cx.shared.counters.command(Command::CHANGE_USER);
+        self.cx.shared.counters.commands.count(Command::CHANGE_USER);
         self.cx.client = Some(Client::new(hello, &self.cx.shared.credentials));
         self.edits.actions().answers(AnswerPayload::All);
-        send_packet(0, &[Command::PING.0], self.edits.actions());
+        self.edits.actions().send(&packet(0, &[Command::PING.0]));
         Err(Stop::ChangeUser)
     }
 }

@@ -4,7 +4,7 @@
 use super::cursor::{Commands, Stop, Taken};
 use super::prepared::{NAMED, Target};
 use crate::answers::expected::Request;
-use crate::counters::{Counter, LeftOut};
+use crate::counters::{Event, LeftOut};
 use crate::session::sql::{self, Query};
 use crate::session::warnings;
 use crate::statements::execute::{Changed, Execute, fits, without_attributes};
@@ -60,14 +60,14 @@ impl Commands<'_, '_> {
             changed.head[at] = 1;
             changed.head.extend_from_slice(&types);
             self.cx.statements.types_sent(online);
-            self.cx.shared.counters.count(Counter::TypesAgain);
+            self.cx.shared.counters.sessions.count(Event::TypesAgain);
         }
         changed.head[1..NAMED].copy_from_slice(&target.id.to_le_bytes());
         let Changed { head, replaced, cut } = changed;
         if cut == 0 {
             return Ok(self.rewrite(Command::EXECUTE, header, Request::Other, &head, replaced));
         }
-        self.cx.shared.counters.count(Counter::AttributesLeftOut);
+        self.cx.shared.counters.sessions.count(Event::AttributesLeftOut);
         Ok(self.rewrite_and_cut(Command::EXECUTE, header, &head, replaced, cut))
     }
 

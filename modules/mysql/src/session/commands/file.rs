@@ -1,11 +1,13 @@
 //! Packets that begin no command: of the file of a LOAD DATA LOCAL, or of a login within the session.
 
+use module_kit::Loss;
+
 use super::cursor::{Commands, Stop, Taken};
 use crate::answers::expected::Request;
 use crate::counters::LeftOut;
-use crate::session::edits::Verdict;
 use crate::session::stream::LastCommand;
 use crate::wire::packet::Header;
+use module_kit::edits::Fate;
 
 /// The packets of a file wait for the test server's answer to LOAD DATA up to so many bytes.
 const FILE_WAIT_MAX: usize = 1 << 20;
@@ -14,7 +16,7 @@ impl Commands<'_, '_> {
     pub(super) fn further_packet(&mut self, header: Header, rest: &[u8]) -> Taken {
         match self.cx.stream.last {
             LastCommand::ChangeUser => {
-                let taken = self.begin(header, Verdict::Replace);
+                let taken = self.begin(header, Fate::Replace);
                 self.cx.login_packet(header.sequence)?;
                 Ok(taken)
             }
@@ -31,7 +33,7 @@ impl Commands<'_, '_> {
                 self.ready.file_wanted = None;
                 answers.expect(Request::Other, None);
             }
-            return Ok(self.begin(header, Verdict::Pass));
+            return Ok(self.begin(header, Fate::Pass));
         }
         if answers.is_waiting() && answers.is_pipelined() && answers.segments() > 0 {
             // The answer to LOAD DATA came in one segment with another: most likely it is the online server's.
@@ -42,10 +44,10 @@ impl Commands<'_, '_> {
             return Err(Stop::Wait);
         }
         if is_end {
-            self.cx.shared.counters.left_out(LeftOut::File);
+            self.cx.shared.counters.left_out.count(LeftOut::File);
             self.edits.actions().answered();
         }
-        Ok(self.begin(header, Verdict::LeaveOut))
+        Ok(self.begin(header, Fate::LeaveOut(Loss::LeftOut)))
     }
 
     /// The test server wants a file that the online server did not want: it gets an empty one.

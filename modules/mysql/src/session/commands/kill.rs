@@ -2,7 +2,7 @@
 
 use super::cursor::{Commands, Stop, Taken};
 use crate::answers::expected::Request;
-use crate::counters::{Counter, LeftOut};
+use crate::counters::{Event, LeftOut};
 use crate::session::sql::{self, Kill, Query};
 use crate::wire::capabilities::Capabilities;
 use crate::wire::command::Command;
@@ -42,7 +42,7 @@ impl Commands<'_, '_> {
     /// The test server's id of the connection to be killed.
     fn copy_of(&self, online: u32) -> Result<u32, Stop> {
         let id = self.cx.ids.copy_of(online).ok_or(Stop::LeaveOut(LeftOut::Kill))?;
-        self.cx.shared.counters.count(Counter::KillMapped);
+        self.cx.shared.counters.sessions.count(Event::KillMapped);
         Ok(id)
     }
 }

@@ -2,14 +2,14 @@
 
 use super::cursor::{Commands, Stop, Taken};
 use crate::answers::expected::Request;
-use crate::counters::{Counter, LeftOut};
-use crate::session::edits::Verdict;
+use crate::counters::{Event, LeftOut};
 use crate::session::sql::{self, Query};
 use crate::statements::table::{LAST_PREPARED, Lookup};
 use crate::statements::types::EarlyExecutes;
 use crate::wire::capabilities::Capabilities;
 use crate::wire::command::Command;
 use crate::wire::packet::{Header, WHOLE_MAX};
+use module_kit::edits::Fate;
 
 /// So many segments may pass that could be the answer to a PREPARE, unless the client goes on.
 const UNSEEN_MAX: u32 = 4;
@@ -73,7 +73,7 @@ impl Commands<'_, '_> {
             Lookup::Failed | Lookup::Unknown if command == Command::CLOSE && online == LAST_PREPARED => {
                 // The client closes without waiting a statement that was not prepared: there is nothing to close.
                 self.cx.statements.close(online);
-                return Ok(self.begin(header, Verdict::Replace));
+                return Ok(self.begin(header, Fate::Replace));
             }
             Lookup::Failed => {
                 if command == Command::CLOSE {
@@ -130,7 +130,7 @@ impl Commands<'_, '_> {
             }
             return Err(Stop::LeaveOut(LeftOut::UnknownStatement));
         };
-        self.cx.shared.counters.count(Counter::IdAssumed);
+        self.cx.shared.counters.sessions.count(Event::IdAssumed);
         self.cx.statements.assume(online);
         Ok(Target { online, id, parameters: None, by_order: true })
     }

@@ -3,7 +3,7 @@
 use super::cursor::{Commands, Stop, Taken};
 use super::kill::NAMING_MAX;
 use crate::answers::expected::Request;
-use crate::counters::{Counter, LeftOut};
+use crate::counters::{Event, LeftOut};
 use crate::session::sql::{self, Query};
 use crate::wire::attributes::{Attributes, are_there, before_text};
 use crate::wire::capabilities::Capabilities;
@@ -57,7 +57,7 @@ impl Commands<'_, '_> {
             return Ok(self.pass(command, header, request));
         }
         if attributes > NO_ATTRIBUTES {
-            self.cx.shared.counters.count(Counter::AttributesLeftOut);
+            self.cx.shared.counters.sessions.count(Event::AttributesLeftOut);
         }
         // Blanks before a text change nothing, not even the packet's length.
         let mut head = vec![b' '; text_at];
