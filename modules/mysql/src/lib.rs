@@ -18,8 +18,8 @@ mod wire;
 
 use std::sync::Arc;
 
-use common_core::flow::Flow;
-use common_core::payload_prefix::PayloadPrefix;
+use module_kit::Flow;
+use module_kit::PayloadPrefix;
 use module_kit::{Module, OnlineService, Protocol, Report};
 
 use crate::auth::credentials::Credentials;

@@ -37,6 +37,8 @@ pub(super) struct Context {
     /// where the online server can read them.
     pub(super) attributes: Option<bool>,
     pub(super) ids: ConnectionIds,
+    /// The connection to the test server was ready before: the client becomes another user on it.
+    pub(super) was_ready: bool,
     /// The engine holds bytes of the client for the module.
     pub(super) held: bool,
 }
@@ -59,6 +61,7 @@ impl Context {
             online: Some(Box::new(OnlineAnswers::new(from_start))),
             attributes: None,
             ids: ConnectionIds::new(connections),
+            was_ready: false,
             held: false,
         }
     }
@@ -189,6 +192,7 @@ impl Context {
         if self.transaction.connection_lost() {
             self.shared.counters.sessions.count(Event::TransactionCut);
         }
+        self.was_ready = false;
         self.long_data.connection_lost();
         self.stream.connection_lost();
         self.ids.forget_test();

@@ -49,7 +49,10 @@ impl Restoring {
             self.queue.pop_front();
         }
         actions.answers(AnswerPayload::Head(HEAD));
-        actions.ready();
+        match std::mem::replace(&mut cx.was_ready, true) {
+            true => actions.answered(),
+            false => actions.ready(),
+        }
         Server::Ready(Ready { agreed: self.agreed, answers: Answers::default(), file_wanted: None })
     }
 

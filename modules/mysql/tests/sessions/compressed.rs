@@ -1,15 +1,10 @@
 //! Compressed clients, and how much of what they say is inflated at a time.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may")]
-
-mod driver;
-mod script;
-
 use std::io::Write;
 
 use flate2::write::ZlibEncoder;
 
-use crate::script::*;
+use crate::support::*;
 
 /// Inflated at a time, in bytes: not much more than a megabyte.
 const MOST: usize = (1 << 20) + (256 << 10);
@@ -61,7 +56,7 @@ fn a_little_that_becomes_much_is_inflated_bit_by_bit() {
         let packet = compressed(&content, plain.len());
         assert!(packet.len() < 20_000);
         let mut run = Run::logged_in(USUAL | COMPRESS, USUAL);
-        let before = run.driven.memory();
+        let before = run.memory();
         // Two of them in one segment.
         let mut sent = run.driven.client(&[&packet[..], &packet].concat());
         let mut calls = 1;
@@ -76,7 +71,7 @@ fn a_little_that_becomes_much_is_inflated_bit_by_bit() {
         assert!(longest <= MOST, "{longest} bytes at a time");
         assert_eq!(sent.len(), 2 * plain.len());
         assert!(sent.starts_with(&plain) && sent.ends_with(&plain));
-        assert!(run.driven.memory() < before + 8192, "nothing is kept: {}", run.driven.memory());
+        assert!(run.memory() < before + 8192, "nothing is kept: {}", run.memory());
     }
 }
 

@@ -1,16 +1,11 @@
 //! The database that a client is in, where servers do not agree, or are down.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may")]
-
-mod driver;
-mod script;
-
-use crate::script::*;
+use crate::support::*;
 
 #[test]
 fn a_database_whose_name_no_server_takes_is_not_remembered() {
     let mut run = Run::logged_in(USUAL, USUAL);
-    run.driven.lost(&[query("USE other"), command(0x02, &[b'x'; 257])].concat());
+    run.driven.drop_client(&[query("USE other"), command(0x02, &[b'x'; 257])].concat());
     run.driven.connected();
     run.driven.client(&query("DO 1"));
     run.driven.answer(&greeting(USUAL));
@@ -27,7 +22,7 @@ fn a_database_that_a_server_refuses_is_not_remembered() {
             run.driven.answer(&answer);
         }
         // The online server refuses it while the test server is down.
-        run.driven.lost(&said);
+        run.driven.drop_client(&said);
         run.driven.online(0, &error(code, "no"));
         run.driven.connected();
         run.driven.client(&query("DO 1"));
@@ -72,7 +67,7 @@ fn a_database_that_a_first_login_cannot_have_is_told() {
 fn a_database_is_seen_behind_query_attributes() {
     let mut run = Run::logged_in(USUAL | ATTRIBUTES, USUAL);
     let said = |text: &str| command(3, &[b"\x01\x01\0\x01\xfd\0\x01n\x01v", text.as_bytes()].concat());
-    run.driven.lost(&said("USE other"));
+    run.driven.drop_client(&said("USE other"));
     run.driven.connected();
     run.driven.client(&said("DO 1"));
     run.driven.answer(&greeting(USUAL));

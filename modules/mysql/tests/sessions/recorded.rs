@@ -3,20 +3,16 @@
 //! A recording is what `examples/mirror.rs` prints with `MIRROR_RECORD`, headed by the users and, at its end, what must be
 //! in the report. What is encrypted for a server's key is different each time, and is compared by length.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may")]
-
-mod driver;
-
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use common_core::answer_payload::AnswerPayload;
-use common_core::flow::{Endpoint, Flow};
+use module_kit::AnswerPayload;
 use module_kit::Protocol;
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
 
-use crate::driver::Driven;
+use crate::support::FLOW;
+
+use module_kit::testing::Driver;
 
 /// The bytes that [`slice::escape_ascii`] has written.
 fn unescape(text: &str) -> Vec<u8> {
@@ -65,9 +61,7 @@ fn play(recording: &str, in_pieces: bool) {
         }
     }
     let protocol = Mysql::new(&Settings { users, ..Settings::default() }).unwrap();
-    let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let flow = Flow { client: end(40_000), server: end(3306) };
-    let mut driven = Driven::new(protocol.module(&flow, true));
+    let mut driven = Driver::new(protocol.module(&FLOW, true));
     let mut lines = lines.into_iter().enumerate().peekable();
     while let Some((number, (what, bytes))) = lines.next() {
         let sent = match what {
@@ -76,7 +70,7 @@ fn play(recording: &str, in_pieces: bool) {
             "client" => driven.client(&bytes),
             "online" if in_pieces => bytes.iter().flat_map(|byte| driven.online(0, &[*byte])).collect(),
             "online" => driven.online(0, &bytes),
-            "answer" if in_pieces && driven.mode == AnswerPayload::All => {
+            "answer" if in_pieces && driven.mode() == AnswerPayload::All => {
                 bytes.iter().flat_map(|byte| driven.answer(&[*byte])).collect()
             }
             "answer" => driven.answer(&bytes),

@@ -1,16 +1,11 @@
 //! Sessions whose servers are played here: what real ones do seldom.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may")]
-
-mod driver;
-mod script;
-
-use crate::script::*;
+use crate::support::*;
 
 #[test]
 fn what_is_prepared_while_the_server_is_down_is_prepared_later() {
     let mut run = Run::logged_in(USUAL, USUAL);
-    run.driven.lost(&[prepare("SELECT ?"), query("USE other")].concat());
+    run.driven.drop_client(&[prepare("SELECT ?"), query("USE other")].concat());
     run.driven.online(0, &prepared(1, 1, 1));
     run.driven.connected();
     run.driven.client(&execute(1));
@@ -25,9 +20,9 @@ fn what_is_prepared_while_the_server_is_down_is_prepared_later() {
 #[test]
 fn what_is_closed_while_the_server_is_down_is_not_prepared_later() {
     let mut run = Run::logged_in(USUAL, USUAL);
-    run.driven.lost(&prepare("SELECT ?"));
+    run.driven.drop_client(&prepare("SELECT ?"));
     run.driven.online(0, &prepared(1, 1, 1));
-    run.driven.lost(&command(0x19, &[1, 0, 0, 0]));
+    run.driven.drop_client(&command(0x19, &[1, 0, 0, 0]));
     run.driven.connected();
     run.driven.client(&query("DO 1"));
     run.driven.answer(&greeting(USUAL));
@@ -107,21 +102,21 @@ fn types_that_are_said_in_what_is_lost_are_said_again() {
     run.driven.client(&values(1, &[1, LONG, 0], &[42, 0, 0, 0]));
     run.driven.answer(&ok(1, 0));
     // Captured, and late; the connection stands.
-    run.driven.lost(&values(1, &[1, SHORT, 0], &[43, 0]));
+    run.driven.drop_client(&values(1, &[1, SHORT, 0], &[43, 0]));
     assert_eq!(run.driven.client(&values(1, &[0], &[44, 0])), values(1, &[1, SHORT, 0], &[44, 0]));
     run.driven.answer(&ok(1, 0));
     assert_eq!(run.driven.client(&values(1, &[0], &[45, 0])), values(1, &[0], &[45, 0]));
     run.driven.answer(&ok(1, 0));
     // What is left out for its values says types, too.
-    run.driven.lost(&long_data(1, 0, b"text"));
+    run.driven.drop_client(&long_data(1, 0, b"text"));
     assert_eq!(run.driven.client(&values(1, &[1, TEXT, 0], &[])), b"");
     assert_eq!((run.driven.held(), run.count("left_out", "lost_long_data")), (0, 1));
     assert_eq!(run.driven.client(&values(1, &[0], b"\x01v")), values(1, &[1, TEXT, 0], b"\x01v"));
     run.driven.answer(&ok(1, 0));
     // Of one that was prepared while the server was down.
-    run.driven.lost(&prepare("UPDATE t SET a = ?"));
+    run.driven.drop_client(&prepare("UPDATE t SET a = ?"));
     run.driven.online(0, &prepared(2, 0, 1));
-    run.driven.lost(&values(2, &[1, SHORT, 0], &[46, 0]));
+    run.driven.drop_client(&values(2, &[1, SHORT, 0], &[46, 0]));
     run.driven.connected();
     run.driven.client(&values(2, &[0], &[47, 0]));
     run.greet(USUAL);
@@ -154,7 +149,7 @@ fn a_transaction_that_is_cut_is_counted_once_and_others_are_not() {
     run.driven.client(&query("BEGIN"));
     run.driven.answer(&ok(1, IN_TRANSACTION));
     // The connection is lost, the statement is prepared again, the client says COMMIT.
-    run.driven.lost(&query("DO 1"));
+    run.driven.drop_client(&query("DO 1"));
     run.driven.connected();
     run.driven.client(&execute(1));
     run.greet(USUAL);
@@ -164,7 +159,7 @@ fn a_transaction_that_is_cut_is_counted_once_and_others_are_not() {
     assert_eq!(run.count("sessions", "transaction_cut"), 1);
     assert_eq!(run.count("sessions", "transaction_start_missed"), 0);
     // A BEGIN is lost; the end is said by a statement that is known.
-    run.driven.lost(&query("BEGIN"));
+    run.driven.drop_client(&query("BEGIN"));
     run.driven.connected();
     run.driven.client(&execute(1));
     run.greet(USUAL);
@@ -200,16 +195,16 @@ fn what_is_inflated_counts_as_memory_until_it_is_sent() {
     const LENGTH: usize = 300_000;
     let mut run = Run::logged_in(USUAL | COMPRESS, USUAL);
     run.driven.client(&bare(&query("SELECT 1")));
-    let before = run.driven.memory();
+    let before = run.memory();
     let statement = packet(0, &[&b"\x16"[..], &[b'x'; LENGTH]].concat());
     let first = &statement[..LENGTH / 2];
     assert_eq!(run.driven.client(&bare(first)), b"", "it waits for the answer to the query");
-    let held = run.driven.memory() - before;
+    let held = run.memory() - before;
     // What the query took before is used again.
     assert!((first.len() - 64..2 * LENGTH).contains(&held), "{held} bytes are held");
     let sent = run.driven.answer(&ok(1, 0));
     assert_eq!(sent.len(), first.len());
-    assert!(run.driven.memory() < before + 8192);
+    assert!(run.memory() < before + 8192);
 }
 
 #[test]
@@ -261,9 +256,9 @@ fn what_is_compressed_is_learned_from_when_it_is_lost() {
             run.driven.client(&bare(&query("DO 1")));
             run.driven.answer(&ok(1, 0));
         }
-        run.driven.lost(&bare(&[prepare("SELECT 1"), query("USE other")].concat()));
+        run.driven.drop_client(&bare(&[prepare("SELECT 1"), query("USE other")].concat()));
         // Half of one tells nothing.
-        run.driven.lost(&bare(&query("USE none"))[..12]);
+        run.driven.drop_client(&bare(&query("USE none"))[..12]);
         run.driven.connected();
         run.driven.client(&bare(&query("DO 2")));
         run.driven.answer(&greeting(USUAL));
@@ -296,9 +291,9 @@ fn the_statement_prepared_last_is_executed_once_its_own_id_is_known() {
     assert_eq!(run.driven.answer(&error(1295, "not supported")), b"");
     assert_eq!((run.driven.held(), run.count("left_out", "failed_statement")), (0, 1));
     let close = |id: u32| command(0x19, &id.to_le_bytes());
-    let lost = run.driven.left_out;
+    let lost = run.left_out();
     assert_eq!(run.driven.client(&close(LAST)), b"", "there is none to close");
-    assert_eq!((run.driven.held(), run.driven.left_out), (0, lost));
+    assert_eq!((run.driven.held(), run.left_out()), (0, lost));
     run.prepared("SELECT 2", 7, 0);
     assert_eq!(run.driven.client(&close(LAST)), close(7));
     assert_eq!(run.driven.client(&execute_last()), b"");
@@ -318,7 +313,7 @@ fn the_statement_prepared_last_is_the_last_on_a_new_connection_and_none_behind_a
     assert_eq!(run.driven.answer(&prepared(8, 0, 0)), prepare("SELECT 2"));
     assert_eq!(run.driven.answer(&prepared(9, 0, 0)), execute(9));
     run.driven.answer(&ok(1, 0));
-    run.driven.lost(&prepare("SELECT 3")[..8]);
+    run.driven.drop_client(&prepare("SELECT 3")[..8]);
     assert_eq!(run.driven.client(&execute_last()), b"");
     assert_eq!((run.driven.held(), run.count("left_out", "unknown_statement")), (0, 1));
 }

@@ -1,14 +1,9 @@
 //! Commands of all kinds, and what they are answered, between servers that are played here.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may")]
-
-mod driver;
-mod script;
-
-use common_core::answer_payload::AnswerPayload;
+use module_kit::AnswerPayload;
 use module_kit::FailureKind;
 
-use crate::script::*;
+use crate::support::*;
 
 /// The longest payload of a packet: another one follows.
 const CHUNK: usize = 0xFF_FFFF;
@@ -57,7 +52,7 @@ fn packets_of_16_megabytes_are_one_command() {
         run.driven.answer(&ok(2, 0));
         let lost = packets(&execute_text(9, BOUND, &value));
         assert_eq!(client_in_pieces(&mut run, &lost), b"");
-        assert_eq!((run.driven.left_out, run.driven.held()), (lost.len(), 0), "{length}");
+        assert_eq!((run.left_out(), run.driven.held()), (lost.len(), 0), "{length}");
         let long = packets(&[&[0x18, 1, 0, 0, 0, 0, 0], &value[..], b"12345678901"].concat());
         let sent = client_in_pieces(&mut run, &long);
         assert!(sent[5] == 7 && sent[6..] == long[6..], "long data of {length}");
@@ -134,12 +129,12 @@ fn a_file_goes_to_a_server_that_asks_for_it() {
     let file = [packet(2, b"1\n"), packet(3, b"2\n"), packet(4, b"")].concat();
     let mut run = Run::logged_in(USUAL | LOCAL_FILES, USUAL | LOCAL_FILES);
     run.driven.client(&query(LOAD));
-    run.driven.complete = false;
+    run.take_complete();
     assert_eq!(run.driven.client(&file), b"", "nobody has asked yet");
     assert_eq!(run.driven.answer(&packet(1, b"\xfb/f")), file);
-    assert!(!run.driven.complete, "its end is to be answered");
+    assert!(!run.take_complete(), "its end is to be answered");
     assert_eq!(run.driven.answer(&ok(5, 0)), b"");
-    assert!(run.driven.complete);
+    assert!(run.take_complete());
     assert_eq!(run.driven.client(&query("DO 1")), query("DO 1"));
 }
 
@@ -150,7 +145,7 @@ fn a_file_that_is_not_asked_for_is_swallowed() {
     run.driven.client(&query(LOAD));
     assert_eq!(run.driven.answer(&error(1146, "there is no table")), b"");
     assert_eq!(run.driven.client(&[file.clone(), query("DO 1")].concat()), query("DO 1"));
-    assert_eq!((run.driven.left_out, run.count("left_out", "file")), (file.len(), 1));
+    assert_eq!((run.left_out(), run.count("left_out", "file")), (file.len(), 1));
 }
 
 #[test]
@@ -175,11 +170,11 @@ fn an_answer_is_complete_when_all_its_results_are_here() {
         (vec![error(1064, "wrong")], true),
     ] {
         assert_eq!(run.driven.client(&several), several);
-        run.driven.complete = false;
+        run.take_complete();
         for answer in &answers {
             run.driven.answer(answer);
         }
-        assert_eq!(run.driven.complete, complete, "{answers:?}");
+        assert_eq!(run.take_complete(), complete, "{answers:?}");
     }
     // An error behind the first of them.
     run.driven.client(&several);
@@ -191,18 +186,18 @@ fn an_answer_is_complete_when_all_its_results_are_here() {
 fn no_more_is_read_than_must_be() {
     let mut run = Run::new(true);
     run.driven.connected();
-    assert_eq!(run.driven.mode, AnswerPayload::All);
+    assert_eq!(run.driven.mode(), AnswerPayload::All);
     run.driven.client(&hello(USUAL));
     run.driven.answer(&greeting(USUAL));
-    assert_eq!(run.driven.mode, AnswerPayload::All);
+    assert_eq!(run.driven.mode(), AnswerPayload::All);
     run.driven.answer(&ok(2, 0));
-    assert_eq!(run.driven.mode, AnswerPayload::Head(16));
+    assert_eq!(run.driven.mode(), AnswerPayload::Head(16));
     run.prepared("SELECT 1", 1, 0);
     run.driven.client(&query("SELECT 1"));
     run.driven.answer(&packet(1, b"\x01"));
-    assert_eq!(run.driven.mode, AnswerPayload::Head(16));
+    assert_eq!(run.driven.mode(), AnswerPayload::Head(16));
     run.driven.connected();
-    assert_eq!(run.driven.mode, AnswerPayload::All, "of a new connection");
+    assert_eq!(run.driven.mode(), AnswerPayload::All, "of a new connection");
 }
 
 #[test]
@@ -220,16 +215,16 @@ fn no_command_is_sent_before_the_end_of_the_login() {
     for byte in before {
         assert_eq!(run.driven.answer(&[*byte]), b"");
     }
-    assert!(!run.driven.answer(&[*last]).is_empty() && !run.driven.ready);
+    assert!(!run.driven.answer(&[*last]).is_empty() && !run.driven.is_ready());
     // Another method first: what is said then is no end.
     assert_eq!(run.driven.answer(&packet(2, b"\xfemysql_native_password\0nonce")), packet(3, b""));
     let accepted = ok(4, 0);
     let (last, before) = accepted.split_last().unwrap();
     for byte in before {
-        assert_eq!((run.driven.answer(&[*byte]), run.driven.ready), (Vec::new(), false));
+        assert_eq!((run.driven.answer(&[*byte]), run.driven.is_ready()), (Vec::new(), false));
     }
     assert_eq!(run.driven.answer(&[*last]), query("DO 1"));
-    assert!(run.driven.ready && run.driven.failure.is_none());
+    assert!(run.driven.is_ready() && run.driven.failure.is_none());
 }
 
 #[test]
@@ -269,7 +264,7 @@ fn what_must_not_be_executed_is_not_prepared() {
     assert_eq!(run.driven.answer(&packet(9, b"not to be told")), [execute(1), query("DO 1")].concat());
     run.driven.answer(&ok(1, 0));
     // Nor on a new connection, however long the text is.
-    run.driven.lost(&prepare("KILL 9"));
+    run.driven.drop_client(&prepare("KILL 9"));
     run.driven.connected();
     let long = prepare(&format!("KILL {}7", " ".repeat(70_000)));
     run.driven.client(&long);

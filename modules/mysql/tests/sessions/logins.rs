@@ -1,15 +1,10 @@
 //! Logins that a test server refuses, and those within a session.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may")]
-
-mod driver;
-mod script;
-
-use common_core::answer_payload::AnswerPayload;
+use module_kit::AnswerPayload;
 use module_kit::FailureKind;
 use tcpcopy_mysql::Settings;
 
-use crate::script::*;
+use crate::support::*;
 
 /// A public key of a server, of 1024 bits.
 const KEY: &[u8] = b"-----BEGIN PUBLIC KEY-----\n\
@@ -44,7 +39,7 @@ fn who_the_client_is_can_be_learned_from_a_login_that_is_lost() {
     run.driven.connected();
     run.driven.answer(&early_error(1130, "Host is not allowed to connect"));
     assert_eq!(run.driven.refused, 1);
-    run.driven.lost(&hello(USUAL));
+    run.driven.drop_client(&hello(USUAL));
     run.driven.connected();
     run.driven.client(&query("DO 1"));
     run.greet(USUAL);
@@ -94,7 +89,7 @@ fn without_a_password_the_captured_answer_is_passed_on() {
     assert_eq!(sent.escape_ascii().to_string(), packet(1, &said.concat()).escape_ascii().to_string());
     run.driven.answer(&ok(2, 0));
     assert_eq!(run.count("logins", "without_password_mysql_native_password"), 1);
-    assert_eq!((run.driven.left_out, run.driven.held()), (0, 0), "what is replaced is no loss");
+    assert_eq!((run.left_out(), run.driven.held()), (0, 0), "what is replaced is no loss");
 }
 
 #[test]
@@ -121,10 +116,10 @@ fn a_change_of_user_begins_wherever_the_answer_to_the_ping_is_cut() {
         run.driven.answer(&packet(1, b"\x01"));
         assert_eq!(run.driven.client(&change), command(0x0e, &[]));
         assert_eq!(run.driven.answer(&rest[..cut]), b"");
-        assert_eq!(run.driven.mode, AnswerPayload::All);
+        assert_eq!(run.driven.mode(), AnswerPayload::All);
         assert_eq!(run.driven.answer(&rest[cut..]).get(4), Some(&0x11), "cut at {cut}");
         run.driven.answer(&ok(2, 0));
-        assert_eq!((run.driven.failure, run.driven.mode), (None, AnswerPayload::Head(16)));
+        assert_eq!((run.driven.failure, run.driven.mode()), (None, AnswerPayload::Head(16)));
     }
 }
 
@@ -269,23 +264,23 @@ fn what_a_test_server_says_in_a_login_is_bounded_and_counted() {
     let long = vec![b'x'; LONG];
     let mut run = Run::new(true);
     run.driven.connected();
-    let before = run.driven.memory();
+    let before = run.memory();
     // Half a greeting is kept until the rest comes; what it names is not.
     let mut greeting = greeting(USUAL)[4..].to_vec();
     greeting.truncate(greeting.len() - b"mysql_native_password\0".len());
     let greeting = packet(0, &[&greeting, &long[..]].concat());
     run.driven.answer(&greeting[..LONG]);
-    assert!(run.driven.memory() >= before + LONG, "{}", run.driven.memory());
+    assert!(run.memory() >= before + LONG, "{}", run.memory());
     run.driven.answer(&greeting[LONG..]);
-    assert!(run.driven.memory() < before + 4096, "{}", run.driven.memory());
+    assert!(run.memory() < before + 4096, "{}", run.memory());
     run.driven.client(&hello(USUAL));
     let switch = switch_to("mysql_native_password", &long);
     run.driven.answer(&switch[..LONG]);
-    assert!(run.driven.memory() >= before + LONG, "{}", run.driven.memory());
+    assert!(run.memory() >= before + LONG, "{}", run.memory());
     assert!(!run.driven.answer(&switch[LONG..]).is_empty());
-    assert!(run.driven.memory() < before + 4096, "{}", run.driven.memory());
+    assert!(run.memory() < before + 4096, "{}", run.memory());
     // Said in one segment, with half of something behind it.
     run.driven.answer(&packet(4, &long)[..LONG]);
-    assert!(run.driven.memory() >= before + LONG);
+    assert!(run.memory() >= before + LONG);
     assert_eq!(run.driven.failure, None);
 }

@@ -1,24 +1,19 @@
 //! What users are told, however much there is of it.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may")]
-
-mod driver;
-mod script;
-
 use std::net::{IpAddr, Ipv4Addr};
 
-use common_core::flow::{Endpoint, Flow};
 use module_kit::Protocol;
+use module_kit::{Endpoint, Flow};
 use tcpcopy_mysql::Mysql;
 
-use crate::driver::Driven;
-use crate::script::*;
+use crate::support::*;
+use module_kit::testing::Driver;
 
 /// A client of its own address says `hello`, and is refused if it is not given up before.
 fn refused(protocol: &Mysql, address: u32, hello: &[u8]) {
     let ip = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + address));
     let flow = Flow { client: Endpoint::new(ip, 40_000), ..FLOW };
-    let mut driven = Driven::new(protocol.module(&flow, true));
+    let mut driven = Driver::new(protocol.module(&flow, true));
     driven.connected();
     driven.client(hello);
     driven.answer(&greeting(USUAL));

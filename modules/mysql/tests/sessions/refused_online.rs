@@ -1,15 +1,10 @@
 //! Clients whom the online server refuses: what they say then is not said with the passwords that are known here.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may")]
-
-mod driver;
-mod script;
-
-use common_core::payload_prefix::begins_with_any;
+use module_kit::begins_with_any;
 use module_kit::{FailureKind, OnlineService};
 use tcpcopy_mysql::Mysql;
 
-use crate::script::*;
+use crate::support::*;
 
 const DENIED: &[u8] = b"\xff\x15\x04#28000Access denied for user 'known'@'10.0.0.1' (using password: YES)";
 
@@ -67,7 +62,7 @@ fn the_refusal_may_come_before_the_test_server_is_that_far() {
     // The test server could not be reached at first.
     let mut run = Run::new(true);
     run.driven.online(0, &greeting(USUAL));
-    run.driven.lost(&hello_of(KNOWN, USUAL));
+    run.driven.drop_client(&hello_of(KNOWN, USUAL));
     run.driven.online(0, &packet(2, DENIED));
     run.driven.connected();
     assert_refused(&mut run);
@@ -90,8 +85,7 @@ fn a_client_that_does_not_wait_for_the_online_server_is_made_to() {
     // It lets it in.
     let mut accepted = let_in_by_the_test_server(&both);
     assert_eq!(accepted.driven.answer(&ok(2, 0)), b"");
-    accepted.driven.online(0, &ok(2, 0));
-    assert_eq!(accepted.driven.client(b""), drop_table());
+    assert_eq!(accepted.driven.online(0, &ok(2, 0)), drop_table());
     // Compressed, nobody can tell.
     let both = [hello_of(KNOWN, USUAL | COMPRESS), drop_table()].concat();
     let mut compressed = let_in_by_the_test_server(&both);

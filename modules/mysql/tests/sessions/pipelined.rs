@@ -1,18 +1,14 @@
 //! Clients that do not wait for answers, and a test server whose answers are longer than the online server's and come in
 //! segments that begin anywhere: the session stays in step. Seeds and all, so a failure can be had again.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may")]
-
-mod driver;
-
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
 
-use common_core::flow::{Endpoint, Flow};
 use module_kit::Protocol;
 use tcpcopy_mysql::{Mysql, Settings};
 
-use crate::driver::Driven;
+use crate::support::{FLOW, greeting, hello, left_out, ok, packet, prepared_as};
+
+use module_kit::testing::Driver;
 
 /// Marsaglia's xorshift.
 struct Rng(u64);
@@ -30,31 +26,16 @@ impl Rng {
     }
 }
 
-fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
-    let length = payload.len() as u32;
-    [&length.to_le_bytes()[..3], &[sequence], payload].concat()
-}
-
 const CAPABILITIES: u32 = 0x000f_a200;
 
 /// CLIENT_MYSQL: not MariaDB.
 const MYSQL: u32 = 1;
 
-fn hello() -> Vec<u8> {
-    let fixed = [&(CAPABILITIES | MYSQL).to_le_bytes()[..], &[0, 0, 0, 1, 45], &[0; 23]].concat();
-    packet(1, &[&fixed[..], b"app\0\0mysql_native_password\0"].concat())
+fn greeting_by(mysql: bool) -> Vec<u8> {
+    greeting(CAPABILITIES | if mysql { MYSQL } else { 0 })
 }
 
-fn greeting(mysql: bool) -> Vec<u8> {
-    let [a, b, c, d] = (CAPABILITIES | if mysql { MYSQL } else { 0 }).to_le_bytes();
-    let mut payload = b"\x0a9.7.4\0\x2a\0\0\0nonce678\0".to_vec();
-    payload.extend_from_slice(&[a, b, 0x21, 2, 0, c, d, 0x15]);
-    payload.extend_from_slice(&[0; 10]);
-    payload.extend_from_slice(b"901234567890\0mysql_native_password\0");
-    packet(0, &payload)
-}
-
-/// What a client says, as it means it.
+/// A command of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
     /// A result of so many rows, or of none: OK.
@@ -108,7 +89,7 @@ struct Server {
 
 impl Server {
     fn new(mysql: bool, first_id: u32) -> Self {
-        let writes = VecDeque::from([greeting(mysql)]);
+        let writes = VecDeque::from([greeting_by(mysql)]);
         Self {
             input: Vec::new(),
             logged_in: false,
@@ -129,7 +110,7 @@ impl Server {
             }
             let payload: Vec<u8> = self.input.drain(..4 + length).skip(4).collect();
             if !std::mem::replace(&mut self.logged_in, true) {
-                self.writes.push_back(packet(2, &[0, 0, 0, 2, 0, 0, 0]));
+                self.writes.push_back(ok(2, 0));
                 continue;
             }
             self.command(&payload);
@@ -154,10 +135,9 @@ impl Server {
             0x19 => Said::Close { name: named(&self.names) },
             other => panic!("a command that nobody said: {other}"),
         };
-        let ok = || packet(1, &[0, 0, 0, 2, 0, 0, 0]);
         let error = || packet(1, b"\xff\x28\x04#42000wrong");
         match &said {
-            Said::Query { rows: 0 } | Said::Execute { .. } => self.writes.push_back(ok()),
+            Said::Query { rows: 0 } | Said::Execute { .. } => self.writes.push_back(ok(1, 0)),
             Said::Query { rows } => self.writes.push_back(result(*rows)),
             Said::Wrong => self.writes.push_back(error()),
             Said::Prepare { name, fails } => {
@@ -174,17 +154,13 @@ impl Server {
                             .flatten()
                             .map(|id| (id, *name)),
                     );
-                    self.writes.push_back(prepared(id));
+                    self.writes.push_back(prepared_as(id, 0, 0));
                 }
             }
             Said::Close { name } => self.names.retain(|_, it| it != name),
         }
         self.said.push(said);
     }
-}
-
-fn prepared(id: u32) -> Vec<u8> {
-    packet(1, &[&[0][..], &id.to_le_bytes(), &[0; 7]].concat())
 }
 
 fn result(rows: usize) -> Vec<u8> {
@@ -198,9 +174,9 @@ fn result(rows: usize) -> Vec<u8> {
     bytes
 }
 
-struct Run {
+struct Play {
     rng: Rng,
-    driven: Driven,
+    driven: Driver,
     server: Server,
     /// Bytes of answers on their way.
     stream: VecDeque<u8>,
@@ -208,7 +184,7 @@ struct Run {
     kept: VecDeque<Vec<u8>>,
 }
 
-impl Run {
+impl Play {
     /// The next segment of the test server: it ends where a write does, or anywhere.
     fn segment(&mut self) -> bool {
         while let Some(write) = self.server.writes.pop_front() {
@@ -280,19 +256,17 @@ fn turn(rng: &mut Rng, known: &mut Vec<usize>, names: &mut usize) -> Vec<Said> {
 /// Plays one session. Returns what was said, what the test server was told, and what was left out.
 fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
     let protocol = Mysql::new(&Settings::default()).unwrap();
-    let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let flow = Flow { client: end(40_000), server: end(3306) };
-    let driven = Driven::new(protocol.module(&flow, true));
+    let driven = Driver::new(protocol.module(&FLOW, true));
     let mut rng = Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let first = |rng: &mut Rng| if mysql { 1 } else { 1 + rng.below(90) as u32 };
     let mut next_online = first(&mut rng);
     let server = Server::new(mysql, first(&mut rng));
-    let mut run = Run { rng, driven, server, stream: VecDeque::new(), kept: VecDeque::new() };
+    let mut run = Play { rng, driven, server, stream: VecDeque::new(), kept: VecDeque::new() };
     run.driven.connected();
-    run.driven.online(0, &greeting(mysql));
-    run.client(&hello());
+    run.driven.online(0, &greeting_by(mysql));
+    run.client(&hello(CAPABILITIES | MYSQL));
     run.driven.online(0, &packet(2, b"\0\0\0\x02\0\0\0"));
-    while !run.driven.ready {
+    while !run.driven.is_ready() {
         assert!(run.segment(), "a login");
     }
     let (mut ids, mut known, mut names) = (BTreeMap::new(), Vec::new(), 0);
@@ -313,7 +287,7 @@ fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
                 run.kept.push_back(packet(1, b"\xff\x28\x04#42000wrong"));
             } else {
                 ids.insert(*name, id);
-                run.kept.push_back(prepared(id));
+                run.kept.push_back(prepared_as(id, 0, 0));
             }
         }
         all.extend(turn);
@@ -350,11 +324,11 @@ fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
         }
     }
     assert_eq!(next, None, "nothing is told that was not said");
-    (all.len(), missing, u64::try_from(run.driven.left_out).unwrap())
+    (all.len(), missing, left_out(&run.driven) as u64)
 }
 
 /// Plays so many sessions. Returns how many of a thousand commands were left out.
-fn left_out(mysql: bool, seeds: std::ops::Range<u64>) -> usize {
+fn left_out_of_1000(mysql: bool, seeds: std::ops::Range<u64>) -> usize {
     let (mut said, mut missing) = (0, 0);
     for seed in seeds {
         let result = std::panic::catch_unwind(|| play(seed, mysql));
@@ -369,11 +343,11 @@ fn left_out(mysql: bool, seeds: std::ops::Range<u64>) -> usize {
 
 #[test]
 fn clients_that_do_not_wait_stay_in_step_with_mysql() {
-    assert_eq!(left_out(true, 0..2000), 0);
+    assert_eq!(left_out_of_1000(true, 0..2000), 0);
 }
 
 /// Where a server's first id can be any, more is left out: what may be another statement is never executed.
 #[test]
 fn clients_that_do_not_wait_stay_in_step_with_mariadb() {
-    assert!(left_out(false, 0..2000) < 100);
+    assert!(left_out_of_1000(false, 0..2000) < 100);
 }
