@@ -23,7 +23,7 @@ use self::table::Table;
 pub(crate) use self::target::Target;
 pub(crate) use self::timers::GRAIN;
 use self::timers::Timers;
-use crate::complaints::Complaints;
+use crate::failure_log::FailureLog;
 use crate::ledger::{DropReason, Ledger};
 use crate::online_query::OwnEndpoints;
 use crate::output::Output;
@@ -90,7 +90,7 @@ pub struct Engine {
     to_finish: std::vec::IntoIter<u32>,
     builder: PacketBuilder,
     ledger: Ledger,
-    complaints: Complaints,
+    failures: FailureLog,
 }
 
 impl Engine {
@@ -118,7 +118,7 @@ impl Engine {
             to_finish: Vec::new().into_iter(),
             builder: PacketBuilder::new(),
             ledger: Ledger::default(),
-            complaints: Complaints::default(),
+            failures: FailureLog::default(),
         }
     }
 
@@ -533,7 +533,7 @@ impl Engine {
             config: &self.config,
             ledger: &mut self.ledger,
             target,
-            complaints: &mut self.complaints,
+            failures: &mut self.failures,
             builder: &mut self.builder,
             link_up: self.links > 0,
             draining: self.draining,

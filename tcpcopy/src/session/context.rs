@@ -6,8 +6,8 @@ use common_core::flow::Flow;
 use common_core::time::Time;
 use common_core::wire::{Flags, Outgoing, PacketBuilder};
 
-use crate::complaints::Complaints;
 use crate::engine::Target;
+use crate::failure_log::FailureLog;
 use crate::ledger::Ledger;
 use crate::output::Output;
 use crate::settings::EngineConfig;
@@ -21,7 +21,7 @@ pub(crate) struct Context<'a> {
     pub(crate) ledger: &'a mut Ledger,
     /// What was learnt about the test server.
     pub(crate) target: &'a mut Target,
-    pub(crate) complaints: &'a mut Complaints,
+    pub(crate) failures: &'a mut FailureLog,
     pub(crate) builder: &'a mut PacketBuilder,
     pub(crate) out: &'a mut dyn Output,
     /// At least one intercept is connected: answers can come.

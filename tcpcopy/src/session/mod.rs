@@ -545,7 +545,7 @@ impl Session {
             Ok(()) => {}
             Err(ModuleExit::Refused) => self.refused_by_words(cx),
             Err(ModuleExit::Failed(failure)) => {
-                cx.complaints.module_failed(cx.now, &cx.flow, failure);
+                cx.failures.module_failed(cx.now, &cx.flow, failure);
                 self.shed(
                     cx,
                     match failure.kind {
