@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='bad input: one line that says what is wrong, exit status 2 for usage and 1 for run time'
+about='bad input: one line with the reason, exit status 2 for usage errors and 1 for run-time errors'
 unit=checks
 wire=any
 ours=yes
@@ -47,7 +47,7 @@ refuses() {
   if [[ ! $got =~ ^$status$ ]]; then
     fail "'$what' ends with $got instead of $status"
   elif (($(cat out.log err.log | wc -l) != 1)); then
-    fail "'$what' says $(cat out.log err.log | wc -l) lines instead of one"
+    fail "'$what' prints $(cat out.log err.log | wc -l) lines instead of one"
   elif ! grep -qE -e "$pattern" err.log; then
     fail "'$what' does not name '$pattern': $(<err.log)"
   else

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the test server takes 30 connections and cuts off the others: named, and later ones are whole'
+about='the test server accepts 30 connections and cuts off the others: a hint names it, and later sessions are complete'
 wire=any
 ours=yes
 fault=yes

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the connections of the test server are reset again and again amid keep-alive load: what is missing has a name'
+about='the connections of the test server are reset repeatedly under keep-alive load: every missing byte has a reason'
 wire=any
 ours=yes
 fault=yes
@@ -16,15 +16,15 @@ run() {
     break_connections test 80
     resets=$((resets + BROKEN))
   done
-  load_runs pool || fail 'the load was over too soon to tell'
+  load_runs pool || fail 'the load ended too early'
   load_end pool
   settle
   copy_stop
   N_ONLINE=$(arrived online) N_TEST=$(arrived test)
   note "$resets connections reset"
   missing=$((N_ONLINE - N_TEST))
-  ((missing >= 0)) || fail "$((-missing)) requests were said twice"
-  # A connection takes one request along, which is under way or comes just then.
+  ((missing >= 0)) || fail "$((-missing)) requests were sent twice"
+  # Each reset may lose one request, which is on its way or just arriving.
   ((missing <= resets)) || fail "$missing requests are missing for $resets connections"
   bytes=$(awk '/^2/ { print $2; exit }' online/access.log)
   ledger_holds tcpcopy ".ledger | .bytes.dropped.closed_by_server / $bytes + .turns.cut_off >= $missing" \

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the control link carries nothing from tcpcopy for 3 s'
+about='the control connection carries nothing from tcpcopy for 3 s'
 wire=any
 ours=yes
 fault=yes

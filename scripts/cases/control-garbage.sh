@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='random bytes, then a wrong version on the control port during load'
+about='random bytes, then a wrong version, on the control port during load'
 ours=yes
 
 run() {
@@ -12,14 +12,14 @@ run() {
   intruder client "$CLIENT4" 'head -c 100000 /dev/urandom'
   # A hello (see docs/CONTROL_PROTOCOL.md) of a version that will not come soon.
   intruder test "$TEST4" "printf '\\0\\0\\0\\013\\001tcpcopy\\n\\377\\376'"
-  load_runs wrk || fail 'the load was over too soon to tell'
+  load_runs wrk || fail 'the load ended too early'
   load_end wrk
   load_unharmed wrk
   all_arrived
-  ledger_holds tcpcopy '[.links[].connects] == [1]' 'the link of tcpcopy did not survive'
+  ledger_holds tcpcopy '[.intercepts[].connects] == [1]' 'the control connection of tcpcopy was lost'
 }
 
-# intruder HOST ADDRESS COMMAND: what the command says goes to the control port; intercept must cut the connection,
+# intruder HOST ADDRESS COMMAND: sends the output of the command to the control port; intercept must cut the connection,
 # with one line about that peer.
 intruder() {
   local host=$1 address=$2 status=0 lines
@@ -29,5 +29,5 @@ intruder() {
   ((status != 124)) || fail "intercept does not cut off: $3"
   await 5 grep -qF "$address" intercept.log || true
   lines=$(grep -cF "$address" intercept.log || true)
-  ((lines == 1)) || fail "intercept says $lines lines about: $3"
+  ((lines == 1)) || fail "intercept logs $lines lines about: $3"
 }

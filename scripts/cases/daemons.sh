@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='-d, -P and -l of both; a second one on the same PID file is refused'
+about='-d, -P and -l of both programs; a second process with the same PID file is refused'
 wire=any
 ours=yes
 
@@ -17,9 +17,9 @@ run() {
   await 5 test -s tcpcopy.pid || stopped_short 'tcpcopy writes no PID file' tcpcopy
   TCPCOPY_PID=$(<tcpcopy.pid)
   record "$TCPCOPY_PID"
-  await 5 more_than 0 count_links || stopped_short 'tcpcopy has no link' tcpcopy
+  await 5 more_than 0 count_links || stopped_short 'tcpcopy has no control connection' tcpcopy
   ! "${start[@]}" >second.log 2>&1 || fail 'a second tcpcopy takes the same PID file'
-  (($(wc -l <second.log) == 1)) || fail 'the second tcpcopy does not say why in one line'
+  (($(wc -l <second.log) == 1)) || fail 'the second tcpcopy does not print one line with the reason'
 
   counting count_http
   load ab ab -q -c 10 -n "$(size 1000 10000)" "http://$ONLINE4/"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='requests in SYNs (TCP Fast Open), one and three a connection'
+about='requests in SYNs (TCP Fast Open), one and three for each connection'
 ours=yes
 
 run() {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='curl of four large files; the test host must get rid of its answers as fast'
+about='curl of four large files; the test host must send its answers as fast'
 unit=downloads
 
 run() {

@@ -15,7 +15,7 @@ run() {
   head -c 20480 /dev/urandom >body
   copying
   counting count_expect
-  # One connection each; the body is sent when nginx has said "100 Continue", which the test server never does.
+  # One connection each. The body follows "100 Continue" of nginx, which the test server never sends.
   for ((n = 0; n < clients; n++)); do
     load curl curl -sS --fail -H 'Expect: 100-continue' --expect100-timeout 10 --data-binary @body \
       "http://$ONLINE4/post?[1-$requests]" -o /dev/null

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='ab, one request a connection, 50 at a time'
+about='ab, one request for each connection, 50 at a time'
 unit=connections
 
 run() {

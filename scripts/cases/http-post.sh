@@ -8,7 +8,7 @@ run() {
   head -c 20480 /dev/urandom >body
   copying
   counting count_posts
-  # ab speaks HTTP/1.0, which has no chunks: nginx would close each connection after them.
+  # ab uses HTTP/1.0, which has no chunks: nginx would close each connection after them.
   load h2load h2load --h1 -t 1 -c 20 -n "$(size 6000 30000)" -d body "http://$ONLINE4/post"
   all_arrived
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='for a while the online host lets no copy out: sends fail with EPERM, on the link and through its firewall'
+about='the online host temporarily drops all copies: sends fail with EPERM, at the link layer and in its firewall'
 wire=any
 ours=yes
 fault=yes

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='intercept stands still for 3 s'
+about='intercept is paused for 3 s'
 wire=any
 ours=yes
 fault=yes

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='intercept is killed and restarted during load; later sessions must be whole'
+about='intercept is killed and restarted during load; later sessions must be complete'
 
 run() {
   nginx_start online
@@ -13,7 +13,7 @@ run() {
   intercept_start
   load_end wrk
   load_unharmed wrk
-  await 10 more_than 0 count_links || stopped_short 'tcpcopy does not come back to intercept' tcpcopy
+  await 10 more_than 0 count_links || stopped_short 'tcpcopy does not connect to intercept again' tcpcopy
   settle
   note "during the restart $N_TEST of $N_ONLINE arrived"
   counting count_http

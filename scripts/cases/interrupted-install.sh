@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='an installation of packages that is interrupted leaves no policy behind that keeps services from starting'
+about='an interrupted installation of packages leaves no policy that prevents services from starting'
 unit=checks
 wire=any
 ours=yes
@@ -22,7 +22,7 @@ run() {
     is "nothing done after $to" test ! -e went-on
   done
 
-  # Against this one there is no cure but the next run.
+  # Only the next run can repair this one.
   install_at_work
   kill -KILL -- "-$SPAWNED"
   await 10 gone "$SPAWNED" 2>/dev/null

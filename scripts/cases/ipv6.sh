@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='IPv6, keep-alive and one request a connection'
+about='IPv6, keep-alive and one request for each connection'
 ours=yes
 
 run() {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='2000 requests a second: from the arrival of a request to the departure of its copy, and the bytes of the control link'
+about='2000 requests a second: the time from the arrival of a request to the departure of its copy, and the bytes of the control connection'
 wire=any
 
 run() {
@@ -24,7 +24,7 @@ run() {
   all_arrived
 }
 
-# What intercept has sent on its control links, in bytes.
+# The bytes that intercept has sent on its control connections.
 control_bytes() {
   on assist ss -Htni state established "sport = :$CONTROL_PORT" |
     grep -o 'bytes_sent:[0-9]*' | awk -F : '{ bytes += $2 } END { print bytes + 0 }'
@@ -44,5 +44,5 @@ departures() {
   ((count >= N_ONLINE * 99 / 100)) || fail "only $count copies of $N_ONLINE requests were seen on the wire"
   measured departure_median_us "$(sed -n "$((count / 2 + 1))p" departures.txt)"
   measured departure_p99_us "$(sed -n "$((count * 99 / 100 + 1))p" departures.txt)"
-  note "copies depart after $(jq -r '"\(.departure_median_us) us, 99th percentile \(.departure_p99_us) us; \(.control_bytes) bytes of control link for an answer"' <<<"$MEASURED")"
+  note "copies depart after $(jq -r '"\(.departure_median_us) us, 99th percentile \(.departure_p99_us) us; \(.control_bytes) control bytes for each answer"' <<<"$MEASURED")"
 }

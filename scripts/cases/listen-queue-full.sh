@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the listen queue of the test server holds 16 connections, and its server stops accepting for a while'
+about='the listen queue of the test server holds 16 connections, and its server temporarily accepts none'
 unit=connections
 wire=any
 ours=yes

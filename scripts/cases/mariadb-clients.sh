@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the programs mariadb, mariadb-slap, mariadb-dump, drivers of Node and Java; compressed connections too'
+about='the programs mariadb, mariadb-slap, mariadb-dump, drivers of Node and Java; also compressed connections'
 unit=commands
 wire=any
 ours=yes
@@ -18,8 +18,8 @@ run() {
   sql_same_said
 }
 
-# Drivers of Node and Java, where these are installed. Their tables are there before them: what one connection says may
-# reach the test server before what an earlier one has said.
+# Drivers of Node and Java, if they are installed. Their tables exist before they start, because the bytes of a connection
+# may reach the test server before those of an earlier one.
 sql_drivers() {
   if [[ -e $DATABASES/node ]]; then
     sql_said_by node
@@ -44,7 +44,7 @@ sql_said_by() {
   SQL_SAID+=("said_by_$1")
 }
 
-# What they have said left the same data. After sql_arrived.
+# Checks that the drivers left the same data on both hosts. After sql_arrived.
 sql_same_said() {
   local host table
   for table in "${SQL_SAID[@]}"; do

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='a test server with room for some of the clients only: said once, counted by code, tried again, and all once there is room'
+about='a test server with room for some of the clients: one log line, counted by code, tried again, and all once there is room'
 unit=commands
 wire=any
 ours=yes
@@ -35,7 +35,7 @@ limited() {
   ((N_ONLINE == 2 * connections * commands)) || fail "the client sent $N_ONLINE commands only"
   ((N_TEST == N_ONLINE)) || fail "$((N_ONLINE - N_TEST)) commands are missing"
   ledger_holds tcpcopy '.ledger.bytes.dropped.refused > 0 and .ledger.tcp.refused > 0' 'nothing was refused'
-  ledger_holds tcpcopy '.protocols.mysql.refused_connections | keys == ["1040"]' 'refusals are not told by code'
+  ledger_holds tcpcopy '.protocols.mysql.refused_connections | keys == ["1040"]' 'refusals are not counted by code'
   ledger_holds tcpcopy '.ledger.bytes.dropped.login_failed == 0' 'logins failed'
   ledger_holds tcpcopy ".protocols.mysql.logins.accepted_$plugin == $connections" 'not all are logged in'
   (($(grep -c 'WARN.*1040' tcpcopy.log) == 1)) || fail "$(grep -c 'WARN.*1040' tcpcopy.log) warnings instead of one"

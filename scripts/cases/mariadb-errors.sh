@@ -10,14 +10,14 @@ run() {
   sql_servers mariadb app
   sql_copying --config tcpcopy.toml
   counting_sql
-  # Half of the statements of one client are wrong; its program says so at its end.
+  # Half of the statements of one client are wrong, so its program fails.
   for n in $(seq 20); do printf 'SELECT * FROM nowhere;\nINSERT INTO said VALUES (%s);\n' "$n"; done >errors.sql
   sql_ask online 'CREATE TABLE sbtest.said (id INT PRIMARY KEY)'
   sql_ask test 'CREATE TABLE sbtest.said (id INT PRIMARY KEY)'
   counting_sql
   # shellcheck disable=SC2016
   load errors bash -c '"$@" <errors.sql || true' errors mariadb --no-defaults -h "$ONLINE4" -u app -papp-online --skip-ssl --force sbtest
-  (($(sql_now online Com_insert) == 20)) || fail 'the client did not say all'
+  (($(sql_now online Com_insert) == 20)) || fail 'the client did not send all statements'
   sysbench_load sysbench app app-online --own_table=on --threads=5 --time="$(size 2 10)"
   sql_arrived
   sql_same_data

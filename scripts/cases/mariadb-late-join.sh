@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='tcpcopy started amid sessions and transactions: from the next command on, all; what it cannot know is counted'
+about='tcpcopy starts during sessions and transactions: all from the next command on; what it cannot know is counted'
 unit=commands
 wire=any
 ours=yes

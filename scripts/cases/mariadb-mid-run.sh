@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='tcpcopy started amid a sysbench run: text queries from the next one on, unseen prepared statements left out'
+about='tcpcopy starts during a sysbench run: text queries from the next one on, unknown prepared statements left out'
 unit=transactions
 wire=any
 ours=yes

@@ -8,7 +8,7 @@ needs=databases
 run() {
   local user
   sql_servers mariadb native edward:ed25519
-  # Clients that saturate two cores which all hosts share leave tcpcopy a small part of them.
+  # All hosts share two cores. The clients saturate them, so tcpcopy gets a small part.
   sql_copying -B 256 --config tcpcopy.toml
   counting_sql
   for user in native edward; do

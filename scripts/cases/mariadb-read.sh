@@ -13,7 +13,7 @@ run() {
   if [[ $ANSWER_KIND == shorter ]]; then
     for n in $(seq "$SQL_TABLES"); do sql_ask test "DELETE FROM sbtest.sbtest$n WHERE id % 20 = 0"; done
   fi
-  # 21 threads that always have work want these two processors: what waits for its turn must find room.
+  # 21 busy threads share these two processors: the capture buffer must hold the packets until tcpcopy runs.
   sql_copying -B 512
   counting_sql
   sysbench_load sysbench app online-password --db-ps-mode=disable --skip_trx=on \

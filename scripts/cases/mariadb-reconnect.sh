@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='sysbench with a connection for each transaction, other passwords'
+about='sysbench with one connection for each transaction, other passwords'
 unit=commands
 wire=any
 ours=yes

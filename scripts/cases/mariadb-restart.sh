@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the test server is down for a while amid transactions: logged in again, statements prepared again, the gap counted'
+about='the test server is down during transactions: the module logs in and prepares statements again, the gap is counted'
 unit=commands
 wire=any
 ours=yes
@@ -38,7 +38,7 @@ run() {
   ledger_holds tcpcopy '.protocols.mysql.sessions.transaction_start_missed == null' 'transactions are counted twice'
 }
 
-# A server that has refused is left alone for a second; what is said meanwhile belongs to the gap.
+# tcpcopy does not retry a server within a second after a refusal; bytes of that second belong to the gap.
 logged_in_again() {
   sql_phase meanwhile
   [[ $(ledger tcpcopy '.ledger.tcp.rebuilt >= 5' 2>&1) == true ]] # it is written every second

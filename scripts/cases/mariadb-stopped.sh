@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/cases/server-stopped.sh
 source "$ROOT/scripts/cases/server-stopped.sh"
-about='the test MariaDB stands still for longer than -t, a pool of 10 connections: logged in and copied again once it is back'
+about='the test MariaDB is paused for longer than -t, a pool of 10 connections: after its return the module logs in and copying continues'
 unit=commands
 needs=databases
 

@@ -11,9 +11,9 @@ other_vendor() {
   sql_server online "$1" app
   sql_server test "$2" app
   sql_passwords 'app = "app-test"'
-  # Clients that saturate two cores which all hosts share leave tcpcopy a small part of them.
+  # All hosts share two cores. The clients saturate them, so tcpcopy gets a small part.
   sql_copying -B 256 --config tcpcopy.toml
-  # BEGIN can be prepared with MariaDB alone: refused, and what refers to it left out, amid a session that goes on.
+  # Only MariaDB can prepare BEGIN. MySQL refuses it; the module leaves out its executions, and the session continues.
   counting_sql
   sysbench_load differing app app-online --threads=1 --events=5 --time=0
   await 30 sql_level Com_commit || fail 'a statement that only one server knows stops the session'

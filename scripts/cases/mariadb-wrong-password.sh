@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='a wrong and a missing password: a line for each user, and other users unharmed'
+about='a wrong and a missing password: a log line for each user, and other users unharmed'
 unit=commands
 wire=any
 ours=yes
@@ -32,7 +32,7 @@ run() {
   (($(sql_kind online Com_do) == 800)) || fail "the other users sent $(sql_kind online Com_do) commands instead of 800"
   (($(sql_kind test Com_do) == 0)) || fail 'commands of refused users were executed'
   sql_same_data
-  ledger_holds tcpcopy '.ledger.sessions.incomplete.refused_online == 4' 'not all are told whom the online server refused'
+  ledger_holds tcpcopy '.ledger.sessions.incomplete.refused_online == 4' 'not all sessions that the online server refused are counted'
   for user in wrong absent; do
     lines=$(grep -c "$user" tcpcopy.log) || true
     ((lines == 1)) || fail "$lines lines about user $user instead of one"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/cases/mariadb-clients.sh
 source "$ROOT/scripts/cases/mariadb-clients.sh"
-about='the programs mysql, mysqlslap, mysqldump of MySQL 9, drivers of Node and Java; compressed connections too (zlib, zstd)'
+about='the programs mysql, mysqlslap, mysqldump of MySQL 9, drivers of Node and Java; also compressed connections (zlib, zstd)'
 
 run() {
   local algorithm

@@ -7,7 +7,7 @@ needs=databases
 
 run() {
   sql_servers mysql app --tls-version=
-  # Clients that saturate two cores which all hosts share leave tcpcopy a small part of them.
+  # All hosts share two cores. The clients saturate them, so tcpcopy gets a small part.
   sql_copying -B 256 --config tcpcopy.toml
   counting_sql
   sysbench_load sysbench app app-online --own_table=on

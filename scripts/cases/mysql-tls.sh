@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='MySQL 9, clients with TLS among others without: counted, said once, the others unharmed'
+about='MySQL 9, some clients with TLS: counted, logged once, the others unharmed'
 unit=commands
 wire=any
 ours=yes

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='each process in turn stands still for 50 ms, again and again'
+about='each process in turn is paused for 50 ms, repeatedly'
 wire=any
 ours=yes
 fault=yes
@@ -19,6 +19,6 @@ run() {
   load_end wrk
   all_arrived
   note "$rounds pauses of each"
-  ((rounds > 3)) || fail 'the load was over too soon to tell'
+  ((rounds > 3)) || fail 'the load ended too early'
   account_whole
 }

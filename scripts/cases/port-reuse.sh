@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='one request a connection from 100 client ports only, each used again and again'
+about='one request for each connection, from 100 client ports that are reused repeatedly'
 unit=connections
 wire=any
 ours=yes

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='psql over TLS, without a module: nothing can be copied, and the account says so'
+about='psql over TLS, without a module: nothing can be copied, and the report explains it'
 unit=rows
 wire=any
 ours=yes
@@ -29,8 +29,8 @@ run() {
   ((N_TEST == 0)) || fail "$N_TEST rows were copied: they were encrypted"
   ledger_holds tcpcopy ".ledger.bytes.dropped.tls > 0 and .ledger.sessions.incomplete.tls == $rows" 'is not dropped as tls'
   ledger_holds tcpcopy '.ledger.sessions.replayed == 0' 'sessions count as whole'
-  grep -q 'replayed 100.000 %' tcpcopy.log && fail 'the log says that all was replayed'
-  grep -q 'hint: TLS cannot be copied' tcpcopy.log || fail 'no hint says that it is encrypted'
+  grep -q 'replayed 100.000 %' tcpcopy.log && fail 'the log claims that all was replayed'
+  grep -q 'hint: TLS cannot be copied' tcpcopy.log || fail 'no hint reports the encryption'
 }
 
 psql_at() { on "$1" psql -AqtX -h "$CASE_DIR/$1/postgres" -U lab -d postgres -c "$2"; }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the online service at a fixed rate, by itself and while it is copied'
+about='the online service at a fixed rate, alone and while it is copied'
 wire=any
 
 run() {
@@ -12,7 +12,7 @@ run() {
   counting count_http
   paced copied "$rate" "$seconds"
   all_arrived
-  # Shared with the test server, the lab's processors are not what it is like to be copied; harm would show.
+  # In the lab the test server uses the same processors, so these figures exaggerate the effect of copying.
   note "$(jq -r '"by itself \(.alone_rate) requests/s, median \(.alone_median_us) us, 99th percentile \(.alone_p99_us) us; copied \(.copied_rate), \(.copied_median_us), \(.copied_p99_us)"' <<<"$MEASURED")"
 }
 

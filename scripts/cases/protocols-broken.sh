@@ -16,7 +16,7 @@ run() {
   sleep 1
   for name in "${PROTOCOLS[@]}"; do
     case $name in
-      ssh | tls | mysql) ;; # secrets of the connection: the test server has closed it already, or heard nothing
+      ssh | tls | mysql) ;; # secrets of the connection: the test server has closed it, or received nothing
       *) break_connections test "${PEERS_PORT[$name]}" ;;
     esac
   done

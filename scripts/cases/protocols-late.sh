@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='23 protocols whose sessions were there before tcpcopy: copied, or dropped as state_unknown; few connections'
+about='23 protocols whose sessions are older than tcpcopy: copied, or dropped as state_unknown; few connections'
 unit=protocols
 wire=any
 ours=yes

@@ -7,7 +7,7 @@ run() {
   count=$(size 100 1000)
   NGINX_LISTEN='proxy_protocol' nginx_start online
   NGINX_LISTEN='proxy_protocol' nginx_start test
-  # These are there before us: what their proxy said is not known, and nginx takes nothing without it.
+  # These are older than tcpcopy: their header is not known, and nginx accepts nothing without it.
   load_start client late python3 "$proxied" "$ONLINE4" 1 5 "$count"
   await 10 more_than 4 count_http online || fail 'the first clients cannot connect'
   copying

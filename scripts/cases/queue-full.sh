@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the way to the test host is narrow, then its queue is full for a while: sends fail with ENOBUFS and are repeated'
+about='the network to the test host is slow, then its queue is full for a while: sends fail with ENOBUFS and are repeated'
 wire=any
 ours=yes
 fault=yes
@@ -21,7 +21,7 @@ run() {
   note "$(no_buffers) sends failed with ENOBUFS at a full queue"
   on online tc qdisc del dev copies root
 
-  # As a device does whose own queue is full: nothing is taken, by whatever way it comes.
+  # Like a device with a full queue: it accepts nothing, from raw or packet sockets.
   local before
   before=$(no_buffers)
   load_start client wrk wrk -t1 -c20 -d"$(size 3 10)" "http://$ONLINE4/"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='redis-benchmark GET, 50 connections; values of the test server of other lengths'
+about='redis-benchmark GET, 50 connections; the values of the test server have other lengths'
 unit=commands
 answers='equal shorter half longer random'
 
@@ -15,7 +15,7 @@ run() {
   all_arrived
 }
 
-# fill HOST KIND: the keys that the benchmark asks for, with values as servers.sh says of answers.
+# fill HOST KIND: the keys that the benchmark asks for, with values that differ like the answers in servers.sh.
 fill() {
   local bytes=$ANSWER_BYTES
   case $2 in

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/lib/redis.sh
 source "$ROOT/scripts/lib/redis.sh"
-about='a test Redis with fewer databases: nothing is written, whenever the database is chosen, and the log says why'
+about='a test Redis with fewer databases: nothing is written, at whatever time the database is selected, and the log has the reason'
 unit=writes
 wire=any
 ours=yes
@@ -23,5 +23,5 @@ run() {
   N_ONLINE=$(count_redis_keys online) N_TEST=0
   ((N_ONLINE == 4000)) || fail "the client wrote $N_ONLINE keys only"
   ledger_holds tcpcopy '.ledger.sessions.incomplete | add == 20' 'not all sessions are incomplete'
-  grep -q 'refuses SELECT' tcpcopy.log || fail 'the log does not say why'
+  grep -q 'refuses SELECT' tcpcopy.log || fail 'the log does not have the reason'
 }

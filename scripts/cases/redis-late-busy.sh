@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/lib/redis.sh
 source "$ROOT/scripts/lib/redis.sh"
-about='the same while clients are writing, and the copy is killed: from the answer of the online server on'
+about='the same while clients write and the copy is killed: copied from the answer of the online server on'
 unit=writes
 wire=any
 ours=yes

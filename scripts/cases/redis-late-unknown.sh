@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/cases/redis-late.sh
 source "$ROOT/scripts/cases/redis-late.sh"
-about='the same without an account: nothing is written, and the log says what to do'
+about='the same without an account: nothing is written, and the log has the remedy'
 
 run() {
   redis_late_case

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/lib/redis.sh
 source "$ROOT/scripts/lib/redis.sh"
-about='tcpcopy started amid sessions of Redis in database 3, with an account on the online server: all, in database 3'
+about='tcpcopy starts during Redis sessions in database 3, with an account on the online server: all is copied into database 3'
 unit=writes
 wire=any
 ours=yes

@@ -14,7 +14,7 @@ redis_reconnect_case() {
   local connections=$1
   shift
   REDIS_PREFIX=key
-  # What each says before its writes: a SELECT.
+  # Each sends a SELECT before its writes.
   REDIS_OTHER_BYTES=$((connections * ${REDIS_SETUP_BYTES:-23}))
   redis_servers ${REDIS_PASSWORDS:+"${REDIS_PASSWORDS[@]}"}
   redis_copying ${REDIS_PASSWORDS:+--config tcpcopy.toml}

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/cases/redis-reconnect.sh
 source "$ROOT/scripts/cases/redis-reconnect.sh"
-about='the same, where the test server has more databases, and would accept what the online server refuses'
+about='the same, but the test server has more databases, and would accept a SELECT that the online server refuses'
 
 run() {
   REDIS_SETUP_BYTES=75 REDIS_TEST_ARGUMENTS=(--databases 200)

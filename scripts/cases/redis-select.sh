@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/cases/redis-reconnect.sh
 source "$ROOT/scripts/cases/redis-reconnect.sh"
-about='the same with a database chosen late, and one that both servers refuse'
+about='the same with a database that is selected late, and one that both servers refuse'
 
 run() {
   # Two PINGs and two SELECTs each.

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/cases/server-stopped.sh
 source "$ROOT/scripts/cases/server-stopped.sh"
-about='the test Redis stands still for longer than -t, a pool of 50 connections: copied again once it is back'
+about='the test Redis is paused for longer than -t, a pool of 50 connections: copying continues after its return'
 unit=commands
 
 run() {

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/cases/redis-reconnect.sh
 source "$ROOT/scripts/cases/redis-reconnect.sh"
-about='the same, each write a transaction of three turns: what was queued and not executed does not count'
+about='the same, each write is a transaction of three turns: commands that were queued but not executed do not count'
 
 run() {
   # Of MULTI and EXEC.

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/cases/server-stopped.sh
 source "$ROOT/scripts/cases/server-stopped.sh"
-about='the test server stands still until -m 8 is reached: keep-alive clients are copied again once it is back'
+about='the test server is paused until -m 8 is reached: keep-alive clients are copied again after its return'
 
 run() {
   local pid

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the test host stands still for longer than -t, keep-alive clients at a fixed rate: copied again once it is back'
+about='the test host is paused for longer than -t, keep-alive clients at a fixed rate: copying continues after its return'
 wire=any
 ours=yes
 fault=yes
@@ -19,8 +19,8 @@ run() {
   ledger_holds tcpcopy '.ledger.bytes.dropped.no_answer > 0' 'nothing was given up: the server was not away for long enough'
 }
 
-# stands_still SECONDS PID PORT: the test server and its kernel, which would go on acknowledging for it. The load "pool"
-# goes on meanwhile.
+# stands_still SECONDS PID PORT: pauses the test server, and blocks its kernel, which would acknowledge for it. The load
+# "pool" continues.
 stands_still() {
   nft_rule test inet "type filter hook input priority 0; tcp dport $3 drop"
   pause "$1" "$2"
@@ -28,18 +28,18 @@ stands_still() {
   load_runs pool || fail 'the load was over before the server was back'
 }
 
-# comes_back COUNTER: from 2 s after its return on, all that the load "pool" says arrives. Counted while the load is
-# paused: what was said before is then in neither count.
+# comes_back COUNTER: from 2 s after the return of the server on, all requests of the load "pool" arrive. The count starts
+# while the load is paused, so that earlier requests are in neither count.
 comes_back() {
   local counter=$1
   sleep 1.7
   quiet pool counting "$counter"
-  load_runs pool || fail 'the load was over too soon to tell'
+  load_runs pool || fail 'the load ended too early'
   load_end pool
-  # What waits is copied late, and would be counted for something that is lost.
+  # Waiting requests are copied late, and would replace lost ones in the count.
   settle
   N_ONLINE=$(arrived online) N_TEST=$(arrived test)
-  ((N_ONLINE >= 500)) || fail "only $N_ONLINE were said after the return"
+  ((N_ONLINE >= 500)) || fail "only $N_ONLINE requests were sent after the return"
   ((N_TEST >= N_ONLINE)) || where_it_stopped
   ((N_TEST == N_ONLINE)) || fail "$((N_ONLINE - N_TEST)) of $N_ONLINE after the return are missing"
   copy_stop

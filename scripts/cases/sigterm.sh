@@ -16,7 +16,7 @@ run() {
     'more is lost than what was under way'
   await 5 test_server_is_left || fail 'sessions stay open on the test server'
   intercept_stop INT
-  load_runs wrk || fail 'the load was over too soon to tell'
+  load_runs wrk || fail 'the load ended too early'
   load_end wrk
   load_unharmed wrk
   (($(arrived online) > N_ONLINE)) || fail 'the online service stood still'

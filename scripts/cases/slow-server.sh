@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the test server takes a quarter of the load: a lag that ends, and nothing lost'
+about='the test server can take a quarter of the load: the lag ends, and nothing is lost'
 wire=any
 ours=yes
 fault=yes
@@ -16,7 +16,7 @@ run() {
   started=$SECONDS
   load ab ab -q -k -c 50 -n "$count" "http://$ONLINE4/get/file"
   all_arrived
-  # The lag is no longer than the server's own slowness makes it.
+  # The lag is no longer than the slow server explains.
   ((SECONDS - started < 2 * count / rate + 6)) || fail "the copy took $((SECONDS - started)) s"
   account_whole
 }

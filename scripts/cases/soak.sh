@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2034
-about='mixed load for a long time: balanced ledger, flat memory, no file descriptor left open (see scripts/soak)'
+about='mixed load for a long time: balanced ledger, constant memory, no leaked file descriptor (see scripts/soak)'
 wire=any
 ours=yes
 fault=yes
 full=yes
 
-# Memory is compared from half of the time on, and not before so many rounds; each takes about 3 s.
+# Memory is compared from half of the time on, after at least this many rounds of about 3 s.
 WARM=10
 
 run() {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the file system of --stats-json and the PID file is frozen: copied all the same, and SIGTERM ends it'
+about='the file system of --stats-json and the PID file is frozen: traffic is still copied, and SIGTERM ends tcpcopy'
 wire=any
 ours=yes
 fault=yes
@@ -46,12 +46,12 @@ run() {
   wait "$pid" || fail "it ended with status $?"
   unset 'TCPCOPY[tcpcopy]'
   grep -q 'INFO.*replayed 100.000 %' tcpcopy.log || fail 'no account in the log'
-  grep -q -e '--stats-json is not complete' tcpcopy.log || fail 'the log does not say that the statistics are old'
+  grep -q -e '--stats-json is not up to date' tcpcopy.log || fail 'the log does not report that the statistics are old'
   intercept_stop
 }
 
 tcpcopy_start_there() {
-  # The lab adds no other file for statistics where it does not know of any.
+  # The lab adds no statistics file of its own if it does not know of one.
   OURS='' tcpcopy_start tcpcopy -x "80-$TEST4:80" -s "$ASSIST4" -i eth0 -P "$FROZEN/tcpcopy.pid" --stats-json "$FROZEN/tcpcopy.json"
 }
 

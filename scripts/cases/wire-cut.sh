@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='the cable of the test host is out for 2 s'
+about='the cable of the test host is unplugged for 2 s'
 wire=any
 ours=yes
 fault=yes

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What a case is made of. A case is a file in scripts/cases that defines
-#   about=   one line: what happens
-#   unit=    what is counted
+# The parts of a case. A case is a file in scripts/cases that defines
+#   about=   a description in one line
+#   unit=    the unit of the count
 #   run()    the case itself
 # and may set  wire=any  (offloads make no difference),  ours=yes  (other implementations cannot do it),
 #   fault=yes  (something goes wrong: nothing to measure),  full=yes  (takes long: only with --full or by name),
@@ -33,7 +33,7 @@ stopped_short() { fail "$1: $(tail -n 1 "$CASE_DIR/$2.log")"; exit 1; }
 # size SHORT FULL: the test suite runs short sizes, the benchmark full ones.
 size() { if [[ -n ${FULL:-} ]]; then echo "$2"; else echo "$1"; fi; }
 
-# load NAME COMMAND...: a client program at work, which must succeed. load_on HOST NAME COMMAND... elsewhere.
+# load NAME COMMAND...: runs a client program, which must succeed. load_on HOST NAME COMMAND... runs it on another host.
 load() { load_on client "$@"; }
 load_on() {
   load_start "$@"
@@ -68,7 +68,7 @@ arrived() { echo $(($("$COUNTER" "$1") - BEFORE[$1])); }
 reached() { (($(arrived "$1") >= $2)); }
 
 # Waits until the test host has as much as the online host, for as long as there is progress. The counts must agree
-# for a while, for the servers write their logs up to 0.1 s late.
+# for a while, because the servers write their logs up to 0.1 s late.
 settle() {
   local last='' idle=0 agreed=0
   while ((agreed < 3 && idle < ${PATIENCE:-10} * 5)); do
@@ -80,7 +80,7 @@ settle() {
   done
 }
 
-# The usual end: all of it arrived, none of it twice. Counted again after tcpcopy has ended, for late doubles.
+# The usual end: everything arrived, nothing twice. It counts again after the end of tcpcopy, to find late duplicates.
 all_arrived() {
   settle
   ((N_TEST >= N_ONLINE)) || where_it_stopped
@@ -90,7 +90,7 @@ all_arrived() {
   ((N_TEST == N_ONLINE)) || fail "$((N_ONLINE - N_TEST)) of $N_ONLINE are missing"
 }
 
-# Keeps what tells where copies got stuck.
+# Keeps evidence of where copies stopped.
 where_it_stopped() {
   local host
   for host in client online test assist; do
@@ -107,13 +107,13 @@ percent() { # never rounded up to 100
   awk -v all="$1" -v part="$2" 'BEGIN { printf "%.3f", all ? int(100000 * part / all) / 1000 : 0 }'
 }
 
-# What is left for the reader: the line, result.json, and on failure everything else. Runs when the case ends.
+# Writes the result line, result.json, and on failure everything else. Runs when the case ends.
 conclude() {
   local status=$? verdict=PASS text failures='' notes='' copied=0
   trap - EXIT INT TERM HUP
   set +e
   ((status == 0)) || ((${#FAILURES[@]} > 0)) || fail "the case stopped with status $status"
-  # All that the daemons have worked for, what came before the count that matters included.
+  # All requests that the daemons have copied, also those before the relevant count.
   [[ -z $COUNTER ]] || copied=$("$COUNTER" test)
   stop_recorded
   ((${#FAILURES[@]} == 0)) || verdict=FAIL

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What every script here needs: paths, messages, waiting for events, one run at a time.
+# Used by every script: paths, messages, waiting for events, one run at a time.
 
 set -euo pipefail
 
@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR=$ROOT/target
 
 # The lab's name: prefix of its namespaces, so that several labs can stand side by side.
 : "${LAB:=lab}"
-# Everything a lab writes; on a disk rather than in a memory file system, for uploads and access logs are large.
+# All files of a lab. They are on a disk, not in a memory file system, because uploads and access logs are large.
 LAB_STATE=${LAB_STATE:-/var/lib/tcpcopy-lab}
 LAB_DIR=$LAB_STATE/$LAB
 

@@ -41,7 +41,7 @@ intercept_stop() {
   [[ -z $OURS || $status == 0 || ${1:-} == KILL ]] || fail "intercept ended with status $status"
 }
 
-# tcpcopy_start NAME [ARGUMENT...]: returns when its link stands and its capture sockets are open.
+# tcpcopy_start NAME [ARGUMENT...]: returns when its control connection is established and its capture sockets are open.
 tcpcopy_start() {
   local name=$1 links sockets
   shift
@@ -50,7 +50,7 @@ tcpcopy_start() {
   links=$(count_links) sockets=$(count_capture_sockets)
   spawn online "$CASE_DIR/$name.log" "${TCPCOPY_COMMAND[@]}" "$@"
   TCPCOPY[$name]=$SPAWNED
-  await 5 more_than "$links" count_links || stopped_short "$name has no link" "$name"
+  await 5 more_than "$links" count_links || stopped_short "$name has no control connection" "$name"
   await 5 more_than "$sockets" count_capture_sockets || stopped_short "$name captures nothing" "$name"
 }
 
@@ -98,7 +98,7 @@ copy_stop() {
   intercept_stop
 }
 
-# copying [PORT [ARGUMENT...]]: what most cases want; the arguments are tcpcopy's.
+# copying [PORT [ARGUMENT...]]: starts both daemons as most cases need them; the arguments are for tcpcopy.
 copying() {
   local port=${1:-80}
   intercept_start -i eth0 -F "tcp and src port $port"

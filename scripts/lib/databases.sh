@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # MariaDB and MySQL on the online and the test host, sysbench to load them, and how much reached them.
-# What they are made of is in $DATABASES, see install-databases.sh.
+# Their programs are in $DATABASES, see install-databases.sh.
 
 DATABASES=$LAB_STATE/.databases-1
 SQL_TABLES=10 SQL_ROWS=1000
 # shellcheck disable=SC2034
 PYTHON=$DATABASES/python-drivers/bin/python # with the drivers of MySQL
 
-# Both small, and careless with data that nobody keeps.
+# Both use little memory, and do not protect data that nobody keeps.
 SQL_OPTIONS=(
   --no-defaults --user=root --skip-log-bin --skip-name-resolve --performance-schema=OFF
   --max-connections=1000 --back-log=1000 --innodb-buffer-pool-size=64M --innodb-flush-log-at-trx-commit=0

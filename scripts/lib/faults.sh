@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What goes wrong in the lab, how it is mended, and what the account must say afterwards.
+# Faults in the lab, their repair, and the expected report afterwards.
 
 # pause SECONDS PID...: stops processes for so long. The time is the fault itself.
 pause() {
@@ -13,11 +13,11 @@ pause() {
 # The process of a host's nginx that answers.
 nginx_worker() { pgrep -P "$(<"$CASE_DIR/$1/nginx.main")"; }
 
-# break_connections HOST PORT: resets all connections of a host's server, as if its machine had restarted: the server sees
-# an error, its peers a RST. How many is in BROKEN. Without load there is nothing to break: wait for it before.
+# break_connections HOST PORT: resets all connections of a host's server, as if its machine had restarted: the server gets
+# an error, its peers a RST. BROKEN has their number. Wait for load before, which opens the connections.
 #
-# Where the kernel cannot do that (CONFIG_INET_DIAG_DESTROY), whatever arrives at the server for 20 ms is answered by a
-# RST; new connections of these 20 ms are broken too, and the server learns of it only by what comes later.
+# If the kernel cannot do that (CONFIG_INET_DIAG_DESTROY), a RST answers every packet to the server for 20 ms. This breaks
+# new connections of these 20 ms, too, and the server notices only later packets.
 BROKEN=0
 break_connections() {
   BROKEN=$(on "$1" ss -K -Htn state established "sport = :$2" | wc -l)
@@ -31,9 +31,9 @@ break_connections() {
 }
 
 # late_copying SECONDS [PORT [ARGUMENT...]]: as copying, when the load that runs already has been there for so long. Its
-# connections are then in use, and what was said on them is not known to tcpcopy. Count from here on:
+# connections are then in use, and tcpcopy does not know their earlier bytes. Count from here on:
 #   load_start client ...; late_copying 3 6379; counting count_redis
-# with "quiet" around the last two where the counts must agree exactly.
+# with "quiet" around the last two if the counts must agree exactly.
 late_copying() {
   local seconds=$1
   shift
@@ -41,7 +41,7 @@ late_copying() {
   copying "$@"
 }
 
-# quiet NAME COMMAND...: the command while a load (of load_start) is paused and what it had sent has arrived.
+# quiet NAME COMMAND...: runs the command while a load (of load_start) is paused and its requests have arrived.
 quiet() {
   local pid=${LOAD[$1]} status=0
   shift
@@ -59,23 +59,23 @@ wire_cut() {
   ip -n "$(netns wire)" link set "$1" up
 }
 
-# control_cut SECONDS: nothing that tcpcopy says reaches intercept for so long, while the connection stands.
+# control_cut SECONDS: for this time nothing from tcpcopy reaches intercept, although the connection exists.
 control_cut() {
   nft_rule assist inet "type filter hook input priority 0; tcp dport $CONTROL_PORT counter name dropped drop"
   sleep "$1"
-  note "$(on assist nft -j list counter inet lab dropped | jq '.nftables[] | .counter? // empty | .packets') packets of the link dropped"
+  note "$(on assist nft -j list counter inet lab dropped | jq '.nftables[] | .counter? // empty | .packets') control packets dropped"
   nft_end assist inet
 }
 
-# own_way_to_test: what the online host sends to the test host leaves by an interface of its own, "copies", so that what
-# happens there does no harm to the online service.
+# own_way_to_test: packets from the online host to the test host use an interface of their own, "copies", so that faults
+# there do not affect the online service.
 own_way_to_test() {
   local wire mac
   wire=$(netns wire)
   mac=$(ip -n "$(netns test)" -j link show eth0 | jq -r '.[0].address')
   ip -n "$wire" link add copies type veth peer name copies netns "$(netns online)"
   ip -n "$wire" link set copies master wire up
-  # It must not speak for eth0's address.
+  # It must not answer ARP for the address of eth0.
   on online sysctl -q -w net.ipv4.conf.copies.arp_ignore=8 net.ipv4.conf.copies.rp_filter=0 net.ipv6.conf.copies.disable_ipv6=1
   ip -n "$(netns online)" link set copies up
   ip -n "$(netns online)" neigh replace "$TEST4" lladdr "$mac" dev copies nud permanent
@@ -86,7 +86,7 @@ own_way_to_test() {
 nft_rule() { on "$1" nft "table $2 lab { counter dropped { }; chain fault { $3; }; }"; }
 nft_end() { on "$1" nft "table $2 lab; delete table $2 lab"; }
 
-# lose PERCENT HOST...: as lab_loss, and keeps the sum of what was dropped in LOST.
+# lose PERCENT HOST...: as lab_loss, and keeps the sum of dropped packets in LOST.
 LOST=0
 lose() {
   local percent=$1 host
@@ -97,7 +97,7 @@ lose() {
   done
 }
 
-# loss_case HOST...: 0.5, 2 and 5 % of what arrives at these hosts is dropped.
+# loss_case HOST...: drops 0.5, 2 and 5 % of the packets that arrive at these hosts.
 loss_case() {
   local percent
   nginx_start online
@@ -128,7 +128,7 @@ mend() {
   done
 }
 
-# Nothing was lost, nothing waited for in vain, and the account says so. After all_arrived.
+# The report shows no loss and no expired answer timeout. After all_arrived.
 account_whole() {
   ledger_holds tcpcopy '[.ledger.bytes.dropped[], .ledger.sessions.incomplete[], .ledger.turns.dropped] | add == 0' \
     'something was dropped'

@@ -1,10 +1,10 @@
-# What the runs of a benchmark have measured: figures of one run, and medians of several.
+# The results of a benchmark: figures of one run, and medians of several.
 
 def median: sort | if length == 0 then null elif length % 2 == 1 then .[length / 2 | floor]
   else (.[length / 2 - 1] + .[length / 2]) / 2 end;
 def round(places): if . == null then null else . * pow(10; places) | round / pow(10; places) end;
 
-# In microseconds a request, or whatever the case counts; seconds altogether; MB.
+# In microseconds for each request (or other unit of the case), seconds in total, and MB.
 def cpu: if .copied > 0 then (.tcpcopy_us + .intercept_us) / .copied else null end;
 def cpu_seconds: (.tcpcopy_us + .intercept_us) / 1000000;
 def memory: (.tcpcopy_kb + .intercept_kb) / 1024;
@@ -14,8 +14,7 @@ def answered: .answers // "equal";
 
 def medians($runs; $build; value): $runs | map(select(.build == $build) | value) | map(select(. != null)) | median;
 
-# The median of what two builds' figures were to each other in the same round: a machine that becomes slower meanwhile
-# does not count.
+# The median of the ratios of two builds in the same round, so that a machine that becomes slower does not affect it.
 def in_turn($runs; $above; $below; value):
   $runs | group_by(.run)
   | map(medians(.; $above; value) as $a | medians(.; $below; value) as $b

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the cases with databases need, made once a machine in $DATABASES: MySQL 9 in a root directory of its own
+# Requirements of the cases with databases, installed once in $DATABASES: MySQL 9 in a root directory of its own
 # (Debian 12 has none), the ed25519 plugin of MariaDB, empty servers with the tables of sysbench, drivers.
 # No service is installed, nothing is written to /var/lib/mysql.
 
@@ -18,7 +18,7 @@ install_databases() {
   made python python_drivers || status=1
   made mariadb mariadb_template || status=1
   { made mysql-root mysql_root && made mysql mysql_template; } || status=1
-  # Only where their languages are: those are larger than all the rest.
+  # Only if their languages are installed, which are larger than everything else.
   ! has npm || ! has node || made node node_driver || true
   ! has javac || made java java_driver || true
   exec {lock}>&-
@@ -29,7 +29,7 @@ install_databases() {
 made() {
   local name=$1 new=$DATABASES/$1.new
   [[ ! -e $DATABASES/$name ]] || return 0
-  say "making $DATABASES/$name (once)"
+  say "installing $DATABASES/$name (once)"
   rm -rf "$new"
   mkdir "$new"
   if ! "$2" "$new" >"$DATABASES/$name.log" 2>&1; then

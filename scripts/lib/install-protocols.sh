@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the case with many protocols needs: servers from Debian, without their services, and a virtual environment with
+# Requirements of the cases with many protocols: servers from Debian, without their services, and a virtual environment with
 # servers and clients in Python, made once a machine in $PROTOCOL_PEERS.
 
 # shellcheck source=scripts/lib/install-databases.sh

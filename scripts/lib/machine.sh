@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What this machine must have: Debian packages, a Rust toolchain, the two programs built.
+# Requirements on this machine: Debian packages, a Rust toolchain, the two programs.
 
 # command:package pairs, and packages without a command of their own.
 TOOLS=(
@@ -9,7 +9,7 @@ TOOLS=(
 )
 LIBRARIES=(libpcap-dev libnginx-mod-http-echo)
 
-# install_packages [COMMAND:PACKAGE...]: what is missing of the above and these, and nothing else.
+# install_packages [COMMAND:PACKAGE...]: installs the missing ones of these and the above.
 install_packages() {
   local pair missing=()
   remove_old_policy
@@ -33,13 +33,13 @@ apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install "$@" >/dev/null
 }
 
-# What keeps the package manager from starting services, its mark, and the lock of the run that needs it.
+# The policy that prevents the package manager from starting services, its mark, and the lock of the run that needs it.
 POLICY=/usr/sbin/policy-rc.d
 POLICY_MARK="# of tcpcopy's scripts, for as long as they install packages"
 POLICY_LOCK=/run/tcpcopy-install.lock
 
 # The lab needs the servers' programs, not their services: these neither start now nor at the next boot. In a shell of
-# its own: its traps are nobody else's, and it clears up also where the script that waits for it is ended.
+# its own, with its own traps, and clears up even if the script that waits for it ends.
 without_services() (
   exec {lock}>"$POLICY_LOCK"
   flock "$lock"
@@ -64,7 +64,7 @@ without_services() (
 
 remove_policy() { ! grep -qsxF -e "$POLICY_MARK" "$POLICY" || rm -f "$POLICY"; }
 
-# What a run left that was killed, unless there is another at work.
+# Removes the remains of a killed run, unless another run is active.
 remove_old_policy() (
   ((EUID == 0)) && [[ -e $POLICY ]] || exit 0
   exec {lock}>"$POLICY_LOCK"
@@ -79,7 +79,7 @@ services() { # of the two, those that are here already
   done
 }
 
-# as_user COMMAND...: as the user who called sudo, so that no file of root's is left in the work tree.
+# as_user COMMAND...: as the user who called sudo, so that root owns no file in the work tree.
 as_user() {
   if [[ -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
     runuser -u "$SUDO_USER" -- env HOME="$(user_home)" PATH="$(user_home)/.cargo/bin:$PATH" "$@"
@@ -92,10 +92,10 @@ user_home() { getent passwd "$SUDO_USER" | cut -d: -f6; }
 
 need_cargo() {
   as_user cargo --version >/dev/null 2>&1 ||
-    die "no cargo here${SUDO_USER:+ for $SUDO_USER}: install Rust 1.88 or later, see https://rustup.rs"
+    die "no cargo here${SUDO_USER:+ for $SUDO_USER}: install Rust 1.89 or later, see https://rustup.rs"
 }
 
-# What the compiler builds for here, as x86_64-unknown-linux-gnu.
+# The host triple of the compiler, for example x86_64-unknown-linux-gnu.
 host_triple() { as_user rustc -vV | sed -n 's/^host: //p'; }
 
 # cargo-fuzz, in the build directory if the user has none.
@@ -105,7 +105,7 @@ need_cargo_fuzz() {
     as_user env -u CARGO_TARGET_DIR cargo install cargo-fuzz --quiet --locked --root "$ROOT/target/tools"
 }
 
-# The programs, where the lab runs them: a build.target in the user's configuration of cargo would put them elsewhere.
+# Builds the programs where the lab expects them: a build.target in the user's configuration of cargo would move them.
 build_release() {
   local built
   built=$(cd "$ROOT" && as_user cargo build --release --quiet --bins --message-format=json-render-diagnostics "$@" |

@@ -1,8 +1,8 @@
-# What the runs of a benchmark must reach: from all lines of its file to rows of a table.
+# The limits of a benchmark: from all lines of its file to rows of a table.
 
 include "figures";
 
-# The reference may lose nearly all of a database's commands: what it takes for the others says nothing.
+# The reference may lose nearly all commands of a database; its cost for the rest means nothing.
 def cpu_whole: if .test == .online then cpu else null end;
 
 # At most `share` of the reference's.

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Four hosts on one wire, each a network namespace; the bridge that is the wire lives in a fifth, so that the
-# machine's own network never changes.
+# Four hosts on one wire, each a network namespace. The wire is a bridge in a fifth namespace, so that the network of
+# the machine never changes.
 #
 #   client --+
 #   online --+-- wire      test reaches client (and online) only through assist, which forwards nothing:
-#   test   --+             what test answers to copied requests ends there, where intercept sees it
+#   test   --+             answers of test to copied requests end there, where intercept captures them
 #   assist --+
 
 HOSTS=(client online test assist)
@@ -69,7 +69,7 @@ host_up() {
   ns=$(netns "$host")
   ip -n "$(netns wire)" link add "$host" type veth peer name eth0 netns "$ns"
   ip -n "$(netns wire)" link set "$host" master wire up
-  # A new namespace may inherit forwarding and rp_filter from the machine: say all that matters.
+  # A new namespace may inherit forwarding and rp_filter from the machine, so all relevant settings are set.
   on "$host" sysctl -q -w \
     net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
     net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.all.send_redirects=0 \

@@ -2,9 +2,9 @@
 # Processes of the lab: started in a host, recorded, and ended by that record alone.
 
 # spawn HOST LOG COMMAND...: starts a command in a host's background and sets SPAWNED to its process id.
-# A process group of its own keeps the terminal's Ctrl-C away: this script decides what ends first. The session stays
-# the script's, for each session is a scheduling group (sched_autogroup, in sched(7)): in one of its own a saturated
-# server would get as much of the processors as all its clients together, or would stand still for seconds.
+# A process group of its own does not receive the terminal's Ctrl-C: this script decides which process ends first. The
+# session is that of the script, because each session is a scheduling group (sched_autogroup, in sched(7)). In a session
+# of its own a saturated server would get as much processor time as all its clients together, or would stop for seconds.
 spawn() {
   local host=$1 log=$2
   shift 2

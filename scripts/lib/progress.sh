@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What takes long says what it is and for how long it has been at work, where there is a terminal to show it.
+# Shows the name and the duration of a long step, if there is a terminal.
 
 PROGRESS=
 
@@ -8,7 +8,7 @@ working() {
   worked
   [[ -t 1 ]] || return 0
   local what=$1 started=$SECONDS script=$$
-  # Also when the script is ended in a way that nobody gets to say so.
+  # Ends also with a script that is killed.
   while kill -0 "$script" 2>/dev/null; do
     printf '\r\033[K%-24s ...  (%s s)' "$what" "$((SECONDS - started))"
     sleep 1

@@ -11,7 +11,7 @@ PEERS_FIRST_PORT=7001 PEERS_SESSIONS=5
 declare -A PEERS_PORT=()
 for PEER in "${!PROTOCOLS[@]}"; do PEERS_PORT[${PROTOCOLS[PEER]}]=$((PEERS_FIRST_PORT + PEER)); done
 
-# What the log calls them.
+# Their names in the log.
 declare -A PEER_CALLED=([h2c]=HTTP/2 [grpc]=HTTP/2 [websocket]=WebSocket [redis]=Redis [redis3]=Redis
   [memcached_binary]='memcached (binary)' [mqtt]=MQTT [amqp]=AMQP [smtp]=SMTP [imap]=IMAP [ftp]=FTP [postgres]=PostgreSQL
   [mysql]=MySQL [mongo]=MongoDB)
@@ -48,7 +48,7 @@ peer_start() {
       ;;
     imap) dovecot_peer "$host" "$port" ;;
     ssh)
-      mkdir -p /run/sshd # where sshd wants to go without its rights
+      mkdir -p /run/sshd # sshd needs it for privilege separation
       command=(/usr/sbin/sshd -D -e -f /dev/null -p "$port" -h "$CASE_DIR/ssh-host-key" -o PidFile=none -o StrictModes=no
         -o UsePAM=no -o "AuthorizedKeysFile=$CASE_DIR/ssh-key.pub" -o PermitRootLogin=yes -o MaxStartups=100)
       ;;
@@ -123,7 +123,7 @@ CONF
   spawn "$1" "$CASE_DIR/$1/imap.log" dovecot -F -c "$dir/dovecot.conf"
 }
 
-# postgres_peer HOST PORT [OPTION...]: by the user that Debian's package has made, for it does not run as root.
+# postgres_peer HOST PORT [OPTION...]: as the user of Debian's package, because PostgreSQL does not run as root.
 postgres_peer() {
   local dir=$CASE_DIR/$1/postgres bin
   bin=$(dirname "$(find /usr/lib/postgresql -name postgres -path '*/bin/*' | sort -V | tail -n 1)")
@@ -133,7 +133,7 @@ postgres_peer() {
   spawn "$1" "$CASE_DIR/$1/postgres.log" runuser -u postgres -- "$bin/postgres" -D "$dir" -p "$2" -h 0.0.0.0 -k "$dir" -F "${@:3}"
 }
 
-# peers_count HOST: from here on, connections by their SYNs, whoever is asked for them.
+# peers_count HOST: from here on, counts connections by their SYNs, of any server.
 peers_count() {
   local port counters='' rules=''
   for port in "${PEERS_PORT[@]}"; do
@@ -176,14 +176,14 @@ peers_copied() {
   done
 }
 
-# peer_was PROTOCOL CLASS CONNECTIONS: what became of its sessions. CLASS is
+# peer_was PROTOCOL CLASS CONNECTIONS: checks the outcome of its sessions. CLASS is
 #   copied   nothing was dropped because of its state, and something was copied
 #   lost     its stream ended with its connection: state_lost
-#   unknown  not copied, for what was said before is not known: state_unknown
-#   tls      not copied, for it is encrypted
+#   unknown  not copied, because the earlier bytes are not known: state_unknown
+#   tls      not copied, because it is encrypted
 #   nothing  there was nothing to copy
-# and CONNECTIONS the most that the test server may have been asked for. The log must name the protocol of what was
-# given up.
+# and CONNECTIONS is the most connections that the test server may have received. The log must name the protocol of
+# sessions that were given up.
 peer_was() {
   local name=$1 class=$2 most=$3 connections filter called=unknown
   connections=$(peer_connections test "$name")

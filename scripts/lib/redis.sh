@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# Redis whose connections have a state: a database, a password; what reached which database.
+# Redis connections with state (a database, a password), and the keys that reached each database.
 
 REDIS_DATABASE=3
 declare -ga REDIS_TEST_ARGUMENTS=()
@@ -70,7 +70,7 @@ redis_strictly() {
   local write claimed other
   other=$(redis_state test info keyspace | grep -c "^db" || true)
   ((other == (N_TEST > 0))) || fail "writes in another database: $(redis_state test info keyspace | paste -sd' ')"
-  # What the client says for one key: see redis-writer.py.
+  # The commands of the client for one key: see redis-writer.py.
   # shellcheck disable=SC2016
   write=$(printf '*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$7\r\n0000000\r\n' $((${#REDIS_PREFIX} + 12)) "$REDIS_PREFIX:000:0000000" | wc -c)
   claimed=$(ledger tcpcopy '.ledger.bytes.replayed')

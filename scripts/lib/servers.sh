@@ -6,7 +6,7 @@ listening() { [[ -n $(on "$1" ss -Hltn "sport = :$2") ]]; }
 # How the test host's answers differ from the online host's: a case may be run with several of these (see case.sh).
 #   equal       not at all
 #   shorter     two bytes less        half    half of the text        longer   three times the text
-#   random      by chance, for each request, between a tenth of the text and twice the text
+#   random      a random length for each request, from a tenth of the text to twice the text
 #   two-writes  the same text, half of it 1 ms after the other half
 #   chunked     the same text, by chunks instead of a length
 #   slower      the same, 2 ms late
@@ -15,7 +15,7 @@ ANSWER_BYTES=1000
 
 answer_text() { printf '%*s' "$1" '' | tr ' ' a; }
 
-# nginx_answer HOST: what a location says. The online host's answers are always the equal ones.
+# nginx_answer HOST: the answer of a location. The answers of the online host are always equal ones.
 nginx_answer() {
   local kind=$ANSWER_KIND text half
   text=$(answer_text "$ANSWER_BYTES")
@@ -43,9 +43,9 @@ nginx_answers_by_chance() {
 }
 
 # nginx_start HOST: nginx on ports 80, 8080 and 8081, IPv4 and IPv6.
-#   /        an answer, on the test host as $ANSWER_KIND says
-#   /post    the same answer when the body has been read: it is handed to a server behind
-#   /put/    files are uploaded to by PUT, /get/ is where they come from
+#   /        an answer, on the test host of the kind $ANSWER_KIND
+#   /post    the same answer once the body has been read: a second server reads it
+#   /put/    accepts uploads by PUT; /get/ serves files
 # NGINX_CONNECTIONS is its limit of connections, NGINX_LISTEN more of how it listens on port 80, NGINX_HTTP more of its
 # configuration.
 nginx_start() {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Cases by name: which there are, and how each is run in the lab that is up.
+# Cases by name: the list of cases, and how each runs in the current lab.
 
 all_cases() {
   local file
@@ -9,7 +9,7 @@ all_cases() {
   done
 }
 
-# case_setting NAME VARIABLE: what a case says about itself.
+# case_setting NAME VARIABLE: a setting of a case.
 case_setting() (
   about='' unit=requests wire=both ours='' fault='' full='' needs='' answers=''
   # shellcheck source=/dev/null
@@ -17,7 +17,7 @@ case_setting() (
   echo "${!2}"
 )
 
-# A run is a case, or NAME:ANSWERS where the test server's answers are not the equal ones.
+# A run is a case, or NAME:ANSWERS if the answers of the test server are not the equal ones.
 run_name() { if [[ ${2:-equal} == equal ]]; then echo "$1"; else echo "$1:$2"; fi; }
 run_case_name() { echo "${1%%:*}"; }
 run_answers() { if [[ $1 == *:* ]]; then echo "${1#*:}"; else echo equal; fi; }
@@ -63,8 +63,8 @@ need_servers() (
 # run_case NAME[:ANSWERS] OFFLOADS: runs it, keeps the remains of a failure under $KEEP.
 run_case() {
   local name=$1 offloads=$2 status=0 kept
-  # In the background, for a trap of ours runs at once only while we wait; a background command of a script would
-  # have SIGINT ignored.
+  # In the background, because a trap runs at once only during a wait. With env, because background commands of a script
+  # ignore SIGINT.
   OFFLOADS=$offloads LAB=$LAB ANSWER_KIND=$(run_answers "$name") \
     env --default-signal=INT "$ROOT/scripts/lib/run-case" "$(run_case_name "$name")" &
   CASE_PID=$!

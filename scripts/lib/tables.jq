@@ -16,7 +16,7 @@ def medians:
         (map(.tcpcopy_kb / 1024) | median | round(1)), (map(.intercept_kb / 1024) | median | round(1)),
         if $build == "ours" and ($reference // 0) > 0 and $cpu then ($cpu / $reference | round(2)) else "-" end]];
 
-# What became of an earlier build's figures: none is to be worse by more than 3 %.
+# Comparison with the figures of an earlier build: none may be worse by more than 3 %.
 def worse($runs; $what; value):
   in_turn($runs; "ours"; "baseline"; value) as $ratio
   | select($ratio != null)

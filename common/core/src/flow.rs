@@ -54,7 +54,7 @@ pub struct Flow {
     pub server: Endpoint,
 }
 
-/// In one piece: tables are asked for every packet.
+/// Hashes all fields in one write: tables are searched for every packet.
 impl Hash for Flow {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -13,14 +13,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use common_core::flow::Flow;
-use common_core::payload_prefix::{PayloadPrefix, begins_with_any};
-use driver::Driven;
-use module_kit::module::{Protocol, Report};
+use module_kit::testing::Driver;
+use module_kit::{Flow, PayloadPrefix, Protocol, Report, begins_with_any};
 use tcpcopy_mysql::{CredentialsError, Mysql, SecretSource, Settings};
-
-#[path = "../tests/driver/mod.rs"]
-mod driver;
 
 /// What happens to a session.
 enum Event {
@@ -49,7 +44,7 @@ const HEARD: usize = 300;
 pub(crate) struct Replay {
     test: SocketAddr,
     /// The module.
-    pub(crate) driven: Driven,
+    pub(crate) driven: Driver,
     events: (Sender<Event>, Receiver<Event>),
     stream: Option<TcpStream>,
     connection: usize,
@@ -60,6 +55,8 @@ pub(crate) struct Replay {
     turns: VecDeque<Turn>,
     /// Bytes of the test server since the last turn.
     answered: usize,
+    /// The answers that the module has declared complete, and the connection ready, before the last turn.
+    complete: (usize, bool),
     ended: bool,
 }
 
@@ -74,7 +71,7 @@ impl Replay {
         let flow = Flow { client: client.into(), server: test.into() };
         Self {
             test,
-            driven: Driven::new(protocol.module(&flow, from_start)),
+            driven: Driver::new(protocol.module(&flow, from_start)).recording(),
             events: channel(),
             stream: None,
             connection: 0,
@@ -82,6 +79,7 @@ impl Replay {
             unheard: 0,
             turns: VecDeque::new(),
             answered: 0,
+            complete: (0, false),
             ended: false,
         }
     }
@@ -106,6 +104,15 @@ impl Replay {
         self.stream = Some(stream);
         let sent = self.driven.connected();
         self.send(&sent)
+    }
+
+    /// The module has declared an answer complete since the last turn.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete != (self.driven.answered, self.driven.is_ready())
+    }
+
+    pub(crate) fn forget_complete(&mut self) {
+        self.complete = (self.driven.answered, self.driven.is_ready());
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -162,11 +169,13 @@ impl Replay {
                 Err(_) => {}
             }
             while let Some(turn) = self.turns.front() {
-                let answered = quiet || self.driven.complete || self.answered >= turn.seen.len();
-                let due = (first || self.driven.ready && answered) && (!turn.said.is_empty() || self.ended);
+                let answered = quiet || self.is_complete() || self.answered >= turn.seen.len();
+                let due =
+                    (first || self.driven.is_ready() && answered) && (!turn.said.is_empty() || self.ended);
                 let Some(turn) = due.then(|| self.turns.pop_front()).flatten() else { break };
                 (first, silence, quiet) = (false, 0, false);
-                (self.answered, self.driven.complete) = (0, false);
+                self.answered = 0;
+                self.forget_complete();
                 let sent = self.heard(&turn.seen);
                 self.send(&sent)?;
                 self.client(&turn.said)?;
@@ -289,9 +298,10 @@ fn main() -> io::Result<()> {
             Ok(replay) => {
                 let Replay { driven, .. } = replay;
                 if std::env::var_os("MIRROR_RECORD").is_some() {
-                    print!("{}", driven.record);
+                    print!("{}", driven.record());
                 }
-                println!("{} left_out={} {:?}", line(&protocol.report()), driven.left_out, driven.failure);
+                let left_out: usize = driven.fates.left_out.iter().map(|(_, bytes)| bytes.len()).sum();
+                println!("{} left_out={} {:?}", line(&protocol.report()), left_out, driven.failure);
             }
             Err(error) => println!("session: {error}"),
         });

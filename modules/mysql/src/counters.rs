@@ -1,20 +1,29 @@
-//! What is counted for the user. Counting takes no lock: it is done for each command.
+//! The counters of the report. Counting takes no lock: it is done for each command.
 
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use module_kit::Report;
+use module_kit::counters::{Codes, Counted, Counters as Group};
 
-use module_kit::module::Report;
+use crate::auth::plugin::Plugin;
+use crate::wire::command::Command;
 
-use crate::command::Command;
-use crate::plugin::Plugin;
-
-/// How a login at the test server ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The outcome of a login at the test server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     /// With a password.
     Accepted,
-    /// The captured answer, or none, was good enough.
+    /// The captured answer, or none, was sufficient.
     WithoutPassword,
     Refused,
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::WithoutPassword => "without_password",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// Why something that a client said was left out.
@@ -44,8 +53,8 @@ pub(crate) enum LeftOut {
     OutOfStep,
 }
 
-impl LeftOut {
-    const NAMES: [&'static str; 11] = [
+impl Counted for LeftOut {
+    const NAMES: &'static [&'static str] = &[
         "unknown_statement",
         "failed_statement",
         "unknown_types",
@@ -58,11 +67,15 @@ impl LeftOut {
         "bulk_execute",
         "out_of_step",
     ];
+
+    fn index(self) -> usize {
+        self as usize
+    }
 }
 
 /// Things that happen and are worth a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Happened {
+pub(crate) enum Event {
     /// A statement was prepared again on a new connection.
     PreparedAgain,
     /// The types of its parameters were said again.
@@ -87,8 +100,8 @@ pub(crate) enum Happened {
     Joined,
 }
 
-impl Happened {
-    const NAMES: [&'static str; 11] = [
+impl Counted for Event {
+    const NAMES: &'static [&'static str] = &[
         "prepared_again",
         "types_again",
         "statement_text_not_kept",
@@ -101,143 +114,36 @@ impl Happened {
         "compressed_client",
         "joined_with_default_login",
     ];
+
+    fn index(self) -> usize {
+        self as usize
+    }
 }
 
-/// All counters of the protocol.
-#[derive(Debug)]
+/// The counters of all sessions.
+#[derive(Debug, Default)]
 pub(crate) struct Counters {
-    logins: [[AtomicU64; Plugin::COUNT]; 3],
-    commands: [AtomicU64; 256],
-    left_out: [AtomicU64; LeftOut::NAMES.len()],
-    happened: [AtomicU64; Happened::NAMES.len()],
-    /// Connections that the test server refused, by what it said.
-    pub(crate) refusals: Codes,
-    pub(crate) server_errors: Codes,
-    pub(crate) online_errors: Codes,
+    pub(crate) logins: Codes<(Outcome, Plugin)>,
+    /// Connections that the test server refused, by error code.
+    pub(crate) refusals: Codes<u16>,
+    pub(crate) commands: Group<Command>,
+    pub(crate) server_errors: Codes<u16>,
+    pub(crate) online_errors: Codes<u16>,
+    pub(crate) left_out: Group<LeftOut>,
+    pub(crate) sessions: Group<Event>,
 }
 
 impl Counters {
-    pub(crate) fn new() -> Self {
-        Self {
-            logins: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
-            commands: std::array::from_fn(|_| AtomicU64::new(0)),
-            left_out: std::array::from_fn(|_| AtomicU64::new(0)),
-            happened: std::array::from_fn(|_| AtomicU64::new(0)),
-            refusals: Codes::default(),
-            server_errors: Codes::default(),
-            online_errors: Codes::default(),
-        }
-    }
-
-    pub(crate) fn login(&self, outcome: Outcome, plugin: Plugin) {
-        add(&self.logins[outcome as usize][plugin as usize], 1);
-    }
-
-    pub(crate) fn command(&self, command: Command) {
-        add(&self.commands[usize::from(command.0)], 1);
-    }
-
-    pub(crate) fn left_out(&self, reason: LeftOut) {
-        add(&self.left_out[reason as usize], 1);
-    }
-
-    pub(crate) fn happened(&self, what: Happened, times: u64) {
-        if times > 0 {
-            add(&self.happened[what as usize], times);
-        }
-    }
-
     pub(crate) fn report(&self) -> Report {
         let mut report = Report::default();
-        let outcomes = ["accepted", "without_password", "refused"];
-        let logins = outcomes.iter().zip(&self.logins).flat_map(|(outcome, plugins)| {
-            let name = move |plugin: Plugin| format!("{outcome}_{}", plugin.name());
-            Plugin::ALL.into_iter().zip(plugins).map(move |(plugin, count)| (name(plugin), load(count)))
-        });
-        report.group("logins", logins);
-        report.group("refused_connections", self.refusals.list());
-        let commands = (0..=u8::MAX).zip(&self.commands);
-        report.group("commands", commands.map(|(byte, count)| (Command(byte).name(), load(count))));
-        report.group("server_errors", self.server_errors.list());
-        report.group("online_errors", self.online_errors.list());
-        report.group("left_out", LeftOut::NAMES.into_iter().zip(self.left_out.iter().map(load)));
-        report.group("sessions", Happened::NAMES.into_iter().zip(self.happened.iter().map(load)));
+        let login = |(outcome, plugin): &(Outcome, Plugin)| format!("{}_{}", outcome.name(), plugin.name());
+        self.logins.report("logins", login, &mut report);
+        self.refusals.report("refused_connections", u16::to_string, &mut report);
+        self.commands.report("commands", &mut report);
+        self.server_errors.report("server_errors", u16::to_string, &mut report);
+        self.online_errors.report("online_errors", u16::to_string, &mut report);
+        self.left_out.report("left_out", &mut report);
+        self.sessions.report("sessions", &mut report);
         report
-    }
-}
-
-/// How many different error codes are counted; what is more counts as `other`.
-const CODES: usize = 63;
-
-/// Errors by code: a table that only grows, and whose places are taken without a lock.
-#[derive(Debug)]
-pub(crate) struct Codes {
-    /// 0 is a place that is free.
-    places: [(AtomicU16, AtomicU64); CODES],
-    other: AtomicU64,
-}
-
-impl Default for Codes {
-    fn default() -> Self {
-        Self {
-            places: std::array::from_fn(|_| (AtomicU16::new(0), AtomicU64::new(0))),
-            other: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Codes {
-    pub(crate) fn add(&self, code: u16) {
-        for (place, count) in &self.places {
-            let taken = place.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
-            if taken.is_ok() || taken == Err(code) {
-                return add(count, 1);
-            }
-        }
-        add(&self.other, 1);
-    }
-
-    fn list(&self) -> Vec<(String, u64)> {
-        let named =
-            |(code, count): &(AtomicU16, AtomicU64)| (code.load(Ordering::Relaxed).to_string(), load(count));
-        let mut list: Vec<_> = self.places.iter().map(named).filter(|(_, count)| *count > 0).collect();
-        list.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        list.push(("other".to_owned(), load(&self.other)));
-        list
-    }
-}
-
-fn add(counter: &AtomicU64, count: u64) {
-    counter.fetch_add(count, Ordering::Relaxed);
-}
-
-fn load(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_are_counted_by_code_and_none_is_lost() {
-        let counters = Counters::new();
-        for code in 1..=200 {
-            counters.server_errors.add(code);
-            counters.server_errors.add(1);
-        }
-        let report = counters.report();
-        let [errors] = &report.groups[..] else { panic!("one group is expected: {report:?}") };
-        assert_eq!(errors.name, "server_errors");
-        assert_eq!(errors.counters[0], ("1".into(), 201));
-        assert_eq!(errors.counters.iter().map(|(_, count)| count).sum::<u64>(), 400);
-    }
-
-    #[test]
-    fn logins_are_named_by_outcome_and_method() {
-        let counters = Counters::new();
-        counters.login(Outcome::Refused, Plugin::Native);
-        let report = counters.report();
-        assert_eq!(report.groups[0].counters, [("refused_mysql_native_password".into(), 1)]);
     }
 }

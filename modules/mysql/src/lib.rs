@@ -7,44 +7,27 @@
 
 #![forbid(unsafe_code)]
 
-mod admission;
 mod answers;
-mod attributes;
-mod capabilities;
-mod command;
+mod auth;
 mod compression;
-mod connections;
 mod counters;
-mod credentials;
-mod dialogue;
-mod edits;
-mod greeting;
-mod hello;
-mod inflate;
-mod long_data;
-mod notices;
-mod online;
-mod packet;
-mod plugin;
-mod query;
-mod server_error;
 mod session;
+mod shared;
 mod statements;
-mod transaction;
-mod types;
+mod wire;
 
 use std::sync::Arc;
 
-use common_core::flow::Flow;
-use common_core::payload_prefix::PayloadPrefix;
-use module_kit::module::{Module, Protocol, Report};
+use module_kit::Flow;
+use module_kit::PayloadPrefix;
+use module_kit::{Module, OnlineService, Protocol, Report};
 
-use crate::connections::Connections;
+use crate::auth::credentials::Credentials;
+pub use crate::auth::credentials::{CredentialsError, DefaultLogin, SecretSource, Settings};
 use crate::counters::Counters;
-use crate::credentials::Credentials;
-pub use crate::credentials::{CredentialsError, DefaultLogin, SecretSource, Settings};
-use crate::notices::Notices;
 use crate::session::Session;
+use crate::session::connections::Connections;
+use crate::shared::{Shared, Warnings};
 
 /// The protocol of MySQL and MariaDB, for one online service.
 #[derive(Debug)]
@@ -70,14 +53,6 @@ const BEGINNINGS: &[PayloadPrefix] = &[
     &[Some(2), Some(0), Some(0), Some(1), Some(1)],
 ];
 
-/// What the sessions of all services share.
-#[derive(Debug)]
-struct Shared {
-    credentials: Credentials,
-    counters: Counters,
-    notices: Notices,
-}
-
 impl Mysql {
     /// The protocol with these users.
     ///
@@ -86,7 +61,7 @@ impl Mysql {
     /// If a password cannot be read from where it should come from.
     pub fn new(settings: &Settings) -> Result<Self, CredentialsError> {
         let credentials = Credentials::resolve(settings)?;
-        let shared = Shared { credentials, counters: Counters::new(), notices: Notices::default() };
+        let shared = Shared { credentials, counters: Counters::default(), warnings: Warnings::default() };
         Ok(Self { shared: Arc::new(shared), connections: Arc::default() })
     }
 
@@ -95,6 +70,12 @@ impl Mysql {
     #[must_use]
     pub fn for_another_service(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), connections: Arc::default() }
+    }
+}
+
+impl OnlineService for Mysql {
+    fn answers(&self) -> &'static [PayloadPrefix] {
+        BEGINNINGS
     }
 }
 
@@ -107,8 +88,8 @@ impl Protocol for Mysql {
         Box::new(Session::new(Arc::clone(&self.shared), Arc::clone(&self.connections), flow, from_start))
     }
 
-    fn online_answers(&self) -> &'static [PayloadPrefix] {
-        BEGINNINGS
+    fn online(&self) -> Option<&dyn OnlineService> {
+        Some(self)
     }
 
     fn report(&self) -> Report {

@@ -8,34 +8,22 @@
 
 #[path = "../examples/mirror.rs"]
 mod mirror;
+#[path = "sessions/support/packets.rs"]
+mod packets;
 
 use std::net::ToSocketAddrs;
 
-use module_kit::module::{Protocol, Report};
+use module_kit::{Protocol, Report};
 
 use crate::mirror::{Replay, protocol};
+use crate::packets::{execute_as, packet, prepare};
 
-fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
-    let length = payload.len() as u32;
-    [&length.to_le_bytes()[..3], &[sequence], payload].concat()
-}
-
-/// A response to some greeting, with an answer that is good for nothing.
+/// A response to a greeting, with a worthless answer.
 fn hello(user: &str) -> Vec<u8> {
     // 4.1, transactions, secure connection, methods by name.
-    let mut payload = 0x0008_a201_u32.to_le_bytes().to_vec();
-    payload.extend_from_slice(&[0, 0, 0, 1, 45]);
-    payload.extend_from_slice(&[0; 23]);
-    payload.extend_from_slice(user.as_bytes());
-    payload.push(0);
-    payload.push(20);
-    payload.extend_from_slice(&[7; 20]);
-    payload.extend_from_slice(b"mysql_native_password\0");
-    packet(1, &payload)
-}
-
-fn execute(id: u32) -> Vec<u8> {
-    packet(0, &[&[0x17][..], &id.to_le_bytes(), &[0, 1, 0, 0, 0]].concat())
+    let fixed = [&0x0008_a201_u32.to_le_bytes()[..], &[0, 0, 0, 1, 45], &[0; 23]].concat();
+    let answer = [&[20][..], &[7; 20]].concat();
+    packet(1, &[&fixed[..], user.as_bytes(), b"\0", &answer, b"mysql_native_password\0"].concat())
 }
 
 fn count(report: &Report, group: &str, name: &str) -> u64 {
@@ -53,7 +41,7 @@ fn a_login_and_a_rebuilt_connection() {
     let (user, password) = user.split_once('=').unwrap();
     let protocol = protocol(&[(user, password)]).unwrap();
     let mut replay = Replay::new(&protocol, server, server, true);
-    let answered = |replay: &Replay| replay.driven.ready && replay.driven.complete;
+    let answered = |replay: &Replay| replay.driven.is_ready() && replay.is_complete();
     replay.connect().unwrap();
     replay.client(&hello(user)).unwrap();
     replay.run_until(answered).unwrap();
@@ -61,20 +49,20 @@ fn a_login_and_a_rebuilt_connection() {
 
     // The second of three statements is wrong.
     for text in ["DO 1", "nonsense", "DO 2"] {
-        replay.driven.complete = false;
-        replay.client(&packet(0, &[b"\x16", text.as_bytes()].concat())).unwrap();
+        replay.forget_complete();
+        replay.client(&prepare(text)).unwrap();
         replay.run_until(answered).unwrap();
     }
     for _ in 0..2 {
         for id in [1, 3] {
-            replay.driven.complete = false;
-            replay.client(&execute(id)).unwrap();
+            replay.forget_complete();
+            replay.client(&execute_as(id)).unwrap();
             replay.run_until(answered).unwrap();
         }
         replay.connect().unwrap();
         replay.run_until(answered).unwrap();
     }
-    replay.client(&execute(2)).unwrap();
+    replay.client(&execute_as(2)).unwrap();
     assert_eq!(replay.driven.failure, None);
     assert_eq!(replay.driven.held(), 0);
 

@@ -27,10 +27,11 @@ use packet_sink::PacketSink;
 use reporter::Reporter;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
-use crate::cli::{Config, usual_protocol};
+use crate::cli::Config;
 use crate::control::{ConnLog, ControlConns};
 use crate::engine::Engine;
 use crate::online_query::{Askers, OwnEndpoints, Query, Watch};
+use crate::protocols::{filter_notice, usual_protocol};
 use crate::report::{Service, StatsFile, StatsFileError};
 use crate::settings::Transfer;
 
@@ -130,7 +131,7 @@ fn services(config: &Config) -> Vec<Service> {
         port: transfer.online_port,
         protocol: transfer.protocol.as_ref().map(|protocol| protocol.name()),
         module: usual_protocol(transfer.online_port),
-        is_asked: transfer.protocol.as_ref().is_some_and(|protocol| protocol.online_query().is_some()),
+        is_queried: transfer.protocol.as_ref().is_some_and(|protocol| protocol.online_query().is_some()),
     };
     config.transfers.iter().map(service).collect()
 }
@@ -147,12 +148,10 @@ fn announce_protocols(config: &Config) {
             );
         }
     }
-    let needs_answers = |transfer: &Transfer| !transfer.online_answers().is_empty();
-    if config.filter.is_some() && config.transfers.iter().any(needs_answers) {
-        log::info!(
-            "-F must also pass the answers of the online service: without them tcpcopy does not know which commands it has \
-             refused, and must infer MySQL's ids of prepared statements from their order"
-        );
+    if config.filter.is_some()
+        && let Some(notice) = filter_notice(&config.transfers)
+    {
+        log::info!("{notice}");
     }
 }
 

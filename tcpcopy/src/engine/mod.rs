@@ -24,7 +24,7 @@ pub(crate) use self::target::Target;
 pub(crate) use self::timers::GRAIN;
 use self::timers::Timers;
 use crate::failure_log::FailureLog;
-use crate::ledger::{DropReason, Ledger};
+use crate::ledger::{DropReason, Ledger, LedgerWriter, PacketKind};
 use crate::online_query::OwnEndpoints;
 use crate::output::Output;
 use crate::session::{Context, ModuleHost, PARKED_BYTES, SILENCE, Session};
@@ -48,7 +48,7 @@ const SLOTS_MAX: u64 = 500_000;
 const LINK_HEAD_START: Duration = Duration::from_millis(10);
 
 /// Slots that make room for one: a new one may stand for what took the room of several.
-const SLOTS_DISPLACED: usize = 32;
+const SLOTS_EVICTED: usize = 32;
 
 /// No timer is set further ahead: entries of slots that have gone would pile up until they fall due.
 const TIMER_HORIZON: Duration = Duration::from_secs(30);
@@ -89,7 +89,7 @@ pub struct Engine {
     to_retry: std::vec::IntoIter<u32>,
     to_finish: std::vec::IntoIter<u32>,
     builder: PacketBuilder,
-    ledger: Ledger,
+    ledger: LedgerWriter,
     failures: FailureLog,
 }
 
@@ -117,7 +117,7 @@ impl Engine {
             to_retry: Vec::new().into_iter(),
             to_finish: Vec::new().into_iter(),
             builder: PacketBuilder::new(),
-            ledger: Ledger::default(),
+            ledger: LedgerWriter::default(),
             failures: FailureLog::default(),
         }
     }
@@ -137,29 +137,28 @@ impl Engine {
 
     /// A packet was captured on the online host.
     pub fn handle_packet(&mut self, now: Time, captured: Captured<'_>, out: &mut dyn Output) {
-        self.ledger.packets.captured += 1;
         // Looked at where it is: a segment is large.
         let Ok(segment) = &Segment::parse(captured.packet) else {
-            self.ledger.packets.unreadable += 1;
-            return;
+            return self.ledger.packet(PacketKind::Unreadable);
         };
         match classify(&self.config.transfers, self.own.as_deref(), &captured, segment) {
             Class::Client { flow, transfer } => {
-                self.ledger.packets.client += 1;
-                let local = flow.client.ip.is_loopback() && !flow.server.ip.is_loopback();
-                self.ledger.packets.loopback += u64::from(local);
+                self.ledger.packet(PacketKind::Client);
+                if flow.client.ip.is_loopback() && !flow.server.ip.is_loopback() {
+                    self.ledger.loopback_packet();
+                }
                 self.handle_client(now, flow, transfer, segment, out);
             }
             Class::OnlineSynAck { flow } => {
-                self.ledger.packets.online_syn_ack += 1;
+                self.ledger.packet(PacketKind::OnlineSynAck);
                 self.handle_online_syn_ack(now, &flow, segment, out);
             }
             Class::OnlineAnswer { flow } => {
-                self.ledger.packets.online_answers += 1;
+                self.ledger.packet(PacketKind::OnlineAnswer);
                 self.handle_online_answer(now, &flow, segment, out);
             }
-            Class::Own => self.ledger.packets.own += 1,
-            Class::Unrelated => self.ledger.packets.unrelated += 1,
+            Class::Own => self.ledger.packet(PacketKind::Own),
+            Class::Unrelated => self.ledger.packet(PacketKind::Unrelated),
         }
     }
 
@@ -176,10 +175,7 @@ impl Engine {
             None if opens || !segment.payload.is_empty() => {
                 self.add_slot(now, flow, transfer, segment.destination, out)
             }
-            None => {
-                self.ledger.packets.stray += 1;
-                return;
-            }
+            None => return self.ledger.stray_packet(),
             found => found,
         };
         let Some(index) = found else {
@@ -194,13 +190,15 @@ impl Engine {
         self.with_slot_in_batch(now, index, out, |slot, cx| {
             // Taken out only if there is one: a session is large, and this is done for every segment.
             if new.is_some() && !(opens && slot.is_repeated(segment)) {
-                cx.ledger.sessions.joined += u64::from(!opens);
+                if !opens {
+                    cx.ledger.session_joined();
+                }
                 new.take().into_iter().for_each(|session| slot.add(cx, session, waiting));
             }
             if !opens && let Some(session) = slot.session_of(segment) {
                 session.handle_client(cx, segment);
             } else if opens && !segment.payload.is_empty() {
-                slot.keep_data_of_syn(cx, segment);
+                slot.keep_data_of_syn(segment);
             }
         });
         self.respect_memory_limit(now, out);
@@ -275,7 +273,7 @@ impl Engine {
         let sessions = self.sessions() * SLOT_BYTES;
         if self.memory() > limit / 2 && self.memory() + sessions > limit {
             // One stalled upload rather than many sessions that hold nothing.
-            self.shed_largest(now, (limit / 8 * 7).saturating_sub(sessions).max(limit / 16 * 7), out);
+            self.give_up_largest(now, (limit / 8 * 7).saturating_sub(sessions).max(limit / 16 * 7), out);
         }
         // Looking for them takes long: not again before others can have become idle.
         if self.idle_again <= now {
@@ -286,12 +284,12 @@ impl Engine {
             found.sort_unstable_by(|one, other| other.cmp(one));
             self.idle = found.into_iter().map(|(_, index)| index).collect();
         }
-        for _ in 0..SLOTS_DISPLACED {
+        for _ in 0..SLOTS_EVICTED {
             if !self.is_full() {
                 break;
             }
             let Some(index) = self.idle.pop() else { break };
-            self.with_slot(now, index, out, Slot::displace);
+            self.with_slot(now, index, out, Slot::evict);
         }
     }
 
@@ -307,19 +305,19 @@ impl Engine {
     /// A segment of a session that is not copied at all.
     fn turn_away(&mut self, segment: &Segment<'_>, reason: DropReason) {
         let bytes = segment.payload.len() as u64;
-        self.ledger.bytes.captured += bytes;
-        self.ledger.bytes.dropped.add(reason, bytes);
+        self.ledger.capture(bytes);
+        self.ledger.drop_bytes(reason, bytes);
         if is_syn(segment) {
-            self.ledger.sessions.seen += 1;
-            self.ledger.sessions.incomplete.add(reason, 1);
+            self.ledger.session_begins();
+            self.ledger.session_ends(Some(reason));
         }
     }
 
     /// Intercept sent a segment of the test server.
     pub fn handle_answer(&mut self, now: Time, answer: &ServerSegment<'_>, out: &mut dyn Output) {
-        self.ledger.tcp.answers += 1;
+        self.ledger.tcp().answers += 1;
         let Some(index) = self.table.find_id(answer.id) else {
-            self.ledger.tcp.answers_stray += 1;
+            self.ledger.tcp().answers_stray += 1;
             return;
         };
         let mut back = None;
@@ -431,7 +429,7 @@ impl Engine {
                 if slot.next_timeout(cx) <= cx.now {
                     slot.handle_timeout(cx);
                 } else if let Some(session) = slot.current() {
-                    session.rest(cx.now);
+                    session.trim(cx.now);
                 }
             });
         }
@@ -543,12 +541,14 @@ impl Engine {
         };
         let put_off = work(slot, &mut cx);
         if put_off {
+            slot.meter(cx.ledger);
             if !std::mem::replace(&mut slot.to_flush, true) {
                 self.to_flush.push(index);
             }
             return;
         }
         let stays = slot.replace_finished(&mut cx);
+        slot.meter(cx.ledger);
         let awaits = slot.awaits_answer();
         if slot.is_awaiting != awaits {
             slot.is_awaiting = awaits;
@@ -590,14 +590,14 @@ impl Engine {
     fn respect_memory_limit(&mut self, now: Time, out: &mut dyn Output) {
         let limit = self.config.memory_limit;
         if self.memory() > limit {
-            self.shed_largest(now, limit / 8 * 7, out);
+            self.give_up_largest(now, limit / 8 * 7, out);
         }
     }
 
     /// Gives up the sessions that hold most, until no more than `goal` bytes are held. All slots are looked at: the goal is
     /// to be so far below what is held that this happens rarely.
     #[cold]
-    fn shed_largest(&mut self, now: Time, goal: u64, out: &mut dyn Output) {
+    fn give_up_largest(&mut self, now: Time, goal: u64, out: &mut dyn Output) {
         let mut by_size: BinaryHeap<(u64, u32)> = (self.table.indices().into_iter())
             .filter_map(|index| Some((self.table.slot(index)?.sessions().map(Session::memory).sum(), index)))
             .filter(|(held, _)| *held > 0)

@@ -8,7 +8,7 @@ use common_core::time::Time;
 use common_core::wire::{Flags, Segment};
 
 use crate::engine::timers::Entries;
-use crate::ledger::{DropReason, Ledger};
+use crate::ledger::{DropReason, LedgerWriter, Overhead};
 use crate::session::{Context, Idle, Session, TupleHistory};
 
 /// Sessions that may wait for the one before them. Then the last makes room for the new one: the first is being
@@ -29,6 +29,8 @@ pub(super) struct Slot {
     pub(super) is_awaiting: bool,
     /// Listed for the flush at the end of the batch.
     pub(super) to_flush: bool,
+    /// Memory of the sessions as it stands in the ledger.
+    metered: Overhead,
     /// What the sessions that are over have left behind.
     past: TupleHistory,
     /// The first is being replayed.
@@ -45,6 +47,7 @@ impl Slot {
             entries: Entries::NONE,
             is_awaiting: false,
             to_flush: false,
+            metered: Overhead::default(),
             past: TupleHistory::default(),
             sessions: VecDeque::with_capacity(1),
         }
@@ -71,8 +74,7 @@ impl Slot {
 
     /// Adds a session behind those that are not over yet, and starts it if it is the first; no more than `most` wait then.
     pub(super) fn add(&mut self, cx: &mut Context<'_>, session: Session, most: usize) {
-        cx.ledger.sessions.seen += 1;
-        cx.ledger.sessions.active += 1;
+        cx.ledger.session_begins();
         // Those before it were told when it came.
         if let Some(last) = self.sessions.back_mut() {
             last.supersede(cx);
@@ -81,7 +83,7 @@ impl Slot {
             && let Some(mut last) = self.sessions.pop_back()
         {
             last.abort(cx, DropReason::NoAnswer);
-            account(&last, cx.ledger);
+            cx.ledger.session_ends(last.outcome());
         }
         self.sessions.push_back(session);
         if self.sessions.len() == 1 {
@@ -113,9 +115,9 @@ impl Slot {
     }
 
     /// The SYN of a session carries data.
-    pub(super) fn keep_data_of_syn(&mut self, cx: &mut Context<'_>, syn: &Segment<'_>) {
+    pub(super) fn keep_data_of_syn(&mut self, syn: &Segment<'_>) {
         if let Some(session) = self.sessions.iter_mut().rev().find(|session| session.began_with(syn.seq)) {
-            session.keep_data_of_syn(cx, syn);
+            session.keep_data_of_syn(syn);
         }
     }
 
@@ -135,7 +137,7 @@ impl Slot {
             }
             if let Some(session) = self.sessions.pop_front() {
                 self.past = session.past();
-                account(&session, cx.ledger);
+                cx.ledger.session_ends(session.outcome());
             }
             self.start_first(cx);
         }
@@ -207,13 +209,26 @@ impl Slot {
     }
 
     /// Makes room for a newer one, if it still has nothing to do.
-    pub(super) fn displace(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn evict(&mut self, cx: &mut Context<'_>) {
         if self.idle(cx.now).is_none() {
             return;
         }
         while let Some(mut session) = self.sessions.pop_front() {
-            session.displace(cx);
-            account(&session, cx.ledger);
+            session.evict(cx);
+            cx.ledger.session_ends(session.outcome());
+        }
+    }
+
+    /// Brings the memory of the sessions in the ledger up to date.
+    #[inline]
+    pub(super) fn meter(&mut self, ledger: &mut LedgerWriter) {
+        let mut now = Overhead::default();
+        for session in &self.sessions {
+            now += session.overhead();
+        }
+        if now != self.metered {
+            ledger.meter(self.metered, now);
+            self.metered = now;
         }
     }
 
@@ -221,17 +236,8 @@ impl Slot {
     pub(super) fn abort(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         while let Some(mut session) = self.sessions.pop_front() {
             session.abort(cx, reason);
-            account(&session, cx.ledger);
+            cx.ledger.session_ends(session.outcome());
         }
-    }
-}
-
-fn account(session: &Session, ledger: &mut Ledger) {
-    let sessions = &mut ledger.sessions;
-    sessions.active -= 1;
-    match session.outcome() {
-        None => sessions.replayed += 1,
-        Some(reason) => sessions.incomplete.add(reason, 1),
     }
 }
 

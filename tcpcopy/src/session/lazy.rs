@@ -1,4 +1,4 @@
-//! Memory that a session without anything to say does not have.
+//! Memory that an idle session does not have.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,8 +9,8 @@ pub(super) trait Empty: Default + 'static {
     fn is_empty(&self) -> bool;
 }
 
-/// A value on the heap, which is not there as long as nobody has changed it since it was empty: of thousands of sessions
-/// most have nothing to say most of the time.
+/// A boxed value that is allocated by its first change and given back once it is empty: of thousands of sessions most
+/// are idle most of the time.
 #[derive(Debug, Default)]
 pub(super) struct Lazy<T>(Option<Box<T>>);
 

@@ -1,20 +1,20 @@
-//! What has been let go towards the test server and is not yet acknowledged by it.
+//! Released bytes that the test server has not acknowledged.
 
 use std::collections::VecDeque;
 
 use crate::session::chunk_queue::{ChunkQueue, trim_list};
 use crate::session::lazy::{Empty, Lazy};
 
-/// Whose bytes they are: only the client's are accounted for.
+/// The origin of bytes: only the client's are in the account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Origin {
     Client,
     Module,
-    /// What a proxy says first, said again on a new connection.
+    /// A proxy's header, sent again on a new connection.
     Preamble,
 }
 
-/// What a run takes beside its bytes, in bytes: its queue may have room for twice as many.
+/// Memory of a run beside its bytes, in bytes: the queue of runs may have room for twice as many.
 const SPAN_BYTES: u64 = 2 * size_of::<Span>() as u64;
 
 /// A run of bytes of one turn and one origin.
@@ -22,23 +22,23 @@ const SPAN_BYTES: u64 = 2 * size_of::<Span>() as u64;
 struct Span {
     bytes: u64,
     origin: Origin,
-    /// The run starts a turn, and nothing of it was acknowledged yet.
+    /// The run begins a turn, and nothing of it was acknowledged.
     begins_turn: bool,
 }
 
-/// The send queue of a session: it outlives the connections that the session opens one after the other.
+/// The send queue of a session: it outlives the session's connections.
 ///
 /// Offsets count all bytes ever put in, from 0.
 #[derive(Debug, Default)]
 pub(super) struct SendBuffer {
     held: Lazy<Held>,
     start: u64,
-    /// Bytes in the queue that are a module's own.
+    /// Bytes in the queue that are not the client's.
     own: u64,
     turn_begins: bool,
 }
 
-/// What a send buffer holds.
+/// The contents of a send buffer.
 #[derive(Debug, Default)]
 struct Held {
     bytes: ChunkQueue,
@@ -63,7 +63,7 @@ impl SendBuffer {
         self.start
     }
 
-    /// Offset behind the last byte.
+    /// Offset after the last byte.
     pub(super) fn end(&self) -> u64 {
         self.start + self.held.bytes.len() as u64
     }
@@ -77,17 +77,17 @@ impl SendBuffer {
         self.held.spans.iter().filter(|span| span.origin == Origin::Client).map(|span| span.bytes).sum()
     }
 
-    /// Bytes in the queue that are a module's own: no client's, but memory.
+    /// Bytes in the queue that are not the client's, but take memory.
     pub(super) fn own_bytes(&self) -> u64 {
         self.own
     }
 
-    /// Memory of the runs, beside their bytes, but for the first: that is part of any session.
+    /// Memory of the runs beside their bytes; the first run is part of any session.
     pub(super) fn overhead(&self) -> u64 {
         self.held.spans.len().saturating_sub(1) as u64 * SPAN_BYTES
     }
 
-    /// The next byte put in is the first of a turn.
+    /// The next byte begins a turn.
     pub(super) fn begin_turn(&mut self) {
         self.turn_begins = true;
     }
@@ -97,14 +97,14 @@ impl SendBuffer {
         self.note(bytes.len() as u64, origin);
     }
 
-    /// Moves all of `bytes` here, and leaves it empty.
+    /// Moves all of `bytes` here.
     pub(super) fn append(&mut self, bytes: &mut Vec<u8>, origin: Origin) {
         let length = bytes.len() as u64;
         self.held.bytes.append(bytes);
         self.note(length, origin);
     }
 
-    /// So many bytes were put in.
+    /// `length` bytes were put in.
     fn note(&mut self, length: u64, origin: Origin) {
         if length == 0 {
             return;
@@ -131,7 +131,7 @@ impl SendBuffer {
         self.held.spans.push_front(Span { bytes: length, origin: Origin::Preamble, begins_turn: true });
     }
 
-    /// Takes out what is left of a preamble at the front: its connection has gone.
+    /// Removes the rest of a preamble at the front: its connection is gone.
     pub(super) fn drop_preamble(&mut self) {
         if let Some(Span { origin: Origin::Preamble, bytes, .. }) = self.held.spans.front() {
             self.remove(*bytes);
@@ -144,7 +144,7 @@ impl SendBuffer {
         self.held.bytes.slice(from, length)
     }
 
-    /// Takes out all before `offset`; returns how many of these bytes were the client's.
+    /// Removes all before `offset`; returns how many of these bytes were the client's.
     pub(super) fn acknowledge(&mut self, offset: u64) -> u64 {
         let amount = offset.saturating_sub(self.start).min(self.held.bytes.len() as u64);
         self.remove(amount)
@@ -155,19 +155,19 @@ impl SendBuffer {
         self.held.spans.front().is_some_and(|span| span.begins_turn)
     }
 
-    /// Takes out what is left of the first turn; returns how many of these bytes were the client's.
+    /// Removes the rest of the first turn; returns how many of these bytes were the client's.
     pub(super) fn drop_turn(&mut self) -> u64 {
         let next = self.held.spans.iter().skip(1).position(|span| span.begins_turn).map(|found| found + 1);
         let amount = self.held.spans.iter().take(next.unwrap_or(usize::MAX)).map(|span| span.bytes).sum();
         self.remove(amount)
     }
 
-    /// Takes out everything; returns how many of these bytes were the client's.
+    /// Removes everything; returns how many of these bytes were the client's.
     pub(super) fn clear(&mut self) -> u64 {
         self.remove(self.held.bytes.len() as u64)
     }
 
-    /// Gives memory back that is not in use.
+    /// Gives unused memory back.
     pub(super) fn trim(&mut self) {
         self.held.release();
         if !self.held.is_empty() {

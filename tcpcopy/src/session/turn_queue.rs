@@ -1,4 +1,4 @@
-//! What the client said, in order, and was not yet let go: bytes cut into turns, and how the client ended.
+//! The client's bytes in order that were not released yet, cut into turns, and the end of its stream.
 
 use std::collections::VecDeque;
 
@@ -9,20 +9,20 @@ use crate::session::chunk_queue::{SLACK, trim, trim_list};
 use crate::session::lazy::{Empty, Lazy};
 use crate::session::send_buffer::{KEPT_BUSY, Origin, SendBuffer};
 
-/// What a turn that waits takes beside its bytes, roughly, in bytes: it stands in a queue that may have room for twice as
-/// many, and has a piece of memory of its own.
+/// Memory of a waiting turn beside its bytes, roughly, in bytes: the queue may have room for twice as many, and each
+/// turn has an allocation of its own.
 const TURN_BYTES: u64 = 96;
 
-/// The start of a turn: a data segment whose sender had seen more of the answer than before.
+/// The start of a turn: a data segment whose sender had read more of the answer than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Turn {
-    /// Answer bytes that the client had seen since the turn before.
-    pub(super) need: u32,
-    /// Up to where the client had seen the answers.
+    /// Answer bytes that the client had read since the turn before.
+    pub(super) acked_bytes: u32,
+    /// Acknowledgement number: up to here the client had read the answers.
     pub(super) ack: Seq,
     /// When it was captured.
     pub(super) captured: Time,
-    /// What came before is incomplete: the turn goes to a new connection.
+    /// The bytes before it are incomplete: the turn goes to a new connection.
     pub(super) after_gap: bool,
 }
 
@@ -35,41 +35,41 @@ pub(super) enum EndKind {
     Reset,
 }
 
-/// The end of the client's stream, with what it had seen by then, as for a turn.
+/// The end of the client's stream, with the answer bytes that it had read by then, as for a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) kind: EndKind,
-    pub(super) need: u32,
+    pub(super) acked_bytes: u32,
     pub(super) captured: Time,
 }
 
-/// A turn that was not let go yet, in one piece.
+/// A turn that was not released yet, in one piece.
 #[derive(Debug)]
 struct Waiting {
     turn: Turn,
     bytes: Vec<u8>,
 }
 
-/// The queue between reassembly and gate. Offsets count all bytes ever put in, from 0.
+/// The queue between client stream and gate. Offsets count all bytes ever put in, from 0.
 #[derive(Debug, Default)]
 pub(super) struct TurnQueue {
     held: Lazy<Held>,
     start: u64,
-    /// The turn of which all that had come was taken out: what follows it may be its rest.
+    /// The turn whose known bytes were all taken out: later bytes may be its rest.
     emptied: Option<Turn>,
     end: Option<End>,
 }
 
-/// What a turn queue holds.
+/// The contents of a turn queue.
 #[derive(Debug, Default)]
 struct Held {
-    /// Let go, and not yet consumed but for the first `consumed` bytes.
+    /// Released bytes; the first `consumed` of them are consumed.
     due: Vec<u8>,
     consumed: usize,
     turns: VecDeque<Waiting>,
-    /// Memory of a turn that was let go, for one to come.
+    /// Memory of a released turn, for a later one.
     spare: Vec<u8>,
-    /// Bytes of all turns that wait.
+    /// Bytes of all waiting turns.
     waiting: u64,
 }
 
@@ -87,7 +87,7 @@ impl TurnQueue {
         self.due_len() as u64 + self.held.waiting
     }
 
-    /// Memory of the turns that wait, beside their bytes, but for the first: that is part of any session.
+    /// Memory of the waiting turns beside their bytes; the first turn is part of any session.
     pub(super) fn overhead(&self) -> u64 {
         self.held.turns.len().saturating_sub(1) as u64 * TURN_BYTES
     }
@@ -97,12 +97,12 @@ impl TurnQueue {
         self.start
     }
 
-    /// Offset behind the last byte.
+    /// Offset after the last byte.
     pub(super) fn end_offset(&self) -> u64 {
         self.start + self.len()
     }
 
-    /// The first bytes, if so many are here in one turn.
+    /// The first bytes, if this many are here in one turn.
     pub(super) fn head<const N: usize>(&self) -> Option<[u8; N]> {
         let first = match self.held.turns.front() {
             Some(waiting) if self.due_len() == 0 => &waiting.bytes,
@@ -111,7 +111,7 @@ impl TurnQueue {
         first.first_chunk().copied()
     }
 
-    /// More of the last turn. True if it is a turn again with that.
+    /// More bytes of the last turn. True if an emptied turn waits again with that.
     pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
         let emptied = self.emptied.take();
         match self.held.turns.back_mut() {
@@ -128,7 +128,7 @@ impl TurnQueue {
         emptied.is_some()
     }
 
-    pub(super) fn begin_turn(&mut self, need: u32, ack: Seq, captured: Time, after_gap: bool) {
+    pub(super) fn begin_turn(&mut self, acked_bytes: u32, ack: Seq, captured: Time, after_gap: bool) {
         let nothing_due = self.due_len() == 0;
         self.emptied = None;
         let bytes = match self.held.turns.back_mut() {
@@ -138,11 +138,11 @@ impl TurnQueue {
                 }
                 std::mem::take(&mut self.held.spare)
             }
-            // Its memory is used again.
+            // The memory of the due bytes is used again.
             None if nothing_due => std::mem::take(&mut self.held.due),
             None => Vec::new(),
         };
-        self.held.turns.push_back(Waiting { turn: Turn { need, ack, captured, after_gap }, bytes });
+        self.held.turns.push_back(Waiting { turn: Turn { acked_bytes, ack, captured, after_gap }, bytes });
     }
 
     /// The stream ends here. The first end counts.
@@ -155,17 +155,17 @@ impl TurnQueue {
         self.end
     }
 
-    /// The next turn that waits to be let go.
+    /// The next turn that waits for its release.
     pub(super) fn next_turn(&self) -> Option<Turn> {
         self.held.turns.front().map(|waiting| waiting.turn)
     }
 
-    /// What is known of it.
+    /// Its known bytes.
     pub(super) fn next_turn_bytes(&self) -> &[u8] {
         self.held.turns.front().map_or(&[], |waiting| &waiting.bytes)
     }
 
-    /// Takes out the first bytes of the next turn. True if that was all of it: then it is no turn any more.
+    /// Removes the first bytes of the next turn. True if that was all of it: then it does not wait any more.
     pub(super) fn skip_in_next_turn(&mut self, bytes: usize) -> bool {
         let held = &mut *self.held;
         let Some(next) = held.turns.front_mut() else { return false };
@@ -181,17 +181,17 @@ impl TurnQueue {
         emptied
     }
 
-    /// The last turn that waits to be let go.
+    /// The last turn that waits for its release.
     pub(super) fn last_turn(&self) -> Option<Turn> {
         self.held.turns.back().map(|waiting| waiting.turn)
     }
 
-    /// The turns that wait to be let go, in order.
+    /// The turns that wait for their release, in order.
     pub(super) fn turns(&self) -> impl Iterator<Item = Turn> + '_ {
         self.held.turns.iter().map(|waiting| waiting.turn)
     }
 
-    /// Lets the next turn go: its bytes are due from now on.
+    /// Releases the next turn: its bytes are due from now on.
     pub(super) fn pop_turn(&mut self) {
         let Some(Waiting { bytes, .. }) = self.held.turns.pop_front() else { return };
         self.held.waiting -= bytes.len() as u64;
@@ -203,17 +203,17 @@ impl TurnQueue {
         }
     }
 
-    /// The bytes that are due: all before the next turn.
+    /// The due bytes: all before the next turn.
     pub(super) fn due(&self) -> &[u8] {
         &self.held.due[self.held.consumed..]
     }
 
-    /// How many bytes are due.
+    /// The number of due bytes.
     pub(super) fn due_len(&self) -> usize {
         self.held.due.len() - self.held.consumed
     }
 
-    /// Takes out the first `bytes` bytes that are due.
+    /// Removes the first `bytes` due bytes.
     pub(super) fn consume(&mut self, bytes: usize) {
         let bytes = bytes.min(self.due_len());
         if bytes == 0 {
@@ -231,7 +231,7 @@ impl TurnQueue {
         }
     }
 
-    /// Moves all that is due to `send_buffer`, as the client's.
+    /// Moves all due bytes to `send_buffer`, as the client's.
     pub(super) fn move_due(&mut self, send_buffer: &mut SendBuffer) {
         if self.due_len() == 0 {
             return;
@@ -246,7 +246,7 @@ impl TurnQueue {
         held.due.shrink_to(KEPT_BUSY);
     }
 
-    /// Gives memory back that is not in use.
+    /// Gives unused memory back.
     pub(super) fn trim(&mut self) {
         self.held.release();
         if self.held.is_empty() {
@@ -259,15 +259,15 @@ impl TurnQueue {
         }
         trim(&mut held.due);
         held.spare = Vec::new();
-        // Those before were cut to size when the next began.
+        // The other turns were cut to size when the next one began.
         if let Some(last) = held.turns.back_mut() {
             trim(&mut last.bytes);
         }
         trim_list(&mut held.turns);
     }
 
-    /// The last turn will never be complete: takes it out if it was not let go yet. Returns the bytes dropped, or
-    /// `None` if it was let go.
+    /// The last turn will never be complete: removes it if it was not released. Returns the dropped bytes, or `None` if
+    /// it was released.
     pub(super) fn drop_last_turn(&mut self) -> Option<u64> {
         let dropped = self.held.turns.pop_back()?.bytes.len() as u64;
         self.held.waiting -= dropped;

@@ -22,21 +22,21 @@ pub struct Outgoing<'a> {
     pub payload: (&'a [u8], &'a [u8]),
 }
 
-/// An IP packet that is still to be cut into segments, its payload where it was.
+/// An IP packet that the device, or the kernel, still has to cut into segments. Borrows its payload.
 #[derive(Debug, Clone, Copy)]
 pub struct LongPacket<'a> {
-    /// IP and TCP header. Their lengths and checksums are as whoever cuts the packet expects them (`struct virtio_net_hdr`,
-    /// `VIRTIO_NET_HDR_F_NEEDS_CSUM`): TCP's checksum field has the sum of the pseudo-header only. Empty if there is no
-    /// such packet, see [`PacketBuilder::build`].
+    /// IP and TCP header, with lengths and checksums as segmentation offload expects them (`struct virtio_net_hdr`,
+    /// `VIRTIO_NET_HDR_F_NEEDS_CSUM`): TCP's checksum field holds the sum of the pseudo-header only. Empty if the packet
+    /// cannot be built, see [`PacketBuilder::build`].
     pub headers: &'a [u8],
     /// The payload in two parts, either of which may be empty.
     pub payload: (&'a [u8], &'a [u8]),
 }
 
-/// Turns segments into IP packets with complete checksums, in one buffer that is used again and again.
+/// Turns segments into IP packets with complete checksums, in one buffer that it reuses.
 #[derive(Debug)]
 pub struct PacketBuilder {
-    /// Never shorter than the longest headers; what is behind the packet is left from others.
+    /// Never shorter than the longest headers. Bytes after the packet are left over from earlier packets.
     buffer: Vec<u8>,
 }
 
@@ -46,18 +46,18 @@ const TTL: u8 = 64;
 /// The protocol number of TCP.
 const TCP: u8 = 6;
 
-/// Words of four bytes that the headers take, options left out.
+/// Header lengths without options, in words of four bytes.
 const IPV4_WORDS: usize = 5;
 const IPV6_WORDS: usize = 10;
 const TCP_WORDS: usize = 5;
 
-/// What the options take, padding included, all together: segment size, window scale, timestamps.
+/// Length of all options together, in bytes, padding included: segment size, window scale, timestamps.
 const OPTIONS_MAX: usize = 5;
 
-/// Bytes of the longest headers.
+/// Length of the longest headers, in bytes.
 const HEADERS_MAX: usize = 4 * (IPV6_WORDS + TCP_WORDS + OPTIONS_MAX);
 
-/// Where TCP's checksum stands in its header, in bytes.
+/// Offset of the checksum in the TCP header, in bytes.
 const CHECKSUM: usize = 16;
 
 impl Default for PacketBuilder {
@@ -86,7 +86,7 @@ impl PacketBuilder {
         let (head, tail) = packet[headers.end..].split_at_mut(first.len());
         head.copy_from_slice(first);
         tail.copy_from_slice(second);
-        // Summed where it came from: the processor waits where bytes are read that were written a moment ago.
+        // The payload is summed in its source: reading bytes that were just written would stall the processor.
         let second = if first.len() % 2 == 0 { sum(second) } else { sum(second).swap_bytes() };
         let payload = u64::from(sum(first)) + u64::from(second);
         let checksum = !fold(headers.pseudo_header + headers.tcp_sum + payload);
@@ -94,7 +94,7 @@ impl PacketBuilder {
         packet
     }
 
-    /// The same for a packet that is still to be cut into segments; its payload is not copied.
+    /// The headers of a packet that segmentation offload will cut; the payload is not copied.
     pub fn build_long<'a>(&'a mut self, flow: &Flow, segment: &Outgoing<'a>) -> LongPacket<'a> {
         let headers: &[u8] = match self.write_headers(flow, segment) {
             Some(headers) => {
@@ -107,11 +107,11 @@ impl PacketBuilder {
         LongPacket { headers, payload: segment.payload }
     }
 
-    /// Begins a packet; `None` if there is none such.
+    /// Begins a packet; `None` if it cannot be built.
     fn write_headers(&mut self, flow: &Flow, segment: &Outgoing<'_>) -> Option<Headers> {
         let header_words = TCP_WORDS + options_words(&segment.options);
         let length = 4 * header_words + segment.payload.0.len() + segment.payload.1.len();
-        // All of it at fixed places, so that little is checked piece by piece.
+        // All headers stand at fixed offsets, so that one bounds check serves many fields.
         let mut words =
             Words { places: self.buffer.first_chunk_mut::<HEADERS_MAX>()?.as_chunks_mut().0, at: 0 };
         let addresses = match (flow.client.ip, flow.server.ip) {
@@ -133,13 +133,13 @@ impl PacketBuilder {
 
 /// Headers in a packet that is being built.
 struct Headers {
-    /// Where TCP's begins; its checksum is zero yet.
+    /// Offset of the TCP header, whose checksum is still zero.
     tcp: usize,
-    /// Where it ends.
+    /// Offset of its end.
     end: usize,
     /// The sum of the pseudo-header, not folded.
     pseudo_header: u64,
-    /// The same of TCP's header with its options.
+    /// The sum of the TCP header with its options, not folded.
     tcp_sum: u64,
 }
 
@@ -157,7 +157,7 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
-    /// Writes the next word; returns it, to be summed.
+    /// Writes the next word and returns it, to be added to the checksum.
     #[inline]
     fn push(&mut self, word: u32) -> u64 {
         if let Some(place) = self.places.get_mut(self.at) {
@@ -168,11 +168,11 @@ impl Words<'_> {
     }
 }
 
-/// Writes the IP header of a segment of `length` bytes; returns the sum of its addresses. `None` if there is no such
-/// packet.
+/// Writes the IPv4 header of a segment of `length` bytes and returns the sum of its addresses; `None` if no packet can be
+/// so long.
 ///
-/// By hand, as the other headers here: this is done for every request, and takes a fifth of what it takes through
-/// header structures.
+/// Headers are written by hand because this runs for every request: it takes a fifth of the time that header structures
+/// take.
 fn write_ipv4(words: &mut Words<'_>, source: Ipv4Addr, destination: Ipv4Addr, length: usize) -> Option<u64> {
     const DO_NOT_FRAGMENT: u32 = 0x4000;
     let total = u32::from(u16::try_from(4 * IPV4_WORDS + length).ok()?);
@@ -188,7 +188,7 @@ fn write_ipv4(words: &mut Words<'_>, source: Ipv4Addr, destination: Ipv4Addr, le
     Some(addresses)
 }
 
-/// The same for IPv6.
+/// Writes the IPv6 header; see [`write_ipv4`].
 fn write_ipv6(words: &mut Words<'_>, source: Ipv6Addr, destination: Ipv6Addr, length: usize) -> Option<u64> {
     words.push(0x6000_0000);
     words.push(u32::from(u16::try_from(length).ok()?) << 16 | u32::from(TCP) << 8 | u32::from(TTL));
@@ -201,7 +201,7 @@ fn write_ipv6(words: &mut Words<'_>, source: Ipv6Addr, destination: Ipv6Addr, le
     Some(addresses)
 }
 
-/// Writes the TCP header (RFC 9293 section 3.1) of so many words, its checksum zero; returns its sum.
+/// Writes the TCP header (RFC 9293 section 3.1) of `header_words` words with a checksum of zero, and returns its sum.
 fn write_tcp(words: &mut Words<'_>, flow: &Flow, segment: &Outgoing<'_>, header_words: usize) -> u64 {
     const NOTHING: u32 = 1;
     let ack = if segment.flags.has(Flags::ACK) { segment.ack } else { Seq(0) };
@@ -226,17 +226,17 @@ fn write_tcp(words: &mut Words<'_>, flow: &Flow, segment: &Outgoing<'_>, header_
     sum
 }
 
-/// Words that the options take.
+/// Length of the options, in words of four bytes.
 fn options_words(options: &Options) -> usize {
     usize::from(options.mss.is_some())
         + usize::from(options.window_scale.is_some())
         + 3 * usize::from(options.timestamps.is_some())
 }
 
-/// The sum that checksums are made of (RFC 1071), folded, of bytes that begin at an even place.
+/// The folded checksum sum (RFC 1071) of bytes that begin at an even offset.
 ///
-/// By words of four bytes in the host's order: section 2 of the RFC says why that makes no difference but for the order
-/// of the two bytes of the sum.
+/// It adds words of four bytes in the host's byte order. By section 2 of the RFC this changes only the order of the two
+/// bytes of the sum.
 fn sum(bytes: &[u8]) -> u16 {
     let (words, rest) = bytes.as_chunks::<4>();
     let mut last = [0; 4];
@@ -245,7 +245,7 @@ fn sum(bytes: &[u8]) -> u16 {
     u16::from_be(fold(words + u64::from(u32::from_ne_bytes(last))))
 }
 
-/// A sum of words of four bytes as one of two.
+/// Folds a sum of four-byte words into two bytes.
 fn fold(sum: u64) -> u16 {
     let sum = (sum & 0xffff_ffff) + (sum >> 32);
     let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);

@@ -9,7 +9,7 @@ use crate::flow::Endpoint;
 use crate::wire::tcp::sequence_end;
 use crate::wire::{Flags, Options, Seq, Timestamps};
 
-/// Why a packet is no TCP segment that can be followed.
+/// Why a packet cannot be read as a TCP segment.
 #[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
 pub enum ParseError {
     /// The bytes are no IPv4 or IPv6 packet, or cut short inside the headers.
@@ -26,9 +26,9 @@ pub enum ParseError {
 /// One TCP segment, addresses and header decoded, payload borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Segment<'a> {
-    /// Where it comes from.
+    /// Source.
     pub source: Endpoint,
-    /// Where it goes to.
+    /// Destination.
     pub destination: Endpoint,
     /// Sequence number of the first payload byte (of the SYN, if that is set).
     pub seq: Seq,
@@ -104,7 +104,7 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// The options up to the first malformed one: what comes after it cannot be trusted.
+/// The options up to the first malformed one: the bytes after it cannot be trusted.
 fn read_options(tcp: &TcpSlice<'_>) -> Options {
     let mut options = Options::default();
     for element in tcp.options_iterator().map_while(Result::ok) {

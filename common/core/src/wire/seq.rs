@@ -6,7 +6,7 @@ use std::ops::{Add, Sub};
 /// A TCP sequence or acknowledgement number, host byte order.
 ///
 /// Deliberately not [`Ord`]: two numbers are only ordered within half the sequence space of each other. All
-/// arithmetic wraps and is total, for its operands come from the network.
+/// arithmetic wraps and is total, because its operands come from the network.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Seq(pub u32);
 

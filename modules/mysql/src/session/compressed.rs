@@ -1,117 +1,111 @@
-//! The commands of a compressed client: inflated, dealt with as others are, and sent as our own words.
+//! The commands of a compressed client: the module inflates them, treats them as all others, and sends them as its own
+//! bytes.
 
-use module_kit::module::{Action, Actions, FailureKind};
+use module_kit::{Action, Actions, Failure};
 
-use super::{Server, Session};
-use crate::compression::{Compression, Inflated};
-use crate::counters::Happened;
-use crate::edits::{Edits, Fate};
+use super::commands::run;
+use super::context::Context;
+use super::state::{Server, out_of_step};
+use crate::compression::packets::{Compression, Inflated};
+use crate::counters::Event;
+use module_kit::edits::Edits;
 
-/// No more than this is inflated at a time, in bytes, and a piece of a packet: what is sent waits with the engine, and so does
-/// a packet of which something is left.
+/// No more than this is inflated at a time, in bytes, and a piece of a packet: the bytes to send wait with the engine, and
+/// so does a packet that is not inflated to its end.
 const BATCH: usize = 1 << 20;
 
-/// While nothing of it is sent, so much: without anything sent, nothing comes that would have the rest offered again. The longest
-/// packet is half of it.
-const IN_VAIN: usize = 32 << 20;
+/// The limit while nothing is sent. Without anything sent, nothing comes that would make the engine offer the rest again.
+/// The longest packet has half of it.
+const BATCH_UNSENT: usize = 32 << 20;
 
-impl Session {
-    /// Commands, compressed or not.
-    pub(super) fn any_commands(&mut self, rest: &[u8], edits: &mut Edits<'_>) {
-        if !self.stream.is_in_login() && !rest.is_empty() {
-            self.decide_compression(rest);
+/// The client's login may tell that it does not compress.
+pub(super) fn rule_out(compression: &mut Compression, cx: &Context) {
+    if cx.client.as_ref().is_some_and(|client| !client.hello.may_compress()) {
+        *compression = Compression::No;
+    }
+}
+
+/// Decides, if that is not done, whether the client compresses, whose first command begins here.
+pub(super) fn decide(compression: &mut Compression, cx: &mut Context, rest: &[u8]) {
+    // Nothing is trusted after a login whose answer is not here yet.
+    if !matches!(compression, Compression::Undecided) || cx.must_await_admission() {
+        return;
+    }
+    compression.decide(rest);
+    if let Compression::Yes(_) = compression {
+        cx.shared.counters.sessions.count(Event::Compressed);
+        // The online server's answers are compressed, too.
+        cx.online = None;
+    }
+}
+
+/// Sends the commands that `bytes` hold. Returns how many of `bytes` are done with.
+pub(super) fn run_inflated(
+    inflated: &mut Inflated,
+    server: &mut Server,
+    cx: &mut Context,
+    bytes: &[u8],
+    actions: &mut Actions,
+) -> Result<usize, Failure> {
+    let mut at = 0;
+    let mut batch = inflated.plain.len();
+    let mut has_sent = false;
+    loop {
+        has_sent |= run_plain(inflated, server, cx, actions)?;
+        if !matches!(server, Server::Ready(_)) || has_sent && batch > BATCH {
+            break;
         }
-        match std::mem::replace(&mut self.compression, Compression::No) {
-            Compression::Yes(mut inflated) => {
-                self.compressed(&mut inflated, rest, edits);
-                self.compression = Compression::Yes(inflated);
+        if batch > BATCH_UNSENT {
+            let reason = "so much of what a client sent compressed at a time is of no use to the test server";
+            return Err(out_of_step(reason));
+        }
+        let before = inflated.work;
+        let packet = inflated.packet(&bytes[at..]);
+        let Some(length) = packet.map_err(|_| out_of_step("what a client sent compressed cannot be read"))?
+        else {
+            break;
+        };
+        at += length;
+        batch += inflated.work.wrapping_sub(before);
+    }
+    if at > 0 {
+        actions.replace(at);
+    }
+    if !inflated.plain.is_empty() {
+        actions.call_again();
+    }
+    Ok(at)
+}
+
+/// Sends the inflated commands as far as possible; returns whether anything was sent.
+fn run_plain(
+    inflated: &mut Inflated,
+    server: &mut Server,
+    cx: &mut Context,
+    actions: &mut Actions,
+) -> Result<bool, Failure> {
+    if inflated.plain.is_empty() {
+        return Ok(false);
+    }
+    let mut plain = Actions::new();
+    run(server, cx, &inflated.plain, &mut Edits::new(&mut plain))?;
+    let mut at = 0;
+    let mut has_sent = false;
+    for action in plain.list() {
+        match action {
+            Action::Pass(bytes) => actions.send(&inflated.plain[at..at + bytes]),
+            Action::Send(range) => actions.send(&plain.own_bytes()[range.clone()]),
+            Action::Answers(mode) => actions.answers(*mode),
+            Action::Answered => actions.answered(),
+            // No command calls for the others.
+            Action::Replace(_) | Action::LeaveOut(..) | Action::Ready | Action::Refused | Action::Fail(_) => {
             }
-            // Too little to tell.
-            undecided @ Compression::Undecided => self.compression = undecided,
-            Compression::No => {
-                self.commands(rest, edits);
-            }
+        }
+        has_sent |= matches!(action, Action::Pass(_) | Action::Send(_));
+        if let Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes, _) = action {
+            at += bytes;
         }
     }
-
-    /// Decides, if that is not done, whether the client speaks compressed, whose first command begins here.
-    pub(super) fn decide_compression(&mut self, rest: &[u8]) {
-        // Behind a login whose answer is not here yet nothing is believed.
-        if !matches!(self.compression, Compression::Undecided) || self.awaits_admission() {
-            return;
-        }
-        self.compression.decide(rest);
-        if let Compression::Yes(_) = self.compression {
-            self.shared.counters.happened(Happened::Compressed, 1);
-            // So are the online server's answers.
-            self.online = None;
-        }
-    }
-
-    fn compressed(&mut self, inflated: &mut Inflated, rest: &[u8], edits: &mut Edits<'_>) {
-        let mut at = usize::from(inflated.holds_byte && !rest.is_empty());
-        let mut done = 0;
-        let mut batch = inflated.plain.len();
-        let mut sent = false;
-        loop {
-            sent |= self.plain_commands(inflated, edits);
-            if !matches!(self.server, Server::Ready(_)) || sent && batch > BATCH {
-                break;
-            }
-            if batch > IN_VAIN {
-                let reason =
-                    "so much of what a client sent compressed at a time is of no use to the test server";
-                return self.fail(FailureKind::OutOfStep, reason, edits.actions());
-            }
-            let before = inflated.work;
-            match inflated.packet(&rest[at..]) {
-                Ok(Some(length)) => {
-                    at += length;
-                    batch += inflated.work.wrapping_sub(before);
-                }
-                Ok(None) => break,
-                Err(_) => {
-                    let reason = "what a client sent compressed cannot be read";
-                    return self.fail(FailureKind::OutOfStep, reason, edits.actions());
-                }
-            }
-        }
-        if !inflated.plain.is_empty() && at > 0 {
-            // As long as the engine holds something, it offers it again.
-            done = 1;
-        }
-        edits.take(at - done, Fate::Replace);
-        inflated.holds_byte = done == 1;
-    }
-
-    /// Deals with what was inflated, as far as possible; returns whether anything of it is sent.
-    fn plain_commands(&mut self, inflated: &mut Inflated, edits: &mut Edits<'_>) -> bool {
-        if inflated.plain.is_empty() {
-            return false;
-        }
-        let mut sent = false;
-        let mut plain = Actions::new();
-        self.commands(&inflated.plain, &mut Edits::new(&mut plain));
-        let mut at = 0;
-        for action in plain.list() {
-            match action {
-                Action::Pass(bytes) => {
-                    sent = true;
-                    edits.send(&inflated.plain[at..at + bytes]);
-                    at += bytes;
-                }
-                Action::Replace(bytes) | Action::LeaveOut(bytes, _) => at += bytes,
-                Action::Send(range) => {
-                    sent = true;
-                    edits.send(&plain.own_bytes()[range.clone()]);
-                }
-                Action::Answers(mode) => edits.actions().answers(*mode),
-                Action::Ready => edits.actions().ready(),
-                Action::Refused => edits.actions().refused(),
-                Action::Fail(failure) => edits.actions().fail(failure.kind, failure.reason),
-            }
-        }
-        inflated.consume(at);
-        sent
-    }
+    inflated.consume(at);
+    Ok(has_sent)
 }

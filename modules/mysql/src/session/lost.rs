@@ -1,52 +1,35 @@
-//! What can be learned from what does not reach the test server: who the client is, and the statements that it has
-//! prepared, are not said again. The next connection is told.
+//! Learns from commands that do not reach the test server: clients do not send their login and their PREPAREs again. The
+//! next connection gets them.
 
-use super::prepared::must_not_be_prepared;
-use super::{Client, Session};
-use crate::answers::To;
-use crate::attributes::text;
-use crate::capabilities::Capabilities;
-use crate::command::{Command, looks_like_command};
-use crate::compression::Compression;
-use crate::hello::{self, Hello, Opening};
-use crate::packet::{HEADER, Header};
-use crate::query::{self, Query};
+use super::client::Client;
+use super::commands::must_not_be_prepared;
+use super::context::Context;
+use super::sql::{self, Query};
+use crate::answers::expected::Request;
+use crate::auth::hello::{self, FirstPacket};
+use crate::wire::attributes::text;
+use crate::wire::command::{Command, looks_like_command};
+use crate::wire::packet::{HEADER, Header, packets};
 
-impl Session {
-    /// Reads what is lost, if it is whole packets; all else that was lost is lost.
-    pub(super) fn learn(&mut self, lost: &[u8]) {
-        if Header::read(lost).is_some_and(|header| header.sequence == 0) && self.client.is_some() {
-            self.decide_compression(lost);
-        }
-        let plain = match &mut self.compression {
-            Compression::Yes(inflated) => inflated.client_lost(lost),
-            Compression::Undecided | Compression::No => None,
-        };
-        match &self.compression {
-            _ if self.client.is_none() => self.learn_client(lost),
-            Compression::Yes(_) => self.learn_commands(&plain.unwrap_or_default()),
-            Compression::No => self.learn_commands(lost),
-            Compression::Undecided => {}
-        }
-    }
-
-    fn learn_commands(&mut self, lost: &[u8]) {
-        if is_commands(lost) {
-            packets(lost).for_each(|(header, payload)| self.learn_command(header, payload));
-        }
-    }
-
+impl Context {
     /// A login in one packet.
-    fn learn_client(&mut self, lost: &[u8]) {
+    pub(super) fn learn_client(&mut self, lost: &[u8]) {
         if let Some((Header { sequence: 1, .. }, payload)) = packets(lost).next()
             && self.stream.is_in_login()
             && lost.len() == HEADER + payload.len()
-            && let Some(Opening::Hello(hello)) = hello::read(payload)
+            && let Some(FirstPacket::Hello(hello)) = hello::read(payload)
         {
             self.know(hello);
             if let Some(online) = &mut self.online {
-                online.asked(1);
+                online.login_packet(1);
             }
+        }
+    }
+
+    /// Whole commands; nothing is learned from anything else.
+    pub(super) fn learn_commands(&mut self, lost: &[u8]) {
+        if is_commands(lost) {
+            packets(lost).for_each(|(header, payload)| self.learn_command(header, payload));
         }
     }
 
@@ -54,37 +37,31 @@ impl Session {
         let Some((&command, rest)) = payload.split_first() else { return };
         let Some(client) = &mut self.client else { return };
         let command = Command(command);
-        let mut to = To::Other;
+        let mut request = Request::Other;
         match command {
             Command::PREPARE => {
                 let serial = match must_not_be_prepared(rest) {
                     Some(_) => self.statements.prepare_left_out(),
                     None => self.statements.prepare(Some(rest)),
                 };
-                to = serial.map_or(To::Other, To::Prepare);
+                request = serial.map_or(Request::Other, Request::Prepare);
             }
             Command::INIT_DB => {
                 client.use_database(rest);
-                to = To::Use;
+                request = Request::Use;
             }
             Command::CHANGE_USER => {
                 if let Some(hello) = client.hello.changed(payload) {
-                    self.client = Some(Client::new(hello, self));
+                    self.client = Some(Client::new(hello, &self.shared.credentials));
                 }
-                self.statements.clear();
-                self.long_data.clear();
-                self.transaction.rolled_back();
+                self.forget_statements();
             }
-            Command::RESET_CONNECTION => {
-                self.statements.clear();
-                self.long_data.clear();
-                self.transaction.rolled_back();
-            }
+            Command::RESET_CONNECTION => self.forget_statements(),
             Command::QUERY => {
-                to = To::Query;
-                if let Query::Use(database) = query::classify(text(payload).unwrap_or_default()) {
+                request = Request::Query;
+                if let Query::Use(database) = sql::classify(text(payload).unwrap_or_default()) {
                     client.use_database(database);
-                    to = To::Use;
+                    request = Request::Use;
                 }
             }
             _ => {
@@ -92,35 +69,17 @@ impl Session {
                     let id = u32::from_le_bytes(*id);
                     match command {
                         Command::CLOSE => self.statements.close(id),
-                        Command::EXECUTE => self.learn_types(id, payload),
+                        Command::EXECUTE => self.execute_unsent(id, payload),
                         _ => {}
                     }
                 }
                 self.long_data.note(command, payload, true);
             }
         }
-        self.said(command, header, to);
+        self.expect_online(command, header, request);
         if let (Command::CHANGE_USER, Some(online)) = (command, &mut self.online) {
-            online.asked(header.sequence);
+            online.login_packet(header.sequence);
         }
-    }
-
-    /// The types of an EXECUTE that is not sent. Where clients say names with them, those of before have to do.
-    pub(super) fn learn_types(&mut self, online: u32, payload: &[u8]) {
-        if self.attributes == Some(false) {
-            self.statements.executed_unheard(online, payload);
-        }
-    }
-
-    /// The client has said who it is.
-    pub(super) fn know(&mut self, hello: Hello) {
-        if !hello.capabilities.has(Capabilities::COMPRESS) && !hello.capabilities.has(Capabilities::ZSTD) {
-            self.compression = Compression::No;
-        }
-        if !hello.capabilities.has(Capabilities::QUERY_ATTRIBUTES) {
-            self.attributes = Some(false);
-        }
-        self.client = Some(Client::new(hello, self));
     }
 }
 
@@ -133,16 +92,6 @@ fn is_commands(bytes: &[u8]) -> bool {
             header.sequence == 0 && !header.goes_on()
         })
         && length == bytes.len()
-}
-
-/// The packets that `bytes` begins with, as far as they are whole.
-fn packets(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
-    std::iter::from_fn(move || {
-        let header = Header::read(bytes)?;
-        let payload = bytes.get(HEADER..HEADER + header.length)?;
-        bytes = &bytes[HEADER + header.length..];
-        Some((header, payload))
-    })
 }
 
 #[cfg(test)]

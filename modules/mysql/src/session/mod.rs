@@ -1,153 +1,51 @@
 //! A session: between one client and its connection to the test server.
 //!
-//! Two things go on beside each other. The client's stream ([`Stream`], in `commands`): first its login, then commands.
-//! And the connection to the test server ([`Server`]): greeting, login, statements prepared again, commands. What the client
-//! says waits with the engine until the connection is that far. A new connection begins anew; the client's stream
-//! does not.
+//! Two sides have states of their own. The client's stream ([`stream::Stream`]) is a login, then commands. The test
+//! server's connection ([`state::Server`]) is greeted, logged in, brought back to the client's statements, then ready for
+//! commands. The client's bytes wait with the engine until the connection is ready. A new connection begins with the first
+//! state; the client's stream goes on.
 
 mod change_user;
+mod client;
+mod client_login;
 mod commands;
 mod compressed;
-mod database;
+pub(crate) mod connections;
+mod context;
 mod login;
 mod lost;
-mod prepared;
+mod ready;
 mod restore;
-mod rewrite;
+mod sql;
+mod state;
 mod stream;
+mod transaction;
+mod warnings;
 
 use std::sync::Arc;
 
-use common_core::flow::Flow;
-use module_kit::module::{Actions, FailureKind, Module, ServerData};
+use module_kit::AnswerPayload;
+use module_kit::Flow;
+use module_kit::{Actions, Failure, Missing, Module, OnlineObserver, Ready, ServerData};
 
-use self::change_user::Switching;
-use self::restore::Restoring;
-use self::stream::Stream;
-use crate::Shared;
-use crate::admission::Admission;
-use crate::answers::{Answers, HEAD, Seen};
-use crate::capabilities::Capabilities;
-use crate::compression::Compression;
-use crate::connections::Connections;
-use crate::counters::Happened;
-use crate::credentials::Secret;
-use crate::dialogue::Dialogue;
-use crate::edits::Edits;
-use crate::greeting::Greeting;
-use crate::hello::Hello;
-use crate::long_data::LongData;
-use crate::online::{Heard, Online};
-use crate::packet::Assembler;
-use crate::statements::Statements;
-use crate::transaction::Transaction;
+use self::commands::run;
+use self::compressed::{decide, rule_out, run_inflated};
+use self::connections::Connections;
+use self::context::Context;
+use self::state::{ExpectGreeting, Next, Server, out_of_step};
+use crate::compression::packets::Compression;
+use crate::shared::Shared;
+use crate::wire::packet::Header;
+use module_kit::edits::Edits;
 
 /// One session.
 #[derive(Debug)]
 pub(crate) struct Session {
-    shared: Arc<Shared>,
-    connections: Arc<Connections>,
-    flow: Flow,
-    stream: Stream,
-    compression: Compression,
-    /// Who the client is, once that is known.
-    client: Option<Client>,
     server: Server,
-    statements: Statements,
-    long_data: LongData,
-    transaction: Transaction,
-    /// The online server's answers, as far as they are captured; not of a compressed session.
-    online: Option<Box<Online>>,
-    /// The client puts query attributes into its commands, if that is known. Its login does not tell: clients claim it,
-    /// and do so only where the online server can read them.
-    attributes: Option<bool>,
-    ids: Ids,
-    /// The client has said something that waits with the engine.
-    held: bool,
-    /// It has said more than the present command: it does not wait, or has waited in vain.
-    pressed: bool,
-}
-
-/// Who the client is for the test server.
-#[derive(Debug)]
-struct Client {
-    hello: Hello,
-    password: Option<Secret>,
-    /// The database before the present one, until a server has refused that.
-    database_before: Option<Vec<u8>>,
-    /// The test server has let the client in before, or the present database is not that of its login.
-    is_let_in: bool,
-}
-
-/// How far the connection to the test server is.
-#[derive(Debug)]
-enum Server {
-    /// There is none.
-    Down,
-    /// It has accepted the connection, and says its greeting.
-    Greeting(Assembler),
-    /// It waits for a login, and we for the client's.
-    Greeted(Box<Greeting>, Assembler),
-    /// It examines our login.
-    LoggingIn(Box<LoggingIn>),
-    /// A ping is under way, then the client becomes another user.
-    Switching(Box<Switching>),
-    /// Statements are prepared again.
-    Restoring(Box<Restoring>),
-    /// It takes commands.
-    Ready(Ready),
-    /// It will not have us: the session is over.
-    Failed,
-}
-
-#[derive(Debug)]
-struct LoggingIn {
-    dialogue: Dialogue,
-    packets: Assembler,
-    agreed: Agreed,
-    /// The id that the server gives to the next statement, if that is known.
-    next_id: Option<u32>,
-}
-
-impl Server {
-    /// What is allocated, in bytes.
-    fn memory(&self) -> usize {
-        match self {
-            Self::Down | Self::Failed => 0,
-            Self::Greeting(packets) => packets.memory(),
-            Self::Greeted(greeting, packets) => greeting.memory() + packets.memory(),
-            Self::LoggingIn(login) => {
-                let LoggingIn { dialogue, packets, agreed, .. } = &**login;
-                size_of_val(&**login) + dialogue.memory() + packets.memory() + agreed.greeting.memory()
-            }
-            Self::Switching(switching) => switching.memory(),
-            Self::Restoring(restoring) => restoring.memory(),
-            Self::Ready(ready) => ready.answers.memory() + ready.agreed.greeting.memory(),
-        }
-    }
-}
-
-/// What was agreed on in a login.
-#[derive(Debug, Clone)]
-struct Agreed {
-    capabilities: Capabilities,
-    greeting: Box<Greeting>,
-}
-
-/// What the two servers call the connection.
-#[derive(Debug, Clone, Copy, Default)]
-struct Ids {
-    online: Option<u32>,
-    test: Option<u32>,
-}
-
-/// A connection that takes commands.
-#[derive(Debug)]
-struct Ready {
-    agreed: Agreed,
-    answers: Answers,
-    /// The server waits for a file's packets, the first with this sequence id.
-    file_wanted: Option<u8>,
+    compression: Compression,
+    cx: Context,
+    /// Bytes that are missing before the test server's next ones.
+    skipped: u64,
 }
 
 impl Session {
@@ -158,214 +56,143 @@ impl Session {
         from_start: bool,
     ) -> Self {
         Self {
-            shared,
-            connections,
-            flow: *flow,
-            stream: if from_start { Stream::login() } else { Stream::lost() },
-            compression: Compression::Undecided,
-            client: None,
             server: Server::Down,
-            statements: Statements::new(from_start),
-            long_data: LongData::default(),
-            transaction: Transaction::new(from_start),
-            online: Some(Box::new(Online::new(from_start))),
-            attributes: None,
-            ids: Ids::default(),
-            held: false,
-            pressed: false,
+            compression: Compression::Undecided,
+            cx: Context::new(shared, connections, flow, from_start),
+            skipped: 0,
         }
     }
 
-    fn fail(&mut self, kind: FailureKind, reason: &'static str, actions: &mut Actions) {
-        self.server = Server::Failed;
-        actions.fail(kind, reason);
-    }
-
-    /// The client says a packet of a login, with this sequence id.
-    fn asks_for_admission(&mut self, sequence: u8, actions: &mut Actions) {
-        if let Some(online) = &mut self.online {
-            online.asked(sequence);
+    /// Returns how many bytes are done with.
+    fn client_bytes(&mut self, bytes: &[u8], actions: &mut Actions) -> Result<usize, Failure> {
+        let Self { server, compression, cx, .. } = self;
+        let mut edits = Edits::new(actions);
+        let was_unknown = cx.client.is_none();
+        let rest = cx.client_login(bytes, &mut edits)?;
+        if was_unknown {
+            rule_out(compression, cx);
         }
-        self.end_if_refused_online(actions);
-    }
-
-    /// Is it still to be seen whether the online server lets the client in?
-    fn awaits_admission(&self) -> bool {
-        let admission = self.online.as_ref().map(|online| online.admission());
-        matches!(admission, Some(Admission::Awaited(_) | Admission::Refused))
-    }
-
-    fn end_if_refused_online(&mut self, actions: &mut Actions) {
-        if self.online.as_ref().is_some_and(|online| online.admission() == Admission::Refused) {
-            self.fail(FailureKind::RefusedOnline, "the online server refuses the client", actions);
+        if let Server::Greeted(_) = server
+            && let Server::Greeted(state) = std::mem::replace(server, Server::Down)
+        {
+            *server = state.log_in(cx, edits.actions())?;
         }
-    }
-
-    /// The test server takes commands from now on.
-    fn become_ready(&mut self, agreed: Agreed, actions: &mut Actions) {
-        self.server = Server::Ready(Ready { agreed, answers: Answers::default(), file_wanted: None });
-        actions.answers(common_core::answer_payload::AnswerPayload::Head(HEAD));
-        actions.ready();
-    }
-
-    /// Both servers have told what they call the connection: a KILL can find it.
-    fn know_ids(&self) {
-        if let Ids { online: Some(online), test: Some(test) } = self.ids {
-            self.connections.insert(online, test);
+        if !cx.stream.is_in_login() && !rest.is_empty() {
+            decide(compression, cx, rest);
         }
-    }
-
-    fn forget_ids(&self) {
-        if let Ids { online: Some(online), test: Some(test) } = self.ids {
-            self.connections.remove(online, test);
-        }
-    }
-
-    /// The connection of the test server that copies the online server's `online`.
-    fn copy_of(&self, online: u32) -> Option<u32> {
-        self.connections.test_id(online)
-    }
-
-    fn command_answer(&mut self, bytes: &[u8], had_all: bool, actions: &mut Actions) {
-        let Server::Ready(ready) = &mut self.server else { return };
-        let (statements, counters) = (&mut self.statements, &self.shared.counters);
-        let (transaction, file_wanted) = (&mut self.transaction, &mut ready.file_wanted);
-        let client = &mut self.client;
-        let mut complete = false;
-        ready.answers.segment(bytes, had_all, |seen| {
-            complete = seen.ends_answer();
-            match seen {
-                Seen::Prepared { serial, id, parameters, .. } => statements.succeeded(serial, id, parameters),
-                Seen::PrepareFailed(serial) => statements.failed(serial),
-                Seen::UseFailed => client.iter_mut().for_each(Client::use_refused),
-                Seen::Error(code) => counters.server_errors.add(code),
-                Seen::FileWanted { sequence } => *file_wanted = Some(sequence.wrapping_add(1)),
-                Seen::Ok { in_transaction, .. } => transaction.test_answer(in_transaction),
-                Seen::Result => {}
+        let login = edits.taken();
+        match compression {
+            Compression::Undecided => Ok(login),
+            Compression::No => run(server, cx, rest, &mut edits).map(|()| edits.taken()),
+            Compression::Yes(inflated) => {
+                run_inflated(inflated, server, cx, rest, edits.actions()).map(|done| login + done)
             }
-        });
-        if complete && !ready.answers.is_waiting() {
-            // The client's next turn need not wait for as many bytes as the online server has answered.
-            actions.ready();
+        }
+    }
+
+    fn client_lost(&mut self, due: &[u8]) {
+        self.cx.settle_online();
+        self.cx.client_lost();
+        self.learn(due);
+        // Other commands may follow those in `due`.
+        self.cx.statements.last_is_lost();
+    }
+
+    /// Learns from lost bytes of the client.
+    fn learn(&mut self, lost: &[u8]) {
+        let Self { compression, cx, .. } = self;
+        if cx.client.is_some() && Header::read(lost).is_some_and(|header| header.sequence == 0) {
+            decide(compression, cx, lost);
+        }
+        let plain = match compression {
+            Compression::Yes(inflated) => inflated.client_lost(lost).unwrap_or_default(),
+            Compression::Undecided => Vec::new(),
+            Compression::No => lost.to_vec(),
+        };
+        if cx.client.is_some() {
+            cx.learn_commands(&plain);
+        } else {
+            cx.learn_client(lost);
+            rule_out(compression, cx);
+        }
+    }
+
+    fn server_bytes(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) -> Next {
+        let cx = &mut self.cx;
+        match std::mem::replace(&mut self.server, Server::Down) {
+            Server::Switching(state) => Ok(state.handle(skipped, bytes, cx, actions)),
+            state @ (Server::Down | Server::Ready(_)) => Ok(state),
+            _ if skipped > 0 => Err(out_of_step("a part of the test server's login was not captured")),
+            Server::ExpectGreeting(state) => state.handle(bytes, cx, actions),
+            state @ Server::Greeted(_) => Ok(state),
+            Server::LoggingIn(state) => state.handle(bytes, cx, actions),
+            Server::Restoring(state) => state.handle(bytes, cx, actions),
         }
     }
 }
 
 impl Module for Session {
-    fn connected(&mut self, actions: &mut Actions) {
-        if matches!(&self.server, Server::Ready(ready) if ready.answers.is_waiting()) {
-            // It was sent; whether it was done, nobody knows.
-            self.transaction.client_lost();
-        }
-        let cut = self.transaction.connection_lost();
-        self.shared.counters.happened(Happened::TransactionCut, u64::from(cut));
-        self.long_data.connection_lost();
-        self.stream.connection_lost();
-        self.forget_ids();
-        self.ids.test = None;
+    fn connected(&mut self, actions: &mut Actions) -> Ready {
+        let was_waiting = matches!(&self.server, Server::Ready(ready) if ready.answers.is_waiting());
+        self.cx.connection_lost(was_waiting);
         if let Compression::Yes(inflated) = &mut self.compression {
             inflated.connection_lost();
         }
-        self.server = Server::Greeting(Assembler::default());
-        actions.answers(common_core::answer_payload::AnswerPayload::All);
+        self.server = Server::ExpectGreeting(ExpectGreeting::default());
+        self.skipped = 0;
+        actions.answers(AnswerPayload::All);
+        Ready::WhenSaid
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
-        let mut edits = Edits::new(actions);
-        let rest = self.client_login(bytes, &mut edits);
-        self.log_in(edits.actions());
-        self.any_commands(rest, &mut edits);
-        self.held = edits.taken() < bytes.len();
-    }
-
-    fn client_lost(&mut self, due: &[u8]) {
-        self.stream.client_lost();
-        self.statements.commands_lost();
-        self.transaction.client_lost();
-        self.held = false;
-        if let Some(online) = &mut self.online {
-            online.lost();
-        }
-        self.learn(due);
-        // There may be others behind what was learned of.
-        self.statements.last_is_lost();
-    }
-
-    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
-        let ServerData { skipped, bytes, had_all } = said;
-        match &self.server {
-            Server::Down | Server::Failed => {}
-            Server::Ready(_) => self.command_answer(bytes, had_all, actions),
-            Server::Switching(_) => self.switching_bytes(skipped, bytes, actions),
-            _ if skipped > 0 => {
-                self.fail(
-                    FailureKind::OutOfStep,
-                    "a part of the test server's login was not captured",
-                    actions,
-                );
-            }
-            Server::Greeting(_) | Server::Greeted(..) => self.greeting_bytes(bytes, actions),
-            Server::LoggingIn(_) => self.login_bytes(bytes, actions),
-            Server::Restoring(_) => self.restoring_bytes(bytes, actions),
+        self.cx.settle_online();
+        match self.client_bytes(bytes, actions) {
+            Ok(taken) => self.cx.held = taken < bytes.len(),
+            Err(failure) => actions.fail(failure.kind, failure.reason),
         }
     }
 
-    fn awaits_online(&self) -> bool {
-        self.online.as_ref().is_some_and(|online| matches!(online.admission(), Admission::Awaited(_)))
+    fn answer(&mut self, data: ServerData<'_>, actions: &mut Actions) {
+        let skipped = std::mem::take(&mut self.skipped);
+        if let Server::Ready(ready) = &mut self.server {
+            return ready.handle(data.bytes, data.acks_all, &mut self.cx, actions);
+        }
+        match self.server_bytes(skipped, data.bytes, actions) {
+            Ok(state) => self.server = state,
+            Err(failure) => actions.fail(failure.kind, failure.reason),
+        }
     }
 
-    fn online_answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
-        let Some(online) = &mut self.online else { return };
-        let (statements, counters, ids) = (&mut self.statements, &self.shared.counters, &mut self.ids);
-        let (attributes, transaction, client) =
-            (&mut self.attributes, &mut self.transaction, &mut self.client);
-        let (held, mut greeted) = (self.held, false);
-        online.bytes(skipped, bytes, held, |heard| match heard {
-            Heard::Greeting { id, capabilities } => {
-                (ids.online, greeted) = (Some(id), true);
-                *attributes = Some(capabilities.has(Capabilities::QUERY_ATTRIBUTES));
-                // MySQL counts from 1 on each connection, MariaDB on from an earlier one.
-                statements.first_online_id(capabilities.has(Capabilities::MYSQL).then_some(1));
-            }
-            Heard::Answer(Seen::Prepared { serial, id, .. }) => statements.online_id(serial, id, true),
-            Heard::PreparedPerhaps { serial, id } => statements.online_id(serial, id, false),
-            Heard::Answer(Seen::PrepareFailed(serial)) => statements.forget(serial),
-            Heard::Answer(Seen::UseFailed) => client.iter_mut().for_each(Client::use_refused),
-            Heard::Answer(Seen::Error(code)) => counters.online_errors.add(code),
-            // It may answer what is held, which can be a BEGIN.
-            Heard::Answer(Seen::Ok { in_transaction, .. }) if !held => {
-                let missed = transaction.online_answer(in_transaction);
-                counters.happened(Happened::TransactionStartMissed, u64::from(missed));
-            }
-            Heard::Answer(Seen::FileWanted { .. } | Seen::Ok { .. } | Seen::Result) => {}
-            Heard::PreparedEarly { id } => statements.online_id_early(id),
-        });
-        if greeted {
-            self.know_ids();
+    fn missed(&mut self, missing: Missing<'_>) {
+        match missing {
+            Missing::Dropped(bytes) => self.client_lost(bytes),
+            Missing::Uncaptured => self.client_lost(&[]),
+            Missing::TestServer(bytes) => self.skipped = bytes,
+            Missing::OnlineServer(bytes) => self.cx.online.iter_mut().for_each(|online| online.missed(bytes)),
         }
-        self.end_if_refused_online(actions);
+    }
+
+    fn online(&mut self) -> Option<&mut dyn OnlineObserver> {
+        Some(self)
     }
 
     fn memory(&self) -> usize {
-        let client = self.client.as_ref().map_or(0, Client::memory);
-        let online = self.online.as_ref().map_or(0, |online| online.memory());
         let inflated = match &self.compression {
             Compression::Yes(inflated) => inflated.memory(),
             Compression::Undecided | Compression::No => 0,
         };
-        size_of_val(self)
-            + client
-            + self.server.memory()
-            + online
-            + inflated
-            + self.statements.memory()
-            + self.long_data.memory()
+        size_of_val(self) + self.server.memory() + inflated + self.cx.memory()
     }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.forget_ids();
-        self.shared.counters.happened(Happened::TextNotKept, self.statements.texts_given_up);
+impl OnlineObserver for Session {
+    fn answer(&mut self, bytes: &[u8], actions: &mut Actions) {
+        if let Err(failure) = self.cx.online_bytes(bytes) {
+            actions.fail(failure.kind, failure.reason);
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.cx.awaits_admission()
     }
 }

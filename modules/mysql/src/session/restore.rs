@@ -1,152 +1,118 @@
-//! What a new connection is told before the client's next command: the database that the client is in, and the statements
-//! that it has prepared.
+//! The commands that a new connection gets before the client's next one: the client's database, and the statements that
+//! it has prepared.
 
-use std::collections::VecDeque;
+use module_kit::AnswerPayload;
+use module_kit::{Actions, Failure};
 
-use module_kit::module::{Actions, FailureKind};
+use super::client::Client;
+use super::context::Context;
+use super::state::{Agreed, Next, Ready, Restoring, Server, Task, out_of_step};
+use super::warnings;
+use crate::answers::expected::{Answers, HEAD};
+use crate::counters::Event;
+use crate::statements::table::Serial;
+use crate::wire::capabilities::Capabilities;
+use crate::wire::command::Command;
+use crate::wire::packet::{Assembler, packet};
+use crate::wire::prepare_ok::PrepareOk;
+use crate::wire::server_error::ServerError;
 
-use super::login::send_packet;
-use super::{Agreed, Client, Server, Session, database};
-use crate::capabilities::Capabilities;
-use crate::command::Command;
-use crate::counters::Happened;
-use crate::packet::{Assembler, Reader};
-use crate::server_error::ServerError;
-use crate::statements::Serial;
-
-/// What is said again, one after the other.
-#[derive(Debug)]
-pub(super) struct Restoring {
+/// Logged in: the next statement gets the id `next_id`, if that is known.
+pub(super) fn restore(
     agreed: Agreed,
     packets: Assembler,
-    /// The first was sent.
-    queue: VecDeque<Task>,
-    /// Packets of the present answer that still come, once its first is here.
-    rest: Option<usize>,
+    next_id: Option<u32>,
+    cx: &mut Context,
+    actions: &mut Actions,
+) -> Server {
+    let database = cx.client.as_mut().is_some_and(Client::let_in).then_some(Task::Database);
+    let statements = cx.statements.new_connection(next_id).into_iter().map(Task::Prepare);
+    let queue = database.into_iter().chain(statements).collect();
+    Box::new(Restoring { agreed, packets, queue, rest: None }).send_next(cx, actions)
 }
 
 impl Restoring {
-    /// What it takes, in bytes.
-    pub(super) fn memory(&self) -> usize {
-        let queue = self.queue.capacity() * size_of::<Task>();
-        size_of_val(self) + self.agreed.greeting.memory() + self.packets.memory() + queue
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Task {
-    /// The client's database.
-    Database,
-    Statement(Serial),
-}
-
-impl Session {
-    /// Logged in: takes the client to its database and prepares again what it has prepared, then takes commands. The next
-    /// statement has the id `next_id`, if that is known.
-    pub(super) fn restore(
-        &mut self,
-        agreed: Agreed,
-        packets: Assembler,
-        next_id: Option<u32>,
-        actions: &mut Actions,
-    ) {
-        let asks = self.client.as_mut().is_some_and(Client::let_in);
-        let statements = self.statements.new_connection(next_id).into_iter().map(Task::Statement);
-        let queue = asks.then_some(Task::Database).into_iter().chain(statements).collect();
-        self.server = Server::Restoring(Box::new(Restoring { agreed, packets, queue, rest: None }));
-        self.restore_next(actions);
-    }
-
-    fn restore_next(&mut self, actions: &mut Actions) {
-        let Server::Restoring(restoring) = &mut self.server else { return };
-        restoring.rest = None;
-        while let Some(task) = restoring.queue.front() {
+    fn send_next(mut self: Box<Self>, cx: &mut Context, actions: &mut Actions) -> Server {
+        self.rest = None;
+        while let Some(task) = self.queue.front() {
             let (command, name) = match task {
-                Task::Database => (Command::INIT_DB, self.client.as_ref().map(|it| &it.hello.database[..])),
-                Task::Statement(serial) => (Command::PREPARE, self.statements.text(*serial)),
+                Task::Database => (Command::INIT_DB, cx.client.as_ref().map(|it| &it.hello.database[..])),
+                Task::Prepare(serial) => (Command::PREPARE, cx.statements.text(*serial)),
             };
             if let Some(name) = name {
-                let again = u64::from(command == Command::PREPARE);
-                self.shared.counters.happened(Happened::PreparedAgain, again);
-                return send_packet(0, &[&[command.0], name].concat(), actions);
+                if command == Command::PREPARE {
+                    cx.shared.counters.sessions.count(Event::PreparedAgain);
+                }
+                actions.send(&packet(0, &[&[command.0], name].concat()));
+                return Server::Restoring(self);
             }
-            restoring.queue.pop_front();
+            self.queue.pop_front();
         }
-        let agreed = restoring.agreed.clone();
-        self.become_ready(agreed, actions);
+        actions.answers(AnswerPayload::Head(HEAD));
+        match std::mem::replace(&mut cx.was_ready, true) {
+            true => actions.answered(),
+            false => actions.ready(),
+        }
+        Server::Ready(Ready { agreed: self.agreed, answers: Answers::default(), file_wanted: None })
     }
 
-    /// More of the test server's answers to it.
-    pub(super) fn restoring_bytes(&mut self, bytes: &[u8], actions: &mut Actions) {
-        if let Server::Restoring(restoring) = &mut self.server {
-            restoring.packets.push(bytes);
-        }
-        while let Server::Restoring(restoring) = &mut self.server {
-            let Some(&task) = restoring.queue.front() else { return };
-            let payload = match restoring.packets.next() {
-                Ok(Some((_, payload))) => payload,
-                Ok(None) => return,
-                Err(_) => return self.fail(FailureKind::OutOfStep, NO_ANSWER, actions),
-            };
-            let rest = match (restoring.rest, task) {
+    pub(super) fn handle(mut self: Box<Self>, bytes: &[u8], cx: &mut Context, actions: &mut Actions) -> Next {
+        self.packets.push(bytes);
+        while let Some(&task) = self.queue.front() {
+            let packet = self.packets.next().map_err(|_| out_of_step(NO_ANSWER))?;
+            let Some((_, payload)) = packet else { break };
+            let rest = match (self.rest, task) {
                 (Some(rest), _) => rest.saturating_sub(1),
-                (None, Task::Database) => match (ServerError::read(&payload), &self.client) {
-                    (Some(error), Some(client)) => {
-                        database::refused(&self.shared, client, &error);
-                        0
-                    }
-                    _ if payload.first() == Some(&0) => 0,
-                    _ => return self.fail(FailureKind::OutOfStep, NO_ANSWER, actions),
-                },
-                (None, Task::Statement(serial)) => {
-                    match read_answer(&payload, restoring.agreed.capabilities) {
-                        Some(Ok(prepared)) => {
-                            self.statements.succeeded(serial, prepared.id, prepared.parameters);
-                            prepared.packets
-                        }
-                        Some(Err(error)) => {
-                            self.shared.counters.server_errors.add(error.code);
-                            self.statements.failed(serial);
-                            0
-                        }
-                        None => return self.fail(FailureKind::OutOfStep, NO_ANSWER, actions),
-                    }
+                (None, Task::Database) => database_answer(&payload, cx)?,
+                (None, Task::Prepare(serial)) => {
+                    prepare_answer(&payload, serial, self.agreed.capabilities, cx)?
                 }
             };
-            restoring.rest = Some(rest);
+            self.rest = Some(rest);
             if rest == 0 {
-                restoring.queue.pop_front();
-                self.restore_next(actions);
+                self.queue.pop_front();
+                match self.send_next(cx, actions) {
+                    Server::Restoring(state) => self = state,
+                    ready => return Ok(ready),
+                }
             }
         }
+        Ok(Server::Restoring(self))
     }
 }
 
 const NO_ANSWER: &str = "the test server does not answer a command as MySQL does";
 
-/// A statement that was prepared.
-struct Prepared {
-    id: u32,
-    parameters: u16,
-    /// Packets that follow: definitions of parameters and of columns, each list with its end.
-    packets: usize,
+/// Reads the first packet of an answer; returns how many follow.
+fn database_answer(payload: &[u8], cx: &Context) -> Result<usize, Failure> {
+    match (ServerError::read(payload), &cx.client) {
+        (Some(error), Some(client)) => {
+            cx.shared.counters.server_errors.count(&error.code);
+            cx.shared.counters.sessions.count(Event::DatabaseRefused);
+            warnings::database_refused(&cx.shared, client, &error);
+            Ok(0)
+        }
+        _ if payload.first() == Some(&0) => Ok(0),
+        _ => Err(out_of_step(NO_ANSWER)),
+    }
 }
 
-/// Reads the first packet of an answer to PREPARE ("COM_STMT_PREPARE Response").
-fn read_answer(payload: &[u8], agreed: Capabilities) -> Option<Result<Prepared, ServerError>> {
+fn prepare_answer(
+    payload: &[u8],
+    serial: Serial,
+    agreed: Capabilities,
+    cx: &mut Context,
+) -> Result<usize, Failure> {
     if let Some(error) = ServerError::read(payload) {
-        return Some(Err(error));
+        cx.shared.counters.server_errors.count(&error.code);
+        cx.statements.failed(serial);
+        return Ok(0);
     }
-    let mut reader = Reader::new(payload);
-    reader.u8().filter(|&status| status == 0)?;
-    let id = reader.u32()?;
-    let columns = reader.u16()?;
-    let parameters = reader.u16()?;
-    reader.take(3)?;
-    // With optional metadata, a last byte says whether there are any.
-    let described = reader.u8() != Some(0);
+    let Some(prepared) = PrepareOk::read(payload) else { return Err(out_of_step(NO_ANSWER)) };
+    cx.statements.succeeded(serial, prepared.id, prepared.parameters);
+    // Definitions of parameters and of columns, each list with its end.
     let end = usize::from(!agreed.has(Capabilities::DEPRECATE_EOF));
     let list = |definitions: u16| if definitions > 0 { usize::from(definitions) + end } else { 0 };
-    let packets = if described { list(parameters) + list(columns) } else { 0 };
-    Some(Ok(Prepared { id, parameters, packets }))
+    let lists = list(prepared.parameters) + list(prepared.columns);
+    Ok(if prepared.is_described { lists } else { 0 })
 }

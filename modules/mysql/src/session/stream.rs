@@ -1,128 +1,112 @@
 //! The place in the client's stream of packets.
 
-use crate::edits::{Edits, Fate};
-use crate::packet::{HEADER, Header};
+use module_kit::edits::{Edits, Fate};
+use module_kit::framing::{Frame, Framing, OutOfStep, Place};
 
-/// Where in the stream the next byte stands, and what the client said last.
+use crate::wire::packet::{HEADER, Header};
+
+/// The place of the client's next byte, and the kind of its last command.
 #[derive(Debug)]
 pub(super) struct Stream {
-    place: Place,
-    pub(super) last: Last,
+    phase: Phase,
+    pub(super) last: LastCommand,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Phase {
     /// Before a packet of the login.
     Login,
-    /// Before a packet of a command.
-    Boundary,
-    /// Inside a packet whose fate is decided.
-    Inside { left: usize, goes_on: bool, fate: Fate },
-    /// Before a packet that continues the one before.
-    Between(Fate),
+    /// Among commands. The fate is that of the command that has begun, if the place is not a boundary.
+    Commands(Place, Fate),
     /// Anywhere: the next turn most likely begins with a command.
     Lost,
 }
 
-/// The kind of command that the client said last: what packets with other sequence ids than 0 belong to.
+/// The kind of the client's last command. Packets with other sequence ids than 0 belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Last {
+pub(super) enum LastCommand {
     Query,
     ChangeUser,
     Other,
 }
 
+/// MySQL's packets as frames: a packet of the greatest length goes on in the next.
+struct Packets;
+
+impl Framing for Packets {
+    fn frame(bytes: &[u8], _: bool) -> Result<Option<Frame>, OutOfStep> {
+        Ok(Header::read(bytes).map(|header| frame(header, 0)))
+    }
+}
+
+/// The frame of a packet of whose payload `taken` bytes count as its head.
+fn frame(header: Header, taken: usize) -> Frame {
+    Frame {
+        head: HEADER + taken,
+        body: header.length.saturating_sub(taken) as u64,
+        more: u64::from(header.goes_on()),
+    }
+}
+
 impl Stream {
     /// From the client's first byte on.
     pub(super) fn login() -> Self {
-        Self { place: Place::Login, last: Last::Other }
+        Self { phase: Phase::Login, last: LastCommand::Other }
     }
 
-    /// From somewhere.
+    /// From an unknown place on.
     pub(super) fn lost() -> Self {
-        Self { place: Place::Lost, last: Last::Other }
+        Self { phase: Phase::Lost, last: LastCommand::Other }
     }
 
     pub(super) fn is_in_login(&self) -> bool {
-        self.place == Place::Login
-    }
-
-    pub(super) fn is_past_login(&self) -> bool {
-        !self.is_in_login()
+        self.phase == Phase::Login
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.place == Place::Lost
+        self.phase == Phase::Lost
     }
 
     pub(super) fn is_at_boundary(&self) -> bool {
-        self.place == Place::Boundary
+        matches!(self.phase, Phase::Commands(place, _) if place.is_boundary())
     }
 
     /// A command begins here.
     pub(super) fn at_boundary(&mut self) {
-        self.place = Place::Boundary;
+        self.phase = Phase::Commands(Place::default(), Fate::Pass);
     }
 
     pub(super) fn lose(&mut self) {
-        self.place = Place::Lost;
+        self.phase = Phase::Lost;
     }
 
-    /// What of a packet went to a connection that is gone is not completed on another.
+    /// A packet whose beginning went to a lost connection is not completed on another.
     pub(super) fn connection_lost(&mut self) {
-        if matches!(self.place, Place::Inside { .. } | Place::Between(_)) {
-            self.place = Place::Lost;
+        if !self.is_in_login() && !self.is_at_boundary() {
+            self.lose();
         }
-        self.last = Last::Other;
+        self.last = LastCommand::Other;
     }
 
-    /// What comes next begins with a turn; some before it was lost.
+    /// Bytes are missing; the next ones begin a turn.
     pub(super) fn client_lost(&mut self) {
         if !self.is_in_login() {
             self.lose();
         }
-        self.last = Last::Other;
+        self.last = LastCommand::Other;
     }
 
-    /// A packet with this header begins, of whose payload `taken` bytes were dealt with; the rest has this fate.
+    /// A packet with this header begins. `taken` bytes of its payload have their fate, the rest has this one.
     pub(super) fn enter(&mut self, header: Header, taken: usize, fate: Fate) {
-        self.place =
-            Place::Inside { left: header.length - taken.min(header.length), goes_on: header.goes_on(), fate };
-        self.settle();
+        self.phase = Phase::Commands(Place::behind_head(&frame(header, taken)), fate);
     }
 
     /// Moves over the bytes whose fate is decided; returns how many they are.
     pub(super) fn follow(&mut self, bytes: &[u8], edits: &mut Edits<'_>) -> usize {
-        let mut rest = bytes;
-        loop {
-            match &mut self.place {
-                Place::Inside { left, fate, .. } => {
-                    let taken = rest.len().min(*left);
-                    *left -= taken;
-                    edits.take(taken, *fate);
-                    rest = &rest[taken..];
-                    self.settle();
-                    if rest.is_empty() {
-                        return bytes.len();
-                    }
-                }
-                Place::Between(fate) => {
-                    let fate = *fate;
-                    let Some(header) = Header::read(rest) else { break };
-                    edits.take(HEADER, fate);
-                    rest = &rest[HEADER..];
-                    self.enter(header, 0, fate);
-                }
-                Place::Login | Place::Boundary | Place::Lost => break,
-            }
-        }
-        bytes.len() - rest.len()
-    }
-
-    /// A packet of which nothing is left is over.
-    fn settle(&mut self) {
-        if let Place::Inside { left: 0, goes_on, fate } = self.place {
-            self.place = if goes_on { Place::Between(fate) } else { Place::Boundary };
-        }
+        let Phase::Commands(place, fate) = &mut self.phase else { return 0 };
+        // Every header begins a packet.
+        let length = place.skip::<Packets>(bytes).unwrap_or(bytes.len());
+        edits.take(length, *fate);
+        length
     }
 }

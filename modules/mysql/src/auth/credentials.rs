@@ -1,0 +1,98 @@
+//! Who may log in to the test server, and with which password.
+
+use std::collections::BTreeMap;
+
+pub(crate) use module_kit::secret::Secret;
+pub use module_kit::secret::{CredentialsError, SecretSource};
+use module_kit::users::Users;
+
+/// The `[mysql]` table of the configuration.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Passwords by user, or by `user@database`, which goes first; `*` is everybody else.
+    pub users: BTreeMap<String, SecretSource>,
+    /// Whom sessions log in as whose own login was not seen.
+    pub default: Option<DefaultLogin>,
+    /// Passwords may be sent in the clear where the test server asks for it (`mysql_clear_password`).
+    pub allow_clear: bool,
+}
+
+/// The login of sessions whose own login was not seen.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultLogin {
+    /// The user.
+    pub user: String,
+    /// Its password; without one, that of the user in `[mysql.users]`, if it is there.
+    pub password: Option<SecretSource>,
+    /// The database that statements refer to.
+    #[serde(default)]
+    pub database: String,
+}
+
+/// The passwords that were read.
+#[derive(Debug, Default)]
+pub(crate) struct Credentials {
+    pub(crate) users: Users,
+    pub(crate) default: Option<Login>,
+    pub(crate) allow_clear: bool,
+}
+
+/// A user with a password and a database.
+#[derive(Debug, Clone)]
+pub(crate) struct Login {
+    pub(crate) user: Vec<u8>,
+    pub(crate) password: Option<Secret>,
+    pub(crate) database: Vec<u8>,
+}
+
+impl Credentials {
+    pub(crate) fn resolve(settings: &Settings) -> Result<Self, CredentialsError> {
+        let users = Users::resolve(&settings.users)?;
+        let default = settings.default.as_ref().map(|login| {
+            let (user, database) = (login.user.clone().into_bytes(), login.database.clone().into_bytes());
+            let password = match &login.password {
+                Some(source) => Some(source.resolve()?),
+                None => users.password_in(&user, &database).cloned(),
+            };
+            Ok(Login { user, password, database })
+        });
+        Ok(Self { default: default.transpose()?, users, allow_clear: settings.allow_clear })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(password: &str) -> SecretSource {
+        SecretSource::Plain(password.to_owned().into())
+    }
+
+    #[test]
+    fn the_default_has_a_password_of_its_own_or_that_of_its_user() {
+        for (own, expected) in [(Some("own"), "own"), (None, "at shop")] {
+            let default = DefaultLogin {
+                user: "app".to_owned(),
+                password: own.map(plain),
+                database: "shop".to_owned(),
+            };
+            let users = BTreeMap::from([("app@shop".to_owned(), plain("at shop"))]);
+            let settings = Settings { users, default: Some(default), ..Settings::default() };
+            let login = Credentials::resolve(&settings).unwrap().default.unwrap();
+            assert_eq!(login.password.unwrap().bytes(), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        let users = BTreeMap::from([("app".to_owned(), plain("hunter2"))]);
+        let settings = Settings { users, ..Settings::default() };
+        let credentials = Credentials::resolve(&settings).unwrap();
+        let shown = format!("{settings:?} {credentials:?}");
+        assert!(shown.contains("app") && !shown.contains("hunter2"), "{shown}");
+        // Nor as a list of its bytes.
+        assert!(!shown.contains("104, 117"), "{shown}");
+    }
+}

@@ -1,0 +1,179 @@
+//! Our part in a login: answers what the test server asks until it accepts or refuses.
+//!
+//! Source: dev.mysql.com, "Authentication Method Switch", "Caching_sha2_password information".
+
+use crate::auth::credentials::Secret;
+use crate::auth::greeting::{NONCE_MAX, PLUGIN_MAX};
+use crate::auth::plugin::{Plugin, encrypted};
+use crate::wire::packet::Reader;
+use crate::wire::server_error::{ServerError, printable};
+
+/// A server asks for another method once; more often, it goes round in circles.
+const SWITCHES_MAX: u8 = 3;
+
+/// A public key is no longer, in bytes: one of 4096 bits has 800.
+const KEY_MAX: usize = 8 << 10;
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Send this payload.
+    Send(Vec<u8>),
+    /// The server says more by itself.
+    Wait,
+    Accepted,
+    Refused(Refusal),
+}
+
+/// Why a login cannot succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The server says no.
+    Server(ServerError),
+    /// The server asks for a method that is not spoken here.
+    Method(String),
+    /// The server asks for the password in the clear, which the configuration does not allow.
+    Clear,
+    /// The server asks for the password itself, and none is configured.
+    NoPassword,
+    /// The server's public key cannot be used.
+    Key,
+    /// What the server says is no login.
+    OutOfStep,
+}
+
+/// A login under way.
+#[derive(Debug)]
+pub(crate) struct Dialogue {
+    plugin: Plugin,
+    nonce: Vec<u8>,
+    password: Option<Secret>,
+    allow_clear: bool,
+    switches: u8,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The answer to the nonce was given.
+    Answered,
+    /// The public key was asked for.
+    KeyAsked,
+    /// All that can be said was said.
+    Told,
+}
+
+impl Dialogue {
+    /// A login that begins with a nonce for `plugin`. Without a password the captured answer has to do.
+    pub(crate) fn new(plugin: Plugin, nonce: &[u8], password: Option<Secret>, allow_clear: bool) -> Self {
+        Self { plugin, nonce: nonce.to_vec(), password, allow_clear, switches: 0, stage: Stage::Answered }
+    }
+
+    /// What is allocated, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.nonce.capacity()
+    }
+
+    /// The method that is being spoken.
+    pub(crate) fn plugin(&self) -> Plugin {
+        self.plugin
+    }
+
+    /// A password is configured.
+    pub(crate) fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
+    /// The first answer, if it is ours to give.
+    pub(crate) fn first_answer(&mut self) -> Option<Vec<u8>> {
+        let password = self.password.as_ref()?;
+        if self.plugin == Plugin::Clear && !self.allow_clear {
+            // The server will ask again, and be refused then.
+            return Some(Vec::new());
+        }
+        if self.plugin == Plugin::Sha256 && !password.bytes().is_empty() {
+            self.stage = Stage::KeyAsked;
+        }
+        Some(self.plugin.answer(password.bytes(), &self.nonce))
+    }
+
+    /// The server's next packet.
+    pub(crate) fn handle(&mut self, payload: &[u8]) -> Step {
+        let mut reader = Reader::new(payload);
+        match reader.u8() {
+            Some(0x00) => Step::Accepted,
+            Some(0x01) => self.more(reader.rest()),
+            Some(0xFE) => self.switch(reader),
+            Some(0xFF) => match ServerError::read(payload) {
+                Some(error) => Step::Refused(Refusal::Server(error)),
+                None => Step::Refused(Refusal::OutOfStep),
+            },
+            Some(0x02) => {
+                let name = printable(reader.terminated_or_rest(), PLUGIN_MAX);
+                self.unknown(format!("{name} as a second factor"))
+            }
+            _ => Step::Refused(Refusal::OutOfStep),
+        }
+    }
+
+    /// AuthSwitchRequest: another method, another nonce.
+    fn switch(&mut self, mut request: Reader<'_>) -> Step {
+        self.switches += 1;
+        if self.switches > SWITCHES_MAX {
+            return Step::Refused(Refusal::OutOfStep);
+        }
+        if request.rest().is_empty() {
+            return self.unknown("mysql_old_password".to_owned());
+        }
+        let name = request.terminated_or_rest();
+        self.plugin = Plugin::from_name(name);
+        let nonce = request.rest();
+        let nonce = nonce.get(..NONCE_MAX).unwrap_or(nonce);
+        self.nonce = nonce.strip_suffix(&[0]).filter(|nonce| nonce.len() == 20).unwrap_or(nonce).to_vec();
+        self.stage = Stage::Answered;
+        match self.plugin {
+            Plugin::Other => return self.unknown(printable(name, PLUGIN_MAX)),
+            Plugin::Clear if !self.allow_clear => return Step::Refused(Refusal::Clear),
+            _ => {}
+        }
+        // Without a password there may be none on the test server either.
+        let answer = self.first_answer().unwrap_or_else(|| self.plugin.answer(&[], &self.nonce));
+        Step::Send(answer)
+    }
+
+    /// The server asks for a method that is not spoken here.
+    fn unknown(&mut self, method: String) -> Step {
+        self.plugin = Plugin::Other;
+        Step::Refused(Refusal::Method(method))
+    }
+
+    /// AuthMoreData.
+    fn more(&mut self, data: &[u8]) -> Step {
+        const FAST: u8 = 3;
+        const FULL: u8 = 4;
+        const KEY_REQUEST: u8 = 2;
+        match (self.plugin, self.stage, data) {
+            (Plugin::CachingSha2, Stage::Answered, [FAST]) => {
+                self.stage = Stage::Told;
+                Step::Wait
+            }
+            (Plugin::CachingSha2, Stage::Answered, [FULL]) if self.password.is_some() => {
+                self.stage = Stage::KeyAsked;
+                Step::Send(vec![KEY_REQUEST])
+            }
+            (Plugin::CachingSha2, Stage::Answered, [FULL]) => Step::Refused(Refusal::NoPassword),
+            (Plugin::CachingSha2 | Plugin::Sha256, Stage::KeyAsked, key) => {
+                self.stage = Stage::Told;
+                if key.len() > KEY_MAX {
+                    return Step::Refused(Refusal::Key);
+                }
+                let Some(password) = &self.password else { return Step::Refused(Refusal::NoPassword) };
+                match encrypted(password.bytes(), &self.nonce, key) {
+                    Some(secret) => Step::Send(secret),
+                    None => Step::Refused(Refusal::Key),
+                }
+            }
+            _ => Step::Refused(Refusal::OutOfStep),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The first packet of a server: a greeting, or an error.
+//!
+//! Source: dev.mysql.com, "Protocol::HandshakeV10"; MariaDB's documentation, "Connection".
+
+use crate::wire::capabilities::Capabilities;
+use crate::wire::packet::Reader;
+use crate::wire::server_error::ServerError;
+
+/// The protocol version of every server since MySQL 3.21.
+const VERSION: u8 = 10;
+
+/// The longest nonce that is kept: MySQL's and MariaDB's have 20 bytes.
+pub(crate) const NONCE_MAX: usize = 64;
+
+/// Bytes of the longest name of an authentication method.
+pub(crate) const PLUGIN_MAX: usize = 64;
+
+/// A server's greeting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Greeting {
+    pub(crate) connection_id: u32,
+    pub(crate) capabilities: Capabilities,
+    /// The random bytes that a password is proved with.
+    pub(crate) nonce: Vec<u8>,
+    /// Name of the authentication method that the nonce is for.
+    pub(crate) plugin: Vec<u8>,
+}
+
+/// The first packet of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FirstPacket {
+    Greeting(Greeting),
+    /// The server has no room for the connection, or does not want it.
+    Refused(ServerError),
+}
+
+impl Greeting {
+    /// The memory that it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of_val(self) + self.nonce.capacity() + self.plugin.capacity()
+    }
+}
+
+/// The id of the connection and the low capabilities, from the beginning of a greeting.
+pub(crate) fn read_head(payload: &[u8]) -> Option<(u32, Capabilities)> {
+    let mut reader = Reader::new(payload);
+    let Head { connection_id, flags, .. } = Head::read(&mut reader)?;
+    Some((connection_id, Capabilities::new(flags, 0)))
+}
+
+struct Head<'a> {
+    connection_id: u32,
+    /// The first part of the nonce.
+    nonce: &'a [u8],
+    /// The capabilities without MariaDB's extended ones.
+    flags: u32,
+}
+
+impl<'a> Head<'a> {
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        reader.u8().filter(|&version| version == VERSION)?;
+        reader.terminated()?; // the server's version
+        let connection_id = reader.u32()?;
+        let nonce = reader.take(8)?;
+        reader.take(1)?;
+        let low = u32::from(reader.u16()?);
+        reader.take(3)?; // character set, status; a server before 4.1 ends here
+        let flags = low | u32::from(reader.u16()?) << 16;
+        Some(Self { connection_id, nonce, flags })
+    }
+}
+
+/// Reads the payload of a server's first packet.
+pub(crate) fn read(payload: &[u8]) -> Option<FirstPacket> {
+    if let Some(error) = ServerError::read(payload) {
+        return Some(FirstPacket::Refused(error));
+    }
+    let mut reader = Reader::new(payload);
+    let Head { connection_id, nonce, flags } = Head::read(&mut reader)?;
+    let mut nonce = nonce.to_vec();
+    let nonce_length = usize::from(reader.u8()?);
+    reader.take(6)?;
+    let extended = reader.u32()?;
+    let mut capabilities = Capabilities::new(flags, 0);
+    if !capabilities.has(Capabilities::MYSQL) {
+        capabilities = Capabilities::new(flags, extended);
+    }
+    if !capabilities.has(Capabilities::PROTOCOL_41) {
+        return None;
+    }
+    let second = nonce_length.saturating_sub(8).max(13).min(reader.rest().len()).min(NONCE_MAX);
+    let second = reader.take(second)?;
+    // The NUL at the end is no part of it.
+    nonce.extend_from_slice(second.strip_suffix(&[0]).unwrap_or(second));
+    let plugin = match capabilities.has(Capabilities::PLUGIN_AUTH) {
+        true => plugin_name(&mut reader).to_vec(),
+        false => b"mysql_native_password".to_vec(),
+    };
+    Some(FirstPacket::Greeting(Greeting { connection_id, capabilities, nonce, plugin }))
+}
+
+/// The name of an authentication method, cut where none goes on.
+pub(crate) fn plugin_name<'a>(reader: &mut Reader<'a>) -> &'a [u8] {
+    let name = reader.terminated_or_rest();
+    name.get(..PLUGIN_MAX).unwrap_or(name)
+}

@@ -1,0 +1,48 @@
+//! A server's ERR packet.
+//!
+//! Source: dev.mysql.com, "ERR_Packet".
+
+use std::fmt;
+
+use crate::wire::packet::Reader;
+
+/// The error code that is none: MariaDB reports progress with it.
+pub(crate) const PROGRESS: u16 = 0xFFFF;
+
+/// An error as a server reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServerError {
+    pub(crate) code: u16,
+    /// For the log: printable, short.
+    pub(crate) message: String,
+}
+
+impl ServerError {
+    /// Messages are cut to so many bytes.
+    const MESSAGE_MAX: usize = 200;
+
+    /// The error, if the payload is one.
+    pub(crate) fn read(payload: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        if reader.u8()? != 0xFF {
+            return None;
+        }
+        let code = reader.u16()?;
+        if reader.rest().first() == Some(&b'#') {
+            reader.take(6); // the SQL state
+        }
+        let message = reader.rest();
+        Some(Self { code, message: printable(message, Self::MESSAGE_MAX) })
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+/// Untrusted bytes made fit for the log.
+pub(crate) fn printable(bytes: &[u8], max: usize) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).escape_debug().to_string()
+}
