@@ -38,7 +38,7 @@ fn greeting_by(mysql: bool) -> Vec<u8> {
 /// A command of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
-    /// A result of so many rows, or of none: OK.
+    /// A result with these rows, or OK.
     Query {
         rows: usize,
     },
@@ -57,7 +57,7 @@ enum Said {
 
 impl Said {
     fn bytes(&self, ids: &BTreeMap<usize, u32>) -> Vec<u8> {
-        // What is executed in the same breath that prepares it has no id yet: MariaDB calls it the last prepared.
+        // A statement that is executed in the turn that prepares it has no id yet: MariaDB names it as the last prepared.
         let with_id = |command: u8, name: &usize, rest: &[u8]| {
             [&[command], &ids.get(name).unwrap_or(&u32::MAX).to_le_bytes()[..], rest].concat()
         };
@@ -74,7 +74,7 @@ impl Said {
     }
 }
 
-/// A server that notes what it is told.
+/// A server that records the commands that it gets.
 struct Server {
     input: Vec<u8>,
     logged_in: bool,
@@ -220,7 +220,7 @@ impl Play {
     }
 }
 
-/// What a client says in one breath; it executes what was prepared before that.
+/// The commands of one turn; they execute statements of earlier turns.
 fn turn(rng: &mut Rng, known: &mut Vec<usize>, names: &mut usize) -> Vec<Said> {
     let mut said = Vec::new();
     let mut new = Vec::new();
@@ -253,7 +253,7 @@ fn turn(rng: &mut Rng, known: &mut Vec<usize>, names: &mut usize) -> Vec<Said> {
     said
 }
 
-/// Plays one session. Returns what was said, what the test server was told, and what was left out.
+/// Plays one session. Returns the number of commands, of those that the test server did not get, and the bytes left out.
 fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
     let protocol = Mysql::new(&Settings::default()).unwrap();
     let driven = Driver::new(protocol.module(&FLOW, true));
@@ -278,7 +278,7 @@ fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
         let cut = run.rng.below(bytes.len());
         run.client(&bytes[..cut]);
         run.client(&bytes[cut..]);
-        // What the online server answers before the client says more; the beginnings that are captured.
+        // The online server answers before the client's next turn; these beginnings are captured.
         for said in &turn {
             let Said::Prepare { name, fails } = said else { continue };
             let id = next_online;
@@ -327,7 +327,7 @@ fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
     (all.len(), missing, left_out(&run.driven) as u64)
 }
 
-/// Plays so many sessions. Returns how many of a thousand commands were left out.
+/// Plays a session for each seed. Returns how many of a thousand commands were left out.
 fn left_out_of_1000(mysql: bool, seeds: std::ops::Range<u64>) -> usize {
     let (mut said, mut missing) = (0, 0);
     for seed in seeds {
