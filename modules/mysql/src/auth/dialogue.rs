@@ -3,7 +3,7 @@
 //! Source: dev.mysql.com, "Authentication Method Switch", "Caching_sha2_password information".
 
 use crate::auth::credentials::Secret;
-use crate::auth::greeting::{NONCE_MAX, PLUGIN_MAX};
+use crate::auth::greeting::{Greeting, NONCE_MAX, PLUGIN_MAX};
 use crate::auth::plugin::{Plugin, encrypted};
 use crate::wire::packet::Reader;
 use crate::wire::server_error::{ServerError, printable};
@@ -64,9 +64,17 @@ enum Stage {
 }
 
 impl Dialogue {
-    /// A login that begins with a nonce for `plugin`. Without a password the captured answer must be sufficient.
-    pub(crate) fn new(plugin: Plugin, nonce: &[u8], password: Option<Secret>, allow_clear: bool) -> Self {
-        Self { plugin, nonce: nonce.to_vec(), password, allow_clear, switches: 0, stage: Stage::Answered }
+    /// A login that answers `greeting`. Returns also the first answer, if a password is configured. Without one, the captured
+    /// answer must be sufficient.
+    pub(crate) fn begin(
+        greeting: &Greeting,
+        password: Option<Secret>,
+        allow_clear: bool,
+    ) -> (Self, Option<Vec<u8>>) {
+        let (plugin, nonce) = (Plugin::from_name(&greeting.plugin), greeting.nonce.clone());
+        let mut dialogue = Self { plugin, nonce, password, allow_clear, switches: 0, stage: Stage::Answered };
+        let answer = dialogue.first_answer();
+        (dialogue, answer)
     }
 
     /// The memory that is allocated for it, in bytes.
@@ -85,7 +93,7 @@ impl Dialogue {
     }
 
     /// The first answer, if a password is configured.
-    pub(crate) fn first_answer(&mut self) -> Option<Vec<u8>> {
+    fn first_answer(&mut self) -> Option<Vec<u8>> {
         let password = self.password.as_ref()?;
         if self.plugin == Plugin::Clear && !self.allow_clear {
             // The server will ask again, and be refused then.
