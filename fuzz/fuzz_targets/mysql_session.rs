@@ -1,15 +1,20 @@
-//! A MySQL session under arbitrary bytes of the client, of the test server and of the online server: no panic, no more
-//! taken than there is, memory within its bound, and what is counted is no more than what was said.
+//! A MySQL session under arbitrary bytes of the client, of the test server and of the online server: no panic, no rule of
+//! the trait broken, memory within its bound, and no more counted than was sent.
 
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use common_core::flow::{Endpoint, Flow};
-use module_kit::{Action, Actions, Missing, Module, Protocol, ServerData};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
+use module_kit::testing::Driver;
+use module_kit::{Endpoint, Flow, Protocol};
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
+
+#[path = "../../modules/mysql/tests/sessions/support/packets.rs"]
+mod packets;
+
+use packets::{greeting_with, packet, prepared_as};
 
 #[derive(Arbitrary, Debug)]
 enum Op {
@@ -127,107 +132,52 @@ impl Command {
 impl Method {
     fn name(self) -> &'static [u8] {
         match self {
-            Self::Native => b"mysql_native_password\0",
-            Self::CachingSha2 => b"caching_sha2_password\0",
-            Self::Sha256 => b"sha256_password\0",
-            Self::Ed25519 => b"client_ed25519\0",
-            Self::Clear => b"mysql_clear_password\0",
-            Self::Other => b"dialog\0",
+            Self::Native => b"mysql_native_password",
+            Self::CachingSha2 => b"caching_sha2_password",
+            Self::Sha256 => b"sha256_password",
+            Self::Ed25519 => b"client_ed25519",
+            Self::Clear => b"mysql_clear_password",
+            Self::Other => b"dialog",
         }
     }
 }
 
-fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
-    let length = payload.len() as u32;
-    [&length.to_le_bytes()[..3], &[sequence], payload].concat()
-}
-
 fn greeting(mariadb: bool, method: Method) -> Vec<u8> {
-    let mut payload = b"\x0a9.7.4\0\x2a\0\0\0nonce678\0\xff\xff\x21\x02\0\xff\xdf\x15".to_vec();
-    payload.extend_from_slice(&[0; 6]);
-    payload.extend_from_slice(if mariadb { &[0xff, 0, 0, 0] } else { &[0; 4] });
-    payload.extend_from_slice(b"901234567890\0");
-    payload.extend_from_slice(method.name());
-    if mariadb {
-        payload[20] &= 0xfe;
-    }
-    packet(0, &payload)
+    let (capabilities, extended) = if mariadb { (0xdfff_fffe, 0xff) } else { (0xdfff_ffff, 0) };
+    greeting_with(42, capabilities, extended, method.name())
 }
 
 struct Driven {
-    module: Box<dyn Module>,
-    held: Vec<u8>,
-    said: usize,
-    failed: bool,
+    driver: Driver,
+    sent: usize,
 }
 
 /// What a session may allocate besides what the engine holds for it.
 const MEMORY_MAX: usize = 8 << 20;
 
 impl Driven {
-    fn call(&mut self, call: impl FnOnce(&mut dyn Module, &[u8], &mut Actions)) {
-        if self.failed {
-            return;
-        }
-        let mut actions = Actions::new();
-        call(&mut *self.module, &self.held, &mut actions);
-        let (mut taken, mut refused) = (0, false);
-        for action in actions.list() {
-            match action {
-                Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes, _) => taken += bytes,
-                Action::Send(range) => assert!(range.end <= actions.own_bytes().len()),
-                Action::Answers(_) | Action::Ready | Action::Answered => {}
-                Action::Refused => {
-                    refused = true;
-                    break;
-                }
-                Action::Fail(_) => {
-                    self.failed = true;
-                    return;
-                }
-            }
-        }
-        assert!(taken <= self.held.len(), "taken {taken} of {}", self.held.len());
-        self.held.drain(..taken);
-        if refused {
-            self.lost();
-        }
-        assert!(self.module.memory() < MEMORY_MAX);
-    }
-
-    fn lost(&mut self) {
-        let held = std::mem::take(&mut self.held);
-        if !self.failed {
-            self.module.missed(if held.is_empty() { Missing::Uncaptured } else { Missing::Dropped(&held) });
-        }
-    }
-
     fn client(&mut self, bytes: &[u8]) {
-        self.said += bytes.len();
-        self.held.extend_from_slice(bytes);
+        self.sent += bytes.len();
+        self.driver.client(bytes);
     }
 
     fn server(&mut self, online: bool, skipped: u8, bytes: &[u8]) {
-        self.call(|module, _, actions| match online {
-            true => {
-                module.missed(Missing::OnlineServer(u64::from(skipped)));
-                if let Some(online) = module.online() {
-                    online.answer(bytes, actions);
-                }
-            }
-            false => {
-                module.missed(Missing::TestServer(u64::from(skipped)));
-                module.answer(ServerData { bytes, acks_all: bytes.len() % 2 == 0 }, actions);
-            }
-        });
+        let skipped = u64::from(skipped);
+        if online {
+            self.driver.online(skipped, bytes);
+        } else {
+            self.driver.skip_answer(skipped);
+            match bytes.len() % 2 {
+                0 => self.driver.answer(bytes),
+                _ => self.driver.early_answer(bytes),
+            };
+        }
     }
 
     fn handle(&mut self, op: Op) {
         match op {
-            Op::Connected => self.call(|module, _, actions| { let _ = module.connected(actions); }),
-            Op::ClientLost => {
-                self.lost();
-            }
+            Op::Connected => drop(self.driver.connected()),
+            Op::ClientLost => self.driver.drop_client(&[]),
             Op::Client(bytes) => self.client(&bytes),
             Op::ClientPacket { sequence, payload } => self.client(&packet(sequence, &payload)),
             Op::Hello { capabilities, rest } => {
@@ -255,7 +205,7 @@ impl Driven {
                 self.server(online, 0, &packet(sequence, &payload));
             }
             Op::Switch { sequence, method, nonce } => {
-                self.server(false, 0, &packet(sequence, &[&[0xfe], method.name(), &nonce].concat()));
+                self.server(false, 0, &packet(sequence, &[&[0xfe], method.name(), b"\0", &nonce].concat()));
             }
             Op::Ok { online, sequence, status } => {
                 let [low, high] = status.to_le_bytes();
@@ -266,26 +216,15 @@ impl Driven {
                 self.server(false, 0, &packet(sequence, &[&[0xff, low, high], &b"#HY000no"[..]].concat()));
             }
             Op::Prepared { online, id, columns, parameters } => {
-                let mut payload = vec![0];
-                payload.extend_from_slice(&(id % 8).to_le_bytes());
-                payload.extend_from_slice(&[columns, 0, parameters, 0, 0, 0, 0]);
-                self.server(online, 0, &packet(1, &payload));
+                self.server(online, 0, &prepared_as(id % 8, columns, parameters));
             }
             Op::LoggedIn => {
-                self.call(|module, _, actions| { let _ = module.connected(actions); });
+                self.driver.connected();
                 self.server(false, 0, &greeting(false, Method::Native));
-                self.offer();
                 self.server(false, 0, &packet(2, &[0, 0, 0, 2, 0, 0, 0]));
             }
         }
-        self.offer();
-    }
-
-    /// As long as something is held, the module is asked at every event.
-    fn offer(&mut self) {
-        if !self.held.is_empty() {
-            self.call(|module, held, actions| module.client(held, actions));
-        }
+        assert!(self.driver.module().memory() < MEMORY_MAX);
     }
 }
 
@@ -311,16 +250,16 @@ fuzz_target!(|input: Input| {
     let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let flow = Flow { client: end(40_000), server: end(3306) };
     let module = protocol.module(&flow, input.from_start);
-    let mut driven = Driven { module, held: Vec::new(), said: 0, failed: false };
+    let mut driven = Driven { driver: Driver::new(module), sent: 0 };
     for op in input.ops {
         driven.handle(op);
     }
-    let said = driven.said;
+    let sent = driven.sent;
     drop(driven);
     for group in protocol.report().groups {
         let counted: u64 = group.counters.iter().map(|(_, count)| count).sum();
         if group.name == "commands" || group.name == "left_out" {
-            assert!(counted <= said as u64, "{}: {counted} in {said} bytes", group.name);
+            assert!(counted <= sent as u64, "{}: {counted} in {sent} bytes", group.name);
         }
     }
 });

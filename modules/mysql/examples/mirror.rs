@@ -17,7 +17,7 @@ use module_kit::testing::Driver;
 use module_kit::{Flow, PayloadPrefix, Protocol, Report, begins_with_any};
 use tcpcopy_mysql::{CredentialsError, Mysql, SecretSource, Settings};
 
-/// What happens to a session.
+/// An event of a session.
 enum Event {
     Client(Vec<u8>),
     Online(Vec<u8>),
@@ -25,7 +25,7 @@ enum Event {
     End,
 }
 
-/// What the client said having seen one more piece of the answer, and that piece.
+/// A piece of an answer, and the client's bytes after it.
 struct Turn {
     seen: Vec<u8>,
     said: Vec<u8>,
@@ -37,7 +37,7 @@ const QUIET: Duration = Duration::from_millis(300);
 /// So many times that, if it has not answered at all.
 const PATIENCE: u32 = 30;
 
-/// So much is heard of an answer of the online server.
+/// Bytes of an answer of the online server that the module gets.
 const HEARD: usize = 300;
 
 /// The test server's side of a session.
@@ -48,10 +48,10 @@ pub(crate) struct Replay {
     events: (Sender<Event>, Receiver<Event>),
     stream: Option<TcpStream>,
     connection: usize,
-    /// What is heard of the online server, and how much was not since it was heard last.
+    /// The beginnings of answers that the module gets, and the bytes skipped since the last one.
     answers: &'static [PayloadPrefix],
     unheard: u64,
-    /// What is not due yet.
+    /// Turns that are not due yet.
     turns: VecDeque<Turn>,
     /// Bytes of the test server since the last turn.
     answered: usize,
@@ -119,7 +119,7 @@ impl Replay {
         self.stream.as_mut().map_or(Ok(()), |stream| stream.write_all(bytes))
     }
 
-    /// The client says `bytes`.
+    /// The client sends `bytes`.
     pub(crate) fn client(&mut self, bytes: &[u8]) -> io::Result<()> {
         let sent = self.driven.client(bytes);
         self.send(&sent)
@@ -184,7 +184,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Handles what the test server says until `enough`.
+    /// Handles the test server's answers until `enough`.
     #[allow(dead_code, reason = "for the live tests")]
     pub(crate) fn run_until(&mut self, enough: impl Fn(&Self) -> bool) -> io::Result<()> {
         while !enough(self) && self.driven.failure.is_none() {
@@ -200,7 +200,7 @@ impl Replay {
     }
 }
 
-/// Copies what comes from one stream to another, and tells of it.
+/// Copies one stream to another, and reports its bytes as events.
 fn forward(
     mut from: TcpStream,
     mut to: TcpStream,
@@ -236,7 +236,7 @@ pub(crate) fn mirror(
     let requests = forward(client, online, sender.clone(), Event::Client);
     thread::spawn(move || {
         let _ = (requests.join(), answers.join());
-        // What the test server still has to say is not waited for, but for its last word.
+        // The last answers of the test server are not awaited.
         let _ = sender.send(Event::End);
     });
     replay.run()?;
@@ -245,7 +245,7 @@ pub(crate) fn mirror(
 }
 
 impl Replay {
-    /// Closes as a client does, and takes in what the test server still says: nothing is sent to it any more.
+    /// Closes as a client does, and reads the last answers of the test server.
     fn finish(&mut self) {
         let Some(stream) = &self.stream else { return };
         let _ = stream.shutdown(Shutdown::Write);

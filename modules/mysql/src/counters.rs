@@ -26,16 +26,16 @@ impl Outcome {
     }
 }
 
-/// Why something that a client said was left out.
+/// Why a command was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeftOut {
     /// Names a statement that was prepared before the session was joined, or never.
     UnknownStatement,
     /// Names a statement that the test server could not prepare, or has lost.
     FailedStatement,
-    /// Has parameters whose types were said in what was lost.
+    /// Has parameters whose types were bound in lost bytes.
     UnknownTypes,
-    /// Has values that went to a connection that is gone.
+    /// Has values that went to a lost connection.
     LostLongData,
     /// KILL of a connection that has no known copy.
     Kill,
@@ -49,7 +49,7 @@ pub(crate) enum LeftOut {
     Unreadable,
     /// COM_STMT_BULK_EXECUTE, which the test server does not know.
     Bulk,
-    /// Bytes that are no command: the session was joined, or goes on behind a loss, inside of one.
+    /// Bytes that begin no command: the session was joined, or goes on after a loss, inside of one.
     OutOfStep,
 }
 
@@ -73,28 +73,28 @@ impl Counted for LeftOut {
     }
 }
 
-/// Things that happen and are worth a number.
+/// Events that are counted of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A statement was prepared again on a new connection.
     PreparedAgain,
-    /// The types of its parameters were said again.
+    /// The types of its parameters were sent again.
     TypesAgain,
-    /// The text of a statement was not kept for that.
+    /// The text of a statement was not kept for a new connection.
     TextNotKept,
     /// The test server did not let a client into its database on a new connection.
     DatabaseRefused,
-    /// The id of a statement was told by order, its answer not being seen.
+    /// The id of a statement was inferred from the order, because the answer was not seen.
     IdAssumed,
     /// A connection was lost inside a transaction.
     TransactionCut,
     /// A transaction was open when the session was joined, or its beginning was lost.
     TransactionStartMissed,
-    /// A KILL was turned on the right copy.
+    /// A KILL was sent with the id of the right copy.
     KillMapped,
     /// Query attributes were left out of a statement.
     AttributesLeftOut,
-    /// A client speaks compressed.
+    /// A client compresses.
     Compressed,
     /// A session was joined late, and logged in with the default login.
     Joined,

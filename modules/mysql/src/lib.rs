@@ -1,9 +1,9 @@
-//! MySQL and MariaDB sessions: logs in to the test server by itself, and keeps what only one server knows straight.
+//! MySQL and MariaDB sessions: the module logs in to the test server with its own passwords, and translates the ids that
+//! only one of the servers knows.
 //!
-//! The way of a session: the test server's greeting ([`greeting`]), the client's own login, which is left out
-//! ([`hello`]), ours in its place ([`dialogue`], [`plugin`]), and then the client's commands ([`session`]), which pass as
-//! they are but for the ids of prepared statements ([`statements`]) and the few things that the test server does not
-//! know. docs/MYSQL.md says what can be replayed and how to set it up.
+//! From the lowest floor to the highest: formats ([`wire`]), logins ([`auth`]), prepared statements ([`statements`]),
+//! compressed clients ([`compression`]), answers of both servers ([`answers`]), and the session, with its commands
+//! ([`session`]). docs/MYSQL.md tells users what can be replayed, and how to set it up.
 
 #![forbid(unsafe_code)]
 
@@ -18,9 +18,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use module_kit::Flow;
-use module_kit::PayloadPrefix;
-use module_kit::{Module, OnlineService, Protocol, Report};
+use module_kit::{Flow, Module, OnlineService, PayloadPrefix, Protocol, Report};
 
 use crate::auth::credentials::Credentials;
 pub use crate::auth::credentials::{CredentialsError, DefaultLogin, SecretSource, Settings};
@@ -36,19 +34,24 @@ pub struct Mysql {
     connections: Arc<Connections>,
 }
 
-/// What must be known of the online server's answers: its greeting, which names the connection, the ids of statements
-/// that it prepares, with optional metadata or without, its errors, and what it says in a login: an answer to a command
-/// begins with the sequence id 1, one to a login with a greater one. To COM_CHANGE_USER it may be 1.
+/// The beginnings of the online server's answers that the module needs: length (three bytes), sequence id, first byte of the
+/// payload. The answer to a command has the sequence id 1; in a login ids are greater, but for COM_CHANGE_USER, where the
+/// first answer may have 1.
 const BEGINNINGS: &[PayloadPrefix] = &[
+    // The greeting, which names the connection.
     &[None, Some(0), Some(0), Some(0), Some(10)],
+    // The answer to a PREPARE, which names the statement, without optional metadata or with it.
     &[Some(12), Some(0), Some(0), Some(1), Some(0)],
     &[Some(13), Some(0), Some(0), Some(1), Some(0)],
+    // Errors.
     &[None, None, Some(0), None, Some(0xFF)],
+    // Answers in a login.
     &[None, None, Some(0), Some(2)],
     &[None, None, Some(0), Some(3)],
     &[None, None, Some(0), Some(4)],
     &[None, None, Some(0), Some(5)],
     &[None, None, Some(0), Some(6)],
+    // Another method, or the cached password, at once.
     &[None, Some(0), Some(0), Some(1), Some(0xFE)],
     &[Some(2), Some(0), Some(0), Some(1), Some(1)],
 ];

@@ -1,4 +1,4 @@
-//! What the sessions of all services share.
+//! The state that the sessions of all services share.
 
 use module_kit::notices::Notices;
 

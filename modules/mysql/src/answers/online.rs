@@ -41,7 +41,7 @@ enum Greeting {
     Missed,
 }
 
-/// What has come from the online server since the client's last command.
+/// The bytes of the online server since the client's last command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SinceCommand {
     Nothing,
@@ -51,7 +51,7 @@ enum SinceCommand {
     Lost,
 }
 
-/// What has come from the online server while commands were held, which it may have answered.
+/// The bytes of the online server while commands were held, which they may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Early {
     Nothing,
@@ -297,7 +297,7 @@ mod tests {
     /// The answer to a PREPARE: it is the statement 10.
     const TENTH: &[u8] = b"\x0c\0\0\x01\0\x0a\0\0\0\0\0\0\0\0\0\0";
 
-    /// What is heard of an answer to a PREPARE.
+    /// The events that an answer to a PREPARE causes.
     fn hear(online: &mut OnlineAnswers, held: bool) -> Vec<OnlineEvent> {
         let mut heard = Vec::new();
         online.missed(1000);

@@ -1,34 +1,34 @@
-//! Whether the online server lets the client in. Passwords that are known here open the test server's door to everybody who
-//! says a user's name: who is refused online must not come in by it.
+//! Whether the online server lets the client in. With the passwords that are configured here, everybody who knows a user's
+//! name could log in to the test server: a client that the online server refuses must not.
 
 use crate::wire::server_error::PROGRESS;
 
-/// The online server's word on what its client has said last to log in.
+/// The online server's answer to the client's last packet of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// The client is in, or nobody can tell: what the online server has said to it was not captured.
+    /// The client is in, or the answer was not captured.
     Open,
-    /// The client has asked, in a packet with this sequence id. Whether answers are captured is not known, so that its
-    /// commands do not wait for one.
+    /// The client has sent a packet with this sequence id. Answers may not be captured, so that its commands do not wait
+    /// for one.
     Unconfirmed(u8),
-    /// The same, and its commands wait: answers are captured.
+    /// The same, but answers are captured: its commands wait.
     Awaited(u8),
     Refused,
 }
 
 impl Admission {
-    /// Of a session that was seen from its beginning, or that was joined.
+    /// `from_start`: the session was captured from its start.
     pub(crate) fn new(from_start: bool) -> Self {
         if from_start { Self::Unconfirmed(0) } else { Self::Open }
     }
 
-    /// The online server says a packet with this sequence id that begins so.
+    /// The online server sends a packet with this sequence id and this beginning of a payload.
     pub(crate) fn packet(&mut self, sequence: u8, payload: &[u8]) {
         let (Self::Unconfirmed(asked) | Self::Awaited(asked)) = *self else { return };
         *self = match *payload {
             [0xFF, low, high, ..] => match u16::from_le_bytes([low, high]) {
                 PROGRESS => return,
-                // The first packet of COM_CHANGE_USER: this may be a command's error, before it or behind it.
+                // The first packet of COM_CHANGE_USER: the error may belong to a command before or after it.
                 code if asked == 0 && sequence > 0 && !is_denial(code) => Self::Open,
                 _ if sequence == 0 || sequence > asked => Self::Refused,
                 _ => Self::Open,
@@ -36,19 +36,19 @@ impl Admission {
             _ if sequence == 0 => return,
             // Another method, or more of this one.
             [0xFE, ..] | [0x01, _, ..] if sequence > asked => return,
-            // OK; or the answer to a command, which only those are given who are in.
+            // OK; or the answer to a command, which the server gives only to clients that it has let in.
             _ => Self::Open,
         };
     }
 
-    /// The online server has said something that was not captured: most likely the answer.
+    /// Bytes of the online server were not captured: most likely the answer.
     pub(crate) fn missed(&mut self) {
         if matches!(self, Self::Unconfirmed(_) | Self::Awaited(_)) {
             *self = Self::Open;
         }
     }
 
-    /// The client says a command, and is answered: it is in.
+    /// The client sends a command, and so has been let in.
     pub(crate) fn command(&mut self) {
         if let Self::Unconfirmed(_) = self {
             *self = Self::Open;

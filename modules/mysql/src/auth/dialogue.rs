@@ -1,25 +1,25 @@
-//! Our part in a login: answers what the test server asks until it accepts or refuses.
+//! The client's side of a login at the test server: answers its requests until it accepts or refuses.
 //!
 //! Source: dev.mysql.com, "Authentication Method Switch", "Caching_sha2_password information".
 
 use crate::auth::credentials::Secret;
-use crate::auth::greeting::{NONCE_MAX, PLUGIN_MAX};
+use crate::auth::greeting::{Greeting, NONCE_MAX, PLUGIN_MAX};
 use crate::auth::plugin::{Plugin, encrypted};
 use crate::wire::packet::Reader;
 use crate::wire::server_error::{ServerError, printable};
 
-/// A server asks for another method once; more often, it goes round in circles.
+/// A server switches to another method once; more often, it never ends.
 const SWITCHES_MAX: u8 = 3;
 
 /// A public key is no longer, in bytes: one of 4096 bits has 800.
 const KEY_MAX: usize = 8 << 10;
 
-/// What is to be done next.
+/// The next step of a login.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Send this payload.
     Send(Vec<u8>),
-    /// The server says more by itself.
+    /// The server sends another packet first.
     Wait,
     Accepted,
     Refused(Refusal),
@@ -28,9 +28,9 @@ pub(crate) enum Step {
 /// Why a login cannot succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The server says no.
+    /// The server refuses the user.
     Server(ServerError),
-    /// The server asks for a method that is not spoken here.
+    /// The server asks for a method that is not implemented here.
     Method(String),
     /// The server asks for the password in the clear, which the configuration does not allow.
     Clear,
@@ -38,7 +38,7 @@ pub(crate) enum Refusal {
     NoPassword,
     /// The server's public key cannot be used.
     Key,
-    /// What the server says is no login.
+    /// The server's packet does not belong to a login.
     OutOfStep,
 }
 
@@ -59,22 +59,30 @@ enum Stage {
     Answered,
     /// The public key was asked for.
     KeyAsked,
-    /// All that can be said was said.
-    Told,
+    /// Nothing is left to send.
+    Done,
 }
 
 impl Dialogue {
-    /// A login that begins with a nonce for `plugin`. Without a password the captured answer has to do.
-    pub(crate) fn new(plugin: Plugin, nonce: &[u8], password: Option<Secret>, allow_clear: bool) -> Self {
-        Self { plugin, nonce: nonce.to_vec(), password, allow_clear, switches: 0, stage: Stage::Answered }
+    /// A login that answers `greeting`. Returns also the first answer, if a password is configured. Without one, the captured
+    /// answer must be sufficient.
+    pub(crate) fn begin(
+        greeting: &Greeting,
+        password: Option<Secret>,
+        allow_clear: bool,
+    ) -> (Self, Option<Vec<u8>>) {
+        let (plugin, nonce) = (Plugin::from_name(&greeting.plugin), greeting.nonce.clone());
+        let mut dialogue = Self { plugin, nonce, password, allow_clear, switches: 0, stage: Stage::Answered };
+        let answer = dialogue.first_answer();
+        (dialogue, answer)
     }
 
-    /// What is allocated, in bytes.
+    /// The memory that is allocated for it, in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.nonce.capacity()
     }
 
-    /// The method that is being spoken.
+    /// The present method.
     pub(crate) fn plugin(&self) -> Plugin {
         self.plugin
     }
@@ -84,8 +92,8 @@ impl Dialogue {
         self.password.is_some()
     }
 
-    /// The first answer, if it is ours to give.
-    pub(crate) fn first_answer(&mut self) -> Option<Vec<u8>> {
+    /// The first answer, if a password is configured.
+    fn first_answer(&mut self) -> Option<Vec<u8>> {
         let password = self.password.as_ref()?;
         if self.plugin == Plugin::Clear && !self.allow_clear {
             // The server will ask again, and be refused then.
@@ -141,7 +149,7 @@ impl Dialogue {
         Step::Send(answer)
     }
 
-    /// The server asks for a method that is not spoken here.
+    /// The server asks for a method that is not implemented here.
     fn unknown(&mut self, method: String) -> Step {
         self.plugin = Plugin::Other;
         Step::Refused(Refusal::Method(method))
@@ -154,7 +162,7 @@ impl Dialogue {
         const KEY_REQUEST: u8 = 2;
         match (self.plugin, self.stage, data) {
             (Plugin::CachingSha2, Stage::Answered, [FAST]) => {
-                self.stage = Stage::Told;
+                self.stage = Stage::Done;
                 Step::Wait
             }
             (Plugin::CachingSha2, Stage::Answered, [FULL]) if self.password.is_some() => {
@@ -163,7 +171,7 @@ impl Dialogue {
             }
             (Plugin::CachingSha2, Stage::Answered, [FULL]) => Step::Refused(Refusal::NoPassword),
             (Plugin::CachingSha2 | Plugin::Sha256, Stage::KeyAsked, key) => {
-                self.stage = Stage::Told;
+                self.stage = Stage::Done;
                 if key.len() > KEY_MAX {
                     return Step::Refused(Refusal::Key);
                 }

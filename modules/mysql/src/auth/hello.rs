@@ -1,4 +1,4 @@
-//! Who a client says it is: the response to the greeting, and COM_CHANGE_USER.
+//! The client's login: the response to the greeting, and COM_CHANGE_USER.
 //!
 //! Source: dev.mysql.com, "Protocol::HandshakeResponse41", "Protocol::SSLRequest", "COM_CHANGE_USER"; MariaDB's
 //! documentation, "Connection".
@@ -10,10 +10,10 @@ use crate::wire::packet::{Reader, write_sized, write_terminated};
 /// Bytes of the fixed part; an SSLRequest is nothing else.
 const FIXED: usize = 32;
 
-/// Connection attributes are kept up to so many bytes, as servers do.
+/// Connection attributes are kept up to this length, in bytes, as by servers.
 const ATTRIBUTES_MAX: usize = 64 << 10;
 
-/// What a client has said about itself: enough to log in again.
+/// A client's login: enough to log in again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) capabilities: Capabilities,
@@ -24,12 +24,12 @@ pub(crate) struct Hello {
     pub(crate) database: Vec<u8>,
     /// Connection attributes, as they were written.
     pub(crate) attributes: Vec<u8>,
-    /// What it answered to the online server's nonce, and by which method.
+    /// Its answer to the online server's nonce, and the method.
     pub(crate) answer: Vec<u8>,
     pub(crate) plugin: Vec<u8>,
 }
 
-/// What a client says first.
+/// The first packet of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FirstPacket {
     Hello(Hello),
@@ -40,7 +40,7 @@ pub(crate) enum FirstPacket {
 }
 
 impl Hello {
-    /// What it takes, in bytes.
+    /// The memory that is allocated for it, in bytes.
     pub(crate) fn memory(&self) -> usize {
         [&self.user, &self.database, &self.attributes, &self.answer, &self.plugin]
             .map(Vec::capacity)
@@ -53,7 +53,7 @@ impl Hello {
         self.capabilities.has(Capabilities::COMPRESS) || self.capabilities.has(Capabilities::ZSTD)
     }
 
-    /// A client that was never heard logging in.
+    /// A client whose login was not captured.
     pub(crate) fn assumed(user: &[u8], database: &[u8]) -> Self {
         Self {
             capabilities: Capabilities::ASSUMED,

@@ -42,7 +42,7 @@ impl Plugin {
         }
     }
 
-    /// The first answer, for a password and the server's nonce; empty where a server takes that for no password.
+    /// The first answer, made of a password and the server's nonce; empty if an empty answer means no password.
     pub(crate) fn answer(self, password: &[u8], nonce: &[u8]) -> Vec<u8> {
         match self {
             Self::Native => native(password, nonce),
@@ -87,7 +87,7 @@ fn ed25519(password: &[u8], nonce: &[u8]) -> Vec<u8> {
     raw_sign::<Sha512>(&key, nonce, &VerifyingKey::from(&key)).to_bytes().to_vec()
 }
 
-/// The password for the owner of a public key only: RSA-OAEP of (p + NUL) xor nonce. `None` if `pem` is no RSA key, or
+/// The password, encrypted for the owner of a public key: RSA-OAEP of (p + NUL) xor nonce. `None` if `pem` is no RSA key, or
 /// too short a one.
 pub(crate) fn encrypted(password: &[u8], nonce: &[u8], pem: &[u8]) -> Option<Vec<u8>> {
     let pem = std::str::from_utf8(pem).ok()?.trim_end_matches('\0');
@@ -100,7 +100,7 @@ pub(crate) fn encrypted(password: &[u8], nonce: &[u8], pem: &[u8]) -> Option<Vec
 }
 
 fn terminated(password: &[u8]) -> Zeroizing<Vec<u8>> {
-    // In one piece, so that no half of it stays behind where it was.
+    // Allocated once: a vector that grows leaves copies of the password in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(password.len() + 1));
     bytes.extend_from_slice(password);
     bytes.push(0);

@@ -1,5 +1,4 @@
-//! A compressed packet that is inflated piece by piece: a few hundred bytes can stand for megabytes, and one call must not do
-//! all of them.
+//! Inflates a compressed packet piece by piece: a few hundred bytes can inflate to megabytes, which one call must not do.
 
 use std::fmt;
 use std::io::Read;
@@ -14,23 +13,23 @@ pub(crate) enum Method {
     Zstd,
 }
 
-/// What a client sends compressed cannot be read.
+/// The compressed bytes cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unreadable;
 
 /// Inflated in one step, in bytes; zstd decodes up to a block more.
 pub(crate) const PIECE: usize = 128 << 10;
 
-/// What a decoder takes beside its window, roughly, in bytes.
+/// The memory of a decoder without its window, roughly, in bytes.
 const DECODER: usize = 48 << 10;
 
 /// A packet that is being inflated; it stays with the engine meanwhile.
 #[derive(Debug)]
 pub(crate) struct Inflating {
     decoder: Decoder,
-    /// How long it is once inflated, as its header says.
+    /// Its inflated length, from its header.
     length: usize,
-    /// Bytes of it that were read, and that came of them.
+    /// Its bytes that were read, and the inflated ones.
     read: usize,
     inflated: usize,
 }
@@ -70,7 +69,7 @@ impl Inflating {
         Ok(Self { decoder, length, read: whole - content.len(), inflated: 0 })
     }
 
-    /// What it takes, roughly, in bytes.
+    /// The memory that it takes, roughly, in bytes.
     pub(crate) fn memory(&self) -> usize {
         match self.decoder {
             Decoder::Zlib(_) => DECODER,
@@ -86,7 +85,7 @@ impl Inflating {
             Decoder::Zlib(decoder) => zlib(decoder, content, self.length - self.inflated, plain)?,
             Decoder::Zstd { decoder, pieces, .. } => {
                 if !decoder.is_finished() {
-                    // What is within the window is not seen yet.
+                    // The bytes within the window are not counted yet.
                     if *pieces * PIECE > self.length {
                         return Err(Unreadable);
                     }
@@ -112,7 +111,7 @@ fn zlib(
     plain: &mut Vec<u8>,
 ) -> Result<(usize, bool), Unreadable> {
     let (read, inflated, before) = (decoder.total_in(), decoder.total_out(), plain.len());
-    // One byte more shows what is longer than it says, and lets the checksum be read.
+    // One byte more detects a content longer than announced, and lets the checksum be read.
     plain.resize(before + (missing + 1).min(PIECE), 0);
     let status = decoder.decompress(content, &mut plain[before..], FlushDecompress::None);
     let (read, inflated) = (decoder.total_in() - read, decoder.total_out() - inflated);

@@ -10,7 +10,7 @@ use crate::wire::packet::{HEADER, Header};
 /// Whether a client compresses.
 #[derive(Debug)]
 pub(crate) enum Compression {
-    /// Its first command tells.
+    /// Its first command decides.
     Undecided,
     No,
     Yes(Inflated),
@@ -20,11 +20,11 @@ pub(crate) enum Compression {
 #[derive(Debug)]
 pub(crate) struct Inflated {
     method: Method,
-    /// What was inflated and could not be dealt with yet.
+    /// Inflated bytes that are not done with.
     pub(crate) plain: Vec<u8>,
     /// The packet that comes next, if a part of it is inflated.
     packet: Packet,
-    /// What was inflated so far, in bytes, rounded up.
+    /// All inflated bytes, rounded up.
     pub(crate) work: usize,
 }
 
@@ -33,14 +33,14 @@ pub(crate) struct Inflated {
 enum Packet {
     Untouched,
     Begun(Inflating),
-    /// What it began went to a connection that is gone.
+    /// Its beginning went to a lost connection.
     Void,
 }
 
 /// Bytes of a compressed packet's header.
 const COMPRESSED_HEADER: usize = 7;
 
-/// Bytes that tell how a client compresses.
+/// Bytes that are needed to decide.
 const TELLING: usize = COMPRESSED_HEADER + HEADER + 1;
 
 impl Compression {
@@ -91,7 +91,7 @@ impl Inflated {
         Self { method, plain: Vec::new(), packet: Packet::Untouched, work: 0 }
     }
 
-    /// What is allocated, roughly, in bytes.
+    /// The memory that is allocated for it, roughly, in bytes.
     pub(crate) fn memory(&self) -> usize {
         let decoder = match &self.packet {
             Packet::Begun(inflating) => inflating.memory(),
@@ -126,7 +126,7 @@ impl Inflated {
         Ok(Some(COMPRESSED_HEADER + header.length))
     }
 
-    /// The connection to the test server is a new one: what was not sent on the old one is not sent any more.
+    /// The connection to the test server is a new one: bytes that were not sent on the old one are dropped.
     pub(crate) fn connection_lost(&mut self) {
         self.plain.clear();
         if let Packet::Begun(_) = self.packet {
@@ -134,11 +134,11 @@ impl Inflated {
         }
     }
 
-    /// Bytes of the client were lost, the one that the engine held among them. Returns what was said with `due`, those that
-    /// were at hand, if they are whole packets, and not too many.
+    /// Bytes of the client were lost. Returns the inflated content of `due`, the known ones among them, if these are whole
+    /// packets, and not too many.
     pub(crate) fn client_lost(&mut self, due: &[u8]) -> Option<Vec<u8>> {
         let mut rest = due;
-        // What was said of a packet is not known any more.
+        // The beginning of a packet in progress is not known any more.
         let mut whole = matches!(std::mem::replace(&mut self.packet, Packet::Untouched), Packet::Untouched);
         while whole && !rest.is_empty() {
             let length = self.packet(rest).ok().flatten();
@@ -149,7 +149,7 @@ impl Inflated {
         Some(std::mem::take(&mut self.plain)).filter(|_| whole)
     }
 
-    /// Takes out what was dealt with.
+    /// Removes bytes that are done with.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.plain.drain(..bytes.min(self.plain.len()));
         if self.plain.is_empty() && self.plain.capacity() > KEPT {
@@ -158,7 +158,7 @@ impl Inflated {
     }
 }
 
-/// Of what is lost no more than this is inflated, in bytes, and a piece.
+/// The most that is inflated of lost bytes, and a piece.
 const LEARNED_MAX: usize = 1 << 20;
 
 /// An empty buffer keeps no more than this, in bytes.

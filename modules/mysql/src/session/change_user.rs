@@ -10,7 +10,6 @@ use module_kit::Actions;
 use super::context::Context;
 use super::state::{LoggingIn, Server, Switching};
 use crate::auth::dialogue::Dialogue;
-use crate::auth::plugin::Plugin;
 use crate::wire::packet::{Assembler, HEADER, Header, packet};
 
 /// Bytes of an OK without optional fields.
@@ -31,14 +30,10 @@ impl Switching {
         let Some(client) = &cx.client else { return Server::Switching(self) };
         let agreed = self.agreed;
         let greeting = &agreed.greeting;
-        let mut dialogue = Dialogue::new(
-            Plugin::from_name(&greeting.plugin),
-            &greeting.nonce,
-            client.password.clone(),
-            cx.shared.credentials.allow_clear,
-        );
+        let (dialogue, answer) =
+            Dialogue::begin(greeting, client.password.clone(), cx.shared.credentials.allow_clear);
         let (hello, capabilities) = (&client.hello, agreed.capabilities);
-        let request = match dialogue.first_answer() {
+        let request = match answer {
             Some(answer) => hello.change_user(capabilities, &answer, &greeting.plugin),
             None => hello.change_user(capabilities, &hello.answer, &hello.plugin),
         };

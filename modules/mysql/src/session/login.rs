@@ -10,7 +10,6 @@ use super::warnings;
 use crate::auth::dialogue::{Dialogue, Refusal, Step};
 use crate::auth::greeting::{self, FirstPacket};
 use crate::auth::hello::Hello;
-use crate::auth::plugin::Plugin;
 use crate::counters::{Event, Outcome};
 use crate::wire::capabilities::Capabilities;
 use crate::wire::packet::packet;
@@ -47,14 +46,10 @@ impl Greeted {
             wanted = wanted.without(Capabilities::QUERY_ATTRIBUTES);
         }
         let capabilities = wanted.agree_with(greeting.capabilities);
-        let mut dialogue = Dialogue::new(
-            Plugin::from_name(&greeting.plugin),
-            &greeting.nonce,
-            client.password.clone(),
-            cx.shared.credentials.allow_clear,
-        );
+        let (dialogue, answer) =
+            Dialogue::begin(&greeting, client.password.clone(), cx.shared.credentials.allow_clear);
         let (hello, database) = (&client.hello, client.database_of_login());
-        let response = match dialogue.first_answer() {
+        let response = match answer {
             Some(answer) => hello.response(capabilities, &answer, &greeting.plugin, database),
             // The captured answer is sufficient where no password is required.
             None => hello.response(capabilities, &hello.answer, &hello.plugin, database),

@@ -1,9 +1,9 @@
-//! What little of SQL must be understood: the statements that name what only one server knows, and where transactions begin
-//! and end.
+//! The SQL that the module must recognise: statements that name things that only one server knows, and the beginnings and
+//! ends of transactions.
 
 use super::transaction::TxnBoundary;
 
-/// What a statement is.
+/// The kind of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Query<'a> {
     /// KILL of a connection.
@@ -23,16 +23,16 @@ pub(crate) enum Query<'a> {
 /// The connection that a KILL names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kill<'a> {
-    /// By number: what is before it, the number, what is behind.
+    /// By number, with the text before and after it.
     Number { before: &'a [u8], id: u32, behind: &'a [u8] },
     /// By something else: an expression, a query's id.
     Other,
 }
 
-/// How much of a statement is needed to tell.
+/// Bytes of a statement that show its kind.
 pub(crate) const PEEK: usize = 256;
 
-/// Tells what kind of statement a text is, from its first word.
+/// The kind of a statement, from its first word.
 pub(crate) fn classify(text: &[u8]) -> Query<'_> {
     let start = skip_blanks(text);
     let (word, rest) = word(start);
@@ -77,7 +77,7 @@ fn kill<'a>(text: &'a [u8], rest: &'a [u8]) -> Query<'a> {
     }
 }
 
-/// What follows ROLLBACK names a savepoint: the transaction goes on.
+/// The ROLLBACK names a savepoint: the transaction goes on.
 fn rolls_back_to_savepoint(rest: &[u8]) -> bool {
     let behind = if next_is(rest, "WORK") { word(skip_blanks(rest)).1 } else { rest };
     next_is(behind, "TO")

@@ -1,12 +1,12 @@
 //! Transactions that the test server gets in halves: one was open when its connection was lost, or its beginning was
 //! never seen.
 //!
-//! What is open there its OK packets say (SERVER_STATUS_IN_TRANS). What was open before a session was joined, or was begun
-//! in what was lost, nobody says; but a COMMIT or ROLLBACK without a BEGIN ends something. So what is counted is no more
-//! than what was cut, but for clients that work with autocommit off: their transactions have no BEGIN, and the first end
-//! that is seen may be that of a whole one.
+//! The test server's OK packets show the transactions that are open there (SERVER_STATUS_IN_TRANS). Nothing shows those that
+//! were open before the session was joined, or were begun in lost bytes; but a COMMIT or ROLLBACK without a BEGIN ends
+//! one. So every counted transaction was cut, except with clients that work with autocommit off: their transactions have no
+//! BEGIN, and the first end that is seen may be that of a whole one.
 
-/// What a client says of its transactions.
+/// A client's command that begins or ends a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TxnBoundary {
     Begin,
@@ -19,9 +19,9 @@ pub(crate) enum TxnBoundary {
 pub(crate) enum Transaction {
     /// It is not.
     No,
-    /// The test server says that it is.
+    /// It is, on the test server.
     Open,
-    /// Something of the client was not seen, or not sent: it may have begun one of which the test server does not know.
+    /// Commands of the client were not captured, or not sent: they may have begun one that the test server does not know.
     Unclear,
     /// It was cut, and counted; the client may still be in it.
     Cut,
@@ -33,12 +33,12 @@ impl Transaction {
         if from_start { Self::No } else { Self::Unclear }
     }
 
-    /// Is it worth knowing what the client says?
+    /// The client's BEGIN, COMMIT and ROLLBACK matter.
     pub(crate) fn wants_client(self) -> bool {
         matches!(self, Self::Unclear | Self::Cut)
     }
 
-    /// The client said something. Returns whether that ends a transaction whose beginning was missed.
+    /// The client begins or ends a transaction. Returns whether it ends one whose beginning was missed.
     pub(crate) fn client(&mut self, boundary: TxnBoundary) -> bool {
         let missed = *self == Self::Unclear && boundary == TxnBoundary::End;
         if self.wants_client() {
@@ -47,7 +47,7 @@ impl Transaction {
         missed
     }
 
-    /// The test server has answered OK, and whether a transaction is open.
+    /// The test server has answered OK; `open`: a transaction is open there.
     pub(crate) fn test_answer(&mut self, open: bool) {
         match self {
             _ if open => *self = Self::Open,
@@ -56,8 +56,8 @@ impl Transaction {
         }
     }
 
-    /// The online server has, to something that is neither BEGIN nor COMMIT if what is open is unclear. Returns whether that
-    /// tells of a transaction whose beginning was missed.
+    /// The online server has answered OK, to a command that is neither BEGIN nor COMMIT. Returns whether the beginning of the
+    /// open transaction was missed.
     pub(crate) fn online_answer(&mut self, open: bool) -> bool {
         if *self != Self::Unclear {
             return false;
@@ -66,14 +66,14 @@ impl Transaction {
         open
     }
 
-    /// Both servers roll back what is open.
+    /// Both servers roll back the open transaction.
     pub(crate) fn rolled_back(&mut self) {
         *self = Self::No;
     }
 
-    /// Something of the client does not reach the test server.
+    /// Commands of the client do not reach the test server.
     pub(crate) fn client_lost(&mut self) {
-        // One that is open goes with its connection, which is told.
+        // An open one ends with its connection, and is counted then.
         if *self == Self::No {
             *self = Self::Unclear;
         }

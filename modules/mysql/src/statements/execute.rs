@@ -82,7 +82,7 @@ fn looks_counted(payload: &[u8], parameters: Option<u16>) -> Option<bool> {
 /// The flag of a type that has no sign.
 const UNSIGNED: u8 = 0x80;
 
-/// Can this be an EXECUTE, without attributes, of a statement with so many `parameters`? `length` is that of the whole
+/// Can this be an EXECUTE, without attributes, of a statement with this number of `parameters`? `length` is that of the whole
 /// payload. Values are followed where the whole is here.
 pub(crate) fn fits(payload: &[u8], length: usize, parameters: u16) -> bool {
     let parameters = usize::from(parameters);
@@ -98,7 +98,7 @@ pub(crate) fn fits(payload: &[u8], length: usize, parameters: u16) -> bool {
     }
 }
 
-/// Types and values fill the rest exactly; or less of it, for values can have come before (COM_STMT_SEND_LONG_DATA).
+/// Types and values fill the rest exactly, or values are missing that COM_STMT_SEND_LONG_DATA can have sent before.
 fn values_fit(mut reader: Reader<'_>, parameters: usize, nulls: &[u8]) -> bool {
     let Some(types) = reader.take(2 * parameters) else { return false };
     let kinds: Vec<u8> = types.iter().step_by(2).copied().collect();

@@ -12,20 +12,20 @@ const VALUES_MAX: usize = 1024;
 /// Command, statement and parameter of a COM_STMT_SEND_LONG_DATA, in bytes.
 pub(crate) const NAMED: usize = 7;
 
-/// What was sent and is not used yet, by the ids that the client uses.
+/// The values that no EXECUTE has used yet, by the client's ids of statements.
 #[derive(Debug, Default)]
 pub(crate) struct LongData {
     statements: BTreeMap<u32, Values>,
     count: usize,
 }
 
-/// What was sent for the next EXECUTE of a statement.
+/// The values for the next EXECUTE of a statement.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Values {
     parameters: BTreeSet<u16>,
     /// Some are not followed.
     overflowed: bool,
-    /// Some went to a connection that is gone.
+    /// Some went to a lost connection.
     pub(crate) lost: bool,
 }
 
@@ -38,8 +38,8 @@ impl Values {
 }
 
 impl LongData {
-    /// The client says a command that names a statement, of whose payload this is the beginning, [`NAMED`] bytes at least if
-    /// there are so many; `lost`: it does not reach the test server.
+    /// The client sends a command that names a statement. `payload` is its beginning, with at least [`NAMED`] bytes unless it
+    /// is shorter; `lost`: it does not reach the test server.
     pub(crate) fn note(&mut self, command: Command, payload: &[u8], lost: bool) {
         let Some(&[_, a, b, c, d]) = payload.first_chunk() else { return };
         let statement = u32::from_le_bytes([a, b, c, d]);
@@ -65,7 +65,7 @@ impl LongData {
         }
     }
 
-    /// What was sent for this statement, if anything.
+    /// The values for this statement, if there are any.
     pub(crate) fn of(&self, statement: u32) -> Option<&Values> {
         self.statements.get(&statement)
     }
@@ -88,7 +88,7 @@ impl LongData {
         }
     }
 
-    /// What is allocated, roughly, in bytes.
+    /// The memory that is allocated, roughly, in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.statements.len() * (size_of::<Values>() + 16) + 16 * self.count
     }

@@ -13,7 +13,7 @@ use crate::statements::types::{self, BoundTypes, EarlyExecutes, ParamTypes};
 /// More statements than this are not followed: servers have no more by default (`max_prepared_stmt_count`).
 const STATEMENTS_MAX: usize = 16_382;
 
-/// An answer belongs to one of so many statements that were prepared last.
+/// An answer belongs to one of the statements that were prepared last.
 const RECENT: usize = 128;
 
 /// The texts and types that a session keeps for a new connection, in bytes.

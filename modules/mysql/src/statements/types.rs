@@ -20,7 +20,7 @@ pub(crate) struct BoundTypes {
 pub(crate) enum ParamTypes<'a> {
     /// It binds these.
     Bound { count: u16, bytes: &'a [u8] },
-    /// It refers to those bound before; the byte at `at` says so.
+    /// It refers to those bound before; the byte at `at` is zero.
     Unchanged { count: u16, at: usize },
 }
 
@@ -52,7 +52,7 @@ impl EarlyExecutes {
     /// The beginning of an EXECUTE's payload that is kept, in bytes.
     pub(crate) const HEAD: usize = 512;
 
-    /// The last so many are kept.
+    /// Only the last ones are kept.
     const MAX: usize = 8;
 
     /// The memory that they take, in bytes.

@@ -1,4 +1,4 @@
-//! What client and server can do: the flags of a login.
+//! The capabilities of client and server: the flags of a login.
 //!
 //! Source: dev.mysql.com, "Capabilities Flags"; MariaDB's documentation, "Connection", for the extended ones.
 
@@ -32,13 +32,13 @@ impl Capabilities {
     /// MariaDB: COM_STMT_BULK_EXECUTE.
     pub(crate) const BULK: Self = Self(1 << 34);
 
-    /// What the test server is never asked for: encryption and compression, which the copy does without, and second
-    /// passwords, which nobody has.
+    /// Never requested from the test server: encryption and compression, which the copy does not use, and second passwords,
+    /// which are not configured.
     const NEVER: Self = Self(
         Self::COMPRESS.0 | Self::SSL.0 | Self::ZSTD.0 | Self::MULTI_FACTOR.0 | Self::VERIFY_CERTIFICATE.0,
     );
 
-    /// What a client that was never heard logging in most likely can do.
+    /// The likely capabilities of a client whose login was not captured.
     pub(crate) const ASSUMED: Self = Self(
         Self::MYSQL.0
             | Self::LOCAL_FILES.0
@@ -72,8 +72,8 @@ impl Capabilities {
         Self(self.0 & !other.0)
     }
 
-    /// What the copy of a client that wants `self` agrees on with the test server: what both can do, and what our own
-    /// login needs. A client of MySQL remains one, whatever the server.
+    /// The capabilities of the copy of a client that wants `self`: those that both sides have, and those that our own login
+    /// needs. A client of MySQL remains one, whatever the server.
     pub(crate) fn agree_with(self, server: Self) -> Self {
         let ours = Self::PLUGIN_AUTH | Self::SECURE_CONNECTION | Self::PROTOCOL_41;
         let mut agreed = Self((self.0 | ours.0) & server.0 & !Self::NEVER.0 & !Self::MYSQL.0);

@@ -42,12 +42,12 @@ impl Command {
         self.name() != "other"
     }
 
-    /// The server says nothing to it.
+    /// The server does not answer it.
     pub(crate) fn has_no_answer(self) -> bool {
         matches!(self, Self::QUIT | Self::LONG_DATA | Self::CLOSE)
     }
 
-    /// A replica, or a new member of a cluster, speaks: what follows is no work for a copy.
+    /// A replica, or a new member of a cluster, sends it: its session cannot be copied.
     pub(crate) fn is_replication(self) -> bool {
         matches!(
             self,

@@ -157,7 +157,7 @@ pub(crate) fn write_terminated(value: &[u8], to: &mut Vec<u8>) {
     to.push(0);
 }
 
-/// Puts the bytes of a stream together to packets, where whole packets are needed: in a login.
+/// Assembles whole packets from the bytes of a stream, as a login needs them.
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
     bytes: Vec<u8>,
@@ -168,14 +168,14 @@ pub(crate) struct Assembler {
 pub(crate) struct TooLong;
 
 impl Assembler {
-    /// What is allocated for a longer packet is given back behind it, in bytes.
+    /// After a longer packet the buffer shrinks to this, in bytes.
     const KEPT: usize = 1 << 10;
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// What is allocated, in bytes.
+    /// The memory that is allocated, in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.capacity()
     }

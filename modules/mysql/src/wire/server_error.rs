@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::wire::packet::Reader;
 
-/// The error code that is none: MariaDB reports progress with it.
+/// MariaDB reports progress with this code, which is no error.
 pub(crate) const PROGRESS: u16 = 0xFFFF;
 
 /// An error as a server reports it.
@@ -18,7 +18,7 @@ pub(crate) struct ServerError {
 }
 
 impl ServerError {
-    /// Messages are cut to so many bytes.
+    /// Messages are cut to this length, in bytes.
     const MESSAGE_MAX: usize = 200;
 
     /// The error, if the payload is one.
@@ -42,7 +42,7 @@ impl fmt::Display for ServerError {
     }
 }
 
-/// Untrusted bytes made fit for the log.
+/// Untrusted bytes, escaped for the log.
 pub(crate) fn printable(bytes: &[u8], max: usize) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).escape_debug().to_string()
 }

@@ -42,7 +42,7 @@ fn packets_of_16_megabytes_are_one_command() {
         let text = packets(&[&b"\x03SELECT '"[..], &vec![b'x'; length - 9], b"'"].concat());
         assert!(client_in_pieces(&mut run, &text) == text, "a text of {length}");
         run.driven.answer(&ok(2, 0));
-        // The statement has another number there; the next is never heard of.
+        // The statement has another id there; the next is unknown.
         let value = vec![b'x'; length - HEAD];
         let said = packets(&execute_text(1, BOUND, &value));
         assert!(
@@ -105,7 +105,7 @@ fn all_that_names_a_statement_has_its_number_translated() {
 #[test]
 fn a_bulk_execution_is_for_servers_that_know_it() {
     let bulk = |id: u8| command(0xFA, &[id, 0, 0, 0, 128, 0, LONG, 0, 0, 42, 0, 0, 0]);
-    // MariaDB's clients say what more they can do in what are filler bytes to others.
+    // MariaDB's clients send extended capabilities where others send filler bytes.
     let mut hello = hello(USUAL & !1);
     hello[4 + 28] = 1 << 2;
     let mut knowing = greeting(USUAL & !1);
@@ -176,7 +176,7 @@ fn an_answer_is_complete_when_all_its_results_are_here() {
         }
         assert_eq!(run.take_complete(), complete, "{answers:?}");
     }
-    // An error behind the first of them.
+    // An error after the first of them.
     run.driven.client(&several);
     run.driven.answer(&[ok(1, MORE), error(1064, "wrong")].concat());
     assert_eq!(run.count("server_errors", "1064"), 1);
@@ -216,7 +216,7 @@ fn no_command_is_sent_before_the_end_of_the_login() {
         assert_eq!(run.driven.answer(&[*byte]), b"");
     }
     assert!(!run.driven.answer(&[*last]).is_empty() && !run.driven.is_ready());
-    // Another method first: what is said then is no end.
+    // Another method first: its answer is no end.
     assert_eq!(run.driven.answer(&packet(2, b"\xfemysql_native_password\0nonce")), packet(3, b""));
     let accepted = ok(4, 0);
     let (last, before) = accepted.split_last().unwrap();

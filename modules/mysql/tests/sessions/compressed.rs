@@ -1,4 +1,4 @@
-//! Compressed clients, and how much of what they say is inflated at a time.
+//! Compressed clients, and how much is inflated at a time.
 
 use std::io::Write;
 
@@ -31,7 +31,7 @@ fn zlib(plain: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A frame of blocks that repeat a byte, behind one that is bare (RFC 8878 section 3.1.1).
+/// A frame of blocks that repeat a byte, after a raw one (RFC 8878 section 3.1.1).
 fn zstd(plain: &[u8]) -> Vec<u8> {
     const BLOCK: usize = 128 << 10;
     let (bare, repeated) = plain.split_at(16);

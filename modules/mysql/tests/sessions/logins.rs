@@ -22,7 +22,7 @@ fn a_connection_that_is_refused_is_tried_again_with_the_same_login() {
     run.driven.answer(&early_error(1040, "Too many connections"));
     assert_eq!((run.driven.refused, run.driven.failure), (1, None));
     run.driven.connected();
-    // MySQL lets one in, and says it after the login.
+    // MySQL accepts the connection, and refuses it after the login.
     run.driven.answer(&greeting(USUAL));
     run.driven.answer(&packet(2, b"\xff\x10\x04#08004Too many connections"));
     assert_eq!((run.driven.refused, run.driven.failure), (2, None));
@@ -103,7 +103,7 @@ fn who_was_never_heard_logging_in_needs_a_default() {
     assert!(matches!(&lines[..], [line] if line.contains("--config")), "{lines:?}");
 }
 
-/// The answer to a ping, behind the end of what came before, in two segments.
+/// The answer to a ping, after the end of an earlier answer, in two segments.
 #[test]
 fn a_change_of_user_begins_wherever_the_answer_to_the_ping_is_cut() {
     let change = command(0x11, b"other\0\0\0");
@@ -180,7 +180,7 @@ fn a_user_may_have_another_password_at_a_database() {
     assert_eq!(run.count("logins", "accepted_mysql_native_password"), 1);
 }
 
-/// A request for another method, with a nonce behind its name.
+/// A request for another method, with a nonce after its name.
 fn switch_to(method: &str, nonce: &[u8]) -> Vec<u8> {
     packet(2, &[b"\xfe", method.as_bytes(), b"\0", nonce].concat())
 }
@@ -246,7 +246,7 @@ fn sha256_password_wants_a_password_and_a_key() {
     let lines = lines_with(&format!("\"{KNOWN}\""));
     assert!(matches!(&lines[..], [line] if line.contains("public key")), "{lines:?}");
     assert_eq!(run.count("logins", "refused_sha256_password"), 1);
-    // Without a password it is answered as if there were none, and the server says no.
+    // Without a password it is answered as if there were none, and the server refuses.
     let mut run = Run::new(true);
     run.driven.connected();
     run.driven.client(&hello_of("nobody", USUAL));
@@ -279,7 +279,7 @@ fn what_a_test_server_says_in_a_login_is_bounded_and_counted() {
     assert!(run.memory() >= before + LONG, "{}", run.memory());
     assert!(!run.driven.answer(&switch[LONG..]).is_empty());
     assert!(run.memory() < before + 4096, "{}", run.memory());
-    // Said in one segment, with half of something behind it.
+    // In one segment, with half of a packet after it.
     run.driven.answer(&packet(4, &long)[..LONG]);
     assert!(run.memory() >= before + LONG);
     assert_eq!(run.driven.failure, None);

@@ -1,4 +1,4 @@
-//! What users are told, however much there is of it.
+//! Warnings, and their limits.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,7 +9,7 @@ use tcpcopy_mysql::Mysql;
 use crate::support::*;
 use module_kit::testing::Driver;
 
-/// A client of its own address says `hello`, and is refused if it is not given up before.
+/// A client with its own address sends `hello`, and is refused unless the session ends before.
 fn refused(protocol: &Mysql, address: u32, hello: &[u8]) {
     let ip = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + address));
     let flow = Flow { client: Endpoint::new(ip, 40_000), ..FLOW };

@@ -37,8 +37,8 @@ fn greeting_by(mysql: bool) -> Vec<u8> {
 
 /// A command of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Said {
-    /// A result of so many rows, or of none: OK.
+enum Request {
+    /// A result with these rows, or OK.
     Query {
         rows: usize,
     },
@@ -55,9 +55,9 @@ enum Said {
     },
 }
 
-impl Said {
+impl Request {
     fn bytes(&self, ids: &BTreeMap<usize, u32>) -> Vec<u8> {
-        // What is executed in the same breath that prepares it has no id yet: MariaDB calls it the last prepared.
+        // A statement that is executed in the turn that prepares it has no id yet: MariaDB names it as the last prepared.
         let with_id = |command: u8, name: &usize, rest: &[u8]| {
             [&[command], &ids.get(name).unwrap_or(&u32::MAX).to_le_bytes()[..], rest].concat()
         };
@@ -74,7 +74,7 @@ impl Said {
     }
 }
 
-/// A server that notes what it is told.
+/// A server that records the commands that it gets.
 struct Server {
     input: Vec<u8>,
     logged_in: bool,
@@ -82,7 +82,7 @@ struct Server {
     names: BTreeMap<u32, usize>,
     /// It has a name for the statement prepared last.
     mariadb: bool,
-    said: Vec<Said>,
+    said: Vec<Request>,
     /// Answers, each written at once.
     writes: VecDeque<Vec<u8>>,
 }
@@ -101,7 +101,7 @@ impl Server {
         }
     }
 
-    fn hear(&mut self, bytes: &[u8]) {
+    fn receive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
         while self.input.len() >= 4 {
             let length = u32::from_le_bytes([self.input[0], self.input[1], self.input[2], 0]) as usize;
@@ -124,23 +124,23 @@ impl Server {
             *names.get(&id).unwrap_or_else(|| panic!("there is no statement {id}"))
         };
         let said = match payload[0] {
-            0x03 if text() == "wrong" => Said::Wrong,
-            0x03 => Said::Query { rows: text()[5..].parse().unwrap() },
+            0x03 if text() == "wrong" => Request::Wrong,
+            0x03 => Request::Query { rows: text()[5..].parse().unwrap() },
             0x16 => {
                 let text = text();
                 let (name, fails) = text.split_once(' ').unwrap();
-                Said::Prepare { name: name.parse().unwrap(), fails: fails == "true" }
+                Request::Prepare { name: name.parse().unwrap(), fails: fails == "true" }
             }
-            0x17 => Said::Execute { name: named(&self.names) },
-            0x19 => Said::Close { name: named(&self.names) },
+            0x17 => Request::Execute { name: named(&self.names) },
+            0x19 => Request::Close { name: named(&self.names) },
             other => panic!("a command that nobody said: {other}"),
         };
         let error = || packet(1, b"\xff\x28\x04#42000wrong");
         match &said {
-            Said::Query { rows: 0 } | Said::Execute { .. } => self.writes.push_back(ok(1, 0)),
-            Said::Query { rows } => self.writes.push_back(result(*rows)),
-            Said::Wrong => self.writes.push_back(error()),
-            Said::Prepare { name, fails } => {
+            Request::Query { rows: 0 } | Request::Execute { .. } => self.writes.push_back(ok(1, 0)),
+            Request::Query { rows } => self.writes.push_back(result(*rows)),
+            Request::Wrong => self.writes.push_back(error()),
+            Request::Prepare { name, fails } => {
                 // A failed one takes an id, too.
                 let id = self.next_id;
                 self.next_id += 1;
@@ -157,7 +157,7 @@ impl Server {
                     self.writes.push_back(prepared_as(id, 0, 0));
                 }
             }
-            Said::Close { name } => self.names.retain(|_, it| it != name),
+            Request::Close { name } => self.names.retain(|_, it| it != name),
         }
         self.said.push(said);
     }
@@ -200,7 +200,7 @@ impl Play {
             return false;
         }
         let sent = self.driven.answer(&segment);
-        self.server.hear(&sent);
+        self.server.receive(&sent);
         if self.driven.held() == 0 {
             self.online();
         }
@@ -210,50 +210,50 @@ impl Play {
     fn online(&mut self) {
         for bytes in std::mem::take(&mut self.kept) {
             let sent = self.driven.online(200, &bytes);
-            self.server.hear(&sent);
+            self.server.receive(&sent);
         }
     }
 
     fn client(&mut self, bytes: &[u8]) {
         let sent = self.driven.client(bytes);
-        self.server.hear(&sent);
+        self.server.receive(&sent);
     }
 }
 
-/// What a client says in one breath; it executes what was prepared before that.
-fn turn(rng: &mut Rng, known: &mut Vec<usize>, names: &mut usize) -> Vec<Said> {
+/// The commands of one turn; they execute statements of earlier turns.
+fn turn(rng: &mut Rng, known: &mut Vec<usize>, names: &mut usize) -> Vec<Request> {
     let mut said = Vec::new();
     let mut new = Vec::new();
     for _ in 0..=rng.below(6) {
         let direct = match said.last() {
-            Some(Said::Prepare { name, fails: false }) if rng.chance(30) => Some(*name),
+            Some(Request::Prepare { name, fails: false }) if rng.chance(30) => Some(*name),
             _ => None,
         };
         said.push(match rng.below(8) {
-            _ if direct.is_some() => Said::Execute { name: direct.unwrap() },
-            0 | 1 => Said::Query { rows: 0 },
-            2 => Said::Query { rows: 1 + rng.below(200) },
-            3 => Said::Wrong,
+            _ if direct.is_some() => Request::Execute { name: direct.unwrap() },
+            0 | 1 => Request::Query { rows: 0 },
+            2 => Request::Query { rows: 1 + rng.below(200) },
+            3 => Request::Wrong,
             4 | 5 => {
                 let (name, fails) = (*names, rng.chance(20));
                 *names += 1;
                 if !fails {
                     new.push(name);
                 }
-                Said::Prepare { name, fails }
+                Request::Prepare { name, fails }
             }
             6 if !known.is_empty() && rng.chance(20) => {
-                Said::Close { name: known.swap_remove(rng.below(known.len())) }
+                Request::Close { name: known.swap_remove(rng.below(known.len())) }
             }
-            _ if known.is_empty() => Said::Query { rows: 0 },
-            _ => Said::Execute { name: known[rng.below(known.len())] },
+            _ if known.is_empty() => Request::Query { rows: 0 },
+            _ => Request::Execute { name: known[rng.below(known.len())] },
         });
     }
     known.extend(new);
     said
 }
 
-/// Plays one session. Returns what was said, what the test server was told, and what was left out.
+/// Plays one session. Returns the number of commands, of those that the test server did not get, and the bytes left out.
 fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
     let protocol = Mysql::new(&Settings::default()).unwrap();
     let driven = Driver::new(protocol.module(&FLOW, true));
@@ -278,9 +278,9 @@ fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
         let cut = run.rng.below(bytes.len());
         run.client(&bytes[..cut]);
         run.client(&bytes[cut..]);
-        // What the online server answers before the client says more; the beginnings that are captured.
+        // The online server answers before the client's next turn; these beginnings are captured.
         for said in &turn {
-            let Said::Prepare { name, fails } = said else { continue };
+            let Request::Prepare { name, fails } = said else { continue };
             let id = next_online;
             next_online += 1;
             if *fails {
@@ -299,8 +299,8 @@ fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
             run.segment();
         }
     }
-    run.client(&Said::Query { rows: 0 }.bytes(&ids));
-    all.push(Said::Query { rows: 0 });
+    run.client(&Request::Query { rows: 0 }.bytes(&ids));
+    all.push(Request::Query { rows: 0 });
     let mut idle = 0;
     while idle < 2 {
         // As any event of the session does, what comes late offers again what is held.
@@ -316,7 +316,7 @@ fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
             Some(heard) if heard == said => next = told.next(),
             _ => {
                 assert!(
-                    matches!(said, Said::Execute { .. } | Said::Close { .. }),
+                    matches!(said, Request::Execute { .. } | Request::Close { .. }),
                     "{said:?} is missing: {all:?}"
                 );
                 missing += 1;
@@ -327,7 +327,7 @@ fn play(seed: u64, mysql: bool) -> (usize, usize, u64) {
     (all.len(), missing, left_out(&run.driven) as u64)
 }
 
-/// Plays so many sessions. Returns how many of a thousand commands were left out.
+/// Plays a session for each seed. Returns how many of a thousand commands were left out.
 fn left_out_of_1000(mysql: bool, seeds: std::ops::Range<u64>) -> usize {
     let (mut said, mut missing) = (0, 0);
     for seed in seeds {

@@ -1,7 +1,7 @@
-//! Sessions that were recorded between real clients and real servers, played to the module again: it must say the same.
+//! Sessions that were recorded between real clients and real servers, played to the module again: it must send the same.
 //!
 //! A recording is what `examples/mirror.rs` prints with `MIRROR_RECORD`, headed by the users and, at its end, what must be
-//! in the report. What is encrypted for a server's key is different each time, and is compared by length.
+//! in the report. Passwords that are encrypted for a server's key differ each time, and are compared by length.
 
 use std::collections::BTreeMap;
 use std::path::Path;

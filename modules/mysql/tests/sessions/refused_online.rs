@@ -1,4 +1,4 @@
-//! Clients whom the online server refuses: what they say then is not said with the passwords that are known here.
+//! Clients that the online server refuses: their commands are not sent with the passwords that are configured here.
 
 use module_kit::begins_with_any;
 use module_kit::{FailureKind, OnlineService};
@@ -12,7 +12,7 @@ fn drop_table() -> Vec<u8> {
     query("DROP TABLE customers")
 }
 
-/// A session whose online server has greeted, and whose client then says `said`; the test server lets it in.
+/// A session whose online server has greeted, and whose client then sends `said`; the test server lets it in.
 fn let_in_by_the_test_server(said: &[u8]) -> Run {
     let mut run = Run::new(true);
     run.driven.online(0, &greeting(USUAL));
@@ -22,7 +22,7 @@ fn let_in_by_the_test_server(said: &[u8]) -> Run {
     run
 }
 
-/// Nothing that the client says goes to the test server any more, for the online server has refused it.
+/// No byte of the client goes to the test server any more, because the online server has refused it.
 fn assert_refused(run: &mut Run) {
     assert_eq!(run.driven.client(&drop_table()), b"");
     assert_eq!(run.driven.failure.map(|failure| failure.kind), Some(FailureKind::LoginFailedOnline));
@@ -31,7 +31,7 @@ fn assert_refused(run: &mut Run) {
 
 #[test]
 fn a_client_that_is_refused_online_says_nothing_to_the_test_server() {
-    // At once, behind another method, before a greeting, and as a server says it that does not know the client yet.
+    // At once, after another method, before a greeting, and from a server that does not know the client yet.
     for answers in [
         &[packet(2, DENIED)][..],
         &[packet(2, b"\xfemysql_native_password\0nonce"), packet(4, DENIED)],
@@ -86,7 +86,7 @@ fn a_client_that_does_not_wait_for_the_online_server_is_made_to() {
     let mut accepted = let_in_by_the_test_server(&both);
     assert_eq!(accepted.driven.answer(&ok(2, 0)), b"");
     assert_eq!(accepted.driven.online(0, &ok(2, 0)), drop_table());
-    // Compressed, nobody can tell.
+    // A compressed session is refused, too.
     let both = [hello_of(KNOWN, USUAL | COMPRESS), drop_table()].concat();
     let mut compressed = let_in_by_the_test_server(&both);
     assert_eq!(compressed.driven.answer(&ok(2, 0)), b"");
@@ -114,7 +114,7 @@ fn change() -> Vec<u8> {
     command(0x11, &[KNOWN.as_bytes(), b"\0\0\0"].concat())
 }
 
-/// A session that has a login behind it on both sides.
+/// A session that is logged in on both sides.
 fn logged_in() -> Run {
     let mut run = let_in_by_the_test_server(&hello(USUAL));
     run.driven.answer(&ok(2, 0));
@@ -147,7 +147,7 @@ fn who_may_not_become_another_user_online_does_not_become_it_here() {
     assert_eq!(run.driven.client(b""), b"");
     run.driven.online(0, &packet(1, DENIED));
     assert_refused(&mut run);
-    // What is answered before the change is said here.
+    // The online server has answered before the change is sent here.
     let mut run = logged_in();
     run.driven.client(&init_db("shop"));
     assert_eq!(run.driven.client(&change()), b"", "the test server has not answered");

@@ -1,4 +1,4 @@
-//! Sessions whose servers are played here: what real ones do seldom.
+//! Rare events in sessions whose servers are played here.
 
 use crate::support::*;
 
@@ -107,7 +107,7 @@ fn types_that_are_said_in_what_is_lost_are_said_again() {
     run.driven.answer(&ok(1, 0));
     assert_eq!(run.driven.client(&values(1, &[0], &[45, 0])), values(1, &[0], &[45, 0]));
     run.driven.answer(&ok(1, 0));
-    // What is left out for its values says types, too.
+    // An EXECUTE that is left out for its values binds types, too.
     run.driven.drop_client(&long_data(1, 0, b"text"));
     assert_eq!(run.driven.client(&values(1, &[1, TEXT, 0], &[])), b"");
     assert_eq!((run.driven.held(), run.count("left_out", "lost_long_data")), (0, 1));
@@ -148,7 +148,7 @@ fn a_transaction_that_is_cut_is_counted_once_and_others_are_not() {
     run.prepared("COMMIT", 1, 0);
     run.driven.client(&query("BEGIN"));
     run.driven.answer(&ok(1, IN_TRANSACTION));
-    // The connection is lost, the statement is prepared again, the client says COMMIT.
+    // The connection is lost, the statement is prepared again, the client sends COMMIT.
     run.driven.drop_client(&query("DO 1"));
     run.driven.connected();
     run.driven.client(&execute(1));
@@ -158,7 +158,7 @@ fn a_transaction_that_is_cut_is_counted_once_and_others_are_not() {
     run.driven.answer(&ok(1, 0));
     assert_eq!(run.count("sessions", "transaction_cut"), 1);
     assert_eq!(run.count("sessions", "transaction_start_missed"), 0);
-    // A BEGIN is lost; the end is said by a statement that is known.
+    // A BEGIN is lost; a known statement is the end.
     run.driven.drop_client(&query("BEGIN"));
     run.driven.connected();
     run.driven.client(&execute(1));
@@ -200,7 +200,7 @@ fn what_is_inflated_counts_as_memory_until_it_is_sent() {
     let first = &statement[..LENGTH / 2];
     assert_eq!(run.driven.client(&bare(first)), b"", "it waits for the answer to the query");
     let held = run.memory() - before;
-    // What the query took before is used again.
+    // The query's memory is used again.
     assert!((first.len() - 64..2 * LENGTH).contains(&held), "{held} bytes are held");
     let sent = run.driven.answer(&ok(1, 0));
     assert_eq!(sent.len(), first.len());

@@ -9,7 +9,7 @@ use crate::session::stream::LastCommand;
 use crate::wire::packet::Header;
 use module_kit::edits::Fate;
 
-/// The packets of a file wait for the test server's answer to LOAD DATA up to so many bytes.
+/// The bytes of a file that wait for the test server's answer to LOAD DATA, at most.
 const FILE_WAIT_MAX: usize = 1 << 20;
 
 impl Commands<'_, '_> {
