@@ -1,4 +1,4 @@
-//! Why something was not replayed, and why a turn was let go.
+//! Why bytes or sessions were not replayed, and why a turn was released.
 
 use std::ops::AddAssign;
 

@@ -1,4 +1,4 @@
-//! The ledgers of several workers, added up.
+//! Adds up the ledgers of several workers.
 
 use std::ops::AddAssign;
 

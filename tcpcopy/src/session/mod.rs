@@ -13,6 +13,7 @@
 mod activity;
 mod advance;
 mod assembler;
+mod boxed_when_used;
 mod chunk_queue;
 mod client_stream;
 mod connection;
@@ -21,7 +22,6 @@ mod context;
 mod ending;
 mod eviction;
 mod gate;
-mod lazy;
 mod lengths;
 mod online_stream;
 mod outcome;
