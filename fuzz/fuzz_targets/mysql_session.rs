@@ -224,7 +224,7 @@ impl Driven {
 
     fn handle(&mut self, op: Op) {
         match op {
-            Op::Connected => self.call(|module, _, actions| drop(module.connected(actions))),
+            Op::Connected => self.call(|module, _, actions| { let _ = module.connected(actions); }),
             Op::ClientLost => {
                 self.lost();
             }
@@ -272,7 +272,7 @@ impl Driven {
                 self.server(online, 0, &packet(1, &payload));
             }
             Op::LoggedIn => {
-                self.call(|module, _, actions| drop(module.connected(actions)));
+                self.call(|module, _, actions| { let _ = module.connected(actions); });
                 self.server(false, 0, &greeting(false, Method::Native));
                 self.offer();
                 self.server(false, 0, &packet(2, &[0, 0, 0, 2, 0, 0, 0]));

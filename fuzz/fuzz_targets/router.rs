@@ -11,7 +11,6 @@ use common_core::answer_payload::AnswerPayload;
 use common_core::control::{ServerSegment, FlowId, FromIntercept, ToIntercept, VERSION};
 use common_core::flow::{Endpoint, Flow};
 use common_os::io::Captured;
-use common_core::shard::Shard;
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
 use intercept::router::{PeerId, Output, Router, RouterConfig};
@@ -19,12 +18,11 @@ use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: RouterConfig = RouterConfig {
-    max_links: 3,
+    max_peers: 3,
     max_routes: 6,
-    max_targets_per_link: 3,
+    max_targets_per_peer: 3,
     max_targets: 7,
     max_delayed: 5,
-    share: Shard::ALL,
     local_addresses: Vec::new(),
 };
 
@@ -137,13 +135,13 @@ fuzz_target!(|ops: Vec<Op>| {
     for op in &ops {
         step(op, &mut router, &mut links, &mut now);
         assert!(router.routes() <= LIMITS.max_routes);
-        assert!(router.targets().count() <= LIMITS.max_targets_per_link * links.greeted.len());
+        assert!(router.targets().count() <= LIMITS.max_targets_per_peer * links.greeted.len());
         assert!(router.targets().count() <= LIMITS.max_targets);
         let statistics = router.statistics();
         assert!(statistics.unreadable <= statistics.captured);
     }
     for link in links.greeted.keys() {
-        router.handle_link_closed(*link);
+        router.handle_peer_gone(*link);
     }
     router.handle_timeout(now + Duration::from_secs(2));
     assert_eq!((router.routes(), router.targets().count()), (0, 0));
@@ -156,7 +154,7 @@ fn step(op: &Op, router: &mut Router, links: &mut ControlConns, now: &mut Time) 
             let link = id_of(link);
             if !links.greeted.contains_key(&link) {
                 links.greeted.insert(link, false);
-                router.handle_link_opened(link, IpAddr::from([10, 0, 0, link.0 as u8 / 2]).into());
+                router.handle_peer_connected(link, IpAddr::from([10, 0, 0, link.0 as u8 / 2]).into());
             }
             return;
         }
@@ -186,7 +184,7 @@ fn step(op: &Op, router: &mut Router, links: &mut ControlConns, now: &mut Time) 
             return;
         }
         Op::Hello { link, version } => {
-            (link, ToIntercept::Hello { version: version.unwrap_or(VERSION), share: Shard::ALL })
+            (link, ToIntercept::Hello { version: version.unwrap_or(VERSION) })
         }
         Op::Target { link, server } => (link, ToIntercept::Target(endpoint(server))),
         Op::RouteAdd { link, id, client, server } => {
@@ -223,12 +221,12 @@ fn tell(link: PeerId, message: ToIntercept, router: &mut Router, links: &mut Con
         close(link, router, links);
     }
     let greeted: HashSet<_> = links.greeted.iter().filter(|(_, greeted)| **greeted).collect();
-    assert!(greeted.len() <= LIMITS.max_links);
+    assert!(greeted.len() <= LIMITS.max_peers);
 }
 
 fn close(link: PeerId, router: &mut Router, links: &mut ControlConns) {
     if links.greeted.remove(&link).is_some() {
-        router.handle_link_closed(link);
+        router.handle_peer_gone(link);
         links.modes.retain(|(of, _), _| *of != link);
     }
 }

@@ -1,10 +1,10 @@
-//! intercept: captures the answers of test servers and streams their headers to the tcpcopies that want them.
+//! intercept: captures the answers of test servers and sends their headers to the tcpcopies that ask for them.
 //!
-//! The way of the data: capture > [`router`] > link. The router is free of I/O; [`driver`] gives it packets, messages
-//! and time. docs/CONTROL_PROTOCOL.md says what goes over a link.
+//! The data path: capture > [`router`] > control connection. The router is free of I/O; [`driver`] gives it packets, messages
+//! and time. docs/CONTROL_PROTOCOL.md specifies the control connection.
 
 pub mod cli;
 pub mod driver;
+mod host_quota;
 pub mod router;
 pub mod run;
-mod shares;

@@ -1,78 +1,49 @@
 //! From the configuration to the running daemon, and its end.
 
 use std::io;
-use std::path::Path;
+use std::net::SocketAddr;
 
-use common_os::process::daemon::{self, PidFile, PidFileError};
-use common_os::process::limits;
-use common_os::process::logging::{self, LogError};
-use common_os::process::privileges;
-use common_os::process::signals::Signals;
-use log::LevelFilter;
+use common_os::process::start::{Process, StartError};
 use thiserror::Error;
 
 use crate::cli::Config;
-use crate::driver::{Crew, StartError};
+use crate::driver::{Driver, listen_hint};
 
-/// Why intercept ends other than by a signal. Each is one line for the user.
+/// Why intercept ended other than by a signal: one line with a hint.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// The log cannot be written.
-    #[error("{0}")]
-    Log(#[from] LogError),
-    /// The PID file cannot be had.
-    #[error("{0}")]
-    PidFile(#[from] PidFileError),
-    /// A socket cannot be had.
-    #[error("{0}")]
+    /// It could not start.
+    #[error(transparent)]
     Start(#[from] StartError),
-    /// The process cannot be made what was asked for.
-    #[error("cannot {action}: {source}; check the limits of this process (ulimit -a) and the kernel's log")]
-    Process {
-        /// What was to be done.
-        action: &'static str,
+    /// The control port cannot be opened.
+    #[error("cannot listen on {address}: {source}; {}", listen_hint(source))]
+    Listen {
+        /// The address and port.
+        address: SocketAddr,
         /// The operating system's error.
         source: io::Error,
     },
 }
 
 impl RunError {
-    /// The command line asks for what cannot be: no such interface, no such filter.
+    /// The command line names something that does not exist, or a filter that does not compile.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Start(StartError::Filter(_)) => true,
-            Self::Start(StartError::Capture(error)) => error.is_usage(),
-            _ => false,
-        }
+        matches!(self, Self::Start(error) if error.is_usage())
     }
 }
 
 /// Runs intercept until a signal ends it.
 ///
 /// # Errors
-/// [`RunError`], before the daemon has left the terminal wherever that can be.
+/// [`RunError`], before the daemon has left the terminal wherever that is possible.
 pub fn run(config: &Config) -> Result<(), RunError> {
-    let failed = |action| move |source| RunError::Process { action, source };
-    // Before anything is opened and any thread is started: what follows belongs to the process that stays.
-    let starting =
-        config.daemon.then(daemon::daemonize).transpose().map_err(failed("start in the background"))?;
-    let signals = Signals::take(config.daemon).map_err(failed("take over signals"))?;
-    // Dropped last: whatever is said at the end is written.
-    let _log = logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
-    config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
-    limits::raise_open_files().map_err(failed("raise the limit of open files"))?;
-    let _pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
-    let crew = Crew::open(config)?;
-    let directories: Vec<_> = config.pid_file.as_deref().and_then(Path::parent).into_iter().collect();
-    privileges::drop_all_but(&[], &directories).map_err(failed("give privileges up"))?;
-    log::info!("intercept {} listens on {}", env!("CARGO_PKG_VERSION"), crew.address());
-    if let Some(starting) = starting {
-        if config.log_file.is_none() {
-            log::warn!("-d without -l: nothing is logged from here on");
-        }
-        logging::flush();
-        starting.detach().map_err(failed("leave the terminal"))?;
-    }
-    crew.run(signals).map_err(failed("wait for events"))
+    let mut process = Process::start(&config.process)?;
+    let mut driver = Driver::open(config)?;
+    process.drop_privileges(&[])?;
+    log::info!("intercept {} listens on {}", env!("CARGO_PKG_VERSION"), driver.address());
+    process.detach()?;
+    let ended = driver.run(&mut process.signals).map_err(StartError::system("wait for events"));
+    process.remove_pid_file();
+    Ok(ended?)
 }

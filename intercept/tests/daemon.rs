@@ -13,14 +13,13 @@ use std::time::Duration;
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{DEFAULT_PORT, FlowId, FrameBuffer, FromIntercept, ToIntercept, VERSION};
 use common_core::flow::Flow;
-use common_core::shard::{Shard, worker_of};
 use common_core::wire::Flags;
 use namespace::isolated;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// What is waited for comes at once, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A test fails if an expected message takes longer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Daemon {
     child: Child,
@@ -33,9 +32,9 @@ impl Daemon {
         Self::start_as(Command::new(env!("CARGO_BIN_EXE_intercept")).args(arguments))
     }
 
-    /// Starts it from a shell that has said so.
-    fn start_after(said: &str) -> Self {
-        let line = format!("{said}; exec {}", env!("CARGO_BIN_EXE_intercept"));
+    /// Starts it from a shell that has carried out `command`.
+    fn start_after(command: &str) -> Self {
+        let line = format!("{command}; exec {}", env!("CARGO_BIN_EXE_intercept"));
         Self::start_as(Command::new("sh").args(["-c", &line]))
     }
 
@@ -71,14 +70,14 @@ impl Drop for Daemon {
     }
 }
 
-/// A tcpcopy's end of the control link.
+/// A tcpcopy's end of a control connection.
 struct Client {
     stream: TcpStream,
     frames: FrameBuffer,
     answers: Vec<ServerSegment>,
 }
 
-/// What the tests look at of an answer.
+/// An answer, as far as tests look at it.
 #[derive(Debug, PartialEq, Eq)]
 struct ServerSegment {
     id: u32,
@@ -89,19 +88,14 @@ struct ServerSegment {
 
 impl Client {
     fn connect() -> Self {
-        Self::connect_as(Shard::ALL)
-    }
-
-    /// Connects for one of tcpcopy's workers.
-    fn connect_as(share: Shard) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut client = Self { stream, frames: FrameBuffer::new(), answers: Vec::new() };
-        client.say(&ToIntercept::Hello { version: VERSION, share });
+        client.send(&ToIntercept::Hello { version: VERSION });
         client
     }
 
-    fn say(&mut self, message: &ToIntercept) {
+    fn send(&mut self, message: &ToIntercept) {
         let mut frame = Vec::new();
         message.encode(&mut frame);
         self.stream.write_all(&frame).unwrap();
@@ -125,35 +119,35 @@ impl Client {
                 }
             }
             let count = self.stream.read(self.frames.space()).unwrap();
-            assert!(count > 0, "intercept has closed the link");
+            assert!(count > 0, "intercept has closed the connection");
             self.frames.filled(count);
         }
     }
 
-    /// All that was said before has been carried out.
+    /// Waits until intercept has carried out all earlier messages.
     fn settle(&mut self, nonce: u32) {
-        self.say(&ToIntercept::Ping { nonce });
+        self.send(&ToIntercept::Ping { nonce });
         self.until(|message| *message == FromIntercept::Pong { nonce });
     }
 }
 
-/// A session with a real server, whose answers are wanted: the SYN-ACK first, though it overtakes its route.
+/// A session with a real server: its answers arrive, the SYN-ACK first although it overtakes its route.
 fn session(filter: &[&str], server: &str) {
     isolated(|| {
         let daemon = Daemon::start(filter);
         let listener = TcpListener::bind(server).unwrap();
         let target: SocketAddr = listener.local_addr().unwrap();
         let mut client = Client::connect();
-        client.say(&ToIntercept::Target(target.into()));
+        client.send(&ToIntercept::Target(target.into()));
         client.settle(1);
 
         let connection = TcpStream::connect(target).unwrap();
         let (mut accepted, peer) = listener.accept().unwrap();
-        client.say(&ToIntercept::RouteAdd {
+        client.send(&ToIntercept::RouteAdd {
             id: FlowId(5),
             flow: Flow { client: peer.into(), server: target.into() },
         });
-        client.say(&ToIntercept::Payload { id: FlowId(5), mode: AnswerPayload::All });
+        client.send(&ToIntercept::Payload { id: FlowId(5), mode: AnswerPayload::All });
         client.settle(2);
         accepted.write_all(&[7; 1000]).unwrap();
         drop(accepted);
@@ -195,67 +189,6 @@ fn the_user_s_filter_is_used() {
 }
 
 #[test]
-fn each_worker_serves_the_clients_of_its_share() {
-    isolated(|| {
-        let daemon = Daemon::start(&["-C", "2", "-i", "lo"]);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let target: SocketAddr = listener.local_addr().unwrap();
-        let mut clients: Vec<_> = Shard::each(2).map(Client::connect_as).collect();
-        for client in &mut clients {
-            client.say(&ToIntercept::Target(target.into()));
-            client.settle(1);
-        }
-        let mut sessions = [0; 2];
-        for id in 0..20 {
-            let connection = TcpStream::connect(target).unwrap();
-            let (accepted, peer) = listener.accept().unwrap();
-            let worker = usize::from(worker_of(peer.port(), 2));
-            let flow = Flow { client: peer.into(), server: target.into() };
-            clients[worker].say(&ToIntercept::RouteAdd { id: FlowId(id), flow });
-            clients[worker].settle(id);
-            drop(accepted);
-            clients[worker].until(|message| {
-                matches!(message, FromIntercept::ServerSegment(answer)
-                    if answer.id == FlowId(id) && answer.flags.has(Flags::FIN))
-            });
-            drop(connection);
-            sessions[worker] += 1;
-        }
-        assert!(sessions.iter().all(|count| *count > 0), "{sessions:?}");
-        for (client, count) in clients.iter_mut().zip(sessions) {
-            let syn_acks = client.answers.iter().filter(|answer| answer.flags.has(Flags::SYN)).count();
-            assert_eq!(syn_acks, count, "each of its own, and none of the other's");
-            // Either link is told of all.
-            client.until(|message| {
-                matches!(message, FromIntercept::Statistics(counters) if counters.forwarded >= 2 * 20)
-            });
-        }
-        let log = daemon.end();
-        assert_eq!(log.matches("tcpcopy connected").count(), 2, "{log}");
-        assert_eq!(log.matches("forwarded").count(), 1, "{log}");
-    });
-}
-
-#[test]
-fn a_tcpcopy_with_another_number_of_workers_is_refused_in_one_line() {
-    isolated(|| {
-        let daemon = Daemon::start(&["-C", "2"]);
-        for share in [Shard::ALL, Shard::new(2, 3).unwrap()] {
-            let mut stream = Client::connect_as(share).stream;
-            let mut refusal = Vec::new();
-            stream.read_to_end(&mut refusal).unwrap();
-            assert_eq!(refusal, [0, 0, 0, 4, 0x82, 5, 0, 2]);
-        }
-        Client::connect_as(Shard::new(1, 2).unwrap()).settle(1);
-        let log = daemon.end();
-        let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
-        assert_eq!(warnings.len(), 2, "{log}");
-        assert!(warnings[0].contains("-C 1") && warnings[0].contains("-C 2"), "{log}");
-        assert!(warnings[1].contains("-C 3") && warnings[1].contains("-C 2"), "{log}");
-    });
-}
-
-#[test]
 fn hostile_peers_cost_a_line_each_and_harm_nobody() {
     isolated(|| {
         let daemon = Daemon::start(&[]);
@@ -263,20 +196,20 @@ fn hostile_peers_cost_a_line_each_and_harm_nobody() {
         client.settle(1);
         let mut other = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
         let mut hello = Vec::new();
-        ToIntercept::Hello { version: VERSION + 1, share: Shard::ALL }.encode(&mut hello);
+        ToIntercept::Hello { version: VERSION + 1 }.encode(&mut hello);
         other.write_all(&hello).unwrap();
         let mut refusal = Vec::new();
-        other.set_read_timeout(Some(PATIENCE)).unwrap();
+        other.set_read_timeout(Some(TIMEOUT)).unwrap();
         other.read_to_end(&mut refusal).unwrap();
-        assert_eq!(refusal, [0, 0, 0, 4, 0x82, 1, 0, 2]);
+        assert_eq!(refusal, [0, 0, 0, 4, 0x82, 1, 0, 3]);
 
         let mut noise = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
-        noise.set_read_timeout(Some(PATIENCE)).unwrap();
+        noise.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut bytes = vec![0; 100_000];
         std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
-        // A length that any first message could have would make this another test.
+        // Must not be a length that a first message could have.
         bytes[0] |= 0x80;
-        // It is cut off while it writes, or after: either way it sees the end.
+        // Intercept closes the connection during the write or after it.
         let _ = noise.write_all(&bytes);
         let _ = noise.read_to_end(&mut refusal);
 
@@ -284,12 +217,12 @@ fn hostile_peers_cost_a_line_each_and_harm_nobody() {
         let log = daemon.end();
         let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
         assert_eq!(warnings.len(), 2, "{log}");
-        assert!(warnings[0].contains("version 3") && warnings[0].contains("version 2"), "{log}");
+        assert!(warnings[0].contains("version 4") && warnings[0].contains("version 3"), "{log}");
         assert!(warnings[1].contains("not the control protocol"), "{log}");
     });
 }
 
-/// What clients were answered is in its memory.
+/// Its memory holds answers to clients.
 #[test]
 fn it_leaves_no_core_file() {
     isolated(|| {
@@ -317,7 +250,7 @@ fn a_flood_that_takes_all_files_costs_one_line() {
             })
             .collect();
         drop(flood);
-        // In place again a second later.
+        // Intercept accepts again a second later.
         Client::connect().settle(2);
         let log = daemon.end();
         assert_eq!(log.matches("cannot accept").count(), 1, "{log}");

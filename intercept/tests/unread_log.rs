@@ -13,16 +13,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common_core::control::{DEFAULT_PORT, ToIntercept, VERSION};
-use common_core::shard::Shard;
 use namespace::isolated;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use unread::{lost_lines, stop, until};
 
 /// Starts intercept, and waits until it listens.
-fn start(log: OwnedFd, workers: &str) -> Child {
+fn start(log: OwnedFd) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_intercept"));
-    command.args(["-C", workers]).env("RUST_LOG", "info").stdin(Stdio::null()).stderr(log);
+    command.env("RUST_LOG", "info").stdin(Stdio::null()).stderr(log);
     let child = command.spawn().unwrap();
     until(|| TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).is_ok());
     child
@@ -33,15 +32,15 @@ fn serves() {
     let mut stream = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut hello = Vec::new();
-    ToIntercept::Hello { version: VERSION, share: Shard::ALL }.encode(&mut hello);
+    ToIntercept::Hello { version: VERSION }.encode(&mut hello);
     stream.write_all(&hello).unwrap();
     assert!(stream.read(&mut [0; 64]).unwrap() > 0);
 }
 
-/// Has it report so often that a queue of a MiB is full.
+/// Makes it report so often that a queue of 1 MiB is full.
 fn overflow(child: &Child) {
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-    // A report takes a quarter of a KB, and signals that come too fast are one.
+    // A report takes a quarter of a KB, and pending signals are merged into one.
     for _ in 0..10_000 {
         kill(pid, Signal::SIGUSR1).unwrap();
         serves();
@@ -50,21 +49,19 @@ fn overflow(child: &Child) {
 
 #[test]
 fn it_serves_and_a_signal_ends_it() {
-    for workers in ["1", "2"] {
-        isolated(|| {
-            let (_never_read, log) = unread::full_pipe();
-            let mut intercept = start(log, workers);
-            serves();
-            assert_eq!(stop(&mut intercept), Some(0));
-        });
-    }
+    isolated(|| {
+        let (_never_read, log) = unread::full_pipe();
+        let mut intercept = start(log);
+        serves();
+        assert_eq!(stop(&mut intercept), Some(0));
+    });
 }
 
 #[test]
-fn once_the_log_is_read_again_it_says_what_is_missing() {
+fn once_the_log_is_read_again_it_says_how_many_lines_are_missing() {
     isolated(|| {
         let (reader, log) = unread::full_pipe();
-        let mut intercept = start(log, "1");
+        let mut intercept = start(log);
         overflow(&intercept);
         let text = unread::read_to_end(reader);
         assert_eq!(stop(&mut intercept), Some(0));

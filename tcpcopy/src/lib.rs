@@ -1,14 +1,14 @@
 //! tcpcopy: copies live TCP sessions from an online server to a test server.
 //!
-//! The way of the data: `driver` captures > [`engine`] classifies and finds the flow > `session` plays its client >
-//! [`output`] injects, and back from intercept over [`link`]. Engine and sessions are free of I/O; `driver` gives them
+//! The data path: [`driver`] captures > [`engine`] classifies and finds the flow > `session` plays its client > [`output`]
+//! injects. Answers come back from intercept over [`control`]. Engine and sessions are free of I/O; the driver gives them
 //! packets, answers and time. docs/ARCHITECTURE.md follows a packet through the files.
 
 pub mod cli;
-mod complaints;
 pub mod control;
 pub mod driver;
 pub mod engine;
+mod failure_log;
 pub mod ledger;
 pub mod online_query;
 pub mod output;

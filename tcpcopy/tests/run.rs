@@ -11,7 +11,6 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use common_core::control::{FrameBuffer, FromIntercept, ToIntercept, VERSION};
-use common_core::shard::Shard;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -70,7 +69,7 @@ impl Intercept {
         let (stream, _) = self.0.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut link = Link { stream, input: FrameBuffer::new() };
-        assert_eq!(link.read(), Some(ToIntercept::Hello { version: VERSION, share: Shard::ALL }));
+        assert_eq!(link.read(), Some(ToIntercept::Hello { version: VERSION }));
         let mut bytes = Vec::new();
         FromIntercept::Hello { version }.encode(&mut bytes);
         link.stream.write_all(&bytes).unwrap();

@@ -7,7 +7,6 @@ pub mod control;
 pub mod flow;
 pub mod log_limiter;
 pub mod payload_prefix;
-pub mod shard;
 pub mod text;
 pub mod time;
 pub mod wire;

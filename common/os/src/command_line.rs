@@ -1,39 +1,66 @@
-//! What the command lines of both daemons have in common: flags refused or ignored, numbers, names of interfaces, and complaints
-//! that stay one line whatever the user wrote.
+//! The common part of both command lines: flags that are refused or ignored, numbers, names of interfaces and files, and
+//! errors that stay one line whatever the user has written.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use common_core::text::shown;
 use thiserror::Error;
 
-/// A flag of TCPCopy 1.x that is refused: ignored, something else would happen than what was asked for.
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Invocation<C> {
+    /// Run with this configuration.
+    Run(C),
+    /// Print this text (`-h`, `-v`) and exit.
+    Print(String),
+}
+
+impl Invocation<ArgMatches> {
+    /// Parses a command line, program name included.
+    ///
+    /// # Errors
+    /// The parser's error.
+    pub fn parse(command: Command, args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        match command.try_get_matches_from(args) {
+            Ok(matches) => Ok(Self::Run(matches)),
+            Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+                Ok(Self::Print(error.render().to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A flag of TCPCopy 1.x that is refused: if it were ignored, the result would not be what the user asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Unsupported {
     /// Its letter.
     pub id: &'static str,
-    /// What it would do.
+    /// Its effect in TCPCopy 1.x.
     pub meaning: &'static str,
-    /// What belongs to it.
+    /// Its value.
     pub value: Value,
 }
 
-/// What belongs to a flag that is refused.
+/// The value of a flag that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value {
-    /// Nothing.
+    /// It has none.
     None,
-    /// A value.
+    /// Any value.
     Any,
-    /// A value, of which this one asks for what is done anyway: it is accepted.
+    /// Any value but this one, which asks for the usual behaviour and is accepted.
     Usual(&'static str),
 }
 
 impl Unsupported {
-    /// The flag; one that wants a value is refused without it, too.
+    /// The flag for the parser, which accepts it with and without its value, so that it can be refused here.
     #[must_use]
     pub fn argument(&self) -> Arg {
         match self.value {
@@ -49,7 +76,7 @@ impl Unsupported {
         given && !values.all(|values| values.eq([usual]))
     }
 
-    /// One line about all of `flags` that were given; none if none was.
+    /// One line about those of `flags` that were given, if any were.
     #[must_use]
     pub fn refusal(flags: &[Self], matches: &ArgMatches) -> Option<String> {
         let given: Vec<_> = flags.iter().filter(|flag| flag.is_wanted(matches)).collect();
@@ -64,19 +91,19 @@ impl Unsupported {
     }
 }
 
-/// A flag of TCPCopy 1.x for which there is nothing to do here: without it the same happens.
+/// A flag of TCPCopy 1.x that has no effect here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ignored {
     /// Its letter.
     pub id: &'static str,
-    /// What it would set.
+    /// Its meaning in TCPCopy 1.x.
     pub meaning: &'static str,
-    /// What is done instead.
+    /// What this program does instead.
     pub instead: &'static str,
 }
 
 impl Ignored {
-    /// The flag and its value.
+    /// The flag and its value, for the parser.
     #[must_use]
     pub fn argument(&self) -> Arg {
         hidden(self.id).num_args(1)
@@ -100,7 +127,7 @@ fn hidden(id: &'static str) -> Arg {
     Arg::new(id).short(id.chars().next().unwrap_or('?')).action(ArgAction::Append).hide(true)
 }
 
-/// A reader of whole numbers in `range`, whose complaint names the range.
+/// A parser of whole numbers in `range`. Its error names the range.
 pub fn whole<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
@@ -112,10 +139,10 @@ pub fn whole<T: TryFrom<u64>>(
     }
 }
 
-/// Reads `-F`. An empty filter passes everything, which nobody means who writes one.
+/// Reads `-F`. An empty filter passes everything, which no user intends.
 ///
 /// # Errors
-/// There is nothing in it.
+/// The filter is empty.
 pub fn filter(value: Option<&str>) -> Result<Option<String>, EmptyFilter> {
     match value {
         Some(text) if text.trim().is_empty() => Err(EmptyFilter),
@@ -123,15 +150,15 @@ pub fn filter(value: Option<&str>) -> Result<Option<String>, EmptyFilter> {
     }
 }
 
-/// A `-F` with nothing in it, as a variable of the shell leaves it that is not set.
+/// An empty `-F`, as results from an unset variable of the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("-F: the filter is empty; write one, as in -F 'tcp port 8080', or leave -F out")]
 pub struct EmptyFilter;
 
-/// Reads all values of `-i`, each a list by comma. None stands for all interfaces.
+/// Reads all values of `-i`, which are lists separated by commas. An empty result stands for all interfaces.
 ///
 /// # Errors
-/// The piece that cannot be used, and what is wrong with it.
+/// The piece that cannot be used, and why.
 pub fn interfaces(values: &[String]) -> Result<Vec<String>, (String, &'static str)> {
     let mut names: Vec<String> = Vec::new();
     for name in values.iter().flat_map(|value| value.split(',')).map(str::trim) {
@@ -144,7 +171,7 @@ pub fn interfaces(values: &[String]) -> Result<Vec<String>, (String, &'static st
         }
         names.push(name.to_owned());
     }
-    // libpcap's name for all of them.
+    // "any" is libpcap's name for all of them.
     match &names[..] {
         [name] if name == "any" => Ok(Vec::new()),
         names if names.iter().any(|name| name == "any") => {
@@ -154,17 +181,68 @@ pub fn interfaces(values: &[String]) -> Result<Vec<String>, (String, &'static st
     }
 }
 
-/// What the argument parser finds wrong, in one line.
+/// Why a file that a flag names cannot be used: one line with a hint.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FileError {
+    /// A file name that cannot be made absolute.
+    #[error("{flag}: cannot use '{path}' as a file name: {reason}; give an absolute path")]
+    Path {
+        /// The flag.
+        flag: &'static str,
+        /// The name given.
+        path: String,
+        /// The operating system's message.
+        reason: String,
+    },
+    /// Two flags name the same file, so each would destroy the contents of the other.
+    #[error("{first} and {second} both name '{path}'; give each a file of its own")]
+    Same {
+        /// The first flag.
+        first: &'static str,
+        /// The second flag.
+        second: &'static str,
+        /// The file.
+        path: String,
+    },
+}
+
+/// Reads the file names of several flags. They become absolute, because a daemon may change its directory, and must all be
+/// different.
+///
+/// # Errors
+/// [`FileError`].
+pub fn files<const N: usize>(
+    flags: [(&'static str, Option<&Path>); N],
+) -> Result<[Option<PathBuf>; N], FileError> {
+    let mut paths = [const { None::<PathBuf> }; N];
+    for (index, (flag, path)) in flags.into_iter().enumerate() {
+        let Some(path) = path else { continue };
+        let shown_path = |path: &Path| shown(&path.to_string_lossy(), 80);
+        let absolute = std::path::absolute(path).map_err(|error| FileError::Path {
+            flag,
+            path: shown_path(path),
+            reason: error.to_string(),
+        })?;
+        if let Some(earlier) = paths.iter().position(|earlier| earlier.as_ref() == Some(&absolute)) {
+            let path = shown_path(&absolute);
+            return Err(FileError::Same { first: flags[earlier].0, second: flag, path });
+        }
+        paths[index] = Some(absolute);
+    }
+    Ok(paths)
+}
+
+/// An error of the argument parser, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Complaint {
+pub enum ParseError {
     /// A word that is no flag and no value of one.
     Stray(String),
-    /// Anything else.
+    /// Any other error.
     Arguments(String),
 }
 
-impl From<&clap::Error> for Complaint {
-    /// The first line says what is wrong; the rest is usage and tips, which the help tells better.
+impl From<&clap::Error> for ParseError {
+    /// The first line says what is wrong; the rest is usage and tips, for which there is the help.
     fn from(error: &clap::Error) -> Self {
         if let (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) =
             (error.kind(), error.get(ContextKind::InvalidArg))

@@ -1,9 +1,9 @@
-//! What can be wrong with a command line, each in one line with its cure.
+//! Why a command line cannot be used: each error is one line with a hint.
 
-use common_os::command_line::{Complaint, EmptyFilter};
+use common_os::command_line::{EmptyFilter, FileError, ParseError};
 use thiserror::Error;
 
-/// Why the command line cannot be used. What the user wrote is escaped, so that it stays one line.
+/// Why the command line cannot be used. Parts that the user wrote are escaped, so that it stays one line.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum UsageError {
     /// The argument parser refused it.
@@ -12,43 +12,35 @@ pub enum UsageError {
     /// A word that is no flag and no value of one.
     #[error("'{0}' belongs to no flag: lists are written without spaces, A,B; see intercept -h")]
     Stray(String),
-    /// Flags of TCPCopy 1.x that are not there yet.
+    /// Flags that this build refuses.
     #[error("{0}")]
     Unsupported(String),
-    /// A piece of `-i` is empty, or given twice.
+    /// A piece of `-i` is empty or given twice.
     #[error("-i: '{piece}': {problem}; the form is NAME,NAME, as in eth0,lo")]
     Interface {
         /// The piece between commas.
         piece: String,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         problem: &'static str,
     },
-    /// `-F` with nothing in it.
+    /// An empty `-F`.
     #[error("{0}")]
     Filter(#[from] EmptyFilter),
     /// `-b` is no address.
-    #[error("-b: '{0}' is no IP address; name one of this host, as in -b 10.0.0.18; the port goes to -p")]
+    #[error(
+        "-b: '{0}' is no IP address; name one of this host, as in -b 10.0.0.18; the port is given with -p"
+    )]
     Bind(String),
-    /// A file name that cannot be made absolute.
-    #[error("{flag}: cannot use '{path}' as a file name: {problem}; give an absolute path")]
-    Path {
-        /// The flag.
-        flag: &'static str,
-        /// The name given.
-        path: String,
-        /// The operating system's message.
-        problem: String,
-    },
-    /// Each would destroy what the other writes.
-    #[error("-l and -P name the same file; give each a file of its own")]
-    SameFile,
+    /// `-l` or `-P` cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 impl From<clap::Error> for UsageError {
     fn from(error: clap::Error) -> Self {
-        match Complaint::from(&error) {
-            Complaint::Stray(word) => Self::Stray(word),
-            Complaint::Arguments(line) => Self::Arguments(line),
+        match ParseError::from(&error) {
+            ParseError::Stray(word) => Self::Stray(word),
+            ParseError::Arguments(line) => Self::Arguments(line),
         }
     }
 }

@@ -6,43 +6,29 @@ mod raw;
 
 use std::ffi::OsString;
 
-use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use common_os::command_line::{Ignored, Unsupported};
+use common_os::command_line::{Ignored, Invocation, Unsupported};
 
 pub use config::Config;
 pub use error::UsageError;
 
 use raw::RawArgs;
 
-/// What the user asks for.
-#[derive(Debug)]
-pub enum Invocation {
-    /// Capture and route.
-    Run(Config),
-    /// Print this text (`-h`, `-v`) and leave.
-    Print(String),
-}
-
 /// Reads the command line, program name included.
 ///
 /// # Errors
-/// [`UsageError`], one line with the cure.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
-    let matches = match command().try_get_matches_from(args) {
-        Ok(matches) => matches,
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return Ok(Invocation::Print(error.render().to_string()));
-        }
-        Err(error) => return Err(error.into()),
+/// [`UsageError`], one line with a hint.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation<Config>, UsageError> {
+    let matches = match Invocation::parse(command(), args)? {
+        Invocation::Run(matches) => matches,
+        Invocation::Print(text) => return Ok(Invocation::Print(text)),
     };
     refuse_unsupported(&matches)?;
-    let raw = RawArgs::from_arg_matches(&matches)?;
     let ignored = Ignored::given(&raw::IGNORED, &matches);
-    Ok(Invocation::Run(Config { ignored, ..Config::validate(raw)? }))
+    Ok(Invocation::Run(Config::validate(RawArgs::from_arg_matches(&matches)?, ignored)?))
 }
 
-/// The derived command, and the reference's flags that are refused or ignored.
+/// The derived command, with the flags that are refused or ignored.
 fn command() -> clap::Command {
     let others = raw::UNSUPPORTED.iter().map(Unsupported::argument);
     let others = others.chain(raw::IGNORED.iter().map(Ignored::argument));
@@ -50,7 +36,7 @@ fn command() -> clap::Command {
     RawArgs::command().args(others).term_width(100)
 }
 
-/// A flag that would be ignored would capture something else than what was asked for.
+/// If such a flag were ignored, intercept would capture something other than what the user asked for.
 fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
     match Unsupported::refusal(&raw::UNSUPPORTED, matches) {
         Some(refusal) => Err(UsageError::Unsupported(refusal)),
@@ -62,10 +48,11 @@ fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
 mod tests {
     use super::*;
     use common_os::command_line::Value;
+    use common_os::process::start::ProcessOptions;
     use proptest::prelude::*;
     use std::path::{Path, absolute};
 
-    fn parsed(line: &[&str]) -> Result<Invocation, UsageError> {
+    fn parsed(line: &[&str]) -> Result<Invocation<Config>, UsageError> {
         parse(std::iter::once("intercept").chain(line.iter().copied()).map(OsString::from))
     }
 
@@ -90,13 +77,12 @@ mod tests {
     fn nothing_given_means_everything() {
         let config = config(&[]);
         assert_eq!(config.interfaces, [""; 0]);
-        assert_eq!((config.filter, config.workers, config.bind, config.port), (None, 1, None, 36524));
-        assert_eq!((config.log_file, config.pid_file, config.daemon), (None, None, false));
-        assert_eq!(config.ignored, []);
+        assert_eq!((config.filter, config.bind, config.port), (None, None, 36524));
+        assert_eq!(config.process, ProcessOptions::default());
     }
 
     #[test]
-    fn other_ways_to_say_the_same() {
+    fn values_have_equivalent_forms() {
         assert_eq!(config(&["-i", "any"]).interfaces, [""; 0]);
         assert_eq!(config(&["-b", "[::1]"]).bind, Some("::1".parse().unwrap()));
     }
@@ -104,15 +90,16 @@ mod tests {
     #[test]
     fn flags_are_understood() {
         let config = config(&[
-            "-i", "eth0,lo", "-i", "eth1", "-F", "tcp", "-C", "4", "-p", "1", "-b", "::1", "-l", "log", "-P",
+            "-i", "eth0,lo", "-i", "eth1", "-F", "tcp", "-C", "1", "-p", "1", "-b", "::1", "-l", "log", "-P",
             "/pid", "-d",
         ]);
         assert_eq!(config.interfaces, ["eth0", "lo", "eth1"]);
-        assert_eq!((config.filter.as_deref(), config.workers), (Some("tcp"), 4));
+        assert_eq!(config.filter.as_deref(), Some("tcp"));
         assert_eq!((config.bind, config.port), (Some("::1".parse().unwrap()), 1));
-        assert_eq!(config.log_file, Some(absolute("log").unwrap()));
-        assert_eq!(config.pid_file.as_deref(), Some(Path::new("/pid")));
-        assert!(config.daemon);
+        let ProcessOptions { log_file, pid_file, background, .. } = config.process;
+        assert_eq!(log_file, Some(absolute("log").unwrap()));
+        assert_eq!(pid_file.as_deref(), Some(Path::new("/pid")));
+        assert!(background);
     }
 
     #[test]
@@ -131,22 +118,21 @@ mod tests {
     #[test]
     fn flags_without_an_effect_here_are_named() {
         let config = config(&["-n", "16", "-s", "65536"]);
-        let said: Vec<_> = config.ignored.iter().map(ToString::to_string).collect();
-        assert_eq!(said.len(), 2);
-        assert!(said[0].starts_with("-n (number of combined packets) has no effect: "), "{}", said[0]);
-        assert!(said[1].starts_with("-s (table size) has no effect: "), "{}", said[1]);
+        let lines: Vec<_> = config.process.ignored.iter().map(ToString::to_string).collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("-n (number of combined packets) has no effect: "), "{}", lines[0]);
+        assert!(lines[1].starts_with("-s (table size) has no effect: "), "{}", lines[1]);
     }
 
     #[test]
-    fn what_is_wrong_is_one_line_that_names_it() {
-        let cases: [(&[&str], &str); 18] = [
+    fn errors_are_one_line_that_names_the_value() {
+        let cases: [(&[&str], &str); 17] = [
             (&["-i", "eth0,,lo"], "-i: '': an empty name"),
             (&["-i", "eth0,lo,eth0"], "-i: 'eth0': given twice"),
             (&["-b", "localhost\n"], "-b: 'localhost\\n' is no IP address"),
             (&["-i", "eth0,any"], "-i: 'any': stands for all"),
             (&["-b", "10.0.0.1:80"], "-b: '10.0.0.1:80' is no IP address"),
-            (&["-C", "0"], "'0' for '-C <WORKERS>': give a whole number from 1 to 64"),
-            (&["-C", "65"], "'65' for '-C <WORKERS>'"),
+            (&["-C", "2"], "-C (several threads; one thread serves all workers of tcpcopy) is not supported"),
             (&["-p", "0"], "'0' for '-p <PORT>': give a whole number from 1 to 65535"),
             (&["-p", "-1"], "'-1' for '-p <PORT>'"),
             (&["-p", "65536"], "'65536' for '-p <PORT>'"),
@@ -157,7 +143,7 @@ mod tests {
             (&["-Z"], "'-Z'"),
             (&["stray"], "'stray' belongs to no flag"),
             (&["-i", "eth0,", "lo"], "'lo' belongs to no flag"),
-            (&["-l", "f", "-P", "./f"], "-l and -P name the same file"),
+            (&["-l", "f", "-P", "./f"], "-l and -P both name '"),
         ];
         for (line, part) in cases {
             let error = parsed(line).unwrap_err().to_string();

@@ -1,10 +1,9 @@
-//! The command line as written; `config` makes sense of it.
+//! The command line as given; `config` validates it.
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 use common_core::control::DEFAULT_PORT;
-use common_core::shard::MAX_WORKERS;
 use common_os::command_line::{Ignored, Unsupported, Value, whole};
 
 /// Captures what test servers answer, for the tcpcopies that connect.
@@ -16,7 +15,7 @@ use common_os::command_line::{Ignored, Unsupported, Value, whole};
     override_usage = "intercept [OPTIONS]",
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Not supported yet, and refused: -c -D -q -x. Accepted without effect: -n -s.\n\
+    after_help = "Not supported yet, and refused: -c -C -D -q -x. Accepted without effect: -n -s.\n\
                   Example: intercept -i eth0 -F 'tcp and src port 8080'"
 )]
 pub(super) struct RawArgs {
@@ -26,9 +25,6 @@ pub(super) struct RawArgs {
     /// Capture what this pcap filter passes; without it the answers of the servers that tcpcopies announce
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,
-    /// Share the work among this many threads; with more than one, tcpcopies must have the same number
-    #[arg(short = 'C', value_name = "WORKERS", default_value_t = 1, allow_negative_numbers = true, value_parser = whole::<u16>(1..=u64::from(MAX_WORKERS)))]
-    pub(super) workers: u16,
     /// Listen for tcpcopies on this port
     #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, allow_negative_numbers = true, value_parser = whole::<u16>(1..=65_535))]
     pub(super) port: u16,
@@ -43,7 +39,7 @@ pub(super) struct RawArgs {
     pub(super) pid_file: Option<PathBuf>,
     /// Run in the background
     #[arg(short = 'd')]
-    pub(super) daemon: bool,
+    pub(super) background: bool,
     /// Print this help
     #[arg(short = 'h', long = "help", action = ArgAction::HelpShort)]
     help: (),
@@ -52,20 +48,25 @@ pub(super) struct RawArgs {
     version: (),
 }
 
-/// All flags of TCPCopy 1.x's intercept that this build refuses.
-pub(super) const UNSUPPORTED: [Unsupported; 4] = [
+/// Flags that this build refuses: those of TCPCopy 1.x's intercept, and `-C`, which tcpcopy has.
+pub(super) const UNSUPPORTED: [Unsupported; 5] = [
     Unsupported { id: "c", meaning: "protection of connections", value: Value::None },
+    Unsupported {
+        id: "C",
+        meaning: "several threads; one thread serves all workers of tcpcopy",
+        value: Value::Usual("1"),
+    },
     Unsupported { id: "D", meaning: "targets seen under another address", value: Value::Any },
     Unsupported { id: "q", meaning: "netfilter queue", value: Value::Any },
     Unsupported { id: "x", meaning: "addresses passed through the firewall", value: Value::Any },
 ];
 
-/// All flags of TCPCopy 1.x's intercept that this build has no use for.
+/// Flags of TCPCopy 1.x's intercept that have no effect in this build.
 pub(super) const IGNORED: [Ignored; 2] = [
     Ignored {
         id: "n",
         meaning: "number of combined packets",
-        instead: "what is captured in one round is sent together",
+        instead: "answers captured in one round are sent together",
     },
     Ignored { id: "s", meaning: "table size", instead: "tables grow as needed, up to 1 048 576 flows" },
 ];

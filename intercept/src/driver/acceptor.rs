@@ -1,38 +1,38 @@
-//! Takes connections as they come, and waits where the host has none to give.
+//! When the control port is asked for connections: after each event, and after a failure once a second.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use common_core::log_limiter::{Limits, LogLimiter};
 use common_core::time::Time;
 use mio::net::TcpStream;
 
-/// What keeps connections from being accepted is said this often.
-const PERIOD: Duration = Duration::from_secs(60);
+/// A failure is logged once a minute.
+const LIMITS: Limits = Limits { lines: 1, period: Duration::from_secs(60), keys: 1 };
 
 /// Whether there may be connections to accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// An event will tell of the next one.
+    /// An event will report the next connection.
     Idle,
-    /// There may be some.
+    /// There may be connections.
     Ready,
-    /// The last attempt failed, out of files, say: events tell nothing new, the tick tries again.
+    /// The last attempt failed, perhaps for lack of files. Events report nothing new; the next tick tries again.
     Failed,
 }
 
-/// When a listening socket, or what stands for it, is asked for connections.
+/// When a listening socket is asked for connections.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     stage: Stage,
-    /// Until then nothing is said of failures.
-    quiet: Time,
+    failures: LogLimiter<()>,
 }
 
 impl Acceptor {
-    /// There may be connections from before.
+    /// Connections may have come in before.
     pub(super) fn new() -> Self {
-        Self { stage: Stage::Ready, quiet: Time::ZERO }
+        Self { stage: Stage::Ready, failures: LogLimiter::new(LIMITS) }
     }
 
     /// An event has come.
@@ -47,13 +47,13 @@ impl Acceptor {
         self.stage = Stage::Ready;
     }
 
-    /// There may be connections, for which no event will come.
+    /// There may be connections that no event will report.
     pub(super) fn is_ready(&self) -> bool {
         self.stage == Stage::Ready
     }
 
-    /// The next connection that `accept` gives, its address without the disguise that IPv4 wears on a socket for both
-    /// families; none if there is none for now.
+    /// The next connection that `accept` returns; `None` if there is none for now. An IPv4 address that is mapped to IPv6
+    /// is returned as IPv4.
     pub(super) fn next(
         &mut self,
         now: Time,
@@ -64,7 +64,7 @@ impl Acceptor {
                 Ok((stream, address)) => {
                     return Some((stream, SocketAddr::new(address.ip().to_canonical(), address.port())));
                 }
-                // One that was reset before it was accepted; the next one may be fine.
+                // The peer reset this connection before it was accepted; the next one may be fine.
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -73,8 +73,7 @@ impl Acceptor {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.stage = Stage::Idle,
                 Err(error) => {
                     self.stage = Stage::Failed;
-                    if self.quiet <= now {
-                        self.quiet = now + PERIOD;
+                    if self.failures.admit(now, ()).is_some() {
                         log::warn!(
                             "cannot accept connections: {error}; raise the limit of open files (ulimit -n)"
                         );
@@ -92,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    /// How often the acceptor asks for a connection, and finds it to be so.
+    /// Counts how often the acceptor asks, while each attempt returns the next of `errors`.
     fn asks(acceptor: &mut Acceptor, now: Time, errors: &[i32]) -> usize {
         let mut answers = errors.iter();
         let accepted = acceptor.next(now, || Err(io::Error::from_raw_os_error(*answers.next().unwrap())));
@@ -110,21 +109,21 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_while_there_are_no_files_is_asked_for_and_told_of_no_more_than_the_clock_allows() {
+    fn without_files_it_asks_once_a_second_and_logs_once_a_minute() {
         let mut acceptor = Acceptor::new();
-        let (mut asked, mut told) = (0, 0);
+        let mut asked = 0;
         for tick in 0..120 {
             let now = Time::ZERO + Duration::from_secs(tick);
             for _ in 0..50 {
                 acceptor.handle_event();
-                let quiet = acceptor.quiet;
                 let errors: &[i32] = if acceptor.is_ready() { &[EMFILE] } else { &[] };
                 asked += asks(&mut acceptor, now, errors);
-                told += u32::from(acceptor.quiet != quiet);
             }
             assert!(!acceptor.is_ready(), "it must not keep the loop from sleeping");
             acceptor.handle_tick();
         }
-        assert_eq!((asked, told), (120, 2));
+        assert_eq!(asked, 120);
+        let third_line = acceptor.failures.admit(Time::ZERO + LIMITS.period * 2, ()).unwrap();
+        assert_eq!(third_line.left_out, 59, "the second line was logged after a minute");
     }
 }

@@ -1,18 +1,17 @@
-//! The host's addresses, read while the worker goes on: the kernel has whoever asks wait as long as it sets up or removes
-//! interfaces.
+//! Reads the host's addresses in a thread: the kernel answers only once it has finished setting up or removing interfaces.
 
 use std::net::IpAddr;
 
 use common_os::io::interfaces;
 use common_os::process::background::Task;
 
-/// The addresses of this host as they were a moment ago.
+/// The addresses of this host, read in the background.
 #[derive(Default)]
 pub(super) struct Addresses(Option<Task<Vec<IpAddr>>>);
 
 impl Addresses {
-    /// Has them read, unless that is being done.
-    pub(super) fn ask(&mut self) {
+    /// Starts to read them, unless a thread already does.
+    pub(super) fn read(&mut self) {
         if self.0.is_none() {
             match Task::start("addresses", interfaces::local_addresses) {
                 Ok(task) => self.0 = Some(task),
@@ -21,7 +20,7 @@ impl Addresses {
         }
     }
 
-    /// What was read since they were asked for, once.
+    /// The addresses, once for each [`Self::read`], when they have been read.
     pub(super) fn take(&mut self) -> Option<Vec<IpAddr>> {
         let result = self.0.as_ref()?.result()?;
         self.0 = None;
@@ -34,18 +33,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_there_a_while_after_they_were_asked_for() {
+    fn they_are_returned_once_after_they_were_read() {
         let mut addresses = Addresses::default();
         assert_eq!(addresses.take(), None);
         for _ in 0..2 {
-            addresses.ask();
-            let read = loop {
-                if let Some(read) = addresses.take() {
-                    break read;
+            addresses.read();
+            let found = loop {
+                if let Some(found) = addresses.take() {
+                    break found;
                 }
                 std::thread::yield_now();
             };
-            assert!(read.iter().any(IpAddr::is_loopback), "{read:?}");
+            assert!(found.iter().any(IpAddr::is_loopback), "{found:?}");
             assert_eq!(addresses.take(), None);
         }
     }

@@ -9,38 +9,38 @@ use common_core::time::Time;
 use common_os::io::control_conn::{ConnError, ControlConn, Received};
 use thiserror::Error;
 
-/// How long a peer may take to say hello. With several workers, this is the time until it gets to one.
-pub(super) const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a peer may take to send its hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long, and for how many bytes, a refused peer is listened to, so that it reads the refusal before the
-/// connection is reset under it.
+/// How long, and for how many bytes, the driver reads from a refused peer: unread bytes would reset the connection before
+/// the peer has read the refusal.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 const FAREWELL_BYTES: usize = 1 << 20;
 
-/// Bytes read from one peer before it is the others' turn.
+/// Bytes read from one peer in a round.
 const BUDGET: usize = 64 * 1024;
 
-/// A peer, from its connection to its end.
+/// A peer, from its connection to its removal.
 pub(super) struct Peer {
-    /// Where it comes from.
+    /// The remote address of its connection.
     pub(super) address: SocketAddr,
     pub(super) readable: bool,
     pub(super) writable: bool,
-    link: ControlConn,
+    connection: ControlConn,
     stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Its hello is waited for.
+    /// Its hello has not come yet.
     Connected { deadline: Time },
-    /// It has said hello.
+    /// Its hello was accepted.
     Greeted,
-    /// It was refused; what it still sends is not listened to.
+    /// It was refused; whatever else it sends is discarded.
     Refused { deadline: Time, discarded: usize, finished: bool },
 }
 
-/// Why a peer is at its end.
+/// Why a peer is removed.
 #[derive(Debug, Error)]
 pub(super) enum PeerError {
     #[error("{0}")]
@@ -54,17 +54,17 @@ pub(super) enum PeerError {
 }
 
 impl Peer {
-    pub(super) fn new(link: ControlConn, address: SocketAddr, now: Time) -> Self {
+    pub(super) fn new(connection: ControlConn, address: SocketAddr, now: Time) -> Self {
         let stage = Stage::Connected { deadline: now + HELLO_TIMEOUT };
-        Self { address, readable: true, writable: true, link, stage }
+        Self { address, readable: true, writable: true, connection, stage }
     }
 
     pub(super) fn ip(&self) -> IpAddr {
         self.address.ip()
     }
 
-    pub(super) fn link_mut(&mut self) -> &mut ControlConn {
-        &mut self.link
+    pub(super) fn connection_mut(&mut self) -> &mut ControlConn {
+        &mut self.connection
     }
 
     pub(super) fn greeted(&self) -> bool {
@@ -75,18 +75,18 @@ impl Peer {
         self.stage = Stage::Greeted;
     }
 
-    /// Appends what has come in to `messages`, which may be filled even if there is an error.
+    /// Appends received messages to `messages`, also those before an error.
     pub(super) fn receive(&mut self, messages: &mut Vec<ToIntercept>) -> Result<(), PeerError> {
         if let Stage::Refused { discarded, .. } = &mut self.stage {
             *discarded += BUDGET;
             if *discarded > FAREWELL_BYTES {
                 return Err(PeerError::Refused);
             }
-            self.readable = self.link.discard(BUDGET)? == Received::More;
+            self.readable = self.connection.discard(BUDGET)? == Received::More;
             return Ok(());
         }
         let mut undecodable = None;
-        let received = self.link.receive(BUDGET, &mut |body| match ToIntercept::decode(body) {
+        let received = self.connection.receive(BUDGET, &mut |body| match ToIntercept::decode(body) {
             Ok(message) => {
                 messages.push(message);
                 ControlFlow::Continue(())
@@ -100,30 +100,30 @@ impl Peer {
         undecodable.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Tells the peer why it will be cut off, and stops listening to it.
+    /// Sends the peer the reason of its refusal; its further messages are discarded.
     pub(super) fn refuse(&mut self, now: Time, reason: RefuseReason) {
-        self.link.queue(|out| FromIntercept::Refuse(reason).encode(out));
+        self.connection.queue(|out| FromIntercept::Refuse(reason).encode(out));
         self.stage = Stage::Refused { deadline: now + FAREWELL_TIMEOUT, discarded: 0, finished: false };
         self.readable = true;
     }
 
-    /// Sends what is queued, as far as the connection takes it.
+    /// Writes the queue, as far as the connection takes it.
     pub(super) fn flush(&mut self) -> Result<(), PeerError> {
-        if self.writable && self.link.wants_write() {
-            self.link.flush().map_err(ConnError::from)?;
-            self.writable = !self.link.wants_write();
+        if self.writable && self.connection.wants_write() {
+            self.connection.flush().map_err(ConnError::from)?;
+            self.writable = !self.connection.wants_write();
         }
         match &mut self.stage {
-            Stage::Refused { finished, .. } if !*finished && !self.link.wants_write() => {
+            Stage::Refused { finished, .. } if !*finished && !self.connection.wants_write() => {
                 *finished = true;
-                self.link.finish().map_err(ConnError::from)?;
+                self.connection.finish().map_err(ConnError::from)?;
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    /// Whether a deadline of the peer has passed.
+    /// Fails if a deadline of the peer has passed.
     pub(super) fn check(&self, now: Time) -> Result<(), PeerError> {
         match self.stage {
             Stage::Connected { deadline } if deadline <= now => Err(PeerError::NoHello),

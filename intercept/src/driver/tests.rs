@@ -1,10 +1,10 @@
 //! The driver with peers on loopback, and packets handed to its router by hand.
 
+use super::filter_schedule::AT_ONCE;
 use super::*;
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::{FlowId, FrameBuffer, VERSION};
+use common_core::control::{FlowId, FrameBuffer, FromIntercept, RefuseReason, ToIntercept, VERSION};
 use common_core::flow::{Endpoint, Flow};
-use common_core::shard::Shard;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
 use common_os::io::Captured;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use std::net::TcpStream;
 
 use mio::net::TcpListener;
 
-/// A driver without captures, and how to wait for it: each turn sleeps until something happens.
+/// A driver without captures. Each of its rounds sleeps until something happens.
 struct Rig {
     driver: Driver,
 }
@@ -20,41 +20,40 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let board = Arc::new(Board::new(1));
-        Self { driver: Driver::with(Captures::none(), Door::Port(listener), Shard::ALL, board).unwrap() }
+        Self { driver: Driver::with(Captures::none(), ControlPort::new(listener)).unwrap() }
     }
 
     fn connect(&self) -> Client {
-        Client::new(TcpStream::connect(self.driver.address().unwrap()).unwrap())
+        Client::new(TcpStream::connect(self.driver.address()).unwrap())
     }
 
     fn connect_from(&self, ip: &str) -> Client {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         let from = SocketAddr::new(ip.parse().unwrap(), 0);
         socket.bind(&from.into()).unwrap();
-        socket.connect(&self.driver.address().unwrap().into()).unwrap();
+        socket.connect(&self.driver.address().into()).unwrap();
         Client::new(socket.into())
     }
 
     fn greeted(&mut self) -> Client {
         let mut client = self.connect();
-        client.say(&ToIntercept::Hello { version: VERSION, share: Shard::ALL });
-        assert_eq!(self.next(&mut client), Some(Said::Hello(VERSION)));
+        client.send(&ToIntercept::Hello { version: VERSION });
+        assert_eq!(self.next(&mut client), Some(Message::Hello(VERSION)));
         client
     }
 
     /// The next message to a client, statistics left out; none if the connection is closed.
-    fn next(&mut self, client: &mut Client) -> Option<Said> {
+    fn next(&mut self, client: &mut Client) -> Option<Message> {
         loop {
-            if let Some(said) = client.take() {
-                return Some(said);
+            if let Some(message) = client.take() {
+                return Some(message);
             }
             if client.ended {
                 return None;
             }
-            // A turn may sleep: all that is there already is read first.
+            // A round may sleep: everything that has come is read first.
             if !client.read() {
-                self.driver.turn().unwrap();
+                self.driver.round().unwrap();
             }
         }
     }
@@ -71,8 +70,8 @@ impl Rig {
         };
         let mut builder = PacketBuilder::new();
         let captured = Captured { packet: builder.build(&back, &segment), outgoing: false };
-        self.driver.router.handle_packet(Time::ZERO, captured, &mut self.driver.peers);
-        self.driver.flush(Time::ZERO);
+        self.driver.router.handle_packet(Time::ZERO, captured, &mut self.driver.control.peers);
+        self.driver.control.flush(Time::ZERO, &mut self.driver.router);
     }
 
     /// As if this much time had passed.
@@ -86,13 +85,13 @@ struct Client {
     stream: TcpStream,
     frames: FrameBuffer,
     ended: bool,
-    /// Statistics that have come.
+    /// Messages of statistics received.
     statistics: u32,
 }
 
-/// What a test wants to know of a message.
+/// A message, as far as tests look at it.
 #[derive(Debug, PartialEq, Eq)]
-enum Said {
+enum Message {
     Hello(u16),
     Refuse(RefuseReason),
     ServerSegment(FlowId, Seq, usize),
@@ -105,7 +104,7 @@ impl Client {
         Self { stream, frames: FrameBuffer::new(), ended: false, statistics: 0 }
     }
 
-    fn say(&mut self, message: &ToIntercept) {
+    fn send(&mut self, message: &ToIntercept) {
         let mut frame = Vec::new();
         message.encode(&mut frame);
         self.stream.write_all(&frame).unwrap();
@@ -123,16 +122,16 @@ impl Client {
         true
     }
 
-    fn take(&mut self) -> Option<Said> {
+    fn take(&mut self) -> Option<Message> {
         loop {
             let body = self.frames.next_frame().unwrap()?;
             return Some(match FromIntercept::decode(body).unwrap() {
-                FromIntercept::Hello { version } => Said::Hello(version),
-                FromIntercept::Refuse(reason) => Said::Refuse(reason),
+                FromIntercept::Hello { version } => Message::Hello(version),
+                FromIntercept::Refuse(reason) => Message::Refuse(reason),
                 FromIntercept::ServerSegment(answer) => {
-                    Said::ServerSegment(answer.id, answer.seq, answer.payload.len())
+                    Message::ServerSegment(answer.id, answer.seq, answer.payload.len())
                 }
-                FromIntercept::Pong { nonce } => Said::Pong(nonce),
+                FromIntercept::Pong { nonce } => Message::Pong(nonce),
                 FromIntercept::Statistics(_) => {
                     self.statistics += 1;
                     continue;
@@ -159,11 +158,11 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn counters_are_told_with_the_hello() {
+fn counters_follow_the_hello() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();
-    client.say(&ToIntercept::Ping { nonce: 1 });
-    assert_eq!(rig.next(&mut client), Some(Said::Pong(1)));
+    client.send(&ToIntercept::Ping { nonce: 1 });
+    assert_eq!(rig.next(&mut client), Some(Message::Pong(1)));
     assert!(client.statistics >= 1, "before the next second");
 }
 
@@ -171,19 +170,19 @@ fn counters_are_told_with_the_hello() {
 fn packets_are_captured_whole_only_while_somebody_wants_that() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();
-    let mut say = |rig: &mut Rig, message| {
-        client.say(&message);
-        client.say(&ToIntercept::Ping { nonce: 1 });
-        assert_eq!(rig.next(&mut client), Some(Said::Pong(1)));
+    let mut send = |rig: &mut Rig, message| {
+        client.send(&message);
+        client.send(&ToIntercept::Ping { nonce: 1 });
+        assert_eq!(rig.next(&mut client), Some(Message::Pong(1)));
         rig.driver.captures.keeps_payload()
     };
     let ask = || ToIntercept::Payload { id: FlowId(7), mode: AnswerPayload::All };
-    assert!(!say(&mut rig, ask()), "of a route that does not stand");
-    assert!(!say(&mut rig, ToIntercept::RouteAdd { id: FlowId(7), flow: flow() }));
-    assert!(say(&mut rig, ask()), "at once");
+    assert!(!send(&mut rig, ask()), "of a route that does not stand");
+    assert!(!send(&mut rig, ToIntercept::RouteAdd { id: FlowId(7), flow: flow() }));
+    assert!(send(&mut rig, ask()), "at once");
     rig.tick_after(TICK);
     assert!(rig.driver.captures.keeps_payload());
-    say(&mut rig, ToIntercept::RouteDel { id: FlowId(7) });
+    send(&mut rig, ToIntercept::RouteDel { id: FlowId(7) });
     rig.tick_after(TICK * 2);
     assert!(!rig.driver.captures.keeps_payload(), "a second later");
 }
@@ -194,14 +193,14 @@ fn new_targets_are_captured_at_once_but_no_host_keeps_the_filter_busy() {
     rig.driver.next_tick = rig.driver.clock.now() + Duration::from_secs(3600);
     let mut restless = rig.greeted();
     let mut other = rig.connect_from("127.0.0.2");
-    other.say(&ToIntercept::Hello { version: VERSION, share: Shard::ALL });
-    assert_eq!(rig.next(&mut other), Some(Said::Hello(VERSION)));
+    other.send(&ToIntercept::Hello { version: VERSION });
+    assert_eq!(rig.next(&mut other), Some(Message::Hello(VERSION)));
     let mut all = Vec::new();
     let mut announced = |rig: &mut Rig, client: &mut Client| {
         all.push(Endpoint::new([10, 0, 0, 2].into(), 1000 + u16::try_from(all.len()).unwrap()));
-        client.say(&ToIntercept::Target(all[all.len() - 1]));
-        client.say(&ToIntercept::Ping { nonce: 1 });
-        assert_eq!(rig.next(client), Some(Said::Pong(1)));
+        client.send(&ToIntercept::Target(all[all.len() - 1]));
+        client.send(&ToIntercept::Ping { nonce: 1 });
+        assert_eq!(rig.next(client), Some(Message::Pong(1)));
         rig.driver.captures.captures_only(&all)
     };
     for _ in 0..AT_ONCE / 2 {
@@ -215,8 +214,8 @@ fn new_targets_are_captured_at_once_but_no_host_keeps_the_filter_busy() {
     assert!(rig.driver.captures.captures_only(&wanted), "a second later");
     assert!(announced(&mut rig, &mut restless), "and at once again");
     drop(restless);
-    while rig.driver.peers.len() > 1 {
-        rig.driver.turn().unwrap();
+    while rig.driver.control.peers.len() > 1 {
+        rig.driver.round().unwrap();
     }
     let left: Vec<_> = rig.driver.router.targets().collect();
     assert_eq!(left.len(), 1);
@@ -226,20 +225,20 @@ fn new_targets_are_captured_at_once_but_no_host_keeps_the_filter_busy() {
 }
 
 #[test]
-fn an_answer_finds_its_way() {
+fn an_answer_reaches_its_tcpcopy() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();
-    client.say(&ToIntercept::Target(flow().server));
-    client.say(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow() });
-    client.say(&ToIntercept::Payload { id: FlowId(7), mode: AnswerPayload::All });
-    client.say(&ToIntercept::Ping { nonce: 1 });
-    assert_eq!(rig.next(&mut client), Some(Said::Pong(1)));
+    client.send(&ToIntercept::Target(flow().server));
+    client.send(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow() });
+    client.send(&ToIntercept::Payload { id: FlowId(7), mode: AnswerPayload::All });
+    client.send(&ToIntercept::Ping { nonce: 1 });
+    assert_eq!(rig.next(&mut client), Some(Message::Pong(1)));
     rig.capture(5, b"hello");
-    assert_eq!(rig.next(&mut client), Some(Said::ServerSegment(FlowId(7), Seq(5), 5)));
+    assert_eq!(rig.next(&mut client), Some(Message::ServerSegment(FlowId(7), Seq(5), 5)));
 }
 
 #[test]
-fn noise_is_cut_off_and_nobody_else_suffers() {
+fn noise_is_refused_and_other_peers_are_served() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();
     let mut hostile = rig.connect();
@@ -252,28 +251,28 @@ fn noise_is_cut_off_and_nobody_else_suffers() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => hostile.ended = true,
         }
-        rig.driver.turn().unwrap();
+        rig.driver.round().unwrap();
         hostile.read();
-        if let Some(said) = hostile.take() {
-            assert_eq!(said, Said::Refuse(RefuseReason::Malformed));
+        if let Some(message) = hostile.take() {
+            assert_eq!(message, Message::Refuse(RefuseReason::Malformed));
         }
     }
-    client.say(&ToIntercept::Ping { nonce: 2 });
-    assert_eq!(rig.next(&mut client), Some(Said::Pong(2)));
+    client.send(&ToIntercept::Ping { nonce: 2 });
+    assert_eq!(rig.next(&mut client), Some(Message::Pong(2)));
     drop(hostile);
-    while rig.driver.peers.len() > 1 {
-        rig.driver.turn().unwrap();
+    while rig.driver.control.peers.len() > 1 {
+        rig.driver.round().unwrap();
     }
 }
 
 #[test]
-fn another_version_is_told_ours_whatever_follows_its_hello() {
+fn another_version_is_refused_with_ours_whatever_follows_its_hello() {
     let mut rig = Rig::new();
     let mut client = rig.connect();
-    client.say(&ToIntercept::Hello { version: VERSION + 1, share: Shard::ALL });
-    client.say(&ToIntercept::Target(flow().server));
+    client.send(&ToIntercept::Hello { version: VERSION + 1 });
+    client.send(&ToIntercept::Target(flow().server));
     client.stream.write_all(&noise(1000)).unwrap();
-    assert_eq!(rig.next(&mut client), Some(Said::Refuse(RefuseReason::Version(VERSION))));
+    assert_eq!(rig.next(&mut client), Some(Message::Refuse(RefuseReason::Version(VERSION))));
     assert_eq!(rig.next(&mut client), None);
     assert_eq!(rig.driver.router.targets().count(), 0);
 }
@@ -282,39 +281,39 @@ fn another_version_is_told_ours_whatever_follows_its_hello() {
 fn a_peer_that_goes_wrong_later_takes_its_routes_along() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();
-    client.say(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow() });
+    client.send(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow() });
     client.stream.write_all(&[0, 0, 0, 1, 0x99]).unwrap();
-    assert_eq!(rig.next(&mut client), Some(Said::Refuse(RefuseReason::Malformed)));
+    assert_eq!(rig.next(&mut client), Some(Message::Refuse(RefuseReason::Malformed)));
     assert_eq!(rig.next(&mut client), None);
     assert_eq!(rig.driver.router.routes(), 0);
 }
 
 #[test]
-fn a_peer_without_hello_is_cut_off_in_time() {
+fn a_peer_without_hello_is_removed_after_its_deadline() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();
     let mut silent = rig.connect();
-    while rig.driver.peers.len() < 2 {
-        rig.driver.turn().unwrap();
+    while rig.driver.control.peers.len() < 2 {
+        rig.driver.round().unwrap();
     }
     rig.tick_after(Duration::from_secs(4));
-    assert_eq!(rig.driver.peers.len(), 2);
+    assert_eq!(rig.driver.control.peers.len(), 2);
     rig.tick_after(Duration::from_secs(6));
-    assert_eq!(rig.driver.peers.len(), 1);
+    assert_eq!(rig.driver.control.peers.len(), 1);
     assert_eq!(rig.next(&mut silent), None);
-    client.say(&ToIntercept::Ping { nonce: 3 });
-    assert_eq!(rig.next(&mut client), Some(Said::Pong(3)));
+    client.send(&ToIntercept::Ping { nonce: 3 });
+    assert_eq!(rig.next(&mut client), Some(Message::Pong(3)));
 }
 
 #[test]
 fn a_refused_peer_that_stays_is_dropped() {
     let mut rig = Rig::new();
     let mut client = rig.connect();
-    client.say(&ToIntercept::Hello { version: VERSION + 1, share: Shard::ALL });
-    assert_eq!(rig.next(&mut client), Some(Said::Refuse(RefuseReason::Version(VERSION))));
-    assert_eq!(rig.driver.peers.len(), 1, "it may still be reading");
+    client.send(&ToIntercept::Hello { version: VERSION + 1 });
+    assert_eq!(rig.next(&mut client), Some(Message::Refuse(RefuseReason::Version(VERSION))));
+    assert_eq!(rig.driver.control.peers.len(), 1, "it may still be reading");
     rig.tick_after(Duration::from_secs(3));
-    assert_eq!(rig.driver.peers.len(), 0);
+    assert_eq!(rig.driver.control.peers.len(), 0);
 }
 
 #[test]
@@ -324,16 +323,16 @@ fn a_host_takes_no_more_connections_than_it_leaves() {
     let crowd: Vec<_> = (1..MAX_PEERS / 2).map(|_| rig.connect()).collect();
     let mut late = rig.connect();
     assert_eq!(rig.next(&mut late), None);
-    assert_eq!(rig.driver.peers.len(), MAX_PEERS / 2);
+    assert_eq!(rig.driver.control.peers.len(), MAX_PEERS / 2);
     // All of loopback's addresses are this host's, but each counts for itself.
     let mut other = rig.connect_from("127.0.0.2");
-    other.say(&ToIntercept::Hello { version: VERSION, share: Shard::ALL });
-    assert_eq!(rig.next(&mut other), Some(Said::Hello(VERSION)));
-    client.say(&ToIntercept::Ping { nonce: 4 });
-    assert_eq!(rig.next(&mut client), Some(Said::Pong(4)));
+    other.send(&ToIntercept::Hello { version: VERSION });
+    assert_eq!(rig.next(&mut other), Some(Message::Hello(VERSION)));
+    client.send(&ToIntercept::Ping { nonce: 4 });
+    assert_eq!(rig.next(&mut client), Some(Message::Pong(4)));
     drop(crowd);
-    while rig.driver.peers.len() > 2 {
-        rig.driver.turn().unwrap();
+    while rig.driver.control.peers.len() > 2 {
+        rig.driver.round().unwrap();
     }
     rig.greeted();
 }
@@ -343,10 +342,10 @@ fn what_a_slow_tcpcopy_has_no_room_for_is_counted() {
     let mut rig = Rig::new();
     let mut slow = rig.greeted();
     let mut client = rig.greeted();
-    slow.say(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow() });
-    slow.say(&ToIntercept::Payload { id: FlowId(7), mode: AnswerPayload::All });
-    slow.say(&ToIntercept::Ping { nonce: 5 });
-    assert_eq!(rig.next(&mut slow), Some(Said::Pong(5)));
+    slow.send(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow() });
+    slow.send(&ToIntercept::Payload { id: FlowId(7), mode: AnswerPayload::All });
+    slow.send(&ToIntercept::Ping { nonce: 5 });
+    assert_eq!(rig.next(&mut slow), Some(Message::Pong(5)));
     let payload = vec![1; 60_000];
     let mut captured = 0;
     while rig.driver.statistics().overflowed == 0 {
@@ -354,11 +353,11 @@ fn what_a_slow_tcpcopy_has_no_room_for_is_counted() {
         captured += 1;
         assert!(captured < 10_000, "a queue without limit");
     }
-    client.say(&ToIntercept::Ping { nonce: 6 });
-    assert_eq!(rig.next(&mut client), Some(Said::Pong(6)), "the other link is served");
+    client.send(&ToIntercept::Ping { nonce: 6 });
+    assert_eq!(rig.next(&mut client), Some(Message::Pong(6)), "the other link is served");
     // All that was not dropped arrives whole and in order.
     for seq in 0..captured - 1 {
-        assert_eq!(rig.next(&mut slow), Some(Said::ServerSegment(FlowId(7), Seq(seq), payload.len())));
+        assert_eq!(rig.next(&mut slow), Some(Message::ServerSegment(FlowId(7), Seq(seq), payload.len())));
     }
     let statistics = rig.driver.statistics();
     assert_eq!((statistics.forwarded, statistics.overflowed), (u64::from(captured) - 1, 1));

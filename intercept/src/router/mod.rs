@@ -1,4 +1,4 @@
-//! The router: which captured segment goes to which tcpcopy. Free of I/O.
+//! The router: which captured segment is sent to which tcpcopy. Free of I/O.
 
 mod delayed;
 mod routes;
@@ -13,7 +13,6 @@ use common_core::control::{
     FlowId, FromIntercept, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
 };
 use common_core::flow::{Endpoint, Flow};
-use common_core::shard::Shard;
 use common_core::time::Time;
 use common_core::wire::{Flags, Segment, Seq};
 use common_os::io::Captured;
@@ -22,50 +21,48 @@ use delayed::Delayed;
 use routes::{Hasher, Routes, Subscriber};
 use targets::Targets;
 
-pub use crate::shares::Host;
+pub use crate::host_quota::Host;
 
-/// How long an answer waits for its route. The SYN is injected right after its route is announced, on another path:
-/// what comes later than this was asked for by nobody.
+/// How long an answer waits for its route. tcpcopy announces the route just before it injects the SYN, on another path: an
+/// answer without route after this time was never asked for.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// The name of a control link, chosen by the driver; may be used again once the link is closed.
+/// A connected tcpcopy, or one worker of it: the name of its control connection, chosen by the driver. It may be reused once
+/// the peer is gone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct PeerId(pub u32);
 
 /// Where a router's messages go.
 pub trait Output {
-    /// Sends a message over a link. One that the link has no room for is dropped: TCP sends its segment again.
-    fn send(&mut self, link: PeerId, message: &FromIntercept<'_>);
+    /// Sends a message to a peer. A message for which its queue has no room is dropped: TCP sends the segment again.
+    fn send(&mut self, peer: PeerId, message: &FromIntercept<'_>);
 }
 
 /// Limits of a router, and what it knows of its host.
 #[derive(Clone, Debug)]
 pub struct RouterConfig {
-    /// Links that have said hello, at most; from one host, as many as are left.
-    pub max_links: usize,
-    /// Routes of all links together, at most; from one host, as many as are left. Each takes about 200 bytes.
+    /// Limit of peers that have sent their hello; one host gets as many as are left.
+    pub max_peers: usize,
+    /// Limit of the routes of all peers together, divided in the same way. Each takes about 200 bytes.
     pub max_routes: usize,
-    /// Targets that one link may announce.
-    pub max_targets_per_link: usize,
-    /// Targets of all links together, at most; from one host, as many as are left.
+    /// Limit of the targets of one peer.
+    pub max_targets_per_peer: usize,
+    /// Limit of the targets of all peers together, divided among hosts in the same way.
     pub max_targets: usize,
-    /// Answers that wait for their route, at most; the oldest gives way.
+    /// Limit of the answers that wait for their route; a new one replaces the oldest.
     pub max_delayed: usize,
-    /// Whose clients' answers are captured: where that is not all of them, each link must be for this share.
-    pub share: Shard,
-    /// The addresses of this host, those of the loopback networks excepted.
+    /// The addresses of this host, except those of the loopback networks.
     pub local_addresses: Vec<IpAddr>,
 }
 
 impl Default for RouterConfig {
     fn default() -> Self {
         Self {
-            max_links: 128,
+            max_peers: 128,
             max_routes: 1 << 20,
-            max_targets_per_link: 1024,
+            max_targets_per_peer: 1024,
             max_targets: 1 << 14,
             max_delayed: 1 << 16,
-            share: Shard::ALL,
             local_addresses: Vec::new(),
         }
     }
@@ -73,10 +70,9 @@ impl Default for RouterConfig {
 
 /// All routes of one intercept.
 ///
-/// Call order: [`Router::handle_link_opened`] first and [`Router::handle_link_closed`] last for each link; everything
-/// else as it happens; [`Router::handle_timeout`] when [`Router::poll_timeout`] has come.
+/// Call order: [`Router::handle_peer_connected`] first and [`Router::handle_peer_gone`] last for each peer, and
+/// [`Router::handle_timeout`] at the time of [`Router::poll_timeout`].
 pub struct Router {
-    config: RouterConfig,
     local: HashSet<IpAddr, Hasher>,
     routes: Routes,
     targets: Targets,
@@ -85,16 +81,15 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router without links.
+    /// A router without peers.
     #[must_use]
     pub fn new(config: RouterConfig) -> Self {
         Self {
-            local: config.local_addresses.iter().copied().collect(),
-            routes: Routes::new(config.max_links, config.max_routes),
-            targets: Targets::new(config.max_targets_per_link, config.max_targets),
+            local: config.local_addresses.into_iter().collect(),
+            routes: Routes::new(config.max_peers, config.max_routes),
+            targets: Targets::new(config.max_targets_per_peer, config.max_targets),
             delayed: Delayed::new(config.max_delayed),
             counters: Statistics::default(),
-            config,
         }
     }
 
@@ -105,83 +100,74 @@ impl Router {
     }
 
     /// A peer has connected from this host. Nothing is sent to it before its hello.
-    pub fn handle_link_opened(&mut self, link: PeerId, host: Host) {
-        self.routes.open(link, host);
+    pub fn handle_peer_connected(&mut self, peer: PeerId, host: Host) {
+        self.routes.open(peer, host);
     }
 
-    /// A link is gone, and its routes and targets with it.
-    pub fn handle_link_closed(&mut self, link: PeerId) {
-        self.routes.close(link);
-        self.targets.close(link);
+    /// A peer is gone: its routes and targets end with it.
+    pub fn handle_peer_gone(&mut self, peer: PeerId) {
+        self.routes.close(peer);
+        self.targets.close(peer);
     }
 
     /// A peer sent a message.
     ///
     /// # Errors
-    /// Why the link is to be cut off, for the peer and for the log.
+    /// Why the peer must be disconnected.
     pub fn handle_message(
         &mut self,
         now: Time,
-        link: PeerId,
+        peer: PeerId,
         message: ToIntercept,
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
-        match (message, self.routes.greeted(link)) {
-            (ToIntercept::Hello { version, share }, None) => self.handle_hello(link, version, share, out),
-            // The hello comes first, and once.
+        match (message, self.routes.greeted(peer)) {
+            (ToIntercept::Hello { version }, None) => self.handle_hello(peer, version, out),
+            // The hello is the first message, and only the first.
             (ToIntercept::Hello { .. }, Some(_)) | (_, None) => Err(RefuseReason::Malformed),
-            (ToIntercept::Target(target), Some(host)) => self.targets.add(link, host, target),
-            (ToIntercept::RouteAdd { id, flow }, Some(_)) => self.handle_route(now, link, id, flow, out),
+            (ToIntercept::Target(target), Some(host)) => self.targets.add(peer, host, target),
+            (ToIntercept::RouteAdd { id, flow }, Some(_)) => self.handle_route(now, peer, id, flow, out),
             (ToIntercept::RouteDel { id }, Some(_)) => {
-                self.routes.remove(link, id);
+                self.routes.remove(peer, id);
                 Ok(())
             }
             (ToIntercept::Payload { id, mode }, Some(_)) => {
-                self.routes.set_mode(link, id, mode);
+                self.routes.set_mode(peer, id, mode);
                 Ok(())
             }
             (ToIntercept::Ping { nonce }, Some(_)) => {
-                out.send(link, &FromIntercept::Pong { nonce });
+                out.send(peer, &FromIntercept::Pong { nonce });
                 Ok(())
             }
         }
     }
 
-    fn handle_hello(
-        &mut self,
-        link: PeerId,
-        version: u16,
-        share: Shard,
-        out: &mut dyn Output,
-    ) -> Result<(), RefuseReason> {
+    fn handle_hello(&mut self, peer: PeerId, version: u16, out: &mut dyn Output) -> Result<(), RefuseReason> {
         if version != VERSION {
             return Err(RefuseReason::Version(VERSION));
         }
-        if self.config.share != Shard::ALL && self.config.share != share {
-            return Err(RefuseReason::Workers(self.config.share.count()));
+        if !self.routes.greet(peer) {
+            return Err(RefuseReason::TooManyConnections);
         }
-        if !self.routes.greet(link) {
-            return Err(RefuseReason::TooManyLinks);
-        }
-        out.send(link, &FromIntercept::Hello { version: VERSION });
+        out.send(peer, &FromIntercept::Hello { version: VERSION });
         Ok(())
     }
 
     fn handle_route(
         &mut self,
         now: Time,
-        link: PeerId,
+        peer: PeerId,
         id: FlowId,
         flow: Flow,
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
-        if !self.routes.add(link, id, flow) {
+        if !self.routes.add(peer, id, flow) {
             return Err(RefuseReason::TooManyRoutes);
         }
         self.handle_timeout(now);
         if let Some(answer) = self.delayed.take(&flow) {
             self.counters.forwarded += 1;
-            out.send(link, &FromIntercept::ServerSegment(ServerSegment { id, ..answer }));
+            out.send(peer, &FromIntercept::ServerSegment(ServerSegment { id, ..answer }));
         }
         Ok(())
     }
@@ -193,8 +179,8 @@ impl Router {
             self.counters.unreadable += 1;
             return;
         };
-        // A host that forwards the answers sees each come in and go out; what goes out is one of its own only if it
-        // comes from one of its addresses. Over loopback its own are seen going out and coming in.
+        // A host that forwards answers captures each twice, incoming and outgoing. An outgoing packet counts only if its
+        // source is this host; an incoming one, which over loopback is a second copy, only if its source is not.
         if captured.outgoing != self.is_local(segment.source.ip) {
             return;
         }
@@ -202,10 +188,10 @@ impl Router {
         if let Some(subscribers) = self.routes.subscribers(&flow) {
             for subscriber in subscribers {
                 self.counters.forwarded += 1;
-                out.send(subscriber.link, &FromIntercept::ServerSegment(answer(&segment, subscriber)));
+                out.send(subscriber.peer, &FromIntercept::ServerSegment(answer(&segment, subscriber)));
             }
         } else if answers_syn(&segment) {
-            let anybody = Subscriber { link: PeerId(0), id: FlowId(0), mode: AnswerPayload::None };
+            let anybody = Subscriber { peer: PeerId(0), id: FlowId(0), mode: AnswerPayload::None };
             let kept = ServerSegment { payload: &[], ..answer(&segment, &anybody) };
             self.counters.unrouted += self.delayed.keep(now + DELAY, flow, kept);
         } else {
@@ -217,41 +203,41 @@ impl Router {
         ip.is_loopback() || self.local.contains(&ip)
     }
 
-    /// When [`Router::handle_timeout`] is to be called; [`Time::NEVER`] if nothing is waited for.
+    /// When [`Router::handle_timeout`] must be called; [`Time::NEVER`] if no answer waits.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
         self.delayed.next_deadline()
     }
 
-    /// Time has passed: answers that waited in vain are given up.
+    /// Drops answers whose route has not come in time.
     pub fn handle_timeout(&mut self, now: Time) {
         self.counters.unrouted += self.delayed.expire(now);
     }
 
-    /// What the router has counted. Kernel drops and overflow are the driver's to add.
+    /// The router's counters. The driver adds kernel drops and overflow.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.counters
     }
 
-    /// Routes that stand, of all links.
+    /// The number of routes of all peers.
     #[must_use]
     pub fn routes(&self) -> usize {
         self.routes.len()
     }
 
-    /// The servers whose answers are wanted, each once, in order: what a capture filter is derived from.
+    /// The servers whose answers are wanted, each once, sorted. The capture filter is derived from them.
     pub fn targets(&self) -> impl Iterator<Item = Endpoint> + '_ {
         self.targets.iter()
     }
 
-    /// Whether payload of some flow's answers is wanted; else their headers are enough.
+    /// Whether some route asks for payload; otherwise headers suffice.
     #[must_use]
     pub fn wants_payload(&self) -> bool {
         self.routes.want_payload()
     }
 
-    /// Another number whenever [`Router::targets`] has changed.
+    /// A number that changes whenever [`Router::targets`] does.
     #[must_use]
     pub fn targets_version(&self) -> u64 {
         self.targets.version()
@@ -277,8 +263,8 @@ fn answer<'a>(segment: &Segment<'a>, subscriber: &Subscriber) -> ServerSegment<'
     }
 }
 
-/// Whether a segment is the answer to a SYN, which is the only one that can overtake its route: all others answer
-/// what tcpcopy sent after having heard this one.
+/// Whether a segment answers a SYN. Only such a segment can overtake its route: all others answer segments that tcpcopy sent
+/// after it had received this one.
 fn answers_syn(segment: &Segment<'_>) -> bool {
     let accepted = segment.flags.has(Flags::SYN | Flags::ACK);
     // RFC 9293 section 3.10.7.1: a reset that answers a segment without acknowledgement has sequence number zero.

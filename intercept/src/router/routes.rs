@@ -1,4 +1,4 @@
-//! The table of routes: from flows to links, and from links to their flows.
+//! The table of routes: from flows to peers, and from peers to their flows.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
@@ -8,117 +8,117 @@ use common_core::control::FlowId;
 use common_core::flow::Flow;
 
 use super::PeerId;
-use crate::shares::{Host, Shares};
+use crate::host_quota::{Host, HostQuota};
 
-/// The hash of all tables here. Keyed at random: peers choose what is put in.
+/// The hash of all tables here. Its keys are random because peers choose the entries.
 pub(super) type Hasher = RandomState;
 
-/// One link's interest in a flow.
+/// A peer that wants the answers of a flow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subscriber {
-    pub(super) link: PeerId,
+    pub(super) peer: PeerId,
     pub(super) id: FlowId,
     pub(super) mode: AnswerPayload,
 }
 
 impl Subscriber {
-    /// 1 if it wants payload.
+    /// 1 if the peer wants payload.
     fn wants_payload(&self) -> usize {
         usize::from(self.mode != AnswerPayload::None)
     }
 }
 
-/// The links that want a flow: hardly ever more than one, so that one is found without another step.
+/// The peers that want a flow. There is nearly always one, which is found without an allocation.
 struct Subscribers {
     first: Subscriber,
     others: Vec<Subscriber>,
 }
 
 impl Subscribers {
-    fn of_link(&mut self, link: PeerId) -> Option<&mut Subscriber> {
-        std::iter::once(&mut self.first).chain(&mut self.others).find(|subscriber| subscriber.link == link)
+    fn of_peer(&mut self, peer: PeerId) -> Option<&mut Subscriber> {
+        std::iter::once(&mut self.first).chain(&mut self.others).find(|subscriber| subscriber.peer == peer)
     }
 }
 
-struct LinkRoutes {
+struct PeerRoutes {
     host: Host,
     greeted: bool,
     flows: HashMap<FlowId, Flow, Hasher>,
 }
 
-/// All routes. Between a link and a flow there is at most one.
+/// All routes. A peer has at most one for each flow.
 pub(super) struct Routes {
     by_flow: HashMap<Flow, Subscribers, Hasher>,
-    by_link: HashMap<PeerId, LinkRoutes, Hasher>,
-    routes: Shares,
-    greeted: Shares,
-    /// Routes of which payload is wanted.
+    by_peer: HashMap<PeerId, PeerRoutes, Hasher>,
+    routes: HostQuota,
+    greeted: HostQuota,
+    /// The number of routes whose payload is wanted.
     with_payload: usize,
 }
 
-/// Flows that the table keeps room for, once it has had it, whatever was closed.
+/// The table does not shrink below room for this many flows.
 const KEPT: usize = 4096;
 
 impl Routes {
-    /// At most so many links that have been greeted, and so many routes.
-    pub(super) fn new(max_links: usize, max_routes: usize) -> Self {
+    /// A table with these limits of greeted peers and of routes.
+    pub(super) fn new(max_peers: usize, max_routes: usize) -> Self {
         Self {
             by_flow: HashMap::default(),
-            by_link: HashMap::default(),
-            routes: Shares::new(max_routes),
-            greeted: Shares::new(max_links),
+            by_peer: HashMap::default(),
+            routes: HostQuota::new(max_routes),
+            greeted: HostQuota::new(max_peers),
             with_payload: 0,
         }
     }
 
-    pub(super) fn open(&mut self, link: PeerId, host: Host) {
-        self.close(link);
-        self.by_link.insert(link, LinkRoutes { host, greeted: false, flows: HashMap::default() });
+    pub(super) fn open(&mut self, peer: PeerId, host: Host) {
+        self.close(peer);
+        self.by_peer.insert(peer, PeerRoutes { host, greeted: false, flows: HashMap::default() });
     }
 
-    /// Ends a link and its routes, and gives their memory back.
-    pub(super) fn close(&mut self, link: PeerId) {
-        let Some(closed) = self.by_link.remove(&link) else { return };
+    /// Removes a peer and its routes, and frees their memory.
+    pub(super) fn close(&mut self, peer: PeerId) {
+        let Some(closed) = self.by_peer.remove(&peer) else { return };
         if closed.greeted {
             self.greeted.give_back(closed.host);
         }
         for flow in closed.flows.values() {
-            self.unsubscribe(link, closed.host, flow);
+            self.unsubscribe(peer, closed.host, flow);
         }
-        // Not each time: what is left has to be moved.
+        // Not each time: the remaining flows must be moved.
         if self.by_flow.capacity() > KEPT.max(4 * self.by_flow.len()) {
             self.by_flow.shrink_to(KEPT.max(2 * self.by_flow.len()));
         }
     }
 
-    /// Lets a link in that has said hello; false if there are too many.
-    pub(super) fn greet(&mut self, link: PeerId) -> bool {
-        let Some(routes) = self.by_link.get_mut(&link) else { return false };
+    /// Accepts a peer that has sent its hello; false if there are too many.
+    pub(super) fn greet(&mut self, peer: PeerId) -> bool {
+        let Some(routes) = self.by_peer.get_mut(&peer) else { return false };
         routes.greeted = routes.greeted || self.greeted.take(routes.host);
         routes.greeted
     }
 
-    /// Where a link comes from that has been greeted.
-    pub(super) fn greeted(&self, link: PeerId) -> Option<Host> {
-        self.by_link.get(&link).filter(|routes| routes.greeted).map(|routes| routes.host)
+    /// The host of a peer that has been greeted.
+    pub(super) fn greeted(&self, peer: PeerId) -> Option<Host> {
+        self.by_peer.get(&peer).filter(|routes| routes.greeted).map(|routes| routes.host)
     }
 
-    /// Routes of all links.
+    /// The number of routes of all peers.
     pub(super) fn len(&self) -> usize {
-        self.routes.all()
+        self.routes.taken()
     }
 
-    /// Payload of some route is wanted.
+    /// Whether some route asks for payload.
     pub(super) fn want_payload(&self) -> bool {
         self.with_payload > 0
     }
 
-    /// Adds a route without payload; false if there are too many. What the link had under this name, or for this flow, is
-    /// replaced.
-    pub(super) fn add(&mut self, link: PeerId, id: FlowId, flow: Flow) -> bool {
-        self.remove(link, id);
-        let Some(routes) = self.by_link.get_mut(&link) else { return true };
-        let subscriber = Subscriber { link, id, mode: AnswerPayload::None };
+    /// Adds a route without payload; false if there are too many. It replaces the peer's route of this id and its route of
+    /// this flow.
+    pub(super) fn add(&mut self, peer: PeerId, id: FlowId, flow: Flow) -> bool {
+        self.remove(peer, id);
+        let Some(routes) = self.by_peer.get_mut(&peer) else { return true };
+        let subscriber = Subscriber { peer, id, mode: AnswerPayload::None };
         match self.by_flow.entry(flow) {
             Entry::Vacant(entry) => {
                 if !self.routes.take(routes.host) {
@@ -128,7 +128,7 @@ impl Routes {
             }
             Entry::Occupied(entry) => {
                 let subscribers = entry.into_mut();
-                if let Some(same) = subscribers.of_link(link) {
+                if let Some(same) = subscribers.of_peer(peer) {
                     routes.flows.remove(&same.id);
                     self.with_payload -= same.wants_payload();
                     *same = subscriber;
@@ -144,18 +144,18 @@ impl Routes {
     }
 
     /// Ends a route; one that does not stand is as good as ended.
-    pub(super) fn remove(&mut self, link: PeerId, id: FlowId) {
-        let Some(routes) = self.by_link.get_mut(&link) else { return };
+    pub(super) fn remove(&mut self, peer: PeerId, id: FlowId) {
+        let Some(routes) = self.by_peer.get_mut(&peer) else { return };
         let host = routes.host;
         if let Some(flow) = routes.flows.remove(&id) {
-            self.unsubscribe(link, host, &flow);
+            self.unsubscribe(peer, host, &flow);
         }
     }
 
-    pub(super) fn set_mode(&mut self, link: PeerId, id: FlowId, mode: AnswerPayload) {
-        let flow = self.by_link.get(&link).and_then(|routes| routes.flows.get(&id));
+    pub(super) fn set_mode(&mut self, peer: PeerId, id: FlowId, mode: AnswerPayload) {
+        let flow = self.by_peer.get(&peer).and_then(|routes| routes.flows.get(&id));
         let subscribers = flow.and_then(|flow| self.by_flow.get_mut(flow));
-        if let Some(subscriber) = subscribers.and_then(|subscribers| subscribers.of_link(link)) {
+        if let Some(subscriber) = subscribers.and_then(|subscribers| subscribers.of_peer(peer)) {
             self.with_payload -= subscriber.wants_payload();
             subscriber.mode = mode;
             self.with_payload += subscriber.wants_payload();
@@ -166,12 +166,12 @@ impl Routes {
         self.by_flow.get(flow).map(|them| std::iter::once(&them.first).chain(&them.others))
     }
 
-    fn unsubscribe(&mut self, link: PeerId, host: Host, flow: &Flow) {
+    fn unsubscribe(&mut self, peer: PeerId, host: Host, flow: &Flow) {
         let Some(subscribers) = self.by_flow.get_mut(flow) else { return };
         self.routes.give_back(host);
-        self.with_payload -= subscribers.of_link(link).map_or(0, |subscriber| subscriber.wants_payload());
-        if subscribers.first.link != link {
-            subscribers.others.retain(|subscriber| subscriber.link != link);
+        self.with_payload -= subscribers.of_peer(peer).map_or(0, |subscriber| subscriber.wants_payload());
+        if subscribers.first.peer != peer {
+            subscribers.others.retain(|subscriber| subscriber.peer != peer);
         } else if let Some(next) = subscribers.others.pop() {
             subscribers.first = next;
         } else {
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_closed_link_gives_its_memory_back() {
+    fn a_closed_peer_gives_its_memory_back() {
         let mut routes = Routes::new(2, 1 << 20);
         let host = Host::from(std::net::IpAddr::from([10, 0, 0, 1]));
         let flow = |number: u32| Flow {
@@ -195,8 +195,8 @@ mod tests {
             server: Endpoint::new([10, 0, 0, 2].into(), 80),
         };
         let [small, large] = [PeerId(1), PeerId(2)];
-        for link in [small, large] {
-            routes.open(link, host);
+        for peer in [small, large] {
+            routes.open(peer, host);
         }
         (0..10).for_each(|number| assert!(routes.add(small, FlowId(number), flow(number))));
         (0..100_000).for_each(|number| assert!(routes.add(large, FlowId(number), flow(number))));

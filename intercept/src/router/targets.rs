@@ -7,53 +7,53 @@ use common_core::control::RefuseReason;
 use common_core::flow::Endpoint;
 
 use super::PeerId;
-use crate::shares::{Host, Shares};
+use crate::host_quota::{Host, HostQuota};
 
-/// The targets that each link has announced.
+/// The targets that each peer has announced.
 pub(super) struct Targets {
-    by_link: HashMap<PeerId, (Host, BTreeSet<Endpoint>)>,
-    /// Those of all links together, and how many links have announced each.
+    by_peer: HashMap<PeerId, (Host, BTreeSet<Endpoint>)>,
+    /// The targets of all peers, and how many peers have announced each.
     all: BTreeMap<Endpoint, usize>,
-    /// What is announced, each time that it is.
-    announced: Shares,
-    max_per_link: usize,
+    /// Announced targets. One that several peers announce counts for each.
+    announced: HostQuota,
+    max_per_peer: usize,
     version: u64,
 }
 
 impl Targets {
-    /// At most so many of one link, and so many of all.
-    pub(super) fn new(max_per_link: usize, max: usize) -> Self {
-        let (by_link, all) = (HashMap::new(), BTreeMap::new());
-        Self { by_link, all, announced: Shares::new(max), max_per_link, version: 0 }
+    /// A table with these limits of the targets of one peer and of all.
+    pub(super) fn new(max_per_peer: usize, max: usize) -> Self {
+        let (by_peer, all) = (HashMap::new(), BTreeMap::new());
+        Self { by_peer, all, announced: HostQuota::new(max), max_per_peer, version: 0 }
     }
 
-    /// Adds a target of a link from this host.
+    /// Adds a target of a peer on `host`.
     ///
     /// # Errors
-    /// The link, its host or all of them have announced as many others as they may.
-    pub(super) fn add(&mut self, link: PeerId, host: Host, target: Endpoint) -> Result<(), RefuseReason> {
-        let (_, own) = self.by_link.entry(link).or_insert_with(|| (host, BTreeSet::new()));
+    /// The peer, its host or all hosts have reached their limit.
+    pub(super) fn add(&mut self, peer: PeerId, host: Host, target: Endpoint) -> Result<(), RefuseReason> {
+        let (_, own) = self.by_peer.entry(peer).or_insert_with(|| (host, BTreeSet::new()));
         if own.contains(&target) {
             return Ok(());
         }
-        if own.len() >= self.max_per_link || !self.announced.take(host) {
+        if own.len() >= self.max_per_peer || !self.announced.take(host) {
             return Err(RefuseReason::TooManyRoutes);
         }
         own.insert(target);
-        let links = self.all.entry(target).or_insert(0);
-        self.version += u64::from(*links == 0);
-        *links += 1;
+        let peers = self.all.entry(target).or_insert(0);
+        self.version += u64::from(*peers == 0);
+        *peers += 1;
         Ok(())
     }
 
-    pub(super) fn close(&mut self, link: PeerId) {
-        let Some((host, targets)) = self.by_link.remove(&link) else { return };
+    pub(super) fn close(&mut self, peer: PeerId) {
+        let Some((host, targets)) = self.by_peer.remove(&peer) else { return };
         for target in targets {
             self.announced.give_back(host);
-            let Entry::Occupied(mut links) = self.all.entry(target) else { continue };
-            *links.get_mut() -= 1;
-            if *links.get() == 0 {
-                links.remove();
+            let Entry::Occupied(mut peers) = self.all.entry(target) else { continue };
+            *peers.get_mut() -= 1;
+            if *peers.get() == 0 {
+                peers.remove();
                 self.version += 1;
             }
         }

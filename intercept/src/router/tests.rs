@@ -1,7 +1,6 @@
 //! The router, driven by hand.
 
 use super::*;
-use common_core::shard::Shard;
 use common_core::wire::{Outgoing, PacketBuilder};
 use std::net::SocketAddr;
 
@@ -10,7 +9,7 @@ const SERVER: &str = "10.0.0.2:80";
 const FIRST: PeerId = PeerId(0);
 const SECOND: PeerId = PeerId(1);
 
-/// Messages sent, as debug text would show them: link, flow, the answer's sequence number and payload.
+/// Messages sent: peer, flow, the answer's sequence number and payload.
 #[derive(Default)]
 struct Sent {
     answers: Vec<(PeerId, FlowId, u32, Vec<u8>)>,
@@ -18,13 +17,13 @@ struct Sent {
 }
 
 impl Output for Sent {
-    fn send(&mut self, link: PeerId, message: &FromIntercept<'_>) {
+    fn send(&mut self, peer: PeerId, message: &FromIntercept<'_>) {
         match *message {
             FromIntercept::ServerSegment(answer) => {
-                self.answers.push((link, answer.id, answer.seq.0, answer.payload.to_vec()));
+                self.answers.push((peer, answer.id, answer.seq.0, answer.payload.to_vec()));
             }
-            FromIntercept::Hello { version } => self.others.push((link, FromIntercept::Hello { version })),
-            FromIntercept::Pong { nonce } => self.others.push((link, FromIntercept::Pong { nonce })),
+            FromIntercept::Hello { version } => self.others.push((peer, FromIntercept::Hello { version })),
+            FromIntercept::Pong { nonce } => self.others.push((peer, FromIntercept::Pong { nonce })),
             FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
         }
     }
@@ -37,7 +36,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// A router with two links that have said hello.
+    /// A router with two peers that have sent their hello.
     fn new() -> Self {
         Self::with(RouterConfig::default())
     }
@@ -52,22 +51,21 @@ impl Rig {
         rig
     }
 
-    fn greet(&mut self, link: PeerId) {
-        self.router.handle_link_opened(link, host(link));
-        let share = self.router.config.share;
-        self.tell(link, ToIntercept::Hello { version: VERSION, share });
+    fn greet(&mut self, peer: PeerId) {
+        self.router.handle_peer_connected(peer, host(peer));
+        self.tell(peer, ToIntercept::Hello { version: VERSION });
     }
 
-    fn try_tell(&mut self, link: PeerId, message: ToIntercept) -> Result<(), RefuseReason> {
-        self.router.handle_message(self.now, link, message, &mut self.sent)
+    fn try_tell(&mut self, peer: PeerId, message: ToIntercept) -> Result<(), RefuseReason> {
+        self.router.handle_message(self.now, peer, message, &mut self.sent)
     }
 
-    fn tell(&mut self, link: PeerId, message: ToIntercept) {
-        assert_eq!(self.try_tell(link, message), Ok(()));
+    fn tell(&mut self, peer: PeerId, message: ToIntercept) {
+        assert_eq!(self.try_tell(peer, message), Ok(()));
     }
 
-    fn route(&mut self, link: PeerId, id: u32, flow: Flow) {
-        self.tell(link, ToIntercept::RouteAdd { id: FlowId(id), flow });
+    fn route(&mut self, peer: PeerId, id: u32, flow: Flow) {
+        self.tell(peer, ToIntercept::RouteAdd { id: FlowId(id), flow });
     }
 
     fn capture(&mut self, packet: &[u8], outgoing: bool) {
@@ -86,9 +84,9 @@ impl Rig {
         self.answer(flow, seq, Flags::SYN | Flags::ACK, b"");
     }
 
-    /// The answers sent since the last call: link, flow, sequence number.
+    /// The answers sent since the last call: peer, flow, sequence number.
     fn answers(&mut self) -> Vec<(PeerId, u32, u32)> {
-        self.sent.answers.drain(..).map(|(link, id, seq, _)| (link, id.0, seq)).collect()
+        self.sent.answers.drain(..).map(|(peer, id, seq, _)| (peer, id.0, seq)).collect()
     }
 
     fn pass(&mut self, time: Duration) {
@@ -101,16 +99,16 @@ fn endpoint(text: &str) -> Endpoint {
     text.parse::<SocketAddr>().unwrap().into()
 }
 
-/// Each link comes from a host of its own.
-fn host(link: PeerId) -> Host {
-    Host::from(IpAddr::from([10, 9, 0, link.0 as u8]))
+/// Each peer is on a host of its own.
+fn host(peer: PeerId) -> Host {
+    Host::from(IpAddr::from([10, 9, 0, peer.0 as u8]))
 }
 
 fn flow(client_port: u16) -> Flow {
     Flow { client: Endpoint::new([10, 0, 0, 1].into(), client_port), server: endpoint(SERVER) }
 }
 
-/// What the flow's server sends.
+/// A segment of the flow's server.
 fn packet(flow: Flow, seq: u32, flags: Flags, payload: &[u8]) -> Vec<u8> {
     let back = Flow { client: flow.server, server: flow.client };
     let segment = Outgoing {
@@ -125,7 +123,7 @@ fn packet(flow: Flow, seq: u32, flags: Flags, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn answers_go_to_who_asked_for_them() {
+fn answers_go_to_the_peer_that_asked() {
     let mut rig = Rig::new();
     let v6 = Flow { client: endpoint("[fd00::1]:1"), server: endpoint("[fd00::2]:80") };
     rig.route(FIRST, 1, flow(1));
@@ -257,7 +255,7 @@ fn a_route_replaces_what_had_its_name_or_its_flow() {
 }
 
 #[test]
-fn a_closed_link_takes_its_routes_and_targets_along() {
+fn a_closed_peer_takes_its_routes_and_targets_along() {
     let mut rig = Rig::new();
     let other = endpoint("10.0.0.2:443");
     rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
@@ -268,7 +266,7 @@ fn a_closed_link_takes_its_routes_and_targets_along() {
     rig.route(SECOND, 1, flow(1));
     assert_eq!(rig.router.targets().collect::<Vec<_>>(), [endpoint(SERVER), other]);
 
-    rig.router.handle_link_closed(FIRST);
+    rig.router.handle_peer_gone(FIRST);
     rig.data(flow(1), 10);
     rig.data(flow(2), 20);
     assert_eq!(rig.answers(), [(SECOND, 1, 10)]);
@@ -276,7 +274,7 @@ fn a_closed_link_takes_its_routes_and_targets_along() {
     assert_eq!(rig.router.targets().collect::<Vec<_>>(), [endpoint(SERVER)]);
 
     // Its name may be used again, by a peer that has to say hello itself.
-    rig.router.handle_link_opened(FIRST, host(FIRST));
+    rig.router.handle_peer_connected(FIRST, host(FIRST));
     let route = ToIntercept::RouteAdd { id: FlowId(1), flow: flow(1) };
     assert_eq!(rig.try_tell(FIRST, route), Err(RefuseReason::Malformed));
 }
@@ -294,9 +292,9 @@ fn the_targets_version_changes_with_the_targets() {
     rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
     rig.tell(SECOND, ToIntercept::Target(endpoint(SERVER)));
     assert!(!changed(&rig, &mut version));
-    rig.router.handle_link_closed(FIRST);
+    rig.router.handle_peer_gone(FIRST);
     assert!(!changed(&rig, &mut version));
-    rig.router.handle_link_closed(SECOND);
+    rig.router.handle_peer_gone(SECOND);
     assert!(changed(&rig, &mut version));
     assert_eq!(rig.router.targets().count(), 0);
 }
@@ -307,17 +305,17 @@ fn payload_is_wanted_as_long_as_a_route_stands_that_asks_for_it() {
     let ask = |id, mode| ToIntercept::Payload { id: FlowId(id), mode };
     rig.tell(FIRST, ask(1, AnswerPayload::All));
     assert!(!rig.router.wants_payload(), "there is no such route");
-    for link in [FIRST, SECOND] {
-        rig.route(link, 1, flow(1));
-        rig.tell(link, ask(1, AnswerPayload::Head(2)));
-        rig.tell(link, ask(1, AnswerPayload::All));
+    for peer in [FIRST, SECOND] {
+        rig.route(peer, 1, flow(1));
+        rig.tell(peer, ask(1, AnswerPayload::Head(2)));
+        rig.tell(peer, ask(1, AnswerPayload::All));
     }
     rig.route(FIRST, 2, flow(2));
     rig.tell(FIRST, ask(2, AnswerPayload::All));
     // The same route again: it asks for nothing any more.
     rig.route(FIRST, 2, flow(2));
     rig.tell(FIRST, ask(1, AnswerPayload::None));
-    assert!(rig.router.wants_payload(), "the second link wants it");
+    assert!(rig.router.wants_payload(), "the second peer wants it");
     rig.tell(SECOND, ToIntercept::RouteDel { id: FlowId(1) });
     assert!(!rig.router.wants_payload());
     // Another name for the same flow replaces the first.
@@ -326,7 +324,7 @@ fn payload_is_wanted_as_long_as_a_route_stands_that_asks_for_it() {
     assert!(!rig.router.wants_payload());
     rig.tell(FIRST, ask(3, AnswerPayload::All));
     assert!(rig.router.wants_payload());
-    rig.router.handle_link_closed(FIRST);
+    rig.router.handle_peer_gone(FIRST);
     assert!(!rig.router.wants_payload());
 }
 
@@ -345,7 +343,7 @@ fn payload_comes_as_far_as_it_was_asked_for() {
         rig.tell(FIRST, ToIntercept::Payload { id: FlowId(1), mode });
         rig.data(flow(1), 10);
         let payloads: Vec<_> = rig.sent.answers.drain(..).map(|(_, _, _, payload)| payload).collect();
-        assert_eq!(payloads, [expected, b""], "{mode:?}, and the other link asked for none");
+        assert_eq!(payloads, [expected, b""], "{mode:?}, and the other peer asked for none");
     }
     rig.tell(FIRST, ToIntercept::Payload { id: FlowId(1), mode: AnswerPayload::All });
     rig.route(FIRST, 1, flow(1));
@@ -388,57 +386,39 @@ fn what_is_no_segment_is_counted() {
 }
 
 #[test]
-fn a_peer_says_hello_first_and_once() {
+fn the_hello_is_the_first_message_and_only_the_first() {
     let mut rig = Rig::new();
     let third = PeerId(3);
-    rig.router.handle_link_opened(third, host(third));
+    rig.router.handle_peer_connected(third, host(third));
     assert_eq!(rig.try_tell(third, ToIntercept::Ping { nonce: 1 }), Err(RefuseReason::Malformed));
-    let other = ToIntercept::Hello { version: VERSION + 1, share: Shard::ALL };
+    let other = ToIntercept::Hello { version: VERSION + 1 };
     assert_eq!(rig.try_tell(third, other), Err(RefuseReason::Version(VERSION)));
     assert_eq!(rig.sent.others, []);
-    rig.tell(third, ToIntercept::Hello { version: VERSION, share: Shard::ALL });
+    rig.tell(third, ToIntercept::Hello { version: VERSION });
     rig.tell(third, ToIntercept::Ping { nonce: 2 });
     let hello = FromIntercept::Hello { version: VERSION };
     assert_eq!(rig.sent.others, [(third, hello), (third, FromIntercept::Pong { nonce: 2 })]);
-    let again = ToIntercept::Hello { version: VERSION, share: Shard::ALL };
+    let again = ToIntercept::Hello { version: VERSION };
     assert_eq!(rig.try_tell(third, again), Err(RefuseReason::Malformed));
-}
-
-#[test]
-fn one_worker_serves_all_and_one_of_several_its_own() {
-    let hello =
-        |index, count| ToIntercept::Hello { version: VERSION, share: Shard::new(index, count).unwrap() };
-    let third = PeerId(3);
-    let tell = |own: Shard, hello| {
-        let mut router = Router::new(RouterConfig { share: own, ..RouterConfig::default() });
-        router.handle_link_opened(third, host(third));
-        router.handle_message(Time::ZERO, third, hello, &mut Sent::default())
-    };
-    assert_eq!(tell(Shard::ALL, hello(2, 4)), Ok(()));
-    let second = Shard::new(1, 2).unwrap();
-    assert_eq!(tell(second, hello(1, 2)), Ok(()));
-    for other in [hello(0, 2), hello(1, 4), hello(0, 1)] {
-        assert_eq!(tell(second, other), Err(RefuseReason::Workers(2)));
-    }
 }
 
 #[test]
 fn limits_are_kept() {
     let mut rig = Rig::with(RouterConfig {
-        max_links: 3,
+        max_peers: 3,
         max_routes: 5,
-        max_targets_per_link: 1,
+        max_targets_per_peer: 1,
         ..RouterConfig::default()
     });
     let (third, fourth) = (PeerId(2), PeerId(3));
-    let hello = ToIntercept::Hello { version: VERSION, share: Shard::ALL };
-    // One link is left, but not for who has one.
-    rig.router.handle_link_opened(third, host(FIRST));
-    assert_eq!(rig.try_tell(third, hello.clone()), Err(RefuseReason::TooManyLinks));
-    rig.router.handle_link_closed(third);
+    let hello = ToIntercept::Hello { version: VERSION };
+    // One peer more is accepted, but not from a host that has one.
+    rig.router.handle_peer_connected(third, host(FIRST));
+    assert_eq!(rig.try_tell(third, hello.clone()), Err(RefuseReason::TooManyConnections));
+    rig.router.handle_peer_gone(third);
     rig.greet(third);
-    rig.router.handle_link_opened(fourth, host(fourth));
-    assert_eq!(rig.try_tell(fourth, hello.clone()), Err(RefuseReason::TooManyLinks));
+    rig.router.handle_peer_connected(fourth, host(fourth));
+    assert_eq!(rig.try_tell(fourth, hello.clone()), Err(RefuseReason::TooManyConnections));
 
     for port in 1..=3 {
         rig.route(FIRST, u32::from(port), flow(port));
@@ -458,24 +438,24 @@ fn limits_are_kept() {
     let target = ToIntercept::Target(endpoint("10.0.0.9:1"));
     assert_eq!(rig.try_tell(FIRST, target), Err(RefuseReason::TooManyRoutes));
 
-    rig.router.handle_link_closed(FIRST);
+    rig.router.handle_peer_gone(FIRST);
     assert_eq!(rig.router.routes(), 2);
     assert_eq!(rig.try_tell(fourth, hello), Ok(()), "there is room again");
 }
 
-/// Also with all the links that it can get.
+/// Also with as many connections as it can get.
 #[test]
 fn a_greedy_host_leaves_half_of_the_routes() {
-    let mut rig = Rig::with(RouterConfig { max_links: 8, max_routes: 4000, ..RouterConfig::default() });
+    let mut rig = Rig::with(RouterConfig { max_peers: 8, max_routes: 4000, ..RouterConfig::default() });
     let greedy = [FIRST, PeerId(2), PeerId(3)];
-    for link in &greedy[1..] {
-        rig.router.handle_link_opened(*link, host(FIRST));
-        rig.tell(*link, ToIntercept::Hello { version: VERSION, share: Shard::ALL });
+    for peer in &greedy[1..] {
+        rig.router.handle_peer_connected(*peer, host(FIRST));
+        rig.tell(*peer, ToIntercept::Hello { version: VERSION });
     }
     let mut got = 0;
-    for (number, link) in greedy.into_iter().cycle().enumerate() {
+    for (number, peer) in greedy.into_iter().cycle().enumerate() {
         let add = ToIntercept::RouteAdd { id: FlowId(number as u32), flow: flow(number as u16) };
-        if rig.try_tell(link, add).is_err() {
+        if rig.try_tell(peer, add).is_err() {
             break;
         }
         got += 1;
@@ -484,30 +464,30 @@ fn a_greedy_host_leaves_half_of_the_routes() {
     for port in 0..1000 {
         rig.route(SECOND, u32::from(port), flow(port));
     }
-    for link in greedy {
-        rig.router.handle_link_closed(link);
+    for peer in greedy {
+        rig.router.handle_peer_gone(peer);
     }
     assert_eq!(rig.router.routes(), 1000);
     rig.data(flow(999), 7);
     assert_eq!(rig.answers(), [(SECOND, 999, 7)]);
 }
 
-/// Also with all the links that it can get.
+/// Also with as many connections as it can get.
 #[test]
 fn a_greedy_host_leaves_half_of_the_targets() {
     let mut rig = Rig::with(RouterConfig {
-        max_links: 8,
-        max_targets_per_link: 30,
+        max_peers: 8,
+        max_targets_per_peer: 30,
         max_targets: 100,
         ..RouterConfig::default()
     });
     let greedy = [FIRST, PeerId(2), PeerId(3)];
-    for link in &greedy[1..] {
-        rig.router.handle_link_opened(*link, host(FIRST));
-        rig.tell(*link, ToIntercept::Hello { version: VERSION, share: Shard::ALL });
+    for peer in &greedy[1..] {
+        rig.router.handle_peer_connected(*peer, host(FIRST));
+        rig.tell(*peer, ToIntercept::Hello { version: VERSION });
     }
     let target = |port| ToIntercept::Target(Endpoint::new([10, 0, 0, 2].into(), port));
-    // The same of two links are two.
+    // A target of two peers counts twice.
     for port in 0..25 {
         rig.tell(FIRST, target(port));
         rig.tell(greedy[1], target(port));
@@ -519,10 +499,10 @@ fn a_greedy_host_leaves_half_of_the_targets() {
         rig.tell(SECOND, target(port));
     }
     assert_eq!(rig.try_tell(SECOND, target(1025)), Err(RefuseReason::TooManyRoutes));
-    rig.router.handle_link_closed(FIRST);
-    assert_eq!(rig.router.targets().count(), 50, "the other link wants them, too");
+    rig.router.handle_peer_gone(FIRST);
+    assert_eq!(rig.router.targets().count(), 50, "the other peer wants them, too");
     rig.tell(greedy[2], target(1000));
-    rig.router.handle_link_closed(greedy[1]);
-    rig.router.handle_link_closed(greedy[2]);
+    rig.router.handle_peer_gone(greedy[1]);
+    rig.router.handle_peer_gone(greedy[2]);
     assert_eq!(rig.router.targets().count(), 25);
 }

@@ -5,12 +5,21 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+pub mod counters;
+pub mod edits;
+pub mod framing;
+pub mod marks;
 mod module;
+pub mod notices;
 mod online;
 pub mod online_query;
 mod report;
 pub mod secret;
 pub mod secret_file;
+pub mod setup;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod users;
 
 pub use common_core::answer_payload::AnswerPayload;
 pub use common_core::flow::{Endpoint, Flow};

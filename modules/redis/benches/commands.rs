@@ -11,8 +11,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use common_core::flow::{Endpoint, Flow};
-use module_kit::{Actions, Protocol, ServerData};
+use module_kit::{Actions, Endpoint, Flow, Protocol, ServerData};
 use tcpcopy_redis::{Redis, Settings};
 
 const ROUNDS: u32 = 200_000;

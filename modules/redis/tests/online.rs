@@ -38,7 +38,7 @@ fn a_late_session_goes_on_in_its_database() {
     assert_eq!(session.connected(), "SELECT 3");
     assert_eq!(session.client(resp("SET a 1")), "");
     assert_eq!(session.answer("+OK\r\n"), "SET a 1");
-    assert!(session.fates.left_out.is_empty());
+    assert!(session.fates().left_out.is_empty());
 }
 
 #[test]

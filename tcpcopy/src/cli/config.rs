@@ -1,12 +1,13 @@
-//! The settings of a run, all checked.
+//! The validated settings of a run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common_core::flow::Endpoint;
 use common_core::text::shown;
-use common_os::command_line::{Ignored, filter, interfaces};
+use common_os::command_line::{Ignored, files, filter, interfaces};
+use common_os::process::start::ProcessOptions;
 use module_kit::Protocol;
 
 use crate::settings::{EngineConfig, Transfer};
@@ -18,32 +19,32 @@ use super::raw::RawArgs;
 use super::reconnect;
 use super::transfer::transfers;
 
-/// Headers without options (RFC 791, RFC 8200, RFC 9293), which are no part of the MSS (RFC 6691 section 2).
+/// Headers without options (RFC 791, RFC 8200, RFC 9293), which do not count towards the MSS (RFC 6691 section 2).
 const HEADERS_V4: u16 = 20 + 20;
 const HEADERS_V6: u16 = 40 + 20;
 
-/// What `-m` must leave for each worker: a session alone may hold some hundred KB for a moment.
+/// Smallest part of `-m` for each worker: one session may hold some hundred KB for a moment.
 const WORKER_MEMORY_MB: u64 = 1;
 
-/// The settings of a run, all checked; whether the system can grant them is another question.
+/// The settings of a run, checked as far as that is possible without the system.
 pub struct Config {
-    /// What to copy (`-x`), at least one.
+    /// Services and their targets (`-x`), at least one.
     pub transfers: Vec<Transfer>,
     /// Where intercept runs (`-s`), at least one.
     pub intercepts: Vec<Endpoint>,
     /// Threads that share the work (`-C`).
     pub workers: u16,
-    /// Capture interfaces (`-i`); none means all.
+    /// Capture interfaces (`-i`); empty for all.
     pub interfaces: Vec<String>,
     /// The user's own capture filter (`-F`).
     pub filter: Option<String>,
     /// Capture buffer of each interface in bytes (`-B`).
     pub buffer_bytes: usize,
-    /// Bytes of a packet captured at most (`-S`).
+    /// Limit of the captured bytes of a packet (`-S`).
     pub snap: usize,
     /// Largest segment to IPv4 and to IPv6 targets, in bytes (`-M`, `-D`).
     pub mss: (u16, u16),
-    /// Client payload held at most, in bytes (`-m`).
+    /// Limit of client payload in memory, in bytes (`-m`).
     pub memory_limit: u64,
     /// `-t`.
     pub session_timeout: Duration,
@@ -51,27 +52,24 @@ pub struct Config {
     pub keepalive_timeout: Duration,
     /// Turned off by `-W`.
     pub wait_for_answers: bool,
-    /// `-L`: go on when no intercept can be reached.
+    /// `-L`: continue when no intercept can be reached.
     pub alone: bool,
-    /// `-l`, absolute.
-    pub log_file: Option<PathBuf>,
-    /// `-P`, absolute.
-    pub pid_file: Option<PathBuf>,
-    /// `-d`.
-    pub daemon: bool,
+    /// `-l`, `-P` and `-d`.
+    pub process: ProcessOptions,
     /// `--stats-json`, absolute.
     pub stats_json: Option<PathBuf>,
-    /// Flags that were given and have no effect.
-    pub ignored: Vec<Ignored>,
 }
 
 impl Config {
-    pub(super) fn validate(raw: &RawArgs) -> Result<Self, UsageError> {
+    /// `ignored` are the flags that were given but have no effect.
+    pub(super) fn validate(raw: &RawArgs, ignored: Vec<Ignored>) -> Result<Self, UsageError> {
         let mss = |headers: u16| (raw.mtu - headers).min(raw.mss.unwrap_or(u16::MAX));
         let megabytes = |mb: u64| mb * 1024 * 1024;
-        let log_file = absolute("-l", raw.log_file.as_deref())?;
-        let pid_file = absolute("-P", raw.pid_file.as_deref())?;
-        let stats_json = absolute("--stats-json", raw.stats_json.as_deref())?;
+        let [log_file, pid_file, stats_json] = files([
+            ("-l", raw.log_file.as_deref()),
+            ("-P", raw.pid_file.as_deref()),
+            ("--stats-json", raw.stats_json.as_deref()),
+        ])?;
         let mut transfers = transfers(&raw.transfers)?;
         let config = raw.config.as_deref();
         let options = ProtocolOptions { protocols: &raw.protocols, config };
@@ -80,7 +78,6 @@ impl Config {
         if raw.memory_mb < u64::from(raw.workers) * WORKER_MEMORY_MB {
             return Err(UsageError::Memory { megabytes: raw.memory_mb, workers: raw.workers });
         }
-        all_different(&[("-l", &log_file), ("-P", &pid_file), ("--stats-json", &stats_json)])?;
         Ok(Self {
             transfers,
             intercepts: intercepts(&raw.intercepts, raw.port)?,
@@ -96,11 +93,8 @@ impl Config {
             keepalive_timeout: Duration::from_secs(raw.keepalive_seconds.into()),
             wait_for_answers: !raw.no_wait,
             alone: raw.alone,
-            log_file,
-            pid_file,
-            daemon: raw.daemon,
+            process: ProcessOptions { log_file, pid_file, background: raw.background, ignored },
             stats_json,
-            ignored: Vec::new(),
         })
     }
 
@@ -120,7 +114,7 @@ impl Config {
         }
     }
 
-    /// The protocols in use, each once: those of several services count together.
+    /// The protocols in use, each once: the counters of several services are reported together.
     #[must_use]
     pub fn protocols(&self) -> Vec<Arc<dyn Protocol>> {
         let mut protocols: Vec<Arc<dyn Protocol>> = Vec::new();
@@ -159,39 +153,18 @@ fn pieces(values: &[String]) -> impl Iterator<Item = &str> {
     values.iter().flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// A daemon leaves the directory that a relative name is meant in.
-fn absolute(flag: &'static str, path: Option<&Path>) -> Result<Option<PathBuf>, UsageError> {
-    path.map(|path| {
-        std::path::absolute(path).map_err(|error| UsageError::Path {
-            flag,
-            path: shown(&path.to_string_lossy(), 80),
-            problem: error.to_string(),
-        })
-    })
-    .transpose()
-}
-
-/// Each would destroy what the other writes.
-fn all_different(files: &[(&'static str, &Option<PathBuf>)]) -> Result<(), UsageError> {
-    for (index, &(second, path)) in files.iter().enumerate() {
-        let Some(path) = path else { continue };
-        if let Some(&(first, _)) = files[..index].iter().find(|(_, earlier)| earlier.as_ref() == Some(path)) {
-            return Err(UsageError::SameFile { first, second, path: shown(&path.to_string_lossy(), 80) });
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::Parser;
 
     use super::*;
 
-    /// The settings of a minimal command line with `more` behind it.
+    /// The settings of a minimal command line followed by `more`.
     fn config(more: &[&str]) -> Result<Config, UsageError> {
         let line = ["tcpcopy", "-x", "80-10.0.0.17:8080", "-s", "10.0.0.18"].iter().chain(more);
-        Config::validate(&RawArgs::try_parse_from(line)?)
+        Config::validate(&RawArgs::try_parse_from(line)?, Vec::new())
     }
 
     #[test]
@@ -204,7 +177,8 @@ mod tests {
         assert_eq!(config.snap, 262_144);
         assert_eq!(config.session_timeout, Duration::from_secs(600));
         assert_eq!(config.keepalive_timeout, Duration::from_secs(7200));
-        assert!(config.wait_for_answers && !config.alone && !config.daemon);
+        assert!(config.wait_for_answers && !config.alone);
+        assert_eq!(config.process, ProcessOptions::default());
         assert!(config.interfaces.is_empty() && config.filter.is_none() && config.stats_json.is_none());
     }
 
@@ -270,8 +244,8 @@ mod tests {
     #[test]
     fn relative_file_names_become_absolute() {
         let config = config(&["-l", "log", "-P", "/run/pid", "--stats-json", "stats"]).unwrap();
-        assert!(config.log_file.unwrap().is_absolute());
-        assert_eq!(config.pid_file.unwrap(), Path::new("/run/pid"));
+        assert!(config.process.log_file.unwrap().is_absolute());
+        assert_eq!(config.process.pid_file.unwrap(), Path::new("/run/pid"));
         assert!(config.stats_json.unwrap().is_absolute());
     }
 
@@ -287,11 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named() {
+    fn missing_and_wrong_values_are_named() {
         let parse = |line: &[&str]| {
-            Config::validate(&RawArgs::try_parse_from(std::iter::once(&"tcpcopy").chain(line)).unwrap())
-                .err()
-                .unwrap()
+            let raw = RawArgs::try_parse_from(std::iter::once(&"tcpcopy").chain(line)).unwrap();
+            Config::validate(&raw, Vec::new()).err().unwrap()
         };
         assert_eq!(parse(&["-s", "10.0.0.18"]), UsageError::NoTransfer);
         assert_eq!(parse(&["-x", "80-10.0.0.17:8080"]), UsageError::NoIntercept);

@@ -1,6 +1,6 @@
-//! What can be wrong with a command line, each in one line with its cure.
+//! Why a command line cannot be used: each error is one line with a hint.
 
-use common_os::command_line::{Complaint, EmptyFilter};
+use common_os::command_line::{EmptyFilter, FileError, ParseError};
 use thiserror::Error;
 
 /// Why the command line cannot be used. Parts that the user wrote are escaped, so that it stays one line.
@@ -12,7 +12,7 @@ pub enum UsageError {
     /// A word that is no flag and no value of one.
     #[error("'{0}' belongs to no flag: lists are written without spaces, A,B; see tcpcopy -h")]
     Stray(String),
-    /// Flags of TCPCopy 1.x that are not there yet.
+    /// Flags of TCPCopy 1.x that this build refuses.
     #[error("{0}")]
     Unsupported(String),
     /// No `-x`.
@@ -28,7 +28,7 @@ pub enum UsageError {
     Transfer {
         /// The piece between commas.
         piece: String,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         problem: String,
     },
     /// A piece of `--stateless` cannot be used.
@@ -36,7 +36,7 @@ pub enum UsageError {
     Stateless {
         /// The piece between commas.
         piece: String,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         problem: String,
     },
     /// A MAC address in `-x`.
@@ -47,13 +47,13 @@ pub enum UsageError {
         /// The piece between commas.
         piece: String,
     },
-    /// A transfer that would send the copy to the service that it comes from.
+    /// A transfer that would send copies to the service itself.
     #[error("-x: '{piece}' copies the online service to itself; name the test server after the '-'")]
     ToItself {
         /// The piece between commas.
         piece: String,
     },
-    /// A client keeps its address: it cannot change its family.
+    /// A copied client keeps its address, so both servers must have the same address family.
     #[error("-x: '{piece}' mixes IPv4 and IPv6; name both servers by addresses of one family")]
     Families {
         /// The piece between commas.
@@ -74,7 +74,7 @@ pub enum UsageError {
     Intercept {
         /// The piece between commas.
         piece: String,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         problem: String,
     },
     /// A piece of `-i` cannot be used.
@@ -82,10 +82,10 @@ pub enum UsageError {
     Interface {
         /// The piece between commas.
         piece: String,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         problem: &'static str,
     },
-    /// `-F` with nothing in it.
+    /// An empty `-F`.
     #[error("{0}")]
     Filter(#[from] EmptyFilter),
     /// `-m` is too little for the workers of `-C`.
@@ -106,7 +106,7 @@ pub enum UsageError {
     Protocol {
         /// The piece between commas.
         piece: String,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         problem: String,
     },
     /// `--config` where no protocol module would read it.
@@ -114,7 +114,7 @@ pub enum UsageError {
         "--config: no service of -x has a protocol module; leave it out, or name the protocol with --protocol PORT=NAME"
     )]
     NothingToConfigure,
-    /// `-u`, which would show passwords to everybody who lists processes.
+    /// `-u`, which would show passwords to everyone who lists the processes.
     #[error(
         "-u: users and passwords are not given on the command line; write them to a file and name that with --config FILE, \
          as docs/MYSQL.md shows"
@@ -125,36 +125,19 @@ pub enum UsageError {
     ConfigFile {
         /// The file.
         path: String,
-        /// What is wrong with it, and the cure.
+        /// Why it cannot be used, and a hint.
         problem: String,
     },
-    /// A file name that cannot be made absolute.
-    #[error("{flag}: cannot use '{path}' as a file name: {problem}; give an absolute path")]
-    Path {
-        /// The flag.
-        flag: &'static str,
-        /// The name given.
-        path: String,
-        /// The operating system's message.
-        problem: String,
-    },
-    /// Two flags name one file.
-    #[error("{first} and {second} both name '{path}'; give each a file of its own")]
-    SameFile {
-        /// The first flag.
-        first: &'static str,
-        /// The second flag.
-        second: &'static str,
-        /// The file.
-        path: String,
-    },
+    /// `-l`, `-P` or `--stats-json` cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 impl From<clap::Error> for UsageError {
     fn from(error: clap::Error) -> Self {
-        match Complaint::from(&error) {
-            Complaint::Stray(word) => Self::Stray(word),
-            Complaint::Arguments(line) => Self::Arguments(line),
+        match ParseError::from(&error) {
+            ParseError::Stray(word) => Self::Stray(word),
+            ParseError::Arguments(line) => Self::Arguments(line),
         }
     }
 }

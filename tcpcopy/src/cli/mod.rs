@@ -11,9 +11,8 @@ mod transfer;
 
 use std::ffi::OsString;
 
-use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use common_os::command_line::{Ignored, Unsupported};
+use common_os::command_line::{Ignored, Invocation, Unsupported};
 
 pub use config::Config;
 pub use error::UsageError;
@@ -21,44 +20,32 @@ pub use protocol::usual_protocol;
 
 use raw::RawArgs;
 
-/// What the user asks for.
-pub enum Invocation {
-    /// Copy.
-    Run(Box<Config>),
-    /// Print this text (`-h`, `-v`) and leave.
-    Print(String),
-}
-
 /// Reads the command line, program name included.
 ///
 /// # Errors
-/// [`UsageError`], one line with the cure.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
-    let matches = match command().try_get_matches_from(args) {
-        Ok(matches) => matches,
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return Ok(Invocation::Print(error.render().to_string()));
-        }
-        Err(error) => return Err(error.into()),
+/// [`UsageError`], one line with a hint.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation<Config>, UsageError> {
+    let matches = match Invocation::parse(command(), args)? {
+        Invocation::Run(matches) => matches,
+        Invocation::Print(text) => return Ok(Invocation::Print(text)),
     };
     refuse_unsupported(&matches)?;
-    let raw = RawArgs::from_arg_matches(&matches)?;
     let ignored = Ignored::given(&raw::IGNORED, &matches);
-    Ok(Invocation::Run(Box::new(Config { ignored, ..Config::validate(&raw)? })))
+    Ok(Invocation::Run(Config::validate(&RawArgs::from_arg_matches(&matches)?, ignored)?))
 }
 
-/// The derived command, and the reference's flags that are refused or ignored.
+/// The derived command, with the flags that are refused or ignored.
 fn command() -> clap::Command {
     let refused = raw::UNSUPPORTED.iter().chain(&raw::USERS).map(Unsupported::argument);
     let others = refused.chain(raw::IGNORED.iter().map(Ignored::argument));
     // A fixed width: the help is the same on every terminal.
     let command = RawArgs::command().args(others).term_width(100);
-    // A negative number is a wrong value, not an unknown flag.
+    // A negative number must be reported as a wrong value, not as an unknown flag.
     command
         .mut_args(|arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg })
 }
 
-/// A flag that would be ignored would copy something else than what was asked for.
+/// If such a flag were ignored, tcpcopy would copy something other than what the user asked for.
 fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
     if Unsupported::refusal(&raw::USERS, matches).is_some() {
         return Err(UsageError::Users);
@@ -74,7 +61,7 @@ mod tests {
     use super::*;
     use common_os::command_line::Value;
 
-    fn run(line: &[&str]) -> Result<Invocation, UsageError> {
+    fn run(line: &[&str]) -> Result<Invocation<Config>, UsageError> {
         parse(std::iter::once("tcpcopy").chain(line.iter().copied()).map(OsString::from))
     }
 
@@ -116,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_anyway_may_be_asked_for() {
+    fn flags_that_ask_for_the_usual_are_accepted() {
         let good = ["-x", "80-10.0.0.1:80", "-s", "10.0.0.2"];
         let with = |more: &[&str]| run(&good.iter().chain(more).copied().collect::<Vec<_>>());
         for more in [&["-r", "100"][..], &["-n1"], &["-n", "1", "-r", "100", "-n", "1"]] {
@@ -140,14 +127,14 @@ mod tests {
     fn flags_without_an_effect_here_are_named_once() {
         let line = ["-x", "80-10.0.0.1:80", "-s", "10.0.0.2", "-U", "128", "-R", "20", "-U", "64"];
         let Ok(Invocation::Run(config)) = run(&line) else { panic!("they are refused") };
-        let said: Vec<_> = config.ignored.iter().map(ToString::to_string).collect();
-        assert_eq!(said.len(), 2);
-        assert!(said[0].starts_with("-R (default round-trip time) has no effect: "), "{}", said[0]);
-        assert!(said[1].starts_with("-U (session pool size) has no effect: "), "{}", said[1]);
+        let lines: Vec<_> = config.process.ignored.iter().map(ToString::to_string).collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("-R (default round-trip time) has no effect: "), "{}", lines[0]);
+        assert!(lines[1].starts_with("-U (session pool size) has no effect: "), "{}", lines[1]);
     }
 
     #[test]
-    fn users_belong_into_a_file_and_are_not_shown() {
+    fn users_belong_in_a_file_and_are_not_shown() {
         for users in [&["-u", "root@secret"][..], &["-uroot@secret,app@secret"], &["-u"]] {
             let line: Vec<&str> =
                 ["-x", "3306-10.0.0.1:3306", "-s", "10.0.0.2"].iter().chain(users).copied().collect();
@@ -159,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clap_refuses_is_one_line() {
+    fn errors_of_the_parser_are_one_line() {
         for (line, part) in [
             (&["--nonsense"][..], "'--nonsense'"),
             (&["-x"], "value is required"),

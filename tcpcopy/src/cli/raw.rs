@@ -1,13 +1,15 @@
-//! The command line as written; `config` makes sense of it.
+//! The command line as given; `config` validates it.
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 use common_core::control::DEFAULT_PORT;
-use common_core::shard::MAX_WORKERS;
 use common_os::command_line::{Ignored, Unsupported, Value, whole};
 
 use super::reconnect::Choice;
+
+/// Limit of `-C`.
+const MAX_WORKERS: u64 = 64;
 
 /// Copies live TCP sessions from this host to a test server.
 ///
@@ -35,8 +37,8 @@ pub(super) struct RawArgs {
     /// Intercept's port where -s names none
     #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = whole::<u16>(1..=65_535))]
     pub(super) port: u16,
-    /// Share the work among this many threads; an intercept with several must have the same number
-    #[arg(short = 'C', value_name = "WORKERS", default_value_t = 1, value_parser = whole::<u16>(1..=u64::from(MAX_WORKERS)))]
+    /// Share the work among this many threads
+    #[arg(short = 'C', value_name = "WORKERS", default_value_t = 1, value_parser = whole::<u16>(1..=MAX_WORKERS))]
     pub(super) workers: u16,
     /// Capture on these interfaces; without it, or with any, on all
     #[arg(short = 'i', value_name = "NAME,...")]
@@ -79,7 +81,7 @@ pub(super) struct RawArgs {
     pub(super) pid_file: Option<PathBuf>,
     /// Run in the background
     #[arg(short = 'd')]
-    pub(super) daemon: bool,
+    pub(super) background: bool,
     /// Write the account to this file as JSON, every second and at the end
     #[arg(long = "stats-json", value_name = "FILE")]
     pub(super) stats_json: Option<PathBuf>,
@@ -104,11 +106,11 @@ pub(super) struct RawArgs {
     version: (),
 }
 
-/// What TCPCopy 1.x knows when it is built for MySQL; refused with a word of its own.
+/// A flag of TCPCopy 1.x built for MySQL, which is refused with a message of its own.
 pub(super) const USERS: [Unsupported; 1] =
     [Unsupported { id: "u", meaning: "users and passwords of the test server", value: Value::Any }];
 
-/// All flags of TCPCopy 1.x that this build refuses.
+/// Flags of TCPCopy 1.x that this build refuses.
 pub(super) const UNSUPPORTED: [Unsupported; 11] = [
     Unsupported { id: "a", meaning: "speed-up of an offline replay", value: Value::Any },
     Unsupported { id: "c", meaning: "other client addresses", value: Value::Any },
@@ -123,7 +125,7 @@ pub(super) const UNSUPPORTED: [Unsupported; 11] = [
     Unsupported { id: "T", meaning: "repeats of an offline replay", value: Value::Any },
 ];
 
-/// All flags of TCPCopy 1.x that this build has no use for.
+/// Flags of TCPCopy 1.x that have no effect in this build.
 pub(super) const IGNORED: [Ignored; 2] = [
     Ignored {
         id: "R",

@@ -1,73 +1,70 @@
-//! One link to an intercept: a connection, and what is known of the other end.
+//! The control connection to one intercept, which is opened again whenever it breaks.
 
 use std::ops::ControlFlow;
 
 use common_core::control::{FromIntercept, ServerSegment, ToIntercept, VERSION};
 use common_core::flow::Endpoint;
-use common_core::shard::Shard;
 use common_core::time::Time;
 use common_os::io::control_conn::{ControlConn, Received};
 use log::Level;
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
 
-use super::problem::Problem;
-use super::since::Since;
+use super::conn_log::ConnLog;
+use super::error::ControlError;
 use super::state::{ConnState, Order};
-use super::told::Speaker;
+use super::statistics::StatisticsSince;
 use crate::report::LinkAccount;
 
-/// Bytes queued on a link at most. A reconnected intercept is told all live flows at once, at up to 50 bytes each:
-/// room for a million of them, or no link with that many would ever come up.
+/// Limit of the queue in bytes. After a reconnection the routes of all live flows are queued at once, each up to 50 bytes. With
+/// less than the room for a million routes, a tcpcopy with that many flows could never connect again.
 pub(super) const QUEUE_LIMIT: usize = 64 * 1024 * 1024;
 
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// What has become of a link.
+/// A change of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// Intercept has accepted it: routes are to be announced.
+    /// Intercept has accepted it: the routes must be announced.
     Up,
-    /// It was up and is no more.
+    /// It was up and is closed.
     Down,
 }
 
-/// One link to an intercept.
+/// The control connection to one intercept.
 pub(super) struct Client {
     address: Endpoint,
-    share: Shard,
     token: Token,
     state: ConnState,
     connection: Option<ControlConn>,
-    /// The routes have been announced: what is said to all links is for this one too.
+    /// The routes have been announced: messages to all intercepts go to this one, too.
     announced: bool,
-    /// There may be something to read, and no event will come for it.
+    /// There may be something to read that no event will report.
     readable: bool,
-    /// The connection takes bytes, as far as known.
+    /// As far as known, the connection accepts bytes.
     writable: bool,
-    speaker: Speaker,
+    log: ConnLog,
     connects: u64,
     lost: u64,
-    problem: Option<Problem>,
-    statistics: Option<Since>,
+    last_error: Option<ControlError>,
+    statistics: Option<StatisticsSince>,
 }
 
 impl Client {
-    /// A link to `address`, connected at the first [`Self::handle_timeout`].
-    pub(super) fn new(address: Endpoint, share: Shard, token: Token, now: Time, speaker: Speaker) -> Self {
+    /// The first [`Self::handle_timeout`] connects to `address`.
+    pub(super) fn new(address: Endpoint, token: Token, now: Time, log: ConnLog) -> Self {
         Self {
             address,
-            share,
             token,
             state: ConnState::new(now),
             connection: None,
             announced: false,
             readable: false,
             writable: false,
-            speaker,
+            log,
             connects: 0,
             lost: 0,
-            problem: None,
+            last_error: None,
             statistics: None,
         }
     }
@@ -80,7 +77,7 @@ impl Client {
         self.state.is_up()
     }
 
-    /// TCP has yet to say whether there is a connection.
+    /// TCP has not established the connection yet.
     pub(super) fn is_connecting(&self) -> bool {
         self.state.is_connecting()
     }
@@ -89,24 +86,23 @@ impl Client {
         self.readable && self.connection.is_some()
     }
 
-    /// Whether the poll reports what comes in on a link that is up, and that it takes bytes again. If not, it is to be read
-    /// now and then.
+    /// Sets whether the poll reports a connection that is up. If it does not, the connection must be read from time to time.
     pub(super) fn report(&mut self, registry: &Registry, reports: bool) {
         let Some(connection) = self.connection.as_mut().filter(|_| self.state.is_up()) else { return };
-        // There is no asking for nothing; nobody sends urgent data.
+        // The poll needs some interest; nobody sends urgent data.
         let interest = if reports { INTEREST } else { Interest::PRIORITY };
-        // It has worked for this connection before; if it fails, reading will tell why.
+        // Registration has worked for this connection before. If it fails now, the next read returns the reason.
         self.readable |= registry.reregister(connection, self.token, interest).is_err();
     }
 
-    /// There may be something that was not reported.
+    /// There may be something to read that was not reported.
     pub(super) fn look(&mut self) {
         self.readable |= self.state.is_up();
     }
 
-    /// Why it is down, or went down last.
-    pub(super) fn problem(&self) -> Option<&Problem> {
-        self.problem.as_ref()
+    /// Why it is down, or was down last.
+    pub(super) fn last_error(&self) -> Option<&ControlError> {
+        self.last_error.as_ref()
     }
 
     pub(super) fn poll_timeout(&self) -> Time {
@@ -119,12 +115,12 @@ impl Client {
             up: self.is_up(),
             connects: self.connects,
             lost: self.lost,
-            last_problem: self.problem.as_ref().map(ToString::to_string),
+            last_problem: self.last_error.as_ref().map(ToString::to_string),
             statistics: self.statistics.map(|since| since.counted().into()),
         }
     }
 
-    /// Notes that the connection is ready for something.
+    /// Notes what the poll reports.
     pub(super) fn handle_event(&mut self, now: Time, event: &Event) -> Option<Change> {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed();
@@ -136,12 +132,12 @@ impl Client {
         match self.state.handle_timeout(now)? {
             Order::Connect => self.connect(now, registry),
             Order::Ping { nonce } => self.queue(now, |out| ToIntercept::Ping { nonce }.encode(out)),
-            Order::GiveUp(problem) => self.fail(now, problem),
+            Order::GiveUp(error) => self.fail(now, error),
         }
     }
 
-    /// Reads about `budget` bytes and hands over the answers in them. Stops where the link comes up: what follows must
-    /// wait until the routes that it is about are announced.
+    /// Reads about `budget` bytes and passes their answers to `answers`. Stops when the connection comes up: the routes must be
+    /// announced before the answers to them are read.
     pub(super) fn receive(
         &mut self,
         now: Time,
@@ -150,18 +146,18 @@ impl Client {
     ) -> Option<Change> {
         let Some(connection) = &mut self.connection else { return None };
         let was_up = self.state.is_up();
-        let mut problem = None;
+        let mut failure = None;
         let (state, statistics) = (&mut self.state, &mut self.statistics);
         let result = connection.receive(budget, &mut |body| {
             match handle_body(now, body, state, statistics, answers) {
                 Ok(()) if state.is_up() == was_up => return ControlFlow::Continue(()),
                 Ok(()) => {}
-                Err(error) => problem = Some(error),
+                Err(error) => failure = Some(error),
             }
             ControlFlow::Break(())
         });
-        if let Some(problem) = problem {
-            return self.fail(now, problem);
+        if let Some(error) = failure {
+            return self.fail(now, error);
         }
         match result {
             Ok(received) => self.readable = received == Received::More,
@@ -171,12 +167,12 @@ impl Client {
             return None;
         }
         self.connects += 1;
-        let line = format!("link to intercept at {} is up", self.address);
-        self.say(now, Level::Info, &line);
+        let line = format!("connected to intercept at {}", self.address);
+        self.log.log(now, self.connects, Level::Info, line);
         Some(Change::Up)
     }
 
-    /// Queues what intercept must know before anything else.
+    /// Queues the messages that intercept must receive first.
     pub(super) fn announce(&mut self, now: Time, encode: impl FnOnce(&mut Vec<u8>)) -> Option<Change> {
         if !self.is_up() {
             return None;
@@ -185,47 +181,47 @@ impl Client {
         self.queue(now, encode)
     }
 
-    /// Queues encoded messages, if the link is one that knows the routes.
-    pub(super) fn tell(&mut self, now: Time, messages: &[u8]) -> Option<Change> {
+    /// Queues encoded messages if the routes have been announced.
+    pub(super) fn send(&mut self, now: Time, messages: &[u8]) -> Option<Change> {
         if self.announced { self.queue(now, |out| out.extend_from_slice(messages)) } else { None }
     }
 
     /// Queues what `encode` appends.
     fn queue(&mut self, now: Time, encode: impl FnOnce(&mut Vec<u8>)) -> Option<Change> {
         let connection = self.connection.as_mut()?;
-        // A route that is not announced would be missed until the link comes up again: then better at once.
-        if connection.queue(encode) { None } else { self.fail(now, Problem::Overflow) }
+        // A route that is not announced would be missing until the next connection: better to reconnect at once.
+        if connection.queue(encode) { None } else { self.fail(now, ControlError::Overflow) }
     }
 
-    /// The connection did not take all that was queued.
+    /// The connection has not accepted the whole queue.
     pub(super) fn has_unsent(&self) -> bool {
         self.connection.as_ref().is_some_and(ControlConn::wants_write)
     }
 
-    /// Sends what is queued, as far as the connection takes it.
+    /// Writes the queue, as far as the connection accepts it.
     pub(super) fn flush(&mut self) {
         let Some(connection) = self.connection.as_mut() else { return };
         if !self.writable || !connection.wants_write() {
             return;
         }
-        // Why a connection fails is best learnt by reading: the peer may have said so before it closed.
+        // If the write fails, the next read returns the reason: the peer may have sent one before it closed.
         self.readable |= connection.flush().is_err();
         self.writable = !connection.wants_write();
     }
 
     fn connect(&mut self, now: Time, registry: &Registry) -> Option<Change> {
-        let opened = ControlConn::connect(self.address.into(), QUEUE_LIMIT).and_then(|mut link| {
-            registry.register(&mut link, self.token, INTEREST)?;
-            Ok(link)
+        let opened = ControlConn::connect(self.address.into(), QUEUE_LIMIT).and_then(|mut connection| {
+            registry.register(&mut connection, self.token, INTEREST)?;
+            Ok(connection)
         });
         match opened {
-            Ok(link) => {
-                self.connection = Some(link);
+            Ok(connection) => {
+                self.connection = Some(connection);
                 (self.readable, self.writable) = (false, false);
                 self.state.handle_connecting(now);
                 None
             }
-            Err(error) => self.fail(now, Problem::Connect(error)),
+            Err(error) => self.fail(now, ControlError::Connect(error)),
         }
     }
 
@@ -233,22 +229,22 @@ impl Client {
         match self.connection.as_ref()?.check_connected() {
             Ok(true) => {
                 self.state.handle_connected(now);
-                let hello = ToIntercept::Hello { version: VERSION, share: self.share };
+                let hello = ToIntercept::Hello { version: VERSION };
                 self.queue(now, |out| hello.encode(out))
             }
             Ok(false) => None,
-            Err(error) => self.fail(now, Problem::Connect(error)),
+            Err(error) => self.fail(now, ControlError::Connect(error)),
         }
     }
 
-    fn fail(&mut self, now: Time, problem: Problem) -> Option<Change> {
+    fn fail(&mut self, now: Time, error: ControlError) -> Option<Change> {
         let was_up = self.state.is_up();
-        // Closing takes it off the poll.
+        // Closing it also removes it from the poll.
         self.connection = None;
         self.announced = false;
-        self.state.handle_problem(now, &problem);
-        self.log(now, &problem, was_up);
-        self.problem = Some(problem);
+        self.state.handle_error(now, &error);
+        self.log_error(now, &error, was_up);
+        self.last_error = Some(error);
         if !was_up {
             return None;
         }
@@ -256,20 +252,15 @@ impl Client {
         Some(Change::Down)
     }
 
-    /// Attempts that fail in the same way are told once.
-    fn log(&self, now: Time, problem: &Problem, was_up: bool) {
-        let line = format!("intercept at {}: {problem}; trying again", self.address);
-        let again = self.problem.as_ref().map(ToString::to_string) == Some(problem.to_string());
-        if self.connects == 0 && !self.speaker.from_start {
+    /// Attempts that fail in the same way are logged once.
+    fn log_error(&self, now: Time, error: &ControlError, was_up: bool) {
+        let line = format!("intercept at {}: {error}; trying again", self.address);
+        let is_same = self.last_error.as_ref().is_some_and(|last| last.to_string() == error.to_string());
+        if self.connects == 0 && !self.log.is_from_start() {
             log::debug!("{line}");
-        } else if was_up || !again {
-            self.say(now, Level::Warn, &line);
+        } else if was_up || !is_same {
+            self.log.log(now, self.connects, Level::Warn, line);
         }
-    }
-
-    fn say(&self, now: Time, level: Level, line: &str) {
-        let news = self.speaker.told.is_news(now, self.share.index(), line);
-        log::log!(if news { level } else { Level::Debug }, "{line}");
     }
 }
 
@@ -278,20 +269,24 @@ fn handle_body(
     now: Time,
     body: &[u8],
     state: &mut ConnState,
-    statistics: &mut Option<Since>,
+    statistics: &mut Option<StatisticsSince>,
     answers: &mut dyn FnMut(&ServerSegment<'_>),
-) -> Result<(), Problem> {
+) -> Result<(), ControlError> {
     let message = FromIntercept::decode(body)?;
-    state.handle_heard(now);
+    state.handle_received(now);
     match message {
-        FromIntercept::Hello { version } if version != VERSION => Err(Problem::Version { theirs: version }),
-        FromIntercept::Hello { .. } if state.is_up() => Err(Problem::Malformed("a second hello".to_owned())),
+        FromIntercept::Hello { version } if version != VERSION => {
+            Err(ControlError::Version { theirs: version })
+        }
+        FromIntercept::Hello { .. } if state.is_up() => {
+            Err(ControlError::Malformed("a second hello".to_owned()))
+        }
         FromIntercept::Hello { .. } => {
             state.handle_hello(now);
             Ok(())
         }
         FromIntercept::Refuse(reason) => Err(reason.into()),
-        _ if !state.is_up() => Err(Problem::Malformed("no hello first".to_owned())),
+        _ if !state.is_up() => Err(ControlError::Malformed("no hello first".to_owned())),
         FromIntercept::ServerSegment(answer) => {
             answers(&answer);
             Ok(())
@@ -301,7 +296,7 @@ fn handle_body(
             Ok(())
         }
         FromIntercept::Statistics(latest) => {
-            statistics.get_or_insert(Since::new(latest)).update(latest);
+            statistics.get_or_insert(StatisticsSince::new(latest)).update(latest);
             Ok(())
         }
     }

@@ -1,66 +1,64 @@
-//! The control links to the intercepts of `-s`.
+//! The control connections to the intercepts of `-s`.
 
 mod client;
-mod problem;
-mod since;
+mod conn_log;
+mod error;
 mod state;
-mod told;
+mod statistics;
 
 use std::collections::VecDeque;
 
 use common_core::control::{ServerSegment, ToIntercept};
 use common_core::flow::Endpoint;
-use common_core::shard::Shard;
 use common_core::time::Time;
 use mio::event::Event;
 use mio::{Registry, Token};
 
 use client::{Change, Client};
-pub use problem::Problem;
-pub use told::{Speaker, Told};
+pub use conn_log::ConnLog;
+pub use error::ControlError;
 
 use crate::report::LinkAccount;
 
-/// What has become of a link; see [`ControlConns::next_change`].
+/// A change of a connection; see [`ControlConns::next_change`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkChange {
-    /// The link of this index came up: announce the routes to it alone ([`ControlConns::announce`]).
+pub enum ConnChange {
+    /// The connection of this index came up: announce the routes to it alone ([`ControlConns::announce`]).
     Up(usize),
-    /// A link that was up went down.
+    /// A connection that was up is closed.
     Down,
 }
 
-/// All control links. They connect, and connect again, by themselves.
+/// All control connections of a worker. They connect, and reconnect, by themselves.
 ///
-/// Call order: [`ControlConns::handle_event`] for what the poll reports, [`ControlConns::receive`] for each link that
-/// [is readable](ControlConns::is_readable), [`ControlConns::handle_timeout`]; and [`ControlConns::flush`] after each batch of work.
-/// After any of them [`ControlConns::next_change`] may have something.
+/// Call order: [`ControlConns::handle_event`] for each event of the poll, [`ControlConns::receive`] for each connection that
+/// [is readable](ControlConns::is_readable), [`ControlConns::handle_timeout`], and [`ControlConns::flush`] after each batch of
+/// work. After any of them [`ControlConns::next_change`] may return a change.
 pub struct ControlConns {
     clients: Vec<Client>,
     targets: Vec<Endpoint>,
     first_token: usize,
-    changes: VecDeque<LinkChange>,
+    changes: VecDeque<ConnChange>,
 }
 
 impl ControlConns {
-    /// The links of a worker to `intercepts`, with tokens from `first_token` on; `targets` are announced on each.
+    /// The connections of a worker to `intercepts`, with tokens from `first_token` on. Each announces `targets`.
     #[must_use]
     pub fn new(
         intercepts: &[Endpoint],
-        share: Shard,
         targets: Vec<Endpoint>,
         first_token: usize,
         now: Time,
-        speaker: &Speaker,
+        log: &ConnLog,
     ) -> Self {
         let client = |(index, &address): (usize, &_)| {
-            Client::new(address, share, Token(first_token + index), now, speaker.clone())
+            Client::new(address, Token(first_token + index), now, log.clone())
         };
         let clients = intercepts.iter().enumerate().map(client).collect();
         Self { clients, targets, first_token, changes: VecDeque::new() }
     }
 
-    /// How many there are, up or not.
+    /// The number of connections, up or not.
     #[must_use]
     pub fn count(&self) -> usize {
         self.clients.len()
@@ -72,27 +70,30 @@ impl ControlConns {
         self.clients.iter().all(Client::is_up)
     }
 
-    /// The first link that is down, and why if that is known yet.
+    /// The first connection that is down, and why if that is known yet.
     #[must_use]
-    pub fn first_down(&self) -> Option<(Endpoint, Option<&Problem>)> {
-        self.clients.iter().find(|client| !client.is_up()).map(|client| (client.address(), client.problem()))
+    pub fn first_down(&self) -> Option<(Endpoint, Option<&ControlError>)> {
+        self.clients
+            .iter()
+            .find(|client| !client.is_up())
+            .map(|client| (client.address(), client.last_error()))
     }
 
-    /// The first problem that trying again will not cure.
+    /// The first error that [is lasting](ControlError::is_lasting).
     #[must_use]
-    pub fn lasting_problem(&self) -> Option<(Endpoint, &Problem)> {
+    pub fn lasting_error(&self) -> Option<(Endpoint, &ControlError)> {
         let down = self.clients.iter().filter(|client| !client.is_up());
-        down.filter_map(|client| Some((client.address(), client.problem()?)))
-            .find(|(_, problem)| problem.lasts())
+        down.filter_map(|client| Some((client.address(), client.last_error()?)))
+            .find(|(_, error)| error.is_lasting())
     }
 
-    /// The account of each link.
+    /// The account of each connection.
     #[must_use]
     pub fn account(&self) -> Vec<LinkAccount> {
         self.clients.iter().map(Client::account).collect()
     }
 
-    /// Takes the poll's report; false if it is not for a link.
+    /// Handles an event of the poll; false if it is not for a control connection.
     pub fn handle_event(&mut self, now: Time, event: &Event) -> bool {
         let index = event.token().0.wrapping_sub(self.first_token);
         let Some(client) = self.clients.get_mut(index) else { return false };
@@ -101,47 +102,47 @@ impl ControlConns {
         true
     }
 
-    /// When [`ControlConns::handle_timeout`] is to be called.
+    /// When [`ControlConns::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
         self.clients.iter().map(Client::poll_timeout).min().unwrap_or(Time::NEVER)
     }
 
-    /// Connects, pings and gives up, as is due.
+    /// Connects, pings and gives up when that is due.
     pub fn handle_timeout(&mut self, now: Time, registry: &Registry) {
         self.each(|client| client.handle_timeout(now, registry));
     }
 
-    /// There may be something to read on the link of this index.
+    /// There may be something to read on the connection of this index.
     #[must_use]
     pub fn is_readable(&self, index: usize) -> bool {
         self.clients.get(index).is_some_and(Client::is_readable)
     }
 
-    /// Some link may have something to read that no event will report.
+    /// There may be something to read that no event will report.
     #[must_use]
     pub fn any_readable(&self) -> bool {
         self.clients.iter().any(Client::is_readable)
     }
 
-    /// Some link did not take all that was queued: it is to be reported when it does.
+    /// Some connection has not accepted its whole queue: the poll must report when it accepts more.
     #[must_use]
     pub fn has_unsent(&self) -> bool {
         self.clients.iter().any(Client::has_unsent)
     }
 
-    /// Whether the poll reports what happens on the links. If not, [`ControlConns::look`] is to be called now and then, and nothing
-    /// may be left [unsent](ControlConns::has_unsent).
+    /// Sets whether the poll reports the connections. If it does not, call [`ControlConns::look`] from time to time, and leave
+    /// nothing [unsent](ControlConns::has_unsent).
     pub fn report(&mut self, registry: &Registry, reports: bool) {
         self.clients.iter_mut().for_each(|client| client.report(registry, reports));
     }
 
-    /// There may be something to read that was not reported: [`ControlConns::is_readable`] says so.
+    /// Makes all connections that are up [readable](ControlConns::is_readable), reported or not.
     pub fn look(&mut self) {
         self.clients.iter_mut().for_each(Client::look);
     }
 
-    /// Reads about `budget` bytes from the link of this index and hands over the answers in them.
+    /// Reads about `budget` bytes from the connection of this index and passes their answers to `answers`.
     pub fn receive(
         &mut self,
         now: Time,
@@ -154,7 +155,7 @@ impl ControlConns {
         self.note(index, change);
     }
 
-    /// Queues the targets and `routes`, encoded messages, on a link that came up.
+    /// Queues the targets and `routes`, which are encoded messages, on a connection that came up.
     pub fn announce(&mut self, now: Time, index: usize, routes: &[u8]) {
         let Some(client) = self.clients.get_mut(index) else { return };
         let targets = &self.targets;
@@ -165,20 +166,20 @@ impl ControlConns {
         self.note(index, change);
     }
 
-    /// Queues encoded messages on all links that the routes have been announced to.
+    /// Queues encoded messages on all connections on which the routes have been announced.
     pub fn broadcast(&mut self, now: Time, messages: &[u8]) {
         if !messages.is_empty() {
-            self.each(|client| client.tell(now, messages));
+            self.each(|client| client.send(now, messages));
         }
     }
 
-    /// Sends what is queued.
+    /// Writes the queues.
     pub fn flush(&mut self) {
         self.clients.iter_mut().for_each(Client::flush);
     }
 
-    /// What has become of the links, oldest first.
-    pub fn next_change(&mut self) -> Option<LinkChange> {
+    /// The next change of a connection, oldest first.
+    pub fn next_change(&mut self) -> Option<ConnChange> {
         self.changes.pop_front()
     }
 
@@ -191,8 +192,8 @@ impl ControlConns {
 
     fn note(&mut self, index: usize, change: Option<Change>) {
         self.changes.extend(change.map(|change| match change {
-            Change::Up => LinkChange::Up(index),
-            Change::Down => LinkChange::Down,
+            Change::Up => ConnChange::Up(index),
+            Change::Down => ConnChange::Down,
         }));
     }
 }

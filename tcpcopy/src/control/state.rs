@@ -1,50 +1,50 @@
-//! The life of one link, free of I/O: when to connect, when to ask, when to give up.
+//! The state of one control connection, free of I/O: when to connect, when to ping, when to give up.
 
 use std::time::Duration;
 
 use common_core::time::Time;
 
-use super::problem::{LONG_PAUSE, Problem};
+use super::error::{ControlError, LONG_PAUSE};
 
-/// How long a connection, and then its hello, may take.
+/// Limit for the establishment of a connection, and again for its hello.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
-/// A link that says nothing for so long is dead.
+/// A connection on which nothing is received for this long is dead.
 pub(super) const SILENCE: Duration = Duration::from_secs(6);
 /// Between two pings.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
-/// Before the first new attempt; doubled with each one that fails.
+/// Pause before the first new attempt; each failure doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Between two attempts at most.
+/// Longest pause between two attempts.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What is to be done with the connection.
+/// What the owner of the connection must do.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// Open one, then call [`ConnState::handle_connecting`] or [`ConnState::handle_problem`].
+    /// Open a connection, then call [`ConnState::handle_connecting`] or [`ConnState::handle_error`].
     Connect,
     /// Send a ping.
     Ping {
-        /// To be sent.
+        /// To be sent with it.
         nonce: u32,
     },
-    /// Close it, and call [`ConnState::handle_problem`].
-    GiveUp(Problem),
+    /// Close it, then call [`ConnState::handle_error`].
+    GiveUp(ControlError),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// No connection.
     Waiting { until: Time },
-    /// TCP is at work.
+    /// TCP is establishing it.
     Connecting { until: Time },
-    /// Our hello is on its way.
+    /// Our hello is sent.
     Greeting { until: Time },
     /// Intercept has accepted us.
-    Up { heard: Time, next_ping: Time },
+    Up { received: Time, next_ping: Time },
 }
 
-/// The life of one link. Call [`Self::handle_timeout`] until it has no order left whenever [`Self::poll_timeout`] is
-/// reached, after reading what has come in: a process that was stopped for a while must not take that for silence.
+/// The state of one connection. At [`Self::poll_timeout`], read what has come in and then call [`Self::handle_timeout`] until
+/// it returns no order. In this order, a process that was stopped for a while does not mistake the pause for silence.
 #[derive(Debug)]
 pub(super) struct ConnState {
     phase: Phase,
@@ -53,7 +53,7 @@ pub(super) struct ConnState {
 }
 
 impl ConnState {
-    /// A link to be connected at once.
+    /// Connects at once.
     pub(super) fn new(now: Time) -> Self {
         Self { phase: Phase::Waiting { until: now }, pause: FIRST_PAUSE, nonce: 0 }
     }
@@ -63,29 +63,29 @@ impl ConnState {
         matches!(self.phase, Phase::Up { .. })
     }
 
-    /// TCP has yet to say whether there is a connection.
+    /// TCP has not established the connection yet.
     pub(super) fn is_connecting(&self) -> bool {
         matches!(self.phase, Phase::Connecting { .. })
     }
 
-    /// When [`Self::handle_timeout`] has an order.
+    /// When [`Self::handle_timeout`] returns an order.
     pub(super) fn poll_timeout(&self) -> Time {
         match self.phase {
             Phase::Waiting { until } | Phase::Connecting { until } | Phase::Greeting { until } => until,
-            Phase::Up { heard, next_ping } => next_ping.min(heard + SILENCE),
+            Phase::Up { received, next_ping } => next_ping.min(received + SILENCE),
         }
     }
 
-    /// What is due.
+    /// The order that is due.
     pub(super) fn handle_timeout(&mut self, now: Time) -> Option<Order> {
         if now < self.poll_timeout() {
             return None;
         }
         Some(match &mut self.phase {
             Phase::Waiting { .. } => Order::Connect,
-            Phase::Connecting { .. } => Order::GiveUp(Problem::NoAnswer),
-            Phase::Greeting { .. } => Order::GiveUp(Problem::NoHello),
-            Phase::Up { heard, .. } if now >= *heard + SILENCE => Order::GiveUp(Problem::Silent),
+            Phase::Connecting { .. } => Order::GiveUp(ControlError::NoAnswer),
+            Phase::Greeting { .. } => Order::GiveUp(ControlError::NoHello),
+            Phase::Up { received, .. } if now >= *received + SILENCE => Order::GiveUp(ControlError::Silent),
             Phase::Up { next_ping, .. } => {
                 *next_ping = now + PING_INTERVAL;
                 self.nonce = self.nonce.wrapping_add(1);
@@ -99,32 +99,32 @@ impl ConnState {
         self.phase = Phase::Connecting { until: now + ATTEMPT };
     }
 
-    /// The connection stands; our hello is sent.
+    /// The connection is established; our hello is sent.
     pub(super) fn handle_connected(&mut self, now: Time) {
         self.phase = Phase::Greeting { until: now + ATTEMPT };
     }
 
     /// Intercept has accepted us.
     pub(super) fn handle_hello(&mut self, now: Time) {
-        self.phase = Phase::Up { heard: now, next_ping: now + PING_INTERVAL };
+        self.phase = Phase::Up { received: now, next_ping: now + PING_INTERVAL };
     }
 
-    /// Something came in.
-    pub(super) fn handle_heard(&mut self, now: Time) {
-        if let Phase::Up { heard, .. } = &mut self.phase {
-            *heard = now;
+    /// A message was received.
+    pub(super) fn handle_received(&mut self, now: Time) {
+        if let Phase::Up { received, .. } = &mut self.phase {
+            *received = now;
         }
     }
 
-    /// A ping came back. The link has lived for a while: only now may the next loss be followed by a quick attempt,
-    /// so that a link that breaks as soon as it is made is not made ten times a second.
+    /// A pong was received, so the connection has lasted for a while: the next loss may be followed by a quick attempt. A
+    /// connection that breaks as soon as it is up must not be opened ten times a second.
     pub(super) fn handle_pong(&mut self) {
         self.pause = FIRST_PAUSE;
     }
 
-    /// There is no connection any more.
-    pub(super) fn handle_problem(&mut self, now: Time, problem: &Problem) {
-        let pause = if problem.lasts() { LONG_PAUSE } else { self.pause };
+    /// The connection is closed or could not be opened.
+    pub(super) fn handle_error(&mut self, now: Time, error: &ControlError) {
+        let pause = if error.is_lasting() { LONG_PAUSE } else { self.pause };
         self.pause = (self.pause * 2).min(LAST_PAUSE);
         self.phase = Phase::Waiting { until: now + pause };
     }
@@ -138,11 +138,11 @@ mod tests {
 
     const START: Time = Time::from_micros(5_000_000);
 
-    fn refused() -> Problem {
-        Problem::Connect(ErrorKind::ConnectionRefused.into())
+    fn refused() -> ControlError {
+        ControlError::Connect(ErrorKind::ConnectionRefused.into())
     }
 
-    /// A link that is up at [`START`].
+    /// A connection that is up at [`START`].
     fn up() -> ConnState {
         let mut state = ConnState::new(START);
         assert!(matches!(state.handle_timeout(START), Some(Order::Connect)));
@@ -156,7 +156,7 @@ mod tests {
     fn pauses(state: &mut ConnState, mut now: Time, count: usize) -> Vec<u128> {
         (0..count)
             .map(|_| {
-                state.handle_problem(now, &refused());
+                state.handle_error(now, &refused());
                 let pause = state.poll_timeout() - now;
                 assert!(state.handle_timeout(now).is_none(), "no attempt before its time");
                 now = state.poll_timeout();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_link_that_lived_resets_the_back_off() {
+    fn only_a_connection_that_lasted_resets_the_back_off() {
         let mut state = up();
         assert_eq!(pauses(&mut state, START, 3), [100, 200, 400]);
         state.handle_connecting(START);
@@ -187,32 +187,32 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_is_tried_again_slowly() {
+    fn a_lasting_error_is_followed_by_a_long_pause() {
         let mut state = ConnState::new(START);
-        state.handle_problem(START, &Problem::Version { theirs: 9 });
+        state.handle_error(START, &ControlError::Version { theirs: 9 });
         assert_eq!(state.poll_timeout() - START, Duration::from_secs(10));
     }
 
     #[test]
-    fn attempts_and_hellos_are_not_waited_for_forever() {
+    fn attempts_and_hellos_have_a_time_limit() {
         let mut state = ConnState::new(START);
         state.handle_connecting(START);
         assert!(state.is_connecting());
-        assert!(matches!(state.handle_timeout(START + ATTEMPT), Some(Order::GiveUp(Problem::NoAnswer))));
+        assert!(matches!(state.handle_timeout(START + ATTEMPT), Some(Order::GiveUp(ControlError::NoAnswer))));
         state.handle_connected(START);
         assert!(!state.is_connecting() && !state.is_up());
-        assert!(matches!(state.handle_timeout(START + ATTEMPT), Some(Order::GiveUp(Problem::NoHello))));
+        assert!(matches!(state.handle_timeout(START + ATTEMPT), Some(Order::GiveUp(ControlError::NoHello))));
     }
 
     #[test]
-    fn a_link_is_pinged_and_silence_ends_it() {
+    fn a_connection_is_pinged_and_silence_ends_it() {
         let mut state = up();
         let mut pings = Vec::new();
         loop {
             let now = state.poll_timeout();
             match state.handle_timeout(now) {
                 Some(Order::Ping { nonce }) => pings.push((nonce, (now - START).as_secs())),
-                Some(Order::GiveUp(Problem::Silent)) => {
+                Some(Order::GiveUp(ControlError::Silent)) => {
                     assert_eq!(now - START, SILENCE);
                     break;
                 }
@@ -223,12 +223,15 @@ mod tests {
     }
 
     #[test]
-    fn whatever_comes_in_keeps_it_alive() {
+    fn every_message_keeps_it_alive() {
         let mut state = up();
-        let heard = START + Duration::from_secs(5);
-        state.handle_heard(heard);
+        let received = START + Duration::from_secs(5);
+        state.handle_received(received);
         assert!(matches!(state.handle_timeout(START + SILENCE), Some(Order::Ping { .. })));
-        assert!(matches!(state.handle_timeout(heard + SILENCE), Some(Order::GiveUp(Problem::Silent))));
+        assert!(matches!(
+            state.handle_timeout(received + SILENCE),
+            Some(Order::GiveUp(ControlError::Silent))
+        ));
         assert!(state.is_up());
     }
 }

@@ -1,4 +1,4 @@
-//! The links against a scripted intercept on loopback; time is made up.
+//! The control connections against a scripted intercept on loopback, with simulated time.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -15,14 +15,14 @@ use super::*;
 const TARGET: Endpoint = Endpoint::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 17)), 8080);
 const HELLO: FromIntercept<'_> = FromIntercept::Hello { version: VERSION };
 
-/// Links, the listeners of their intercepts, and what the links have handed over.
+/// Connections, the listeners of their intercepts, and the answers received.
 struct Rig {
     poll: Poll,
-    links: ControlConns,
+    conns: ControlConns,
     listeners: Vec<TcpListener>,
     now: Time,
     answers: Vec<FlowId>,
-    changes: Vec<LinkChange>,
+    changes: Vec<ConnChange>,
 }
 
 impl Rig {
@@ -33,11 +33,10 @@ impl Rig {
     }
 
     fn with(addresses: &[Endpoint], listeners: Vec<TcpListener>) -> Self {
-        let speaker = Speaker { from_start: true, ..Speaker::default() };
-        let links = ControlConns::new(addresses, Shard::ALL, vec![TARGET], 3, Time::ZERO, &speaker);
+        let conns = ControlConns::new(addresses, vec![TARGET], 3, Time::ZERO, &ConnLog::new(true));
         let mut rig = Self {
             poll: Poll::new().unwrap(),
-            links,
+            conns,
             listeners,
             now: Time::ZERO,
             answers: Vec::new(),
@@ -50,8 +49,8 @@ impl Rig {
     /// Lets time pass: timers, no I/O.
     fn advance(&mut self, duration: Duration) {
         self.now = self.now + duration;
-        self.links.handle_timeout(self.now, self.poll.registry());
-        self.links.flush();
+        self.conns.handle_timeout(self.now, self.poll.registry());
+        self.conns.flush();
         self.note_changes();
     }
 
@@ -62,21 +61,21 @@ impl Rig {
             self.poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
             assert!(!events.is_empty(), "nothing happened for ten seconds");
             for event in &events {
-                assert!(self.links.handle_event(self.now, event));
+                assert!(self.conns.handle_event(self.now, event));
             }
-            while self.links.any_readable() {
-                for index in 0..self.links.count() {
+            while self.conns.any_readable() {
+                for index in 0..self.conns.count() {
                     let answers = &mut self.answers;
-                    self.links.receive(self.now, index, 1000, &mut |answer| answers.push(answer.id));
+                    self.conns.receive(self.now, index, 1000, &mut |answer| answers.push(answer.id));
                 }
             }
-            self.links.flush();
+            self.conns.flush();
             self.note_changes();
         }
     }
 
     fn note_changes(&mut self) {
-        while let Some(change) = self.links.next_change() {
+        while let Some(change) = self.conns.next_change() {
             self.changes.push(change);
         }
     }
@@ -87,8 +86,8 @@ impl Rig {
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut peer = Peer { stream, input: FrameBuffer::new() };
         // The link sends its hello when the poll says that it is connected.
-        self.run_until(|rig| !rig.links.clients[index].is_connecting());
-        assert_eq!(peer.read(), ToIntercept::Hello { version: VERSION, share: Shard::ALL });
+        self.run_until(|rig| !rig.conns.clients[index].is_connecting());
+        assert_eq!(peer.read(), ToIntercept::Hello { version: VERSION });
         peer
     }
 
@@ -96,7 +95,7 @@ impl Rig {
     fn accept_up(&mut self, index: usize) -> Peer {
         let mut peer = self.accept(index);
         peer.write(&[HELLO]);
-        self.run_until(|rig| rig.changes.last() == Some(&LinkChange::Up(index)));
+        self.run_until(|rig| rig.changes.last() == Some(&ConnChange::Up(index)));
         peer
     }
 }
@@ -146,16 +145,16 @@ fn encoded(message: &ToIntercept) -> Vec<u8> {
 }
 
 #[test]
-fn a_link_announces_targets_and_routes_before_anything_else() {
+fn a_connection_announces_targets_and_routes_before_anything_else() {
     let mut rig = Rig::new(1);
     let mut peer = rig.accept_up(0);
     let early = encoded(&ToIntercept::RouteDel { id: FlowId(1) });
     let route = ToIntercept::RouteDel { id: FlowId(2) };
     let later = ToIntercept::RouteDel { id: FlowId(3) };
-    rig.links.broadcast(rig.now, &early);
-    rig.links.announce(rig.now, 0, &encoded(&route));
-    rig.links.broadcast(rig.now, &encoded(&later));
-    rig.links.flush();
+    rig.conns.broadcast(rig.now, &early);
+    rig.conns.announce(rig.now, 0, &encoded(&route));
+    rig.conns.broadcast(rig.now, &encoded(&later));
+    rig.conns.flush();
     assert_eq!([peer.read(), peer.read(), peer.read()], [ToIntercept::Target(TARGET), route, later]);
 }
 
@@ -165,28 +164,28 @@ fn answers_and_statistics_come_in() {
     let mut peer = rig.accept(0);
     let statistics = |captured| FromIntercept::Statistics(Statistics { captured, ..Statistics::default() });
     peer.write(&[HELLO, answer(7), answer(8), statistics(100), statistics(105)]);
-    rig.run_until(|rig| rig.links.account()[0].statistics.is_some_and(|said| said.captured > 0));
+    rig.run_until(|rig| rig.conns.account()[0].statistics.is_some_and(|counters| counters.captured > 0));
     assert_eq!(rig.answers, [FlowId(7), FlowId(8)]);
-    assert_eq!(rig.changes, [LinkChange::Up(0)]);
-    let account = &rig.links.account()[0];
+    assert_eq!(rig.changes, [ConnChange::Up(0)]);
+    let account = &rig.conns.account()[0];
     assert_eq!((account.up, account.connects, account.lost), (true, 1, 0));
     assert_eq!(account.statistics.unwrap().captured, 5);
 }
 
 #[test]
-fn a_lost_link_is_made_again() {
+fn a_lost_connection_is_opened_again() {
     let mut rig = Rig::new(1);
     drop(rig.accept_up(0));
-    rig.run_until(|rig| rig.changes == [LinkChange::Up(0), LinkChange::Down]);
-    assert_eq!(rig.links.first_down().unwrap().0, rig.listeners[0].local_addr().unwrap().into());
+    rig.run_until(|rig| rig.changes == [ConnChange::Up(0), ConnChange::Down]);
+    assert_eq!(rig.conns.first_down().unwrap().0, rig.listeners[0].local_addr().unwrap().into());
     rig.advance(Duration::from_millis(100));
     let _peer = rig.accept_up(0);
-    let account = &rig.links.account()[0];
+    let account = &rig.conns.account()[0];
     assert_eq!((account.up, account.connects, account.lost), (true, 2, 1));
 }
 
 #[test]
-fn a_silent_link_is_given_up_a_pinged_one_lives() {
+fn a_silent_connection_is_given_up_and_a_pinged_one_lives() {
     let mut rig = Rig::new(1);
     let mut peer = rig.accept_up(0);
     rig.advance(Duration::from_secs(2));
@@ -194,10 +193,10 @@ fn a_silent_link_is_given_up_a_pinged_one_lives() {
     peer.write(&[FromIntercept::Pong { nonce }, answer(1)]);
     rig.run_until(|rig| !rig.answers.is_empty());
     rig.advance(Duration::from_secs(5));
-    assert!(rig.links.all_up());
+    assert!(rig.conns.all_up());
     rig.advance(Duration::from_secs(1));
-    assert_eq!(rig.changes, [LinkChange::Up(0), LinkChange::Down]);
-    assert!(matches!(rig.links.first_down().unwrap().1, Some(Problem::Silent)));
+    assert_eq!(rig.changes, [ConnChange::Up(0), ConnChange::Down]);
+    assert!(matches!(rig.conns.first_down().unwrap().1, Some(ControlError::Silent)));
 }
 
 #[test]
@@ -206,30 +205,30 @@ fn another_version_is_named_from_either_side() {
         let mut rig = Rig::new(1);
         let mut peer = rig.accept(0);
         peer.write(&[message]);
-        rig.run_until(|rig| rig.links.lasting_problem().is_some());
-        let text = rig.links.lasting_problem().unwrap().1.to_string();
+        rig.run_until(|rig| rig.conns.lasting_error().is_some());
+        let text = rig.conns.lasting_error().unwrap().1.to_string();
         assert_eq!(text, format!("speaks version 9 of the control protocol, this tcpcopy speaks {VERSION}"));
         assert!(rig.changes.is_empty());
-        assert_eq!(rig.links.poll_timeout(), Time::ZERO + Duration::from_secs(10));
+        assert_eq!(rig.conns.poll_timeout(), Time::ZERO + Duration::from_secs(10));
     }
 }
 
 #[test]
-fn what_is_no_intercept_is_recognised() {
+fn a_peer_that_is_no_intercept_is_recognised() {
     for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\0\0\0\x01\xff", b"\0\0\0\0"] {
         let mut rig = Rig::new(1);
         let mut peer = rig.accept(0);
         peer.stream.write_all(bytes).unwrap();
-        rig.run_until(|rig| rig.links.lasting_problem().is_some());
-        assert!(matches!(rig.links.lasting_problem().unwrap().1, Problem::Malformed(_)));
+        rig.run_until(|rig| rig.conns.lasting_error().is_some());
+        assert!(matches!(rig.conns.lasting_error().unwrap().1, ControlError::Malformed(_)));
     }
 }
 
 #[test]
-fn an_answer_before_the_hello_is_no_intercept() {
+fn a_peer_that_answers_before_its_hello_is_no_intercept() {
     let mut rig = Rig::new(1);
     rig.accept(0).write(&[answer(1)]);
-    rig.run_until(|rig| rig.links.lasting_problem().is_some());
+    rig.run_until(|rig| rig.conns.lasting_error().is_some());
     assert!(rig.answers.is_empty());
 }
 
@@ -239,41 +238,41 @@ fn a_refused_connection_is_tried_again() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let mut rig = Rig::with(&[address.into()], Vec::new());
-    rig.run_until(|rig| matches!(rig.links.first_down(), Some((_, Some(Problem::Connect(_))))));
-    assert!(rig.links.lasting_problem().is_none());
+    rig.run_until(|rig| matches!(rig.conns.first_down(), Some((_, Some(ControlError::Connect(_))))));
+    assert!(rig.conns.lasting_error().is_none());
     rig.listeners.push(TcpListener::bind(address).unwrap());
     rig.advance(Duration::from_millis(100));
     let _peer = rig.accept_up(0);
 }
 
 #[test]
-fn links_live_and_die_alone() {
+fn each_connection_breaks_alone() {
     let mut rig = Rig::new(2);
     let mut first = rig.accept_up(0);
     let second = rig.accept_up(1);
-    assert!(rig.links.all_up());
+    assert!(rig.conns.all_up());
     drop(second);
-    rig.run_until(|rig| rig.changes.last() == Some(&LinkChange::Down));
-    rig.links.announce(rig.now, 0, &[]);
+    rig.run_until(|rig| rig.changes.last() == Some(&ConnChange::Down));
+    rig.conns.announce(rig.now, 0, &[]);
     let message = ToIntercept::RouteDel { id: FlowId(3) };
-    rig.links.broadcast(rig.now, &encoded(&message));
-    rig.links.flush();
+    rig.conns.broadcast(rig.now, &encoded(&message));
+    rig.conns.flush();
     assert_eq!([first.read(), first.read()], [ToIntercept::Target(TARGET), message]);
-    let up: Vec<bool> = rig.links.account().iter().map(|link| link.up).collect();
+    let up: Vec<bool> = rig.conns.account().iter().map(|conn| conn.up).collect();
     assert_eq!(up, [true, false]);
 }
 
 #[test]
-fn a_link_that_takes_nothing_is_cut() {
+fn a_connection_that_accepts_nothing_is_closed() {
     let mut rig = Rig::new(1);
     let _peer = rig.accept_up(0);
-    rig.links.announce(rig.now, 0, &[]);
+    rig.conns.announce(rig.now, 0, &[]);
     let message = encoded(&ToIntercept::RouteDel { id: FlowId(3) }).repeat(1 << 20);
     let most = client::QUEUE_LIMIT / message.len();
     for _ in 0..=most {
-        rig.links.broadcast(rig.now, &message);
+        rig.conns.broadcast(rig.now, &message);
     }
     rig.note_changes();
-    assert_eq!(rig.changes, [LinkChange::Up(0), LinkChange::Down]);
-    assert!(matches!(rig.links.first_down().unwrap().1, Some(Problem::Overflow)));
+    assert_eq!(rig.changes, [ConnChange::Up(0), ConnChange::Down]);
+    assert!(matches!(rig.conns.first_down().unwrap().1, Some(ControlError::Overflow)));
 }

@@ -5,35 +5,35 @@ use std::os::fd::AsRawFd;
 
 use common_core::flow::Endpoint;
 use common_os::io::af_packet::{AfPacket, FRAME_OVERHEAD, Room};
-use common_os::io::bpf::{HEAD, Program, Service, ServiceAnswers, Split};
+use common_os::io::bpf::{HEAD, Program, Service, ServiceAnswers};
 use common_os::io::{Capture, CaptureCounters, Captured};
+use common_os::process::start::StartError;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use super::StartError;
 use crate::cli::Config;
 use crate::report::CaptureAccount;
 use crate::settings::Transfer;
 
-/// Frames of a capture's ring, each with room for a short request, and for what is captured of an answer. Small ones, for
-/// it is their number that a burst fills, and they are memory.
+/// Size of a frame of a capture's ring: room for a short request, and for the captured part of an answer. Frames are small
+/// because a burst is limited by their number, and all of them are memory in use.
 const FRAME: usize = 320;
 const _: () = assert!((HEAD as usize) < FRAME - FRAME_OVERHEAD, "an answer would be read by a system call");
 
-/// Every packet takes a frame, a long one too: so many for each MB of the capture buffer, 5/32 of it, between these
-/// bounds. Unlike the rest of the buffer, all frames are memory in use from the start.
+/// Frames for each MB of the capture buffer (5/32 of it), within these bounds. Every packet takes a frame, also a long one.
+/// Unlike the rest of the buffer, all frames are memory in use from the start.
 const PACKETS_PER_MB: usize = 512;
 const PACKETS_MIN: usize = 2 * 1024;
 const PACKETS_MAX: usize = 1024 * 1024;
 
-/// Packets counted at once at the end.
+/// Packets discarded at once at the end.
 const DISCARDED_AT_ONCE: usize = 1024;
 
 /// All capture sockets of a worker.
 pub(super) struct Captures {
     sources: Vec<Source>,
     first_token: usize,
-    /// Packets that [`Self::discard`] has found.
+    /// Packets that [`Self::discard`] has counted.
     unread: u64,
 }
 
@@ -41,21 +41,21 @@ pub(super) struct Captures {
 struct Source {
     name: String,
     socket: AfPacket,
-    /// There may be packets, and no event will come for them.
+    /// There may be packets that no event will report.
     ready: bool,
-    /// The last read failed; that has been said.
+    /// The last read failed, and that has been logged.
     failing: bool,
     counters: CaptureCounters,
 }
 
 impl Captures {
-    /// Opens the sockets of all workers, which share what is captured; from now on the kernel queues packets.
+    /// Opens the sockets of all workers, which share the packets. From now on the kernel queues packets.
     pub(super) fn open(config: &Config, first_token: usize) -> Result<Vec<Self>, StartError> {
         let program = match &config.filter {
             Some(filter) => Program::from_expression(filter)?,
             None => {
-                let heard: Vec<ServiceAnswers> = config.transfers.iter().map(heard).collect();
-                Program::conversations(&services(config), &heard, &config.targets())
+                let answers: Vec<ServiceAnswers> = config.transfers.iter().map(service_answers).collect();
+                Program::conversations(&services(config), &answers, &config.targets())
             }
         };
         let workers = config.workers;
@@ -67,7 +67,7 @@ impl Captures {
         let named = config.interfaces.iter().map(|name| Some(name.as_str()));
         let each_or_all = named.chain(config.interfaces.is_empty().then_some(None));
         for interface in each_or_all {
-            let sockets = AfPacket::open_shared(interface, &program, room, workers, Split::OfClients)?;
+            let sockets = AfPacket::open_shared(interface, &program, room, workers)?;
             for (captures, socket) in all.iter_mut().zip(sockets) {
                 captures.sources.push(Source::new(interface.unwrap_or("all interfaces"), socket));
             }
@@ -75,7 +75,7 @@ impl Captures {
         Ok(all)
     }
 
-    /// How many there are.
+    /// The number of sockets.
     pub(super) fn count(&self) -> usize {
         self.sources.len()
     }
@@ -86,7 +86,7 @@ impl Captures {
         })
     }
 
-    /// Notes that a socket can be read; false if the token is not for one.
+    /// Notes that a socket is readable; false if the token is not that of a capture socket.
     pub(super) fn handle_event(&mut self, token: Token) -> bool {
         match self.sources.get_mut(token.0.wrapping_sub(self.first_token)) {
             Some(source) => source.ready = true,
@@ -100,7 +100,7 @@ impl Captures {
         self.sources.iter().any(|source| source.ready)
     }
 
-    /// Hands over at most `budget` packets of each socket; returns how many there were.
+    /// Passes at most `budget` packets of each socket to `sink`; returns how many there were.
     pub(super) fn receive(&mut self, budget: usize, sink: &mut dyn FnMut(Captured<'_>)) -> usize {
         let mut received = 0;
         for source in self.sources.iter_mut().filter(|source| source.ready) {
@@ -120,7 +120,7 @@ impl Captures {
         received
     }
 
-    /// Reads the kernel's counters, and gives sockets that failed another chance.
+    /// Reads the kernel's counters, and lets sockets that failed be read again.
     pub(super) fn tick(&mut self) -> CaptureAccount {
         let mut account = CaptureAccount { unread: self.unread, ..CaptureAccount::default() };
         for source in &mut self.sources {
@@ -134,24 +134,21 @@ impl Captures {
         account
     }
 
-    /// Lets nothing more in; what is queued already can still be read.
+    /// Stops the capture; queued packets can still be read.
     pub(super) fn stop(&mut self) {
         for source in &mut self.sources {
             source.ready = true;
             if let Err(error) = source.socket.set_program(&Program::answers(&[])) {
-                log::warn!(
-                    "cannot stop the capture on {}: {error}; ending in a moment nevertheless",
-                    source.name
-                );
+                log::warn!("cannot stop the capture on {}: {error}; ending nevertheless", source.name);
             }
         }
     }
 
-    /// Counts what is queued still, after [`Self::stop`]: nobody is going to read it.
+    /// Counts the packets that are still queued after [`Self::stop`] and will not be read.
     pub(super) fn discard(&mut self) {
         let unread = &mut self.unread;
         for source in &mut self.sources {
-            // Should the capture not have stopped, this ends all the same.
+            // The limit ends this loop even if the capture has not stopped.
             for _ in 0..PACKETS_MAX / DISCARDED_AT_ONCE {
                 let received = source.socket.receive(DISCARDED_AT_ONCE, &mut |_| *unread += 1);
                 if received.unwrap_or_default() < DISCARDED_AT_ONCE {
@@ -181,13 +178,13 @@ fn service(transfer: &Transfer) -> Service {
     Service { ip: transfer.online_ip, port: transfer.online_port }
 }
 
-/// What of the service's answers is wanted.
-fn heard(transfer: &Transfer) -> ServiceAnswers {
+/// The wanted answers of the service.
+fn service_answers(transfer: &Transfer) -> ServiceAnswers {
     ServiceAnswers { service: service(transfer), answers: transfer.online_answers() }
 }
 
-/// Warns of a target that is an address of this host and would be a service too: clients that connect to it directly
-/// cannot be told from copies, and are left alone.
+/// Warns of a target that is an address of this host and matches a service as well: clients that connect to it directly cannot
+/// be distinguished from copies, so they are not copied.
 pub(super) fn warn_of_local_targets(config: &Config, local: &[std::net::IpAddr]) {
     for transfer in &config.transfers {
         let target: Endpoint = transfer.target;

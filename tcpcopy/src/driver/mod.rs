@@ -2,30 +2,22 @@
 
 mod captures;
 mod packet_sink;
+mod phase;
 mod reporter;
 mod worker;
 mod workers;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common_core::flow::Endpoint;
-use common_core::shard::Shard;
 use common_core::time::Time;
 use common_os::clock::Clock;
-use common_os::io::bpf::FilterError;
 use common_os::io::injector::Injector;
-use common_os::io::{OpenError, interfaces};
-use common_os::process::daemon::{PidFile, PidFileError, daemonize};
-use common_os::process::limits;
-use common_os::process::logging::{self, LogError};
-use common_os::process::privileges::drop_all_but;
-use common_os::process::signals::Signals;
-use log::LevelFilter;
+use common_os::io::interfaces;
+use common_os::process::start::{Process, StartError};
 use mio::Interest;
 use thiserror::Error;
 
@@ -35,148 +27,103 @@ use reporter::Reporter;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
 use crate::cli::{Config, usual_protocol};
-use crate::control::{ControlConns, Speaker, Told};
+use crate::control::{ConnLog, ControlConns};
 use crate::engine::Engine;
 use crate::online_query::{Askers, OwnEndpoints, Query, Watch};
 use crate::report::{Service, StatsFile, StatsFileError};
 use crate::settings::Transfer;
 
-/// How long the intercepts may take to come up at the start.
+/// Limit for the connections to all intercepts at the start.
 const START_LIMIT: Duration = Duration::from_secs(3);
 
-/// Why tcpcopy cannot run: one line with the cure.
+/// Why tcpcopy ended other than by a signal: one line with a hint.
 #[derive(Debug, Error)]
-pub enum StartError {
-    /// `-l` cannot be used.
+pub enum RunError {
+    /// It could not start, or its event loop failed.
     #[error(transparent)]
-    Log(#[from] LogError),
-    /// `-F` does not compile.
-    #[error("-F: {0}")]
-    Filter(#[from] FilterError),
-    /// A socket cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// `-P` cannot be used.
-    #[error(transparent)]
-    PidFile(#[from] PidFileError),
+    Start(#[from] StartError),
     /// `--stats-json` cannot be used.
     #[error(transparent)]
     Stats(#[from] StatsFileError),
     /// An intercept of `-s` cannot be reached.
-    #[error("intercept at {address}: {problem}; {cure}")]
+    #[error("intercept at {address}: {reason}; {hint}")]
     Intercept {
-        /// Where it should be.
+        /// Its address.
         address: Endpoint,
-        /// What is wrong.
-        problem: String,
+        /// Why it cannot be reached.
+        reason: String,
         /// What the user can do.
-        cure: &'static str,
-    },
-    /// The operating system refuses something that it never should.
-    #[error("cannot {action}: {source}; check the limits of this process (ulimit -a) and the kernel's log")]
-    System {
-        /// What was to be done.
-        action: &'static str,
-        /// Its error.
-        source: io::Error,
+        hint: &'static str,
     },
 }
 
-impl StartError {
-    /// The command line asks for what cannot be: no such interface, no such filter.
+impl RunError {
+    /// The command line names something that does not exist, or a filter that does not compile.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Filter(_) => true,
-            Self::Open(error) => error.is_usage(),
-            _ => false,
-        }
-    }
-
-    fn system(action: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::System { action, source }
+        matches!(self, Self::Start(error) if error.is_usage())
     }
 }
 
 /// Runs tcpcopy until a signal ends it.
 ///
 /// # Errors
-/// [`StartError`]: it could not start, or its event loop failed.
-pub fn run(config: &Config) -> Result<(), StartError> {
-    // All that can fail does so while the user's terminal is still there to show it.
-    let daemon = config.daemon.then(daemonize).transpose().map_err(StartError::system("start a daemon"))?;
-    let mut signals = Signals::take(config.daemon).map_err(StartError::system("take signals over"))?;
-    // Dropped last: whatever is said at the end is written.
-    let _log = logging::init(config.log_file.as_deref(), LevelFilter::Info)?;
-    config.ignored.iter().for_each(|flag| log::warn!("{flag}"));
-    limits::raise_open_files().map_err(StartError::system("raise the limit of open files"))?;
-
+/// [`RunError`], before the daemon has left the terminal wherever that is possible.
+pub fn run(config: &Config) -> Result<(), RunError> {
+    let mut process = Process::start(&config.process)?;
     let captures = Captures::open(config, FIRST_CAPTURE)?;
-    let wires: Vec<_> = captures.iter().map(|_| open_wire(config)).collect::<Result<_, _>>()?;
+    let sinks: Vec<_> = captures.iter().map(|_| open_sink(config)).collect::<Result<_, _>>()?;
     warn_of_local_targets(config, &interfaces::local_addresses());
     announce_protocols(config);
     announce_workers(config);
-    let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
-    drop_privileges(config)?;
+    process.drop_privileges(config.stats_json.as_deref().as_slice())?;
 
     let clock = Clock::start();
-    let parts = Shard::each(config.workers).zip(captures).zip(wires);
-    let told = Arc::default();
-    // What clients say from now on is captured.
+    let conn_log = ConnLog::new(config.alone);
+    // The captures already queue what clients send from now on.
     let (own, queries) = (Arc::default(), Query::of(&config.transfers));
     let _askers = Askers::start(&queries, &own, clock).map_err(StartError::system("start a thread"))?;
-    let worker =
-        |((share, captures), sink)| worker(config, clock, share, &told, captures, sink, (&queries, &own));
-    let mut workers: Vec<_> = parts.map(worker).collect::<Result<_, _>>()?;
+    let worker = |(captures, sink)| worker(config, clock, &conn_log, captures, sink, (&queries, &own));
+    let mut workers: Vec<_> = captures.into_iter().zip(sinks).map(worker).collect::<Result<_, _>>()?;
     if let [only] = &workers[..] {
         only.registry()
-            .register(&mut signals, CALLER, Interest::READABLE)
-            .map_err(StartError::system("take signals over"))?;
+            .register(&mut process.signals, CALLER, Interest::READABLE)
+            .map_err(StartError::system("take over signals"))?;
     }
     let stats = config.stats_json.clone().map(StatsFile::open).transpose()?;
     let reporter = Reporter::new(clock, stats, config.protocols(), services(config));
     if !config.alone {
         workers.iter_mut().try_for_each(|worker| worker.connect(START_LIMIT))?;
     }
-    if let Some(daemon) = daemon {
-        if config.log_file.is_none() {
-            log::warn!("-d without -l: nothing is logged from here on, not even the report at the end");
-        }
-        logging::flush();
-        daemon.detach().map_err(StartError::system("leave the terminal"))?;
-    }
-    let ended = workers::run(workers, clock, reporter, signals);
-    // Before the links and captures are closed: who sees them end may start the next tcpcopy.
-    drop(pid_file);
-    ended.map(drop).inspect_err(|error| log::error!("{error}"))
+    process.detach()?;
+    let ended = workers::run(workers, clock, reporter, &mut process.signals);
+    process.remove_pid_file();
+    Ok(ended.map(drop).inspect_err(|error| log::error!("{error}"))?)
 }
 
-fn open_wire(config: &Config) -> Result<PacketSink<Injector>, StartError> {
+fn open_sink(config: &Config) -> Result<PacketSink<Injector>, StartError> {
     Ok(PacketSink::new(Injector::open(config.targets().iter().map(|target| target.ip))?))
 }
 
 fn worker(
     config: &Config,
     clock: Clock,
-    share: Shard,
-    told: &Arc<Told>,
+    conn_log: &ConnLog,
     captures: Captures,
     sink: PacketSink<Injector>,
     (queries, own): (&[Query], &Arc<OwnEndpoints>),
 ) -> Result<Worker<Injector>, StartError> {
-    let first_link = FIRST_CAPTURE + captures.count();
-    let targets = config.targets();
-    let speaker = Speaker { told: Arc::clone(told), from_start: config.alone };
-    let links = ControlConns::new(&config.intercepts, share, targets, first_link, Time::ZERO, &speaker);
+    let first_conn = FIRST_CAPTURE + captures.count();
+    let conns = ControlConns::new(&config.intercepts, config.targets(), first_conn, Time::ZERO, conn_log);
     let mut engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
     if !queries.is_empty() {
         engine.set_own(Arc::clone(own));
     }
-    Worker::new(clock, captures, links, engine, sink, Watch::new(queries))
+    Worker::new(clock, captures, conns, engine, sink, Watch::new(queries))
         .map_err(StartError::system("make an event loop"))
 }
 
-/// What the report says of `-x`.
+/// The services of `-x`, for the report.
 fn services(config: &Config) -> Vec<Service> {
     let service = |transfer: &Transfer| Service {
         port: transfer.online_port,
@@ -187,7 +134,7 @@ fn services(config: &Config) -> Vec<Service> {
     config.transfers.iter().map(service).collect()
 }
 
-/// Says which services have a protocol module: another service on the same port could not be copied by it.
+/// Logs which services have a protocol module, because the module cannot copy another service on the same port.
 fn announce_protocols(config: &Config) {
     for transfer in &config.transfers {
         if let Some(protocol) = &transfer.protocol {
@@ -199,8 +146,8 @@ fn announce_protocols(config: &Config) {
             );
         }
     }
-    let heard = |transfer: &Transfer| !transfer.online_answers().is_empty();
-    if config.filter.is_some() && config.transfers.iter().any(heard) {
+    let needs_answers = |transfer: &Transfer| !transfer.online_answers().is_empty();
+    if config.filter.is_some() && config.transfers.iter().any(needs_answers) {
         log::info!(
             "-F must also pass what the online service answers: without, what it has refused is not known, and MySQL's ids \
              of prepared statements can only be told by order"
@@ -208,7 +155,7 @@ fn announce_protocols(config: &Config) {
     }
 }
 
-/// The flag has another meaning elsewhere, and existing command lines have it.
+/// Logs the meaning of `-C`, which existing command lines use with the meaning that it has in TCPCopy 1.x.
 fn announce_workers(config: &Config) {
     let workers = config.workers;
     if workers > 1 {
@@ -219,21 +166,12 @@ fn announce_workers(config: &Config) {
     }
 }
 
-/// Every socket that needs a privilege is open by now.
-fn drop_privileges(config: &Config) -> Result<(), StartError> {
-    let files = [&config.pid_file, &config.stats_json];
-    let directories: Vec<&Path> = files.into_iter().flatten().filter_map(|path| path.parent()).collect();
-    let kept = drop_all_but(&[], &directories).map_err(StartError::system("give privileges up"))?;
-    log::debug!("privileges kept: {kept:?}");
-    Ok(())
-}
-
-/// A number that nobody can foresee: the standard library's hash keys are random.
+/// An unpredictable number, made from the random hash keys of the standard library.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// The wall clock in milliseconds; it wraps, as TCP timestamps do.
+/// The wall clock in milliseconds. It wraps around, as TCP timestamps do.
 fn timestamp_origin() -> u32 {
     u32::try_from(Clock::unix_millis() & u64::from(u32::MAX)).unwrap_or_default()
 }

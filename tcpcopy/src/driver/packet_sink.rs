@@ -1,10 +1,11 @@
-//! Where the engine's output goes: packets to the injector at once, control messages to a buffer for the batch.
+//! The output of the engine: packets go to the injector at once, control messages to a buffer for the round.
 
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use common_core::control::ToIntercept;
+use common_core::log_limiter::{Limits, LogLimiter};
 use common_core::time::Time;
 use common_core::wire::LongPacket;
 use common_os::io::{Inject, Lost};
@@ -13,30 +14,30 @@ use nix::errno::Errno;
 use crate::output::Output;
 use crate::report::InjectAccount;
 
-/// What the buffer of control messages keeps of its memory between batches, in bytes.
+/// Memory that the buffer of control messages keeps between rounds, in bytes.
 const KEPT: usize = 256 * 1024;
 
-/// What waits for room in a device is tried again after half of the time for which the device has taken nothing, within
-/// these bounds: one that takes nothing for good is not asked a thousand times a second.
+/// Frames that wait for room in a device are tried again after half of the time for which the device has accepted none, within
+/// these bounds. So a device that never accepts any is not tried a thousand times a second.
 const AGAIN_MIN: Duration = Duration::from_millis(1);
 const AGAIN_MAX: Duration = Duration::from_millis(100);
 
-/// The same failure is logged at most this often.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// Each error is logged once a minute.
+const LIMITS: Limits = Limits { lines: 1, period: Duration::from_secs(60), keys: 64 };
 
-/// The engine's [`Output`]. Control messages are encoded once, however many links they go to.
+/// The engine's [`Output`]. Control messages are encoded once for all connections.
 pub(super) struct PacketSink<I> {
     injector: I,
     account: InjectAccount,
-    /// Packets that the injector took and has not lost: those sent, and those that wait for room in a device.
+    /// Packets that the injector has accepted and not lost: those sent, and those that wait for room in a device.
     taken: u64,
-    /// Since when some wait and none was sent, and when that is tried again.
+    /// Since when packets wait and none was sent, and when they are tried again.
     stuck_since: Time,
     again_at: Time,
     control: Vec<u8>,
     now: Time,
-    /// When each error was logged last.
-    logged: Vec<(Option<i32>, Time)>,
+    /// By the number of the error.
+    failures: LogLimiter<Option<i32>>,
 }
 
 impl<I: Inject> PacketSink<I> {
@@ -49,22 +50,22 @@ impl<I: Inject> PacketSink<I> {
             again_at: Time::NEVER,
             control: Vec::new(),
             now: Time::ZERO,
-            logged: Vec::new(),
+            failures: LogLimiter::new(LIMITS),
         }
     }
 
-    /// The time of what follows.
+    /// Sets the time of the following calls.
     pub(super) fn set_now(&mut self, now: Time) {
         self.now = now;
         self.injector.handle_time(now);
     }
 
-    /// As of the end of the last batch.
+    /// The counters as of the last [`Self::flush`].
     pub(super) fn account(&self) -> &InjectAccount {
         &self.account
     }
 
-    /// The control messages since the last [`Self::clear_queued`], encoded.
+    /// The encoded control messages since the last [`Self::clear_queued`].
     pub(super) fn queued(&self) -> &[u8] {
         &self.control
     }
@@ -74,7 +75,7 @@ impl<I: Inject> PacketSink<I> {
         self.control.shrink_to(KEPT);
     }
 
-    /// The end of a batch: what was put off is sent.
+    /// Sends packets that the injector has queued; ends a batch.
     pub(super) fn flush(&mut self) {
         if let Err(Lost { packets, error }) = self.injector.flush() {
             self.lost(&error, packets);
@@ -89,11 +90,11 @@ impl<I: Inject> PacketSink<I> {
             0 => Time::NEVER,
             _ => self.now + (self.now.since(self.stuck_since) / 2).clamp(AGAIN_MIN, AGAIN_MAX),
         };
-        // The kernel may say that a packet was thrown away before it says that it took it.
+        // The kernel may report that a packet was dropped before it reports that it was accepted.
         self.account.sent = self.account.sent.max(sent);
     }
 
-    /// The end of it all, once: what still waits for room in a device is lost.
+    /// Sends the last packets, once. Those that still wait for room in a device are lost.
     pub(super) fn close(&mut self) {
         self.flush();
         let waiting = self.injector.unsent();
@@ -102,32 +103,28 @@ impl<I: Inject> PacketSink<I> {
         }
     }
 
-    /// When [`Self::flush`] is to be called again: some packets wait for room in a device, which no event tells.
+    /// When [`Self::flush`] must be called again because packets wait for room in a device, which no event reports.
     pub(super) fn poll_timeout(&self) -> Time {
         self.again_at
     }
 
-    /// Packets that the injector took are lost.
+    /// Packets that the injector had accepted are lost.
     #[cold]
     fn lost(&mut self, error: &io::Error, packets: u64) {
         self.taken = self.taken.saturating_sub(packets);
         self.failed(error, packets);
     }
 
-    /// A failed send is a lost packet: counted here, and sent again by TCP.
+    /// A failed send is a lost packet: it is counted here, and TCP sends it again.
     #[cold]
     fn failed(&mut self, error: &io::Error, packets: u64) {
         self.account.failed.add(error, packets);
-        let raw = error.raw_os_error();
-        match self.logged.iter_mut().find(|(logged, _)| *logged == raw) {
-            Some((_, last)) if self.now.since(*last) < LOG_INTERVAL => return,
-            Some((_, last)) => *last = self.now,
-            None => self.logged.push((raw, self.now)),
+        if self.failures.admit(self.now, error.raw_os_error()).is_some() {
+            log::warn!(
+                "cannot send to the test server: {error}; sends failed so far: {} (TCP repeats them)",
+                self.account.failed.total()
+            );
         }
-        log::warn!(
-            "cannot send to the test server: {error}; sends failed so far: {} (TCP repeats them)",
-            self.account.failed.total()
-        );
     }
 }
 
@@ -181,10 +178,12 @@ mod tests {
             sink.account().failed.occurred().map(|(symbol, _, count)| (symbol, count)).collect();
         assert_eq!(failed, [("EPERM".to_owned(), 2), ("ENOBUFS".to_owned(), 1)]);
         assert_eq!(sink.account().sent, 2);
-        assert_eq!(sink.logged.len(), 2);
+        for errno in [Errno::EPERM, Errno::ENOBUFS] {
+            assert_eq!(sink.failures.admit(Time::ZERO, Some(errno as i32)), None, "{errno} is logged");
+        }
     }
 
-    /// Puts everything off for a device that has room for so many; in the end it is gone.
+    /// Queues every packet for a device that has room for `room` packets, until it is gone.
     #[derive(Default)]
     struct Device {
         waiting: u64,
@@ -218,7 +217,7 @@ mod tests {
 
     const START: Time = Time::from_micros(5_000_000);
 
-    /// What waits for a device that has room for so many; seven packets were put off.
+    /// A sink with seven packets, for whose device there is room for `room` of them.
     fn seven_for(room: u64) -> PacketSink<Device> {
         let mut sink = PacketSink::new(Device { room, ..Device::default() });
         sink.set_now(START);
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_a_device_counts_once_it_is_sent_or_lost() {
+    fn waiting_packets_count_once_they_are_sent_or_lost() {
         let mut sink = seven_for(2);
         assert_eq!((sink.account().sent, sink.account().failed.total()), (2, 0));
         sink.injector.room = 1;
@@ -242,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_at_the_end_is_lost_and_counted() {
+    fn packets_that_wait_at_the_end_are_lost_and_counted() {
         let mut sink = seven_for(2);
         sink.injector.room = 1;
         sink.close();
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_takes_nothing_is_asked_ever_less_often() {
+    fn a_device_that_accepts_nothing_is_tried_ever_less_often() {
         let mut sink = seven_for(0);
         assert_eq!(sink.poll_timeout(), START + Duration::from_millis(1));
         let mut asked = 0;

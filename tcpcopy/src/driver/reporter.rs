@@ -1,4 +1,4 @@
-//! The main thread's reporter: what the user is told.
+//! Reports to the user: log lines, and the statistics file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use common_os::clock::Clock;
 use common_os::process::logging;
 use module_kit::Protocol;
 
-use super::worker::END_LIMIT;
+use super::phase::END_LIMIT;
 use crate::report::{self, OutputAccount, ProtocolAccount, Report, Service, StatsFile, WorkerStats};
 
-/// Between two lines of the account in the log.
+/// Between two summaries in the log.
 const REPORT: Duration = Duration::from_secs(30);
 
 /// Reports on all workers together.
 pub(super) struct Reporter {
     clock: Clock,
     stats: Option<StatsFile>,
-    /// What their modules have counted is reported too.
+    /// Protocols whose counters are reported.
     protocols: Vec<Arc<dyn Protocol>>,
     services: Vec<Service>,
     next_report: Time,
@@ -35,7 +35,7 @@ impl Reporter {
         Self { clock, stats, protocols, services, next_report: clock.now() + REPORT, ending: false }
     }
 
-    /// The account is up to date: once a second.
+    /// The statistics are complete, as they are once a second.
     pub(super) fn tick(&mut self, parts: &[WorkerStats]) {
         let now = self.clock.now();
         let sum = WorkerStats::sum(parts);
@@ -49,20 +49,20 @@ impl Reporter {
         }
     }
 
-    /// The user asks.
+    /// Logs the complete report, because a signal asks for it.
     pub(super) fn report(&self, parts: &[WorkerStats]) {
         let sum = WorkerStats::sum(parts);
         log::info!("{}", report::complete(&self.account(self.clock.now(), parts, &sum)).trim_end());
     }
 
-    /// The user wants it to end.
+    /// Logs that the end has begun.
     pub(super) fn ending(&mut self) {
         if !std::mem::replace(&mut self.ending, true) {
-            log::info!("ending: replaying what is pending, for at most {} s", END_LIMIT.as_secs());
+            log::info!("ending: replaying pending data for at most {} s", END_LIMIT.as_secs());
         }
     }
 
-    /// The last word.
+    /// Writes the last report.
     pub(super) fn close(mut self, parts: &[WorkerStats]) {
         logging::flush();
         self.tick(parts);

@@ -1,5 +1,5 @@
-//! Who works where: one worker in the main thread, several in a thread each while the main thread listens to signals
-//! and writes the account.
+//! Runs the workers: a single one in the main thread, several in a thread each. Then the main thread waits for signals and
+//! writes the report.
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,64 +10,64 @@ use common_core::time::Time;
 use common_os::clock::Clock;
 use common_os::io::Inject;
 use common_os::process::signals::{Signal, Signals};
+use common_os::process::start::StartError;
 use common_os::process::worker_thread::WorkerThread;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::StartError;
 use super::reporter::Reporter;
 use super::worker::{CALLER, Worker};
 use crate::report::WorkerStats;
 
-/// Between two accounts.
+/// Between two reports of statistics.
 const TICK: Duration = Duration::from_secs(1);
 
 const SIGNALS: Token = Token(0);
 const WORKERS: Token = Token(1);
 
-/// Lets the workers work until a signal ends them, and writes the account of it all. Signals must be registered as the
-/// [`CALLER`] of an only worker.
+/// Runs the workers until a signal ends them, and writes the reports. For a single worker, signals must be registered as its
+/// [`CALLER`].
 ///
-/// Returns the workers, with all that they have open.
+/// Returns the workers with their open sockets.
 pub(super) fn run<I: Inject + Send + 'static>(
     mut workers: Vec<Worker<I>>,
     clock: Clock,
     mut reporter: Reporter,
-    signals: Signals,
+    signals: &mut Signals,
 ) -> Result<Vec<Worker<I>>, StartError> {
     if let [only] = &mut workers[..] {
         run_here(only, &mut reporter, signals)?;
     } else {
         workers = run_in_threads(workers, clock, &mut reporter, signals)?;
     }
-    let parts: Vec<WorkerStats> = workers.iter_mut().map(Worker::last_account).collect();
-    reporter.close(&parts);
+    let stats: Vec<WorkerStats> = workers.iter_mut().map(Worker::last_stats).collect();
+    reporter.close(&stats);
     Ok(workers)
 }
 
 fn run_here<I: Inject>(
     worker: &mut Worker<I>,
     reporter: &mut Reporter,
-    mut signals: Signals,
+    signals: &mut Signals,
 ) -> Result<(), StartError> {
     worker.settle();
-    // Signals may have come while it was getting ready.
+    // Signals may have come during the start.
     let mut called = true;
     while !worker.has_ended() {
-        if called && fetch_all(&mut signals, || reporter.report(&[worker.account()]))? {
+        if called && fetch_all(signals, || reporter.report(&[worker.stats()]))? {
             reporter.ending();
             worker.end();
         }
         let round = worker.round(Time::NEVER)?;
         called = round.called;
         if round.ticked {
-            reporter.tick(&[worker.account()]);
+            reporter.tick(&[worker.stats()]);
         }
     }
     Ok(())
 }
 
-/// Reports once for each signal that asks for it; returns whether the process is to end. Signals that came together are
-/// one, of whatever kinds they are: only one that comes after the end has begun is a second one.
+/// Reports for each signal that asks for it; returns whether the process must end. Signals that came together count as one,
+/// whatever their kinds: only a signal that comes after the end has begun is a second one.
 fn fetch_all(signals: &mut Signals, report: impl Fn()) -> Result<bool, StartError> {
     let mut end = false;
     while let Some(signal) = signals.fetch().map_err(StartError::system("read a signal"))? {
@@ -79,29 +79,29 @@ fn fetch_all(signals: &mut Signals, report: impl Fn()) -> Result<bool, StartErro
     Ok(end)
 }
 
-/// What the main thread and a worker's say to each other. The worker looks at it when it is woken and writes its account
-/// once a second: nothing here is touched for a packet.
+/// Shared by the main thread and one worker. The worker reads it when it is woken and writes it once a second, never for a
+/// packet.
 #[derive(Default)]
 struct Mailbox {
-    /// How often the worker was told to end.
+    /// How often the main thread has asked the worker to end.
     ends: AtomicU32,
-    /// Its latest account.
-    account: Mutex<WorkerStats>,
+    /// The latest statistics of the worker.
+    stats: Mutex<WorkerStats>,
 }
 
 impl Mailbox {
-    fn put(&self, account: WorkerStats) {
-        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = account;
+    fn put(&self, stats: WorkerStats) {
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
     }
 
-    fn account(&self) -> WorkerStats {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn stats(&self) -> WorkerStats {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// A worker in a thread of its own, as the main thread sees it.
 struct WorkerHandle<I> {
-    hand: WorkerThread<Result<Worker<I>, StartError>>,
+    thread: WorkerThread<Result<Worker<I>, StartError>>,
     mailbox: Arc<Mailbox>,
     waker: Waker,
 }
@@ -112,8 +112,8 @@ impl<I: Inject + Send + 'static> WorkerHandle<I> {
             Waker::new(worker.registry(), CALLER).map_err(StartError::system("make an event loop"))?;
         let mailbox = Arc::new(Mailbox::default());
         let own = Arc::clone(&mailbox);
-        let hand = WorkerThread::start(index, main, move || work(worker, &own));
-        Ok(Self { hand: hand.map_err(StartError::system("start a thread"))?, mailbox, waker })
+        let thread = WorkerThread::start(index, main, move || work(worker, &own));
+        Ok(Self { thread: thread.map_err(StartError::system("start a thread"))?, mailbox, waker })
     }
 
     fn end(&self, times: u32) {
@@ -124,7 +124,7 @@ impl<I: Inject + Send + 'static> WorkerHandle<I> {
     }
 
     fn is_over(&self) -> bool {
-        self.hand.is_over()
+        self.thread.is_over()
     }
 }
 
@@ -140,7 +140,7 @@ fn work<I: Inject>(mut worker: Worker<I>, mailbox: &Mailbox) -> Result<Worker<I>
             }
         }
         if round.ticked {
-            mailbox.put(worker.account());
+            mailbox.put(worker.stats());
         }
     }
     Ok(worker)
@@ -150,7 +150,7 @@ fn run_in_threads<I: Inject + Send + 'static>(
     workers: Vec<Worker<I>>,
     clock: Clock,
     reporter: &mut Reporter,
-    mut signals: Signals,
+    signals: &mut Signals,
 ) -> Result<Vec<Worker<I>>, StartError> {
     let set_up = |signals: &mut Signals| -> io::Result<(Poll, Arc<Waker>)> {
         let poll = Poll::new()?;
@@ -158,39 +158,39 @@ fn run_in_threads<I: Inject + Send + 'static>(
         let waker = Waker::new(poll.registry(), WORKERS)?;
         Ok((poll, Arc::new(waker)))
     };
-    let (mut poll, main) = set_up(&mut signals).map_err(StartError::system("make an event loop"))?;
-    let mut members = Vec::new();
+    let (mut poll, main) = set_up(signals).map_err(StartError::system("make an event loop"))?;
+    let mut handles = Vec::new();
     for (index, worker) in workers.into_iter().enumerate() {
-        // Should this fail, the process ends, and those that work already with it.
-        members.push(WorkerHandle::start(index, worker, Arc::clone(&main))?);
+        // If this fails, the process ends, and with it the workers that have started.
+        handles.push(WorkerHandle::start(index, worker, Arc::clone(&main))?);
     }
-    let accounts = |members: &[WorkerHandle<I>]| -> Vec<WorkerStats> {
-        members.iter().map(|each| each.mailbox.account()).collect()
+    let stats = |handles: &[WorkerHandle<I>]| -> Vec<WorkerStats> {
+        handles.iter().map(|each| each.mailbox.stats()).collect()
     };
     let mut events = Events::with_capacity(4);
     let mut next_tick = clock.now() + TICK;
     let mut ending = false;
-    while !members.iter().all(WorkerHandle::is_over) {
+    while !handles.iter().all(WorkerHandle::is_over) {
         match poll.poll(&mut events, Some(next_tick.since(clock.now()))) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 return Err(StartError::system("wait for events")(error));
             }
             _ => {}
         }
-        if fetch_all(&mut signals, || reporter.report(&accounts(&members)))? {
+        if fetch_all(signals, || reporter.report(&stats(&handles)))? {
             ending = true;
             reporter.ending();
-            members.iter().for_each(|each| each.end(1));
+            handles.iter().for_each(|each| each.end(1));
         }
-        // One that is over unbidden has failed: half of the clients would not be copied.
-        if !ending && members.iter().any(WorkerHandle::is_over) {
+        // A worker that ends by itself has failed: a part of the clients would no longer be copied.
+        if !ending && handles.iter().any(WorkerHandle::is_over) {
             ending = true;
-            members.iter().for_each(|each| each.end(2));
+            handles.iter().for_each(|each| each.end(2));
         }
         if next_tick <= clock.now() {
             next_tick = clock.now() + TICK;
-            reporter.tick(&accounts(&members));
+            reporter.tick(&stats(&handles));
         }
     }
-    members.into_iter().map(|each| each.hand.join()).collect()
+    handles.into_iter().map(|each| each.thread.join()).collect()
 }

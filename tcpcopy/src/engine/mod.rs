@@ -24,7 +24,7 @@ pub(crate) use self::target::Target;
 pub(crate) use self::timers::GRAIN;
 use self::timers::Timers;
 use self::visits::{Visit, Visits};
-use crate::complaints::Complaints;
+use crate::failure_log::FailureLog;
 use crate::ledger::{DropReason, Ledger, LedgerWriter};
 use crate::online_query::OwnEndpoints;
 use crate::output::Output;
@@ -68,7 +68,7 @@ pub struct Engine {
     visits: Visits,
     builder: PacketBuilder,
     ledger: LedgerWriter,
-    complaints: Complaints,
+    failures: FailureLog,
 }
 
 impl Engine {
@@ -93,7 +93,7 @@ impl Engine {
             visits: Visits::default(),
             builder: PacketBuilder::new(),
             ledger: LedgerWriter::default(),
-            complaints: Complaints::default(),
+            failures: FailureLog::default(),
         }
     }
 
@@ -317,7 +317,7 @@ impl Engine {
             config: &self.config,
             ledger: &mut self.ledger,
             target,
-            complaints: &mut self.complaints,
+            failures: &mut self.failures,
             builder: &mut self.builder,
             link_up: self.links > 0,
             draining: self.draining,

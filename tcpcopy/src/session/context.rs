@@ -6,7 +6,6 @@ use common_core::flow::Flow;
 use common_core::time::Time;
 use common_core::wire::{Flags, Outgoing, PacketBuilder};
 
-use crate::complaints::Complaints;
 use crate::engine::Target;
 use crate::ledger::LedgerWriter;
 use crate::output::Output;
@@ -21,7 +20,7 @@ pub(crate) struct Context<'a> {
     pub(crate) ledger: &'a mut LedgerWriter,
     /// The shared knowledge about the test server.
     pub(crate) target: &'a mut Target,
-    pub(crate) complaints: &'a mut Complaints,
+    pub(crate) failures: &'a mut FailureLog,
     pub(crate) builder: &'a mut PacketBuilder,
     pub(crate) out: &'a mut dyn Output,
     /// At least one intercept is connected: answers can come.

@@ -460,7 +460,7 @@ impl Session {
             Ok(()) => {}
             Err(ModuleExit::Refused) => self.refused_by_answer(cx),
             Err(ModuleExit::Failed(failure)) => {
-                cx.complaints.module_failed(cx.now, &cx.flow, failure);
+                cx.failures.module_failed(cx.now, &cx.flow, failure);
                 self.abandon(
                     cx,
                     match failure.kind {

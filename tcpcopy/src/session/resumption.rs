@@ -227,7 +227,7 @@ impl Session {
             }
             _ => "the test server has closed its connection, and knew what it had said before",
         };
-        cx.complaints.state_lost(cx.now, &cx.flow, self.recogniser.protocol().name(), why);
+        cx.failures.state_lost(cx.now, &cx.flow, self.recogniser.protocol().name(), why);
         self.abandon(cx, reason);
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use common_core::control::{FromIntercept, RefuseReason, ServerSegment, ToIntercept, VERSION};
 use common_core::flow::Endpoint;
-use common_core::shard::Shard;
 use common_core::time::Time;
 use common_core::wire::{Flags, LongPacket, Segment};
 use common_os::io::Captured;
@@ -537,8 +536,8 @@ impl World {
     fn connect(&mut self, intercept: usize) {
         let Intercept { router, link } = &mut self.intercepts[intercept];
         link.connect();
-        router.handle_link_opened(PeerId(link.epoch), IpAddr::from([10, 0, 0, 1]).into());
-        self.send_forth(intercept, &[ToIntercept::Hello { version: VERSION, share: Shard::ALL }]);
+        router.handle_peer_connected(PeerId(link.epoch), IpAddr::from([10, 0, 0, 1]).into());
+        self.send_forth(intercept, &[ToIntercept::Hello { version: VERSION }]);
     }
 
     fn link_up(&mut self, intercept: usize) {
@@ -556,7 +555,7 @@ impl World {
         if !link.alive {
             return;
         }
-        router.handle_link_closed(PeerId(link.epoch));
+        router.handle_peer_gone(PeerId(link.epoch));
         link.cut();
         let unnoticed = self.rng.below(for_micros / 2 + 1);
         let noticed = Event::Noticed { intercept, again_in: for_micros - unnoticed };
@@ -573,7 +572,7 @@ impl World {
         for intercept in 0..self.intercepts.len() {
             let Intercept { router, link } = &mut self.intercepts[intercept];
             if link.alive {
-                router.handle_link_closed(PeerId(link.epoch));
+                router.handle_peer_gone(PeerId(link.epoch));
                 link.cut();
             }
             link.up = false;

@@ -1,8 +1,8 @@
 //! The binary form of the messages, field by field, big endian; docs/CONTROL_PROTOCOL.md has the byte tables.
 //!
-//! A frame is a length of four bytes, of one in a usual answer, and a body: a type byte and the fields of that type. Encoders append a whole
-//! frame; decoders take the body alone, as [`crate::control::FrameBuffer`] cuts it out. Decoders are total: any bytes
-//! give a message or an error.
+//! A frame is a length (one byte in most answers, four in all other messages) and a body: a type byte and the fields of
+//! that type. Encoders append a whole frame; decoders take the body alone, as [`crate::control::FrameBuffer`] cuts it
+//! out. Decoders are total: any bytes give a message or an error.
 
 use thiserror::Error;
 
@@ -12,13 +12,12 @@ use crate::control::{
     FlowId, FromIntercept, MAGIC, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
 };
 use crate::flow::Flow;
-use crate::shard::Shard;
 use crate::wire::{Flags, Options, Seq, Timestamps};
 
-/// The most payload bytes that an answer carries; what is longer is sent cut, which its `payload_len` shows.
+/// Maximum payload bytes that an answer carries. A longer payload is cut, and `payload_len` shows that.
 pub const MAX_ANSWER_PAYLOAD: usize = 127 * 1024;
 
-/// With no more payload than this, an answer's body is below 128 bytes, whatever else it has.
+/// With this payload or less, an answer's body is below 128 bytes, whichever options are present.
 const SHORT_ANSWER: usize = 90;
 
 /// The largest window scale shift (RFC 7323 section 2.3).
@@ -30,7 +29,7 @@ pub enum DecodeError {
     /// The body ends inside a field.
     #[error("message cut short")]
     Truncated,
-    /// The body goes on behind the last field.
+    /// The body continues after the last field.
     #[error("{0} bytes too many in a message")]
     Trailing(usize),
     /// No message has this type.
@@ -63,11 +62,7 @@ impl ToIntercept {
     /// Appends the message as one frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match *self {
-            Self::Hello { version, share } => Writer::frame(out, kind::HELLO, |w| {
-                encode_hello(w, version);
-                w.u16(share.index());
-                w.u16(share.count());
-            }),
+            Self::Hello { version } => Writer::frame(out, kind::HELLO, |w| encode_hello(w, version)),
             Self::Target(endpoint) => Writer::frame(out, kind::TARGET, |w| w.endpoint(endpoint)),
             Self::RouteAdd { id, flow } => Writer::frame(out, kind::ROUTE_ADD, |w| {
                 w.u32(id.0);
@@ -90,7 +85,7 @@ impl ToIntercept {
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
         let message = match r.u8()? {
-            kind::HELLO => decode_hello_of_worker(&mut r)?,
+            kind::HELLO => Self::Hello { version: decode_hello(&mut r)? },
             kind::TARGET => Self::Target(r.endpoint()?),
             kind::ROUTE_ADD => Self::RouteAdd {
                 id: FlowId(r.u32()?),
@@ -153,19 +148,10 @@ fn decode_hello(r: &mut Reader<'_>) -> Result<u16, DecodeError> {
     }
     let version = r.u16()?;
     if version != VERSION {
-        // Another version may say more in its hello. It has to be told apart from garbage all the same.
+        // Another version may have more fields. Its hello must still be distinguished from garbage.
         r.rest();
     }
     Ok(version)
-}
-
-fn decode_hello_of_worker(r: &mut Reader<'_>) -> Result<ToIntercept, DecodeError> {
-    let version = decode_hello(r)?;
-    let share = match version {
-        VERSION => Shard::new(r.u16()?, r.u16()?).ok_or(DecodeError::Value("worker"))?,
-        _ => Shard::ALL,
-    };
-    Ok(ToIntercept::Hello { version, share })
 }
 
 fn encode_mode(w: &mut Writer<'_>, mode: AnswerPayload) {
@@ -195,12 +181,8 @@ fn encode_reason(w: &mut Writer<'_>, reason: RefuseReason) {
             w.u16(own);
         }
         RefuseReason::Malformed => w.u8(2),
-        RefuseReason::TooManyLinks => w.u8(3),
+        RefuseReason::TooManyConnections => w.u8(3),
         RefuseReason::TooManyRoutes => w.u8(4),
-        RefuseReason::Workers(own) => {
-            w.u8(5);
-            w.u16(own);
-        }
     }
 }
 
@@ -208,14 +190,13 @@ fn decode_reason(r: &mut Reader<'_>) -> Result<RefuseReason, DecodeError> {
     match r.u8()? {
         1 => Ok(RefuseReason::Version(r.u16()?)),
         2 => Ok(RefuseReason::Malformed),
-        3 => Ok(RefuseReason::TooManyLinks),
+        3 => Ok(RefuseReason::TooManyConnections),
         4 => Ok(RefuseReason::TooManyRoutes),
-        5 => Ok(RefuseReason::Workers(r.u16()?)),
         _ => Err(DecodeError::Value("refuse reason")),
     }
 }
 
-/// The bits of an answer's presence byte: which of the fields behind the fixed ones are there, in this order.
+/// The bits of an answer's presence byte: which optional fields follow the fixed ones, in this order.
 mod present {
     /// The payload length, two bytes; without either length bit it is zero.
     pub(super) const LENGTH: u8 = 0x01;
@@ -280,7 +261,7 @@ fn decode_answer<'a>(r: &mut Reader<'a>) -> Result<ServerSegment<'a>, DecodeErro
         options.mss = Some(r.u16()?);
     }
     if bits & present::WINDOW_SCALE != 0 {
-        // The receiver shifts by it, so nothing else may come through.
+        // The receiver shifts by this value: a larger one must not pass.
         options.window_scale = Some(r.u8()?).filter(|shift| *shift <= MAX_SHIFT);
         if options.window_scale.is_none() {
             return Err(DecodeError::Value("window scale"));

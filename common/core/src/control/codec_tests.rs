@@ -4,7 +4,6 @@ use super::*;
 use crate::answer_payload::AnswerPayload;
 use crate::control::MAX_FRAME;
 use crate::flow::Endpoint;
-use crate::shard::MAX_WORKERS;
 use proptest::option;
 use proptest::prelude::*;
 
@@ -33,21 +32,10 @@ fn modes() -> impl Strategy<Value = AnswerPayload> {
     ]
 }
 
-fn hellos() -> impl Strategy<Value = ToIntercept> {
-    prop_oneof![
-        (0..MAX_WORKERS, 1..=MAX_WORKERS).prop_map(|(index, count)| {
-            let share = Shard::new(index % count, count).unwrap();
-            ToIntercept::Hello { version: VERSION, share }
-        }),
-        // Of another version nothing more is known.
-        (VERSION + 1..).prop_map(|version| ToIntercept::Hello { version, share: Shard::ALL }),
-    ]
-}
-
 fn to_intercept() -> impl Strategy<Value = ToIntercept> {
     let id = || any::<u32>().prop_map(FlowId);
     prop_oneof![
-        hellos(),
+        any::<u16>().prop_map(|version| ToIntercept::Hello { version }),
         endpoints().prop_map(ToIntercept::Target),
         (id(), endpoints(), endpoints())
             .prop_map(|(id, client, server)| ToIntercept::RouteAdd { id, flow: Flow { client, server } }),
@@ -61,9 +49,8 @@ fn refuse_reasons() -> impl Strategy<Value = RefuseReason> {
     prop_oneof![
         any::<u16>().prop_map(RefuseReason::Version),
         Just(RefuseReason::Malformed),
-        Just(RefuseReason::TooManyLinks),
+        Just(RefuseReason::TooManyConnections),
         Just(RefuseReason::TooManyRoutes),
-        any::<u16>().prop_map(RefuseReason::Workers),
     ]
 }
 
@@ -192,12 +179,11 @@ fn payload_beyond_the_segment_is_never_sent_nor_believed() {
 
 #[test]
 fn undefined_values_are_named() {
-    let cases: [(&[u8], DecodeError); 8] = [
+    let cases: [(&[u8], DecodeError); 7] = [
         (&[], DecodeError::Truncated),
         (&[0x77], DecodeError::UnknownType(0x77)),
         (&[0x01, b't', b'c', b'p', b'c', b'o', b'p', b'y', b'\r', 0, 1], DecodeError::Magic),
-        (b"\x01tcpcopy\n\0\x02\0\x02\0\x02", DecodeError::Value("worker")),
-        (b"\x01tcpcopy\n\0\x02\0\0\0\x41", DecodeError::Value("worker")),
+        (b"\x01tcpcopy\n\0\x03\0\0\0\x01", DecodeError::Trailing(4)),
         (&[0x02, 5, 10, 0, 0, 1, 0, 80], DecodeError::Value("address family")),
         (&[0x05, 0, 0, 0, 1, 3], DecodeError::Value("payload mode")),
         (&[0x83], DecodeError::UnknownType(0x83)),
@@ -210,7 +196,7 @@ fn undefined_values_are_named() {
 
 #[test]
 fn the_hello_of_a_later_version_is_recognised() {
-    let later = ToIntercept::Hello { version: VERSION + 1, share: Shard::ALL };
+    let later = ToIntercept::Hello { version: VERSION + 1 };
     let mut bytes = body(|out| later.encode(out));
     bytes.extend_from_slice(b"and more");
     assert_eq!(ToIntercept::decode(&bytes), Ok(later.clone()));

@@ -3,7 +3,6 @@
 use super::*;
 use crate::answer_payload::AnswerPayload;
 use crate::flow::{Endpoint, Flow};
-use crate::shard::Shard;
 use crate::wire::{Flags, Options, Seq, Timestamps};
 
 const DOCUMENT: &str = include_str!("../../../../docs/CONTROL_PROTOCOL.md");
@@ -43,8 +42,7 @@ fn answer() -> ServerSegment<'static> {
 fn the_examples_in_the_specification_are_true() {
     let id = FlowId(7);
     let to: Vec<ToIntercept> = vec![
-        ToIntercept::Hello { version: 2, share: Shard::ALL },
-        ToIntercept::Hello { version: 2, share: Shard::new(1, 4).unwrap() },
+        ToIntercept::Hello { version: VERSION },
         ToIntercept::Target(v4().server),
         ToIntercept::RouteAdd { id, flow: v4() },
         ToIntercept::RouteAdd { id, flow: v6() },
@@ -60,9 +58,8 @@ fn the_examples_in_the_specification_are_true() {
         ..answer()
     };
     let from = [
-        FromIntercept::Hello { version: 2 },
-        FromIntercept::Refuse(RefuseReason::Version(2)),
-        FromIntercept::Refuse(RefuseReason::Workers(4)),
+        FromIntercept::Hello { version: VERSION },
+        FromIntercept::Refuse(RefuseReason::Version(VERSION)),
         FromIntercept::Refuse(RefuseReason::TooManyRoutes),
         FromIntercept::ServerSegment(answer()),
         FromIntercept::ServerSegment(syn_ack),

@@ -1,27 +1,27 @@
-//! Cuts the byte stream of a control link into frames.
+//! Cuts the byte stream of a control connection into frames.
 
 use thiserror::Error;
 
 /// The largest frame body, in bytes.
 pub const MAX_FRAME: usize = 128 * 1024;
 
-/// The largest body of the first frame of a link, in bytes. A hello is far shorter; a peer that speaks something else
-/// has announced more than this with its first four bytes already, all but certainly.
-pub const MAX_FIRST_FRAME: usize = 64;
+/// The largest body of the first frame of a connection, in bytes. A hello is far shorter, and the first four bytes of nearly
+/// every other protocol would be a larger length.
+const MAX_FIRST_FRAME: usize = 64;
 
-/// Bytes of the length in front of each body.
+/// Bytes of the length before each body.
 const PREFIX: usize = 4;
 
-/// A length of one byte has this bit, which no length of four bytes begins with.
+/// A length of one byte has this bit; the first byte of a length of four bytes never has it.
 pub(super) const SHORT_FORM: u8 = 0x80;
 
-/// The buffer to start with: enough for some hundred answers.
+/// The initial size of a buffer: enough for some hundred answers.
 const INITIAL: usize = 16 * 1024;
 
-/// Why a stream cannot be cut into frames: whatever comes after is lost.
+/// Why a stream cannot be cut into frames any further.
 #[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
 pub enum FrameError {
-    /// The first frame is no hello.
+    /// The first frame cannot be a hello.
     #[error("not the control protocol of tcpcopy (its first message would be {0} bytes long)")]
     First(usize),
     /// A body of more than [`MAX_FRAME`] bytes.
@@ -32,7 +32,7 @@ pub enum FrameError {
     Empty,
 }
 
-/// Bytes in, frame bodies out; grows with the traffic, up to the largest frame.
+/// Takes bytes and returns frame bodies. It grows with the traffic, up to the largest frame.
 #[derive(Debug)]
 pub struct FrameBuffer {
     bytes: Vec<u8>,
@@ -54,7 +54,8 @@ impl FrameBuffer {
         Self { bytes: vec![0; INITIAL], start: 0, end: 0, first: true }
     }
 
-    /// Where the next bytes of the stream go; never empty if [`Self::next_frame`] has been called until it gave none.
+    /// The place for the next bytes of the stream. It is never empty if [`Self::next_frame`] has been called until it returned
+    /// `None`.
     pub fn space(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
@@ -80,7 +81,7 @@ impl FrameBuffer {
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
         let pending = &self.bytes[self.start..self.end];
         let (prefix, length) = match pending {
-            // The first frame is told from everything else by four bytes.
+            // The first frame must be recognised by four bytes, so it has no short form.
             [short, ..] if short & SHORT_FORM != 0 && !self.first => (1, usize::from(short & !SHORT_FORM)),
             [a, b, c, d, ..] => (PREFIX, u32::from_be_bytes([*a, *b, *c, *d]) as usize),
             _ => return Ok(None),
@@ -136,7 +137,7 @@ mod tests {
         [&(body.len() as u32).to_be_bytes()[..], body].concat()
     }
 
-    /// In the short form where there is one.
+    /// The frame, in the short form if it has one.
     fn shortest(body: &[u8]) -> Vec<u8> {
         match u8::try_from(body.len()) {
             Ok(length @ 1..SHORT_FORM) => [&[SHORT_FORM | length], body].concat(),
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_is_noticed_by_its_length_alone() {
+    fn a_stream_without_frames_is_recognised_by_the_length() {
         let first = vec![1; 3];
         assert_eq!(cut(&[0, 0, 0, 65], 1), Err(FrameError::First(65)));
         assert_eq!(cut(b"GET / HTTP/1.1\r\n", 1), Err(FrameError::First(0x4745_5420)));

@@ -1,34 +1,31 @@
-//! What the two daemons say to each other.
+//! The messages between the two daemons.
 
 use crate::answer_payload::AnswerPayload;
 use crate::flow::{Endpoint, Flow};
-use crate::shard::Shard;
 use crate::wire::{Flags, Options, Seq};
 
 /// The first eight bytes of a hello in both directions.
 pub const MAGIC: [u8; 8] = *b"tcpcopy\n";
 
 /// The version of the protocol that this build speaks; both ends must speak the same.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// TCP port that intercept listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 36524;
 
-/// The name of a flow on one control link, chosen by tcpcopy; never used again while its route stands.
+/// The name of a flow on one control connection, chosen by tcpcopy. It is not reused while its route exists.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct FlowId(pub u32);
 
 /// From tcpcopy to intercept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ToIntercept {
-    /// Opens the link; the first message.
+    /// The first message of a connection.
     Hello {
         /// [`VERSION`] of the sender.
         version: u16,
-        /// Which of tcpcopy's workers the link is for; of another version it is not known.
-        share: Shard,
     },
-    /// A server whose answers are wanted: what intercept derives its capture filter from.
+    /// A server whose answers are wanted. Intercept derives its capture filter from the targets.
     Target(Endpoint),
     /// Send this flow's answers to me.
     RouteAdd {
@@ -46,12 +43,12 @@ pub enum ToIntercept {
     Payload {
         /// Its name.
         id: FlowId,
-        /// From the next answer on.
+        /// Applies from the next answer.
         mode: AnswerPayload,
     },
-    /// Are you there?
+    /// Asks for a [`FromIntercept::Pong`], which proves that the peer is alive.
     Ping {
-        /// Comes back in the [`FromIntercept::Pong`].
+        /// Returned in the pong.
         nonce: u32,
     },
 }
@@ -64,7 +61,7 @@ pub enum FromIntercept<'a> {
         /// [`VERSION`] of the sender.
         version: u16,
     },
-    /// The link is about to be cut off, and why.
+    /// Why intercept is about to close the connection.
     Refuse(RefuseReason),
     /// A segment of the test server.
     ServerSegment(ServerSegment<'a>),
@@ -77,19 +74,17 @@ pub enum FromIntercept<'a> {
     Statistics(Statistics),
 }
 
-/// Why intercept does not talk to a peer.
+/// Why intercept refuses a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RefuseReason {
     /// The peer speaks another version; intercept's own is given.
     Version(u16),
     /// The peer's messages cannot be read.
     Malformed,
-    /// More links than intercept takes.
-    TooManyLinks,
-    /// More routes on one link than intercept takes.
+    /// More connections than intercept accepts.
+    TooManyConnections,
+    /// More routes or targets than intercept accepts.
     TooManyRoutes,
-    /// Intercept has several workers, and tcpcopy another number; intercept's is given.
-    Workers(u16),
 }
 
 /// One segment that the test server sent.
@@ -108,25 +103,25 @@ pub struct ServerSegment<'a> {
     /// Payload bytes on the wire.
     pub payload_len: u32,
     /// Maximum segment size and window scale (on SYN segments only) and timestamps, of which only the sender's value
-    /// goes over the link.
+    /// is sent.
     pub options: Options,
     /// The payload asked for: empty, or the segment's first bytes.
     pub payload: &'a [u8],
 }
 
-/// Counters of an intercept since its start; bytes and packets of all links together.
+/// Counters of an intercept since its start, for all connections together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Statistics {
     /// Packets received from the capture sockets.
     pub captured: u64,
-    /// Packets that the kernel dropped for want of buffer space in the capture sockets.
+    /// Packets that the kernel dropped because the buffers of the capture sockets were full.
     pub kernel_dropped: u64,
-    /// Packets that were no TCP segments that could be read.
+    /// Packets that could not be parsed as TCP segments.
     pub unreadable: u64,
     /// Segments for which no tcpcopy had announced a route.
     pub unrouted: u64,
-    /// Answers sent on to tcpcopies.
+    /// Answers sent to tcpcopies.
     pub forwarded: u64,
-    /// Answers dropped since the link to their tcpcopy was too far behind.
+    /// Answers dropped because the queue of their connection was full.
     pub overflowed: u64,
 }

@@ -9,7 +9,7 @@ use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 
-use super::bpf::{Program, Split, nothing};
+use super::bpf::{Program, nothing};
 use super::fanout;
 use super::open::OpenError;
 use super::ring::{self, Ring};
@@ -76,7 +76,7 @@ impl AfPacket {
     }
 
     /// Opens `count` captures of `interface`, of all interfaces for `None`, that share its packets: each client's go to
-    /// the one that is at the place of [`common_core::shard::worker_of`] its port. None sees a packet before all are there.
+    /// the one with the index [`worker_of`](super::bpf::worker_of) its port. None sees a packet before all are there.
     ///
     /// # Errors
     /// [`OpenError`] is one line for the user.
@@ -85,15 +85,13 @@ impl AfPacket {
         program: &Program,
         room: Room,
         count: u16,
-        split: Split,
     ) -> Result<Vec<Self>, OpenError> {
         if count <= 1 {
             return Ok(vec![Self::open(interface, program, room)?]);
         }
         let open = |_| Self::open(interface, &nothing(), room);
         let captures: Vec<Self> = (0..count).map(open).collect::<Result<_, _>>()?;
-        fanout::join(captures.iter().map(|capture| capture.socket.as_fd()), split)
-            .map_err(OpenError::Shard)?;
+        fanout::join(captures.iter().map(|capture| capture.socket.as_fd())).map_err(OpenError::Shard)?;
         for capture in &captures {
             capture.set_program(program).map_err(attach_failed)?;
         }

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use nix::libc::{PACKET_FANOUT, PACKET_FANOUT_CBPF, PACKET_FANOUT_FLAG_UNIQUEID};
 
-use super::bpf::Split;
+use super::bpf::split;
 use super::sys;
 
 /// Joins `sockets`, all bound to one interface or all to none, in this order. From now on each packet goes to one of
@@ -13,8 +13,8 @@ use super::sys;
 ///
 /// The kernel takes sockets out of the group while their interface is down, and puts them back in the order in which
 /// they were made: let that be this one.
-pub(super) fn join<'s>(sockets: impl Iterator<Item = BorrowedFd<'s>>, split: Split) -> io::Result<()> {
-    let program = split.program().to_sock_filters();
+pub(super) fn join<'s>(sockets: impl Iterator<Item = BorrowedFd<'s>>) -> io::Result<()> {
+    let program = split::program().to_sock_filters();
     let mut group = None;
     for socket in sockets {
         let joins = match group {

@@ -1,4 +1,4 @@
-//! Life in the background: detaching from the terminal, and the PID file.
+//! A process in the background: detaching from the terminal, and the PID file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -15,16 +15,16 @@ use thiserror::Error;
 use super::background::{END_LIMIT, START_LIMIT, within};
 use crate::io::fork::fork_single_threaded;
 
-/// A daemon that has not left its terminal yet.
+/// A background process that has not left its terminal yet.
 #[derive(Debug)]
 #[must_use = "the foreground process waits until the daemon has detached"]
 pub struct Starting {
     ready: File,
 }
 
-/// Goes on as a background process. The foreground process stays until [`Starting::detach`] and then ends with exit code 0;
-/// if the daemon ends before, with the daemon's exit code: all that may fail at the start is done between the two calls,
-/// and the user sees its errors.
+/// Continues as a background process. The foreground process waits until [`Starting::detach`] and then exits with code 0. If
+/// the background process ends before, the foreground process exits with its code. So the user sees every error of the
+/// start, which takes place between the two calls.
 ///
 /// Call it before any thread is started, and before an event loop is made.
 ///
@@ -50,8 +50,8 @@ pub fn daemonize() -> io::Result<Starting> {
 }
 
 impl Starting {
-    /// Leaves the terminal: a session of its own, standard streams to /dev/null. The working directory stays, for
-    /// the user's relative paths. There is no second fork: the program opens no terminal that could become its own.
+    /// Leaves the terminal: a session of its own, standard streams to /dev/null. The working directory stays, because the
+    /// user's paths may be relative. A second fork is not needed: the program opens no terminal that could become its own.
     ///
     /// # Errors
     /// The operating system's error.
@@ -73,7 +73,7 @@ pub enum PidFileError {
     Held {
         /// As the user gave it.
         path: PathBuf,
-        /// What stands in the file.
+        /// The number in the file.
         pid: String,
     },
     /// It cannot be written.
@@ -86,18 +86,18 @@ pub enum PidFileError {
     },
 }
 
-/// The file that names the running process; locked while it runs, removed at its end.
+/// The file that names the running process. It is locked while the process runs and removed at its end.
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
-    // Keeps the lock; there until the end.
+    // Keeps the lock; `Some` until the drop.
     file: Option<Flock<File>>,
 }
 
 impl PidFile {
-    /// Writes the number of this process to `path`. A file that a dead process left behind is taken over.
+    /// Writes the number of this process to `path`. A file of a dead process is taken over.
     ///
-    /// Call it after [`daemonize`]: the daemon has another number. It takes [`START_LIMIT`] at most.
+    /// Call it after [`daemonize`], because the background process has another number. It takes [`START_LIMIT`] at most.
     ///
     /// # Errors
     /// [`PidFileError`] is one line for the user.
@@ -107,11 +107,17 @@ impl PidFile {
             .unwrap_or_else(|source| Err(PidFileError::Io { path: path.into(), source }))
     }
 
+    /// Its path, as the user gave it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn create_now(path: &Path) -> Result<Self, PidFileError> {
         let fail = |source| PidFileError::Io { path: path.into(), source };
         let mut file = loop {
             let file = lock(path)?;
-            // The process that held it may have removed the file between our opening and our locking it.
+            // Between our open and our lock, the process that held the lock may have removed the file.
             match fs::metadata(path) {
                 Ok(there) if there.ino() == file.metadata().map_err(fail)?.ino() => break file,
                 Ok(_) => {}
@@ -136,7 +142,7 @@ fn lock(path: &Path) -> Result<Flock<File>, PidFileError> {
     }
 }
 
-/// The process that a PID file names; nothing but a number is shown of what stands there.
+/// The process that a PID file names. Nothing but a number is shown of its contents.
 fn holder(file: File) -> String {
     let mut text = String::new();
     match file.take(32).read_to_string(&mut text).map(|_| text.trim().parse::<u32>()) {
@@ -149,7 +155,7 @@ impl Drop for PidFile {
     fn drop(&mut self) {
         let (path, file) = (self.path.clone(), self.file.take());
         let remove = move || {
-            // Before the lock is released: what is removed is still ours.
+            // Before the lock is released: the file is still ours.
             let removed = fs::remove_file(path);
             drop(file);
             removed
@@ -180,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dead_process_left_is_taken_over() {
+    fn the_file_of_a_dead_process_is_taken_over() {
         let path = path("stale");
         fs::write(&path, "4194304 and much more than a number\n").unwrap();
         let held = PidFile::create(&path).unwrap();
@@ -189,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_written_is_named() {
+    fn a_path_that_cannot_be_written_is_named() {
         let error = PidFile::create(Path::new("/proc/none/pid")).unwrap_err().to_string();
         assert!(error.contains("/proc/none/pid") && error.contains("-P"), "{error}");
     }

@@ -119,7 +119,7 @@ impl LogSource {
         Builder::new().name("log".to_owned()).spawn(move || {
             // Other threads give up what they hold later: they have sockets to open. Where this fails, it fails there, too,
             // and ends the process.
-            let _ = privileges::drop_all_but(&[], &[]);
+            let _ = privileges::drop_privileges(&[]);
             self.write_to(out);
         })?;
         Ok(())

@@ -1,4 +1,4 @@
-//! What every daemon needs of its operating system: signals, privileges, log, PID file.
+//! The process of a daemon: its start, signals, privileges, log, PID file and threads.
 
 pub mod background;
 pub mod daemon;
@@ -8,4 +8,5 @@ pub mod logging;
 pub mod privileges;
 pub mod sched_policy;
 pub mod signals;
+pub mod start;
 pub mod worker_thread;

@@ -1,4 +1,4 @@
-//! Privileges: opened with them, run without; and memory that is nobody else's.
+//! Privileges, which are dropped once all sockets are open, and memory that no other process can read.
 
 use std::io;
 use std::path::Path;
@@ -11,14 +11,8 @@ use thiserror::Error;
 
 use crate::io::capabilities::{self, Sets};
 
-/// A capability (capabilities(7)) that may be worth keeping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Capability {
-    /// `CAP_DAC_OVERRIDE`: root's right to write any file.
-    WriteAnyFile = 1,
-    /// `CAP_NET_RAW`: to open packet and raw sockets.
-    OpenRawSockets = 13,
-}
+/// `CAP_DAC_OVERRIDE` (capabilities(7)): the privilege of root to write any file.
+const WRITE_ANY_FILE: u64 = 1 << 1;
 
 /// Why the memory cannot be kept to this process.
 #[derive(Debug, Error)]
@@ -27,7 +21,7 @@ pub enum Capability {
 )]
 pub struct MemoryError(#[from] io::Error);
 
-/// Keeps what this process knows, passwords and what clients say, out of core files, and from other processes of its user.
+/// Keeps the memory of this process, with passwords and payload, out of core files and from other processes of its user.
 /// Call it before anything is read.
 ///
 /// # Errors
@@ -36,37 +30,37 @@ pub fn keep_memory_private() -> Result<(), MemoryError> {
     set_dumpable(false).map_err(|errno| MemoryError(errno.into()))
 }
 
-/// Gives all capabilities up but those in `keep`, and the right to ever gain one: open sockets stay open and work.
+/// What [`drop_privileges`] has kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// No privilege.
+    Nothing,
+    /// `CAP_DAC_OVERRIDE`: root's privilege to write any file.
+    WriteAnyFile,
+}
+
+/// Drops all capabilities and the possibility to gain any again. Open sockets stay open and work.
 ///
-/// `directories` are those that files will still be created in or removed from (the PID file, statistics). If root may write
-/// to one of them only by privilege, as in an ordinary user's home, [`Capability::WriteAnyFile`] is kept too;
-/// an empty path stands for the working directory.
+/// Files will still be created in `directories`, or removed from them (the PID file, statistics). If root may write to
+/// one of them only by privilege, as in the home directory of another user, that privilege is kept. An empty path stands
+/// for the working directory.
 ///
-/// This goes for the calling thread and those that it starts: call it before any is started. Returns what was kept.
+/// This affects the calling thread and those that it starts later.
 ///
 /// # Errors
 /// The operating system's error.
-pub fn drop_all_but(keep: &[Capability], directories: &[&Path]) -> io::Result<Vec<Capability>> {
-    let mut keep = keep.to_vec();
+pub fn drop_privileges(directories: &[&Path]) -> io::Result<Kept> {
     let held = capabilities::get()?;
-    // With empty effective capabilities the kernel itself says what can be written without.
+    // With empty effective capabilities the kernel itself tells which directories are writable without privilege.
     capabilities::set(Sets { effective: 0, ..held })?;
-    if !directories.iter().all(|directory| writable(directory)) {
-        keep.push(Capability::WriteAnyFile);
-    }
-    keep.retain(|capability| held.permitted & bit(*capability) != 0);
-    keep.dedup();
-    let kept = keep.iter().fold(0, |set, capability| set | bit(*capability));
+    let needed = if directories.iter().all(|directory| is_writable(directory)) { 0 } else { WRITE_ANY_FILE };
+    let kept = held.permitted & needed;
     capabilities::set(Sets { effective: kept, permitted: kept, inheritable: 0 })?;
     set_no_new_privs()?;
-    Ok(keep)
+    Ok(if kept == 0 { Kept::Nothing } else { Kept::WriteAnyFile })
 }
 
-fn bit(capability: Capability) -> u64 {
-    1 << capability as u64
-}
-
-fn writable(directory: &Path) -> bool {
+fn is_writable(directory: &Path) -> bool {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let create_in = AccessFlags::W_OK | AccessFlags::X_OK;
     faccessat(AT_FDCWD, directory, create_in, AtFlags::AT_EACCESS).is_ok()

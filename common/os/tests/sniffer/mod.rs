@@ -8,7 +8,7 @@ use std::time::Duration;
 use common_core::flow::Endpoint;
 use common_core::wire::{Flags, Segment, Seq};
 use common_os::io::af_packet::{AfPacket, DEFAULT_SNAP, Room};
-use common_os::io::bpf::{Program, Split};
+use common_os::io::bpf::Program;
 use common_os::io::{Capture, CaptureCounters};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -41,13 +41,8 @@ impl Sniffer {
     }
 
     /// Several that share what is captured.
-    pub(crate) fn open_shared(
-        interface: Option<&str>,
-        program: &Program,
-        count: u16,
-        split: Split,
-    ) -> Vec<Self> {
-        let captures = AfPacket::open_shared(interface, program, ROOM, count, split).unwrap();
+    pub(crate) fn open_shared(interface: Option<&str>, program: &Program, count: u16) -> Vec<Self> {
+        let captures = AfPacket::open_shared(interface, program, ROOM, count).unwrap();
         captures.into_iter().map(Self::with).collect()
     }
 

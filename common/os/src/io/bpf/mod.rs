@@ -8,7 +8,7 @@ mod filter_tests;
 mod filters;
 #[cfg(test)]
 mod interpreter;
-mod split;
+pub(crate) mod split;
 #[cfg(test)]
 mod split_tests;
 
@@ -21,7 +21,7 @@ use common_core::payload_prefix::PayloadPrefix;
 
 pub use filters::HEAD;
 pub(crate) use filters::nothing;
-pub use split::Split;
+pub use split::worker_of;
 
 /// Instructions that the kernel takes in one program (`BPF_MAXINSNS`).
 const MAX_INSTRUCTIONS: usize = 4096;

@@ -1,25 +1,22 @@
-//! Which of the sockets that share a capture gets a packet: [`common_core::shard::worker_of`] its client's port.
+//! Which of the workers' capture sockets gets a packet: [`worker_of`] its client's port, as a program for the kernel.
 
 use nix::libc::{ETH_P_8021AD, ETH_P_8021Q, SKF_NET_OFF};
 
 use super::Program;
 use super::assembler::{Assembler, Label, Op, Test};
 use super::filters::{EXTENSIONS, PACKET_OUTGOING};
-use common_core::shard::{MULTIPLIER, SHIFT};
 
-/// Bytes of a second VLAN tag, which stands before the IP header of what is received.
+/// Spreads neighbouring ports (2^32 divided by the golden ratio, made odd). Operating systems hand out every second port,
+/// so the port itself, modulo two, would leave one worker idle.
+const MULTIPLIER: u32 = 0x9e37_79b1;
+/// Only the bits of the product above these depend on all bits of the port.
+const SHIFT: u32 = 16;
+
+/// Bytes of a second VLAN tag, which precedes the IP header of a received packet.
 const TAG: u32 = 4;
-/// The IP header of what leaves the host: the packet itself begins with its link-layer header when it is shared out.
+/// Offset of the IP header of an outgoing packet: when the kernel chooses the socket, the packet still begins with its
+/// link-layer header.
 const NETWORK: u32 = SKF_NET_OFF.cast_unsigned();
-
-/// Where the client stands in the packets of a capture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// At the service: it sends what is received, and what leaves goes to it.
-    OfClients,
-    /// Where answers pass: all go to it.
-    OfAnswers,
-}
 
 /// Offset of a port in a TCP header.
 #[derive(Clone, Copy)]
@@ -28,41 +25,43 @@ enum Port {
     Destination = 2,
 }
 
-impl Split {
-    /// The program whose result, modulo the number of sockets, is the place of the one that gets a packet. Packets in
-    /// which no port can be found go to the first: fragments, more than two IPv6 extension headers, more than two
-    /// VLAN tags.
-    pub(crate) fn program(self) -> Program {
-        let received = match self {
-            Self::OfClients => Port::Source,
-            Self::OfAnswers => Port::Destination,
-        };
-        let mut asm = Assembler::default();
-        let (spread, elsewhere) = (asm.label(), asm.label());
-        let (leaving, tagged) = (asm.label(), asm.label());
-        asm.op(Op::LoadPacketType);
-        asm.jump_if(Test::Equal(PACKET_OUTGOING), leaving);
-        asm.op(Op::LoadProtocol);
-        for tag in [ETH_P_8021Q, ETH_P_8021AD] {
-            asm.jump_if(Test::Equal(tag.cast_unsigned()), tagged);
-        }
-        load_port(&mut asm, 0, received, spread, elsewhere);
-        asm.place(tagged);
-        load_port(&mut asm, TAG, received, spread, elsewhere);
-        asm.place(leaving);
-        load_port(&mut asm, NETWORK, Port::Destination, spread, elsewhere);
-
-        asm.place(spread);
-        asm.op(Op::Multiply(MULTIPLIER));
-        asm.op(Op::ShiftRight(SHIFT));
-        asm.finish_with_a();
-        asm.place(elsewhere);
-        asm.finish(0);
-        asm.program().unwrap_or_else(super::nothing)
-    }
+/// The worker, of `count`, whose client has this port. [`program`] is the kernel's form of the same rule.
+#[must_use]
+pub const fn worker_of(client_port: u16, count: u16) -> u16 {
+    let spread = (client_port as u32).wrapping_mul(MULTIPLIER) >> SHIFT;
+    // Below `count`, so it fits.
+    (spread % if count == 0 { 1 } else { count as u32 }) as u16
 }
 
-/// Goes to `found` with the port in A, if at `ip` stands the header of a packet that has one; else to `elsewhere`.
+/// The program whose result, modulo the number of sockets, is the index of the socket that gets a packet. The client is
+/// the source of a received packet and the destination of an outgoing one. Packets in which no port can be found go to the
+/// first socket: fragments, more than two IPv6 extension headers, more than two VLAN tags.
+pub(crate) fn program() -> Program {
+    let mut asm = Assembler::default();
+    let (spread, elsewhere) = (asm.label(), asm.label());
+    let (leaving, tagged) = (asm.label(), asm.label());
+    asm.op(Op::LoadPacketType);
+    asm.jump_if(Test::Equal(PACKET_OUTGOING), leaving);
+    asm.op(Op::LoadProtocol);
+    for tag in [ETH_P_8021Q, ETH_P_8021AD] {
+        asm.jump_if(Test::Equal(tag.cast_unsigned()), tagged);
+    }
+    load_port(&mut asm, 0, Port::Source, spread, elsewhere);
+    asm.place(tagged);
+    load_port(&mut asm, TAG, Port::Source, spread, elsewhere);
+    asm.place(leaving);
+    load_port(&mut asm, NETWORK, Port::Destination, spread, elsewhere);
+
+    asm.place(spread);
+    asm.op(Op::Multiply(MULTIPLIER));
+    asm.op(Op::ShiftRight(SHIFT));
+    asm.finish_with_a();
+    asm.place(elsewhere);
+    asm.finish(0);
+    asm.program().unwrap_or_else(super::nothing)
+}
+
+/// Jumps to `found` with the port in A if the packet with its IP header at `ip` has one, else to `elsewhere`.
 fn load_port(asm: &mut Assembler, ip: u32, port: Port, found: Label, elsewhere: Label) {
     let at = |offset: u32| ip.wrapping_add(offset);
     let (v4, v6, first, tcp) = (asm.label(), asm.label(), asm.label(), asm.label());
@@ -88,7 +87,7 @@ fn load_port(asm: &mut Assembler, ip: u32, port: Port, found: Label, elsewhere: 
     }
     asm.jump(tcp);
 
-    // X = the end of the first extension header, which tells whether another one follows.
+    // X = the end of the first extension header, whose first byte says whether a second one follows.
     asm.place(first);
     let second = asm.label();
     asm.op(Op::LoadByte(at(41)));

@@ -1,32 +1,32 @@
-//! What an intercept's counters, which run from its start, say of the time since this tcpcopy first had a link to it.
+//! The counters of an intercept since this tcpcopy first connected to it. Intercept itself counts from its own start.
 
 use common_core::control::Statistics;
 
-/// An intercept's counters since the first that were heard.
+/// The counters of an intercept since the first ones that were received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Since {
-    /// What it had counted when its counters were first heard; nothing, once it was started again.
+pub(super) struct StatisticsSince {
+    /// The first counters received; zero after a restart of intercept.
     base: Statistics,
     latest: Statistics,
-    /// Of those before it was started again.
+    /// The sum of the counters before the last restart.
     before: Statistics,
 }
 
-impl Since {
-    /// The first that is heard of an intercept.
+impl StatisticsSince {
+    /// `first` are the first counters received.
     pub(super) fn new(first: Statistics) -> Self {
         Self { base: first, latest: first, before: Statistics::default() }
     }
 
     pub(super) fn update(&mut self, latest: Statistics) {
-        // It never falls, so this is another process.
+        // A counter never decreases, so this is another process.
         if latest.captured < self.latest.captured {
             *self = Self { base: Statistics::default(), latest, before: self.counted() };
         }
         self.latest = latest;
     }
 
-    /// The counters as if they had begun with the first that was heard.
+    /// The counters as if they had begun at zero with the first ones received.
     pub(super) fn counted(&self) -> Statistics {
         let since = combine(self.latest, self.base, u64::saturating_sub);
         combine(since, self.before, u64::saturating_add)
@@ -53,16 +53,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_before_does_not_count() {
-        let mut since = Since::new(counters(1000, 7));
+    fn earlier_events_do_not_count() {
+        let mut since = StatisticsSince::new(counters(1000, 7));
         assert_eq!(since.counted(), Statistics::default());
         since.update(counters(1500, 7));
         assert_eq!(since.counted(), counters(500, 0));
     }
 
     #[test]
-    fn an_intercept_that_was_started_again_counts_on() {
-        let mut since = Since::new(counters(1000, 7));
+    fn a_restart_of_intercept_adds_up() {
+        let mut since = StatisticsSince::new(counters(1000, 7));
         since.update(counters(1500, 8));
         since.update(counters(30, 0));
         assert_eq!(since.counted(), counters(530, 1));
