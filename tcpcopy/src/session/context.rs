@@ -7,6 +7,7 @@ use common_core::time::Time;
 use common_core::wire::{Flags, Outgoing, PacketBuilder};
 
 use crate::engine::Target;
+use crate::failure_log::FailureLog;
 use crate::ledger::LedgerWriter;
 use crate::output::Output;
 use crate::settings::EngineConfig;
