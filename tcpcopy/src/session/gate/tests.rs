@@ -57,7 +57,8 @@ impl Rig {
 
     fn go(&mut self, acked_bytes: u32, pass: ReleaseReason) {
         self.begins += u64::from(pass != ReleaseReason::AtOnce) * 10;
-        self.gate.turn_begins(self.now, self.begins, acked_bytes, self.received, pass, &mut self.pacing);
+        let turn = Released { now: self.now, reason: pass, acked_bytes, received: self.received };
+        self.gate.turn_begins(self.begins, turn, &mut self.pacing);
     }
 
     /// Lets a turn go as soon as it may; returns how long that took.
