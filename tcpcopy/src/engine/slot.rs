@@ -225,8 +225,9 @@ impl Slot {
     #[inline]
     pub(super) fn meter(&mut self, ledger: &mut LedgerWriter) {
         let mut now = Overhead::default();
-        for session in &self.sessions {
-            now += session.overhead();
+        match self.sessions.as_slices() {
+            ([only], []) => now = only.overhead(),
+            (some, others) => some.iter().chain(others).for_each(|session| now += session.overhead()),
         }
         if now != self.metered {
             ledger.meter(self.metered, now);

@@ -193,6 +193,7 @@ impl LedgerWriter {
     }
 
     /// The memory of some sessions has changed.
+    #[cold]
     pub(crate) fn meter(&mut self, before: Overhead, after: Overhead) {
         let Ledger { gaps, turns, modules, .. } = &mut self.0;
         gaps.out_of_order = gaps.out_of_order - before.parked + after.parked;

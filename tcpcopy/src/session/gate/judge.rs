@@ -65,7 +65,7 @@ impl Gate {
                 ReleaseReason::TimedOut,
             );
         };
-        Case { gate: self, pacing, now, turn, answering }.judge()
+        Case { gate: self, pacing, now, turn: &turn, answering }.judge()
     }
 
     /// May the connection be closed? The end of a stream is judged as a turn. But a close in the middle of an answer makes
@@ -100,11 +100,12 @@ struct Case<'g> {
     gate: &'g Gate,
     pacing: &'g Pacing,
     now: Time,
-    turn: Candidate,
+    turn: &'g Candidate,
     answering: &'g AnswerProgress,
 }
 
 impl Case<'_> {
+    #[inline]
     fn judge(&self) -> Verdict {
         // 10.
         if self.is_answered() {
@@ -146,7 +147,7 @@ impl Case<'_> {
         if enough && self.is_alike() {
             // 14.
             self.wait_until(self.surplus_until(), ReleaseReason::Answered)
-        } else if !self.turn.all_acknowledged && !self.gate.is_hopeless(self.now, self.turn) {
+        } else if !self.turn.all_acknowledged && !self.gate.is_hopeless(self.now, *self.turn) {
             // 15. A server acknowledges a piece of a request as late as TCP allows, 40 ms: a hopeless turn does not wait.
             Verdict::Wait(Time::NEVER)
         } else if self.missing() == 0 {
@@ -158,7 +159,7 @@ impl Case<'_> {
         } else {
             // 18.
             let since = self.answering.last_segment.max(self.answering.released).max(self.turn.captured);
-            let timeout = self.gate.answer_timeout_of(self.now, self.turn);
+            let timeout = self.gate.answer_timeout_of(self.now, *self.turn);
             self.wait_until(since + timeout, ReleaseReason::TimedOut)
         }
     }
