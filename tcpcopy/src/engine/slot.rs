@@ -11,27 +11,27 @@ use crate::engine::timers::Entries;
 use crate::ledger::{DropReason, LedgerWriter, Overhead};
 use crate::session::{Context, Idle, Session, TupleHistory};
 
-/// Sessions that may wait for the one before them. Then the last makes room for the new one: the first is being
-/// replayed, and what it has cost so far would be in vain.
+/// Sessions that may wait for the one before them. Beyond that the last one makes room for the new one: the first is
+/// being replayed, and the work on it would be in vain.
 pub(super) const WAITING_MAX: usize = 1024;
 
-/// The route stands as long as the slot does.
+/// A slot has a route at intercept as long as it exists.
 pub(super) struct Slot {
     pub(super) id: FlowId,
     pub(super) flow: Flow,
-    /// Which of the transfers it belongs to.
+    /// The index of its transfer.
     pub(super) transfer: usize,
-    /// The online service: two services that are copied to one target must not mix.
+    /// The online service: sessions of two services with one target must not mix.
     pub(super) online: Endpoint,
     /// Its entries in the timers.
     pub(super) entries: Entries,
-    /// Counted among those that wait for an answer.
+    /// It is counted among the slots that wait for an answer.
     pub(super) is_awaiting: bool,
-    /// Listed for the flush at the end of the batch.
+    /// It is listed for the flush at the end of the batch.
     pub(super) to_flush: bool,
     /// Memory of the sessions as it stands in the ledger.
     metered: Overhead,
-    /// What the sessions that are over have left behind.
+    /// The history that finished sessions have left.
     past: TupleHistory,
     /// The first is being replayed.
     sessions: VecDeque<Session>,
@@ -67,15 +67,16 @@ impl Slot {
         self.sessions.iter()
     }
 
-    /// A SYN with this sequence number has begun the newest session: it is seen again.
+    /// The newest session began with a SYN of this sequence number: the SYN is a repetition.
     pub(super) fn is_repeated(&self, syn: &Segment<'_>) -> bool {
         self.sessions.back().is_some_and(|session| session.began_with(syn.seq))
     }
 
-    /// Adds a session behind those that are not over yet, and starts it if it is the first; no more than `most` wait then.
+    /// Adds a session after those that are not over, and starts it if it is the first. No more than `most` sessions
+    /// wait then.
     pub(super) fn add(&mut self, cx: &mut Context<'_>, session: Session, most: usize) {
         cx.ledger.session_begins();
-        // Those before it were told when it came.
+        // The sessions before the last one were superseded when the last one came.
         if let Some(last) = self.sessions.back_mut() {
             last.supersede(cx);
         }
@@ -99,7 +100,7 @@ impl Slot {
         }
     }
 
-    /// The session that a segment of the client belongs to: the newest it fits.
+    /// The newest session that a segment of the client fits.
     pub(super) fn session_of(&mut self, segment: &Segment<'_>) -> Option<&mut Session> {
         let last = self.sessions.len().checked_sub(1)?;
         if last == 0 {
@@ -121,15 +122,15 @@ impl Slot {
         }
     }
 
-    /// The session that the online server answers with this segment, if its module wants to know: the newest it fits.
+    /// The newest session that can be answered with this segment of the online server, and whose module observes it.
     pub(super) fn session_answered(&mut self, segment: &Segment<'_>) -> Option<&mut Session> {
         self.sessions.iter_mut().rev().find(|session| session.wants_online_answer(segment))
     }
 
-    /// Lets the next session take the place of one that is over. False once none is left.
+    /// Replaces a session that is over by the next one. False once none is left.
     pub(super) fn replace_finished(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(first) = self.sessions.front() {
-            // One that lingers in TIME_WAIT makes way for the next, and for the end of the program.
+            // A session that lingers in TIME_WAIT makes way for the next one, and for the end of the program.
             let early = self.sessions.len() > 1 || cx.draining;
             let over = if early { first.is_over() } else { first.is_finished(cx.now) };
             if !over {
@@ -140,23 +141,24 @@ impl Slot {
                 cx.ledger.session_ends(session.outcome());
             }
             self.start_first(cx);
+            self.meter(cx.ledger);
         }
         false
     }
 
-    /// Something here goes on with what the test server says next.
+    /// Something here waits for the next answer of the test server.
     pub(super) fn awaits_answer(&self) -> bool {
         self.sessions.len() > 1 || self.sessions.front().is_some_and(Session::awaits_answer)
     }
 
-    /// When the slot is to be looked at.
+    /// When the slot is to be visited.
     pub(super) fn next_timeout(&self, cx: &Context<'_>) -> Time {
         let Some(first) = self.sessions.front() else { return Time::NEVER };
         let first = first.next_timeout(cx);
         if self.sessions.len() == 1 {
             return first;
         }
-        // One that was given up while it waited is removed when its turn comes.
+        // A session that was given up while it waited is removed when its turn comes.
         let waiting = self.sessions.iter().skip(1).filter(|session| !session.is_over());
         waiting.map(|session| session.next_timeout(cx)).fold(first, Time::min)
     }
@@ -175,7 +177,7 @@ impl Slot {
         }
     }
 
-    /// The test server may be back: who waits for it tries again.
+    /// The test server may be back: a session that waits for it tries again.
     pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
         if let Some(session) = self.current()
             && session.waits_for_server()
@@ -191,14 +193,14 @@ impl Slot {
         }
     }
 
-    /// Gives up what all sessions hold, for `reason`.
+    /// Gives up all bytes that the sessions hold, for `reason`.
     pub(super) fn give_up(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         for session in &mut self.sessions {
             session.give_up(cx, reason);
         }
     }
 
-    /// What little would be lost with the slot, and since when its clients have been silent; `None` while one of its
+    /// How much would be lost with the slot, and since when its clients have been silent; `None` while one of its
     /// sessions has something to do.
     pub(super) fn idle(&self, now: Time) -> Option<(Idle, Time)> {
         let mut most = (Idle::Silent, Time::ZERO);
@@ -208,7 +210,7 @@ impl Slot {
         Some(most)
     }
 
-    /// Makes room for a newer one, if it still has nothing to do.
+    /// Makes room for a newer slot, if this one is still idle.
     pub(super) fn evict(&mut self, cx: &mut Context<'_>) {
         if self.idle(cx.now).is_none() {
             return;
@@ -223,8 +225,9 @@ impl Slot {
     #[inline]
     pub(super) fn meter(&mut self, ledger: &mut LedgerWriter) {
         let mut now = Overhead::default();
-        for session in &self.sessions {
-            now += session.overhead();
+        match self.sessions.as_slices() {
+            ([only], []) => now = only.overhead(),
+            (some, others) => some.iter().chain(others).for_each(|session| now += session.overhead()),
         }
         if now != self.metered {
             ledger.meter(self.metered, now);

@@ -8,37 +8,16 @@ mod counts;
 mod gauge;
 mod lag;
 mod reason;
-mod sum;
 mod writer;
 
 use common_core::time::Time;
-use serde::Serialize;
 
-pub use self::counts::{Bytes, Gaps, Modules, Packets, Sessions, Tcp, Turns};
+pub use self::counts::{Bytes, Gaps, Ledger, Modules, Packets, Sessions, Tcp, Turns};
 pub use self::gauge::{Largest, RoundTrip};
 pub use self::lag::Waiting;
 pub(crate) use self::reason::ReleaseReason;
 pub use self::reason::{ByReason, DropReason};
 pub(crate) use self::writer::{LedgerWriter, Overhead, PacketKind};
-
-/// The account of an engine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Ledger {
-    /// Captured packets.
-    pub packets: Packets,
-    /// Client connections.
-    pub sessions: Sessions,
-    /// Client payload.
-    pub bytes: Bytes,
-    /// Holes in clients' streams.
-    pub gaps: Gaps,
-    /// Client turns.
-    pub turns: Turns,
-    /// The TCP clients.
-    pub tcp: Tcp,
-    /// The protocol modules.
-    pub modules: Modules,
-}
 
 impl Ledger {
     /// The account at `now`: the age of the oldest waiting turn is filled in.
@@ -51,7 +30,7 @@ impl Ledger {
     /// Bytes that clients are known to have sent, without duplicates: the captured ones, and those known to be missing.
     /// Bytes that a protocol module replaced do not count. Never less than the replayed bytes.
     #[must_use]
-    pub fn said(&self) -> u64 {
+    pub fn client_bytes(&self) -> u64 {
         let Bytes { captured, duplicate, dropped, .. } = &self.bytes;
         let once = captured.saturating_sub(*duplicate + dropped.get(DropReason::Replaced));
         once.saturating_sub(self.gaps.captured) + self.gaps.bytes

@@ -1,4 +1,4 @@
-//! Why something was not replayed, and why a turn was let go.
+//! Why bytes or sessions were not replayed, and why a turn was released.
 
 use std::ops::AddAssign;
 
@@ -15,100 +15,79 @@ pub(crate) enum ReleaseReason {
     /// The test server's answer had ended, although it was shorter.
     AnswerEnded,
     /// No answer came in time.
-    InVain,
+    TimedOut,
     /// A protocol module released it.
     ModuleReady,
 }
 
-/// Why bytes of a client, or the rest of its session, were not replayed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub enum DropReason {
-    /// Bytes of the client were never captured; the bytes around the gap cannot be replayed.
-    CaptureGap,
-    /// The session was joined in the middle of a turn.
-    JoinedMidTurn,
-    /// The test server refused the connection.
-    Refused,
-    /// A SYN was not answered, or data was not acknowledged, for the whole session timeout.
-    NoAnswer,
-    /// The test server closed or reset the connection in the middle of a turn.
-    ClosedByServer,
-    /// The connection broke on which the test server kept state for the client: a login, a selected database, an upgrade.
-    /// The next bytes would mean something else on a new connection.
-    StateLost,
-    /// The session was joined in mid-stream, and its earlier bytes may have set state that the test server needs.
-    StateUnknown,
-    /// The memory limit was reached, and this session held most of it.
-    MemoryLimit,
-    /// The session was idle, and made room for a newer one.
-    Displaced,
-    /// TLS cannot be copied.
-    Tls,
-    /// A protocol module sent its own bytes instead.
-    Replaced,
-    /// A protocol module left the bytes out: the test server could not understand them, or must not receive them.
-    LeftOut,
-    /// The test server refused the login of a protocol module.
-    LoginFailed,
-    /// The online server refused the client's login, so nothing of the client is replayed.
-    RefusedOnline,
-    /// A protocol module failed, or held the bytes until the session ended.
-    ModuleFailed,
-    /// Two online connections would have had the same addresses and ports on the test server.
-    AddressCollision,
-    /// The snap length truncated the packet.
-    Truncated,
-    /// tcpcopy was ended before the bytes were due or acknowledged.
-    Shutdown,
+impl ReleaseReason {
+    /// The test server has answered the turn before.
+    pub(crate) fn is_answer(self) -> bool {
+        matches!(self, Self::Answered | Self::AnswerEnded)
+    }
 }
 
-impl DropReason {
-    /// All reasons, in the order of the report.
-    pub const ALL: [Self; 18] = [
-        Self::CaptureGap,
-        Self::JoinedMidTurn,
-        Self::Refused,
-        Self::NoAnswer,
-        Self::ClosedByServer,
-        Self::StateLost,
-        Self::StateUnknown,
-        Self::MemoryLimit,
-        Self::Displaced,
-        Self::Tls,
-        Self::Replaced,
-        Self::LeftOut,
-        Self::LoginFailed,
-        Self::RefusedOnline,
-        Self::ModuleFailed,
-        Self::AddressCollision,
-        Self::Truncated,
-        Self::Shutdown,
-    ];
-
-    /// The name in reports and JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::CaptureGap => "capture_gap",
-            Self::JoinedMidTurn => "joined_mid_turn",
-            Self::Refused => "refused",
-            Self::NoAnswer => "no_answer",
-            Self::ClosedByServer => "closed_by_server",
-            Self::StateLost => "state_lost",
-            Self::StateUnknown => "state_unknown",
-            Self::MemoryLimit => "memory_limit",
-            Self::Displaced => "displaced",
-            Self::Tls => "tls",
-            Self::Replaced => "replaced",
-            Self::LeftOut => "left_out",
-            Self::LoginFailed => "login_failed",
-            Self::RefusedOnline => "refused_online",
-            Self::ModuleFailed => "module_failed",
-            Self::AddressCollision => "address_collision",
-            Self::Truncated => "truncated",
-            Self::Shutdown => "shutdown",
+macro_rules! drop_reasons {
+    ($($(#[$doc:meta])* $reason:ident = $name:literal,)*) => {
+        /// Why bytes of a client, or the rest of its session, were not replayed.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        pub enum DropReason {
+            $($(#[$doc])* $reason,)*
         }
-    }
+
+        impl DropReason {
+            /// All reasons, in the order of the report.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$reason),*];
+
+            /// The name in reports and JSON.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $name,)*
+                }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// Bytes of the client were never captured; the bytes around the gap cannot be replayed.
+    CaptureGap = "capture_gap",
+    /// The session was joined in the middle of a turn.
+    JoinedMidTurn = "joined_mid_turn",
+    /// The test server refused the connection.
+    Refused = "refused",
+    /// A SYN was not answered, or data was not acknowledged, for the whole session timeout.
+    NoAnswer = "no_answer",
+    /// The test server closed or reset the connection in the middle of a turn.
+    ClosedByServer = "closed_by_server",
+    /// The connection broke on which the test server kept state for the client: a login, a selected database, an upgrade.
+    /// The next bytes would mean something else on a new connection.
+    StateLost = "state_lost",
+    /// The session was joined in mid-stream, and its earlier bytes may have set state that the test server needs.
+    StateUnknown = "state_unknown",
+    /// The memory limit was reached, and this session held most of it.
+    MemoryLimit = "memory_limit",
+    /// The session was idle, and made room for a newer one.
+    Evicted = "evicted",
+    /// TLS cannot be copied.
+    Tls = "tls",
+    /// A protocol module sent its own bytes instead.
+    Replaced = "replaced",
+    /// A protocol module left the bytes out: the test server could not understand them, or must not receive them.
+    LeftOut = "left_out",
+    /// The test server refused the login of a protocol module.
+    LoginFailed = "login_failed",
+    /// The online server refused the client's login, so nothing of the client is replayed.
+    LoginFailedOnline = "login_failed_online",
+    /// A protocol module failed, or held the bytes until the session ended.
+    ModuleFailed = "module_failed",
+    /// Two online connections would have had the same addresses and ports on the test server.
+    AddressCollision = "address_collision",
+    /// The snap length truncated the packet.
+    Truncated = "truncated",
+    /// tcpcopy was ended before the bytes were due or acknowledged.
+    Shutdown = "shutdown",
 }
 
 /// A counter for each [`DropReason`].

@@ -109,7 +109,7 @@ fn write_sessions(f: &mut Formatter<'_>, ledger: &Ledger) -> fmt::Result {
         ("seen", turns.seen),
         ("sent after the answer", turns.answered),
         ("after a shorter answer", turns.answer_ended),
-        ("after an answer timeout", turns.waited_in_vain),
+        ("after an answer timeout", turns.timed_out),
         ("at once", turns.at_once),
         ("when a module was ready", turns.module_ready),
         ("dropped", turns.dropped),
@@ -157,8 +157,8 @@ fn write_tcp(f: &mut Formatter<'_>, report: &Report<'_>) -> fmt::Result {
     let (tcp, inject) = (&report.ledger.tcp, report.inject);
     let counters = [
         ("accepted", tcp.connected),
-        ("reopened", tcp.rebuilt),
-        ("opened mid-stream", tcp.taken_up),
+        ("reopened", tcp.reconnected),
+        ("opened mid-stream", tcp.joined),
         ("refused", tcp.refused),
         ("stale ones reset", tcp.stale_reset),
     ];
@@ -174,10 +174,10 @@ fn write_tcp(f: &mut Formatter<'_>, report: &Report<'_>) -> fmt::Result {
     ];
     line(f, "segments", &counters)?;
     let counters = [
-        ("received", tcp.answers),
-        ("stray", tcp.answers_stray),
-        ("duplicate", tcp.answers_duplicate),
-        ("out of order", tcp.answers_out_of_order),
+        ("received", tcp.segments_received),
+        ("stray", tcp.received_stray),
+        ("duplicate", tcp.received_duplicate),
+        ("out of order", tcp.received_out_of_order),
         ("payload bytes", tcp.answer_bytes),
     ];
     line(f, "answers", &counters)?;

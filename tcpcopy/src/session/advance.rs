@@ -5,7 +5,7 @@ use std::time::Duration;
 use common_core::time::Time;
 
 use crate::ledger::{DropReason, ReleaseReason};
-use crate::session::gate::{Candidate, Gate, Verdict};
+use crate::session::gate::{Candidate, Gate, Released, Verdict};
 use crate::session::pacing::Pacing;
 use crate::session::resumption::Resumption;
 use crate::session::transform::Transform;
@@ -199,8 +199,9 @@ impl Session {
     fn begin_turn(&mut self, cx: &mut Context<'_>, turn: &Turn, reason: ReleaseReason) {
         cx.ledger.turn_released(turn.captured, cx.now, reason);
         self.send_buffer.begin_turn();
-        let (begins, received) = (self.send_buffer.end(), self.connection.received());
-        self.gate.turn_begins(cx.now, begins, turn.acked_bytes, received, reason, &mut cx.target.pacing);
+        let (acked_bytes, received) = (turn.acked_bytes, self.connection.received());
+        let turn = Released { now: cx.now, reason, acked_bytes, received };
+        self.gate.turn_begins(self.send_buffer.end(), turn, &mut cx.target.pacing);
         if self.connection.is_closed() {
             self.open_connection(cx);
         }
@@ -208,7 +209,8 @@ impl Session {
 
     /// A turn that was released before begins a new connection, at this offset of the send buffer.
     pub(super) fn begin_turn_anew(&mut self, cx: &mut Context<'_>, begins: u64) {
-        self.gate.turn_begins(cx.now, begins, 0, 0, ReleaseReason::AtOnce, &mut cx.target.pacing);
+        let turn = Released { now: cx.now, reason: ReleaseReason::AtOnce, acked_bytes: 0, received: 0 };
+        self.gate.turn_begins(begins, turn, &mut cx.target.pacing);
     }
 
     /// May the next turn, or the end of the stream, go? `ask` asks the gate, unless the state of the connection decides
@@ -232,7 +234,7 @@ impl Session {
         }
         let (received, all_acknowledged) = (self.connection.received(), self.send_buffer.is_empty());
         let candidate = Candidate { acked_bytes, captured, received, all_acknowledged };
-        ask(&self.gate, &cx.target.pacing, cx.heard, candidate)
+        ask(&self.gate, &cx.target.pacing, cx.answers_read_until, candidate)
     }
 
     /// Closes the copy as the client closed the original, once all before has been sent and answered.

@@ -13,6 +13,7 @@
 mod activity;
 mod advance;
 mod assembler;
+mod boxed_when_used;
 mod chunk_queue;
 mod client_stream;
 mod connection;
@@ -21,7 +22,6 @@ mod context;
 mod ending;
 mod eviction;
 mod gate;
-mod lazy;
 mod lengths;
 mod online_stream;
 mod outcome;
@@ -205,13 +205,19 @@ impl Session {
     }
 
     /// Memory of the session beside its pending bytes.
+    #[inline]
     pub(crate) fn overhead(&self) -> Overhead {
-        let module = |module: u64| module + self.send_buffer.own_bytes();
         Overhead {
             parked: self.client_stream.parked(),
             turns: self.turn_queue.overhead() + self.send_buffer.overhead() + self.client_stream.syn_memory(),
-            modules: self.transform.memory().map_or(0, module),
+            modules: if self.transform.is_straight() { 0 } else { self.module_memory() },
         }
+    }
+
+    /// Not inlined: most sessions have no module, and this is asked after each packet.
+    #[inline(never)]
+    fn module_memory(&self) -> u64 {
+        self.transform.memory().unwrap_or_default() + self.send_buffer.own_bytes()
     }
 
     /// Client bytes that the session holds.
@@ -465,7 +471,7 @@ impl Session {
                     cx,
                     match failure.kind {
                         FailureKind::LoginFailed => DropReason::LoginFailed,
-                        FailureKind::LoginFailedOnline => DropReason::RefusedOnline,
+                        FailureKind::LoginFailedOnline => DropReason::LoginFailedOnline,
                         FailureKind::Tls => DropReason::Tls,
                         FailureKind::Unsupported | FailureKind::OutOfStep => DropReason::ModuleFailed,
                     },

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use common_core::time::Time;
 use common_core::wire::Seq;
 
+use crate::session::boxed_when_used::{BoxedWhenUsed, Empty};
 use crate::session::chunk_queue::{SLACK, trim, trim_list};
-use crate::session::lazy::{Empty, Lazy};
 use crate::session::send_buffer::{KEPT_BUSY, Origin, SendBuffer};
 
 /// Memory of a waiting turn beside its bytes, roughly, in bytes: the queue may have room for twice as many, and each
@@ -53,7 +53,7 @@ struct Waiting {
 /// The queue between client stream and gate. Offsets count all bytes ever put in, from 0.
 #[derive(Debug, Default)]
 pub(super) struct TurnQueue {
-    held: Lazy<Held>,
+    contents: BoxedWhenUsed<Contents>,
     start: u64,
     /// The turn whose known bytes were all taken out: later bytes may be its rest.
     emptied: Option<Turn>,
@@ -62,7 +62,7 @@ pub(super) struct TurnQueue {
 
 /// The contents of a turn queue.
 #[derive(Debug, Default)]
-struct Held {
+struct Contents {
     /// Released bytes; the first `consumed` of them are consumed.
     due: Vec<u8>,
     consumed: usize,
@@ -73,7 +73,7 @@ struct Held {
     waiting: u64,
 }
 
-impl Empty for Held {
+impl Empty for Contents {
     const EMPTY: &'static Self =
         &Self { due: Vec::new(), consumed: 0, turns: VecDeque::new(), spare: Vec::new(), waiting: 0 };
 
@@ -84,12 +84,12 @@ impl Empty for Held {
 
 impl TurnQueue {
     pub(super) fn len(&self) -> u64 {
-        self.due_len() as u64 + self.held.waiting
+        self.due_len() as u64 + self.contents.waiting
     }
 
     /// Memory of the waiting turns beside their bytes; the first turn is part of any session.
     pub(super) fn overhead(&self) -> u64 {
-        self.held.turns.len().saturating_sub(1) as u64 * TURN_BYTES
+        self.contents.turns.len().saturating_sub(1) as u64 * TURN_BYTES
     }
 
     /// Offset of the first byte that is still here.
@@ -104,7 +104,7 @@ impl TurnQueue {
 
     /// The first bytes, if this many are here in one turn.
     pub(super) fn head<const N: usize>(&self) -> Option<[u8; N]> {
-        let first = match self.held.turns.front() {
+        let first = match self.contents.turns.front() {
             Some(waiting) if self.due_len() == 0 => &waiting.bytes,
             _ => self.due(),
         };
@@ -114,35 +114,37 @@ impl TurnQueue {
     /// More bytes of the last turn. True if an emptied turn waits again with that.
     pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
         let emptied = self.emptied.take();
-        match self.held.turns.back_mut() {
+        match self.contents.turns.back_mut() {
             Some(last) => last.bytes.extend_from_slice(bytes),
             None => match emptied {
-                Some(turn) => self.held.turns.push_back(Waiting { turn, bytes: bytes.to_vec() }),
+                Some(turn) => self.contents.turns.push_back(Waiting { turn, bytes: bytes.to_vec() }),
                 None => {
-                    self.held.due.extend_from_slice(bytes);
+                    self.contents.due.extend_from_slice(bytes);
                     return false;
                 }
             },
         }
-        self.held.waiting += bytes.len() as u64;
+        self.contents.waiting += bytes.len() as u64;
         emptied.is_some()
     }
 
     pub(super) fn begin_turn(&mut self, acked_bytes: u32, ack: Seq, captured: Time, after_gap: bool) {
         let nothing_due = self.due_len() == 0;
         self.emptied = None;
-        let bytes = match self.held.turns.back_mut() {
+        let bytes = match self.contents.turns.back_mut() {
             Some(last) => {
                 if last.bytes.capacity() - last.bytes.len() > SLACK {
                     last.bytes.shrink_to_fit();
                 }
-                std::mem::take(&mut self.held.spare)
+                std::mem::take(&mut self.contents.spare)
             }
             // The memory of the due bytes is used again.
-            None if nothing_due => std::mem::take(&mut self.held.due),
+            None if nothing_due => std::mem::take(&mut self.contents.due),
             None => Vec::new(),
         };
-        self.held.turns.push_back(Waiting { turn: Turn { acked_bytes, ack, captured, after_gap }, bytes });
+        self.contents
+            .turns
+            .push_back(Waiting { turn: Turn { acked_bytes, ack, captured, after_gap }, bytes });
     }
 
     /// The stream ends here. The first end counts.
@@ -157,60 +159,60 @@ impl TurnQueue {
 
     /// The next turn that waits for its release.
     pub(super) fn next_turn(&self) -> Option<Turn> {
-        self.held.turns.front().map(|waiting| waiting.turn)
+        self.contents.turns.front().map(|waiting| waiting.turn)
     }
 
     /// Its known bytes.
     pub(super) fn next_turn_bytes(&self) -> &[u8] {
-        self.held.turns.front().map_or(&[], |waiting| &waiting.bytes)
+        self.contents.turns.front().map_or(&[], |waiting| &waiting.bytes)
     }
 
     /// Removes the first bytes of the next turn. True if that was all of it: then it does not wait any more.
     pub(super) fn skip_in_next_turn(&mut self, bytes: usize) -> bool {
-        let held = &mut *self.held;
-        let Some(next) = held.turns.front_mut() else { return false };
+        let contents = &mut *self.contents;
+        let Some(next) = contents.turns.front_mut() else { return false };
         let bytes = bytes.min(next.bytes.len());
         next.bytes.drain(..bytes);
         self.start += bytes as u64;
-        held.waiting -= bytes as u64;
+        contents.waiting -= bytes as u64;
         let emptied = next.bytes.is_empty();
         if emptied {
             self.emptied =
-                held.turns.pop_front().map(|emptied| emptied.turn).filter(|_| held.turns.is_empty());
+                contents.turns.pop_front().map(|emptied| emptied.turn).filter(|_| contents.turns.is_empty());
         }
         emptied
     }
 
     /// The last turn that waits for its release.
     pub(super) fn last_turn(&self) -> Option<Turn> {
-        self.held.turns.back().map(|waiting| waiting.turn)
+        self.contents.turns.back().map(|waiting| waiting.turn)
     }
 
     /// The turns that wait for their release, in order.
     pub(super) fn turns(&self) -> impl Iterator<Item = Turn> + '_ {
-        self.held.turns.iter().map(|waiting| waiting.turn)
+        self.contents.turns.iter().map(|waiting| waiting.turn)
     }
 
     /// Releases the next turn: its bytes are due from now on.
     pub(super) fn pop_turn(&mut self) {
-        let Some(Waiting { bytes, .. }) = self.held.turns.pop_front() else { return };
-        self.held.waiting -= bytes.len() as u64;
+        let Some(Waiting { bytes, .. }) = self.contents.turns.pop_front() else { return };
+        self.contents.waiting -= bytes.len() as u64;
         if self.due_len() == 0 {
-            self.held.spare = std::mem::replace(&mut self.held.due, bytes);
-            self.held.spare.clear();
+            self.contents.spare = std::mem::replace(&mut self.contents.due, bytes);
+            self.contents.spare.clear();
         } else {
-            self.held.due.extend(bytes);
+            self.contents.due.extend(bytes);
         }
     }
 
     /// The due bytes: all before the next turn.
     pub(super) fn due(&self) -> &[u8] {
-        &self.held.due[self.held.consumed..]
+        &self.contents.due[self.contents.consumed..]
     }
 
     /// The number of due bytes.
     pub(super) fn due_len(&self) -> usize {
-        self.held.due.len() - self.held.consumed
+        self.contents.due.len() - self.contents.consumed
     }
 
     /// Removes the first `bytes` due bytes.
@@ -219,15 +221,15 @@ impl TurnQueue {
         if bytes == 0 {
             return;
         }
-        let held = &mut *self.held;
-        held.consumed += bytes;
+        let contents = &mut *self.contents;
+        contents.consumed += bytes;
         self.start += bytes as u64;
-        if held.consumed > held.due.len() / 2 {
-            held.due.drain(..held.consumed);
-            held.consumed = 0;
+        if contents.consumed > contents.due.len() / 2 {
+            contents.due.drain(..contents.consumed);
+            contents.consumed = 0;
         }
-        if held.due.is_empty() {
-            held.due.shrink_to(KEPT_BUSY);
+        if contents.due.is_empty() {
+            contents.due.shrink_to(KEPT_BUSY);
         }
     }
 
@@ -237,40 +239,40 @@ impl TurnQueue {
             return;
         }
         self.start += self.due_len() as u64;
-        let held = &mut *self.held;
-        if held.consumed > 0 {
-            held.due.drain(..held.consumed);
-            held.consumed = 0;
+        let contents = &mut *self.contents;
+        if contents.consumed > 0 {
+            contents.due.drain(..contents.consumed);
+            contents.consumed = 0;
         }
-        send_buffer.append(&mut held.due, Origin::Client);
-        held.due.shrink_to(KEPT_BUSY);
+        send_buffer.append(&mut contents.due, Origin::Client);
+        contents.due.shrink_to(KEPT_BUSY);
     }
 
     /// Gives unused memory back.
     pub(super) fn trim(&mut self) {
-        self.held.release();
-        if self.held.is_empty() {
+        self.contents.release();
+        if self.contents.is_empty() {
             return;
         }
-        let held = &mut *self.held;
-        if held.due.len() <= KEPT_BUSY {
-            held.due.drain(..held.consumed);
-            held.consumed = 0;
+        let contents = &mut *self.contents;
+        if contents.due.len() <= KEPT_BUSY {
+            contents.due.drain(..contents.consumed);
+            contents.consumed = 0;
         }
-        trim(&mut held.due);
-        held.spare = Vec::new();
+        trim(&mut contents.due);
+        contents.spare = Vec::new();
         // The other turns were cut to size when the next one began.
-        if let Some(last) = held.turns.back_mut() {
+        if let Some(last) = contents.turns.back_mut() {
             trim(&mut last.bytes);
         }
-        trim_list(&mut held.turns);
+        trim_list(&mut contents.turns);
     }
 
     /// The last turn will never be complete: removes it if it was not released. Returns the dropped bytes, or `None` if
     /// it was released.
     pub(super) fn drop_last_turn(&mut self) -> Option<u64> {
-        let dropped = self.held.turns.pop_back()?.bytes.len() as u64;
-        self.held.waiting -= dropped;
+        let dropped = self.contents.turns.pop_back()?.bytes.len() as u64;
+        self.contents.waiting -= dropped;
         Some(dropped)
     }
 }
@@ -281,9 +283,9 @@ mod tests {
 
     /// All memory that the turn queue has for bytes and turns.
     fn memory(turn_queue: &TurnQueue) -> usize {
-        let turns: usize = turn_queue.held.turns.iter().map(|waiting| waiting.bytes.capacity()).sum();
-        let list = turn_queue.held.turns.capacity() * size_of::<Waiting>();
-        turns + list + turn_queue.held.due.capacity() + turn_queue.held.spare.capacity()
+        let turns: usize = turn_queue.contents.turns.iter().map(|waiting| waiting.bytes.capacity()).sum();
+        let list = turn_queue.contents.turns.capacity() * size_of::<Waiting>();
+        turns + list + turn_queue.contents.due.capacity() + turn_queue.contents.spare.capacity()
     }
 
     fn say(turn_queue: &mut TurnQueue, bytes: usize) {

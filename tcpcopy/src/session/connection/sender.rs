@@ -31,7 +31,7 @@ pub(super) struct Sender {
     /// The next position to send.
     next: u64,
     /// The position after the highest one ever sent.
-    top: u64,
+    snd_max: u64,
     /// The position of the FIN, once no more data will follow.
     fin: Option<u64>,
     /// The peer's window in bytes, and its shift.
@@ -56,7 +56,7 @@ impl Sender {
             origin,
             una: origin,
             next: origin,
-            top: origin,
+            snd_max: origin,
             fin: None,
             window: u32::from(syn_ack.window),
             shift: syn_ack.options.window_scale.unwrap_or(0),
@@ -76,7 +76,7 @@ impl Sender {
 
     /// The sequence number of the next byte to send.
     pub(super) fn next_seq(&self) -> Seq {
-        self.seq(self.top)
+        self.seq(self.snd_max)
     }
 
     /// The sequence number of the oldest byte not acknowledged.
@@ -99,7 +99,7 @@ impl Sender {
     }
 
     fn in_flight(&self) -> u32 {
-        u32::try_from(self.top - self.una).unwrap_or(u32::MAX)
+        u32::try_from(self.snd_max - self.una).unwrap_or(u32::MAX)
     }
 
     /// Takes an acknowledgement and a window into account.
@@ -110,7 +110,7 @@ impl Sender {
         send_buffer: &mut SendBuffer,
     ) {
         let advance = answer.ack.distance(self.seq(self.una));
-        if advance < 0 || u64::from(advance.unsigned_abs()) > self.top - self.una {
+        if advance < 0 || u64::from(advance.unsigned_abs()) > self.snd_max - self.una {
             return;
         }
         let window = u32::from(answer.window) << self.shift;
@@ -118,7 +118,7 @@ impl Sender {
         self.window = window;
         if advance == 0 {
             let duplicate = answer.payload_len == 0 && !answer.flags.has(Flags::FIN) && !opened;
-            if duplicate && self.top > self.una {
+            if duplicate && self.snd_max > self.una {
                 self.duplicate(cx);
             }
             return;
@@ -131,7 +131,7 @@ impl Sender {
         if self.recover.is_some() {
             self.congestion.inflate();
         } else if self.duplicates == DUPLICATES {
-            self.recover = Some(self.top);
+            self.recover = Some(self.snd_max);
             self.congestion.loss(self.in_flight());
             cx.ledger.tcp().fast_retransmits += 1;
             self.timed = None;
@@ -159,7 +159,7 @@ impl Sender {
             Some(_) => self.next = self.una,
             None => self.congestion.acknowledged(u32::try_from(bytes).unwrap_or(u32::MAX)),
         }
-        self.timer = if self.top > self.una { cx.now + self.rtt.timeout() } else { Time::NEVER };
+        self.timer = if self.snd_max > self.una { cx.now + self.rtt.timeout() } else { Time::NEVER };
         let replayed = send_buffer.acknowledge(self.una);
         cx.ledger.replay(replayed);
     }
@@ -181,12 +181,12 @@ impl Sender {
         send_buffer: &SendBuffer,
         header: &Header,
     ) -> bool {
-        if self.recover.is_some() && self.next == self.una && self.next < self.top {
+        if self.recover.is_some() && self.next == self.una && self.next < self.snd_max {
             // One lost segment at a time: the bytes after it have most likely arrived.
             self.send_again(cx, send_buffer, header);
-            self.next = self.top;
+            self.next = self.snd_max;
         }
-        let idle = self.top == self.una;
+        let idle = self.snd_max == self.una;
         let mut sent = false;
         loop {
             let limit = self.una + u64::from(self.window.min(self.congestion.window()));
@@ -206,7 +206,7 @@ impl Sender {
             self.send(cx, send_buffer, header, length);
             sent = true;
         }
-        let waiting = self.top > self.una || send_buffer.end() > self.next;
+        let waiting = self.snd_max > self.una || send_buffer.end() > self.next;
         if idle && sent || waiting && self.timer == Time::NEVER {
             // Something is in flight, or the window is closed and must be probed.
             self.timer = cx.now + self.rtt.timeout();
@@ -229,8 +229,9 @@ impl Sender {
     /// Retransmits from `next` on, one segment at most and nothing that was not sent before: the peer's window may have
     /// no room for more.
     fn send_again(&mut self, cx: &mut Context<'_>, send_buffer: &SendBuffer, header: &Header) {
-        let length =
-            u64::from(self.mss).min(self.top - self.next).min(send_buffer.end().saturating_sub(self.next));
+        let length = u64::from(self.mss)
+            .min(self.snd_max - self.next)
+            .min(send_buffer.end().saturating_sub(self.next));
         self.send(cx, send_buffer, header, length);
     }
 
@@ -255,7 +256,7 @@ impl Sender {
             payload,
         };
         let segments = cx.send_data(&data, self.mss);
-        let again = self.next < self.top;
+        let again = self.next < self.snd_max;
         self.next = end + u64::from(fin);
         if again {
             cx.ledger.tcp().retransmitted += segments;
@@ -263,7 +264,7 @@ impl Sender {
         } else if self.timed.is_none() {
             self.timed = Some((self.next, cx.now));
         }
-        self.top = self.top.max(self.next);
+        self.snd_max = self.snd_max.max(self.next);
     }
 
     /// The retransmission or persist timer.
@@ -282,7 +283,7 @@ impl Sender {
             return false;
         }
         self.rtt.back_off();
-        if self.top > self.una {
+        if self.snd_max > self.una {
             cx.ledger.tcp().timeouts += 1;
             cx.target.sent_again();
             self.congestion.timed_out(self.in_flight());

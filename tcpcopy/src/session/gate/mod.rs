@@ -1,9 +1,9 @@
 //! Pacing of one connection: decides when a turn may be released, by the answer bytes that its client had read.
 //!
-//! A client sent its turn after it had read so many bytes of the answer to the turn before (`acked_bytes`). The copy is
+//! A client sent its turn after it had read a number of bytes of the answer to the turn before (`acked_bytes`). The copy is
 //! released once the test server has answered as much, or its answer has ended although it is shorter (its last segment
-//! was pushed, and no more came for an idle gap), or no answer came in time. All sessions of a server share what was
-//! learnt about the ends of its answers ([`Pacing`]); the gate keeps what concerns one connection.
+//! was pushed, and no more came for an idle gap), or no answer came in time. All sessions of a server share the
+//! knowledge about the ends of its answers ([`Pacing`]); the gate keeps what concerns one connection.
 
 mod answer_progress;
 mod answer_timeout;
@@ -21,12 +21,23 @@ use self::surplus::Surplus;
 use crate::ledger::ReleaseReason;
 use crate::session::pacing::{Pacing, Shortfall};
 
-/// What the gate decides about a turn.
+/// The gate's decision about a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Go(ReleaseReason),
     /// Ask again at this time, or once something is received.
     Wait(Time),
+}
+
+/// A released turn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Released {
+    pub(super) now: Time,
+    pub(super) reason: ReleaseReason,
+    /// Answer bytes that its client had read since the turn before.
+    pub(super) acked_bytes: u32,
+    /// Answer bytes received on this connection.
+    pub(super) received: u64,
 }
 
 /// How much of the send buffer the server has acknowledged.
@@ -74,27 +85,19 @@ impl Gate {
         }
     }
 
-    /// A turn is released that begins at send buffer offset `begins`. Its client had read `acked_bytes` answer bytes since
-    /// the turn before, and `received` answer bytes have come on this connection.
-    pub(super) fn turn_begins(
-        &mut self,
-        now: Time,
-        begins: u64,
-        acked_bytes: u32,
-        received: u64,
-        reason: ReleaseReason,
-        pacing: &mut Pacing,
-    ) {
+    /// A turn is released that begins at send buffer offset `begins`.
+    pub(super) fn turn_begins(&mut self, begins: u64, turn: Released, pacing: &mut Pacing) {
+        let Released { now, reason, acked_bytes, received } = turn;
         let expected = match (&self.answering, reason) {
             (Some(before), ReleaseReason::Answered) => received.min(before.expected + u64::from(acked_bytes)),
             (None, ReleaseReason::AtOnce) => received.min(acked_bytes.into()),
             // The count no longer tells which bytes answer which turn: it starts anew.
             _ => received,
         };
-        self.keep_step(now, reason, acked_bytes, received, pacing);
-        self.learn_of_target(reason, acked_bytes, received, pacing);
+        self.keep_step(turn, pacing);
+        self.learn_of_target(turn, pacing);
         self.read_by_client += u64::from(acked_bytes);
-        self.learn_answer_timeout(reason, acked_bytes, received, pacing);
+        self.learn_answer_timeout(turn, pacing);
         if self.open == Some(ReleaseReason::AtOnce) {
             self.open = None;
         }
@@ -112,14 +115,8 @@ impl Gate {
 
     /// Prepares for the case that the turn goes too early: the rest of the answer before must not be taken for the answer
     /// to this turn.
-    fn keep_step(
-        &mut self,
-        now: Time,
-        reason: ReleaseReason,
-        acked_bytes: u32,
-        received: u64,
-        pacing: &Pacing,
-    ) {
+    fn keep_step(&mut self, turn: Released, pacing: &Pacing) {
+        let Released { now, reason, acked_bytes, received } = turn;
         let Some(before) = &self.answering else { return };
         let answered = before.answered(received);
         let certain = answered == u64::from(acked_bytes) || pacing.length(acked_bytes) == Some(answered);
@@ -143,15 +140,9 @@ impl Gate {
 
     /// The answer to the turn before counts as whole now: compares its length to the online server's, and notes whether the
     /// server paused in it.
-    fn learn_of_target(
-        &mut self,
-        reason: ReleaseReason,
-        acked_bytes: u32,
-        received: u64,
-        pacing: &mut Pacing,
-    ) {
-        let answered = matches!(reason, ReleaseReason::Answered | ReleaseReason::AnswerEnded);
-        let Some(before) = self.answering.as_ref().filter(|before| before.begun && answered) else {
+    fn learn_of_target(&mut self, turn: Released, pacing: &mut Pacing) {
+        let Released { reason, acked_bytes, received, .. } = turn;
+        let Some(before) = self.answering.as_ref().filter(|before| before.begun && reason.is_answer()) else {
             return self.surplus.reset();
         };
         if before.looks_ended() {
@@ -167,13 +158,8 @@ impl Gate {
         }
     }
 
-    fn learn_answer_timeout(
-        &mut self,
-        reason: ReleaseReason,
-        acked_bytes: u32,
-        received: u64,
-        pacing: &Pacing,
-    ) {
+    fn learn_answer_timeout(&mut self, turn: Released, pacing: &Pacing) {
+        let Released { reason, acked_bytes, received, .. } = turn;
         // An answer that looks ended is no reason to shorten the timeout.
         let by_surplus = self
             .answering
@@ -183,7 +169,7 @@ impl Gate {
         match reason {
             ReleaseReason::Answered if by_surplus => self.answer_timeout.released_by_surplus(alike),
             ReleaseReason::Answered => self.answer_timeout.answered(),
-            ReleaseReason::InVain => self.answer_timeout.waited_in_vain(),
+            ReleaseReason::TimedOut => self.answer_timeout.timed_out(),
             _ => {}
         }
     }
