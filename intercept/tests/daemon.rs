@@ -61,7 +61,7 @@ impl Daemon {
 }
 
 impl Drop for Daemon {
-    /// A test that failed leaves nothing behind.
+    /// Ends the daemon of a test that has failed.
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();

@@ -165,7 +165,7 @@ impl<I: Inject> Worker<I> {
         for event in &self.events {
             match event.token() {
                 CALLER => called = true,
-                TIMER => self.timer.rang(),
+                TIMER => self.timer.handle_expired(),
                 token if self.captures.handle_event(token) => {}
                 _ => drop(self.conns.handle_event(now, event)),
             }

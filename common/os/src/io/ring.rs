@@ -1,7 +1,7 @@
 //! A receive ring shared with the kernel (packet(7), `TPACKET_V2`): packets are read without a system call.
 //!
-//! The second version of the ring, not the third: that one hands over blocks of packets, and a block that is not full
-//! only after a millisecond or more.
+//! This is the second version of the ring. The third one returns blocks of packets, and a block that is not full only after
+//! a millisecond or more.
 #![allow(unsafe_code, reason = "memory shared with the kernel")]
 
 use std::ffi::c_int;
@@ -18,22 +18,22 @@ use super::sys;
 /// Unit of the kernel's allocations, in bytes.
 const BLOCK: usize = 64 * 1024;
 
-/// Where the kernel writes the address of a packet in its frame: behind `struct tpacket2_hdr`.
+/// Offset of a packet's address in its frame: after `struct tpacket2_hdr`.
 const ADDRESS: usize = size_of::<libc::tpacket2_hdr>().next_multiple_of(libc::TPACKET_ALIGNMENT);
 
-/// What the kernel keeps of a frame for itself, on a socket without link-layer headers.
+/// Bytes of a frame that the kernel uses itself, on a socket without link-layer headers.
 pub(super) const OVERHEAD: usize = libc::TPACKET2_HDRLEN.next_multiple_of(libc::TPACKET_ALIGNMENT) + 16;
 
 /// A packet in the ring.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame<'a> {
-    /// What the frame holds of it.
+    /// The bytes in the frame.
     pub(super) bytes: &'a [u8],
     /// Its length on the wire.
     pub(super) wire_length: usize,
     /// `PACKET_*` of `linux/if_packet.h`.
     pub(super) packet_type: u8,
-    /// It did not fit, and is the next one in the socket's queue, as far as the filter passes it.
+    /// The packet did not fit: it is the next one in the socket's queue, as far as the filter passes it.
     pub(super) queued: bool,
 }
 
@@ -41,13 +41,13 @@ pub(super) struct Frame<'a> {
 pub(super) struct Ring {
     memory: NonNull<u8>,
     frame: usize,
-    /// Bytes of all blocks; a block has as many frames as fit in it whole.
+    /// Bytes of all blocks. A block holds as many whole frames as fit.
     length: usize,
-    /// Where the next frame begins.
+    /// Offset of the next frame.
     next: usize,
 }
 
-// SAFETY: the mapping belongs to the ring alone, on this side.
+// SAFETY: on this side the mapping belongs to the ring alone.
 unsafe impl Send for Ring {}
 
 impl Ring {
@@ -66,7 +66,7 @@ impl Ring {
             tp_frame_nr: number(blocks * (BLOCK / frame))?,
         };
         sys::set_packet_option(socket, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V2 as c_int))?;
-        // Packets that do not fit in a frame are queued too. Any number but zero says so.
+        // Any value but zero makes the kernel also queue packets that do not fit in a frame.
         sys::set_packet_option(socket, libc::PACKET_COPY_THRESH, &1_i32)?;
         sys::set_packet_option(socket, libc::PACKET_RX_RING, &request)?;
         // SAFETY: the kernel chooses an unused part of our address space.
@@ -87,7 +87,7 @@ impl Ring {
         Ok(Self { memory, frame, length, next: 0 })
     }
 
-    /// Bytes of a packet that a frame has room for.
+    /// Bytes of a packet that fit in a frame.
     pub(super) fn capacity(&self) -> usize {
         self.frame - OVERHEAD
     }
@@ -99,8 +99,8 @@ impl Ring {
             return None;
         }
         let base = self.base();
-        // SAFETY: the kernel has filled the frame in and leaves it alone until its status is changed, which takes
-        // `&mut self`; header and address are plain integers, at offsets that the kernel aligns.
+        // SAFETY: the kernel has filled the frame and does not change it until its status changes, which requires
+        // `&mut self`; header and address are plain integers at offsets that the kernel aligns.
         let (header, address) = unsafe {
             (
                 *base.cast::<libc::tpacket2_hdr>().as_ptr(),
@@ -119,7 +119,7 @@ impl Ring {
         })
     }
 
-    /// Gives the frame of the oldest packet back to the kernel; only after [`Self::front`] has returned one.
+    /// Returns the frame of the oldest packet to the kernel. Call it only after [`Self::front`] has returned one.
     pub(super) fn pop(&mut self) {
         self.status().store(libc::TP_STATUS_KERNEL, Ordering::Release);
         self.next += self.frame;
@@ -132,7 +132,7 @@ impl Ring {
     }
 
     fn base(&self) -> NonNull<u8> {
-        // SAFETY: a whole frame begins at `next`, below `length`: this is within the mapping.
+        // SAFETY: a whole frame begins at `next`, which is below `length`, so it is within the mapping.
         unsafe { self.memory.add(self.next) }
     }
 
