@@ -2,6 +2,7 @@
 
 mod client;
 mod effects;
+mod questions;
 mod refusals;
 mod server;
 mod transaction;
@@ -11,21 +12,18 @@ use std::sync::Arc;
 use module_kit::edits::{Edits, Fate};
 use module_kit::framing::Place;
 use module_kit::marks::Awaited;
-use module_kit::online_query::{Found, OnlineQuery};
 use module_kit::setup::Setup;
 use module_kit::{
     Actions, AnswerPayload, Endpoint, Loss, Missing, Module, OnlineObserver, Ready, ServerData,
 };
 
+use self::questions::Questions;
 use self::refusals::{Refusals, Undo};
 use self::transaction::Transaction;
 use crate::Service;
 use crate::counters::Event;
 use crate::resp::{ReplyReader, request};
 use crate::state::{Asked, State};
-
-/// How many answers of the online server are requested that do not tell the state of a session.
-const QUESTIONS_MAX: u32 = 5;
 
 /// So much of each segment of the test server's answers is read while the client goes on: an error's code.
 const HEAD: u16 = 24;
@@ -64,7 +62,7 @@ impl Mode {
 
 pub(crate) struct Session {
     service: Arc<Service>,
-    client: Endpoint,
+    questions: Questions,
     mode: Mode,
     /// The place in the client's commands, and the fate of the present one.
     place: Place,
@@ -89,22 +87,20 @@ pub(crate) struct Session {
     replies: ReplyReader,
     /// Bytes of the client that were offered and are held: it sent them before it was answered.
     held: usize,
-    /// The first question whose answer is new enough, and how many were requested.
-    question: u64,
-    questions: u32,
 }
 
 impl Session {
     pub(crate) fn new(service: Arc<Service>, client: Endpoint, from_start: bool) -> Self {
+        let questions = Questions::new(service.online.clone(), client);
         if from_start {
             // The online server described an earlier connection of that address.
-            service.online.iter().for_each(|online| online.connections.forget(&client));
+            questions.forget();
         } else {
             service.shared.counters.event(Event::Joined);
         }
         Self {
             service,
-            client,
+            questions,
             mode: Mode::Down,
             place: Place::default(),
             fate: Fate::Pass,
@@ -121,8 +117,6 @@ impl Session {
             mark: None,
             replies: ReplyReader::default(),
             held: 0,
-            question: 0,
-            questions: 0,
         }
     }
 
@@ -214,16 +208,7 @@ impl Session {
         self.state.identity.database = None;
         self.undo = None;
         self.count(Event::StateForgotten);
-        self.want_question();
-    }
-
-    fn want_question(&mut self) {
-        if let Some(online) = &self.service.online
-            && self.questions < QUESTIONS_MAX
-        {
-            self.questions += 1;
-            self.question = online.questions().want();
-        }
+        self.questions.want();
     }
 }
 
@@ -298,20 +283,12 @@ impl OnlineObserver for Session {
     }
 
     fn queried(&mut self, question: u64) {
-        if self.state.identity.database.is_some() || question < self.question {
-            return;
-        }
-        let Some(online) = &self.service.online else { return };
-        match online.connections.take(question, &self.client) {
-            Found::Entry(entry) if entry.is_plain => {
-                self.count(Event::KnownByOnline);
-                self.state.learn(entry);
-                self.transaction.is_known();
-                // The state may be lost again.
-                self.questions = 0;
-            }
-            Found::Entry(_) | Found::Nothing => self.want_question(),
-            Found::Newer => {}
+        if self.state.identity.database.is_none()
+            && let Some(entry) = self.questions.answered(question)
+        {
+            self.count(Event::KnownByOnline);
+            self.state.learn(entry);
+            self.transaction.is_known();
         }
     }
 }
@@ -319,6 +296,6 @@ impl OnlineObserver for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         // The next session of that address is another, or has sent something since.
-        self.service.online.iter().for_each(|online| online.connections.forget(&self.client));
+        self.questions.forget();
     }
 }

@@ -121,7 +121,7 @@ impl Session {
                 (self.is_fresh, self.mark) = (false, None);
                 if !self.mode.is_foreign() {
                     self.mode = Mode::Unknown;
-                    self.want_question();
+                    self.questions.want();
                 }
             }
             (Some(_), Some(_)) => {
