@@ -129,7 +129,9 @@ impl Session {
                     self.restored(actions);
                 }
             }
-            (Some(refused), None) => drop(self.only_test_refused(&refused, actions)),
+            (Some(refused), None) => {
+                let _ = self.only_test_refused(&refused, actions);
+            }
             (None, Some(_)) if self.mode == Mode::Unknown || self.mode.is_foreign() => {}
             (None, Some(Sets::Login)) => {
                 self.count(Event::RefusedOnline);

@@ -1,5 +1,7 @@
 //! The test server's answers while a connection is set up or its state is restored.
 
+use std::ops::ControlFlow;
+
 use module_kit::{Actions, FailureKind, shown};
 
 use super::refusals::Refused;
@@ -7,13 +9,6 @@ use super::{Mode, Session};
 use crate::counters::Event;
 use crate::resp::{code, is_without_password};
 use crate::state::{Asked, DEFAULT};
-
-/// What follows a reply.
-pub(super) enum Next {
-    GoOn,
-    /// The connection, or the session, is over.
-    Stop,
-}
 
 impl Session {
     pub(super) fn read_answer(&mut self, mut bytes: &[u8], actions: &mut Actions) {
@@ -31,7 +26,7 @@ impl Session {
             let Some(used) = mark.find(bytes) else {
                 if bytes.starts_with(b"-NOAUTH") {
                     // So the mark is refused, too: it is sent before a login.
-                    self.login_refused(b"NOAUTH", actions);
+                    let _ = self.login_refused(b"NOAUTH", actions);
                 } else if is_ping_refused(bytes) {
                     actions.fail(FailureKind::Unsupported, "the test server does not let the user use PING");
                 }
@@ -42,10 +37,8 @@ impl Session {
             bytes = &bytes[used..];
         }
         let Ok(replies) = self.replies.read(bytes) else { return self.cannot_read(actions) };
-        for line in &replies {
-            if let Next::Stop = self.handle_reply(line, actions) {
-                return;
-            }
+        if replies.iter().any(|line| self.handle_reply(line, actions).is_break()) {
+            return;
         }
         if !self.mode.is_restoring() {
             self.finish_if_answered(actions);
@@ -70,14 +63,14 @@ impl Session {
         }
     }
 
-    /// A reply is complete, which begins with this line.
-    fn handle_reply(&mut self, line: &[u8], actions: &mut Actions) -> Next {
+    /// A reply is complete, which begins with this line. Breaks if the connection, or the session, is over.
+    fn handle_reply(&mut self, line: &[u8], actions: &mut Actions) -> ControlFlow<()> {
         let asked = self.setup.answered();
         let Some(line) = line.strip_prefix(b"-") else {
             if asked == Some(Asked::Select) {
                 self.set_accepted(true);
             }
-            return Next::GoOn;
+            return ControlFlow::Continue(());
         };
         let code = code(line).unwrap_or_default();
         self.service.shared.counters.server_error(line);
@@ -88,7 +81,7 @@ impl Session {
                 .notices
                 .once(&text, || format!("the test server refuses connections: {text}"));
             actions.refused();
-            return Next::Stop;
+            return ControlFlow::Break(());
         }
         let restoring = self.mode.is_restoring();
         match asked {
@@ -105,11 +98,11 @@ impl Session {
             Some(Asked::Select) => return self.refused(Refused::Database, actions),
             _ => {}
         }
-        Next::GoOn
+        ControlFlow::Continue(())
     }
 
     /// The test server has refused what the client relies on, if the online server has not.
-    fn refused(&mut self, what: Refused, actions: &mut Actions) -> Next {
+    fn refused(&mut self, what: Refused, actions: &mut Actions) -> ControlFlow<()> {
         if what == Refused::Database {
             self.set_accepted(false);
         }
@@ -118,10 +111,10 @@ impl Session {
             return self.only_test_refused(&what, actions);
         }
         self.refusals.test_server_refused(what);
-        Next::GoOn
+        ControlFlow::Continue(())
     }
 
-    pub(super) fn only_test_refused(&mut self, what: &Refused, actions: &mut Actions) -> Next {
+    pub(super) fn only_test_refused(&mut self, what: &Refused, actions: &mut Actions) -> ControlFlow<()> {
         match what {
             Refused::Login(code) => self.login_refused(code, actions),
             Refused::Database => {
@@ -130,12 +123,12 @@ impl Session {
                     FailureKind::Unsupported,
                     "the test server refuses SELECT; give it as many databases as the online server has",
                 );
-                Next::Stop
+                ControlFlow::Break(())
             }
         }
     }
 
-    fn login_refused(&mut self, code: &[u8], actions: &mut Actions) -> Next {
+    fn login_refused(&mut self, code: &[u8], actions: &mut Actions) -> ControlFlow<()> {
         self.count_refusal();
         self.count(Event::LoginRefused);
         let user = self.state.identity.user();
@@ -153,7 +146,7 @@ impl Session {
             )
         });
         actions.fail(FailureKind::LoginFailed, "the test server does not accept the login");
-        Next::Stop
+        ControlFlow::Break(())
     }
 
     /// Whether the test server lets the user choose the present database.
