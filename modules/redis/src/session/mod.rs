@@ -35,9 +35,7 @@ enum Mode {
     Down,
     /// It is open, and the client's commands are left out: the state that they belong to is not known.
     Unknown,
-    /// The client's state is restored on a new connection.
-    Preparing,
-    /// The client's state is restored on a connection in use.
+    /// The client's state is restored: it must not go on.
     Restoring,
     /// The client sets its connection up: the answers are read, because without login or database it must not go on.
     Setup,
@@ -51,10 +49,6 @@ enum Mode {
 }
 
 impl Mode {
-    fn is_restoring(self) -> bool {
-        matches!(self, Self::Preparing | Self::Restoring)
-    }
-
     fn is_foreign(self) -> bool {
         matches!(self, Self::Foreign | Self::ForeignLost)
     }
@@ -72,6 +66,8 @@ pub(crate) struct Session {
     state: State,
     transaction: Transaction,
     had_connection: bool,
+    /// The client may go on, on this connection.
+    is_ready: bool,
     /// Nothing was sent on the connection yet.
     is_fresh: bool,
     /// The last command may wait for its answer.
@@ -108,6 +104,7 @@ impl Session {
             state: if from_start { State::default() } else { State::unknown() },
             transaction: Transaction::new(from_start),
             had_connection: false,
+            is_ready: false,
             is_fresh: true,
             is_blocking: false,
             is_skipping: false,
@@ -146,21 +143,25 @@ impl Session {
 
     /// Restores the state on a connection that the client uses already.
     fn restore_in_use(&mut self, actions: &mut Actions) {
-        match self.restore(actions) {
-            Ready::Now => actions.answered(),
-            Ready::WhenSaid => self.mode = Mode::Restoring,
+        if self.restore(actions) == Ready::Now {
+            self.release(actions);
         }
+    }
+
+    /// Lets the client's next turn follow.
+    fn release(&mut self, actions: &mut Actions) {
+        if std::mem::replace(&mut self.is_ready, true) { actions.answered() } else { actions.ready() }
     }
 
     /// Restores the state. Returns whether the client may go on at once.
     fn restore(&mut self, actions: &mut Actions) -> Ready {
         self.setup.clear();
+        self.replies.reset();
         if !self.is_fresh {
             // Answers to the client's commands come first.
             if self.state.is_silent || std::mem::take(&mut self.is_skipping) {
                 self.setup.unanswered(|out| request(&[b"CLIENT", b"REPLY", b"ON"], out));
             }
-            self.replies.reset();
             let mark = self.service.shared.marks.next();
             self.setup.unanswered(|out| request(&[b"PING", mark.as_bytes()], out));
             self.mark = Some(Awaited::new(format!("\n{mark}\r\n").into_bytes()));
@@ -170,7 +171,7 @@ impl Session {
             self.go_on(actions, self.had_connection);
             return Ready::Now;
         }
-        self.mode = Mode::Preparing;
+        self.mode = Mode::Restoring;
         actions.answers(AnswerPayload::All);
         self.setup.send(actions);
         Ready::WhenSaid
@@ -178,9 +179,8 @@ impl Session {
 
     /// The test server has accepted what was restored.
     fn restored(&mut self, actions: &mut Actions) {
-        let was_preparing = self.mode == Mode::Preparing;
         self.go_on(actions, true);
-        if was_preparing { actions.ready() } else { actions.answered() }
+        self.release(actions);
     }
 
     /// The client may go on. Its first answers are read only on its first connection, and if nothing was sent there.
@@ -229,7 +229,7 @@ impl Module for Session {
         } else {
             self.restore(actions)
         };
-        self.had_connection = true;
+        (self.had_connection, self.is_ready) = (true, ready == Ready::Now);
         ready
     }
 
@@ -240,6 +240,9 @@ impl Module for Session {
         }
         if self.mode == Mode::Unknown && self.state.identity.database.is_some() {
             self.begin_known(actions);
+        } else if self.mode == Mode::Unknown && !self.is_ready {
+            // The state was lost while it was restored.
+            self.release(actions);
         }
         self.held = bytes.len() - self.read(bytes, &mut Edits::new(actions));
     }

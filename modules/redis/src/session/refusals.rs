@@ -125,7 +125,7 @@ impl Session {
                 }
             }
             (Some(_), Some(_)) => {
-                if self.mode.is_restoring() {
+                if self.mode == Mode::Restoring {
                     self.restored(actions);
                 }
             }

@@ -13,7 +13,7 @@ use crate::state::{Asked, DEFAULT};
 impl Session {
     pub(super) fn read_answer(&mut self, mut bytes: &[u8], actions: &mut Actions) {
         match self.mode {
-            Mode::Preparing | Mode::Restoring | Mode::Setup | Mode::Finishing => {}
+            Mode::Restoring | Mode::Setup | Mode::Finishing => {}
             Mode::Live => {
                 if let Some(error) = bytes.strip_prefix(b"-").filter(|error| code(error).is_some()) {
                     self.service.shared.counters.server_error(error);
@@ -36,11 +36,15 @@ impl Session {
             self.replies.reset();
             bytes = &bytes[used..];
         }
-        let Ok(replies) = self.replies.read(bytes) else { return self.cannot_read(actions) };
+        let mut replies = Vec::new();
+        let result = self.replies.read(bytes, &mut replies);
         if replies.iter().any(|line| self.handle_reply(line, actions).is_break()) {
             return;
         }
-        if !self.mode.is_restoring() {
+        if result.is_err() {
+            return self.cannot_read(actions);
+        }
+        if self.mode != Mode::Restoring {
             self.finish_if_answered(actions);
         } else if self.setup.is_done() && !self.refusals.of_test_server() {
             self.restored(actions);
@@ -55,7 +59,7 @@ impl Session {
     }
 
     fn cannot_read(&mut self, actions: &mut Actions) {
-        if self.mode.is_restoring() || self.setup.awaited().any(|asked| asked.is_vital()) {
+        if self.mode == Mode::Restoring || self.setup.awaited().any(|asked| asked.is_vital()) {
             actions.fail(FailureKind::OutOfStep, "the test server's answer to a login cannot be read");
         } else {
             self.setup.clear();
@@ -83,7 +87,7 @@ impl Session {
             actions.refused();
             return ControlFlow::Break(());
         }
-        let restoring = self.mode.is_restoring();
+        let restoring = self.mode == Mode::Restoring;
         match asked {
             // The test server lets everybody in.
             Some(Asked::Login) if is_without_password(line) => {}
@@ -106,7 +110,7 @@ impl Session {
         if what == Refused::Database {
             self.set_accepted(false);
         }
-        if self.mode.is_restoring() && self.is_fresh && self.undo.is_none() && !self.refusals.any() {
+        if self.mode == Mode::Restoring && self.is_fresh && self.undo.is_none() && !self.refusals.any() {
             // The online server has accepted it, on an earlier connection.
             return self.only_test_refused(&what, actions);
         }
@@ -158,7 +162,7 @@ impl Session {
     }
 
     fn count_refusal(&self) {
-        if self.mode.is_restoring() {
+        if self.mode == Mode::Restoring {
             self.count(Event::RestorationRefused);
         }
     }
