@@ -16,7 +16,7 @@ run() {
   load_end wrk
   load_unharmed wrk
   all_arrived
-  ledger_holds tcpcopy '[.links[].connects] == [1]' 'the link of tcpcopy did not survive'
+  ledger_holds tcpcopy '[.intercepts[].connects] == [1]' 'the control connection of tcpcopy was lost'
 }
 
 # intruder HOST ADDRESS COMMAND: what the command says goes to the control port; intercept must cut the connection,

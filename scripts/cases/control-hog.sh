@@ -21,7 +21,7 @@ run() {
   counting count_http
   load ab ab -q -c 20 -n "$(size 2000 20000)" "http://$ONLINE4/"
   all_arrived
-  ledger_holds tcpcopy '[.links[] | .connects, .lost] == [1, 0]' 'the link of tcpcopy did not survive'
+  ledger_holds tcpcopy '[.intercepts[] | .connects, .disconnects] == [1, 0]' 'the control connection of tcpcopy was lost'
   alive "$hog" || fail 'the hog has left too soon to tell'
   end "$hog" TERM || true
   account_whole

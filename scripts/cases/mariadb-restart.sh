@@ -41,5 +41,5 @@ run() {
 # A server that has refused is left alone for a second; what is said meanwhile belongs to the gap.
 logged_in_again() {
   sql_phase meanwhile
-  [[ $(ledger tcpcopy '.ledger.tcp.rebuilt >= 5' 2>&1) == true ]] # it is written every second
+  [[ $(ledger tcpcopy '.ledger.tcp.reconnected >= 5' 2>&1) == true ]] # it is written every second
 }

@@ -92,7 +92,7 @@ user_home() { getent passwd "$SUDO_USER" | cut -d: -f6; }
 
 need_cargo() {
   as_user cargo --version >/dev/null 2>&1 ||
-    die "no cargo here${SUDO_USER:+ for $SUDO_USER}: install Rust 1.88 or later, see https://rustup.rs"
+    die "no cargo here${SUDO_USER:+ for $SUDO_USER}: install Rust 1.89 or later, see https://rustup.rs"
 }
 
 # What the compiler builds for here, as x86_64-unknown-linux-gnu.

@@ -1,4 +1,4 @@
-//! What an engine is told at its start.
+//! Settings of an engine.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,62 +8,62 @@ use common_core::flow::Endpoint;
 use common_core::payload_prefix::PayloadPrefix;
 use module_kit::Protocol;
 
-/// What becomes of a session that needs a new connection in the middle of its stream: it was joined late, or the test
-/// server has broken its connection (`--on-reconnect`, `--stateless`).
+/// The treatment of a session that needs a new connection in the middle of its stream, because it was joined late or the
+/// test server broke its connection (`--on-reconnect`, `--stateless`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnReconnect {
-    /// What its protocol allows, as far as it is recognised.
+    /// Its recognised protocol decides.
     #[default]
     Recognise,
-    /// It goes on at its next turn.
+    /// It continues with its next turn.
     Resume,
     /// Its stream ends where its connection ends.
     Drop,
 }
 
-/// One `-x` transfer: what to copy, and where to.
+/// One transfer of `-x`: a service and its target.
 #[derive(Clone)]
 pub struct Transfer {
-    /// Address of the online service; `None` stands for any.
+    /// Address of the online service; `None` matches any address.
     pub online_ip: Option<IpAddr>,
     /// Port of the online service.
     pub online_port: u16,
     /// The test server.
     pub target: Endpoint,
-    /// The protocol module for its sessions; none copies the bytes as they are.
+    /// The protocol module of its sessions; `None` copies the bytes unchanged.
     pub protocol: Option<Arc<dyn Protocol>>,
-    /// What becomes of its sessions that need a new connection in mid-stream.
+    /// The treatment of its sessions that need a new connection in mid-stream.
     pub on_reconnect: OnReconnect,
 }
 
 impl Transfer {
-    /// What its protocol module wants to know of what the online service answers.
+    /// The prefixes of those answers of the online service that the protocol module needs.
     #[must_use]
     pub fn online_answers(&self) -> &'static [PayloadPrefix] {
         self.protocol.as_ref().map_or(&[], |protocol| protocol.online_answers())
     }
 }
 
-/// Settings of an engine, all checked.
+/// Validated settings of an engine.
 #[derive(Clone)]
 pub struct EngineConfig {
-    /// What to copy; the first match counts.
+    /// The transfers; the first match counts.
     pub transfers: Vec<Transfer>,
-    /// Let a turn wait for the answer to the one before (`-W` turns it off).
+    /// A turn waits for the answer to the turn before (off with `-W`).
     pub wait_for_answers: bool,
-    /// Largest TCP payload sent in one segment to an IPv4 target, in bytes, options included (`-D`, `-M`).
+    /// The largest payload of a segment to an IPv4 target, in bytes, TCP options included (`-D`, `-M`).
     pub mss_v4: u16,
     /// The same for an IPv6 target.
     pub mss_v6: u16,
-    /// Client payload held at most, in bytes (`-m`).
+    /// The most client payload to hold, in bytes (`-m`).
     pub memory_limit: u64,
-    /// How long a session with something to send may go without any progress (`-t`).
+    /// How long a session with pending data may make no progress (`-t`).
     pub session_timeout: Duration,
-    /// How long a session with nothing to send is kept (`-k`).
+    /// How long a session without pending data is kept (`-k`).
     pub keepalive_timeout: Duration,
-    /// Seed of initial sequence numbers.
+    /// The seed of initial sequence numbers.
     pub seed: u64,
-    /// Our timestamp clock at [`common_core::time::Time::ZERO`], in milliseconds. Taken from the wall clock, so that a
-    /// restarted tcpcopy is newer than the connections that it left in TIME_WAIT.
+    /// The clock of TCP timestamps at [`common_core::time::Time::ZERO`], in milliseconds. It is the wall clock, so that
+    /// the timestamps of a restarted tcpcopy are newer than those of connections that it left in TIME_WAIT.
     pub timestamp_origin: u32,
 }

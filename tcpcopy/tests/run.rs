@@ -135,8 +135,8 @@ fn a_signal_ends_it_cleanly_with_the_account() {
         assert!(log.contains("hint: no packet was captured"), "{log}");
         let json: serde_json::Value = serde_json::from_str(&stats.text()).unwrap();
         assert_eq!(json["balanced"], true);
-        assert_eq!(json["links"][0]["intercept"], intercept.address());
-        assert_eq!(json["links"][0]["connects"], 1);
+        assert_eq!(json["intercepts"][0]["address"], intercept.address());
+        assert_eq!(json["intercepts"][0]["connects"], 1);
     }
 }
 

@@ -14,7 +14,7 @@ use super::conn_log::ConnLog;
 use super::error::ControlError;
 use super::state::{ConnState, Order};
 use super::statistics::StatisticsSince;
-use crate::report::LinkAccount;
+use crate::report::InterceptStats;
 
 /// Limit of the queue in bytes. After a reconnection the routes of all live flows are queued at once, each up to 50 bytes. With
 /// less than the room for a million routes, a tcpcopy with that many flows could never connect again.
@@ -109,13 +109,13 @@ impl Client {
         self.state.poll_timeout()
     }
 
-    pub(super) fn account(&self) -> LinkAccount {
-        LinkAccount {
-            intercept: self.address.to_string(),
-            up: self.is_up(),
+    pub(super) fn account(&self) -> InterceptStats {
+        InterceptStats {
+            address: self.address.to_string(),
+            connected: self.is_up(),
             connects: self.connects,
-            lost: self.lost,
-            last_problem: self.last_error.as_ref().map(ToString::to_string),
+            disconnects: self.lost,
+            last_error: self.last_error.as_ref().map(ToString::to_string),
             statistics: self.statistics.map(|since| since.counted().into()),
         }
     }

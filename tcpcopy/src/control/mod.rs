@@ -18,7 +18,7 @@ use client::{Change, Client};
 pub use conn_log::ConnLog;
 pub use error::ControlError;
 
-use crate::report::LinkAccount;
+use crate::report::InterceptStats;
 
 /// A change of a connection; see [`ControlConns::next_change`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl ControlConns {
 
     /// The account of each connection.
     #[must_use]
-    pub fn account(&self) -> Vec<LinkAccount> {
+    pub fn account(&self) -> Vec<InterceptStats> {
         self.clients.iter().map(Client::account).collect()
     }
 

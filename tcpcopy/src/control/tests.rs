@@ -168,7 +168,7 @@ fn answers_and_statistics_come_in() {
     assert_eq!(rig.answers, [FlowId(7), FlowId(8)]);
     assert_eq!(rig.changes, [ConnChange::Up(0)]);
     let account = &rig.conns.account()[0];
-    assert_eq!((account.up, account.connects, account.lost), (true, 1, 0));
+    assert_eq!((account.connected, account.connects, account.disconnects), (true, 1, 0));
     assert_eq!(account.statistics.unwrap().captured, 5);
 }
 
@@ -181,7 +181,7 @@ fn a_lost_connection_is_opened_again() {
     rig.advance(Duration::from_millis(100));
     let _peer = rig.accept_up(0);
     let account = &rig.conns.account()[0];
-    assert_eq!((account.up, account.connects, account.lost), (true, 2, 1));
+    assert_eq!((account.connected, account.connects, account.disconnects), (true, 2, 1));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn each_connection_breaks_alone() {
     rig.conns.broadcast(rig.now, &encoded(&message));
     rig.conns.flush();
     assert_eq!([first.read(), first.read()], [ToIntercept::Target(TARGET), message]);
-    let up: Vec<bool> = rig.conns.account().iter().map(|conn| conn.up).collect();
+    let up: Vec<bool> = rig.conns.account().iter().map(|conn| conn.connected).collect();
     assert_eq!(up, [true, false]);
 }
 

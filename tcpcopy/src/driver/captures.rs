@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use crate::cli::Config;
-use crate::report::CaptureAccount;
+use crate::report::CaptureStats;
 use crate::settings::Transfer;
 
 /// Size of a frame of a capture's ring: room for a short request, and for the captured part of an answer. Frames are small
@@ -121,8 +121,8 @@ impl Captures {
     }
 
     /// Reads the kernel's counters, and lets sockets that failed be read again.
-    pub(super) fn tick(&mut self) -> CaptureAccount {
-        let mut account = CaptureAccount { unread: self.unread, ..CaptureAccount::default() };
+    pub(super) fn tick(&mut self) -> CaptureStats {
+        let mut account = CaptureStats { unread: self.unread, ..CaptureStats::default() };
         for source in &mut self.sources {
             source.ready |= source.failing;
             match source.socket.counters() {

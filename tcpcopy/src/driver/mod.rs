@@ -130,7 +130,7 @@ fn services(config: &Config) -> Vec<Service> {
         port: transfer.online_port,
         protocol: transfer.protocol.as_ref().map(|protocol| protocol.name()),
         module: usual_protocol(transfer.online_port),
-        is_asked: transfer.protocol.as_ref().is_some_and(|protocol| protocol.online_query().is_some()),
+        is_queried: transfer.protocol.as_ref().is_some_and(|protocol| protocol.online_query().is_some()),
     };
     config.transfers.iter().map(service).collect()
 }

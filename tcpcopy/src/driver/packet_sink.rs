@@ -12,7 +12,7 @@ use common_os::io::{Inject, Lost};
 use nix::errno::Errno;
 
 use crate::output::Output;
-use crate::report::InjectAccount;
+use crate::report::InjectStats;
 
 /// Memory that the buffer of control messages keeps between rounds, in bytes.
 const KEPT: usize = 256 * 1024;
@@ -28,7 +28,7 @@ const LIMITS: Limits = Limits { lines: 1, period: Duration::from_secs(60), keys:
 /// The engine's [`Output`]. Control messages are encoded once for all connections.
 pub(super) struct PacketSink<I> {
     injector: I,
-    account: InjectAccount,
+    account: InjectStats,
     /// Packets that the injector has accepted and not lost: those sent, and those that wait for room in a device.
     taken: u64,
     /// Since when packets wait and none was sent, and when they are tried again.
@@ -44,7 +44,7 @@ impl<I: Inject> PacketSink<I> {
     pub(super) fn new(injector: I) -> Self {
         Self {
             injector,
-            account: InjectAccount::default(),
+            account: InjectStats::default(),
             taken: 0,
             stuck_since: Time::NEVER,
             again_at: Time::NEVER,
@@ -61,7 +61,7 @@ impl<I: Inject> PacketSink<I> {
     }
 
     /// The counters as of the last [`Self::flush`].
-    pub(super) fn account(&self) -> &InjectAccount {
+    pub(super) fn account(&self) -> &InjectStats {
         &self.account
     }
 

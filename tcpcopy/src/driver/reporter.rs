@@ -9,7 +9,7 @@ use common_os::process::logging;
 use module_kit::Protocol;
 
 use super::phase::END_LIMIT;
-use crate::report::{self, OutputAccount, ProtocolAccount, Report, Service, StatsFile, WorkerStats};
+use crate::report::{self, OutputStats, ProtocolStats, Report, Service, StatsFile, WorkerStats};
 
 /// Between two summaries in the log.
 const REPORT: Duration = Duration::from_secs(30);
@@ -78,15 +78,15 @@ impl Reporter {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now.since(Time::ZERO).as_secs(),
             balanced: parts.iter().all(|part| part.ledger.balances()),
-            said: sum.ledger.said(),
+            client_bytes: sum.ledger.client_bytes(),
             ledger: &sum.ledger,
             capture: sum.capture,
             inject: &sum.inject,
-            links: sum.links.clone(),
+            intercepts: sum.intercepts.clone(),
             services: self.services.clone(),
-            protocols: self.protocols.iter().map(|protocol| ProtocolAccount::of(&**protocol)).collect(),
+            protocols: self.protocols.iter().map(|protocol| ProtocolStats::of(&**protocol)).collect(),
             workers: if parts.len() > 1 { parts.iter().map(Into::into).collect() } else { Vec::new() },
-            output: OutputAccount { log_lines_lost: logging::lost(), statistics_skipped },
+            output: OutputStats { log_lines_lost: logging::lost(), statistics_skipped },
         }
     }
 }

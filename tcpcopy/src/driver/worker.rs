@@ -19,7 +19,7 @@ use super::phase::Phase;
 use crate::control::{ConnChange, ControlConns, ControlError};
 use crate::engine::{Engine, GRAIN};
 use crate::online_query::Watch;
-use crate::report::{CaptureAccount, WorkerStats};
+use crate::report::{CaptureStats, WorkerStats};
 
 /// Token of the caller of a worker: signals, or the main thread.
 pub(super) const CALLER: Token = Token(0);
@@ -78,7 +78,7 @@ pub(super) struct Worker<I> {
     sink: PacketSink<I>,
     /// Replies of online servers to the questions of modules.
     queries: Watch,
-    captured: CaptureAccount,
+    captured: CaptureStats,
     sched_policy: Option<SchedPolicy>,
     /// A packet was captured in the last round.
     captured_some: bool,
@@ -113,7 +113,7 @@ impl<I: Inject> Worker<I> {
             engine,
             sink,
             queries,
-            captured: CaptureAccount::default(),
+            captured: CaptureStats::default(),
             sched_policy: None,
             captured_some: false,
             read_at: clock.now(),
@@ -352,7 +352,7 @@ impl<I: Inject> Worker<I> {
             ledger: self.engine.ledger().at(self.clock.now()),
             capture: self.captured,
             inject: self.sink.account().clone(),
-            links: self.conns.account(),
+            intercepts: self.conns.account(),
         }
     }
 

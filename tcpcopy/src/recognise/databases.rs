@@ -1,20 +1,20 @@
-//! PostgreSQL, MySQL and MongoDB: logins, and how their messages look in mid-stream.
+//! PostgreSQL, MySQL and MongoDB: logins, and the shape of messages in mid-stream.
 
 use super::head::{Head, Match};
 
-/// A request for TLS or GSSAPI before the login, in bytes.
+/// The length of a request for TLS or GSSAPI before the login, in bytes.
 pub(super) const POSTGRES_REQUEST: usize = 8;
 
-/// The longest login that is looked for.
+/// The longest login that is recognised, in bytes.
 const LOGIN_MAX: u32 = 10_000;
 
-/// MySQL's packet before the `ClientHello`, with its header.
+/// The length of MySQL's packet before the `ClientHello`, header included.
 pub(super) const MYSQL_SSL_REQUEST: u32 = 36;
 
-/// `CLIENT_PROTOCOL_41`: all clients of this century.
+/// `CLIENT_PROTOCOL_41`: set by all clients of this century.
 const PROTOCOL_41: u32 = 0x200;
 
-/// The first message of a client, which has no type: a login, a cancellation, or a request for encryption.
+/// The first message of a client, which has no type byte: a login, a cancellation, or a request for encryption.
 pub(super) fn postgres_begins(head: &Head<'_>) -> Match {
     let (Some(length), Some(code)) = (head.be32(0), head.be32(4)) else {
         return Match::of(head.bytes.iter().take(2).all(|byte| *byte == 0)).so_far();
@@ -22,7 +22,7 @@ pub(super) fn postgres_begins(head: &Head<'_>) -> Match {
     match code {
         80_877_103 | 80_877_104 => Match::of(length == 8),
         80_877_102 => Match::of((12..=268).contains(&length)),
-        // Version 3: the name of a parameter follows, or the end.
+        // Version 3: a parameter name or the end follows.
         code if code >> 16 == 3 && (9..=LOGIN_MAX).contains(&length) => match head.u8(8) {
             None => Match::SoFar,
             Some(first) => {
@@ -38,14 +38,14 @@ pub(super) fn postgres_asks_for_encryption(request: &[u8]) -> bool {
     request == [0, 0, 0, 8, 4, 210, 22, 47] || request == [0, 0, 0, 8, 4, 210, 22, 48]
 }
 
-/// Messages of exactly the turn's length.
+/// Messages whose total length is that of the turn.
 pub(super) fn postgres_continues(head: &Head<'_>) -> Match {
     head.frames(|bytes| {
         let kind = *bytes.first()?;
         if !b"QPBEDSXCHFpdcf".contains(&kind) {
             return Some(0);
         }
-        // No message of 16 MB is looked for.
+        // Messages of 16 MB and more are not recognised.
         if bytes.get(1).is_some_and(|first| *first != 0) {
             return Some(0);
         }
@@ -74,7 +74,7 @@ pub(super) fn mysql_begins(head: &Head<'_>) -> Match {
     }
 }
 
-/// The client goes on in TLS.
+/// The client continues with TLS.
 pub(super) fn is_mysql_ssl_request(head: &[u8]) -> bool {
     mysql_length(head) == Some(MYSQL_SSL_REQUEST - 4)
 }
@@ -84,7 +84,7 @@ fn mysql_length(bytes: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes([*a, *b, *c, 0]))
 }
 
-/// Commands of exactly the turn's length.
+/// Commands whose total length is that of the turn.
 pub(super) fn mysql_continues(head: &Head<'_>) -> Match {
     head.frames(|bytes| {
         let length = mysql_length(bytes)?;
@@ -96,7 +96,7 @@ pub(super) fn mysql_continues(head: &Head<'_>) -> Match {
         let is_one = match command {
             // Without arguments: quit, statistics, ping, reset.
             0x01 | 0x09 | 0x0e | 0x1f => length == 1,
-            // Statements are text, perhaps after their attributes.
+            // A statement is text; attributes may precede it.
             0x03 | 0x16 => bytes.get(5).is_none_or(|first| *first < 0x80),
             0x17 => length >= 10,
             0x18 => length >= 7,
@@ -110,7 +110,7 @@ pub(super) fn mysql_continues(head: &Head<'_>) -> Match {
     })
 }
 
-/// A message's header (`MsgHeader`), the same at all times.
+/// The header of any message (`MsgHeader`).
 pub(super) fn mongo(head: &Head<'_>) -> Match {
     let length = head.le32(0).is_none_or(|length| (17..=48_000_000 + 16_384).contains(&length));
     let answers = head.bytes.get(8..12.min(head.bytes.len())).unwrap_or_default();

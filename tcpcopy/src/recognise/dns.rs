@@ -1,11 +1,11 @@
-//! DNS over TCP (RFC 1035, section 4.2.2): each message is on its own.
+//! DNS over TCP (RFC 1035, section 4.2.2): messages are independent.
 
 use super::head::{Head, Match};
 
-/// A message's length and its header: a query with one question.
+/// The length and the header of a query with one question.
 pub(super) fn query(head: &Head<'_>) -> Match {
     let length = head.be16(0).is_none_or(|length| (17..=4096).contains(&length));
-    // No answer, and an operation that asks: query, notify, update.
+    // Not an answer, and one of the operations query, notify, update.
     let flags = head.u8(4).is_none_or(|flags| matches!(flags & 0xf8, 0x00 | 0x20 | 0x28));
     let second = head.u8(5).is_none_or(|flags| flags & 0xcf == 0);
     let question = head.be16(6).is_none_or(|count| count == 1);

@@ -1,19 +1,19 @@
-//! Requests that tell their length: whether one of them binds its connection.
+//! Requests with a length field: whether one of them binds its connection.
 
 use super::head::Buffer;
 
-/// What the frames have shown.
+/// The result of examining frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frames {
     Fine,
-    /// One of them logs in.
+    /// One of the frames binds the connection.
     Binds,
-    /// These are none.
+    /// The bytes are not frames.
     Lost,
 }
 
-/// Goes through `bytes`. `left` bytes of the frame before are to come. `parse` tells from a header of `header` bytes
-/// how many bytes follow it, and whether the frame binds the connection.
+/// Examines the frames in `bytes`, after `left` bytes that belong to the frame before. `parse` takes a header of `header`
+/// bytes; it returns how many bytes follow, and whether the frame binds the connection.
 pub(super) fn follow(
     left: &mut u32,
     kept: &mut Buffer,

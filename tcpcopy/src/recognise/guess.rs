@@ -1,21 +1,21 @@
-//! Which protocol a turn is in: all of them are asked, those that are told apart most surely first.
+//! Guesses the protocol of a turn. The tests are tried in order, the most specific first.
 
 use super::head::{Head, Match, begins_with_one_of};
 use super::protocol::Protocol;
 use super::{databases, dns, http, http2, memcached, messaging, redis, text, tls};
 
-/// What is known of a turn's protocol.
+/// The result of a guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Guess {
     Is(Protocol),
-    /// More bytes will tell.
+    /// More bytes are needed.
     Later,
     None,
 }
 
 type Test = fn(&Head<'_>) -> Match;
 
-/// A stream's first bytes.
+/// Tests of a stream's first bytes.
 const BEGINNINGS: &[(Protocol, Test)] = &[
     (Protocol::Http2, http2::begins),
     (Protocol::Ssh, text::ssh),
@@ -35,7 +35,7 @@ const BEGINNINGS: &[(Protocol, Test)] = &[
     (Protocol::Redis, redis::is_inline),
 ];
 
-/// What a turn later in a stream begins with. It may be a stream's first turn all the same.
+/// Tests of the first bytes of a later turn. The turn may still be the first of its stream.
 const CONTINUATIONS: &[(Protocol, Test)] = &[
     (Protocol::Http2, http2::begins),
     (Protocol::Ssh, text::ssh),
@@ -61,7 +61,7 @@ const CONTINUATIONS: &[(Protocol, Test)] = &[
     (Protocol::Redis, redis::is_inline),
 ];
 
-/// `ended`: no more of the turn will be known.
+/// `ended`: no more bytes of the turn will be known.
 pub(super) fn guess(head: &Head<'_>, from_start: bool, ended: bool) -> Guess {
     let words = if from_start { text::BEGINNINGS } else { text::LATER };
     let tests = if from_start { BEGINNINGS } else { CONTINUATIONS };

@@ -1,9 +1,9 @@
-//! The beginning of a turn, or of something in it, that may come in pieces.
+//! The first bytes of a turn, line or frame, which may arrive in pieces.
 
-/// What is kept: enough for each protocol's beginning.
+/// How many bytes are kept: enough to recognise each protocol.
 pub(super) const KEPT: usize = 24;
 
-/// The first bytes of something.
+/// Up to [`KEPT`] bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Buffer {
     bytes: [u8; KEPT],
@@ -19,7 +19,7 @@ impl Buffer {
         self.len = 0;
     }
 
-    /// Takes of `bytes` what it has room for, up to `wanted` bytes in all, and returns how many it took.
+    /// Appends from `bytes` until `wanted` bytes are kept, or there is no room. Returns how many it took.
     pub(super) fn fill(&mut self, bytes: &[u8], wanted: usize) -> usize {
         let have = usize::from(self.len);
         let taken = bytes.len().min(wanted.min(KEPT).saturating_sub(have));
@@ -39,20 +39,20 @@ impl Buffer {
     }
 }
 
-/// What is known of a turn.
+/// The known part of a turn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head<'h> {
     /// Its first bytes.
     pub(super) bytes: &'h [u8],
-    /// Its bytes so far, which may be more.
+    /// The length of the turn so far, which may exceed `bytes`.
     pub(super) seen: usize,
 }
 
-/// Whether something is what it may be.
+/// Whether bytes match a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Match {
     Yes,
-    /// As far as it is known.
+    /// The known bytes match, but more are needed.
     SoFar,
     No,
 }
@@ -62,7 +62,7 @@ impl Match {
         if condition { Self::Yes } else { Self::No }
     }
 
-    /// What matches is only a part.
+    /// Weakens a match, because only a part of the pattern was tested.
     pub(super) fn so_far(self) -> Self {
         if self == Self::Yes { Self::SoFar } else { self }
     }
@@ -93,8 +93,8 @@ impl Head<'_> {
         Some(u32::from_le_bytes(self.bytes.get(at..at + 4)?.try_into().ok()?))
     }
 
-    /// The turn consists of whole frames. `length` tells the length of the frame that its argument begins with, all
-    /// included, or `None` if that is not known yet, or `Some(0)` if it is none.
+    /// Whether the turn consists of whole frames. `length` returns the total length of the frame at the start of its
+    /// argument, `None` if more bytes are needed, or `Some(0)` if there is no frame.
     pub(super) fn frames(&self, length: impl Fn(&[u8]) -> Option<usize>) -> Match {
         let mut at = 0;
         let mut frames = 0;
@@ -106,7 +106,7 @@ impl Head<'_> {
             }
             frames += 1;
             if self.bytes.len() < self.seen && frames > 1 {
-                // What follows is not kept, and two that fit are enough.
+                // The rest is not kept, and two frames are sufficient evidence.
                 return Match::Yes;
             }
         }
@@ -129,7 +129,7 @@ pub(super) fn starts_with(bytes: &[u8], prefix: &[u8]) -> Match {
     }
 }
 
-/// `bytes` begin with `word`, in whatever case.
+/// `bytes` begin with `word`, ignoring ASCII case.
 pub(super) fn starts_with_word(bytes: &[u8], word: &[u8]) -> Match {
     let common = bytes.len().min(word.len());
     match (bytes.get(..common), word.get(..common)) {
@@ -139,7 +139,7 @@ pub(super) fn starts_with_word(bytes: &[u8], word: &[u8]) -> Match {
     }
 }
 
-/// `bytes` begin with one of `words`, which ends with a space or a line's end.
+/// `bytes` begin with one of `words`, followed by a space or the end of the line.
 pub(super) fn begins_with_one_of(bytes: &[u8], words: &[&str]) -> Match {
     let mut best = Match::No;
     for word in words {

@@ -1,20 +1,20 @@
-//! HTTP/1: which turns begin a request, and which requests bind something to their connection.
+//! HTTP/1: which turns begin a request, and which requests bind the connection.
 
 use super::head::{Buffer, KEPT, Match, starts_with, starts_with_word};
 
 /// The longest method.
 const METHOD_MAX: usize = 32;
 
-/// Where in the client's bytes the next byte is.
+/// The place of the next byte in the client's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     RequestLine,
     Headers,
-    /// In what need not be looked at, up to the next turn.
+    /// In bytes that are not examined, up to the next turn.
     Body,
 }
 
-/// What a request wants the connection to become.
+/// The protocol upgrade that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Upgrade {
     None,
@@ -22,19 +22,19 @@ enum Upgrade {
     Other,
 }
 
-/// What a client's bytes have done to its connection.
+/// The effect of a client's bytes on its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     None,
-    /// A login that belongs to the connection, or a tunnel.
+    /// A login that is valid for the connection, or a tunnel.
     Binds,
-    /// Another protocol is spoken from now on.
+    /// Another protocol follows.
     Upgraded,
     WebSocket,
     Http2,
 }
 
-/// Follows the requests of a stream.
+/// Examines the requests of a stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Http {
     place: Place,
@@ -47,7 +47,7 @@ impl Http {
         Self { place: Place::RequestLine, upgrade: Upgrade::None, has_body: false }
     }
 
-    /// `cut` keeps the beginning of a line of which the rest has not come.
+    /// `cut` keeps the first bytes of an incomplete line.
     #[inline]
     pub(super) fn see(&mut self, bytes: &[u8], begins_turn: bool, cut: &mut Buffer) -> Effect {
         if begins_turn {
@@ -87,7 +87,7 @@ impl Http {
         self.is_no_request(rest)
     }
 
-    /// What has come of a line that should begin a request already shows that it does not.
+    /// Checks whether an incomplete line can still become a request line.
     fn is_no_request(&mut self, line: &[u8]) -> Effect {
         if self.place == Place::RequestLine && !matches!(line, b"" | b"\r") && request_line(line) == Match::No
         {
@@ -97,7 +97,7 @@ impl Http {
         }
     }
 
-    /// A line, without its end; `whole` if nothing of it was left out.
+    /// A line without its end. `whole`: it is not truncated.
     #[inline]
     fn line(&mut self, line: &[u8], whole: bool) -> Effect {
         match self.place {
@@ -122,7 +122,7 @@ impl Http {
         if line.starts_with(b"CONNECT ") { Effect::Binds } else { Effect::None }
     }
 
-    /// A body, or what is said on an upgraded connection.
+    /// The bytes belong to a body or to an upgraded connection.
     fn not_a_request(&mut self) -> Effect {
         self.place = Place::Body;
         match self.upgrade {
@@ -133,7 +133,7 @@ impl Http {
         }
     }
 
-    /// Only a few headers matter, and most lines are told from them by their first byte.
+    /// Only a few headers matter; the first byte excludes most lines.
     #[inline]
     fn header(&mut self, line: &[u8]) -> Effect {
         match line.first().map(u8::to_ascii_lowercase) {
@@ -162,7 +162,7 @@ impl Http {
         Effect::None
     }
 
-    /// What comes next cannot be a body: it is a request, or the connection was upgraded.
+    /// No body follows: the next bytes are a request, or the connection was upgraded.
     pub(super) fn may_be_upgraded(&self) -> bool {
         self.upgrade != Upgrade::None && !self.has_body
     }
@@ -174,24 +174,24 @@ fn value<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
         .then(|| line.get(name.len()..).unwrap_or_default().trim_ascii_start())
 }
 
-/// NTLM and Negotiate log in the connection, not the request (RFC 4559, section 6). No other scheme begins so, and of a
-/// line that comes in pieces no more is kept.
+/// NTLM and Negotiate authenticate the connection, not the request (RFC 4559, section 6). Three letters are compared,
+/// because no more is kept of a line that arrives in pieces, and no other scheme begins with them.
 fn is_bound(credentials: &[u8]) -> bool {
     [b"ntl", b"neg"].iter().any(|scheme| starts_with_word(credentials, *scheme) == Match::Yes)
 }
 
-/// The turn begins a request, as far as it is known.
+/// The known part of the turn can begin a request.
 pub(super) fn begins_request(head: &[u8]) -> bool {
     let head = head.trim_ascii_start();
     !head.is_empty() && request_line(head) != Match::No && !is_http2(head)
 }
 
-/// The beginning of HTTP/2 with prior knowledge (RFC 9113, section 3.4), which looks like a request.
+/// The preface of HTTP/2 with prior knowledge (RFC 9113, section 3.4), which looks like a request.
 pub(super) fn is_http2(head: &[u8]) -> bool {
     starts_with(head, b"PRI * HTTP/2.0") == Match::Yes
 }
 
-/// `head` begins with a request line: method, target, and the version if it has come.
+/// `head` begins with a request line: method, target, and the version if it has arrived.
 pub(super) fn request_line(head: &[u8]) -> Match {
     match method_and_target(head) {
         Match::Yes => match memchr::memchr(b'\n', head).and_then(|end| head.get(..end)) {

@@ -1,4 +1,4 @@
-//! HTTP/2 and WebSocket: how they begin, and how their frames look in mid-stream.
+//! HTTP/2 and WebSocket: the preface of HTTP/2, and the shape of frames in mid-stream.
 
 use super::head::{Head, Match};
 
@@ -7,15 +7,14 @@ pub(super) fn begins(head: &Head<'_>) -> Match {
     head.starts_with(b"PRI * HTTP/2.0\r\n")
 }
 
-/// A frame header as a client sends it (RFC 9113, sections 4.1 and 6): the first must be one, which few bytes of
-/// another protocol look like.
+/// Frames of a client (RFC 9113, sections 4.1 and 6). Few bytes of other protocols look like a frame header.
 pub(super) fn continues(head: &Head<'_>) -> Match {
     if head.bytes.len() < 9 && head.u8(0) == Some(0) && head.u8(3).is_none_or(|kind| kind <= 9) {
         return Match::SoFar;
     }
     match frame(head.bytes) {
         Some(length) if length > 0 => {
-            // A second frame that is seen must be one too.
+            // If the header of a second frame is known, it must be valid, too.
             let second = head.bytes.get(length..).filter(|rest| rest.len() >= 9);
             Match::of(second.is_none_or(|rest| frame(rest).is_some_and(|length| length > 0)))
         }
@@ -23,7 +22,7 @@ pub(super) fn continues(head: &Head<'_>) -> Match {
     }
 }
 
-/// The length of a frame, header included; 0 if it is none.
+/// The length of a frame, header included; 0 if it is no frame.
 fn frame(bytes: &[u8]) -> Option<usize> {
     let [a, b, c, kind, flags, stream @ ..] = bytes.first_chunk::<9>()?;
     let length = u32::from_be_bytes([0, *a, *b, *c]);
@@ -41,11 +40,11 @@ fn frame(bytes: &[u8]) -> Option<usize> {
         9 => of_client && flags & !0x04 == 0,
         _ => false,
     };
-    // Larger ones need the other side's consent, and few ask for it.
+    // Larger frames need the consent of the other side, and are rare.
     Some(if is_one && length <= 1 << 20 { 9 + length as usize } else { 0 })
 }
 
-/// Masked frames (RFC 6455, section 5.2) of exactly the turn's length.
+/// Masked frames (RFC 6455, section 5.2) whose total length is that of the turn.
 pub(super) fn is_websocket(head: &Head<'_>) -> Match {
     if head.seen < 6 {
         return if head.bytes.first().is_some_and(|first| is_opcode(*first)) {
@@ -77,7 +76,7 @@ pub(super) fn is_websocket(head: &Head<'_>) -> Match {
     })
 }
 
-/// A whole message, a part of one, or a control frame; perhaps compressed.
+/// A message, a fragment of one, or a control frame. The first two may be compressed.
 fn is_opcode(first: u8) -> bool {
     match first & 0x0f {
         0..=2 => first & 0x30 == 0,

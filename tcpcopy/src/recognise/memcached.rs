@@ -2,42 +2,20 @@
 
 use super::head::{Head, Match, begins_with_one_of};
 
+#[rustfmt::skip]
 const COMMANDS: &[&str] = &[
-    "get",
-    "gets",
-    "set",
-    "add",
-    "replace",
-    "append",
-    "prepend",
-    "cas",
-    "delete",
-    "incr",
-    "decr",
-    "touch",
-    "gat",
-    "gats",
-    "mg",
-    "ms",
-    "md",
-    "ma",
-    "mn",
-    "me",
-    "stats",
-    "version",
-    "verbosity",
-    "flush_all",
-    "cache_memlimit",
-    "lru_crawler",
+    "get", "gets", "set", "add", "replace", "append", "prepend", "cas", "delete", "incr", "decr", "touch",
+    "gat", "gats", "mg", "ms", "md", "ma", "mn", "me", "stats", "version", "verbosity", "flush_all",
+    "cache_memlimit", "lru_crawler",
 ];
 
-/// After `watch` the connection shows a log. The others are Redis, typed in lower case.
+/// `watch` turns the connection into a log. The other commands are Redis in lower case.
 const BINDING: &[&str] = &["watch", "select", "auth", "hello", "multi", "subscribe", "psubscribe", "monitor"];
 
 /// The header of a binary request, in bytes.
 pub(super) const HEADER: usize = 24;
 
-/// A command as a line. Upper case is not memcached.
+/// A text command. memcached has no upper case.
 pub(super) fn is_command(head: &Head<'_>) -> Match {
     if !is_lower(head.bytes) {
         return Match::No;
@@ -66,7 +44,7 @@ pub(super) fn is_binary(head: &Head<'_>) -> Match {
     }
 }
 
-/// How many bytes follow a request's header, and whether it binds the connection. `None` if it is none.
+/// The number of bytes after the header, and whether the request binds the connection. `None` if it is no request.
 pub(super) fn request(header: &[u8]) -> Option<(u32, bool)> {
     let header = Head { bytes: header.get(..HEADER)?, seen: HEADER };
     let opcode = header.u8(1)?;

@@ -2,10 +2,10 @@
 
 use super::head::{Head, Match, starts_with};
 
-/// The bytes of a Kafka request that are looked at: length and kind.
+/// The part of a Kafka request that is examined: length and kind.
 pub(super) const KAFKA_HEADER: usize = 6;
 
-/// Kafka's largest request as brokers take it, in bytes.
+/// The largest request that Kafka brokers accept by default, in bytes.
 const KAFKA_MAX: u32 = 100 << 20;
 
 /// `CONNECT` (MQTT 5.0, section 3.1).
@@ -23,7 +23,7 @@ pub(super) fn mqtt_begins(head: &Head<'_>) -> Match {
     }
 }
 
-/// Packets of exactly the turn's length.
+/// Packets whose total length is that of the turn.
 pub(super) fn mqtt_continues(head: &Head<'_>) -> Match {
     head.frames(|bytes| {
         let kind = *bytes.first()?;
@@ -53,7 +53,7 @@ pub(super) fn mqtt_continues(head: &Head<'_>) -> Match {
     })
 }
 
-/// A topic comes first, and no quality of service is 3.
+/// A topic comes first, and the quality of service is not 3.
 fn is_publish(kind: u8, length: usize, rest: &[u8]) -> bool {
     let topic = rest.first_chunk::<2>().map(|topic| usize::from(u16::from_be_bytes(*topic)));
     let printable = rest.get(2..).and_then(|topic| topic.first()).is_none_or(u8::is_ascii_graphic);
@@ -65,7 +65,7 @@ pub(super) fn amqp_begins(head: &Head<'_>) -> Match {
     head.starts_with(b"AMQP")
 }
 
-/// A frame: of AMQP 0-9-1 (section 4.2.3), of which the first is a method or a heartbeat, or of AMQP 1.0.
+/// A heartbeat or method frame of AMQP 0-9-1 (section 4.2.3), or a frame of AMQP 1.0.
 pub(super) fn amqp_continues(head: &Head<'_>) -> Match {
     head.starts_with(&[8, 0, 0, 0, 0, 0, 0, 0xce]).or(|| amqp_method(head)).or(|| amqp_1_0(head))
 }
@@ -111,7 +111,7 @@ pub(super) fn kafka(head: &Head<'_>) -> Match {
     }
 }
 
-/// How many bytes follow a request's kind, and whether it logs the connection in. `None` if it is none.
+/// The number of bytes after the kind, and whether the request is a login. `None` if it is no request.
 pub(super) fn kafka_request(header: &[u8]) -> Option<(u32, bool)> {
     let header = Head { bytes: header.get(..KAFKA_HEADER)?, seen: KAFKA_HEADER };
     let length = header.be32(0)?;

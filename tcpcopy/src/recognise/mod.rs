@@ -1,9 +1,9 @@
-//! What a client's stream is spoken in, and whether the test server keeps something for its connection.
+//! The protocol of a client's stream, and whether the test server keeps state for its connection.
 //!
-//! A new connection in mid-stream means the same as the old one only where the server keeps nothing for a connection.
-//! That is told from the client's bytes alone: from the stream's beginning, or, where the stream was joined late, from
-//! the shape of its turns. Where both are possible, a stream is rather thought to be bound than not: bytes that mean
-//! something else to the test server are worse than bytes that are dropped.
+//! A new connection in mid-stream is equivalent to the old one only if the server keeps no state for a connection. The
+//! client's bytes decide: the first bytes of the stream or, if the stream was joined late, the shape of its turns. In
+//! doubt a stream counts as bound to its connection, because bytes that mean something else to the test server do more
+//! harm than bytes that are dropped.
 
 mod databases;
 mod dns;
@@ -28,48 +28,45 @@ use http::{Effect, Http};
 pub(crate) use protocol::Protocol;
 use redis::Commands;
 
-/// A stream that was joined late shows its protocol in one of so many turns, or not at all.
+/// How many turns of a stream that was joined late are examined.
 const TURNS_TO_GUESS: u8 = 4;
 
-/// A turn so long, in bytes, is looked at no more.
+/// A turn is examined up to this length, in bytes.
 const GUESS_MAX: u32 = 64 << 10;
 
-/// May a new connection begin with this turn?
+/// Whether a new connection may begin with a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resume {
     /// The protocol is stateless, and the turn begins a request.
     Yes,
     /// The protocol is stateless, but the turn continues a request or uses an upgraded connection.
     NotHere,
-    /// The server keeps something for the connection that has gone.
+    /// The server kept state for the connection that is gone.
     Never,
-    /// Unknown: on trial.
+    /// Not known: a trial decides.
     OnTrial,
 }
 
-/// Recognises a stream's protocol, and follows what may bind it to its connection.
+/// Recognises the protocol of a stream, and looks for requests that bind the stream to its connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recogniser {
     state: State,
-    /// The beginning of what is being looked at, where it may come in pieces.
+    /// The first bytes of the current unit (turn, line, frame), which may arrive in pieces.
     kept: Buffer,
     protocol: Protocol,
+    /// The stream is known from its first byte.
     from_start: bool,
     started: bool,
-    /// The server keeps something for the connection.
-    bound: bool,
-    tls: bool,
 }
 
-/// What is looked for.
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// The protocol: `seen` bytes of the turn have come, and so many turns before it.
+    /// The protocol is not known yet. `seen` bytes of the turn have arrived, after `turns` other turns.
     Guessing {
         turns: u8,
         seen: u32,
     },
-    /// Requests that bind the connection.
+    /// The stream is not bound. These look for a request that binds it.
     Http(Http),
     Redis(Commands),
     Memcached,
@@ -79,18 +76,31 @@ enum State {
     Kafka {
         left: u32,
     },
-    /// TLS after an agreement: at a turn of a protocol of lines, after PostgreSQL's request, after so many bytes.
+    /// The stream is not bound, as far as is known, and nothing more is looked for.
+    Done,
+    /// The stream is bound. TLS may begin at a turn (STARTTLS).
     TlsAtTurn,
+    /// The stream is bound. TLS or a login follows (PostgreSQL).
     TlsOrLogin,
+    /// The stream is bound. TLS may begin after `left` bytes (MySQL).
     TlsAfter {
         left: u32,
     },
-    /// Nothing.
-    Done,
+    /// The stream is bound, and nothing more is looked for.
+    Bound,
+    /// The stream is TLS.
+    Tls,
+}
+
+impl State {
+    /// The server keeps state for the connection.
+    const fn is_bound(&self) -> bool {
+        matches!(self, Self::TlsAtTurn | Self::TlsOrLogin | Self::TlsAfter { .. } | Self::Bound | Self::Tls)
+    }
 }
 
 impl Recogniser {
-    /// `from_start`: the stream is seen from its first byte; else it was joined at what looks like a turn's start.
+    /// `from_start`: the first bytes will be the first of the stream. Otherwise they probably begin a turn.
     pub(crate) const fn new(from_start: bool) -> Self {
         Self {
             state: State::Guessing { turns: 0, seen: 0 },
@@ -98,31 +108,29 @@ impl Recogniser {
             protocol: Protocol::Unknown,
             from_start,
             started: false,
-            bound: false,
-            tls: false,
         }
     }
 
-    /// What was recognised.
+    /// The recognised protocol.
     pub(crate) const fn protocol(&self) -> Protocol {
         self.protocol
     }
 
     /// The stream turned out to be TLS.
     pub(crate) const fn is_tls(&self) -> bool {
-        self.tls
+        matches!(self.state, State::Tls)
     }
 
-    /// The next bytes of the stream, in order; `begins_turn` if their first byte begins a turn.
+    /// Examines the next bytes of the stream. `begins_turn`: their first byte begins a turn.
     #[inline]
     pub(crate) fn see(&mut self, bytes: &[u8], begins_turn: bool) {
-        if bytes.is_empty() || matches!(self.state, State::Done) {
+        if bytes.is_empty() || matches!(self.state, State::Done | State::Bound | State::Tls) {
             return;
         }
         match &mut self.state {
             State::Http(http) => match http.see(bytes, begins_turn, &mut self.kept) {
                 Effect::None => {}
-                effect => self.http_ends(effect),
+                effect => self.end_http(effect),
             },
             State::Guessing { .. } => self.guess(bytes, begins_turn),
             _ => self.follow(bytes, begins_turn),
@@ -130,19 +138,21 @@ impl Recogniser {
         self.started = true;
     }
 
-    /// Some of the stream was lost: what it said is not known.
+    /// A part of the stream was lost, and whatever it contained is not known.
     pub(crate) fn missed(&mut self) {
         self.started = true;
         match self.state {
-            State::Redis(_) | State::MemcachedBinary { .. } => self.bind(),
-            State::Kafka { .. } | State::TlsOrLogin | State::TlsAfter { .. } => self.state = State::Done,
+            State::Redis(_) | State::MemcachedBinary { .. } | State::TlsOrLogin | State::TlsAfter { .. } => {
+                self.state = State::Bound;
+            }
+            State::Kafka { .. } => self.state = State::Done,
             State::Guessing { .. } => self.from_start = false,
             _ => {}
         }
     }
 
-    /// May a new connection begin with the turn of `length` bytes that begins with `head`? It has not been
-    /// [seen](Self::see). Where none may, the stream is over: what its protocol is, is known from now on.
+    /// Whether a new connection may begin with the turn of `length` bytes that starts with `head`, before
+    /// [`Self::see`] gets the turn. After [`Resume::Never`] the stream has ended; its protocol is known for the log.
     pub(crate) fn resume_at(&mut self, head: &[u8], length: usize) -> Resume {
         if self.from_start && !self.started {
             return Resume::Yes;
@@ -158,7 +168,9 @@ impl Recogniser {
         let resume = ahead.resume(head);
         if resume == Resume::Never {
             self.protocol = ahead.protocol;
-            self.bind();
+            if !self.is_tls() {
+                self.state = State::Bound;
+            }
         }
         resume
     }
@@ -166,7 +178,7 @@ impl Recogniser {
     fn resume(&self, head: &[u8]) -> Resume {
         let turn = Head { bytes: head, seen: head.len() };
         let begins_request = match (self.protocol, &self.state) {
-            _ if self.bound => return Resume::Never,
+            (_, state) if state.is_bound() => return Resume::Never,
             (Protocol::Unknown | Protocol::Kafka, _) => return Resume::OnTrial,
             (Protocol::Http1, State::Http(http)) if !http::begins_request(head) => {
                 return if http.may_be_upgraded() { Resume::Never } else { Resume::NotHere };
@@ -183,27 +195,22 @@ impl Recogniser {
         if begins_request { Resume::Yes } else { Resume::NotHere }
     }
 
-    fn bind(&mut self) {
-        self.bound = true;
-        self.state = State::Done;
-    }
-
-    fn http_ends(&mut self, effect: Effect) {
+    fn end_http(&mut self, effect: Effect) {
         match effect {
             Effect::WebSocket => self.protocol = Protocol::WebSocket,
             Effect::Http2 => self.protocol = Protocol::Http2,
             Effect::None | Effect::Binds | Effect::Upgraded => {}
         }
-        self.bind();
+        self.state = State::Bound;
     }
 
-    /// Not inlined: most bytes do not come here.
+    /// Not inlined, because most bytes do not reach it.
     #[inline(never)]
     fn follow(&mut self, bytes: &[u8], begins_turn: bool) {
         match &mut self.state {
             State::Redis(commands) => {
                 if commands.see(bytes, &mut self.kept) {
-                    self.bind();
+                    self.state = State::Bound;
                 }
             }
             State::Memcached => {
@@ -211,21 +218,21 @@ impl Recogniser {
                     self.kept.clear();
                 }
                 if self.kept.fill(bytes, KEPT) > 0 && memcached::binds(self.kept.bytes()) == Match::Yes {
-                    self.bind();
+                    self.state = State::Bound;
                 }
             }
             State::MemcachedBinary { left } => {
                 let found =
                     frames::follow(left, &mut self.kept, bytes, memcached::HEADER, memcached::request);
                 if found != Frames::Fine {
-                    self.bind();
+                    self.state = State::Bound;
                 }
             }
             State::Kafka { left } => {
                 let header = messaging::KAFKA_HEADER;
                 match frames::follow(left, &mut self.kept, bytes, header, messaging::kafka_request) {
                     Frames::Fine => {}
-                    Frames::Binds => self.bind(),
+                    Frames::Binds => self.state = State::Bound,
                     Frames::Lost => self.state = State::Done,
                 }
             }
@@ -234,7 +241,7 @@ impl Recogniser {
                     self.kept.clear();
                 }
                 if self.kept.fill(bytes, 3) > 0 && matches!(self.kept.bytes(), [22, 3, _]) {
-                    self.is_now_tls();
+                    self.state = State::Tls;
                 }
             }
             State::TlsOrLogin => self.tls_or_login(bytes),
@@ -243,30 +250,25 @@ impl Recogniser {
                 *left -= skipped as u32;
                 match bytes.get(skipped) {
                     None => {}
-                    Some(22) => self.is_now_tls(),
-                    Some(_) => self.state = State::Done,
+                    Some(22) => self.state = State::Tls,
+                    Some(_) => self.state = State::Bound,
                 }
             }
-            State::Guessing { .. } | State::Http(_) | State::Done => {}
+            State::Guessing { .. } | State::Http(_) | State::Done | State::Bound | State::Tls => {}
         }
     }
 
-    fn is_now_tls(&mut self) {
-        self.tls = true;
-        self.state = State::Done;
-    }
-
-    /// PostgreSQL: requests for encryption, until TLS or a login.
+    /// PostgreSQL: requests for encryption, followed by TLS or a login.
     fn tls_or_login(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let taken = self.kept.fill(rest, databases::POSTGRES_REQUEST);
             rest = rest.get(taken..).unwrap_or_default();
             match self.kept.bytes() {
-                [22, ..] => return self.is_now_tls(),
+                [22, ..] => return self.state = State::Tls,
                 request if request.len() < databases::POSTGRES_REQUEST => return,
                 request if databases::postgres_asks_for_encryption(request) => self.kept.clear(),
-                _ => return self.state = State::Done,
+                _ => return self.state = State::Bound,
             }
         }
     }
@@ -298,7 +300,7 @@ impl Recogniser {
         }
     }
 
-    /// The turn has ended that a guess was made about. Returns whether that is over.
+    /// Ends a turn of unknown protocol. Returns whether the recogniser has left [`State::Guessing`].
     fn turn_ends(&mut self) -> bool {
         self.guess_now();
         match self.state {
@@ -315,7 +317,7 @@ impl Recogniser {
         }
     }
 
-    /// Guesses by what has come of the turn.
+    /// Guesses from the part of the turn that has arrived.
     fn guess_now(&mut self) {
         let State::Guessing { seen, .. } = self.state else {
             return;
@@ -326,7 +328,7 @@ impl Recogniser {
         }
     }
 
-    /// Guesses by a turn of `length` bytes that begins with `head`. Returns whether its protocol is known now.
+    /// Guesses from a turn of `length` bytes that starts with `head`. Returns whether the protocol is known now.
     fn guess_from(&mut self, head: &[u8], length: usize) -> bool {
         let turn = Head { bytes: head, seen: length };
         let Guess::Is(protocol) = guess::guess(&turn, self.from_start, true) else {
@@ -336,22 +338,24 @@ impl Recogniser {
         true
     }
 
-    /// Follows the stream as one of this protocol from its turn's first byte on.
+    /// Treats the stream as one of this protocol, from the first byte of the turn on.
     fn adopt(&mut self, protocol: Protocol, asks_for_tls: bool) {
         self.protocol = protocol;
-        self.bound = protocol.keeps_state(self.from_start);
-        self.tls = protocol == Protocol::Tls;
         self.kept.clear();
         self.state = match protocol {
             Protocol::Http1 => State::Http(Http::new()),
             Protocol::MemcachedText => State::Memcached,
             Protocol::Kafka => State::Kafka { left: 0 },
-            Protocol::Redis if !self.bound => State::Redis(Commands::new()),
-            Protocol::MemcachedBinary if !self.bound => State::MemcachedBinary { left: 0 },
+            Protocol::Redis if self.from_start => State::Redis(Commands::new()),
+            Protocol::MemcachedBinary if self.from_start => State::MemcachedBinary { left: 0 },
+            Protocol::Unknown | Protocol::Dns => State::Done,
             Protocol::Postgres => State::TlsOrLogin,
             Protocol::Mysql if asks_for_tls => State::TlsAfter { left: databases::MYSQL_SSL_REQUEST },
             Protocol::Smtp | Protocol::Imap | Protocol::Pop3 | Protocol::Ftp => State::TlsAtTurn,
-            _ => State::Done,
+            Protocol::Tls => State::Tls,
+            // The server keeps state in all other protocols. In Redis and binary memcached, a client that was joined
+            // late may have sent before what binds its connection: a password, a database.
+            _ => State::Bound,
         };
     }
 }

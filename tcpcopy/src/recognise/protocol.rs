@@ -1,6 +1,6 @@
 //! The protocols that are recognised.
 
-/// What a client's stream is spoken in.
+/// The protocol of a client's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Unknown,
@@ -26,7 +26,7 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    /// As reports and logs call it.
+    /// The name in reports and logs.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -49,16 +49,6 @@ impl Protocol {
             Self::Kafka => "Kafka",
             Self::Mongo => "MongoDB",
             Self::Dns => "DNS",
-        }
-    }
-
-    /// The server keeps something for a connection in this protocol. A stream that was joined late may have said
-    /// before what would bind the connection: a password, a database.
-    pub(super) const fn keeps_state(self, from_start: bool) -> bool {
-        match self {
-            Self::Unknown | Self::Http1 | Self::MemcachedText | Self::Dns | Self::Kafka => false,
-            Self::Redis | Self::MemcachedBinary => !from_start,
-            _ => true,
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Redis: which commands leave something behind for the connection.
+//! Redis: which commands bind the connection.
 
 use super::head::{Buffer, Head, KEPT, Match, begins_with_one_of};
 
-/// What is sent without RESP, by health checks and people, as a connection's first command.
+/// Commands that health checks and people send without RESP at the start of a connection.
 const INLINE: &[&str] = &["PING", "AUTH", "SELECT", "INFO"];
 
 /// Commands after which the server treats the connection differently.
@@ -24,7 +24,7 @@ const BINDING: &[&str] = &[
     "REPLCONF",
 ];
 
-/// What `CLIENT` may be asked without leaving anything behind but a name in a list.
+/// Subcommands of `CLIENT` that do not bind the connection.
 const HARMLESS: &[&str] =
     &["SETINFO", "ID", "INFO", "LIST", "GETNAME", "KILL", "PAUSE", "UNPAUSE", "UNBLOCK", "HELP"];
 
@@ -38,7 +38,7 @@ enum Step {
     Inline,
 }
 
-/// What an argument decides.
+/// The meaning of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Looked {
     Name,
@@ -47,14 +47,14 @@ enum Looked {
     Nothing,
 }
 
-/// Follows the commands of a stream.
+/// Examines the commands of a stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Commands {
     step: Step,
     looked: Looked,
-    /// Arguments of the command that are to come.
+    /// How many arguments of the command follow.
     arguments: u32,
-    /// The number that is being read, or the bytes of the argument that are to come, its end included.
+    /// The number that is being read, or how many bytes of the argument follow, line end included.
     number: u32,
 }
 
@@ -68,7 +68,7 @@ impl Commands {
         self.step == Step::Command
     }
 
-    /// Returns whether the connection is bound: by a command, or because what is said is not understood.
+    /// Returns whether the connection is bound: by a command, or by bytes that are not a command.
     pub(super) fn see(&mut self, bytes: &[u8], kept: &mut Buffer) -> bool {
         let mut rest = bytes;
         while let [first, after @ ..] = rest {
@@ -97,7 +97,7 @@ impl Commands {
         false
     }
 
-    /// One byte of what stands before an argument. `None` if it cannot stand there.
+    /// Takes a byte before an argument. `None` if it is not valid there.
     fn byte(&mut self, byte: u8, kept: &mut Buffer) -> Option<()> {
         self.step = match (self.step, byte) {
             (Step::Command, b'*') => {
@@ -134,7 +134,7 @@ impl Commands {
         Some(())
     }
 
-    /// What of `rest` belongs to the argument or line, and what follows.
+    /// Splits `rest` at the end of the argument or line.
     fn piece<'b>(&self, rest: &'b [u8]) -> (&'b [u8], &'b [u8]) {
         let length = if self.step == Step::Inline {
             memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1)
@@ -144,7 +144,7 @@ impl Commands {
         rest.split_at(length)
     }
 
-    /// Takes a piece, and judges what has ended with it.
+    /// Takes a piece of an argument or line, and judges it when it is complete.
     fn take(&mut self, piece: &[u8], kept: &mut Buffer) -> bool {
         if self.step == Step::Inline {
             kept.fill(piece, KEPT);
@@ -179,7 +179,7 @@ impl Commands {
             Looked::Name if argument.eq_ignore_ascii_case(b"SELECT") => self.looked = Looked::Database,
             Looked::Name if argument.eq_ignore_ascii_case(b"CLIENT") => self.looked = Looked::Subcommand,
             Looked::Name => return is_one_of(argument, BINDING),
-            // Each connection begins there.
+            // Each connection begins in database 0.
             Looked::Database => return argument != b"0",
             Looked::Subcommand => return !is_one_of(argument, HARMLESS),
             Looked::Nothing => {}
@@ -188,7 +188,7 @@ impl Commands {
     }
 }
 
-/// What follows a command that has come as a whole and decides nothing. Most are like that, so this is quick.
+/// The bytes after a command that is complete and does not bind. Most commands are, so this path is fast.
 fn after_harmless(bytes: &[u8]) -> Option<&[u8]> {
     let (arguments, rest) = number(bytes.strip_prefix(b"*")?)?;
     let (name, mut rest) = argument(rest)?;
@@ -220,7 +220,7 @@ fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
     None
 }
 
-/// By its length and first letter, for most.
+/// Length and first letter decide for most commands.
 fn is_harmless(name: &[u8]) -> bool {
     if !(4..=10).contains(&name.len()) {
         return true;
@@ -263,7 +263,7 @@ pub(super) fn is_inline(head: &Head<'_>) -> Match {
     }
 }
 
-/// What a turn must begin with to begin a command.
+/// Whether a turn can begin a command.
 pub(super) fn begins_command(head: &[u8]) -> bool {
     head.first().is_some_and(|first| *first == b'*' || first.is_ascii_alphabetic())
 }

@@ -1,20 +1,12 @@
-//! SSH, and the protocols of lines that share their words: SMTP, IMAP, POP3, FTP. A server keeps something in each.
+//! SSH, and the line protocols that share their commands: SMTP, IMAP, POP3, FTP. Servers keep state in all of them.
 
 use super::head::{Head, Match, begins_with_one_of};
 use super::protocol::Protocol;
 
 const SMTP: &[&str] = &["EHLO", "HELO", "LHLO"];
+#[rustfmt::skip]
 const SMTP_LATER: &[&str] = &[
-    "MAIL FROM:",
-    "RCPT TO:",
-    "DATA",
-    "RSET",
-    "VRFY",
-    "EXPN",
-    "BDAT",
-    "STARTTLS",
-    "AUTH PLAIN",
-    "AUTH LOGIN",
+    "MAIL FROM:", "RCPT TO:", "DATA", "RSET", "VRFY", "EXPN", "BDAT", "STARTTLS", "AUTH PLAIN", "AUTH LOGIN",
 ];
 
 const FTP: &[&str] = &["USER", "AUTH TLS", "AUTH SSL", "FEAT"];
@@ -26,53 +18,26 @@ const FTP_LATER: &[&str] = &[
 const POP3: &[&str] = &["CAPA", "APOP", "STLS"];
 const POP3_LATER: &[&str] = &["STAT", "UIDL", "TOP", "DELE"];
 
+#[rustfmt::skip]
 const IMAP: &[&str] = &[
-    "CAPABILITY",
-    "LOGIN",
-    "AUTHENTICATE",
-    "STARTTLS",
-    "ID",
-    "NOOP",
-    "SELECT",
-    "EXAMINE",
-    "LIST",
-    "LSUB",
-    "STATUS",
-    "FETCH",
-    "UID",
-    "STORE",
-    "SEARCH",
-    "COPY",
-    "MOVE",
-    "APPEND",
-    "IDLE",
-    "ENABLE",
-    "NAMESPACE",
-    "CLOSE",
-    "EXPUNGE",
-    "CHECK",
-    "LOGOUT",
-    "COMPRESS",
-    "CREATE",
-    "DELETE",
-    "RENAME",
-    "SUBSCRIBE",
-    "UNSELECT",
+    "CAPABILITY", "LOGIN", "AUTHENTICATE", "STARTTLS", "ID", "NOOP", "SELECT", "EXAMINE", "LIST", "LSUB",
+    "STATUS", "FETCH", "UID", "STORE", "SEARCH", "COPY", "MOVE", "APPEND", "IDLE", "ENABLE", "NAMESPACE",
+    "CLOSE", "EXPUNGE", "CHECK", "LOGOUT", "COMPRESS", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSELECT",
     "GETQUOTAROOT",
 ];
 
-/// The longest tag of an IMAP command that is looked for.
+/// The longest tag of an IMAP command that is recognised.
 const TAG_MAX: usize = 10;
 
 pub(super) fn ssh(head: &Head<'_>) -> Match {
     head.starts_with(b"SSH-2.0-").or(|| head.starts_with(b"SSH-1."))
 }
 
-/// What a client says first in one of these protocols, by the words of each.
+/// The commands that clients send first.
 pub(super) const BEGINNINGS: &[(Protocol, &[&str])] =
     &[(Protocol::Smtp, SMTP), (Protocol::Ftp, FTP), (Protocol::Pop3, POP3)];
 
-/// What it says later.
+/// The commands that clients may send later.
 pub(super) const LATER: &[(Protocol, &[&str])] = &[
     (Protocol::Smtp, SMTP),
     (Protocol::Smtp, SMTP_LATER),

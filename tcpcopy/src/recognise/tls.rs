@@ -2,7 +2,7 @@
 
 use super::head::{Head, Match};
 
-/// The longest record, with what encryption may add.
+/// The longest record, including the overhead of encryption.
 const RECORD_MAX: u16 = (1 << 14) + 2048;
 
 /// A record with a `ClientHello`.

@@ -1,4 +1,4 @@
-//! `--stats-json`: a file that always holds a complete account.
+//! `--stats-json`: a file that always holds one complete report.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -17,15 +17,15 @@ pub struct StatsFileError {
     source: io::Error,
 }
 
-/// The file of `--stats-json`, written by a thread of its own: a file system that does not answer stops nothing else.
+/// The file of `--stats-json`. A separate thread writes it, so that a hanging file system blocks nothing else.
 #[derive(Debug)]
 pub struct StatsFile(LatestWriter<Vec<u8>>);
 
 impl StatsFile {
-    /// The file at `path`, which stays as it is until the first write; that it can be written is tried out.
+    /// Checks that the file at `path` can be written. The file stays unchanged until the first report.
     ///
     /// # Errors
-    /// [`StatsFileError`]: a typing error in the name is better found now than after a night without figures.
+    /// [`StatsFileError`]: the start is the time to find a typing error in the name.
     pub fn open(path: PathBuf) -> Result<Self, StatsFileError> {
         let file = Replaced::new(path.clone());
         let tried = within(START_LIMIT, "statistics", move || file.try_out().map(|()| file));
@@ -35,34 +35,36 @@ impl StatsFile {
         started.map(Self).map_err(|source| StatsFileError { path, source })
     }
 
-    /// Has the account written, which may take its time: one that still waits is skipped.
-    pub fn put(&mut self, account: &Report<'_>) {
-        match serde_json::to_vec(account) {
+    /// Queues the report. It replaces one that the thread has not begun to write.
+    pub fn put(&mut self, report: &Report<'_>) {
+        match serde_json::to_vec(report) {
             Ok(mut json) => {
                 json.push(b'\n');
                 self.0.put(json);
             }
-            Err(error) => log::error!("no account for --stats-json: {error}; please report this"),
+            Err(error) => {
+                log::error!("cannot encode the report for --stats-json: {error}; please report this defect")
+            }
         }
     }
 
-    /// Accounts that were skipped.
+    /// The number of reports that were replaced before they were written.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.0.skipped()
     }
 
-    /// Waits for the last account to be written, for a second at most.
+    /// Waits at most a second until the last report is written.
     pub fn finish(self) {
         if !self.0.finish(END_LIMIT) {
             log::error!(
-                "--stats-json is not complete: its file system does not answer; the last account is in the log"
+                "--stats-json is not up to date: its file system does not answer; the log has the final report"
             );
         }
     }
 }
 
-/// A file that is replaced as a whole. Readers see what it was before or after, never a part of it.
+/// A file that is replaced atomically: a reader sees the old or the new content, never a part.
 #[derive(Debug)]
 struct Replaced {
     path: PathBuf,
@@ -72,8 +74,8 @@ struct Replaced {
 
 impl Replaced {
     fn new(path: PathBuf) -> Self {
-        // In the same directory: a rename cannot leave its file system. Its own name per process: two copies that
-        // were given the same file disturb each other's account, but never make it unreadable.
+        // In the same directory, because a rename cannot cross file systems. With the process id, so that two
+        // processes with the same file overwrite each other's reports, but never mix them.
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
         let temporary = path.with_file_name(name);
@@ -88,14 +90,14 @@ impl Replaced {
         fs::remove_file(&self.temporary)
     }
 
-    /// A failure is logged when it begins, and is no reason to stop copying.
+    /// Logs the first of consecutive failures. Copying goes on.
     fn write(&mut self, bytes: &[u8]) {
         match self.replace(bytes) {
             Ok(()) => self.failing = false,
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
                     log::error!(
-                        "cannot write --stats-json '{}': {error}; going on without it until it can be written",
+                        "cannot write --stats-json '{}': {error}; copying goes on, each report tries again",
                         self.path.display()
                     );
                 }
@@ -110,60 +112,29 @@ impl Replaced {
     }
 }
 
-/// Creates a file that must not be there, so that no link that someone else left in a public directory is followed.
+/// Creates a new file. It must not follow a link that another user left in a public directory.
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // What an earlier process of the same id left behind. If it cannot be removed, creating says why.
+    // A process with the same id may have left the file. If the removal fails, the creation reports the reason.
     drop(fs::remove_file(path));
     OpenOptions::new().write(true).create_new(true).open(path)?.write_all(bytes)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CaptureAccount, InjectAccount, OutputAccount};
+    use super::super::InjectStats;
     use super::*;
     use crate::ledger::Ledger;
+    use tempfile::tempdir;
 
     fn put(file: &mut StatsFile, uptime_seconds: u64) {
-        let (ledger, inject) = (Ledger::default(), InjectAccount::default());
-        let capture = CaptureAccount::default();
-        let balanced = ledger.balances();
-        file.put(&Report {
-            version: "1",
-            uptime_seconds,
-            balanced,
-            said: 0,
-            ledger: &ledger,
-            capture,
-            inject: &inject,
-            links: Vec::new(),
-            services: Vec::new(),
-            protocols: Vec::new(),
-            workers: Vec::new(),
-            output: OutputAccount::default(),
-        });
-    }
-
-    /// A directory of this test alone, removed at its end.
-    struct Directory(PathBuf);
-
-    impl Directory {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("tcpcopy-stats-{}-{name}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Directory {
-        fn drop(&mut self) {
-            drop(fs::remove_dir_all(&self.0));
-        }
+        let (ledger, inject) = (Ledger::default(), InjectStats::default());
+        file.put(&Report { uptime_seconds, ..Report::of(&ledger, &inject) });
     }
 
     #[test]
-    fn each_account_replaces_the_one_before_and_leaves_nothing_else() {
-        let directory = Directory::new("replace");
-        let path = directory.0.join("stats.json");
+    fn each_report_replaces_the_one_before_and_leaves_nothing_else() {
+        let directory = tempdir().unwrap();
+        let path = directory.path().join("stats.json");
         for uptime in [1, 2] {
             let mut file = StatsFile::open(path.clone()).unwrap();
             put(&mut file, uptime);
@@ -171,45 +142,49 @@ mod tests {
             let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
             assert_eq!(json["uptime_seconds"], uptime);
         }
-        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn a_link_in_the_way_is_replaced_not_followed() {
-        let directory = Directory::new("link");
-        let victim = directory.0.join("victim");
+        let directory = tempdir().unwrap();
+        let victim = directory.path().join("victim");
         fs::write(&victim, "precious").unwrap();
-        let mut file = Replaced::new(directory.0.join("stats.json"));
+        let mut file = Replaced::new(directory.path().join("stats.json"));
         std::os::unix::fs::symlink(&victim, &file.temporary).unwrap();
         std::os::unix::fs::symlink(&victim, &file.path).unwrap();
-        file.write(b"an account");
+        file.write(b"a report");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-        assert_eq!(fs::read_to_string(&file.path).unwrap(), "an account");
+        assert_eq!(fs::read_to_string(&file.path).unwrap(), "a report");
     }
 
     #[test]
     fn what_can_never_be_written_is_refused_at_the_start() {
-        let directory = Directory::new("open");
-        for path in [directory.0.join("none").join("stats.json"), directory.0.clone(), PathBuf::from("/")] {
+        let directory = tempdir().unwrap();
+        for path in [
+            directory.path().join("none").join("stats.json"),
+            directory.path().to_owned(),
+            PathBuf::from("/"),
+        ] {
             let error = StatsFile::open(path.clone()).unwrap_err().to_string();
             assert!(error.contains("--stats-json") && error.contains(path.to_str().unwrap()), "{error}");
         }
-        let path = directory.0.join("stats.json");
+        let path = directory.path().join("stats.json");
         fs::write(&path, "of an earlier run").unwrap();
         StatsFile::open(path.clone()).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "of an earlier run");
-        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn failures_are_survived() {
-        let directory = Directory::new("missing");
-        let path = directory.0.join("later").join("stats.json");
+        let directory = tempdir().unwrap();
+        let path = directory.path().join("later").join("stats.json");
         let mut file = Replaced::new(path.clone());
-        file.write(b"an account");
+        file.write(b"a report");
         assert!(file.failing);
-        fs::create_dir(directory.0.join("later")).unwrap();
-        file.write(b"an account");
+        fs::create_dir(directory.path().join("later")).unwrap();
+        file.write(b"a report");
         assert!(!file.failing && path.exists());
     }
 }

@@ -4,39 +4,37 @@ use std::fmt;
 
 use crate::ledger::{DropReason, Ledger};
 
-use super::Report;
-use super::content::CaptureAccount;
 use super::number::{Grouped, Percent};
+use super::{CaptureStats, Report};
 
-/// Reasons named before the others are added up.
+/// How many reasons are named before the rest is summed.
 const NAMED: usize = 3;
 
-/// How much of what clients said was replayed, and the largest losses.
+/// How much of the clients' payload was replayed, and the largest losses.
 pub(super) struct Headline<'a>(pub(super) &'a Report<'a>);
 
 impl fmt::Display for Headline<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { ledger, said, .. } = self.0;
+        let Report { ledger, client_bytes, capture, .. } = self.0;
         let sessions = &ledger.sessions;
         if sessions.seen == 0 {
             f.write_str("nothing replayed: no client session was seen")?;
         } else {
-            if *said == 0 {
+            if *client_bytes == 0 {
                 f.write_str("no client payload was captured")?;
             } else {
-                let capture = self.0.capture;
                 let lost = capture.kernel_dropped > 0 || capture.unread > 0;
                 let incomplete = lost || !ledger.is_whole() || !self.0.balanced;
-                let percent = Percent { part: ledger.bytes.replayed, whole: *said, incomplete };
-                write!(f, "replayed {percent} % of what clients said ({} bytes)", Grouped(*said))?;
+                let percent = Percent { part: ledger.bytes.replayed, whole: *client_bytes, incomplete };
+                write!(f, "replayed {percent} % of client payload ({} bytes)", Grouped(*client_bytes))?;
             }
-            write!(f, ", {} of {} sessions whole", Grouped(sessions.replayed), Grouped(sessions.seen))?;
+            write!(f, ", {} of {} sessions complete", Grouped(sessions.replayed), Grouped(sessions.seen))?;
         }
         if sessions.active > 0 {
             write!(f, " ({} still open)", Grouped(sessions.active))?;
         }
         write_losses(f, ledger)?;
-        let CaptureAccount { kernel_dropped, unread, kernel_received: _ } = self.0.capture;
+        let CaptureStats { kernel_dropped, unread, kernel_received: _ } = *capture;
         if kernel_dropped > 0 {
             write!(f, "; the kernel dropped {} packets before capture", Grouped(kernel_dropped))?;
         }
@@ -63,7 +61,7 @@ fn write_losses(f: &mut fmt::Formatter<'_>, ledger: &Ledger) -> fmt::Result {
     Ok(())
 }
 
-/// `; 95 bytes dropped: state_lost 85, no_answer 10`; without its count if there is one reason only.
+/// `; 95 bytes dropped: state_lost 85, no_answer 10`. A single reason has no count of its own.
 fn write_by_reason(
     f: &mut fmt::Formatter<'_>,
     what: &str,

@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers in a form that people can read.
 
 use std::fmt;
 
@@ -18,13 +18,13 @@ impl fmt::Display for Grouped {
     }
 }
 
-/// A share in percent to three places, rounded down: 100.000 only where nothing is missing.
+/// A percentage with three decimals, rounded down: 100.000 only if nothing is missing.
 pub(super) struct Percent {
-    /// What is there.
+    /// The amount that is present.
     pub(super) part: u64,
-    /// What should be; not zero.
+    /// The amount that should be present; not zero.
     pub(super) whole: u64,
-    /// Something is missing that `whole` does not count.
+    /// Something is missing that `whole` does not include.
     pub(super) incomplete: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What protocol modules have counted.
+//! Counters of protocol modules.
 
 use std::collections::BTreeMap;
 
@@ -10,30 +10,30 @@ use serde::ser::{SerializeMap, Serializer};
 const TEST_ERRORS: &str = "server_errors";
 const ONLINE_ERRORS: &str = "online_errors";
 
-/// How often both servers have answered with one error.
+/// How many times each server answered with an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Errors<'a> {
     /// The error's code.
     #[serde(skip)]
     pub(super) code: &'a str,
-    /// The online server's answers with it.
+    /// Answers of the online server with this error.
     pub(super) online: u64,
-    /// The test server's.
+    /// Answers of the test server with this error.
     pub(super) test: u64,
 }
 
-/// The account of one protocol; its serialised form is its groups by name, each its counters by name, and `errors`: those
-/// of both servers, by code.
+/// Counters of one protocol. The serialised form is a map of groups, each a map of counters, and `errors`: the errors of
+/// both servers by code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProtocolAccount {
+pub struct ProtocolStats {
     /// The protocol's name.
     pub name: &'static str,
-    /// Its counters, none of them zero.
+    /// The counters that are not zero.
     pub groups: Vec<Group>,
 }
 
-impl ProtocolAccount {
-    /// What the protocol has counted so far.
+impl ProtocolStats {
+    /// The current counters of `protocol`.
     #[must_use]
     pub fn of(protocol: &dyn Protocol) -> Self {
         Self { name: protocol.name(), groups: protocol.report().groups }
@@ -57,18 +57,13 @@ impl ProtocolAccount {
         errors
     }
 
-    /// The groups but for those of errors.
+    /// All groups except those of errors.
     pub(super) fn others(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter().filter(|group| ![TEST_ERRORS, ONLINE_ERRORS].contains(&group.name))
     }
-
-    /// All of them, by name.
-    pub(super) fn by_name<S: Serializer>(all: &[Self], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(all.iter().map(|account| (account.name, account)))
-    }
 }
 
-impl Serialize for ProtocolAccount {
+impl Serialize for ProtocolStats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for group in &self.groups {
@@ -105,19 +100,19 @@ mod tests {
     #[test]
     fn counters_are_found_by_protocol_group_and_name() {
         let group = Group { name: "commands", counters: vec![("query".into(), 7), ("quit".into(), 1)] };
-        let account = ProtocolAccount { name: "mysql", groups: vec![group] };
-        let json = serde_json::to_value(&account).unwrap();
+        let stats = ProtocolStats { name: "mysql", groups: vec![group] };
+        let json = serde_json::to_value(&stats).unwrap();
         assert_eq!(json, serde_json::json!({"commands": {"query": 7, "quit": 1}}));
     }
     #[test]
     fn errors_of_both_servers_stand_side_by_side() {
         let test = Group { name: TEST_ERRORS, counters: vec![("1146".into(), 9), ("1062".into(), 1)] };
         let online = Group { name: ONLINE_ERRORS, counters: vec![("1205".into(), 3), ("1062".into(), 2)] };
-        let account = ProtocolAccount { name: "mysql", groups: vec![test, online] };
-        let errors = account.errors().into_iter().map(|errors| (errors.code, errors.online, errors.test));
+        let stats = ProtocolStats { name: "mysql", groups: vec![test, online] };
+        let errors = stats.errors().into_iter().map(|errors| (errors.code, errors.online, errors.test));
         assert_eq!(errors.collect::<Vec<_>>(), [("1146", 0, 9), ("1205", 3, 0), ("1062", 2, 1)]);
-        let json = serde_json::to_value(&account).unwrap();
+        let json = serde_json::to_value(&stats).unwrap();
         assert_eq!(json["errors"]["1062"], serde_json::json!({"online": 2, "test": 1}));
-        assert_eq!(account.others().count(), 0);
+        assert_eq!(stats.others().count(), 0);
     }
 }

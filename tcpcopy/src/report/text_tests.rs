@@ -1,25 +1,8 @@
 //! The reports of a good run, a bad one and an empty one, against expected files.
 
-use super::super::{CaptureAccount, InjectAccount, OutputAccount};
+use super::super::InjectStats;
 use super::*;
 use crate::ledger::{DropReason, Largest};
-
-fn account<'a>(ledger: &'a Ledger, inject: &'a InjectAccount, links: Vec<LinkAccount>) -> Report<'a> {
-    Report {
-        version: "1.0.0",
-        uptime_seconds: 60,
-        balanced: ledger.balances(),
-        said: ledger.said(),
-        ledger,
-        capture: CaptureAccount::default(),
-        inject,
-        links,
-        services: Vec::new(),
-        protocols: Vec::new(),
-        workers: Vec::new(),
-        output: OutputAccount::default(),
-    }
-}
 
 fn good() -> Ledger {
     let mut ledger = Ledger::default();
@@ -37,35 +20,35 @@ fn good() -> Ledger {
     ledger.turns.at_once = 20_000;
     ledger.tcp.connected = 20_000;
     ledger.tcp.segments_sent = 140_000;
-    ledger.tcp.answers = 130_000;
+    ledger.tcp.segments_received = 130_000;
     ledger.tcp.answer_bytes = 1_000_000;
     ledger
 }
 
-fn link() -> LinkAccount {
-    LinkAccount {
-        intercept: "10.0.0.18:36524".to_owned(),
-        up: true,
+fn intercept() -> InterceptStats {
+    InterceptStats {
+        address: "10.0.0.18:36524".to_owned(),
+        connected: true,
         connects: 1,
-        statistics: Some(InterceptAccount {
+        statistics: Some(InterceptCounters {
             captured: 130_010,
             forwarded: 130_000,
             unrouted: 10,
             ..Default::default()
         }),
-        ..LinkAccount::default()
+        ..InterceptStats::default()
     }
 }
 
 #[test]
 fn a_good_run() {
-    let (ledger, inject) = (good(), InjectAccount { sent: 140_000, ..InjectAccount::default() });
-    let account = account(&ledger, &inject, vec![link()]);
-    assert_eq!(complete(&account), include_str!("../../tests/expected/report_good.txt"));
+    let (ledger, inject) = (good(), InjectStats { sent: 140_000, ..InjectStats::default() });
+    let report = Report { intercepts: vec![intercept()], ..Report::of(&ledger, &inject) };
+    assert_eq!(complete(&report), include_str!("../../tests/expected/report_good.txt"));
     assert_eq!(
-        short(&account),
-        "replayed 100.000 % of what clients said (51 234 567 bytes), 20 000 of 20 000 sessions whole; 0 bytes pending, 1 of 1 \
-         links up"
+        short(&report),
+        "replayed 100.000 % of client payload (51 234 567 bytes), 20 000 of 20 000 sessions complete; 0 bytes pending, 1 of 1 \
+         intercepts connected"
     );
 }
 
@@ -83,29 +66,29 @@ fn a_run_with_losses() {
     ledger.sessions.replayed -= 3;
     ledger.sessions.active = 1;
     ledger.sessions.incomplete.add(DropReason::CaptureGap, 2);
-    let mut inject = InjectAccount { sent: 140_000, ..InjectAccount::default() };
+    let mut inject = InjectStats { sent: 140_000, ..InjectStats::default() };
     inject.failed.add(&nix::errno::Errno::EPERM.into(), 1);
-    let mut lost = link();
-    lost.up = false;
-    lost.lost = 1;
-    lost.last_problem = Some("Connection refused (os error 111)".to_owned());
-    let mut account = account(&ledger, &inject, vec![link(), lost]);
-    account.capture.kernel_dropped = 1234;
-    assert_eq!(complete(&account), include_str!("../../tests/expected/report_losses.txt"));
+    let mut lost = intercept();
+    lost.connected = false;
+    lost.disconnects = 1;
+    lost.last_error = Some("Connection refused (os error 111)".to_owned());
+    let mut report = Report { intercepts: vec![intercept(), lost], ..Report::of(&ledger, &inject) };
+    report.capture.kernel_dropped = 1234;
+    assert_eq!(complete(&report), include_str!("../../tests/expected/report_losses.txt"));
     assert_eq!(
-        short(&account),
-        "replayed 99.996 % of what clients said (51 235 927 bytes), 19 997 of 20 000 sessions whole (1 still open); 200 \
+        short(&report),
+        "replayed 99.996 % of client payload (51 235 927 bytes), 19 997 of 20 000 sessions complete (1 still open); 200 \
          bytes dropped: capture_gap 150, memory_limit 50; 1 360 bytes never captured; the kernel dropped 1 234 packets \
-         before capture; 100 bytes pending, 1 of 2 links up, the oldest turn waits for 12 s, 1 sends failed"
+         before capture; 100 bytes pending, 1 of 2 intercepts connected, the oldest turn has waited for 12 s, 1 sends failed"
     );
 }
 
 #[test]
 fn a_run_that_saw_nothing() {
-    let (ledger, inject) = (Ledger::default(), InjectAccount::default());
-    let account = account(&ledger, &inject, Vec::new());
-    assert_eq!(complete(&account), include_str!("../../tests/expected/report_nothing.txt"));
-    assert!(short(&account).contains("links up; hint: no packet was captured"));
+    let (ledger, inject) = (Ledger::default(), InjectStats::default());
+    let report = Report::of(&ledger, &inject);
+    assert_eq!(complete(&report), include_str!("../../tests/expected/report_nothing.txt"));
+    assert!(short(&report).contains("intercepts connected; hint: no packet was captured"));
 }
 
 #[test]
@@ -113,17 +96,17 @@ fn one_missing_byte_is_not_a_hundred_percent() {
     let mut ledger = good();
     ledger.bytes.replayed -= 1;
     ledger.bytes.pending = 1;
-    let inject = InjectAccount::default();
-    let text = short(&account(&ledger, &inject, Vec::new()));
-    assert!(text.starts_with("replayed 99.999 % of what clients said (51 234 567 bytes)"), "{text}");
+    let inject = InjectStats::default();
+    let text = short(&Report::of(&ledger, &inject));
+    assert!(text.starts_with("replayed 99.999 % of client payload (51 234 567 bytes)"), "{text}");
 }
 
 #[test]
-fn an_account_out_of_balance_says_so() {
+fn a_ledger_out_of_balance_is_reported() {
     let mut ledger = good();
     ledger.bytes.captured += 1;
-    let inject = InjectAccount::default();
-    assert!(complete(&account(&ledger, &inject, Vec::new())).contains("DOES NOT BALANCE"));
+    let inject = InjectStats::default();
+    assert!(complete(&Report::of(&ledger, &inject)).contains("DOES NOT BALANCE"));
 }
 
 #[test]
@@ -131,40 +114,40 @@ fn bytes_replaced_by_a_module_are_not_missing() {
     let mut ledger = good();
     ledger.bytes.replayed -= 100;
     ledger.bytes.dropped.add(DropReason::Replaced, 100);
-    let inject = InjectAccount::default();
-    let text = short(&account(&ledger, &inject, Vec::new()));
-    assert!(text.starts_with("replayed 100.000 % of what clients said (51 234 467 bytes)"), "{text}");
+    let inject = InjectStats::default();
+    let text = short(&Report::of(&ledger, &inject));
+    assert!(text.starts_with("replayed 100.000 % of client payload (51 234 467 bytes)"), "{text}");
 }
 
 #[test]
 fn what_a_module_has_counted_is_shown_by_group() {
-    let (mut ledger, inject) = (good(), InjectAccount::default());
+    let (mut ledger, inject) = (good(), InjectStats::default());
     ledger.modules.online_bytes = 5000;
     ledger.packets.online_answers = 9;
-    let mut report = module_kit::Report::default();
-    report.group("commands", [("query", 2000)]);
-    report.group("server_errors", [("1146", 1200), ("1062", 3)]);
-    report.group("online_errors", [("1146", 1190), ("1205", 1)]);
-    let mut account = account(&ledger, &inject, Vec::new());
-    account.protocols = vec![ProtocolAccount { name: "mysql", groups: report.groups }];
-    let text = complete(&account);
+    let mut counted = module_kit::Report::default();
+    counted.group("commands", [("query", 2000)]);
+    counted.group("server_errors", [("1146", 1200), ("1062", 3)]);
+    counted.group("online_errors", [("1146", 1190), ("1205", 1)]);
+    let mut report = Report::of(&ledger, &inject);
+    report.protocols = vec![ProtocolStats { name: "mysql", groups: counted.groups }];
+    let text = complete(&report);
     assert!(text.contains(", online answers 9"), "{text}");
     assert!(text.contains("\n  mysql commands: query 2 000\n"), "{text}");
     let side_by_side =
         "\n  mysql errors (online / test server): 1146 1 190 / 1 200, 1062 0 / 3, 1205 1 / 0\n";
     assert!(text.contains(side_by_side), "{text}");
     assert!(!text.contains("server errors"), "{text}");
-    assert!(text.contains("\n  bytes of the online server's answers: heard 5 000\n"), "{text}");
+    assert!(text.contains("\n  online server: payload bytes for modules 5 000\n"), "{text}");
 }
 
 #[test]
 fn errors_that_were_not_captured_are_not_shown_as_none() {
-    let (ledger, inject) = (good(), InjectAccount::default());
-    let mut report = module_kit::Report::default();
-    report.group("server_errors", [("1146", 1200)]);
-    let mut account = account(&ledger, &inject, Vec::new());
-    account.protocols = vec![ProtocolAccount { name: "mysql", groups: report.groups }];
-    let text = complete(&account);
+    let (ledger, inject) = (good(), InjectStats::default());
+    let mut counted = module_kit::Report::default();
+    counted.group("server_errors", [("1146", 1200)]);
+    let mut report = Report::of(&ledger, &inject);
+    report.protocols = vec![ProtocolStats { name: "mysql", groups: counted.groups }];
+    let text = complete(&report);
     assert!(text.contains("(test server; the online server's were not captured): 1146 1 200\n"), "{text}");
 }
 
@@ -172,8 +155,8 @@ fn errors_that_were_not_captured_are_not_shown_as_none() {
 fn first_line(change: impl FnOnce(&mut Ledger)) -> String {
     let mut ledger = good();
     change(&mut ledger);
-    let inject = InjectAccount::default();
-    complete(&account(&ledger, &inject, Vec::new())).lines().next().unwrap().to_owned()
+    let inject = InjectStats::default();
+    complete(&Report::of(&ledger, &inject)).lines().next().unwrap().to_owned()
 }
 
 #[test]
@@ -191,12 +174,12 @@ fn whatever_is_lost_is_no_hundred_percent() {
         let line = first_line(loss);
         assert!(line.starts_with("replayed 99.999 %"), "{index}: {line}");
     }
-    let (ledger, inject) = (good(), InjectAccount::default());
-    let mut account = account(&ledger, &inject, Vec::new());
-    account.capture.kernel_dropped = 1;
-    assert!(complete(&account).starts_with("replayed 99.999 %"));
-    (account.capture.kernel_dropped, account.capture.unread) = (0, 3);
-    let text = complete(&account);
+    let (ledger, inject) = (good(), InjectStats::default());
+    let mut report = Report::of(&ledger, &inject);
+    report.capture.kernel_dropped = 1;
+    assert!(complete(&report).starts_with("replayed 99.999 %"));
+    (report.capture.kernel_dropped, report.capture.unread) = (0, 3);
+    let text = complete(&report);
     assert!(text.starts_with("replayed 99.999 %"), "{text}");
     assert!(text.lines().next().unwrap().ends_with("; 3 packets were left unread at the end"), "{text}");
 }
@@ -208,7 +191,7 @@ fn the_largest_losses_come_first() {
         (ledger.bytes.captured, ledger.sessions.replayed) = (ledger.bytes.captured + 85, 19_999);
         ledger.sessions.incomplete.add(DropReason::StateLost, 1);
     });
-    let expected = "replayed 99.999 % of what clients said (51 234 652 bytes), 19 999 of 20 000 sessions whole; 85 bytes \
+    let expected = "replayed 99.999 % of client payload (51 234 652 bytes), 19 999 of 20 000 sessions complete; 85 bytes \
                     dropped: state_lost";
     assert_eq!(line, expected);
     let line = first_line(|ledger| {

@@ -1,25 +1,25 @@
-//! What each worker contributes to the account.
+//! What each worker contributes to the report.
 
 use serde::Serialize;
 
-use super::{CaptureAccount, InjectAccount, LinkAccount};
+use super::{CaptureStats, InjectStats, InterceptStats};
 use crate::ledger::Ledger;
 
-/// The account of one worker.
+/// The counters of one worker.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerStats {
-    /// Its engine's.
+    /// The ledger of its engine.
     pub ledger: Ledger,
-    /// Of its capture sockets.
-    pub capture: CaptureAccount,
-    /// Of its injector.
-    pub inject: InjectAccount,
-    /// Its links, in the order of `-s`.
-    pub links: Vec<LinkAccount>,
+    /// The sum over its capture sockets.
+    pub capture: CaptureStats,
+    /// The counters of its injector.
+    pub inject: InjectStats,
+    /// Its control connections, in the order of `-s`.
+    pub intercepts: Vec<InterceptStats>,
 }
 
 impl WorkerStats {
-    /// All of them together; nothing for none.
+    /// The sum over all workers.
     #[must_use]
     pub fn sum(parts: &[Self]) -> Self {
         let Some((first, others)) = parts.split_first() else { return Self::default() };
@@ -30,41 +30,44 @@ impl WorkerStats {
             sum.capture.unread += part.capture.unread;
             sum.inject.sent += part.inject.sent;
             sum.inject.failed.extend(&part.inject.failed);
-            sum.links.iter_mut().zip(&part.links).for_each(|(link, other)| link.join(other));
+            sum.intercepts
+                .iter_mut()
+                .zip(&part.intercepts)
+                .for_each(|(intercept, other)| intercept.merge(other));
             sum
         })
     }
 }
 
-impl LinkAccount {
-    /// Takes in the link of another worker to the same intercept: what went worst counts.
-    fn join(&mut self, other: &Self) {
-        self.up &= other.up;
+impl InterceptStats {
+    /// Merges another worker's control connection to the same intercept: the worse value counts.
+    fn merge(&mut self, other: &Self) {
+        self.connected &= other.connected;
         self.connects = self.connects.max(other.connects);
-        self.lost = self.lost.max(other.lost);
-        self.last_problem = self.last_problem.take().or_else(|| other.last_problem.clone());
-        // Each link is told of the whole intercept, not all at the same moment.
+        self.disconnects = self.disconnects.max(other.disconnects);
+        self.last_error = self.last_error.take().or_else(|| other.last_error.clone());
+        // Each worker receives the totals of the whole intercept, but not at the same moment.
         let latest = [self.statistics, other.statistics].into_iter().flatten();
         self.statistics = latest.max_by_key(|statistics| statistics.captured);
     }
 }
 
-/// A worker in few words: whether they all have their share of the work.
+/// The part of one worker in brief, which shows whether the load is balanced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct WorkerAccount {
+pub struct WorkerSummary {
     /// Whether its ledger's sums hold.
     pub balanced: bool,
     /// Packets captured.
     pub packets: u64,
-    /// Sessions begun.
+    /// Sessions started.
     pub sessions: u64,
     /// Client payload replayed.
     pub bytes_replayed: u64,
-    /// Packets that its capture buffers had no room for.
+    /// Packets dropped because its capture buffers were full.
     pub kernel_dropped: u64,
 }
 
-impl From<&WorkerStats> for WorkerAccount {
+impl From<&WorkerStats> for WorkerSummary {
     fn from(part: &WorkerStats) -> Self {
         Self {
             balanced: part.ledger.balances(),
@@ -80,34 +83,36 @@ impl From<&WorkerStats> for WorkerAccount {
 mod tests {
     use nix::errno::Errno;
 
-    use super::super::InterceptAccount;
+    use super::super::InterceptCounters;
     use super::*;
 
-    fn link(up: bool, captured: u64) -> LinkAccount {
-        let statistics = Some(InterceptAccount { captured, ..InterceptAccount::default() });
-        LinkAccount { up, connects: 1, statistics, ..LinkAccount::default() }
+    fn intercept(connected: bool, captured: u64) -> InterceptStats {
+        let statistics = Some(InterceptCounters { captured, ..InterceptCounters::default() });
+        InterceptStats { connected, connects: 1, statistics, ..InterceptStats::default() }
     }
 
     #[test]
     fn parts_add_up() {
         let mut parts = [WorkerStats::default(), WorkerStats::default()];
         for (part, count) in parts.iter_mut().zip([1, 10]) {
-            part.ledger.tcp.answers = count;
-            part.capture = CaptureAccount { kernel_received: count, kernel_dropped: count, unread: count };
+            part.ledger.tcp.segments_received = count;
+            part.capture = CaptureStats { kernel_received: count, kernel_dropped: count, unread: count };
             part.inject.sent = count;
             part.inject.failed.add(&Errno::EPERM.into(), 1);
         }
-        parts[0].links = vec![link(true, 5), link(true, 7)];
-        parts[1].links = vec![link(true, 6), link(false, 7)];
+        parts[0].intercepts = vec![intercept(true, 5), intercept(true, 7)];
+        parts[1].intercepts = vec![intercept(true, 6), intercept(false, 7)];
         let sum = WorkerStats::sum(&parts);
-        assert_eq!(sum.ledger.tcp.answers, 11);
-        assert_eq!(sum.capture, CaptureAccount { kernel_received: 11, kernel_dropped: 11, unread: 11 });
+        assert_eq!(sum.ledger.tcp.segments_received, 11);
+        assert_eq!(sum.capture, CaptureStats { kernel_received: 11, kernel_dropped: 11, unread: 11 });
         assert_eq!((sum.inject.sent, sum.inject.failed.total()), (11, 2));
-        let links: Vec<_> = sum
-            .links
+        let intercepts: Vec<_> = sum
+            .intercepts
             .iter()
-            .map(|link| (link.up, link.connects, link.statistics.map(|statistics| statistics.captured)))
+            .map(|merged| {
+                (merged.connected, merged.connects, merged.statistics.map(|statistics| statistics.captured))
+            })
             .collect();
-        assert_eq!(links, [(true, 1, Some(6)), (false, 1, Some(7))]);
+        assert_eq!(intercepts, [(true, 1, Some(6)), (false, 1, Some(7))]);
     }
 }

@@ -3,11 +3,12 @@
 use common_core::wire::{Segment, Seq};
 use module_kit::{Action, Actions, Failure, Loss, Missing, Module, PayloadPrefix, Ready, ServerData};
 
-use crate::ledger::{DropReason, Ledger};
+use crate::ledger::DropReason;
 use crate::session::connection::{Connection, Received};
 use crate::session::context::Context;
 use crate::session::gate::Gate;
 use crate::session::online_stream::OnlineStream;
+use crate::session::outcome::Outcome;
 use crate::session::send_buffer::{Origin, SendBuffer};
 use crate::session::turn_queue::{Turn, TurnQueue};
 
@@ -37,9 +38,6 @@ pub(crate) struct ModuleHost {
     question: u64,
     /// The module asked to be called again: the first due byte is one that it has taken out already, for this reason.
     taken: Option<DropReason>,
-    /// The module's memory as it stands in the ledger, in bytes, without its own bytes in the send buffer; and those.
-    counted: u64,
-    own: u64,
 }
 
 /// The parts of a session that a transform works on.
@@ -48,8 +46,7 @@ pub(super) struct HostCx<'s> {
     pub(super) send_buffer: &'s mut SendBuffer,
     pub(super) gate: &'s mut Gate,
     pub(super) connection: &'s mut Connection,
-    /// The first reason for which something of the session was lost.
-    pub(super) first_drop: &'s mut Option<DropReason>,
+    pub(super) outcome: &'s mut Outcome,
 }
 
 impl Transform {
@@ -101,25 +98,16 @@ impl Transform {
         }
     }
 
-    /// The memory of the module and of what is stored for it, in bytes.
-    pub(super) fn memory(&self) -> u64 {
+    /// The memory of the module, if there is one, and of what is stored for it, in bytes.
+    pub(super) fn memory(&self) -> Option<u64> {
         match self {
-            Self::Straight => 0,
-            Self::Module(host) => host.counted + host.own,
-        }
-    }
-
-    /// Counts the module's own bytes in the send buffer: there may be more than the client sent, where they were inflated.
-    pub(super) fn count_own(&mut self, ledger: &mut Ledger, own: u64) {
-        if let Self::Module(host) = self {
-            ledger.modules.memory = ledger.modules.memory + own - host.own;
-            host.own = own;
+            Self::Straight => None,
+            Self::Module(host) => Some(host.memory()),
         }
     }
 
     /// The module is not needed any more.
-    pub(super) fn dismiss(&mut self, ledger: &mut Ledger) {
-        ledger.modules.memory -= self.memory();
+    pub(super) fn dismiss(&mut self) {
         *self = Self::Straight;
     }
 
@@ -201,7 +189,6 @@ impl Transform {
             return host.hand_over(cx, parts, skipped, bytes);
         }
         online.kept_answers(segment.ack);
-        host.count_memory(cx.ledger);
         Ok(())
     }
 
@@ -246,15 +233,7 @@ impl Transform {
 impl ModuleHost {
     /// `wanted` are the beginnings of the online server's segments that the protocol observes.
     pub(crate) fn new(module: Box<dyn Module>, wanted: &[PayloadPrefix]) -> Self {
-        Self {
-            module,
-            actions: Actions::new(),
-            online: OnlineStream::new(wanted),
-            question: 0,
-            taken: None,
-            counted: 0,
-            own: 0,
-        }
+        Self { module, actions: Actions::new(), online: OnlineStream::new(wanted), question: 0, taken: None }
     }
 
     fn connected(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
@@ -293,7 +272,6 @@ impl ModuleHost {
         let result = self.carry_out_list(cx, &actions, parts);
         self.actions = actions;
         self.actions.clear();
-        self.count_memory(cx.ledger);
         result
     }
 
@@ -321,7 +299,7 @@ impl ModuleHost {
         if bytes.is_empty() {
             return Ok(());
         }
-        cx.ledger.modules.online_bytes += bytes.len() as u64;
+        cx.ledger.online_bytes(bytes.len() as u64);
         self.call(cx, parts, |module, actions| {
             if let Some(online) = module.online() {
                 online.answer(bytes, actions);
@@ -329,11 +307,9 @@ impl ModuleHost {
         })
     }
 
-    fn count_memory(&mut self, ledger: &mut Ledger) {
+    fn memory(&self) -> u64 {
         let online = self.online.as_ref().map_or(0, OnlineStream::memory);
-        let memory = (size_of::<Self>() + self.module.memory() + online) as u64;
-        ledger.modules.memory = ledger.modules.memory + memory - self.counted;
-        self.counted = memory;
+        (size_of::<Self>() + self.module.memory() + online) as u64
     }
 
     fn carry_out_list(
@@ -421,9 +397,8 @@ fn pass(parts: &mut HostCx<'_>, bytes: usize) {
 fn take_out(cx: &mut Context<'_>, parts: &mut HostCx<'_>, bytes: usize, reason: DropReason) {
     let bytes = bytes.min(parts.turn_queue.due_len());
     parts.turn_queue.consume(bytes);
-    cx.ledger.bytes.pending -= bytes as u64;
-    cx.ledger.bytes.dropped.add(reason, bytes as u64);
+    cx.ledger.drop_bytes(reason, bytes as u64);
     if bytes > 0 && reason != DropReason::Replaced {
-        parts.first_drop.get_or_insert(reason);
+        parts.outcome.lost(reason);
     }
 }

@@ -134,7 +134,7 @@ impl Session {
             }
             (None, Some(_)) if self.mode == Mode::Unknown || self.mode.is_foreign() => {}
             (None, Some(Sets::Login)) => {
-                self.count(Event::RefusedOnline);
+                self.count(Event::LoginFailedOnline);
                 actions.fail(FailureKind::LoginFailedOnline, "the online server does not accept the login");
             }
             // The test server has executed it: back to the state before.

@@ -1,92 +1,92 @@
-//! Connections that the test server refuses, closes or forgets.
+//! Connections that the test server refuses, closes or does not answer.
 
 use super::super::Report;
 use super::super::number::Grouped;
 use super::applying;
 use crate::ledger::DropReason;
 
-/// Below so many bytes for each connection, the test server has hardly answered any.
+/// With fewer answer bytes a connection on average, the test server has hardly answered.
 const HARDLY_ANSWERED: u64 = 40;
 
-/// Fewer connections may be rebuilt for any reason.
+/// Fewer reopened connections prove nothing.
 const NOTABLE: u64 = 10;
 
 const KEPT_ALIVE: &str =
     "give it the online server's keep-alive limits (nginx: keepalive_timeout, keepalive_requests)";
 
-/// How the test server treats our connections. Nothing is said before it has accepted one.
-pub(super) fn hints(account: &Report<'_>) -> Vec<String> {
-    if !account.is_connected() {
+/// How the test server treats the copies' connections. There is no hint before it has accepted one.
+pub(super) fn hints(report: &Report<'_>) -> Vec<String> {
+    if !report.is_connected() {
         return Vec::new();
     }
-    let mut hints: Vec<String> = closes(account).into_iter().collect();
-    let unanswered = account.lost(DropReason::NoAnswer) && account.ledger.packets.loopback == 0;
-    let unlinked = account.was_unlinked();
+    let mut hints: Vec<String> = closes(report).into_iter().collect();
+    let unanswered = report.lost(DropReason::NoAnswer) && report.ledger.packets.loopback == 0;
+    let lacked_intercept = report.may_have_lacked_intercept();
     hints.extend(applying([
         (
-            account.lost(DropReason::Refused),
-            "the test server refused some connections: was it restarted, is its backlog or connection limit too small?",
+            report.lost(DropReason::Refused),
+            "the test server refused some connections: was it restarted? Is its backlog or its connection limit too small?",
         ),
         (
-            unanswered && !unlinked,
-            "some answers never came: check the test host's load, and its route back for all client addresses",
+            unanswered && !lacked_intercept,
+            "some answers never arrived: check the load of the test host, and its route to each client address",
         ),
         (
-            unanswered && unlinked,
-            "some answers never came: no intercept was reached for a time; see the lines of the links below",
+            unanswered && lacked_intercept,
+            "some answers never arrived: no intercept was connected for a time; see the intercept lines below",
         ),
     ]));
     hints
 }
 
-/// Why the test server closes before its clients do: one hint at most.
-fn closes(account: &Report<'_>) -> Option<String> {
-    let (tcp, turns) = (&account.ledger.tcp, &account.ledger.turns);
-    if is_mostly_reset(account) {
+/// Why the test server closes before its clients do. At most one hint.
+fn closes(report: &Report<'_>) -> Option<String> {
+    let (tcp, turns) = (&report.ledger.tcp, &report.ledger.turns);
+    if is_mostly_reset(report) {
         return Some(if tcp.answer_bytes < tcp.connected.saturating_mul(HARDLY_ANSWERED) {
             "the test server resets most connections: does the assistant forward the answers to the real clients, which \
-             refuse them? Then 'sysctl net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0' there; else see the log of \
-             the test service"
+             reset them? Then run 'sysctl net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0' there; otherwise see \
+             the log of the test service"
                 .to_owned()
         } else {
-            "the test server closes most connections before it has answered: see the log of the test service"
+            "the test server closes most connections before it answers: see the log of the test service"
                 .to_owned()
         });
     }
-    // Sessions with TLS are closed as well.
-    let cut_off = turns.cut_off.saturating_sub(account.ledger.sessions.incomplete.get(DropReason::Tls));
-    if is_closed_after_each(account) && cut_off * 2 <= tcp.rebuilt {
+    // The test server closes connections with TLS, too; they have their own hint.
+    let cut_off = turns.cut_off.saturating_sub(report.ledger.sessions.incomplete.get(DropReason::Tls));
+    if is_closed_after_each(report) && cut_off * 2 <= tcp.reconnected {
         return Some(format!(
-            "the test server closes after nearly every answer: {} of {} connections were opened in place of another; turn \
-             its keep-alive on, or {KEPT_ALIVE}",
-            Grouped(tcp.rebuilt),
+            "the test server closes after nearly every answer: {} of {} connections replaced a closed one; turn its \
+             keep-alive on, or {KEPT_ALIVE}",
+            Grouped(tcp.reconnected),
             Grouped(tcp.connected)
         ));
     }
     let answered = turns.answered + turns.answer_ended + turns.module_ready;
     match cut_off {
         0 => None,
-        // Now and then it closes while a request is on its way.
+        // A server with keep-alive limits sometimes closes while a request is on its way.
         _ if cut_off <= answered / 10 => Some(format!(
             "the test server closed {} connections with requests unanswered: {KEPT_ALIVE}",
             Grouped(cut_off)
         )),
         _ => Some(format!(
-            "the test server closed {} connections instead of answering: the log of the test service says why",
+            "the test server closed {} connections instead of answering: see the log of the test service",
             Grouped(cut_off)
         )),
     }
 }
 
-fn is_mostly_reset(account: &Report<'_>) -> bool {
-    let bytes = &account.ledger.bytes;
+fn is_mostly_reset(report: &Report<'_>) -> bool {
+    let bytes = &report.ledger.bytes;
     bytes.dropped.get(DropReason::ClosedByServer) > (bytes.replayed + bytes.dropped.total()) / 2
 }
 
-/// Connections were rebuilt for most turns but the first of each session, and not for what was not captured.
-fn is_closed_after_each(account: &Report<'_>) -> bool {
-    let (tcp, turns) = (&account.ledger.tcp, &account.ledger.turns);
-    let later = turns.let_go().saturating_sub(tcp.connected - tcp.rebuilt.min(tcp.connected));
-    let elsewhere = account.ledger.gaps.count + tcp.refused;
-    tcp.rebuilt >= NOTABLE && tcp.rebuilt > later / 2 && tcp.rebuilt > elsewhere.saturating_mul(2)
+/// Most turns after the first of a session needed a new connection, and neither gaps nor refusals explain it.
+fn is_closed_after_each(report: &Report<'_>) -> bool {
+    let (tcp, turns) = (&report.ledger.tcp, &report.ledger.turns);
+    let later = turns.released().saturating_sub(tcp.connected - tcp.reconnected.min(tcp.connected));
+    let elsewhere = report.ledger.gaps.count + tcp.refused;
+    tcp.reconnected >= NOTABLE && tcp.reconnected > later / 2 && tcp.reconnected > elsewhere.saturating_mul(2)
 }

@@ -1,20 +1,23 @@
-//! What cannot be copied as it is, because of the protocol that it is in.
+//! Sessions that cannot be copied unchanged because of their protocol.
 
 use super::super::number::Grouped;
 use super::super::{Report, Service};
 use super::applying;
 use crate::ledger::DropReason;
 
-const LOOPBACK: &str = "clients on 127.0.0.1 or ::1 cannot be copied, for no other host can answer there: let them use an \
-                        address of this host, or leave them out with the service's own address in -x";
+const LOOPBACK: &str = "clients on 127.0.0.1 or ::1 cannot be copied, because no other host can answer them: let them use an \
+                        address of this host, or exclude them with the service's own address in -x";
 
-/// A protocol whose servers keep something for each connection, known by its usual port.
+/// An error is reported if the test server sent it so many times more than the online server.
+const ERRORS_MORE: u64 = 10;
+
+/// A protocol whose servers keep state for each connection, recognised by its usual port.
 struct Stateful {
     port: u16,
     name: &'static str,
-    /// How its clients are told to do without TLS.
+    /// The client setting that turns TLS off.
     plain: Option<&'static str>,
-    /// The server asks for another answer at each login: a copied one fails.
+    /// The server sends a new challenge at each login, so a copied login fails.
     challenges: bool,
 }
 
@@ -39,112 +42,109 @@ impl Stateful {
     }
 }
 
-/// Sessions that the protocol keeps from being copied, or copied right.
-pub(super) fn hints(account: &Report<'_>) -> Vec<String> {
-    let mut hints: Vec<String> = tls(account).into_iter().collect();
+/// Why sessions were not copied, or not copied correctly.
+pub(super) fn hints(report: &Report<'_>) -> Vec<String> {
+    let mut hints: Vec<String> = tls(report).into_iter().collect();
     hints.extend(applying([
         (
-            account.lost(DropReason::LoginFailed),
-            "the test server refused logins: the log names each user and the reason; give their passwords on the test \
-             server in a file, --config FILE, docs/MYSQL.md and docs/REDIS.md show how, and create users that it does not have",
+            report.lost(DropReason::LoginFailed),
+            "the test server refused logins: the log names each user and the reason; put their passwords on the test server \
+             into a file for --config (docs/MYSQL.md and docs/REDIS.md show how), and create the users that it lacks",
         ),
         (
-            account.lost(DropReason::ModuleFailed),
-            "a protocol module could not go on with some sessions: the log says why; if the service of -x speaks another \
-             protocol, say so with --protocol PORT=none",
+            report.lost(DropReason::ModuleFailed),
+            "a protocol module gave up some sessions: the log has the reason; if the service of -x uses another protocol, \
+             set --protocol PORT=none",
         ),
-        (account.ledger.packets.loopback > 0, LOOPBACK),
+        (report.ledger.packets.loopback > 0, LOOPBACK),
     ]));
-    hints.extend(state_lost(account));
-    hints.extend(state_unknown(account));
-    hints.extend(account.services.iter().filter_map(|service| without_module(account, service)));
-    hints.extend(errors(account));
+    hints.extend(state_lost(report));
+    hints.extend(state_unknown(report));
+    hints.extend(report.services.iter().filter_map(|service| without_module(report, service)));
+    hints.extend(errors(report));
     hints
 }
 
-fn tls(account: &Report<'_>) -> Option<String> {
-    if !account.lost(DropReason::Tls) {
+fn tls(report: &Report<'_>) -> Option<String> {
+    if !report.lost(DropReason::Tls) {
         return None;
     }
-    let plain = account.services.iter().find_map(|service| {
+    let plain = report.services.iter().find_map(|service| {
         let protocol = Stateful::of(service)?;
         Some((protocol.name, protocol.plain?))
     });
     Some(match plain {
         Some((name, setting)) => format!(
-            "TLS cannot be copied: let the clients of the service in -x connect without it ({name}: {setting}), or end it \
-             in front of the service and name the plain port there in -x"
+            "TLS cannot be copied: let the clients of the service in -x connect without TLS ({name}: {setting}), or \
+             terminate TLS in front of the service and name the plain port there in -x"
         ),
-        None => "TLS cannot be copied: end it in front of the service (proxy, load balancer), and name the plain port \
-                 behind that in -x"
+        None => "TLS cannot be copied: terminate TLS in front of the service (proxy, load balancer), and name the plain \
+                 port behind it in -x"
             .to_owned(),
     })
 }
 
-/// The connection broke on which the test server had heard what must be known to understand the rest.
-fn state_lost(account: &Report<'_>) -> Option<String> {
-    let (bytes, sessions) = dropped(account, DropReason::StateLost)?;
+/// The connection with the state broke: the rest of the session would mean something else on a new one.
+fn state_lost(report: &Report<'_>) -> Option<String> {
+    let (bytes, sessions) = dropped(report, DropReason::StateLost)?;
     Some(format!(
-        "{} of {} sessions ended early, {} bytes: their connection broke, and the test server had been told what it \
-         needs to understand the rest (a login, a database, an upgrade); the test service's log says why it closes{}",
+        "{} of {} sessions ended early, {} bytes: their connection broke, and with it the state that the rest depends on \
+         (a login, a database, an upgrade); the log of the test service says why it closes{}",
         Grouped(sessions),
-        Grouped(account.ledger.sessions.seen),
+        Grouped(report.ledger.sessions.seen),
         Grouped(bytes),
-        stateless(account)
+        stateless(report)
     ))
 }
 
-/// The session began before tcpcopy did.
-fn state_unknown(account: &Report<'_>) -> Option<String> {
-    let (bytes, sessions) = dropped(account, DropReason::StateUnknown)?;
-    let redis = |service: &&Service| service.protocol == Some("redis");
-    if account.services.iter().all(|service| service.is_asked) {
+/// The session is older than tcpcopy, so its state is not known.
+fn state_unknown(report: &Report<'_>) -> Option<String> {
+    let (bytes, sessions) = dropped(report, DropReason::StateUnknown)?;
+    let (bytes, sessions) = (Grouped(bytes), Grouped(sessions));
+    if report.services.iter().all(|service| service.is_queried) {
         return Some(format!(
-            "of sessions that are older than tcpcopy ({} so far), {} bytes were left out: what their clients said before \
-             the online server had told about them",
-            Grouped(sessions),
-            Grouped(bytes)
+            "{bytes} bytes of sessions that are older than tcpcopy ({sessions} so far) were left out, because their clients \
+             sent them before the online server had reported their state"
         ));
     }
-    let cure = if account.services.iter().filter(redis).any(|service| !service.is_asked) {
-        "; a read-only account in [online.redis] of --config tells their databases"
+    let redis = |service: &Service| service.protocol == Some("redis") && !service.is_queried;
+    let remedy = if report.services.iter().any(redis) {
+        "; with a read-only account in [online.redis] of --config tcpcopy can query their databases"
     } else {
-        stateless(account)
+        stateless(report)
     };
     Some(format!(
-        "sessions that are older than tcpcopy were dropped ({} so far, {} bytes), for what their clients had said before is \
-         not known; they are copied once their clients connect again{cure}",
-        Grouped(sessions),
-        Grouped(bytes)
+        "sessions that are older than tcpcopy were dropped ({sessions} so far, {bytes} bytes), because their state is not \
+         known; they are copied once their clients connect again{remedy}"
     ))
 }
 
-/// What to do about sessions of a service of which it is not known that it keeps something for each connection.
-fn stateless(account: &Report<'_>) -> &'static str {
+/// The remedy for a service that is not known to keep state for each connection.
+fn stateless(report: &Report<'_>) -> &'static str {
     let unknown = |service: &Service| service.protocol.is_none() && Stateful::of(service).is_none();
-    if account.services.iter().any(unknown) {
-        "; if its protocol keeps nothing for a connection, say so with --stateless PORT"
+    if report.services.iter().any(unknown) {
+        "; if its protocol keeps no state for a connection, set --stateless PORT"
     } else {
         ""
     }
 }
 
-/// Bytes and sessions; the sessions count once they have ended.
-fn dropped(account: &Report<'_>, reason: DropReason) -> Option<(u64, u64)> {
-    let ledger = account.ledger;
+/// Bytes and sessions. A session counts once it has ended.
+fn dropped(report: &Report<'_>, reason: DropReason) -> Option<(u64, u64)> {
+    let ledger = report.ledger;
     let counts = (ledger.bytes.dropped.get(reason), ledger.sessions.incomplete.get(reason));
-    account.lost(reason).then_some(counts)
+    report.lost(reason).then_some(counts)
 }
 
-/// A service whose protocol keeps something for each connection, and no module to say it again.
-fn without_module(account: &Report<'_>, service: &Service) -> Option<String> {
+/// A service whose protocol keeps state for each connection, but no module restores it.
+fn without_module(report: &Report<'_>, service: &Service) -> Option<String> {
     let protocol = Stateful::of(service).filter(|_| service.protocol.is_none())?;
     let reasons = [DropReason::StateLost, DropReason::StateUnknown, DropReason::ClosedByServer];
-    if !reasons.into_iter().any(|reason| account.lost(reason)) {
+    if !reasons.into_iter().any(|reason| report.lost(reason)) {
         return None;
     }
     let logins = if protocol.challenges { "; logins with a password fail" } else { "" };
-    let cure = match service.module {
+    let remedy = match service.module {
         Some(module) => format!("use its protocol module (--protocol {}={module})", service.port),
         None if protocol.challenges => {
             "start tcpcopy before the clients, and let the test server trust their addresses".to_owned()
@@ -153,24 +153,24 @@ fn without_module(account: &Report<'_>, service: &Service) -> Option<String> {
     };
     Some(format!(
         "port {} ({}) is copied without a protocol module: a session ends where its connection breaks, and one that is older \
-         than tcpcopy is not copied{logins}: {cure}",
+         than tcpcopy is not copied{logins}: {remedy}",
         service.port, protocol.name
     ))
 }
 
-/// An error is notable from so many more than the online server's on.
-const ERRORS_MORE: u64 = 10;
-
-/// The test server answers with an error what the online server does not.
-fn errors(account: &Report<'_>) -> Option<String> {
-    let heard = account.ledger.packets.online_answers > 0;
-    let protocols = account.protocols.iter().filter(|_| heard);
-    let all =
-        protocols.flat_map(|protocol| protocol.errors().into_iter().map(|errors| (protocol.name, errors)));
-    let worst = all.max_by_key(|(_, errors)| errors.test.saturating_sub(errors.online));
+/// An error that the test server sends much more often than the online server.
+fn errors(report: &Report<'_>) -> Option<String> {
+    if report.ledger.packets.online_answers == 0 {
+        return None;
+    }
+    let errors = report
+        .protocols
+        .iter()
+        .flat_map(|protocol| protocol.errors().into_iter().map(|errors| (protocol.name, errors)));
+    let worst = errors.max_by_key(|(_, errors)| errors.test.saturating_sub(errors.online));
     let (protocol, errors) = worst.filter(|(_, errors)| errors.test >= errors.online * 2 + ERRORS_MORE)?;
     Some(format!(
-        "{protocol}: the test server answered with error {} {} times, the online server {} times: do its data, its users' \
+        "{protocol}: the test server answered with error {} {} times, the online server {} times: do its data, its user \
          rights and its version differ?",
         errors.code,
         Grouped(errors.test),

@@ -2,22 +2,22 @@
 
 use nix::errno::Errno;
 
-use super::super::{CaptureAccount, InjectAccount, LinkAccount, ProtocolAccount, Service};
+use super::super::{CaptureStats, InjectStats, InterceptStats, ProtocolStats, Service};
 use super::*;
 use crate::ledger::{Largest, Ledger};
 
-/// What an account is made of.
+/// The data of a report.
 struct Run {
     ledger: Ledger,
-    capture: CaptureAccount,
-    inject: InjectAccount,
-    link: LinkAccount,
+    capture: CaptureStats,
+    inject: InjectStats,
+    intercept: InterceptStats,
     services: Vec<Service>,
-    protocols: Vec<ProtocolAccount>,
+    protocols: Vec<ProtocolStats>,
 }
 
 impl Run {
-    /// One that captures and sends, and has a link; nothing has come back yet.
+    /// A run that captures and sends, and has an intercept, but no answer yet.
     fn unanswered() -> Self {
         let mut ledger = Ledger::default();
         (ledger.packets.captured, ledger.packets.client) = (1000, 1000);
@@ -25,38 +25,38 @@ impl Run {
         ledger.sessions.seen = 100;
         Self {
             ledger,
-            capture: CaptureAccount::default(),
-            inject: InjectAccount { sent: 1000, ..InjectAccount::default() },
-            link: LinkAccount { up: true, connects: 1, ..LinkAccount::default() },
-            services: vec![Service { port: 80, protocol: None, module: None, is_asked: false }],
+            capture: CaptureStats::default(),
+            inject: InjectStats { sent: 1000, ..InjectStats::default() },
+            intercept: InterceptStats { connected: true, connects: 1, ..InterceptStats::default() },
+            services: vec![Service { port: 80, protocol: None, module: None, is_queried: false }],
             protocols: Vec::new(),
         }
     }
 
-    /// One that copies.
+    /// A run that copies.
     fn working() -> Self {
         let mut run = Self::unanswered();
         run.ledger.tcp.connected = 100;
-        run.ledger.tcp.answers = 1000;
+        run.ledger.tcp.segments_received = 1000;
         run.ledger.tcp.answer_bytes = 100_000;
         run.ledger.bytes.replayed = 1000;
         (run.ledger.turns.seen, run.ledger.turns.at_once, run.ledger.turns.answered) = (1000, 100, 900);
-        run.intercept(InterceptAccount { captured: 1000, forwarded: 1000, ..InterceptAccount::default() });
+        run.count(InterceptCounters { captured: 1000, forwarded: 1000, ..InterceptCounters::default() });
         run
     }
 
-    fn intercept(&mut self, statistics: InterceptAccount) {
-        self.link.statistics = Some(statistics);
+    fn count(&mut self, statistics: InterceptCounters) {
+        self.intercept.statistics = Some(statistics);
     }
 
     /// The service of `-x` on this port, without its module.
     fn serve(&mut self, port: u16, module: Option<&'static str>) {
-        self.services = vec![Service { port, protocol: None, module, is_asked: false }];
+        self.services = vec![Service { port, protocol: None, module, is_queried: false }];
     }
 
     /// The service is Redis, and the online server is asked about it, or not.
-    fn use_redis(&mut self, is_asked: bool) {
-        self.services = vec![Service { port: 6380, protocol: Some("redis"), module: None, is_asked }];
+    fn use_redis(&mut self, is_queried: bool) {
+        self.services = vec![Service { port: 6380, protocol: Some("redis"), module: None, is_queried }];
     }
 
     /// A module has counted errors of both servers.
@@ -64,7 +64,7 @@ impl Run {
         let mut report = module_kit::Report::default();
         report.group("server_errors", [("1146", test), ("1062", 3)]);
         report.group("online_errors", [("1146", online), ("1062", 3)]);
-        self.protocols = vec![ProtocolAccount { name: "mysql", groups: report.groups }];
+        self.protocols = vec![ProtocolStats { name: "mysql", groups: report.groups }];
         self.ledger.packets.online_answers = 100;
     }
 
@@ -82,18 +82,11 @@ impl Run {
 
     fn hints(&self) -> Vec<String> {
         hints(&Report {
-            version: "1",
-            uptime_seconds: 1,
-            balanced: true,
-            said: self.ledger.said(),
-            ledger: &self.ledger,
             capture: self.capture,
-            inject: &self.inject,
-            links: vec![self.link.clone()],
+            intercepts: vec![self.intercept.clone()],
             services: self.services.clone(),
             protocols: self.protocols.clone(),
-            workers: Vec::new(),
-            output: crate::report::OutputAccount::default(),
+            ..Report::of(&self.ledger, &self.inject)
         })
     }
 
@@ -127,24 +120,21 @@ fn the_first_obstacle_is_named() {
     check(
         Run::unanswered,
         &[
-            (|run| run.ledger.packets.captured = 0, &["check the port and address in -x"]),
-            (|run| run.ledger.packets.client = 0, &["1 000 packets were captured, none of them of a client"]),
-            (|run| run.ledger.sessions.seen = 0, &["said nothing since the start"]),
-            (|run| (run.link.up, run.link.connects) = (false, 0), &["no intercept was ever reached"]),
-            // Nothing was sent: nothing is said about answers.
+            (|run| run.ledger.packets.captured = 0, &["check -x (port, address)"]),
+            (|run| run.ledger.packets.client = 0, &["1 000 packets were captured, none from a client"]),
+            (|run| run.ledger.sessions.seen = 0, &["have sent nothing since the start"]),
+            (
+                |run| (run.intercept.connected, run.intercept.connects) = (false, 0),
+                &["no intercept was ever connected"],
+            ),
+            // Nothing was sent, so no hint mentions answers.
             (|run| run.inject.sent = 0, &[]),
             (|run| run.ledger.tcp.refused = 1, &["refuses connections"]),
-            (|run| run.ledger.tcp.answers = 1, &["no connection came about"]),
+            (|run| run.ledger.tcp.segments_received = 1, &["no connection was established"]),
             (|_| {}, &["rp_filter=2"]),
-            (|run| run.intercept(InterceptAccount::default()), &["its -F fit the answers"]),
-            (
-                |run| run.intercept(InterceptAccount { captured: 5, unrouted: 5, ..Default::default() }),
-                &["NAT"],
-            ),
-            (
-                |run| run.intercept(InterceptAccount { captured: 5, ..Default::default() }),
-                &["leave its -F out"],
-            ),
+            (|run| run.count(InterceptCounters::default()), &["does its -F match the answers"]),
+            (|run| run.count(InterceptCounters { captured: 5, unrouted: 5, ..Default::default() }), &["NAT"]),
+            (|run| run.count(InterceptCounters { captured: 5, ..Default::default() }), &["leave out its -F"]),
         ],
     );
 }
@@ -158,14 +148,14 @@ fn what_cannot_be_copied_at_all_is_no_fault_of_the_way() {
                 |run| {
                     run.ledger.sessions.incomplete.add(DropReason::Tls, 3);
                     run.ledger.bytes.dropped.add(DropReason::Tls, 1500);
-                    run.ledger.tcp.answers = 3;
+                    run.ledger.tcp.segments_received = 3;
                 },
-                &["TLS cannot be copied: end it in front"],
+                &["TLS cannot be copied: terminate TLS in front"],
             ),
             (|run| run.ledger.packets.loopback = 1000, &["clients on 127.0.0.1"]),
             (
                 |run| run.ledger.packets.loopback = 1,
-                &["intercept captured no answer", "clients on 127.0.0.1"],
+                &["but intercept captured no answer", "clients on 127.0.0.1"],
             ),
         ],
     );
@@ -183,7 +173,7 @@ fn sends_that_fail_name_the_cure() {
         &[
             (
                 |run| run.fail(Errno::EPERM, 5),
-                &["5 sends failed, EPERM (Operation not permitted): this host's firewall"],
+                &["5 sends failed, EPERM (Operation not permitted): the firewall of this host"],
             ),
             (|run| run.fail(Errno::ENETUNREACH, 5), &["ip route get TARGET"]),
         ],
@@ -193,7 +183,7 @@ fn sends_that_fail_name_the_cure() {
         &[
             (|run| run.fail(Errno::EPERM, 500), &["notrack"]),
             (|run| run.fail(Errno::EMSGSIZE, 1), &["lower -M"]),
-            (|run| run.fail(Errno::ENOBUFS, 10), &["queue is full"]),
+            (|run| run.fail(Errno::ENOBUFS, 10), &["the queue of the interface is full"]),
             (|run| run.fail(Errno::EPERM, 9), &[]),
         ],
     );
@@ -206,13 +196,16 @@ fn losses_name_the_setting() {
         &[
             (|_| {}, &[]),
             (|run| run.ledger.bytes.dropped.add(DropReason::MemoryLimit, 1), &["-m"]),
-            (|run| run.ledger.sessions.incomplete.add(DropReason::Displaced, 1), &["-C"]),
+            (|run| run.ledger.sessions.incomplete.add(DropReason::Evicted, 1), &["-C"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Truncated, 1), &["-S"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Tls, 1), &["TLS"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Refused, 1), &["backlog"]),
-            (|run| run.ledger.bytes.dropped.add(DropReason::LoginFailed, 1), &["--config FILE"]),
+            (|run| run.ledger.bytes.dropped.add(DropReason::LoginFailed, 1), &["file for --config"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::ModuleFailed, 1), &["--protocol PORT=none"]),
-            (|run| run.ledger.sessions.incomplete.add(DropReason::NoAnswer, 1), &["route back"]),
+            (
+                |run| run.ledger.sessions.incomplete.add(DropReason::NoAnswer, 1),
+                &["its route to each client address"],
+            ),
             (
                 |run| {
                     run.ledger.packets.loopback = 10;
@@ -232,35 +225,35 @@ fn overflows_are_told_apart() {
         &[
             (|run| run.capture.kernel_dropped = 1, &["the capture buffer overflowed: enlarge it with -B"]),
             (
-                |run| run.intercept(InterceptAccount { kernel_dropped: 1, ..Default::default() }),
-                &["intercept's capture buffer"],
+                |run| run.count(InterceptCounters { kernel_dropped: 1, ..Default::default() }),
+                &["the capture buffer of intercept"],
             ),
             (
-                |run| run.intercept(InterceptAccount { overflowed: 1, ..Default::default() }),
-                &["link was too slow"],
+                |run| run.count(InterceptCounters { overflowed: 1, ..Default::default() }),
+                &["control connection was too slow"],
             ),
         ],
     );
 }
 
 #[test]
-fn where_a_link_was_lost_that_is_the_cause() {
-    let link_lost = || {
+fn a_lost_control_connection_is_the_cause() {
+    let was_lost = || {
         let mut run = Run::working();
-        run.link.lost = 1;
+        run.intercept.disconnects = 1;
         run
     };
     check(
-        link_lost,
+        was_lost,
         &[
             (|_| {}, &[]),
             (
                 |run| run.ledger.bytes.dropped.add(DropReason::NoAnswer, 1),
-                &["no intercept was reached for a time"],
+                &["no intercept was connected for a time"],
             ),
             (
                 |run| run.ledger.bytes.dropped.add(DropReason::MemoryLimit, 1),
-                &["while no intercept is reached"],
+                &["while no intercept is connected"],
             ),
         ],
     );
@@ -275,7 +268,7 @@ fn connections_that_the_server_closes_are_told_apart() {
             (|run| run.ledger.turns.cut_off = 1, &["keepalive_requests"]),
             (|run| run.ledger.turns.cut_off = 90, &["keepalive_requests"]),
             // It seldom answers: no matter of limits.
-            (|run| run.ledger.turns.cut_off = 91, &["instead of answering: the log"]),
+            (|run| run.ledger.turns.cut_off = 91, &["instead of answering: see the log"]),
             // It does not understand TLS.
             (
                 |run| {
@@ -287,7 +280,7 @@ fn connections_that_the_server_closes_are_told_apart() {
             (|run| run.ledger.bytes.dropped.add(DropReason::ClosedByServer, 999), &[]),
             (
                 |run| run.ledger.bytes.dropped.add(DropReason::ClosedByServer, 1001),
-                &["closes most connections before it has answered"],
+                &["closes most connections before it answers"],
             ),
             (
                 |run| {
@@ -305,7 +298,7 @@ fn a_server_without_keep_alive_is_named() {
     // A hundred sessions of ten turns.
     let closes_each = || {
         let mut run = Run::working();
-        (run.ledger.tcp.connected, run.ledger.tcp.rebuilt) = (1000, 900);
+        (run.ledger.tcp.connected, run.ledger.tcp.reconnected) = (1000, 900);
         (run.ledger.turns.at_once, run.ledger.turns.answered) = (1000, 0);
         run
     };
@@ -313,8 +306,8 @@ fn a_server_without_keep_alive_is_named() {
         closes_each,
         &[
             (|_| {}, &["closes after nearly every answer: 900 of 1 000 connections"]),
-            (|run| (run.ledger.tcp.connected, run.ledger.tcp.rebuilt) = (550, 450), &[]),
-            (|run| (run.ledger.tcp.connected, run.ledger.tcp.rebuilt) = (109, 9), &[]),
+            (|run| (run.ledger.tcp.connected, run.ledger.tcp.reconnected) = (550, 450), &[]),
+            (|run| (run.ledger.tcp.connected, run.ledger.tcp.reconnected) = (109, 9), &[]),
             // Rebuilt for what was not captured.
             (|run| run.ledger.gaps.count = 450, &[]),
             (|run| run.ledger.turns.cut_off = 900, &["instead of answering"]),
@@ -348,7 +341,7 @@ fn lost_state_names_its_cures() {
                     run.use_redis(true);
                     run.ledger.sessions.incomplete.add(DropReason::StateUnknown, 2);
                 },
-                &["the online server had told about them"],
+                &["before the online server had reported their state"],
             ),
         ],
     );
@@ -433,7 +426,7 @@ fn a_copy_that_is_late_is_measured() {
             (|run| run.ledger.turns.late = 9, &[]),
             (
                 |run| (run.ledger.turns.late, run.ledger.turns.longest_wait_ms) = (10, Largest(25_300)),
-                &["10 of 1 000 turns were sent more than 1 s after their capture, the latest 25 s after"],
+                &["10 of 1 000 turns were sent more than 1 s after their capture, the latest after 25 s"],
             ),
             (
                 |run| {
@@ -445,19 +438,19 @@ fn a_copy_that_is_late_is_measured() {
             (|run| run.ledger.turns.oldest_waiting_seconds = Largest(5), &[]),
             (
                 |run| run.ledger.turns.oldest_waiting_seconds = Largest(6),
-                &["the oldest turn waits for 6 s now; the test server, or the way to it, is slower"],
+                &["the oldest turn has waited for 6 s; the test server, or the network to it, is slower"],
             ),
             (
                 |run| {
-                    run.link.up = false;
+                    run.intercept.connected = false;
                     run.ledger.turns.oldest_waiting_seconds = Largest(60);
                 },
                 &[],
             ),
-            (|run| (run.ledger.turns.waited_in_vain, run.ledger.turns.answered) = (50, 850), &[]),
+            (|run| (run.ledger.turns.timed_out, run.ledger.turns.answered) = (50, 850), &[]),
             (
-                |run| (run.ledger.turns.waited_in_vain, run.ledger.turns.answered) = (51, 849),
-                &["51 of 1 000 turns waited in vain"],
+                |run| (run.ledger.turns.timed_out, run.ledger.turns.answered) = (51, 849),
+                &["51 of 1 000 turns were sent after a timeout"],
             ),
         ],
     );
