@@ -31,7 +31,7 @@ pub(crate) enum Event {
     /// A client does not speak RESP.
     NotResp,
     /// The online server did not accept a login that the test server accepted.
-    RefusedOnline,
+    LoginFailedOnline,
 }
 
 impl Counted for Event {
@@ -47,7 +47,7 @@ impl Counted for Event {
         "known_by_online_server",
         "state_forgotten",
         "not_resp",
-        "refused_online",
+        "login_failed_online",
     ];
 
     fn index(self) -> usize {

@@ -247,6 +247,18 @@ fn what_is_lost_while_the_server_is_away_still_counts() {
     assert_eq!(session.client(rest), "SET e 1");
 }
 
+/// Without it no turn would follow until the session is given up.
+#[test]
+fn a_session_whose_state_is_lost_while_it_is_restored_is_released() {
+    let mut session = after(&["SELECT 3"]);
+    assert_eq!(session.connected(), "SELECT 3");
+    session.lost(lines(&["MULTI", "SELECT 5", "EXEC"]));
+    assert!(!session.is_ready());
+    assert_eq!(session.client(resp("SET a 1")), "");
+    assert!(session.is_ready());
+    assert_eq!(session.left_out(), [(Loss::StateUnknown, "SET a 1".to_owned())]);
+}
+
 #[test]
 fn behind_a_gap_nothing_is_written_until_the_database_is_known() {
     let mut session = after(&["SELECT 3", "SET a 1"]);
