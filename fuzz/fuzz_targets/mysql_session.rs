@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::{Action, Actions, Module, Protocol, ServerData};
+use module_kit::{Action, Actions, Missing, Module, Protocol, ServerData};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
@@ -176,7 +176,7 @@ impl Driven {
             match action {
                 Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes, _) => taken += bytes,
                 Action::Send(range) => assert!(range.end <= actions.own_bytes().len()),
-                Action::Answers(_) | Action::Ready => {}
+                Action::Answers(_) | Action::Ready | Action::Answered => {}
                 Action::Refused => {
                     refused = true;
                     break;
@@ -198,7 +198,7 @@ impl Driven {
     fn lost(&mut self) {
         let held = std::mem::take(&mut self.held);
         if !self.failed {
-            self.module.client_lost(&held);
+            self.module.missed(if held.is_empty() { Missing::Uncaptured } else { Missing::Dropped(&held) });
         }
     }
 
@@ -209,14 +209,22 @@ impl Driven {
 
     fn server(&mut self, online: bool, skipped: u8, bytes: &[u8]) {
         self.call(|module, _, actions| match online {
-            true => module.online_answer(u64::from(skipped), bytes, actions),
-            false => module.answer(ServerData { skipped: u64::from(skipped), bytes, had_all: bytes.len() % 2 == 0 }, actions),
+            true => {
+                module.missed(Missing::OnlineServer(u64::from(skipped)));
+                if let Some(online) = module.online() {
+                    online.answer(bytes, actions);
+                }
+            }
+            false => {
+                module.missed(Missing::TestServer(u64::from(skipped)));
+                module.answer(ServerData { bytes, acks_all: bytes.len() % 2 == 0 }, actions);
+            }
         });
     }
 
     fn handle(&mut self, op: Op) {
         match op {
-            Op::Connected => self.call(|module, _, actions| module.connected(actions)),
+            Op::Connected => self.call(|module, _, actions| { let _ = module.connected(actions); }),
             Op::ClientLost => {
                 self.lost();
             }
@@ -264,7 +272,7 @@ impl Driven {
                 self.server(online, 0, &packet(1, &payload));
             }
             Op::LoggedIn => {
-                self.call(|module, _, actions| module.connected(actions));
+                self.call(|module, _, actions| { let _ = module.connected(actions); });
                 self.server(false, 0, &greeting(false, Method::Native));
                 self.offer();
                 self.server(false, 0, &packet(2, &[0, 0, 0, 2, 0, 0, 0]));

@@ -1,28 +1,28 @@
-//! A Redis session under arbitrary bytes of the client, of the test server and of the online server: no panic, no more
-//! taken than there is, memory within its bound, and no more commands counted than were said.
+//! A Redis session under arbitrary bytes of the client, of the test server and of the online server: no panic, no rule of
+//! the trait broken, memory within its bound, and no more commands counted than were sent.
 
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use common_core::flow::{Endpoint, Flow};
-use module_kit::module::{Action, Actions, Module, Protocol, ServerData};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
+use module_kit::testing::Driver;
+use module_kit::{Endpoint, Flow, OnlineService, Protocol};
 use tcpcopy_redis::{OnlineServer, Redis, SecretSource, Settings};
 
 #[derive(Arbitrary, Debug)]
 enum Op {
     Connected,
     ClientLost,
-    /// Whatever bytes.
+    /// Any bytes.
     Client(Vec<u8>),
     ServerSegment {
         skipped: u8,
         bytes: Vec<u8>,
     },
     Online(Vec<u8>),
-    /// What gets further.
+    /// A command, which gets further than any bytes do.
     Command {
         name: u8,
         argument: Word,
@@ -35,7 +35,7 @@ enum Op {
     },
     /// The answer to the last mark.
     Mark,
-    /// The online server is asked, and says this.
+    /// The online server is queried, and answers this.
     Asked {
         database: u8,
         more: Vec<u8>,
@@ -123,75 +123,30 @@ fn resp(words: &[&[u8]]) -> Vec<u8> {
 }
 
 struct Driven {
-    module: Box<dyn Module>,
-    held: Vec<u8>,
+    driver: Driver,
     said: usize,
-    sent: Vec<u8>,
-    failed: bool,
 }
 
-/// What a session may allocate besides what the engine holds for it.
+/// What a session may allocate besides the bytes that the engine holds for it.
 const MEMORY_MAX: usize = 1 << 20;
 
 impl Driven {
-    fn call(&mut self, call: impl FnOnce(&mut dyn Module, &[u8], &mut Actions)) {
-        if self.failed {
-            return;
-        }
-        let mut actions = Actions::new();
-        call(&mut *self.module, &self.held, &mut actions);
-        let (mut taken, mut refused) = (0, false);
-        for action in actions.list() {
-            match action {
-                Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes, _) => taken += bytes,
-                Action::Send(range) => self.sent.extend_from_slice(&actions.own_bytes()[range.clone()]),
-                Action::Answers(_) | Action::Ready => {}
-                Action::Refused => {
-                    refused = true;
-                    break;
-                }
-                Action::Fail(_) => {
-                    self.failed = true;
-                    return;
-                }
-            }
-        }
-        assert!(taken <= self.held.len(), "taken {taken} of {}", self.held.len());
-        self.held.drain(..taken);
-        if refused {
-            self.lost();
-        }
-        assert!(self.module.memory() < MEMORY_MAX);
-    }
-
-    fn lost(&mut self) {
-        let held = std::mem::take(&mut self.held);
-        if !self.failed {
-            self.module.client_lost(&held);
-        }
-    }
-
     fn client(&mut self, bytes: &[u8]) {
         self.said += bytes.len();
-        self.held.extend_from_slice(bytes);
+        self.driver.client(bytes);
     }
 
     fn answer(&mut self, skipped: u8, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            let said = ServerData { skipped: skipped.into(), bytes, had_all: bytes.len() % 2 == 0 };
-            self.call(|module, _, actions| module.answer(said, actions));
-        }
+        self.driver.skip_answer(skipped.into());
+        if bytes.len() % 2 == 0 { self.driver.answer(bytes) } else { self.driver.early_answer(bytes) };
     }
 
-    fn online(&mut self, bytes: &[u8]) {
-        self.call(|module, _, actions| module.online_answer(1, bytes, actions));
-    }
-
-    /// The answer to the last mark that was said.
+    /// The answer to the last mark that was sent.
     fn mark(&mut self) {
-        let Some(at) = self.sent.windows(8).rposition(|window| window == b"tcpcopy:") else { return };
-        let end = self.sent[at..].iter().position(|byte| *byte == b'\r').unwrap_or_default();
-        let mark = self.sent[at..at + end].to_vec();
+        let sent = &self.driver.sent;
+        let Some(at) = sent.windows(8).rposition(|window| window == b"tcpcopy:") else { return };
+        let end = sent[at..].iter().position(|byte| *byte == b'\r').unwrap_or_default();
+        let mark = sent[at..at + end].to_vec();
         let answer = [format!("${}\r\n", mark.len()).as_bytes(), &mark, b"\r\n"].concat();
         self.answer(0, &answer);
     }
@@ -199,10 +154,10 @@ impl Driven {
     fn handle(&mut self, op: Op, redis: &Redis) {
         match op {
             Op::Connected => {
-                self.sent.clear();
-                self.call(|module, _, actions| module.connected(actions));
+                self.driver.sent.clear();
+                self.driver.connected();
             }
-            Op::ClientLost => self.lost(),
+            Op::ClientLost => self.driver.drop_client(&[]),
             Op::Client(bytes) => self.client(&bytes),
             Op::Command { name, argument, rest } => {
                 let name = NAMES[usize::from(name) % NAMES.len()];
@@ -211,18 +166,22 @@ impl Driven {
                 self.client(&resp(&words));
             }
             Op::ServerSegment { skipped, bytes } => self.answer(skipped, &bytes),
-            Op::Online(bytes) => self.online(&bytes),
+            Op::Online(bytes) => drop(self.driver.online(1, &bytes)),
             Op::Reply(line) => self.answer(0, line.text()),
-            Op::Error { online: true, line } => self.online(line.text()),
+            Op::Error { online: true, line } => drop(self.driver.online(1, line.text())),
             Op::Error { online: false, line } => self.answer(0, line.text()),
             Op::Mark => self.mark(),
             Op::Asked { database, more } => self.asked(database, &more, redis),
         }
-        self.offer();
+        if self.driver.refused > 0 {
+            self.driver.refused = 0;
+            self.driver.drop_client(&[]);
+        }
+        assert!(self.driver.module().memory() < MEMORY_MAX);
     }
 
     fn asked(&mut self, database: u8, more: &[u8], redis: &Redis) {
-        let Some(query) = redis.online_query() else { return };
+        let Some(query) = redis.query() else { return };
         let question = query.questions().begin();
         let mut conversation = query.begin(question);
         if conversation.receive(b"+PONG\r\n") != Ok(false) {
@@ -231,16 +190,9 @@ impl Driven {
         let list = format!("id=1 addr=127.0.0.1:40000 flags=N db={database} sub=0 psub=0 multi=-1 user=app resp=3 ");
         let list = [list.as_bytes(), more, b"\n"].concat();
         let reply = [format!("${}\r\n", list.len()).as_bytes(), &list, b"\r\n"].concat();
-        if conversation.receive(&reply) == Ok(true) && !self.failed {
+        if conversation.receive(&reply) == Ok(true) {
             query.questions().set_answered(question);
-            self.module.online_queried(question);
-        }
-    }
-
-    /// As long as something is held, the module is asked at every event.
-    fn offer(&mut self) {
-        if !self.held.is_empty() {
-            self.call(|module, held, actions| module.client(held, actions));
+            self.driver.queried(question);
         }
     }
 }
@@ -265,7 +217,7 @@ fuzz_target!(|input: Input| {
         .and_then(|redis| redis.for_service(input.asks.then_some(&online), flow.server))
         .expect("no password comes from elsewhere");
     let module = redis.module(&flow, input.from_start);
-    let mut driven = Driven { module, held: Vec::new(), said: 0, sent: Vec::new(), failed: false };
+    let mut driven = Driven { driver: Driver::new(module), said: 0 };
     for op in input.ops {
         driven.handle(op, &redis);
     }

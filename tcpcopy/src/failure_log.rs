@@ -7,7 +7,7 @@ use common_core::flow::Flow;
 use common_core::log_limiter::{Limits, LogLimiter};
 use common_core::time::Time;
 use log::Level;
-use module_kit::module::{Failure, FailureKind};
+use module_kit::{Failure, FailureKind};
 
 /// Reasons are constants of modules and protocols, so there are few.
 const LIMITS: Limits = Limits { lines: 1, period: Duration::from_secs(60), keys: 1024 };
@@ -28,7 +28,7 @@ impl FailureLog {
     pub(crate) fn module_failed(&mut self, now: Time, flow: &Flow, failure: Failure) {
         let Failure { kind, reason } = failure;
         let is_logged =
-            matches!(kind, FailureKind::LoginFailed | FailureKind::Tls | FailureKind::RefusedOnline);
+            matches!(kind, FailureKind::LoginFailed | FailureKind::Tls | FailureKind::LoginFailedOnline);
         let level = if is_logged { Level::Debug } else { Level::Warn };
         self.log(now, level, reason, format_args!("{flow} is not copied any further: {reason}"));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common_core::flow::Endpoint;
 use common_core::payload_prefix::PayloadPrefix;
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 
 /// The treatment of a session that needs a new connection in the middle of its stream, because it was joined late or the
 /// test server broke its connection (`--on-reconnect`, `--stateless`).

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::Flow;
 use common_core::wire::Flags;
-use module_kit::module::{Actions, Module, Protocol, ServerData};
+use module_kit::{Actions, Missing, Module, Protocol, Ready, ServerData};
 use rig::Rig;
 
 const SESSIONS: u16 = 5000;
@@ -111,15 +111,18 @@ fn what_syns_carry_is_within_the_memory_limit() {
 struct Hoarder(Vec<u8>);
 
 impl Module for Hoarder {
-    fn connected(&mut self, actions: &mut Actions) {
+    fn connected(&mut self, actions: &mut Actions) -> Ready {
         actions.answers(AnswerPayload::All);
+        Ready::WhenSaid
     }
 
     fn client(&mut self, _: &[u8], _: &mut Actions) {}
 
-    fn answer(&mut self, said: ServerData<'_>, _: &mut Actions) {
-        self.0.extend_from_slice(said.bytes);
+    fn answer(&mut self, data: ServerData<'_>, _: &mut Actions) {
+        self.0.extend_from_slice(data.bytes);
     }
+
+    fn missed(&mut self, _: Missing<'_>) {}
 
     fn memory(&self) -> usize {
         self.0.capacity()

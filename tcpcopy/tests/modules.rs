@@ -1,4 +1,4 @@
-//! Sessions with a protocol module: what becomes of them when it gives up, and when it says everything itself.
+//! Sessions with a protocol module: their fate when the module gives up, and when it sends everything itself.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -6,17 +6,18 @@ mod rig;
 
 use std::time::Duration;
 
-use common_core::flow::Flow;
-use common_core::payload_prefix::PayloadPrefix;
 use common_core::wire::Flags;
-use module_kit::module::{Actions, FailureKind, Module, Protocol, ServerData};
+use module_kit::{
+    Actions, FailureKind, Flow, Missing, Module, OnlineObserver, OnlineService, PayloadPrefix, Protocol,
+    Ready, ServerData,
+};
 use rig::Rig;
 
-/// What a module does with what its client says.
+/// A module that takes over the client's bytes.
 #[derive(Clone, Copy)]
 enum Does {
     Fail,
-    /// Says the same, but in its own name.
+    /// Sends the same bytes as its own.
     Repeat,
 }
 
@@ -31,9 +32,10 @@ impl Protocol for Does {
 }
 
 impl Module for Does {
-    fn connected(&mut self, actions: &mut Actions) {
-        if let Self::Repeat = self {
-            actions.ready();
+    fn connected(&mut self, _: &mut Actions) -> Ready {
+        match self {
+            Self::Fail => Ready::WhenSaid,
+            Self::Repeat => Ready::Now,
         }
     }
 
@@ -48,6 +50,8 @@ impl Module for Does {
     }
 
     fn answer(&mut self, _: ServerData<'_>, _: &mut Actions) {}
+
+    fn missed(&mut self, _: Missing<'_>) {}
 }
 
 #[test]
@@ -87,10 +91,68 @@ fn a_connection_was_fruitful_though_its_module_said_all_itself() {
     assert_eq!(ledger.bytes.dropped.get(tcpcopy::ledger::DropReason::Replaced), 6);
 }
 
-/// Passes nothing before it has heard the online server.
+/// Sends a hundred bytes for each of the client, one in each call.
+#[derive(Clone, Copy, Default)]
+struct Expands {
+    left: usize,
+}
+
+impl Protocol for Expands {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
+    fn module(&self, _: &Flow, _: bool) -> Box<dyn Module> {
+        Box::new(*self)
+    }
+}
+
+impl Module for Expands {
+    fn connected(&mut self, _: &mut Actions) -> Ready {
+        Ready::Now
+    }
+
+    fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
+        actions.replace(bytes.len());
+        self.left += 100 * bytes.len();
+        if self.left > 0 {
+            actions.send(b"x");
+            self.left -= 1;
+        }
+        if self.left > 0 {
+            actions.call_again();
+        }
+    }
+
+    fn answer(&mut self, _: ServerData<'_>, _: &mut Actions) {}
+
+    fn missed(&mut self, missing: Missing<'_>) {
+        assert_eq!(missing, Missing::Dropped(&[]), "the engine held no byte that was not taken");
+        self.left = 0;
+    }
+}
+
+#[test]
+fn a_module_that_works_off_what_it_took_is_called_again() {
+    let mut rig = Rig::with_protocol(Expands::default());
+    rig.connect(0);
+    rig.answer();
+    rig.data(0, 1);
+    assert_eq!(rig.ledger().bytes.pending, 1, "the module is not done with it");
+    (0..100).for_each(|_| rig.answer());
+    assert_eq!(rig.ledger().bytes.pending, 0);
+    assert_eq!(rig.ledger().bytes.dropped.get(tcpcopy::ledger::DropReason::Replaced), 1);
+    rig.data(0, 2);
+    assert_eq!(rig.ledger().bytes.pending, 1);
+    rig.reset(0);
+    rig.answer();
+    assert!(rig.ledger().balances());
+}
+
+/// Passes nothing before the online server has answered.
 #[derive(Clone, Copy)]
 struct Waits {
-    heard: bool,
+    answered: bool,
 }
 
 impl Protocol for Waits {
@@ -102,36 +164,50 @@ impl Protocol for Waits {
         Box::new(*self)
     }
 
-    fn online_answers(&self) -> &'static [PayloadPrefix] {
+    fn online(&self) -> Option<&dyn OnlineService> {
+        Some(self)
+    }
+}
+
+impl OnlineService for Waits {
+    fn answers(&self) -> &'static [PayloadPrefix] {
         &[&[]]
     }
 }
 
 impl Module for Waits {
-    fn connected(&mut self, actions: &mut Actions) {
-        actions.ready();
+    fn connected(&mut self, _: &mut Actions) -> Ready {
+        Ready::Now
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
-        if self.heard {
+        if self.answered {
             actions.pass(bytes.len());
         }
     }
 
     fn answer(&mut self, _: ServerData<'_>, _: &mut Actions) {}
 
-    fn online_answer(&mut self, _: u64, _: &[u8], _: &mut Actions) {
-        self.heard = true;
+    fn missed(&mut self, _: Missing<'_>) {}
+
+    fn online(&mut self) -> Option<&mut dyn OnlineObserver> {
+        Some(self)
+    }
+}
+
+impl OnlineObserver for Waits {
+    fn answer(&mut self, _: &[u8], _: &mut Actions) {
+        self.answered = true;
     }
 
-    fn awaits_online(&self) -> bool {
-        !self.heard
+    fn is_awaited(&self) -> bool {
+        !self.answered
     }
 }
 
 #[test]
-fn what_a_module_holds_for_the_online_servers_answer_goes_with_that() {
-    let mut rig = Rig::with_protocol(Waits { heard: false });
+fn bytes_that_wait_for_the_online_servers_answer_go_with_it() {
+    let mut rig = Rig::with_protocol(Waits { answered: false });
     rig.connect(0);
     rig.online_says(0, 0, 1, Flags::SYN | Flags::ACK, &[]);
     rig.answer();
@@ -140,5 +216,5 @@ fn what_a_module_holds_for_the_online_servers_answer_goes_with_that() {
     assert_eq!((rig.ledger().bytes.pending, rig.ledger().bytes.replayed), (1, 0), "held");
     rig.online_says(0, 1, 2, Flags::ACK | Flags::PSH, b"come in");
     rig.answer();
-    assert_eq!((rig.ledger().bytes.pending, rig.ledger().bytes.replayed), (0, 1), "heard");
+    assert_eq!((rig.ledger().bytes.pending, rig.ledger().bytes.replayed), (0, 1), "answered");
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use common_core::flow::Flow;
 use common_core::payload_prefix::{PayloadPrefix, begins_with_any};
 use driver::Driven;
-use module_kit::module::{Protocol, Report};
+use module_kit::{Protocol, Report};
 use tcpcopy_mysql::{CredentialsError, Mysql, SecretSource, Settings};
 
 #[path = "../tests/driver/mod.rs"]

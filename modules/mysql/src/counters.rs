@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
-use module_kit::module::Report;
+use module_kit::Report;
 
 use crate::command::Command;
 use crate::plugin::Plugin;

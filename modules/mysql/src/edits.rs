@@ -1,6 +1,6 @@
 //! What becomes of a client's bytes, in order: neighbours of one fate make one action.
 
-use module_kit::module::{Actions, Loss};
+use module_kit::{Actions, Loss};
 
 /// What becomes of bytes of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

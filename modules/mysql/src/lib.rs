@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use common_core::flow::Flow;
 use common_core::payload_prefix::PayloadPrefix;
-use module_kit::module::{Module, Protocol, Report};
+use module_kit::{Module, OnlineService, Protocol, Report};
 
 use crate::connections::Connections;
 use crate::counters::Counters;
@@ -98,6 +98,12 @@ impl Mysql {
     }
 }
 
+impl OnlineService for Mysql {
+    fn answers(&self) -> &'static [PayloadPrefix] {
+        BEGINNINGS
+    }
+}
+
 impl Protocol for Mysql {
     fn name(&self) -> &'static str {
         "mysql"
@@ -107,8 +113,8 @@ impl Protocol for Mysql {
         Box::new(Session::new(Arc::clone(&self.shared), Arc::clone(&self.connections), flow, from_start))
     }
 
-    fn online_answers(&self) -> &'static [PayloadPrefix] {
-        BEGINNINGS
+    fn online(&self) -> Option<&dyn OnlineService> {
+        Some(self)
     }
 
     fn report(&self) -> Report {

@@ -11,7 +11,7 @@ mod mirror;
 
 use std::net::ToSocketAddrs;
 
-use module_kit::module::{Protocol, Report};
+use module_kit::{Protocol, Report};
 
 use crate::mirror::{Replay, protocol};
 

@@ -6,7 +6,7 @@ mod driver;
 mod script;
 
 use common_core::answer_payload::AnswerPayload;
-use module_kit::module::FailureKind;
+use module_kit::FailureKind;
 use tcpcopy_mysql::Settings;
 
 use crate::script::*;

@@ -8,7 +8,7 @@ mod script;
 use std::net::{IpAddr, Ipv4Addr};
 
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 use tcpcopy_mysql::Mysql;
 
 use crate::driver::Driven;

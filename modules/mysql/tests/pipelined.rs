@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 use tcpcopy_mysql::{Mysql, Settings};
 
 use crate::driver::Driven;

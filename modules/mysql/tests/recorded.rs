@@ -13,7 +13,7 @@ use std::path::Path;
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
 
 use crate::driver::Driven;

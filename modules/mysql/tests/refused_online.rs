@@ -6,7 +6,7 @@ mod driver;
 mod script;
 
 use common_core::payload_prefix::begins_with_any;
-use module_kit::module::{FailureKind, Protocol};
+use module_kit::{FailureKind, OnlineService};
 use tcpcopy_mysql::Mysql;
 
 use crate::script::*;
@@ -30,7 +30,7 @@ fn let_in_by_the_test_server(said: &[u8]) -> Run {
 /// Nothing that the client says goes to the test server any more, for the online server has refused it.
 fn assert_refused(run: &mut Run) {
     assert_eq!(run.driven.client(&drop_table()), b"");
-    assert_eq!(run.driven.failure.map(|failure| failure.kind), Some(FailureKind::RefusedOnline));
+    assert_eq!(run.driven.failure.map(|failure| failure.kind), Some(FailureKind::LoginFailedOnline));
     assert_eq!(run.count("commands", "query"), 0);
 }
 
@@ -182,7 +182,7 @@ fn who_becomes_another_user_goes_on() {
 
 #[test]
 fn answers_to_logins_are_captured_and_those_to_commands_are_not() {
-    let prefixes = Mysql::new(&settings()).unwrap().online_answers();
+    let prefixes = Mysql::new(&settings()).unwrap().answers();
     let want = |payload: &[u8]| begins_with_any(payload, prefixes);
     for sequence in 0..20 {
         assert!(want(&packet(sequence, DENIED)), "{sequence}");

@@ -11,8 +11,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use common_core::flow::{Endpoint, Flow};
-use module_kit::module::{Actions, Protocol, ServerData};
+use module_kit::{Actions, Endpoint, Flow, Protocol, ServerData};
 use tcpcopy_redis::{Redis, Settings};
 
 const ROUNDS: u32 = 200_000;
@@ -28,9 +27,9 @@ fn main() {
     ] {
         for pipeline in [1, 16] {
             let mut module = redis.module(&Flow { client: end, server: end }, true);
-            module.connected(&mut actions);
+            let _ = module.connected(&mut actions);
             module.client(command.as_bytes(), &mut actions);
-            module.answer(ServerData { skipped: 0, bytes: b"+OK\r\n", had_all: true }, &mut actions);
+            module.answer(ServerData { bytes: b"+OK\r\n", acks_all: true }, &mut actions);
             let bytes = command.repeat(pipeline);
             let start = Instant::now();
             for _ in 0..ROUNDS {

@@ -1,6 +1,6 @@
-//! Which commands change what the server keeps for a connection.
+//! The commands that change the state of a connection.
 
-/// Where messages come from: three separate sets of subscriptions.
+/// The sources of messages: three separate sets of subscriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channels {
     Plain,
@@ -8,10 +8,10 @@ pub(crate) enum Channels {
     Shards,
 }
 
-/// A command, as far as the session must know it.
+/// A command, as far as it matters to the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Changes nothing that the server keeps for the connection.
+    /// Changes nothing in the state of the connection.
     Other,
     Auth,
     Hello,
@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Quit,
     /// Its answer may take long.
     Blocking,
-    /// XREAD, XREADGROUP: blocks if it says so.
+    /// XREAD, XREADGROUP: block if their arguments ask for it.
     ReadStream,
 }
 
@@ -75,7 +75,7 @@ const NAMES: &[(&[u8], Command)] = &[
 /// Longest name in [`NAMES`].
 const LENGTH_MAX: usize = 12;
 
-/// First letters of the names of each length, one bit a letter: most commands are told by it not to matter.
+/// First letters of the names of each length, one bit a letter: it shows of most commands that they do not matter.
 const FIRST_LETTERS: [u32; LENGTH_MAX + 1] = {
     let mut letters = [0; LENGTH_MAX + 1];
     let mut index = 0;
@@ -88,13 +88,13 @@ const FIRST_LETTERS: [u32; LENGTH_MAX + 1] = {
 };
 
 impl Command {
-    /// The command of this name, in whatever case.
+    /// The command with this name, in any case.
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
         if Self::may_matter(name) { Self::look_up(name) } else { Self::Other }
     }
 
-    /// Tells by length and first letter, quickly, that a name is none of those that matter.
+    /// False, quickly, for most names that do not matter: by length and first letter.
     #[inline]
     pub(crate) fn may_matter(name: &[u8]) -> bool {
         match (FIRST_LETTERS.get(name.len()), name.first()) {
@@ -108,7 +108,7 @@ impl Command {
         found.map_or(Self::Other, |(_, command)| *command)
     }
 
-    /// What it does depends on its arguments.
+    /// Whether its effect depends on its arguments.
     pub(crate) fn needs_arguments(self) -> bool {
         matches!(
             self,

@@ -1,39 +1,32 @@
-//! What the report shows.
+//! The counters of the report.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use module_kit::counters::{Codes, Counted, Counters as Group};
+use module_kit::{Loss, Report};
 
-use module_kit::module::{Loss, Report};
+use crate::resp::code;
 
-/// Error codes that are counted by name.
-const CODES_MAX: usize = 32;
-
-/// No code is longer.
-const CODE_MAX: usize = 20;
-
-/// Things that happen and are worth a number.
+/// Things that are counted of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// What the server had kept was said again on a new connection.
+    /// The state of a connection was restored on a new one.
     Restored,
     /// The test server did not accept that.
     RestorationRefused,
-    /// A login of a client was said with the test server's password.
+    /// A client's login was sent with the test server's password.
     PasswordReplaced,
     /// The test server did not accept a login.
     LoginRefused,
     /// A connection was lost inside a transaction.
     TransactionCut,
-    /// A connection was lost with keys that it watched.
+    /// A connection was lost on which keys were watched.
     WatchLost,
     /// A connection was lost whose last command may have waited for its answer.
     BlockingCut,
     /// A session was joined late.
     Joined,
-    /// What such a session is about was learnt from the online server.
+    /// The state of such a session was learnt from the online server.
     KnownByOnline,
-    /// What a session is about cannot be known any more, for bytes of it were not captured.
+    /// The state of a session is not known any more, because bytes of it were not captured.
     StateForgotten,
     /// A client does not speak RESP.
     NotResp,
@@ -41,114 +34,81 @@ pub(crate) enum Event {
     RefusedOnline,
 }
 
-/// Which server has answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Test,
-    Online,
+impl Counted for Event {
+    const NAMES: &'static [&'static str] = &[
+        "restored",
+        "restoration_refused",
+        "password_replaced",
+        "login_refused",
+        "transaction_cut",
+        "watch_lost",
+        "blocking_command_cut",
+        "joined",
+        "known_by_online_server",
+        "state_forgotten",
+        "not_resp",
+        "refused_online",
+    ];
+
+    fn index(self) -> usize {
+        self as usize
+    }
 }
 
-const EVENTS: [&str; 12] = [
-    "restored",
-    "restoration_refused",
-    "password_replaced",
-    "login_refused",
-    "transaction_cut",
-    "watch_lost",
-    "blocking_command_cut",
-    "joined",
-    "known_by_online_server",
-    "state_forgotten",
-    "not_resp",
-    "refused_online",
-];
+/// A reason why a command is left out.
+#[derive(Debug, Clone, Copy)]
+struct LeftOut(Loss);
+
+impl Counted for LeftOut {
+    const NAMES: &'static [&'static str] = &["left_out", "state_lost", "state_unknown"];
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    events: [AtomicU64; EVENTS.len()],
-    left_out: [AtomicU64; 3],
-    /// By the first word of the error, of each side.
-    errors: [RwLock<BTreeMap<Vec<u8>, AtomicU64>>; 2],
+    events: Group<Event>,
+    left_out: Group<LeftOut>,
+    server_errors: Codes<Vec<u8>>,
+    online_errors: Codes<Vec<u8>>,
 }
 
 impl Counters {
     pub(crate) fn event(&self, event: Event) {
-        self.events[event as usize].fetch_add(1, Ordering::Relaxed);
+        self.events.count(event);
     }
 
     /// A command was left out.
     pub(crate) fn left_out(&self, loss: Loss) {
-        self.left_out[loss as usize].fetch_add(1, Ordering::Relaxed);
+        self.left_out.count(LeftOut(loss));
     }
 
-    /// A server answered with an error of this code; where it is none, or one of too many, it counts as `other`.
-    pub(crate) fn error(&self, side: Side, code: &[u8]) {
-        let all = &self.errors[side as usize];
-        let count = |code: &[u8]| {
-            let errors = all.read().unwrap_or_else(PoisonError::into_inner);
-            let counter = errors.get(code);
-            counter.map(|counter| counter.fetch_add(1, Ordering::Relaxed)).is_some()
-        };
-        if count(code) {
-            return;
-        }
-        let mut errors = all.write().unwrap_or_else(PoisonError::into_inner);
-        let code = if code.is_empty() || errors.len() >= CODES_MAX { b"other" } else { code };
-        errors.entry(code.to_vec()).or_default().fetch_add(1, Ordering::Relaxed);
+    /// The test server answered with this error, given without the `-`.
+    pub(crate) fn server_error(&self, error: &[u8]) {
+        count(&self.server_errors, error);
+    }
+
+    /// The online server answered with this error, given without the `-`.
+    pub(crate) fn online_error(&self, error: &[u8]) {
+        count(&self.online_errors, error);
     }
 
     pub(crate) fn report(&self) -> Report {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut report = Report::default();
-        report.group("sessions", EVENTS.into_iter().zip(self.events.iter().map(load)));
-        let reasons = ["left_out", "state_lost", "state_unknown"];
-        report.group("commands_left_out", reasons.into_iter().zip(self.left_out.iter().map(load)));
-        for (name, errors) in ["server_errors", "online_errors"].into_iter().zip(&self.errors) {
-            let errors = errors.read().unwrap_or_else(PoisonError::into_inner);
-            let text = |code: &Vec<u8>| String::from_utf8_lossy(code).into_owned();
-            report.group(name, errors.iter().map(|(code, count)| (text(code), load(count))));
-        }
+        self.events.report("sessions", &mut report);
+        self.left_out.report("commands_left_out", &mut report);
+        let text = |code: &Vec<u8>| String::from_utf8_lossy(code).into_owned();
+        self.server_errors.report("server_errors", text, &mut report);
+        self.online_errors.report("online_errors", text, &mut report);
         report
     }
 }
 
-/// The code of an error: its first word, all capitals. An error has more to say, or ends there.
-pub(crate) fn code(error: &[u8]) -> Option<&[u8]> {
-    let length = error.iter().position(|byte| !byte.is_ascii_uppercase())?;
-    let ends = matches!(error[length], b' ' | b'\r');
-    (ends && (2..=CODE_MAX).contains(&length)).then(|| &error[..length])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_are_counted_by_code_in_bounded_number() {
-        let counters = Counters::default();
-        for error in
-            [&b"WRONGPASS invalid username-password pair"[..], b"secret in an odd place", b"-1", b"A b", b""]
-        {
-            counters.error(Side::Test, code(error).unwrap_or_default());
-        }
-        for length in 0..100 {
-            counters.error(Side::Test, "A".repeat(length % 50 + 1).as_bytes());
-        }
-        counters.error(Side::Online, b"ERR");
-        let report = counters.report();
-        let names: Vec<_> = report.groups.iter().map(|group| group.name).collect();
-        assert_eq!(names, ["server_errors", "online_errors"]);
-        let errors = &report.groups[0].counters;
-        assert!(errors.len() <= CODES_MAX + 1);
-        assert_eq!(errors.iter().map(|(_, count)| count).sum::<u64>(), 105);
-        assert!(errors.contains(&("WRONGPASS".into(), 1)));
-    }
-
-    #[test]
-    fn a_value_is_no_error() {
-        for text in [&b"ERR"[..], b"ERRor ", b"1 ", b"", b"A b", b"AVERYLONGWORDTHATISNOCODEATALL "] {
-            assert_eq!(code(text), None);
-        }
-        assert_eq!(code(b"EXECABORT\r\n"), Some(&b"EXECABORT"[..]));
+fn count(errors: &Codes<Vec<u8>>, error: &[u8]) {
+    match code(error) {
+        Some(code) => errors.count(code),
+        None => errors.count_other(),
     }
 }

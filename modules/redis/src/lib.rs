@@ -1,53 +1,56 @@
-//! Redis sessions: what a server keeps for a connection (login, database, protocol, subscriptions) is said again on each
-//! new one; what cannot be said again, or is not known, is left out, so that nothing is written to a wrong place.
+//! Redis sessions: the state that a server keeps for a connection (login, database, protocol, subscriptions) is restored on
+//! each new one; commands that depend on state that cannot be restored, or is not known, are left out, so that nothing is
+//! written to a wrong place.
 //!
-//! [`request`] finds commands in what the client says, [`command`] tells which of them matter, [`known`] keeps what they
-//! have set, and [`session`] brings all of it together. [`online`] asks the online server about its connections.
+//! [`resp`] finds commands in the client's stream, [`command`] tells which of them matter, [`state`] keeps what they have
+//! set, and [`session`] brings all of it together. [`online`] queries the online server about its connections.
 //! docs/REDIS.md says what can be replayed and how to set it up.
 
 #![forbid(unsafe_code)]
 
-mod accepted;
 mod command;
 mod counters;
-mod known;
-mod mark;
-mod notices;
 mod online;
-mod reply;
-mod request;
+mod resp;
 mod session;
-mod users;
+mod state;
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use common_core::flow::{Endpoint, Flow};
-use common_core::payload_prefix::PayloadPrefix;
-use module_kit::module::{Module, Protocol, Report};
+use module_kit::marks::Marks;
+use module_kit::notices::Notices;
 use module_kit::online_query::OnlineQuery;
 pub use module_kit::secret::{CredentialsError, SecretSource};
+use module_kit::users::Users;
+use module_kit::{Endpoint, Flow, Module, OnlineService, PayloadPrefix, Protocol, Report};
 
-use crate::accepted::Accepted;
 use crate::counters::Counters;
-use crate::mark::Marks;
-use crate::notices::Notices;
 use crate::online::Online;
+pub use crate::online::OnlineServer;
 use crate::session::Session;
-use crate::users::Users;
-pub use crate::users::{OnlineServer, Settings};
+
+/// The `[redis]` table of the configuration.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Passwords on the test server, by user.
+    pub users: BTreeMap<String, SecretSource>,
+}
 
 /// The protocol of Redis, for one online service.
 #[derive(Debug)]
-pub struct Redis {
+pub struct Redis(Arc<Service>);
+
+/// Shared by the sessions of one service.
+#[derive(Debug)]
+struct Service {
     shared: Arc<Shared>,
     online: Option<Arc<Online>>,
-    accepted: Arc<Accepted>,
+    accepted: Accepted,
 }
 
-/// Of the online server's answers those that are errors: what it refused has changed nothing.
-const ONLINE_ERRORS: &[PayloadPrefix] = &[&[Some(b'-')]];
-
-/// What the sessions of all services share.
+/// Shared by the sessions of all services.
 #[derive(Debug)]
 struct Shared {
     users: Users,
@@ -56,36 +59,73 @@ struct Shared {
     marks: Marks,
 }
 
+/// Databases that the test server has let users choose: their sessions need not wait for its answer. Of bounded number.
+#[derive(Debug, Default)]
+struct Accepted(RwLock<HashSet<(Vec<u8>, u32)>>);
+
+impl Accepted {
+    const LIMIT: usize = 16 << 10;
+
+    fn contains(&self, user: &[u8], database: u32) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&(user.to_vec(), database))
+    }
+
+    fn set(&self, user: &[u8], database: u32, is_accepted: bool) {
+        if self.contains(user, database) != is_accepted {
+            let mut accepted = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            if !is_accepted {
+                accepted.remove(&(user.to_vec(), database));
+            } else if accepted.len() < Self::LIMIT {
+                accepted.insert((user.to_vec(), database));
+            }
+        }
+    }
+}
+
 impl Redis {
-    /// The protocol with these passwords of the test server; the online server is not asked.
+    /// The protocol with these passwords of the test server; the online server is not queried.
     ///
     /// # Errors
     ///
-    /// If a password cannot be read from where it should come from.
+    /// If a password cannot be read from its source.
     pub fn new(settings: &Settings) -> Result<Self, CredentialsError> {
-        let users = Users::resolve(settings)?;
         let shared = Shared {
-            users,
+            users: Users::resolve(&settings.users)?,
             counters: Counters::default(),
-            notices: Notices::default(),
+            notices: Notices::new("redis", "sessions", 100),
             marks: Marks::default(),
         };
-        Ok(Self { shared: Arc::new(shared), online: None, accepted: Arc::default() })
+        Ok(Self::of_service(Arc::new(shared), None))
     }
 
-    /// The same for a service whose server is asked as `online` says; `usual` is where it listens if that does not say.
+    /// The same for a service whose server is queried as `online` says; `usual` is where it listens if that does not say.
     /// Users and report are one for all services.
     ///
     /// # Errors
     ///
-    /// If a password cannot be read from where it should come from.
+    /// If a password cannot be read from its source.
     pub fn for_service(
         &self,
         online: Option<&OnlineServer>,
         usual: Endpoint,
     ) -> Result<Self, CredentialsError> {
         let online = online.map(|settings| Online::new(settings, usual).map(Arc::new)).transpose()?;
-        Ok(Self { shared: Arc::clone(&self.shared), online, accepted: Arc::default() })
+        Ok(Self::of_service(Arc::clone(&self.0.shared), online))
+    }
+
+    fn of_service(shared: Arc<Shared>, online: Option<Arc<Online>>) -> Self {
+        Self(Arc::new(Service { shared, online, accepted: Accepted::default() }))
+    }
+}
+
+impl OnlineService for Redis {
+    /// Errors: a command that the online server refused has changed nothing.
+    fn answers(&self) -> &'static [PayloadPrefix] {
+        &[&[Some(b'-')]]
+    }
+
+    fn query(&self) -> Option<Arc<dyn OnlineQuery>> {
+        self.0.online.clone().map(|online| online as _)
     }
 }
 
@@ -95,19 +135,31 @@ impl Protocol for Redis {
     }
 
     fn module(&self, flow: &Flow, from_start: bool) -> Box<dyn Module> {
-        let (shared, accepted) = (Arc::clone(&self.shared), Arc::clone(&self.accepted));
-        Box::new(Session::new(shared, accepted, self.online.clone(), flow.client, from_start))
+        Box::new(Session::new(Arc::clone(&self.0), flow.client, from_start))
     }
 
-    fn online_answers(&self) -> &'static [PayloadPrefix] {
-        ONLINE_ERRORS
-    }
-
-    fn online_query(&self) -> Option<Arc<dyn OnlineQuery>> {
-        self.online.clone().map(|online| online as _)
+    fn online(&self) -> Option<&dyn OnlineService> {
+        Some(self)
     }
 
     fn report(&self) -> Report {
-        self.shared.counters.report()
+        self.0.shared.counters.report()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepted_databases_are_known_by_user_in_bounded_number() {
+        let accepted = Accepted::default();
+        accepted.set(b"app", 3, true);
+        assert!(accepted.contains(b"app", 3));
+        assert!(!accepted.contains(b"app", 4) && !accepted.contains(b"other", 3));
+        (0..2 * Accepted::LIMIT as u32).for_each(|number| accepted.set(b"other", number, true));
+        assert_eq!(accepted.0.read().unwrap().len(), Accepted::LIMIT);
+        accepted.set(b"app", 3, false);
+        assert!(!accepted.contains(b"app", 3));
     }
 }

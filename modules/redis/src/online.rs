@@ -1,25 +1,37 @@
-//! What the online server says of its connections: CLIENT LIST.
+//! The query to the online server about its connections: CLIENT LIST.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use common_core::flow::Endpoint;
-use module_kit::online_query::{Conversation, OnlineQuery, Questions};
-use module_kit::secret::{CredentialsError, Secret};
+use module_kit::online_query::{Connections, Conversation, OnlineQuery, Questions};
+use module_kit::secret::{CredentialsError, Secret, SecretSource};
+use module_kit::{Endpoint, shown};
 
-use crate::counters::code as code_of;
-use crate::known::command;
-use crate::users::OnlineServer;
+use crate::resp::{code as code_of, request};
 
-/// No list is longer, in bytes: that of 65 000 connections is a third of it.
+/// The longest list, in bytes: 65 000 connections take a third of it.
 const LIST_MAX: usize = 64 << 20;
 
-/// A line of a reply that is no list.
+/// The longest line of a reply that is no list.
 const LINE_MAX: usize = 512;
 
-/// What is known of one connection.
+/// The `[online.redis]` table: how to query the online server about its connections.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OnlineServer {
+    /// Where it listens, if not as `-x` says, or on the loopback interface.
+    pub address: Option<SocketAddr>,
+    /// An account that may use CLIENT LIST; without, the default user.
+    pub user: Option<String>,
+    /// Its password; without, no login.
+    pub password: Option<SecretSource>,
+    /// The time limit for a question, in seconds; 1 without.
+    pub timeout: Option<u8>,
+}
+
+/// One connection, as the online server describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) database: u32,
@@ -27,72 +39,42 @@ pub(crate) struct Entry {
     pub(crate) is_resp3: bool,
     pub(crate) name: Option<Vec<u8>>,
     pub(crate) is_readonly: bool,
-    /// It is no more than that: no transaction, no subscription, no watched key, no replica.
+    /// It has no more state than that: no transaction, no subscription, no watched key, no replica.
     pub(crate) is_plain: bool,
 }
 
-/// What a session is told of its connection.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    Entry(Entry),
-    /// Not in the list.
-    Nothing,
-    /// There is a newer list, which does not count yet.
-    Newer,
-}
-
-/// How to ask one online server, and what it has said.
+/// The query to one online server, and its answer.
 #[derive(Debug)]
 pub(crate) struct Online {
     address: Endpoint,
     time_limit: Duration,
-    account: Option<(Option<Vec<u8>>, Secret)>,
+    /// What is sent before CLIENT LIST.
+    login: Secret,
     questions: Questions,
-    list: Arc<Mutex<List>>,
-}
-
-#[derive(Debug, Default)]
-struct List {
-    question: u64,
-    entries: HashMap<Endpoint, Entry>,
+    pub(crate) connections: Arc<Connections<Entry>>,
 }
 
 impl Online {
     /// `usual` is where the service listens if the settings do not say.
     pub(crate) fn new(settings: &OnlineServer, usual: Endpoint) -> Result<Self, CredentialsError> {
-        let password = settings.password.as_ref().map(|source| source.resolve()).transpose()?;
-        let user = settings.user.as_ref().map(|user| user.clone().into_bytes());
+        let password = settings.password.as_ref().map(SecretSource::resolve).transpose()?;
+        let mut login = Vec::new();
+        match (&settings.user, &password) {
+            (Some(user), Some(password)) => {
+                request(&[b"AUTH", user.as_bytes(), password.bytes()], &mut login)
+            }
+            (None, Some(password)) => request(&[b"AUTH", password.bytes()], &mut login),
+            // A round of the server's event loop, after which it has executed everything that had reached it before.
+            (_, None) => request(&[b"PING"], &mut login),
+        }
         Ok(Self {
             address: settings.address.map_or(usual, Endpoint::from),
             time_limit: Duration::from_secs(settings.timeout.unwrap_or(1).max(1).into()),
-            account: password.map(|password| (user, password)),
+            login: Secret::new(&zeroize::Zeroizing::new(login)),
             questions: Questions::default(),
-            list: Arc::default(),
+            connections: Arc::default(),
         })
     }
-
-    /// What the answer to `question` says of a connection, which is told once: what was said on it since is not in there.
-    pub(crate) fn take(&self, question: u64, client: &Endpoint) -> Found {
-        let mut list = lock(&self.list);
-        if list.question > question {
-            return Found::Newer;
-        }
-        list.entries.remove(client).map_or(Found::Nothing, Found::Entry)
-    }
-
-    /// An answer is wanted; returns the number of the question that will bring it.
-    pub(crate) fn want(&self) -> u64 {
-        self.questions.want()
-    }
-
-    /// What is known of the connection is of no use any more.
-    pub(crate) fn forget(&self, client: &Endpoint) {
-        lock(&self.list).entries.remove(client);
-    }
-}
-
-fn lock(list: &Mutex<List>) -> MutexGuard<'_, List> {
-    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl OnlineQuery for Online {
@@ -109,19 +91,12 @@ impl OnlineQuery for Online {
     }
 
     fn begin(&self, question: u64) -> Box<dyn Conversation> {
-        let mut login = Vec::new();
-        match &self.account {
-            Some((Some(user), password)) => command(&[b"AUTH", user, password.bytes()], &mut login),
-            Some((None, password)) => command(&[b"AUTH", password.bytes()], &mut login),
-            // A round of the server's event loop, after which all that had reached it before has been executed.
-            None => command(&[b"PING"], &mut login),
-        }
         Box::new(Asking {
             question,
-            to_send: login,
+            to_send: self.login.bytes().to_vec(),
             step: Step::Login,
             received: Vec::new(),
-            list: Arc::clone(&self.list),
+            connections: Arc::clone(&self.connections),
         })
     }
 }
@@ -138,7 +113,7 @@ struct Asking {
     to_send: Vec<u8>,
     step: Step,
     received: Vec<u8>,
-    list: Arc<Mutex<List>>,
+    connections: Arc<Connections<Entry>>,
 }
 
 impl Conversation for Asking {
@@ -160,7 +135,7 @@ impl Conversation for Asking {
             (Step::Login, Some((b'+', _))) => {
                 self.received.clear();
                 self.step = Step::List;
-                command(&[b"CLIENT", b"LIST"], &mut self.to_send);
+                request(&[b"CLIENT", b"LIST"], &mut self.to_send);
                 Ok(false)
             }
             (Step::List, Some((b'$', length))) => {
@@ -168,10 +143,7 @@ impl Conversation for Asking {
                 let length = length.filter(|length| *length < LIST_MAX).ok_or_else(no_redis)?;
                 let Some(text) = self.received.get(end + 1..end + 1 + length) else { return Ok(false) };
                 let entries = text.split(|byte| *byte == b'\n').filter_map(entry).collect();
-                let list = List { question: self.question, entries };
-                // Nobody waits until the old one, which may be long, is taken apart.
-                let old = std::mem::replace(&mut *lock(&self.list), list);
-                drop(old);
+                self.connections.set(self.question, entries);
                 Ok(true)
             }
             _ => Err(no_redis()),
@@ -180,25 +152,25 @@ impl Conversation for Asking {
 }
 
 fn no_redis() -> String {
-    "it does not answer as Redis does; name the server with 'address' in [online.redis]".to_owned()
+    "it does not answer as Redis does; set the server's 'address' in [online.redis]".to_owned()
 }
 
 fn refusal(error: &[u8], step: Step) -> String {
-    let grant = "on the server, 'ACL SETUSER tcpcopy on >PASSWORD +client|list' makes an account for it";
+    let grant = "on the server, 'ACL SETUSER tcpcopy on >PASSWORD +client|list' creates an account for it";
     let code = error.split(|byte| *byte == b' ').next().unwrap_or_default();
     match code {
         b"NOAUTH" => {
             format!("it wants a password; give one in [online.redis]: that of 'requirepass', or {grant}")
         }
         b"WRONGPASS" => format!("it does not accept the user and password of [online.redis]; {grant}"),
-        b"NOPERM" => format!("the user of [online.redis] may not say CLIENT LIST; {grant}"),
-        // Servers repeat the words of a command that they do not know: here there may be a password among them.
+        b"NOPERM" => format!("the user of [online.redis] may not use CLIENT LIST; {grant}"),
+        // Servers repeat the words of a command that they do not know: here a password may be among them.
         _ if step == Step::Login => {
             let code = code_of(error).map(|code| format!(" with {}", String::from_utf8_lossy(code)));
             format!("it answers the login{}; {grant}", code.unwrap_or_else(|| " with an error".to_owned()))
         }
         _ => {
-            format!("it says '{}'; {grant}", common_core::text::shown(&String::from_utf8_lossy(error), 80))
+            format!("it answers '{}'; {grant}", shown(&String::from_utf8_lossy(error), 80))
         }
     }
 }
@@ -231,6 +203,8 @@ fn entry(line: &[u8]) -> Option<(Endpoint, Entry)> {
 
 #[cfg(test)]
 mod tests {
+    use module_kit::online_query::Found;
+
     use super::*;
 
     const LIST: &str = "id=3 addr=10.0.0.1:40000 laddr=10.0.0.16:6379 fd=8 name=app age=4 idle=0 flags=N db=3 sub=0 \
@@ -254,22 +228,23 @@ mod tests {
         assert_eq!(asking.receive(b"+PONG\r\n"), Ok(false));
         assert_eq!(asking.to_send(), b"*2\r\n$6\r\nCLIENT\r\n$4\r\nLIST\r\n");
         let reply = format!("${}\r\n{list}\r\n", list.len());
-        let told: Vec<bool> = reply.as_bytes().chunks(piece).map(|it| asking.receive(it).unwrap()).collect();
-        assert!(told.contains(&true));
+        let complete: Vec<bool> =
+            reply.as_bytes().chunks(piece).map(|it| asking.receive(it).unwrap()).collect();
+        assert!(complete.contains(&true));
     }
 
     #[test]
-    fn each_connection_is_told_once() {
+    fn each_connection_is_described() {
         let online = online();
         answer(&online, 2, LIST, LIST.len() + 20);
-        let client = endpoint("10.0.0.1:40000");
-        assert_eq!(online.take(1, &client), Found::Newer);
-        let Found::Entry(entry) = online.take(2, &client) else { panic!("it is in the list") };
+        let take = |client| match online.connections.take(2, &endpoint(client)) {
+            Found::Entry(entry) => entry,
+            found => panic!("it is in the list: {found:?}"),
+        };
+        let entry = take("10.0.0.1:40000");
         assert_eq!((entry.database, &entry.user[..], entry.is_resp3), (3, &b"app"[..], true));
         assert!(entry.is_plain && entry.name.as_deref() == Some(b"app"));
-        assert_eq!(online.take(2, &client), Found::Nothing);
-        let Found::Entry(entry) = online.take(2, &endpoint("[fd00::1]:40001")) else { panic!("so is it") };
-        assert!(!entry.is_plain, "it is in a transaction");
+        assert!(!take("[fd00::1]:40001").is_plain, "it is in a transaction");
     }
 
     #[test]
@@ -277,7 +252,7 @@ mod tests {
         for piece in [1, 7, 100] {
             let online = online();
             answer(&online, 1, LIST, piece);
-            assert!(matches!(online.take(1, &endpoint("10.0.0.1:40000")), Found::Entry(_)));
+            assert!(matches!(online.connections.take(1, &endpoint("10.0.0.1:40000")), Found::Entry(_)));
         }
     }
 
@@ -305,10 +280,10 @@ mod tests {
     }
 
     #[test]
-    fn the_account_is_said_first() {
+    fn the_account_logs_in_first() {
         let settings = OnlineServer {
             user: Some("tcpcopy".to_owned()),
-            password: Some(module_kit::secret::SecretSource::Plain("secret".to_owned().into())),
+            password: Some(SecretSource::Plain("secret".to_owned().into())),
             ..OnlineServer::default()
         };
         let online = Online::new(&settings, endpoint("127.0.0.1:6379")).unwrap();

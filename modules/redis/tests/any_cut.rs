@@ -5,7 +5,7 @@
 mod driver;
 
 use driver::{Driven, resp};
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 use proptest::prelude::*;
 use tcpcopy_redis::{Redis, Settings};
 
@@ -116,10 +116,10 @@ proptest! {
         cuts in prop::collection::vec(1..40_usize, 1..8),
     ) {
         let (whole, cut) = (run(from_start, &story, &[usize::MAX]), run(from_start, &story, &cuts));
-        prop_assert_eq!(whole.failure, cut.failure);
-        prop_assert_eq!(driver::text(&whole.sent), driver::text(&cut.sent));
-        prop_assert_eq!(whole.fates, cut.fates);
-        prop_assert_eq!(whole.ready, cut.ready);
+        prop_assert_eq!(whole.failure(), cut.failure());
+        prop_assert_eq!(whole.sent(), cut.sent());
+        prop_assert_eq!(whole.fates(), cut.fates());
+        prop_assert_eq!(whole.is_ready(), cut.is_ready());
     }
 
     #[test]

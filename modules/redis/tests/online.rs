@@ -5,7 +5,7 @@
 mod driver;
 
 use driver::{Driven, flow, resp};
-use module_kit::module::Protocol;
+use module_kit::OnlineService;
 use tcpcopy_redis::{OnlineServer, Redis, Settings};
 
 fn redis() -> Redis {
@@ -15,7 +15,7 @@ fn redis() -> Redis {
 
 /// The online server answers a question: this client is in this database.
 fn ask(redis: &Redis, client: &str, database: u32, more: &str) -> u64 {
-    let query = redis.online_query().unwrap();
+    let query = redis.query().unwrap();
     let question = query.questions().begin();
     let mut conversation = query.begin(question);
     conversation.receive(b"+PONG\r\n").unwrap();
@@ -38,7 +38,7 @@ fn a_late_session_goes_on_in_its_database() {
     assert_eq!(session.connected(), "SELECT 3");
     assert_eq!(session.client(resp("SET a 1")), "");
     assert_eq!(session.answer("+OK\r\n"), "SET a 1");
-    assert!(session.fates.left_out.is_empty());
+    assert!(session.fates().left_out.is_empty());
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn behind_a_gap_only_a_newer_answer_counts() {
     session.connected();
     session.client(resp("SET a 1"));
     session.answer("+OK\r\n");
-    let query = redis.online_query().unwrap();
+    let query = redis.query().unwrap();
     let begun = query.questions().begin();
     session.gap();
     session.connected();
@@ -103,7 +103,7 @@ fn a_connection_that_is_more_than_its_database_stays_unknown() {
         assert_eq!(session.connected(), "", "{more}");
         assert_eq!(session.client(resp("SET a 1")), "");
         // But it is asked again, and then it may be.
-        redis.online_query().unwrap().questions().await_wanted();
+        redis.query().unwrap().questions().await_wanted();
         session.queried(ask(&redis, CLIENT, 3, ""));
         assert_eq!(session.client(resp("SET b 1")), "SELECT 3");
     }
@@ -124,7 +124,7 @@ fn who_was_told_about_can_be_asked_about_again() {
     }
     session.gap();
     let (told, wanted) = std::sync::mpsc::channel();
-    let query = redis.online_query().unwrap();
+    let query = redis.query().unwrap();
     std::thread::spawn(move || {
         query.questions().await_wanted();
         told.send(())

@@ -6,10 +6,9 @@ mod driver;
 
 use std::collections::BTreeMap;
 
-use common_core::answer_payload::AnswerPayload;
 use driver::{Driven, resp};
-use module_kit::module::{FailureKind, Loss, Protocol};
 use module_kit::secret::SecretSource;
+use module_kit::{AnswerPayload, FailureKind, Loss, Protocol};
 use tcpcopy_redis::{Redis, Settings};
 
 fn redis() -> Redis {
@@ -27,7 +26,7 @@ fn lines(lines: &[&str]) -> Vec<u8> {
 
 /// All of the answers is asked for.
 fn is_all(session: &Driven) -> bool {
-    session.mode == AnswerPayload::All
+    session.mode() == AnswerPayload::All
 }
 
 /// A session from its start, with one connection, on which this was said and answered with OK.
@@ -35,7 +34,7 @@ fn after(commands: &[&str]) -> Driven {
     let mut session = Driven::new(&redis(), true);
     assert_eq!(session.connected(), "");
     say(&mut session, commands);
-    assert!(session.ready && session.fates.left_out.is_empty());
+    assert!(session.is_ready() && session.fates().left_out.is_empty());
     session
 }
 
@@ -65,7 +64,7 @@ fn commands_pass_and_answers_are_not_asked_for() {
     assert_eq!(session.client(b"get a\r\n"), "get a\\r\\n");
     assert_eq!(session.client(lines(&["SET a 1", "INCR b"])), "SET a 1; INCR b");
     assert_eq!(session.connected(), "", "nothing is to be said again");
-    assert!(session.ready);
+    assert!(session.is_ready());
     assert_eq!(session.client(resp("SET a 1")), "SET a 1");
 }
 
@@ -83,11 +82,11 @@ fn what_was_set_is_said_again_before_the_client_goes_on() {
         session.connected(),
         "AUTH app secret; HELLO 3; SELECT 3; CLIENT SETNAME me; CLIENT NO-EVICT on"
     );
-    assert_eq!((session.mode, session.ready), (AnswerPayload::All, false));
+    assert_eq!((session.mode(), session.is_ready()), (AnswerPayload::All, false));
     assert_eq!(session.client(resp("SET b 1")), "", "it waits");
     assert_eq!(session.answer("+OK\r\n%1\r\n+server\r\n+redis\r\n+OK\r\n+OK\r\n"), "");
     assert_eq!(session.answer("+OK\r\n"), "SET b 1");
-    assert!(session.ready && !is_all(&session));
+    assert!(session.is_ready() && !is_all(&session));
 }
 
 #[test]
@@ -114,8 +113,8 @@ fn without_its_login_or_database_nothing_follows() {
             assert_eq!(session.client(resp("SET a 1")), "", "{said}: it waits");
         }
         session.answer(answer);
-        assert_eq!(session.failure.unwrap().kind, kind, "{said}");
-        assert!(!driver::text(&session.sent).contains("SET"), "{said}");
+        assert_eq!(session.failure().unwrap().kind, kind, "{said}");
+        assert!(!session.sent().contains("SET"), "{said}");
     }
 }
 
@@ -126,7 +125,7 @@ fn a_pipelined_setup_goes_on_as_it_is_answered() {
     assert_eq!(session.client(lines(&["AUTH a", "SELECT 3", "SET a 1", "SET b 1"])), "AUTH a");
     assert_eq!(session.answer("+OK\r\n"), "SELECT 3");
     assert_eq!(session.answer("+OK\r\n"), "SET a 1; SET b 1");
-    assert_eq!(session.mode, AnswerPayload::All);
+    assert_eq!(session.mode(), AnswerPayload::All);
     session.answer("+OK\r\n+OK\r\n");
     assert!(!is_all(&session));
 }
@@ -145,7 +144,7 @@ fn a_server_that_cannot_take_the_connection_is_tried_again() {
     let mut session = after(&["SELECT 3"]);
     session.connected();
     session.answer("-LOADING Redis is loading the dataset in memory\r\n");
-    assert_eq!((session.refused, session.failure), (1, None));
+    assert_eq!((session.refused(), session.failure()), (1, None));
 }
 
 #[test]
@@ -211,13 +210,13 @@ fn a_database_chosen_in_a_transaction_is_not_trusted() {
 fn subscriptions_are_said_again() {
     let mut session = after(&["SUBSCRIBE a b", "PSUBSCRIBE p*", "UNSUBSCRIBE a"]);
     assert_eq!(session.connected(), "SUBSCRIBE b; PSUBSCRIBE p*");
-    assert!(session.ready && !is_all(&session));
+    assert!(session.is_ready() && !is_all(&session));
     let mut session = after(&["SUBSCRIBE a b", "UNSUBSCRIBE"]);
     assert_eq!(session.connected(), "");
     let mut session = after(&["CLIENT REPLY OFF", "SELECT 2"]);
     assert_eq!(session.connected(), "SELECT 2");
     assert_eq!(session.answer("+OK\r\n"), "CLIENT REPLY OFF");
-    assert!(session.ready);
+    assert!(session.is_ready());
 }
 
 #[test]
@@ -229,7 +228,7 @@ fn a_command_cut_by_the_loss_of_its_connection_is_left_out() {
     let mut rest = long[30..].to_vec();
     rest.extend(resp("SET y 1"));
     assert_eq!(session.client(rest), "SET y 1");
-    let left_out: usize = session.fates.left_out.iter().map(|(_, bytes)| bytes.len()).sum();
+    let left_out: usize = session.fates().left_out.iter().map(|(_, bytes)| bytes.len()).sum();
     assert_eq!(left_out, long.len() - 30);
 }
 
@@ -253,12 +252,12 @@ fn behind_a_gap_nothing_is_written_until_the_database_is_known() {
     let mut session = after(&["SELECT 3", "SET a 1"]);
     session.gap();
     assert_eq!(session.connected(), "");
-    assert!(session.ready, "turns follow, and are left out");
+    assert!(session.is_ready(), "turns follow, and are left out");
     assert_eq!(session.client(b"no command\r\n*1\r\n"), "");
     assert_eq!(session.client(lines(&["SET b 1", "FLUSHDB"])), "");
     assert_eq!(session.client(lines(&["SELECT 4", "SET c 1"])), "SELECT 4");
     assert_eq!(session.answer("+OK\r\n"), "SET c 1");
-    assert!(session.fates.left_out.iter().all(|(loss, _)| *loss == Loss::StateUnknown));
+    assert!(session.fates().left_out.iter().all(|(loss, _)| *loss == Loss::StateUnknown));
 }
 
 #[test]
@@ -283,11 +282,11 @@ fn what_is_no_resp_passes_on_its_first_connection_only() {
     assert_eq!(session.client(b"*2\r\n"), "*2\\r\\n");
     session.connected();
     assert_eq!(session.client(b"more"), "");
-    assert_eq!(session.fates.left_out, [(Loss::StateLost, b"more".to_vec())]);
+    assert_eq!(session.fates().left_out, [(Loss::StateLost, b"more".to_vec())]);
     let mut session = Driven::new(&redis(), true);
     session.connected();
     session.client(b"\x16\x03\x01\x02\x00\x01");
-    assert_eq!(session.failure.unwrap().kind, FailureKind::Tls);
+    assert_eq!(session.failure().unwrap().kind, FailureKind::Tls);
 }
 
 #[test]
@@ -329,7 +328,7 @@ fn a_database_that_is_chosen_later_must_be_accepted_first() {
     let answer = session.mark_answer().unwrap() + OUT_OF_RANGE;
     session.answer(&answer);
     assert_eq!(session.client(resp("SET d 1")), "");
-    assert_eq!(session.failure.unwrap().kind, FailureKind::Unsupported);
+    assert_eq!(session.failure().unwrap().kind, FailureKind::Unsupported);
     assert_eq!(counter(&redis, "server_errors", "ERR"), 1);
 }
 
@@ -343,7 +342,7 @@ fn what_is_said_right_behind_the_first_command_must_be_accepted_all_the_same() {
     assert_eq!(session.answer("$-1\r\n"), "", "after {said}");
     let answer = session.mark_answer().unwrap() + OUT_OF_RANGE;
     assert_eq!(session.answer(&answer), "");
-    assert_eq!(session.failure.unwrap().kind, FailureKind::Unsupported);
+    assert_eq!(session.failure().unwrap().kind, FailureKind::Unsupported);
     // Nobody else relies on it.
     let mut session = Driven::new(&redis, true);
     session.connected();
@@ -358,7 +357,7 @@ fn a_login_behind_a_command_that_needs_one_is_not_waited_for_in_vain() {
     session.connected();
     session.client(lines(&["GET a", "AUTH secret", "SET a 1"]));
     session.answer("-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n+OK\r\n");
-    assert_eq!(session.failure.unwrap().kind, FailureKind::LoginFailed);
+    assert_eq!(session.failure().unwrap().kind, FailureKind::LoginFailed);
 }
 
 #[test]
@@ -418,7 +417,7 @@ fn what_the_online_server_alone_refuses_is_taken_back() {
     let mut session = after(&["AUTH secret"]);
     session.online_error("-WRONGPASS invalid username-password pair or user is disabled.\r\n");
     assert_eq!(session.client(resp("SET c 1")), "");
-    assert_eq!(session.failure.unwrap().kind, FailureKind::RefusedOnline);
+    assert_eq!(session.failure().unwrap().kind, FailureKind::LoginFailedOnline);
 }
 
 /// New servers refuse such numbers, old ones do not.

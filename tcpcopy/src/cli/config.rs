@@ -8,7 +8,7 @@ use common_core::flow::Endpoint;
 use common_core::text::shown;
 use common_os::command_line::{Ignored, files, filter, interfaces};
 use common_os::process::start::ProcessOptions;
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 
 use crate::settings::{EngineConfig, Transfer};
 

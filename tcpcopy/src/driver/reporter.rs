@@ -6,7 +6,7 @@ use std::time::Duration;
 use common_core::time::Time;
 use common_os::clock::Clock;
 use common_os::process::logging;
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 
 use super::phase::END_LIMIT;
 use crate::report::{self, OutputStats, ProtocolStats, Report, Service, StatsFile, WorkerStats};

@@ -1,4 +1,4 @@
-//! Which captured packets are of interest, and to which transfer they belong.
+//! The class of a captured packet, and its transfer.
 
 use std::net::IpAddr;
 
@@ -10,14 +10,14 @@ use common_os::io::Captured;
 use crate::online_query::OwnEndpoints;
 use crate::settings::Transfer;
 
-/// What a captured segment is.
+/// The class of a captured segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     /// From a client to the online service: `flow` is its copy's connection.
     Client { flow: Flow, transfer: usize },
-    /// The online service accepting a client's connection.
+    /// The online service accepts a client's connection.
     OnlineSynAck { flow: Flow },
-    /// What the online service says to a client, where a protocol module wants to know.
+    /// A segment of the online service to a client that a protocol module observes.
     OnlineAnswer { flow: Flow },
     /// To a test server: a copy; or on a connection of our own to the online service.
     Own,
@@ -32,7 +32,8 @@ pub(super) fn classify(
     captured: &Captured<'_>,
     segment: &Segment<'_>,
 ) -> Class {
-    // On their way out copies pass only a filter of the user's own (`-F`); received, where this host is the target.
+    // Copies on their way out pass only a filter of the user's own (`-F`); received ones are seen if this host is the
+    // target.
     if transfers.iter().any(|transfer| transfer.target == segment.destination) {
         return Class::Own;
     }

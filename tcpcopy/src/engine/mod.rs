@@ -1,61 +1,45 @@
 //! The engine: all sessions of one worker, free of I/O.
 
+mod capacity;
+mod captured;
 mod classify;
 mod slot;
 mod table;
 mod target;
 mod timers;
+mod visits;
 
-use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{ServerSegment, ToIntercept};
-use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
-use common_core::wire::{Flags, PacketBuilder, Segment};
-use common_os::io::Captured;
+use common_core::wire::PacketBuilder;
 
-use self::classify::{Class, classify};
-use self::slot::{Slot, WAITING_MAX, is_syn};
+use self::capacity::Evictable;
+use self::slot::Slot;
 use self::table::Table;
 pub(crate) use self::target::Target;
 pub(crate) use self::timers::GRAIN;
 use self::timers::Timers;
+use self::visits::{Visit, Visits};
 use crate::failure_log::FailureLog;
-use crate::ledger::{DropReason, Ledger};
+use crate::ledger::{DropReason, Ledger, LedgerWriter};
 use crate::online_query::OwnEndpoints;
 use crate::output::Output;
-use crate::session::{Context, ModuleHost, PARKED_BYTES, SILENCE, Session};
+use crate::session::{Context, Session};
 use crate::settings::EngineConfig;
 
-/// After the start of the capture, a stream seen for the first time may be in the middle of a turn; one that says its
-/// first word later was silent before, and begins a turn.
-const SETTLING: Duration = Duration::from_millis(200);
-
-/// A pushed segment below this is most likely a whole request, even then. Less than any usual segment size, in bytes.
-const SHORT: u32 = 1200;
-
-/// What a session without payload takes, roughly, in bytes: it counts against the memory limit too, for a flood of
-/// SYNs is nothing but sessions.
-const SLOT_BYTES: u64 = 1536;
-
-/// Slots at most: every one is a route at intercept, which takes 524 288 of a link.
-const SLOTS_MAX: u64 = 500_000;
-
-/// How long intercept gets to take in what a new link announces, before answers are provoked that it must notice.
+/// How long intercept has to read the routes of a new link before answers are provoked that it must notice.
 const LINK_HEAD_START: Duration = Duration::from_millis(10);
 
-/// Slots that make room for one: a new one may stand for what took the room of several.
-const SLOTS_DISPLACED: usize = 32;
-
-/// No timer is set further ahead: entries of slots that have gone would pile up until they fall due.
+/// No timer is set further ahead: entries of slots that are gone would pile up until they fall due.
 const TIMER_HORIZON: Duration = Duration::from_secs(30);
 
-/// Slots that one call looks at, where all of them or many are due: a few milliseconds' worth, after which the driver
-/// looks after its other sources.
-const SLOTS_A_CALL: usize = 1024;
+/// Slots that one call visits if all or many are due: a few milliseconds' worth, after which the driver serves its
+/// other sources.
+const VISITS_A_CALL: usize = 1024;
 
 /// All sessions of one worker.
 ///
@@ -65,31 +49,25 @@ pub struct Engine {
     config: EngineConfig,
     started: Time,
     links: usize,
-    /// A link came up: then sessions that waited for one go on.
+    /// When sessions that waited for a link go on; a link came up shortly before.
     resume_at: Time,
-    /// Slots with nothing to do, as they were found last: the last is the first to make room.
-    idle: Vec<u32>,
-    /// When they may be looked for again.
-    idle_again: Time,
-    /// What came from intercept since then has not been read yet.
+    evictable: Evictable,
+    /// Segments that intercept sent since then have not been read yet.
     unread_since: Time,
     /// Nothing more will be captured.
     draining: bool,
     table: Table,
-    /// What was learnt about each transfer's test server, in the order of the transfers.
+    /// The shared knowledge about each transfer's test server, in the order of the transfers.
     targets: Vec<Target>,
     /// Our own connections to online services.
     own: Option<Arc<OwnEndpoints>>,
     timers: Timers,
     to_flush: Vec<u32>,
-    /// How many slots wait for an answer.
+    /// Slots that wait for an answer.
     awaiting: usize,
-    /// Slots yet to be told that a link came up, that a test server is back, and that nothing more will be captured.
-    to_resume: std::vec::IntoIter<u32>,
-    to_retry: std::vec::IntoIter<u32>,
-    to_finish: std::vec::IntoIter<u32>,
+    visits: Visits,
     builder: PacketBuilder,
-    ledger: Ledger,
+    ledger: LedgerWriter,
     failures: FailureLog,
 }
 
@@ -103,8 +81,7 @@ impl Engine {
             started: now,
             links: 0,
             resume_at: Time::NEVER,
-            idle: Vec::new(),
-            idle_again: Time::ZERO,
+            evictable: Evictable::default(),
             unread_since: Time::NEVER,
             draining: false,
             table: Table::default(),
@@ -113,11 +90,9 @@ impl Engine {
             timers: Timers::default(),
             to_flush: Vec::new(),
             awaiting: 0,
-            to_resume: Vec::new().into_iter(),
-            to_retry: Vec::new().into_iter(),
-            to_finish: Vec::new().into_iter(),
+            visits: Visits::default(),
             builder: PacketBuilder::new(),
-            ledger: Ledger::default(),
+            ledger: LedgerWriter::default(),
             failures: FailureLog::default(),
         }
     }
@@ -127,199 +102,19 @@ impl Engine {
         self.own = Some(own);
     }
 
-    /// The online server of this transfer has answered the question of this number, and all that was captured before the
-    /// answer came has been handed over.
+    /// The online server of this transfer has answered the question of this number, and all packets captured before the
+    /// answer have been handled.
     pub fn handle_online_query(&mut self, now: Time, transfer: usize, question: u64) {
         if let Some(target) = self.targets.get_mut(transfer) {
             (target.question, target.answered) = (question, now);
         }
     }
 
-    /// A packet was captured on the online host.
-    pub fn handle_packet(&mut self, now: Time, captured: Captured<'_>, out: &mut dyn Output) {
-        self.ledger.packets.captured += 1;
-        // Looked at where it is: a segment is large.
-        let Ok(segment) = &Segment::parse(captured.packet) else {
-            self.ledger.packets.unreadable += 1;
-            return;
-        };
-        match classify(&self.config.transfers, self.own.as_deref(), &captured, segment) {
-            Class::Client { flow, transfer } => {
-                self.ledger.packets.client += 1;
-                let local = flow.client.ip.is_loopback() && !flow.server.ip.is_loopback();
-                self.ledger.packets.loopback += u64::from(local);
-                self.handle_client(now, flow, transfer, segment, out);
-            }
-            Class::OnlineSynAck { flow } => {
-                self.ledger.packets.online_syn_ack += 1;
-                self.handle_online_syn_ack(now, &flow, segment, out);
-            }
-            Class::OnlineAnswer { flow } => {
-                self.ledger.packets.online_answers += 1;
-                self.handle_online_answer(now, &flow, segment, out);
-            }
-            Class::Own => self.ledger.packets.own += 1,
-            Class::Unrelated => self.ledger.packets.unrelated += 1,
-        }
-    }
-
-    fn handle_client(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        transfer: usize,
-        segment: &Segment<'_>,
-        out: &mut dyn Output,
-    ) {
-        let opens = is_syn(segment);
-        let found = match self.table.find(&flow) {
-            None if opens || !segment.payload.is_empty() => {
-                self.add_slot(now, flow, transfer, segment.destination, out)
-            }
-            None => {
-                self.ledger.packets.stray += 1;
-                return;
-            }
-            found => found,
-        };
-        let Some(index) = found else {
-            return self.turn_away(segment, DropReason::MemoryLimit);
-        };
-        if self.collides(index, segment) {
-            return;
-        }
-        let joins = self.table.slot(index).is_some_and(|slot| slot.is_empty());
-        let waiting = if opens && !joins && self.is_full() { 1 } else { WAITING_MAX };
-        let mut new = if opens || joins { self.new_session(now, flow, transfer, segment) } else { None };
-        self.with_slot_in_batch(now, index, out, |slot, cx| {
-            // Taken out only if there is one: a session is large, and this is done for every segment.
-            if new.is_some() && !(opens && slot.is_repeated(segment)) {
-                cx.ledger.sessions.joined += u64::from(!opens);
-                new.take().into_iter().for_each(|session| slot.add(cx, session, waiting));
-            }
-            if !opens && let Some(session) = slot.session_of(segment) {
-                session.handle_client(cx, segment);
-            } else if opens && !segment.payload.is_empty() {
-                slot.keep_data_of_syn(cx, segment);
-            }
-        });
-        self.respect_memory_limit(now, out);
-    }
-
-    fn handle_online_syn_ack(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
-        let Some(index) = self.table.find(flow) else { return };
-        let Some(session) = self.table.slot(index).and_then(|slot| slot.session_accepted(segment)) else {
-            return;
-        };
-        session.handle_online_syn_ack(segment);
-        if session.awaits_syn_ack() {
-            self.with_slot_in_batch(now, index, out, |slot, cx| {
-                if let Some(session) = slot.session_accepted(segment) {
-                    session.handle_syn_acknowledged(cx, segment);
-                }
-            });
-        }
-    }
-
-    fn handle_online_answer(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
-        let Some(index) = self.table.find(flow) else { return };
-        if self.table.slot(index).is_none_or(|slot| slot.online != segment.source) {
-            return;
-        }
-        self.with_slot(now, index, out, |slot, cx| {
-            if let Some(session) = slot.session_answered(segment) {
-                session.handle_online_answer(cx, segment);
-            }
-        });
-        self.respect_memory_limit(now, out);
-    }
-
-    fn new_session(&self, now: Time, flow: Flow, transfer: usize, segment: &Segment<'_>) -> Option<Session> {
-        let from_start = is_syn(segment);
-        let protocol = self.config.transfers.get(transfer)?.protocol.as_ref();
-        let module = protocol
-            .map(|protocol| ModuleHost::new(protocol.module(&flow, from_start), protocol.online_answers()));
-        Some(if from_start {
-            Session::from_syn(now, segment.seq, module)
-        } else {
-            let whole = segment.flags.has(Flags::PSH) && segment.payload_len < SHORT;
-            let mid_turn = !whole && now < self.started + SETTLING;
-            Session::joined(now, segment, mid_turn, module)
-        })
-    }
-
-    /// `None` if there is no room for it.
-    fn add_slot(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        transfer: usize,
-        online: Endpoint,
-        out: &mut dyn Output,
-    ) -> Option<u32> {
-        if self.is_full() {
-            self.make_room(now, out);
-            if self.is_full() {
-                return None;
-            }
-        }
-        let (index, id) = self.table.insert(|id| Slot::new(id, flow, transfer, online))?;
-        out.control(&ToIntercept::RouteAdd { id, flow });
-        Some(index)
-    }
-
-    /// Gives up what holds much of the memory, then ends sessions that have nothing to do: floods of forged segments leave
-    /// such sessions, which would stay for long.
-    fn make_room(&mut self, now: Time, out: &mut dyn Output) {
-        let limit = self.config.memory_limit;
-        let sessions = self.sessions() * SLOT_BYTES;
-        if self.memory() > limit / 2 && self.memory() + sessions > limit {
-            // One stalled upload rather than many sessions that hold nothing.
-            self.shed_largest(now, (limit / 8 * 7).saturating_sub(sessions).max(limit / 16 * 7), out);
-        }
-        // Looking for them takes long: not again before others can have become idle.
-        if self.idle_again <= now {
-            self.idle_again = now + SILENCE;
-            let mut found: Vec<_> = (self.table.indices().into_iter())
-                .filter_map(|index| Some((self.table.slot(index)?.idle(now)?, index)))
-                .collect();
-            found.sort_unstable_by(|one, other| other.cmp(one));
-            self.idle = found.into_iter().map(|(_, index)| index).collect();
-        }
-        for _ in 0..SLOTS_DISPLACED {
-            if !self.is_full() {
-                break;
-            }
-            let Some(index) = self.idle.pop() else { break };
-            self.with_slot(now, index, out, Slot::displace);
-        }
-    }
-
-    /// A client's connection to another service that is copied to the same target would be one with this.
-    fn collides(&mut self, index: u32, segment: &Segment<'_>) -> bool {
-        let collides = self.table.slot(index).is_some_and(|slot| slot.online != segment.destination);
-        if collides {
-            self.turn_away(segment, DropReason::AddressCollision);
-        }
-        collides
-    }
-
-    /// A segment of a session that is not copied at all.
-    fn turn_away(&mut self, segment: &Segment<'_>, reason: DropReason) {
-        let bytes = segment.payload.len() as u64;
-        self.ledger.bytes.captured += bytes;
-        self.ledger.bytes.dropped.add(reason, bytes);
-        if is_syn(segment) {
-            self.ledger.sessions.seen += 1;
-            self.ledger.sessions.incomplete.add(reason, 1);
-        }
-    }
-
-    /// Intercept sent a segment of the test server.
+    /// A segment of the test server came from intercept.
     pub fn handle_answer(&mut self, now: Time, answer: &ServerSegment<'_>, out: &mut dyn Output) {
-        self.ledger.tcp.answers += 1;
+        self.ledger.tcp().answers += 1;
         let Some(index) = self.table.find_id(answer.id) else {
-            self.ledger.tcp.answers_stray += 1;
+            self.ledger.tcp().answers_stray += 1;
             return;
         };
         let mut back = None;
@@ -330,28 +125,17 @@ impl Engine {
             }
         });
         if let Some(transfer) = back {
-            self.retry_all(transfer);
+            self.visits.retry(self.table.indices(), |index| {
+                self.table.slot(index).is_some_and(|slot| slot.transfer == transfer)
+            });
         }
-        // What the test server says is kept by modules only.
+        // Only modules store bytes of the test server.
         if self.ledger.modules.memory > 0 {
             self.respect_memory_limit(now, out);
         }
     }
 
-    /// The test server of this transfer is back: its sessions need not find out by themselves.
-    fn retry_all(&mut self, transfer: usize) {
-        // Those of others that are yet to be told stay so.
-        let mut all = self.table.indices();
-        let told = self.to_retry.as_slice();
-        let yet_to_be_told: HashSet<u32> = told.iter().copied().collect();
-        all.retain(|index| {
-            yet_to_be_told.contains(index)
-                || self.table.slot(*index).is_some_and(|slot| slot.transfer == transfer)
-        });
-        self.to_retry = all.into_iter();
-    }
-
-    /// A link to an intercept came up, and `out.control` goes to it alone during this call: the routes of all live
+    /// A link to an intercept came up. During this call `out.control` goes to this link alone: the routes of all live
     /// flows are announced. A little later, sessions that waited for a link go on.
     pub fn handle_link_up(&mut self, now: Time, out: &mut dyn Output) {
         self.links += 1;
@@ -365,45 +149,46 @@ impl Engine {
         }
     }
 
-    /// A link to an intercept went down. Without any, no new connection is opened.
+    /// A link to an intercept went down. Without a link no new connection is opened.
     pub fn handle_link_down(&mut self, _now: Time) {
         self.links = self.links.saturating_sub(1);
     }
 
-    /// Sends what was put off to the end of a batch: data, and acknowledgements that no data carries.
+    /// Sends all that was left for the end of a batch: data, and acknowledgements that no data carries.
     pub fn flush(&mut self, now: Time, out: &mut dyn Output) {
         let mut list = std::mem::take(&mut self.to_flush);
         for index in list.drain(..) {
-            self.with_slot(now, index, out, |slot, cx| {
+            // Sending does not change the memory of a slot, so it is not measured again.
+            self.with_slot_and(now, index, out, |slot, cx| {
                 slot.to_flush = false;
                 if let Some(session) = slot.current() {
                     session.flush(cx);
                 }
+                false
             });
         }
-        // The list's memory is used again; a session that began meanwhile may be listed already.
+        // The list's memory is used again; sessions that began meanwhile may be listed already.
         list.append(&mut self.to_flush);
         self.to_flush = list;
     }
 
-    /// Some session can go on only with what the test server says next: answers are to be handed over as they come.
-    /// Otherwise there is time, as far as the engine is concerned: a few milliseconds. To be asked after
-    /// [`Engine::flush`].
+    /// Some session waits for the next answer of the test server: answers should be handled as they come. Otherwise
+    /// they may wait for a few milliseconds. To be asked after [`Engine::flush`].
     #[must_use]
     pub fn awaits_answers(&self) -> bool {
         self.awaiting > 0
     }
 
-    /// What came from intercept since this time, if any, is handed over later: that nothing came is no silence of the test
-    /// server.
+    /// Segments that intercept sent since this time, if any, are handled later: until they are, silence of the test
+    /// server means nothing.
     pub fn set_unread_since(&mut self, time: Option<Time>) {
         self.unread_since = time.unwrap_or(Time::NEVER);
     }
 
-    /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if nothing is waited for.
+    /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if no timer is set.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
-        if self.to_resume.len() + self.to_retry.len() + self.to_finish.len() > 0 {
+        if !self.visits.is_empty() {
             Time::ZERO
         } else if self.table.is_empty() {
             self.resume_at
@@ -412,13 +197,13 @@ impl Engine {
         }
     }
 
-    /// Time has passed. Where much is due, [`Engine::poll_timeout`] says that it wants to be called again at once.
+    /// Time has passed. If much is due, [`Engine::poll_timeout`] asks for another call at once.
     pub fn handle_timeout(&mut self, now: Time, out: &mut dyn Output) {
         if self.resume_at <= now {
             self.resume_at = Time::NEVER;
-            self.to_resume = self.table.indices().into_iter();
+            self.visits.resume(self.table.indices());
         }
-        let mut left = self.sweep(now, out);
+        let mut left = self.make_visits(now, out);
         while left > 0
             && let Some((time, index)) = self.timers.pop_due(now)
         {
@@ -431,36 +216,33 @@ impl Engine {
                 if slot.next_timeout(cx) <= cx.now {
                     slot.handle_timeout(cx);
                 } else if let Some(session) = slot.current() {
-                    session.rest(cx.now);
+                    session.trim(cx.now);
                 }
             });
         }
     }
 
-    /// Nothing more will be captured: sessions replay what is pending, close their connections and end.
+    /// Nothing more will be captured: sessions replay their pending bytes, close their connections and end.
     pub fn drain(&mut self, now: Time, out: &mut dyn Output) {
         self.draining = true;
-        self.to_finish = self.table.indices().into_iter();
-        self.sweep(now, out);
+        self.visits.finish(self.table.indices());
+        self.make_visits(now, out);
     }
 
-    /// Goes on with what all slots are to be told; returns how many more this call may look at.
-    fn sweep(&mut self, now: Time, out: &mut dyn Output) -> usize {
-        for left in (1..=SLOTS_A_CALL).rev() {
-            if let Some(index) = self.to_resume.next() {
-                self.with_slot(now, index, out, Slot::handle_link_up);
-            } else if let Some(index) = self.to_retry.next() {
-                self.with_slot(now, index, out, Slot::retry);
-            } else if let Some(index) = self.to_finish.next() {
-                self.with_slot(now, index, out, Slot::finish_clients);
-            } else {
-                return left;
-            }
+    /// Makes the visits that are due; returns how many more this call may make.
+    fn make_visits(&mut self, now: Time, out: &mut dyn Output) -> usize {
+        for left in (1..=VISITS_A_CALL).rev() {
+            let Some((index, visit)) = self.visits.pop() else { return left };
+            self.with_slot(now, index, out, |slot, cx| match visit {
+                Visit::Resume => slot.handle_link_up(cx),
+                Visit::Retry => slot.retry(cx),
+                Visit::Finish => slot.finish_clients(cx),
+            });
         }
         0
     }
 
-    /// Ends what is left at once: resets the connections, counts what was pending as dropped at shutdown.
+    /// Ends all sessions at once: resets their connections, and counts pending bytes as dropped at shutdown.
     pub fn abort(&mut self, now: Time, out: &mut dyn Output) {
         self.for_all(now, out, |slot, cx| slot.abort(cx, DropReason::Shutdown));
     }
@@ -488,7 +270,7 @@ impl Engine {
         }
     }
 
-    /// Works on a slot. What follows is done now, or when the slot is flushed if it is to be.
+    /// Works on a slot. The rest is done now, or when the slot is flushed if it is to be.
     fn with_slot_in_batch(
         &mut self,
         now: Time,
@@ -498,11 +280,12 @@ impl Engine {
     ) {
         self.with_slot_and(now, index, out, |slot, cx| {
             work(slot, cx);
+            slot.meter(cx.ledger);
             slot.to_flush || slot.current().is_some_and(|session| session.wants_flush(now))
         });
     }
 
-    /// Works on a slot, and does what follows.
+    /// Works on a slot, and does the rest.
     fn with_slot(
         &mut self,
         now: Time,
@@ -512,12 +295,13 @@ impl Engine {
     ) {
         self.with_slot_and(now, index, out, |slot, cx| {
             work(slot, cx);
+            slot.meter(cx.ledger);
             false
         });
     }
 
-    /// What follows the work on a slot: the next session in turn, timers, the flush list, the end of the slot. It is
-    /// left to the flush if `work` says so.
+    /// The rest of the work on a slot: its next session, timers, the flush list, the end of the slot. If `work` returns
+    /// true, the rest is left to the flush.
     fn with_slot_and(
         &mut self,
         now: Time,
@@ -565,47 +349,6 @@ impl Engine {
         if !slot.to_flush && slot.current().is_some_and(|session| session.wants_flush(now)) {
             slot.to_flush = true;
             self.to_flush.push(index);
-        }
-    }
-
-    /// No more sessions can be taken.
-    fn is_full(&self) -> bool {
-        let sessions = self.sessions();
-        sessions >= SLOTS_MAX || self.memory() + sessions * SLOT_BYTES > self.config.memory_limit
-    }
-
-    /// Sessions that take memory.
-    fn sessions(&self) -> u64 {
-        // Several may wait on one four-tuple, and one that is over may linger.
-        self.ledger.sessions.active.max(self.table.len() as u64)
-    }
-
-    /// What all sessions hold of their clients, and their modules take, in bytes.
-    fn memory(&self) -> u64 {
-        let ledger = &self.ledger;
-        ledger.bytes.pending + ledger.gaps.parked * PARKED_BYTES + ledger.turns.memory + ledger.modules.memory
-    }
-
-    /// Over the memory limit the sessions that hold most are given up, down to seven eighths of it.
-    fn respect_memory_limit(&mut self, now: Time, out: &mut dyn Output) {
-        let limit = self.config.memory_limit;
-        if self.memory() > limit {
-            self.shed_largest(now, limit / 8 * 7, out);
-        }
-    }
-
-    /// Gives up the sessions that hold most, until no more than `goal` bytes are held. All slots are looked at: the goal is
-    /// to be so far below what is held that this happens rarely.
-    #[cold]
-    fn shed_largest(&mut self, now: Time, goal: u64, out: &mut dyn Output) {
-        let mut by_size: BinaryHeap<(u64, u32)> = (self.table.indices().into_iter())
-            .filter_map(|index| Some((self.table.slot(index)?.sessions().map(Session::memory).sum(), index)))
-            .filter(|(held, _)| *held > 0)
-            .collect();
-        while self.memory() > goal
-            && let Some((_, index)) = by_size.pop()
-        {
-            self.with_slot(now, index, out, |slot, cx| slot.give_up(cx, DropReason::MemoryLimit));
         }
     }
 }

@@ -8,28 +8,30 @@ use common_core::time::Time;
 use common_core::wire::{Flags, Segment};
 
 use crate::engine::timers::Entries;
-use crate::ledger::{DropReason, Ledger};
+use crate::ledger::{DropReason, LedgerWriter, Overhead};
 use crate::session::{Context, Idle, Session, TupleHistory};
 
-/// Sessions that may wait for the one before them. Then the last makes room for the new one: the first is being
-/// replayed, and what it has cost so far would be in vain.
+/// Sessions that may wait for the one before them. Beyond that the last one makes room for the new one: the first is
+/// being replayed, and the work on it would be in vain.
 pub(super) const WAITING_MAX: usize = 1024;
 
-/// The route stands as long as the slot does.
+/// A slot has a route at intercept as long as it exists.
 pub(super) struct Slot {
     pub(super) id: FlowId,
     pub(super) flow: Flow,
-    /// Which of the transfers it belongs to.
+    /// The index of its transfer.
     pub(super) transfer: usize,
-    /// The online service: two services that are copied to one target must not mix.
+    /// The online service: sessions of two services with one target must not mix.
     pub(super) online: Endpoint,
     /// Its entries in the timers.
     pub(super) entries: Entries,
-    /// Counted among those that wait for an answer.
+    /// It is counted among the slots that wait for an answer.
     pub(super) is_awaiting: bool,
-    /// Listed for the flush at the end of the batch.
+    /// It is listed for the flush at the end of the batch.
     pub(super) to_flush: bool,
-    /// What the sessions that are over have left behind.
+    /// Memory of the sessions as it stands in the ledger.
+    metered: Overhead,
+    /// The history that finished sessions have left.
     past: TupleHistory,
     /// The first is being replayed.
     sessions: VecDeque<Session>,
@@ -45,6 +47,7 @@ impl Slot {
             entries: Entries::NONE,
             is_awaiting: false,
             to_flush: false,
+            metered: Overhead::default(),
             past: TupleHistory::default(),
             sessions: VecDeque::with_capacity(1),
         }
@@ -64,16 +67,16 @@ impl Slot {
         self.sessions.iter()
     }
 
-    /// A SYN with this sequence number has begun the newest session: it is seen again.
+    /// The newest session began with a SYN of this sequence number: the SYN is a repetition.
     pub(super) fn is_repeated(&self, syn: &Segment<'_>) -> bool {
         self.sessions.back().is_some_and(|session| session.began_with(syn.seq))
     }
 
-    /// Adds a session behind those that are not over yet, and starts it if it is the first; no more than `most` wait then.
+    /// Adds a session after those that are not over, and starts it if it is the first. No more than `most` sessions
+    /// wait then.
     pub(super) fn add(&mut self, cx: &mut Context<'_>, session: Session, most: usize) {
-        cx.ledger.sessions.seen += 1;
-        cx.ledger.sessions.active += 1;
-        // Those before it were told when it came.
+        cx.ledger.session_begins();
+        // The sessions before the last one were superseded when the last one came.
         if let Some(last) = self.sessions.back_mut() {
             last.supersede(cx);
         }
@@ -81,7 +84,7 @@ impl Slot {
             && let Some(mut last) = self.sessions.pop_back()
         {
             last.abort(cx, DropReason::NoAnswer);
-            account(&last, cx.ledger);
+            cx.ledger.session_ends(last.outcome());
         }
         self.sessions.push_back(session);
         if self.sessions.len() == 1 {
@@ -97,7 +100,7 @@ impl Slot {
         }
     }
 
-    /// The session that a segment of the client belongs to: the newest it fits.
+    /// The newest session that a segment of the client fits.
     pub(super) fn session_of(&mut self, segment: &Segment<'_>) -> Option<&mut Session> {
         let last = self.sessions.len().checked_sub(1)?;
         if last == 0 {
@@ -113,21 +116,21 @@ impl Slot {
     }
 
     /// The SYN of a session carries data.
-    pub(super) fn keep_data_of_syn(&mut self, cx: &mut Context<'_>, syn: &Segment<'_>) {
+    pub(super) fn keep_data_of_syn(&mut self, syn: &Segment<'_>) {
         if let Some(session) = self.sessions.iter_mut().rev().find(|session| session.began_with(syn.seq)) {
-            session.keep_data_of_syn(cx, syn);
+            session.keep_data_of_syn(syn);
         }
     }
 
-    /// The session that the online server answers with this segment, if its module wants to know: the newest it fits.
+    /// The newest session that can be answered with this segment of the online server, and whose module observes it.
     pub(super) fn session_answered(&mut self, segment: &Segment<'_>) -> Option<&mut Session> {
         self.sessions.iter_mut().rev().find(|session| session.wants_online_answer(segment))
     }
 
-    /// Lets the next session take the place of one that is over. False once none is left.
+    /// Replaces a session that is over by the next one. False once none is left.
     pub(super) fn replace_finished(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(first) = self.sessions.front() {
-            // One that lingers in TIME_WAIT makes way for the next, and for the end of the program.
+            // A session that lingers in TIME_WAIT makes way for the next one, and for the end of the program.
             let early = self.sessions.len() > 1 || cx.draining;
             let over = if early { first.is_over() } else { first.is_finished(cx.now) };
             if !over {
@@ -135,26 +138,27 @@ impl Slot {
             }
             if let Some(session) = self.sessions.pop_front() {
                 self.past = session.past();
-                account(&session, cx.ledger);
+                cx.ledger.session_ends(session.outcome());
             }
             self.start_first(cx);
+            self.meter(cx.ledger);
         }
         false
     }
 
-    /// Something here goes on with what the test server says next.
+    /// Something here waits for the next answer of the test server.
     pub(super) fn awaits_answer(&self) -> bool {
         self.sessions.len() > 1 || self.sessions.front().is_some_and(Session::awaits_answer)
     }
 
-    /// When the slot is to be looked at.
+    /// When the slot is to be visited.
     pub(super) fn next_timeout(&self, cx: &Context<'_>) -> Time {
         let Some(first) = self.sessions.front() else { return Time::NEVER };
         let first = first.next_timeout(cx);
         if self.sessions.len() == 1 {
             return first;
         }
-        // One that was given up while it waited is removed when its turn comes.
+        // A session that was given up while it waited is removed when its turn comes.
         let waiting = self.sessions.iter().skip(1).filter(|session| !session.is_over());
         waiting.map(|session| session.next_timeout(cx)).fold(first, Time::min)
     }
@@ -173,7 +177,7 @@ impl Slot {
         }
     }
 
-    /// The test server may be back: who waits for it tries again.
+    /// The test server may be back: a session that waits for it tries again.
     pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
         if let Some(session) = self.current()
             && session.waits_for_server()
@@ -189,14 +193,14 @@ impl Slot {
         }
     }
 
-    /// Gives up what all sessions hold, for `reason`.
+    /// Gives up all bytes that the sessions hold, for `reason`.
     pub(super) fn give_up(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         for session in &mut self.sessions {
             session.give_up(cx, reason);
         }
     }
 
-    /// What little would be lost with the slot, and since when its clients have been silent; `None` while one of its
+    /// How much would be lost with the slot, and since when its clients have been silent; `None` while one of its
     /// sessions has something to do.
     pub(super) fn idle(&self, now: Time) -> Option<(Idle, Time)> {
         let mut most = (Idle::Silent, Time::ZERO);
@@ -206,14 +210,27 @@ impl Slot {
         Some(most)
     }
 
-    /// Makes room for a newer one, if it still has nothing to do.
-    pub(super) fn displace(&mut self, cx: &mut Context<'_>) {
+    /// Makes room for a newer slot, if this one is still idle.
+    pub(super) fn evict(&mut self, cx: &mut Context<'_>) {
         if self.idle(cx.now).is_none() {
             return;
         }
         while let Some(mut session) = self.sessions.pop_front() {
-            session.displace(cx);
-            account(&session, cx.ledger);
+            session.evict(cx);
+            cx.ledger.session_ends(session.outcome());
+        }
+    }
+
+    /// Brings the memory of the sessions in the ledger up to date.
+    #[inline]
+    pub(super) fn meter(&mut self, ledger: &mut LedgerWriter) {
+        let mut now = Overhead::default();
+        for session in &self.sessions {
+            now += session.overhead();
+        }
+        if now != self.metered {
+            ledger.meter(self.metered, now);
+            self.metered = now;
         }
     }
 
@@ -221,17 +238,8 @@ impl Slot {
     pub(super) fn abort(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         while let Some(mut session) = self.sessions.pop_front() {
             session.abort(cx, reason);
-            account(&session, cx.ledger);
+            cx.ledger.session_ends(session.outcome());
         }
-    }
-}
-
-fn account(session: &Session, ledger: &mut Ledger) {
-    let sessions = &mut ledger.sessions;
-    sessions.active -= 1;
-    match session.outcome() {
-        None => sessions.replayed += 1,
-        Some(reason) => sessions.incomplete.add(reason, 1),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The table of flows: by four-tuple for what is captured, by flow id for what intercept sends.
+//! The table of flows: by four-tuple for captured segments, by flow id for those of intercept.
 
 use std::hash::BuildHasher;
 
@@ -9,8 +9,8 @@ use hashbrown::HashTable;
 
 use crate::engine::slot::Slot;
 
-/// Bits of a [`FlowId`] that name the place in the table; the others tell its users apart, so that a late answer is
-/// not taken for one to the next flow. The limit of live flows follows: about four million.
+/// Bits of a [`FlowId`] for the place in the table. The other bits tell its users apart, so that a late answer does not
+/// go to the next flow. The limit of live flows follows: about four million.
 const INDEX_BITS: u32 = 22;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 
@@ -23,9 +23,9 @@ struct Entry {
 /// Slots at stable indices.
 #[derive(Default)]
 pub(super) struct Table {
-    /// The indices of the slots, each found by its slot's flow, which is not kept a second time.
+    /// The indices of the slots, found by their flows. The flow is in the slot only.
     by_flow: HashTable<u32>,
-    /// Asked for every packet, by what anybody can send: a hash that is fast, with a key that nobody knows.
+    /// Asked for every packet, with addresses that anybody can send: a fast hash with a secret key.
     hasher: RandomState,
     entries: Vec<Entry>,
     free: Vec<u32>,

@@ -1,4 +1,4 @@
-//! What the sessions of one transfer have learnt about its test server.
+//! The shared knowledge about a test server.
 
 use std::time::Duration;
 
@@ -7,50 +7,50 @@ use common_core::time::Time;
 use crate::session::{Pacing, Trials};
 use crate::settings::OnReconnect;
 
-/// Shared by all sessions of one transfer in one engine: what one session finds out, the next need not.
+/// Shared by all sessions of one transfer in one engine: a session need not learn what another one has found out.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// How it answers.
+    /// The pace of its answers.
     pub(crate) pacing: Pacing,
-    /// What the user says of its sessions.
+    /// The user's setting for its sessions.
     pub(crate) on_reconnect: OnReconnect,
     /// New connections in mid-stream of sessions whose protocol is unknown.
     pub(crate) unknown: Trials,
     /// First connections of sessions that were joined late, whose protocol is stateless.
     pub(crate) joined: Trials,
-    /// Whether sessions begin with a preamble (PROXY protocol).
+    /// Whether sessions begin with a header of the PROXY protocol.
     pub(crate) preambles: Preambles,
-    /// When it was last heard of, and whether something was sent to it again since.
+    /// When a segment of the server was received last, and whether something was retransmitted to it since.
     heard: Time,
     sent_again: bool,
     /// The last question that the transfer's online server has answered; 0 if none.
     pub(crate) question: u64,
-    /// All that was captured before its answer came had been read by then.
+    /// When that answer came: all packets captured before had been handled by then.
     pub(crate) answered: Time,
 }
 
-/// How sessions begin that are seen from their start. Where most begin with a preamble, the server takes no connection
-/// without it; a few show nothing, for anybody can say such words to any service.
+/// The beginnings of sessions that are seen from their start. If most begin with a preamble, the server accepts no
+/// connection without it. A few prove nothing: anybody can send such bytes to any service.
 #[derive(Debug, Default)]
 pub(crate) struct Preambles(i8);
 
 impl Preambles {
-    /// Sessions of one kind that outweigh all before them.
+    /// This many sessions of one kind outweigh all before them.
     const MAX: i8 = 16;
 
-    /// A session has begun, with a preamble or with its client's own words.
+    /// A session has begun, with a preamble or without.
     pub(crate) fn note(&mut self, preamble: bool) {
         let step = if preamble { 1 } else { -1 };
         self.0 = (self.0 + step).clamp(-Self::MAX, Self::MAX);
     }
 
-    /// The server takes no connection without a preamble.
+    /// The server accepts no connection without a preamble.
     pub(crate) fn are_wanted(&self) -> bool {
         self.0 > 0
     }
 }
 
-/// A test server that was not heard of for so long, although something was sent to it again, was away.
+/// A test server that was silent for this long, although something was retransmitted to it, was away.
 const AWAY: Duration = Duration::from_secs(1);
 
 impl Target {
@@ -68,12 +68,12 @@ impl Target {
         }
     }
 
-    /// Something was sent to it again, for want of an answer.
+    /// Something was retransmitted to it.
     pub(crate) fn sent_again(&mut self) {
         self.sent_again = true;
     }
 
-    /// It was heard of. True if it was away until now.
+    /// A segment of it was received. True if it was away until now.
     pub(super) fn is_back(&mut self, now: Time) -> bool {
         let away = std::mem::take(&mut self.sent_again) && now > self.heard + AWAY;
         self.heard = now;

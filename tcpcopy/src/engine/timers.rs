@@ -1,4 +1,4 @@
-//! When which slot is to be looked at.
+//! When which slot is to be visited.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,35 +6,35 @@ use std::time::Duration;
 
 use common_core::time::Time;
 
-/// A lazy queue of deadlines: an entry may be out of date, and the slot it names says so when it falls due.
+/// A lazy queue of deadlines: an entry may be out of date, which its slot finds out when the entry falls due.
 ///
-/// Deadlines mostly move away (a retransmission timer is set anew by every segment), so a slot keeps its early entry
-/// and is asked again then, instead of one entry for every segment.
+/// Deadlines mostly move away (every segment sets the retransmission timer anew). So a slot keeps its early entry and
+/// sets another one then, instead of one entry for every segment.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Time, u32)>>,
 }
 
-/// A deadline further off than this may be missed by up to [`GRAIN`], so that many fall due at a time: delayed
-/// acknowledgements and retransmissions of thousands of sessions would else wake the process for each of them.
+/// A deadline further away than this may be missed by up to [`GRAIN`], so that many fall due together: delayed
+/// acknowledgements and retransmissions of thousands of sessions would wake the process for each of them.
 const FAR: Duration = Duration::from_millis(10);
 
-/// No round number: a client that says something every so many milliseconds would often be met by a timer.
+/// Not a round number: a client that sends at regular intervals of milliseconds would often collide with a timer.
 pub(crate) const GRAIN: Duration = Duration::from_micros(8191);
 
-/// The entries of one slot: kept by the slot, so that it does not queue what it has already.
+/// The entries of one slot. The slot keeps them, so that it does not queue the same one again.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entries {
     /// The earliest.
     next: Time,
-    /// The one behind it.
+    /// The one after it.
     later: Time,
 }
 
 impl Entries {
     pub(super) const NONE: Self = Self { next: Time::NEVER, later: Time::NEVER };
 
-    /// An entry has fallen due; false if it is one of those that no longer count.
+    /// An entry has fallen due; false if it does not count any more.
     pub(super) fn take(&mut self, due: Time) -> bool {
         let counts = self.next == due;
         if counts {
@@ -45,7 +45,7 @@ impl Entries {
 }
 
 impl Timers {
-    /// Makes sure that `slot` is named at `deadline`, or before; somewhat later if it is far off.
+    /// Makes sure that `slot` is visited at `deadline`, or before; somewhat later if it is far away.
     pub(super) fn schedule(&mut self, now: Time, entries: &mut Entries, deadline: Time, slot: u32) {
         if deadline >= entries.next {
             return;

@@ -1,11 +1,11 @@
-//! Figures that are no counts: what is true now, or what was largest.
+//! Figures that are no counts: a present value, or the largest one.
 
 use std::ops::AddAssign;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-/// The largest value of all; of several workers, the largest of them.
+/// The largest value; of several workers, the largest of all.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize)]
 #[serde(transparent)]
 pub struct Largest(pub u64);
@@ -26,8 +26,8 @@ impl AddAssign<&Self> for Largest {
 /// A step of the estimate, as a share of it.
 const STEP: u64 = 32;
 
-/// The usual round trip: an estimate of the median, which a few clients far away or a few slow answers do not move.
-/// Reported in microseconds.
+/// The usual round trip: an estimate of the median, which a few distant clients or slow answers do not move. Reported
+/// in microseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RoundTrip {
     micros: u64,
@@ -35,7 +35,7 @@ pub struct RoundTrip {
 }
 
 impl RoundTrip {
-    /// Another one was measured.
+    /// Takes a sample into account.
     pub fn add(&mut self, sample: Duration) {
         let sample = u64::try_from(sample.as_micros()).unwrap_or(u64::MAX);
         let step = (self.micros / STEP).max(1);
@@ -55,14 +55,14 @@ impl RoundTrip {
         self.micros
     }
 
-    /// The estimate, if it rests on so many samples that it means something.
+    /// The estimate, if it has enough samples to mean something.
     #[must_use]
     pub fn settled(&self) -> Option<Duration> {
         (self.samples >= u64::from(u8::MAX)).then_some(Duration::from_micros(self.micros))
     }
 }
 
-/// Each worker counts as much as it has measured.
+/// Each worker weighs as much as it has samples.
 impl AddAssign<&Self> for RoundTrip {
     fn add_assign(&mut self, other: &Self) {
         let weigh = |one: &Self| u128::from(one.micros) * u128::from(one.samples);
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn the_median_is_found_and_kept() {
         assert_eq!(measured([700]).micros(), 700);
-        // A tenth of the clients takes a second to say something; the first one did as well.
+        // A tenth of the clients takes a second until its first data; so does the first one.
         let mixed = |n: u64| if n.is_multiple_of(10) { 1_000_000 } else { 20_000 };
         let micros = measured((0..2000).map(mixed)).micros();
         assert!((18_000..24_000).contains(&micros), "{micros}");

@@ -1,24 +1,24 @@
-//! How old the oldest waiting turn is, and how long turns have waited.
+//! Age of the oldest waiting turn.
 
 use std::ops::AddAssign;
 use std::time::Duration;
 
 use common_core::time::Time;
 
-/// Seconds of capture that are told apart, beginning with the oldest turn that waits.
+/// Seconds of capture that are counted apart, beginning with that of the oldest waiting turn.
 const SECONDS: usize = 1024;
 
-/// Turns that wait to be let go, counted by the second of their capture. Entering and leaving take constant time.
+/// Turns that wait for their release, counted by the second of their capture. Entering and leaving take constant time.
 ///
-/// After more than [`SECONDS`] seconds in which turns have waited all the time, the oldest of them count as captured
-/// when the first of them was, until they have all left.
+/// If turns have waited all the time for more than [`SECONDS`] seconds, the oldest of them count as captured when the
+/// first of them was, until they have all left.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Waiting {
     /// Turns captured in second `s` are counted at `s % SECONDS`; zero outside of the window that starts at `first`.
     counts: [u32; SECONDS],
-    /// The oldest second that is told apart.
+    /// The oldest second that is counted apart.
     first: u64,
-    /// All of them, older ones included.
+    /// All waiting turns, older ones included.
     total: u64,
     /// Captured before `first`.
     older: u64,
@@ -44,7 +44,7 @@ impl Waiting {
         self.add(second(captured), 1);
     }
 
-    /// A turn that was captured at this time waits no longer.
+    /// A turn that was captured at this time does not wait any more.
     pub fn leave(&mut self, captured: Time) {
         let second = second(captured);
         if second < self.first {
@@ -57,13 +57,13 @@ impl Waiting {
         self.skip_empty();
     }
 
-    /// How many turns wait.
+    /// The number of waiting turns.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// How long the oldest of them has waited, to the second, rounded down.
+    /// The age of the oldest waiting turn, to the second, rounded down.
     #[must_use]
     pub fn age(&self, now: Time) -> Duration {
         // It was captured before the end of its second.

@@ -1,14 +1,8 @@
-//! The ledgers of several workers, added up.
+//! Adds up the ledgers of several workers.
 
 use std::ops::AddAssign;
 
-use super::{ByReason, Bytes, Gaps, Ledger, Modules, Packets, Sessions, Tcp, Turns};
-
-impl AddAssign<&Self> for ByReason {
-    fn add_assign(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(sum, count)| *sum += count);
-    }
-}
+use super::{Bytes, Gaps, Ledger, Modules, Packets, Sessions, Tcp, Turns};
 
 /// All fields are named: a counter that is not added does not compile.
 macro_rules! sums {

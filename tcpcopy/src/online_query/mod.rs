@@ -13,7 +13,7 @@ use std::time::Duration;
 use common_core::flow::Endpoint;
 use common_core::time::Time;
 use common_os::clock::Clock;
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 use module_kit::online_query::OnlineQuery;
 use socket2::{Domain, Protocol as IpProtocol, Socket, Type};
 

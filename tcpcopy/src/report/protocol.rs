@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use module_kit::module::{Group, Protocol};
+use module_kit::{Group, Protocol};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 

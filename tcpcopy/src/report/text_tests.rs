@@ -124,7 +124,7 @@ fn what_a_module_has_counted_is_shown_by_group() {
     let (mut ledger, inject) = (good(), InjectStats::default());
     ledger.modules.online_bytes = 5000;
     ledger.packets.online_answers = 9;
-    let mut counted = module_kit::module::Report::default();
+    let mut counted = module_kit::Report::default();
     counted.group("commands", [("query", 2000)]);
     counted.group("server_errors", [("1146", 1200), ("1062", 3)]);
     counted.group("online_errors", [("1146", 1190), ("1205", 1)]);
@@ -143,7 +143,7 @@ fn what_a_module_has_counted_is_shown_by_group() {
 #[test]
 fn errors_that_were_not_captured_are_not_shown_as_none() {
     let (ledger, inject) = (good(), InjectStats::default());
-    let mut counted = module_kit::module::Report::default();
+    let mut counted = module_kit::Report::default();
     counted.group("server_errors", [("1146", 1200)]);
     let mut report = Report::of(&ledger, &inject);
     report.protocols = vec![ProtocolStats { name: "mysql", groups: counted.groups }];

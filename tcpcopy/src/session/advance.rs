@@ -1,25 +1,38 @@
-//! What a session does when something has happened: it lets turns go, moves bytes on, and ends as its client did.
+//! After each event: releases turns, moves bytes on, and ends the session as its client ended the original.
 
 use std::time::Duration;
 
 use common_core::time::Time;
 
-use crate::ledger::DropReason;
-use crate::session::gate::{Gate, ReleaseReason, Verdict};
+use crate::ledger::{DropReason, ReleaseReason};
+use crate::session::gate::{Candidate, Gate, Verdict};
+use crate::session::pacing::Pacing;
 use crate::session::resumption::Resumption;
 use crate::session::transform::Transform;
-use crate::session::turn_queue::{EndKind, Turn, TurnQueue};
+use crate::session::turn_queue::{EndKind, Turn};
 use crate::session::{Context, Phase, Session};
 
-/// How long after the end of the stream a protocol module may hold bytes, or prepare its connection, without any
-/// progress.
+/// How long after the end of the stream a protocol module may hold bytes, or prepare its connection, without any progress.
 const HELD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What becomes of the next turn.
+enum Release {
+    /// It waits for an event, or until the gate is asked again at this time.
+    Wait(Time),
+    /// It waits until the connection is closed, because the test server has closed its half.
+    Reopen,
+    /// It goes, on the present connection or a new one.
+    Go(ReleaseReason),
+    /// It goes, and must not go on the present connection: the test server waits there for the rest of a turn that was
+    /// never captured.
+    GoAnew(ReleaseReason),
+}
 
 impl Session {
     /// Does all that has become possible.
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
         if self.phase == Phase::Replaying {
-            self.gate_at = Time::NEVER;
+            self.activity.gate_waits();
             self.move_due(cx);
             if self.connection.peer_closed() && self.turn_queue.due_len() > 0 {
                 self.closed_on_held(cx);
@@ -27,24 +40,17 @@ impl Session {
             while self.phase == Phase::Replaying
                 && self.pass_preamble(cx)
                 && let Some(turn) = self.turn_queue.next_turn()
-                && self.let_go(cx, turn)
+                && self.release(cx, turn)
             {
                 self.move_due(cx);
             }
             if self.connection.is_closed() && self.turn_queue.due_len() > 0 {
                 // A module held these bytes when their connection went: it needs another.
-                self.gate.turn_begins(
-                    cx.now,
-                    self.send_buffer.end(),
-                    0,
-                    0,
-                    ReleaseReason::AtOnce,
-                    &mut cx.target.pacing,
-                );
+                self.begin_turn_anew(cx, self.send_buffer.end());
                 self.open_connection(cx);
             }
-            if self.hears_online_at_once() {
-                self.with_relay(cx, Transform::online_in_order);
+            if self.delivers_online_at_once() {
+                self.with_transform(cx, Transform::online_in_order);
                 if self.turn_queue.due_len() > 0 {
                     self.move_due(cx);
                 }
@@ -54,8 +60,6 @@ impl Session {
             }
         }
         self.to_transmit |= self.connection.has_to_send(&self.send_buffer);
-        self.transform.count_own(cx.ledger, self.send_buffer.own_bytes());
-        self.count_overhead(cx);
     }
 
     /// Moves the due bytes on, or drops them.
@@ -64,69 +68,56 @@ impl Session {
         match self.skipping {
             Some(reason) => self.drop_due(cx, reason),
             None if self.transform.is_straight() => self.move_straight(cx),
-            None => self.with_relay(cx, Transform::move_due),
+            None => self.with_transform(cx, Transform::move_due),
         }
         if !self.transform.is_straight() && self.turn_queue.due_len() == 0 {
             self.gate.module_took_all(self.send_buffer.end());
         }
         if idle && !self.send_buffer.is_empty() {
             // The test server's time to make progress begins now.
-            self.last_progress = cx.now;
+            self.activity.progress(cx.now);
         }
     }
 
-    /// Moves the due bytes as they are, after the recogniser has seen them.
+    /// Moves the due bytes unchanged, after the recogniser has seen them.
     fn move_straight(&mut self, cx: &mut Context<'_>) {
         if self.turn_queue.due_len() == 0 {
             return;
         }
         self.recognise_due();
         if self.recogniser.is_tls() {
-            return self.shed(cx, DropReason::Tls);
+            return self.abandon(cx, DropReason::Tls);
         }
         self.turn_queue.move_due(&mut self.send_buffer);
     }
 
-    /// Shows the due bytes to the recogniser, also those that are dropped: its client has said them to the online
-    /// server.
-    fn recognise_due(&mut self) {
+    /// Shows the due bytes to the recogniser, also if they are dropped: the online server has received them.
+    pub(super) fn recognise_due(&mut self) {
         let begins_turn = std::mem::take(&mut self.at_turn_start);
         self.recogniser.see(self.turn_queue.due(), begins_turn);
     }
 
-    /// Lets the next turn go, if it may: its bytes are due from then on. False if it has to wait.
-    fn let_go(&mut self, cx: &mut Context<'_>, turn: Turn) -> bool {
-        if self.connection.is_closed() && (!self.send_buffer.is_empty() || self.turn_queue.due_len() > 0) {
-            // Bytes before it wait for a connection, and that for a link.
-            return false;
-        }
-        let verdict = self.judge(cx, |gate, received, acknowledged| {
-            gate.judge(&cx.target.pacing, cx.heard, turn.need, turn.captured, received, acknowledged)
-        });
-        let pass = match verdict {
-            Verdict::Go(pass) => pass,
-            Verdict::Wait(until) => {
-                self.gate_at = until;
+    /// Releases the next turn, if it may go: its bytes are due from then on. False if it has to wait.
+    fn release(&mut self, cx: &mut Context<'_>, turn: Turn) -> bool {
+        let reason = match self.decide(cx, &turn) {
+            Release::Wait(until) => {
+                self.activity.ask_gate_at(until);
                 return false;
             }
-        };
-        if !self.connection.is_closed() {
-            let unusable = turn.after_gap && (self.connections > 0 || !self.send_buffer.is_empty());
-            if (unusable || self.connection.peer_closed()) && !self.send_buffer.is_empty() {
-                return false;
-            }
-            if unusable {
-                // The server waits for the rest of a turn, which was never captured.
-                self.connection.reset(cx);
-                self.lose_connection(DropReason::CaptureGap);
-                self.end_trial(cx, None);
-            } else if self.connection.peer_closed() {
+            Release::Reopen => {
                 self.connection.close(cx, &self.send_buffer);
                 self.set_phase(cx, Phase::Reopening);
                 return false;
             }
-        }
-        let obstacle = match self.obstacle(cx, &turn) {
+            Release::Go(reason) => reason,
+            Release::GoAnew(reason) => {
+                self.connection.reset(cx);
+                self.lose_connection(DropReason::CaptureGap);
+                self.end_trial(cx, None);
+                reason
+            }
+        };
+        let skipping = match self.resumption(cx, &turn) {
             Resumption::Go => None,
             Resumption::Skip(reason) => Some(reason),
             Resumption::Wait => return false,
@@ -135,9 +126,63 @@ impl Session {
                 return false;
             }
         };
-        if turn.need > 0 {
+        self.prepare_turn(cx, &turn);
+        if self.phase != Phase::Replaying {
+            return false;
+        }
+        self.turn_queue.pop_turn();
+        self.at_turn_start = true;
+        self.skipping = skipping;
+        if skipping.is_some() {
+            cx.ledger.turn_dropped(turn.captured);
+        } else {
+            self.begin_turn(cx, &turn, reason);
+        }
+        true
+    }
+
+    /// Decides about the next turn, without a change.
+    fn decide(&self, cx: &Context<'_>, turn: &Turn) -> Release {
+        let (closed, sending) = (self.connection.is_closed(), !self.send_buffer.is_empty());
+        if closed && (sending || self.turn_queue.due_len() > 0) {
+            // Bytes before the turn wait for a connection, and the connection for a link.
+            return Release::Wait(Time::NEVER);
+        }
+        let reason = match self.judge(cx, turn.acked_bytes, turn.captured, Gate::judge) {
+            Verdict::Go(reason) => reason,
+            Verdict::Wait(until) => return Release::Wait(until),
+        };
+        let unusable = turn.after_gap && (!self.reconnect.is_first() || sending);
+        match (unusable, self.connection.peer_closed()) {
+            _ if closed => Release::Go(reason),
+            (false, false) => Release::Go(reason),
+            _ if sending => Release::Wait(Time::NEVER),
+            (true, _) => Release::GoAnew(reason),
+            (false, true) => Release::Reopen,
+        }
+    }
+
+    /// Decides about the new connection that the turn needs; `Go` if it needs none.
+    fn resumption(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
+        let closed = self.connection.is_closed();
+        if !closed && !turn.after_gap {
+            Resumption::Go
+        } else if let Some(refusal) = self.reconnect.refusal(cx.now).filter(|_| closed) {
+            Resumption::Skip(refusal)
+        } else if self.begins_with(turn) {
+            Resumption::Go
+        } else {
+            self.resume_with_next(cx, turn)
+        }
+    }
+
+    /// The turn is about to be released or dropped: draws the conclusions from its beginning.
+    fn prepare_turn(&mut self, cx: &mut Context<'_>, turn: &Turn) {
+        if turn.acked_bytes > 0 {
             self.client_was_answered(cx);
-            self.trial_client_answered();
+            if let Some(trial) = &mut self.trial {
+                trial.client_answered();
+            }
         }
         if turn.after_gap {
             // The turn before, of which a module may hold a part, will never be complete.
@@ -146,46 +191,35 @@ impl Session {
             self.transform.client_lost(&[]);
         }
         if !self.is_stalled() {
-            self.last_progress = cx.now;
+            self.activity.progress(cx.now);
         }
-        self.with_relay(cx, |transform, cx, parts| transform.before_turn(cx, &turn, parts));
-        if self.phase != Phase::Replaying {
-            return false;
-        }
-        self.turn_queue.pop_turn();
-        self.at_turn_start = true;
-        if let Some(reason) = obstacle {
-            cx.ledger.turns.drop_waiting(turn.captured);
-            self.skipping = Some(reason);
-            return true;
-        }
-        count_turn(cx, turn, pass);
-        self.skipping = None;
+        self.with_transform(cx, |transform, cx, parts| transform.before_turn(cx, turn, parts));
+    }
+
+    fn begin_turn(&mut self, cx: &mut Context<'_>, turn: &Turn, reason: ReleaseReason) {
+        cx.ledger.turn_released(turn.captured, cx.now, reason);
         self.send_buffer.begin_turn();
         let (begins, received) = (self.send_buffer.end(), self.connection.received());
-        self.gate.turn_begins(cx.now, begins, turn.need, received, pass, &mut cx.target.pacing);
+        self.gate.turn_begins(cx.now, begins, turn.acked_bytes, received, reason, &mut cx.target.pacing);
         if self.connection.is_closed() {
             self.open_connection(cx);
         }
-        true
     }
 
-    /// Decides about the new connection that the turn needs; `Go` if it needs none.
-    fn obstacle(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
-        if !self.connection.is_closed() && !turn.after_gap {
-            Resumption::Go
-        } else if self.connection.is_closed() && cx.now < self.retry_at {
-            Resumption::Skip(self.last_refusal)
-        } else if self.begins_with(turn) {
-            Resumption::Go
-        } else {
-            self.resume_with_next(cx, turn)
-        }
+    /// A turn that was released before begins a new connection, at this offset of the send buffer.
+    pub(super) fn begin_turn_anew(&mut self, cx: &mut Context<'_>, begins: u64) {
+        self.gate.turn_begins(cx.now, begins, 0, 0, ReleaseReason::AtOnce, &mut cx.target.pacing);
     }
 
-    /// May the next turn, or the end of the stream, go? `ask` asks the gate, given the answer bytes received and
-    /// whether all is acknowledged; it is not called where the state of the connection decides.
-    fn judge(&self, cx: &Context<'_>, ask: impl FnOnce(&Gate, u64, bool) -> Verdict) -> Verdict {
+    /// May the next turn, or the end of the stream, go? `ask` asks the gate, unless the state of the connection decides
+    /// (rules 2 to 4 in docs/ARCHITECTURE.md).
+    fn judge(
+        &self,
+        cx: &Context<'_>,
+        acked_bytes: u32,
+        captured: Time,
+        ask: fn(&Gate, &Pacing, Time, Candidate) -> Verdict,
+    ) -> Verdict {
         if !cx.config.wait_for_answers && !self.gate.is_preparing() {
             return Verdict::Go(ReleaseReason::AtOnce);
         }
@@ -196,7 +230,9 @@ impl Session {
         if self.connection.peer_closed() {
             return Verdict::Go(ReleaseReason::AnswerEnded);
         }
-        ask(&self.gate, self.connection.received(), self.send_buffer.is_empty())
+        let (received, all_acknowledged) = (self.connection.received(), self.send_buffer.is_empty());
+        let candidate = Candidate { acked_bytes, captured, received, all_acknowledged };
+        ask(&self.gate, &cx.target.pacing, cx.heard, candidate)
     }
 
     /// Closes the copy as the client closed the original, once all before has been sent and answered.
@@ -217,19 +253,15 @@ impl Session {
             return;
         }
         let held = self.turn_queue.due_len() > 0 || self.gate.is_preparing();
-        if held && cx.now < self.last_progress + HELD_TIMEOUT {
-            // A module holds bytes back, or is not ready: a login is under way, say.
-            self.gate_at = self.last_progress + HELD_TIMEOUT;
-            return;
+        let held_until = self.activity.last_progress() + HELD_TIMEOUT;
+        if held && cx.now < held_until {
+            // A module holds bytes back, or is not ready: a login is under way, for example.
+            return self.activity.ask_gate_at(held_until);
         }
-        let verdict = self.judge(cx, |gate, received, acknowledged| {
-            // The client uses its port again, and the new session waits for this one: the rest of an answer is not
-            // worth it.
-            let ask = if self.superseded { Gate::judge } else { Gate::judge_end };
-            ask(gate, &cx.target.pacing, cx.heard, end.need, end.captured, received, acknowledged)
-        });
-        match verdict {
-            Verdict::Wait(until) => self.gate_at = until,
+        // A superseded session makes way for the next one on its four-tuple: the rest of an answer is not worth the wait.
+        let ask = if self.superseded { Gate::judge } else { Gate::judge_end };
+        match self.judge(cx, end.acked_bytes, end.captured, ask) {
+            Verdict::Wait(until) => self.activity.ask_gate_at(until),
             Verdict::Go(_) if end.kind == EndKind::Fin => {
                 self.drop_due(cx, DropReason::ModuleFailed);
                 if self.connection.peer_closed() {
@@ -248,65 +280,4 @@ impl Session {
             Verdict::Go(_) => {}
         }
     }
-
-    pub(super) fn finish(&mut self, cx: &mut Context<'_>) {
-        self.settle(cx);
-        self.drop_due(cx, DropReason::ModuleFailed);
-        self.client_stream.forget_data_of_syn();
-        // Segments behind the end of the stream.
-        self.client_stream.discard_parked(DropReason::CaptureGap, cx.ledger);
-        self.count_turns_dropped(cx);
-        let bytes = self.turn_queue.len();
-        self.drop_bytes(cx, DropReason::NoAnswer, bytes);
-        self.turn_queue = TurnQueue::default();
-        if self.connections == 0 && self.outcome().is_none() {
-            self.first_drop = Some(self.last_refusal);
-        }
-        self.set_phase(cx, Phase::Finished);
-    }
-
-    /// Drops all waiting turns one by one, so that a module learns what the client set in them, and what the online server
-    /// said before each.
-    pub(super) fn drop_turns(&mut self, cx: &mut Context<'_>, reason: DropReason) {
-        self.drop_due(cx, reason);
-        while let Some(turn) = self.turn_queue.next_turn() {
-            self.with_relay(cx, |transform, cx, parts| transform.before_turn(cx, &turn, parts));
-            if self.is_given_up() {
-                return;
-            }
-            cx.ledger.turns.drop_waiting(turn.captured);
-            self.turn_queue.pop_turn();
-            self.at_turn_start = true;
-            self.drop_due(cx, reason);
-        }
-    }
-
-    /// Counts the waiting turns as dropped; the caller drops the turn queue.
-    pub(super) fn count_turns_dropped(&self, cx: &mut Context<'_>) {
-        self.turn_queue.turns().for_each(|turn| cx.ledger.turns.drop_waiting(turn.captured));
-    }
-
-    /// Drops the due bytes: held by a module, or of a turn that is of no use.
-    fn drop_due(&mut self, cx: &mut Context<'_>, reason: DropReason) {
-        let due = self.turn_queue.due_len();
-        if due > 0 {
-            self.recognise_due();
-            self.transform.client_lost(self.turn_queue.due());
-            self.turn_queue.consume(due);
-            self.drop_bytes(cx, reason, due as u64);
-        }
-    }
-}
-
-/// Counts a turn that is let go.
-pub(super) fn count_turn(cx: &mut Context<'_>, turn: Turn, pass: ReleaseReason) {
-    let turns = &mut cx.ledger.turns;
-    turns.end_wait(turn.captured, cx.now);
-    *match pass {
-        ReleaseReason::AtOnce => &mut turns.at_once,
-        ReleaseReason::Answered => &mut turns.answered,
-        ReleaseReason::AnswerEnded => &mut turns.answer_ended,
-        ReleaseReason::InVain => &mut turns.waited_in_vain,
-        ReleaseReason::ModuleReady => &mut turns.module_ready,
-    } += 1;
 }

@@ -1,22 +1,22 @@
-//! A queue of bytes that takes little more memory than it holds.
+//! A queue of bytes that takes little more memory than it contains.
 
 use std::collections::VecDeque;
 
-/// What a piece holds before the next is begun, in bytes: more than is ever sent at once, so that this is in two pieces
-/// at the most.
+/// Bytes of a piece before the next one is begun: more than is ever sent at once, so that a send takes two pieces at
+/// most.
 const PIECE: usize = 64 << 10;
 
-/// What memory may be in excess before it is worth a move, in bytes.
+/// Excess memory that is worth a move, in bytes.
 pub(super) const SLACK: usize = 256;
 
-/// A growing ring would take up to twice what it holds, and keep all of it in use; here memory comes and goes by the
-/// piece. What is short is in one, for which there is a place without another allocation.
+/// A growing ring would take up to twice the memory of its bytes, and use all of it; here memory comes and goes by the
+/// piece. Short content is in one piece, which needs no other allocation.
 #[derive(Debug, Default)]
 pub(super) struct ChunkQueue {
     first: Vec<u8>,
-    /// Bytes of the first piece that are taken out already.
+    /// Bytes of the first piece that were taken out.
     taken: usize,
-    /// What follows: all but the last are full.
+    /// The other pieces: all but the last are full.
     more: VecDeque<Vec<u8>>,
     length: usize,
 }
@@ -64,7 +64,7 @@ impl ChunkQueue {
         self.push(&all);
     }
 
-    /// Puts in all of `bytes`, and leaves it empty; without copying if the queue is empty.
+    /// Moves all of `bytes` here, without a copy if the queue is empty.
     pub(super) fn append(&mut self, bytes: &mut Vec<u8>) {
         if self.is_empty() {
             self.length = bytes.len();
@@ -75,7 +75,7 @@ impl ChunkQueue {
         bytes.clear();
     }
 
-    /// At most `length` bytes from place `from` on, in two parts, of 64 KB at the most together.
+    /// At most `length` bytes from place `from` on, in two parts, together 64 KB at most.
     pub(super) fn slice(&self, from: usize, length: usize) -> (&[u8], &[u8]) {
         let length = length.min(self.length.saturating_sub(from)).min(PIECE);
         let at = self.taken + from;
@@ -109,9 +109,9 @@ impl ChunkQueue {
         }
     }
 
-    /// Gives memory back that is not in use.
+    /// Gives unused memory back.
     pub(super) fn trim(&mut self) {
-        // What is left of a long piece is moved once half of it is free, not each time.
+        // The rest of a long piece is moved once half of the piece is free, not each time.
         if self.taken > self.first.len() / 2 || self.first.len() <= PIECE {
             self.first.drain(..self.taken);
             self.taken = 0;
@@ -123,7 +123,7 @@ impl ChunkQueue {
         trim_list(&mut self.more);
     }
 
-    /// Gives memory above `keep` bytes back if the queue is empty.
+    /// If the queue is empty, gives memory above `keep` bytes back.
     pub(super) fn release(&mut self, keep: usize) {
         if self.is_empty() {
             self.first.shrink_to(keep);
@@ -132,7 +132,7 @@ impl ChunkQueue {
     }
 }
 
-/// Gives memory back that holds nothing.
+/// Gives unused memory back.
 pub(super) fn trim(bytes: &mut Vec<u8>) {
     if bytes.is_empty() || bytes.capacity() - bytes.len() > SLACK {
         bytes.shrink_to_fit();

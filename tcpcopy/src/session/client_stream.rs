@@ -1,115 +1,98 @@
-//! What the client said: captured segments, put in order and cut into turns.
+//! The client's stream: captured segments, put in order and cut into turns.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
 
 use common_core::time::Time;
 use common_core::wire::{Flags, Segment, Seq};
 
-use crate::ledger::{DropReason, Ledger};
-use crate::session::holes::Holes;
+use crate::ledger::{DropReason, LedgerWriter};
+use crate::session::assembler::Assembler;
+use crate::session::outcome::Outcome;
+use crate::session::turn_cutter::TurnCutter;
 use crate::session::turn_queue::{End, EndKind, TurnQueue};
 
 /// How long missing bytes may still come: a client's retransmission takes a few round trips, or its RTO.
 const GAP_WAIT: Duration = Duration::from_millis(1500);
 
-/// Bytes around the expected one that a segment may stand off and still be of this connection.
+/// Largest distance of a segment of this connection from the expected sequence number, in bytes.
 const PLAUSIBLE: i32 = 64 << 20;
 
-/// After so many implausible segments in a row the stream itself has jumped: more was lost than is plausible. Or it never did,
-/// and a forged segment far ahead had said so.
+/// After this many implausible segments in a row the stream itself has jumped: more was lost than is plausible. Or it
+/// never jumped, and a forged segment far ahead made us believe so.
 const IMPLAUSIBLE_LIMIT: u8 = 16;
 
-/// So far behind the stream, in bytes, and after it was given up, no client sends again what was missing.
+/// No client retransmits missing bytes this far behind the stream, in bytes, after they were given up.
 const LATE: u32 = 1 << 20;
 
-/// What a parked segment takes beside its payload, roughly, in bytes.
-pub(crate) const PARKED_BYTES: u64 = 96;
-
-/// Segments kept ahead of gaps: a window of 64 KB full of single bytes.
+/// Segments parked ahead of gaps: a window of 64 KB full of single bytes.
 const PARKED_MAX: usize = 65_536;
 
-/// A segment ahead of a gap.
-#[derive(Debug)]
-struct Parked {
-    since: Time,
-    bytes: Vec<u8>,
-    ack: Seq,
+/// The surroundings of one call: the time, where the bytes go, and where they are counted.
+pub(super) struct StreamCx<'a> {
+    pub(super) now: Time,
+    pub(super) turn_queue: &'a mut TurnQueue,
+    pub(super) ledger: &'a mut LedgerWriter,
 }
 
-/// Where the stream stands with its turns.
+/// Where and how the client ended its stream.
 #[derive(Debug, Clone, Copy)]
-enum Progress {
-    /// In order. The acknowledgement number of the last data segment, if there was one (or the online server's first).
-    Following(Option<Seq>),
-    /// Behind a gap, or joined in the middle of a turn: nothing can be used until a segment acknowledges more than this.
-    Skipping { ack: Seq, reason: DropReason },
+struct StreamEnd {
+    offset: u64,
+    kind: EndKind,
+    /// The acknowledgement number there; a reset may have none.
+    ack: Option<Seq>,
 }
 
-/// Reassembly of one client's stream.
 #[derive(Debug)]
 pub(super) struct ClientStream {
     /// The initial sequence number, if the SYN was captured.
     isn: Option<Seq>,
-    /// The next byte in order.
-    next: Seq,
-    progress: Progress,
-    /// Segments ahead of a gap, by distance from `origin`.
-    parked: BTreeMap<u64, Parked>,
-    parked_bytes: u64,
-    /// Bytes up to `next`, skipped ones included.
-    position: u64,
-    /// Where the stream ends, once a FIN or RST has said so, and the acknowledgement number there.
-    end: Option<(u64, EndKind, Option<Seq>)>,
+    assembler: Assembler,
+    turns: TurnCutter,
+    end: Option<StreamEnd>,
+    /// Since when the bytes of the first gap have been missing.
     gap_since: Time,
-    /// What was missing when it was given up, and is so still.
-    holes: Option<Box<Holes>>,
-    /// Segments in a row that are not where the stream is.
+    /// Implausible segments in a row.
     implausible: u8,
-    /// What the SYN carried (RFC 7413), until it is known whether the service took it.
+    /// Data of the SYN (RFC 7413), until it is known whether the service accepted it.
     on_syn: Box<[u8]>,
-    /// Bytes that were dropped where a hole is, or will be.
+    /// Captured bytes ahead of the stream that were dropped: they will be in a gap.
     unused: u32,
-    /// The first reason for which bytes of the stream were dropped here.
-    first_drop: Option<DropReason>,
+    /// The first loss of this stream before its turns.
+    outcome: Outcome,
 }
 
 impl ClientStream {
     /// A stream seen from its SYN on.
     pub(super) fn from_syn(isn: Seq) -> Self {
-        Self::new(Some(isn), isn + 1, Progress::Following(None))
+        Self::new(Some(isn), isn + 1, TurnCutter::Following(None))
     }
 
     /// A stream joined at `segment`; `mid_turn` if that is likely to continue a turn.
     pub(super) fn joined(segment: &Segment<'_>, mid_turn: bool) -> Self {
-        let progress = if mid_turn {
-            Progress::Skipping { ack: segment.ack, reason: DropReason::JoinedMidTurn }
+        let turns = if mid_turn {
+            TurnCutter::Skipping { ack: segment.ack, reason: DropReason::JoinedMidTurn }
         } else {
-            Progress::Following(None)
+            TurnCutter::Following(None)
         };
-        Self::new(None, segment.seq, progress)
+        Self::new(None, segment.seq, turns)
     }
 
-    fn new(isn: Option<Seq>, next: Seq, progress: Progress) -> Self {
+    fn new(isn: Option<Seq>, next: Seq, turns: TurnCutter) -> Self {
         Self {
             isn,
-            next,
-            progress,
-            parked: BTreeMap::new(),
-            parked_bytes: 0,
-            position: 0,
+            assembler: Assembler::new(next),
+            turns,
             end: None,
             gap_since: Time::NEVER,
-            holes: None,
             implausible: 0,
             on_syn: Box::default(),
             unused: 0,
-            first_drop: None,
+            outcome: Outcome::default(),
         }
     }
 
-    /// The SYN with this sequence number is the one that began the stream.
+    /// The SYN with this sequence number began the stream.
     pub(super) fn began_with(&self, isn: Seq) -> bool {
         self.isn == Some(isn)
     }
@@ -127,153 +110,129 @@ impl ClientStream {
         self.isn.is_none()
     }
 
-    /// The client has not said a word.
+    /// The client has not sent any data.
     pub(super) fn is_silent(&self) -> bool {
-        self.position == 0 && self.parked.is_empty()
+        self.position() == 0 && self.assembler.parked() == 0
     }
 
-    /// Memory that is kept here for what is out of order, in bytes.
-    pub(super) fn parked_memory(&self) -> u64 {
-        self.parked_bytes + self.parked.len() as u64 * PARKED_BYTES
+    /// Bytes in order so far, skipped ones included.
+    fn position(&self) -> u64 {
+        self.assembler.next().bytes()
     }
 
-    /// Memory that is kept here for what the SYN carries, in bytes: no byte of the account, as long as it is not known
-    /// whether the service took it.
+    fn next_seq(&self) -> Seq {
+        self.assembler.next().seq()
+    }
+
+    /// Segments that wait ahead of a gap.
+    pub(super) fn parked(&self) -> u64 {
+        self.assembler.parked() as u64
+    }
+
+    /// Client bytes that wait ahead of a gap.
+    pub(super) fn parked_bytes(&self) -> u64 {
+        self.assembler.parked_bytes()
+    }
+
+    /// Memory of the SYN's data, in bytes: the ledger does not count these bytes before the service accepts them.
     pub(super) fn syn_memory(&self) -> u64 {
         self.on_syn.len() as u64
     }
 
-    /// What the SYN carries is not kept any longer. If the service took it, it will be missing.
+    /// Forgets the SYN's data. If the service accepted it, it will be missing.
     pub(super) fn forget_data_of_syn(&mut self) {
         self.on_syn = Box::default();
     }
 
-    /// Client bytes kept here, out of order.
-    pub(super) fn parked_bytes(&self) -> u64 {
-        self.parked_bytes
-    }
-
-    /// The segment is near enough to what is expected to be of this stream.
+    /// The segment is near enough to the expected one to belong to this stream.
     pub(super) fn is_plausible(&self, segment: &Segment<'_>) -> bool {
         let near = |distance: i32| distance.unsigned_abs() <= PLAUSIBLE.unsigned_abs();
-        // First data that acknowledges what the online server cannot have said is forged, or of another connection.
+        // First data that acknowledges more than the online server can have sent is forged, or of another connection.
         // Later the acknowledgement may be anywhere: an answer can be longer than the sequence space.
-        let acknowledges = match self.progress {
-            Progress::Following(Some(ack)) if self.position == 0 && segment.flags.has(Flags::ACK) => {
+        let acknowledges = match self.turns.base() {
+            Some(ack) if self.position() == 0 && segment.flags.has(Flags::ACK) => {
                 near(segment.ack.distance(ack))
             }
             _ => true,
         };
-        near(segment.seq.distance(self.next)) && acknowledges
+        near(segment.seq.distance(self.next_seq())) && acknowledges
     }
 
-    /// A segment of the online server that acknowledges so much can be an answer to this stream.
+    /// A segment of the online server with this acknowledgement number can be an answer to this stream.
     pub(super) fn is_answered_by(&self, ack: Seq) -> bool {
-        ack.distance(self.next).unsigned_abs() <= PLAUSIBLE.unsigned_abs()
+        ack.distance(self.next_seq()).unsigned_abs() <= PLAUSIBLE.unsigned_abs()
     }
 
-    /// All that the client had said when it was heard up to `ack` has gone to the turn queue.
+    /// All that the client sent before `ack` has gone to the turn queue.
     pub(super) fn has_delivered(&self, ack: Seq) -> bool {
-        matches!(self.progress, Progress::Following(_)) && !ack.after(self.next)
+        self.turns.is_following() && !ack.after(self.next_seq())
     }
 
-    /// The segment stands before the first byte of this stream: it is of an earlier one.
+    /// The segment is before the first byte of this stream: it belongs to an earlier one.
     pub(super) fn is_before(&self, segment: &Segment<'_>) -> bool {
-        self.isn.is_some() && self.reaches_back(segment.seq.distance(self.next))
+        self.isn.is_some() && self.reaches_back(segment.seq.distance(self.next_seq()))
     }
 
     /// `distance` from the next byte leads to a place before the first.
     fn reaches_back(&self, distance: i32) -> bool {
-        // A keep-alive probe stands one byte before the next.
-        distance < 0 && u64::from(distance.unsigned_abs()) > self.position + 1
+        // A keep-alive probe is one byte before the next.
+        distance < 0 && u64::from(distance.unsigned_abs()) > self.position() + 1
     }
 
-    /// The online server's SYN-ACK: its answer bytes are counted from here. Known before the first data segment, it
-    /// tells how much the server said first.
+    /// The online server's SYN-ACK: its answer bytes are counted from here. If it comes before the first data segment, it
+    /// tells how much the server sent first.
     pub(super) fn online_syn_ack(&mut self, segment: &Segment<'_>) {
-        if matches!(self.progress, Progress::Following(None)) && self.position == 0 {
-            self.progress = Progress::Following(Some(segment.seq + 1));
+        if matches!(self.turns, TurnCutter::Following(None)) && self.position() == 0 {
+            self.turns = TurnCutter::Following(Some(segment.seq + 1));
         }
     }
 
-    /// The SYN carries data (RFC 7413): the service takes it, or its client says it again.
+    /// The SYN carries data (RFC 7413): the service accepts it, or its client sends it again.
     pub(super) fn keep_data_of_syn(&mut self, payload: &[u8]) {
-        // Behind the SYN-ACK it comes again, and is known already.
-        let unanswered = matches!(self.progress, Progress::Following(None));
-        if self.isn.is_some() && self.position == 0 && self.on_syn.is_empty() && unanswered {
+        // A SYN that is repeated after the SYN-ACK is known already.
+        let unanswered = matches!(self.turns, TurnCutter::Following(None));
+        if self.isn.is_some() && self.position() == 0 && self.on_syn.is_empty() && unanswered {
             self.on_syn = payload.into();
         }
     }
 
-    /// It is not known yet whether the service took what the SYN carried.
+    /// It is not known yet whether the service accepted the SYN's data.
     pub(super) fn awaits_syn_ack(&self) -> bool {
         !self.on_syn.is_empty()
     }
 
-    /// The online server has acknowledged up to `ack`, and what it says begins at `base`: so much of the SYN's data it took.
-    pub(super) fn syn_acknowledged(
-        &mut self,
-        now: Time,
-        ack: Seq,
-        base: Seq,
-        turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
-    ) {
-        let taken = ack.distance(self.next).max(0).unsigned_abs() as usize;
-        self.take_data_of_syn(now, taken, base, turn_queue, ledger);
+    /// The online server has acknowledged the SYN and its data up to `ack`. Its own stream begins at `base`.
+    pub(super) fn syn_acknowledged(&mut self, cx: &mut StreamCx<'_>, ack: Seq, base: Seq) {
+        let taken = ack.distance(self.next_seq()).max(0).unsigned_abs() as usize;
+        self.take_data_of_syn(cx, taken, base);
     }
 
-    /// The service took the first `taken` bytes of what the SYN carried.
-    fn take_data_of_syn(
-        &mut self,
-        now: Time,
-        taken: usize,
-        ack: Seq,
-        turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
-    ) {
+    /// The service accepted the first `taken` bytes of the SYN's data.
+    fn take_data_of_syn(&mut self, cx: &mut StreamCx<'_>, taken: usize, ack: Seq) {
         let bytes = std::mem::take(&mut self.on_syn);
-        if self.position > 0 {
-            return;
-        }
         let bytes = &bytes[..taken.min(bytes.len())];
-        ledger.bytes.captured += bytes.len() as u64;
-        if !bytes.is_empty() {
-            self.place(now, self.next, ack, bytes, turn_queue, ledger);
+        if self.position() == 0 && !bytes.is_empty() {
+            cx.ledger.capture(bytes.len() as u64);
+            self.place(cx, self.next_seq(), ack, bytes);
         }
     }
 
-    /// What a client says next tells whether the service took what its SYN carried, where the SYN-ACK was not captured.
-    fn infer_data_of_syn(
-        &mut self,
-        now: Time,
-        segment: &Segment<'_>,
-        turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
-    ) {
-        // What is behind the next byte of its client was heard; it may have been said again, and not been captured.
-        let ahead = segment.seq.distance(self.next).max(0);
+    /// Without the SYN-ACK, the client's next segment tells whether the service accepted the SYN's data.
+    fn infer_data_of_syn(&mut self, cx: &mut StreamCx<'_>, segment: &Segment<'_>) {
+        // The service has received all before this segment. The client may also have sent it again without our capturing
+        // it.
+        let ahead = segment.seq.distance(self.next_seq()).max(0);
         let taken = self.on_syn.len().min(ahead.unsigned_abs() as usize);
-        let base = match self.progress {
-            Progress::Following(Some(base)) => base,
-            _ => segment.ack,
-        };
-        self.take_data_of_syn(now, taken, base, turn_queue, ledger);
+        self.take_data_of_syn(cx, taken, self.turns.base().unwrap_or(segment.ack));
     }
 
     /// A segment of the client, SYNs excepted.
-    pub(super) fn push(
-        &mut self,
-        now: Time,
-        segment: &Segment<'_>,
-        turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
-    ) {
+    pub(super) fn push(&mut self, cx: &mut StreamCx<'_>, segment: &Segment<'_>) {
         let length = segment.payload.len() as u64;
-        ledger.bytes.captured += length;
+        cx.ledger.capture(length);
         let plausible = self.is_plausible(segment);
         if plausible && self.awaits_syn_ack() {
-            self.infer_data_of_syn(now, segment, turn_queue, ledger);
+            self.infer_data_of_syn(cx, segment);
         }
         if plausible && !self.is_late(segment) {
             self.implausible = 0;
@@ -281,24 +240,24 @@ impl ClientStream {
             self.implausible = self.implausible.saturating_add(1);
             if self.implausible > IMPLAUSIBLE_LIMIT {
                 self.implausible = 0;
-                self.discard_parked(DropReason::CaptureGap, ledger);
-                self.give_up_gap(segment.seq, segment.ack, turn_queue, ledger);
-                self.holes = None;
+                self.discard_parked(DropReason::CaptureGap, cx.ledger);
+                self.give_up_gap(cx, segment.seq, segment.ack);
+                self.assembler.forget_missing();
                 self.unused = 0;
             } else if !plausible {
                 self.count_unused(length);
-                return self.drop(DropReason::CaptureGap, length, ledger);
+                return self.drop(DropReason::CaptureGap, length, cx.ledger);
             }
         }
         self.note_end(segment);
         if segment.payload.len() as u64 != u64::from(segment.payload_len) {
-            // What the snap length cut off is missing: without it the rest is of no use.
+            // The snap length truncated it: without the rest these bytes are of no use.
             self.count_unused(length);
-            self.drop(DropReason::Truncated, length, ledger);
+            self.drop(DropReason::Truncated, length, cx.ledger);
         } else if length > 0 {
-            self.place(now, segment.seq, segment.ack, segment.payload, turn_queue, ledger);
+            self.place(cx, segment.seq, segment.ack, segment.payload);
         }
-        self.finish_if_complete(now, turn_queue, ledger);
+        self.finish_if_complete(cx);
     }
 
     /// When the wait for missing bytes is over.
@@ -306,25 +265,19 @@ impl ClientStream {
         if self.gap_since == Time::NEVER { Time::NEVER } else { self.gap_since + GAP_WAIT }
     }
 
-    /// Stops waiting for bytes that are missing too long.
-    pub(super) fn handle_timeout(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
-        if self.next_timeout() <= now {
-            self.pass_gap(now, turn_queue, ledger);
+    /// Stops waiting for bytes that have been missing too long.
+    pub(super) fn handle_timeout(&mut self, cx: &mut StreamCx<'_>) {
+        if self.next_timeout() <= cx.now {
+            self.pass_gap(cx);
         }
     }
 
-    /// Nothing more will come: gives up all gaps and ends the stream as `kind` unless it has ended itself.
-    pub(super) fn finish(
-        &mut self,
-        kind: EndKind,
-        now: Time,
-        turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
-    ) {
+    /// Nothing more will come: gives up all gaps, and ends the stream as `kind` unless its client has ended it.
+    pub(super) fn finish(&mut self, cx: &mut StreamCx<'_>, kind: EndKind) {
         while self.gap_since != Time::NEVER {
-            self.pass_gap(now, turn_queue, ledger);
+            self.pass_gap(cx);
         }
-        turn_queue.finish(End { kind, need: 0, captured: now });
+        cx.turn_queue.finish(End { kind, acked_bytes: 0, captured: cx.now });
     }
 
     fn note_end(&mut self, segment: &Segment<'_>) {
@@ -336,304 +289,194 @@ impl ClientStream {
             return;
         };
         let ack = segment.flags.has(Flags::ACK).then_some(segment.ack);
-        let distance = (segment.seq + segment.payload_len).distance(self.next);
+        let seq = segment.seq + segment.payload_len;
+        let distance = seq.distance(self.next_seq());
         if distance < 0 && (kind == EndKind::Fin || self.reaches_back(distance)) {
             // Late, of an earlier connection.
             return;
         }
-        // A reset may name a byte that has gone already: it ends the stream where it stands.
-        let at = self.position.saturating_add_signed(i64::from(distance)).max(self.position);
-        match self.end {
+        // A reset may name a byte before the next: it ends the stream here.
+        let offset = self.assembler.next().offset_of(seq).max(self.position());
+        match &mut self.end {
             // A reset after a FIN changes how the stream ends, not where.
-            Some((end, EndKind::Fin, _)) if kind == EndKind::Reset => self.end = Some((end, kind, ack)),
+            Some(end) if end.kind == EndKind::Fin && kind == EndKind::Reset => {
+                (end.kind, end.ack) = (kind, ack);
+            }
             Some(_) => {}
-            None => self.end = Some((at, kind, ack)),
+            None => self.end = Some(StreamEnd { offset, kind, ack }),
         }
     }
 
-    fn finish_if_complete(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
+    fn finish_if_complete(&mut self, cx: &mut StreamCx<'_>) {
         match self.end {
-            Some((at, kind, ack)) if self.position >= at => {
-                let need = match (self.progress, ack) {
-                    (Progress::Following(Some(last)), Some(ack)) => need(last, ack),
-                    // A reset without acknowledgement does not tell what its sender had seen: all, most likely.
-                    (Progress::Following(Some(_)), None) => u32::MAX,
-                    _ => 0,
-                };
-                self.discard_parked(DropReason::CaptureGap, ledger);
+            Some(StreamEnd { offset, kind, ack }) if self.position() >= offset => {
+                self.discard_parked(DropReason::CaptureGap, cx.ledger);
                 self.gap_since = Time::NEVER;
-                turn_queue.finish(End { kind, need, captured: now });
+                let acked_bytes = self.turns.acked_bytes_at_end(ack);
+                cx.turn_queue.finish(End { kind, acked_bytes, captured: cx.now });
             }
-            Some(_) if self.gap_since == Time::NEVER => self.gap_since = now,
+            Some(_) if self.gap_since == Time::NEVER => self.gap_since = cx.now,
             _ => {}
         }
     }
 
-    fn place(
-        &mut self,
-        now: Time,
-        seq: Seq,
-        ack: Seq,
-        payload: &[u8],
-        turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
-    ) {
-        let ahead = seq.distance(self.next);
+    fn place(&mut self, cx: &mut StreamCx<'_>, seq: Seq, ack: Seq, payload: &[u8]) {
+        let next = self.assembler.next();
+        let ahead = next.distance_to(seq);
         if ahead > 0 {
-            let at = self.position + u64::from(ahead.unsigned_abs());
-            self.park(now, at, ack, payload, ledger);
-            if self.parked.len() > PARKED_MAX {
-                self.pass_gap(now, turn_queue, ledger);
+            if self.gap_since == Time::NEVER {
+                self.gap_since = cx.now;
+            }
+            let duplicate = self.assembler.park(cx.now, next.offset_of(seq), ack, payload);
+            cx.ledger.duplicate(duplicate);
+            if self.assembler.parked() > PARKED_MAX {
+                self.pass_gap(cx);
             }
             return;
         }
-        let known = (ahead.unsigned_abs() as usize).min(payload.len());
-        self.account_known(ahead.unsigned_abs().into(), known as u64, DropReason::CaptureGap, ledger);
-        if known == payload.len() {
-            return;
+        let behind = ahead.unsigned_abs();
+        let known = (behind as usize).min(payload.len());
+        self.account_known(behind.into(), known as u64, DropReason::CaptureGap, cx.ledger);
+        if known < payload.len() {
+            self.deliver(cx, ack, &payload[known..]);
+            self.unpark(cx);
         }
-        self.deliver(now, ack, &payload[known..], turn_queue, ledger);
-        self.unpark(now, turn_queue, ledger);
     }
 
     /// The next bytes in order.
-    fn deliver(
-        &mut self,
-        now: Time,
-        ack: Seq,
-        bytes: &[u8],
-        turn_queue: &mut TurnQueue,
-        ledger: &mut Ledger,
-    ) {
+    fn deliver(&mut self, cx: &mut StreamCx<'_>, ack: Seq, bytes: &[u8]) {
         let length = bytes.len() as u64;
-        self.next = self.next + bytes.len() as u32;
-        self.position += length;
-        match self.progress {
-            Progress::Skipping { ack: before, reason } => {
-                if !ack.after(before) {
-                    return self.drop(reason, length, ledger);
-                }
-                ledger.turns.begin(now);
-                turn_queue.begin_turn(0, ack, now, reason == DropReason::CaptureGap);
-            }
-            Progress::Following(None) => {
-                ledger.turns.begin(now);
-                turn_queue.begin_turn(0, ack, now, false);
-            }
-            Progress::Following(Some(last)) => {
-                if turn_queue.end_offset() == 0 || ack.after(last) {
-                    ledger.turns.begin(now);
-                    turn_queue.begin_turn(need(last, ack), ack, now, false);
-                } else {
-                    // The same turn goes on; a late copy of an old segment must not set the mark back.
-                    ledger.bytes.pending += length;
-                    if turn_queue.push(bytes)
-                        && let Some(turn) = turn_queue.last_turn()
-                    {
-                        ledger.turns.begin(turn.captured);
-                    }
-                    return;
-                }
-            }
-        }
-        self.progress = Progress::Following(Some(ack));
-        ledger.bytes.pending += length;
-        turn_queue.push(bytes);
-    }
-
-    fn park(&mut self, now: Time, at: u64, ack: Seq, payload: &[u8], ledger: &mut Ledger) {
-        let length = payload.len() as u64;
-        if self.parked.get(&at).is_some_and(|old| old.bytes.len() >= payload.len()) {
-            ledger.bytes.duplicate += length;
-            return;
-        }
-        if self.gap_since == Time::NEVER {
-            self.gap_since = now;
-        }
-        ledger.bytes.pending += length;
-        self.parked_bytes += length;
-        ledger.gaps.parked += 1;
-        if let Some(old) = self.parked.insert(at, Parked { since: now, bytes: payload.to_vec(), ack }) {
-            self.account_parked(old.bytes.len(), ledger);
-            ledger.bytes.duplicate += old.bytes.len() as u64;
+        self.assembler.advance(length);
+        if let Err(reason) = self.turns.deliver(cx, ack, bytes) {
+            self.drop(reason, length, cx.ledger);
         }
     }
 
-    /// Delivers what is no longer ahead of a gap.
-    fn unpark(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
-        while let Some(entry) = self.parked.first_entry()
-            && *entry.key() <= self.position
-        {
-            let (at, parked) = entry.remove_entry();
-            self.account_parked(parked.bytes.len(), ledger);
-            let known = usize::try_from(self.position - at).unwrap_or(usize::MAX).min(parked.bytes.len());
-            ledger.bytes.duplicate += known as u64;
+    /// Delivers the parked segments that are no longer ahead of a gap.
+    fn unpark(&mut self, cx: &mut StreamCx<'_>) {
+        while let Some((parked, known)) = self.assembler.unpark() {
+            cx.ledger.duplicate(known as u64);
             if known < parked.bytes.len() {
-                self.deliver(now, parked.ack, &parked.bytes[known..], turn_queue, ledger);
+                self.deliver(cx, parked.ack, &parked.bytes[known..]);
             }
         }
-        if !self.parked.is_empty() || self.end.is_none() {
-            self.gap_since = self.first_parked();
+        if self.assembler.parked() > 0 || self.end.is_none() {
+            self.gap_since = self.first_parked_since();
         }
     }
 
-    /// The bytes missing next will not come: goes on behind them.
-    fn pass_gap(&mut self, now: Time, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
-        if let Some((&at, parked)) = self.parked.first_key_value() {
-            let seq = self.next + u32::try_from(at.saturating_sub(self.position)).unwrap_or(u32::MAX);
+    /// The bytes of the first gap will not come: goes on after them.
+    fn pass_gap(&mut self, cx: &mut StreamCx<'_>) {
+        if let Some((seq, parked)) = self.assembler.first_parked() {
             let ack = parked.ack;
-            self.give_up_gap(seq, ack, turn_queue, ledger);
-            self.unpark(now, turn_queue, ledger);
-        } else if let Some((at, ..)) = self.end {
-            let seq = self.next + u32::try_from(at.saturating_sub(self.position)).unwrap_or(u32::MAX);
-            self.give_up_gap(seq, seq, turn_queue, ledger);
+            self.give_up_gap(cx, seq, ack);
+            self.unpark(cx);
+        } else if let Some(end) = self.end {
+            let seq = self.assembler.seq_of(end.offset);
+            self.give_up_gap(cx, seq, seq);
         } else {
             self.gap_since = Time::NEVER;
         }
-        self.finish_if_complete(now, turn_queue, ledger);
+        self.finish_if_complete(cx);
     }
 
-    /// Moves on to `seq`. The turn that the gap is in cannot be completed, and the segment behind the gap may be in
-    /// the middle of another: the next whole turn begins where `ack` is exceeded.
-    fn give_up_gap(&mut self, seq: Seq, ack: Seq, turn_queue: &mut TurnQueue, ledger: &mut Ledger) {
-        let missing = seq.distance(self.next);
-        let given_up = self.position;
-        ledger.gaps.count += 1;
-        self.count_gap(missing, ledger);
-        // Behind a first gap the last turn of the turn queue is whole.
-        if matches!(self.progress, Progress::Following(_))
-            && let Some(turn) = turn_queue.last_turn()
-            && let Some(dropped) = turn_queue.drop_last_turn()
+    /// Moves on to `seq`. The turn with the gap cannot be completed, and the segment after the gap may be in the middle of
+    /// another turn: the next whole turn begins where a segment acknowledges more than `ack`.
+    fn give_up_gap(&mut self, cx: &mut StreamCx<'_>, seq: Seq, ack: Seq) {
+        cx.ledger.gap();
+        self.give_up_to(seq, cx.ledger);
+        // While turns are skipped, the last turn of the queue is whole.
+        if self.turns.is_following()
+            && let Some(turn) = cx.turn_queue.last_turn()
+            && let Some(dropped) = cx.turn_queue.drop_last_turn()
         {
-            ledger.bytes.pending -= dropped;
-            ledger.turns.drop_waiting(turn.captured);
-            self.drop(DropReason::CaptureGap, dropped, ledger);
+            cx.ledger.turn_dropped(turn.captured);
+            self.drop(DropReason::CaptureGap, dropped, cx.ledger);
         }
-        self.first_drop.get_or_insert(DropReason::CaptureGap);
-        self.next = seq;
-        self.position = self.position.saturating_add_signed(i64::from(missing)).max(self.position);
-        self.note_hole(given_up..self.position);
-        let reason = match self.progress {
-            Progress::Skipping { reason, .. } => reason,
-            Progress::Following(_) => DropReason::CaptureGap,
-        };
-        self.progress = Progress::Skipping { ack, reason };
-        self.gap_since = self.first_parked();
+        self.outcome.lost(DropReason::CaptureGap);
+        self.turns.skip(ack);
+        self.gap_since = self.first_parked_since();
     }
 
-    /// Counts a hole of `missing` bytes; where the stream goes back by so many, those that it goes back behind were none.
-    fn count_gap(&mut self, missing: i32, ledger: &mut Ledger) {
-        let bytes = u64::from(missing.unsigned_abs());
-        if missing < 0 {
-            let none = self.fill(self.before(bytes)..self.position);
-            ledger.gaps.bytes = ledger.gaps.bytes.saturating_sub(none);
-            return;
-        }
-        let unused = u64::from(self.unused).min(bytes);
+    /// The bytes before `seq` are missing.
+    fn give_up_to(&mut self, seq: Seq, ledger: &mut LedgerWriter) {
+        let missing = u64::try_from(self.assembler.next().distance_to(seq)).unwrap_or_default();
+        let refilled = self.assembler.give_up_to(seq);
+        ledger.not_missing(refilled);
+        let unused = u64::from(self.unused).min(missing);
         self.unused -= unused as u32;
-        ledger.gaps.bytes += bytes;
-        ledger.gaps.captured += unused;
+        ledger.missing(missing, unused);
     }
 
-    /// Bytes that were captured ahead of the next are dropped: they will be in a hole.
+    /// Captured bytes ahead of the next are dropped: they will be in a gap.
     fn count_unused(&mut self, bytes: u64) {
         self.unused = self.unused.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
-    /// Since when bytes have been missing: what lies behind the gap is as old as that. Several gaps wait at the same time.
-    fn first_parked(&self) -> Time {
-        self.parked.first_key_value().map_or(Time::NEVER, |(_, parked)| parked.since)
+    /// Since when the bytes of the first gap have been missing. Several gaps wait at the same time.
+    fn first_parked_since(&self) -> Time {
+        self.assembler.first_parked().map_or(Time::NEVER, |(_, parked)| parked.since)
     }
 
-    /// A segment of a session that is over, or given up: what of it is new counts as dropped for `reason`.
-    pub(super) fn account_late(&mut self, segment: &Segment<'_>, reason: DropReason, ledger: &mut Ledger) {
+    /// A segment of a session that is over, or given up: its new bytes are dropped for `reason`.
+    pub(super) fn account_late(
+        &mut self,
+        segment: &Segment<'_>,
+        reason: DropReason,
+        ledger: &mut LedgerWriter,
+    ) {
         let length = segment.payload.len() as u64;
-        let distance = segment.seq.distance(self.next);
-        let (behind, ahead) = (u64::from(distance.min(0).unsigned_abs()), distance.max(0));
+        let distance = segment.seq.distance(self.next_seq());
+        let behind = u64::from(distance.min(0).unsigned_abs());
         let known = behind.min(length);
         let new = length - known;
-        ledger.bytes.captured += length;
+        ledger.capture(length);
         self.account_known(behind, known, reason, ledger);
         self.drop(reason, new, ledger);
         if new > 0 && self.is_plausible(segment) {
-            let at = self.position + u64::from(ahead.unsigned_abs());
-            self.note_hole(self.position..at);
-            self.count_gap(ahead, ledger);
-            self.next = segment.seq + segment.payload.len() as u32;
-            self.position = at + new;
+            if distance > 0 {
+                self.give_up_to(segment.seq, ledger);
+            }
+            self.assembler.advance(new);
         }
     }
 
-    /// The segment brings what was given up as missing, far behind where the stream seems to be.
+    /// The segment brings bytes that were given up as missing, far behind the stream.
     fn is_late(&self, segment: &Segment<'_>) -> bool {
-        let distance = segment.seq.distance(self.next);
-        let behind = distance.min(0).unsigned_abs();
-        behind > LATE
-            && !segment.payload.is_empty()
-            && self.holes.as_ref().is_some_and(|holes| holes.contain(self.before(behind.into())))
+        let behind = segment.seq.distance(self.next_seq()).min(0).unsigned_abs();
+        behind > LATE && !segment.payload.is_empty() && self.assembler.is_missing(behind.into())
     }
 
-    /// Accounts for bytes that stand before the next one, the first of them so far `behind` it: they were seen before, or
-    /// given up as missing, and are dropped for `reason` now.
-    fn account_known(&mut self, behind: u64, bytes: u64, reason: DropReason, ledger: &mut Ledger) {
-        let late = self.fill(self.before(behind)..self.before(behind.saturating_sub(bytes)));
-        ledger.gaps.bytes = ledger.gaps.bytes.saturating_sub(late);
+    /// Accounts for bytes before the next one; the first of them is `behind` bytes before it. They are duplicates, or were
+    /// given up as missing and are dropped for `reason` now.
+    fn account_known(&mut self, behind: u64, bytes: u64, reason: DropReason, ledger: &mut LedgerWriter) {
+        let late = self.assembler.fill(behind, bytes);
+        ledger.not_missing(late);
         self.drop(reason, late, ledger);
-        // Where the stream was joined, what came before that is new.
-        let new = if self.is_joined() { behind.saturating_sub(self.position).min(bytes) } else { 0 };
+        // The bytes before the place where the stream was joined are new.
+        let new = if self.is_joined() { behind.saturating_sub(self.position()).min(bytes) } else { 0 };
         self.drop(DropReason::JoinedMidTurn, new, ledger);
-        ledger.bytes.duplicate += bytes - late - new;
+        ledger.duplicate(bytes - late - new);
     }
 
-    /// All in `range` is given up as missing.
-    fn note_hole(&mut self, range: Range<u64>) {
-        if !range.is_empty() {
-            self.holes.get_or_insert_default().add(range);
-        }
-    }
-
-    /// What is in `range` has come: how much of it had been given up.
-    fn fill(&mut self, range: Range<u64>) -> u64 {
-        self.holes.as_mut().map_or(0, |holes| holes.fill(range))
-    }
-
-    /// The position so many bytes before the next; the first if there is none.
-    fn before(&self, bytes: u64) -> u64 {
-        self.position.saturating_sub(bytes)
-    }
-
-    fn account_parked(&mut self, bytes: usize, ledger: &mut Ledger) {
-        ledger.gaps.parked -= 1;
-        self.parked_bytes -= bytes as u64;
-        ledger.bytes.pending -= bytes as u64;
-    }
-
-    /// Drops all that is parked, for `reason`.
-    pub(super) fn discard_parked(&mut self, reason: DropReason, ledger: &mut Ledger) {
-        let bytes = std::mem::take(&mut self.parked_bytes);
+    /// Drops all parked segments, for `reason`.
+    pub(super) fn discard_parked(&mut self, reason: DropReason, ledger: &mut LedgerWriter) {
+        let bytes = self.assembler.discard_parked();
         self.count_unused(bytes);
-        ledger.gaps.parked -= self.parked.len() as u64;
-        self.parked.clear();
-        ledger.bytes.pending -= bytes;
         self.drop(reason, bytes, ledger);
     }
 
-    /// The first reason for which anything of the stream was dropped here.
+    /// The first reason for which bytes of the stream were dropped here.
     pub(super) fn first_drop(&self) -> Option<DropReason> {
-        self.first_drop
+        self.outcome.reason()
     }
 
-    fn drop(&mut self, reason: DropReason, bytes: u64, ledger: &mut Ledger) {
+    fn drop(&mut self, reason: DropReason, bytes: u64, ledger: &mut LedgerWriter) {
         if bytes > 0 {
-            self.first_drop.get_or_insert(reason);
-            ledger.bytes.dropped.add(reason, bytes);
+            self.outcome.lost(reason);
+            ledger.drop_bytes(reason, bytes);
         }
     }
-}
-
-/// Answer bytes that a client saw between two of its segments.
-fn need(last: Seq, ack: Seq) -> u32 {
-    ack.distance(last).max(0).unsigned_abs()
 }
 
 #[cfg(test)]
@@ -685,22 +528,18 @@ mod tests {
     #[test]
     fn an_answer_of_any_length_may_lie_between_two_turns() {
         let (mut client_stream, mut turn_queue, mut ledger) =
-            (accepted(), TurnQueue::default(), Ledger::default());
-        client_stream.push(
-            Time::ZERO,
-            &segment(ISN + 1, ONLINE_ISN + 1, Flags::PSH, b"first"),
-            &mut turn_queue,
-            &mut ledger,
-        );
+            (accepted(), TurnQueue::default(), LedgerWriter::default());
+        let mut cx = StreamCx { now: Time::ZERO, turn_queue: &mut turn_queue, ledger: &mut ledger };
+        client_stream.push(&mut cx, &segment(ISN + 1, ONLINE_ISN + 1, Flags::PSH, b"first"));
         for seen in [100 << 20, 1 << 31, u32::MAX] {
             let next = segment(ISN + 6, ONLINE_ISN + 1 + seen, Flags::PSH, b"next");
             assert!(client_stream.is_plausible(&next));
         }
         let next = segment(ISN + 6, ONLINE_ISN + 1 + (100 << 20), Flags::PSH, b"next");
-        client_stream.push(Time::ZERO, &next, &mut turn_queue, &mut ledger);
+        client_stream.push(&mut cx, &next);
         assert_eq!(ledger.turns.seen, 2);
         assert_eq!(ledger.bytes.pending, 9);
         turn_queue.pop_turn();
-        assert_eq!(turn_queue.next_turn().map(|turn| turn.need), Some(100 << 20));
+        assert_eq!(turn_queue.next_turn().map(|turn| turn.acked_bytes), Some(100 << 20));
     }
 }

@@ -1,4 +1,4 @@
-//! What a session needs of the world for the time of one call.
+//! The surroundings of a session during one call.
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{FlowId, ToIntercept};
@@ -8,29 +8,29 @@ use common_core::wire::{Flags, Outgoing, PacketBuilder};
 
 use crate::engine::Target;
 use crate::failure_log::FailureLog;
-use crate::ledger::Ledger;
+use crate::ledger::LedgerWriter;
 use crate::output::Output;
 use crate::settings::EngineConfig;
 
-/// The surroundings of one call into a session; nothing here belongs to the session.
+/// Nothing here belongs to the session.
 pub(crate) struct Context<'a> {
     pub(crate) now: Time,
-    /// Until then all that came from intercept has been read: silence of the test server is measured by this.
+    /// All that intercept sent before this time has been read: silence of the test server is measured by it.
     pub(crate) heard: Time,
     pub(crate) config: &'a EngineConfig,
-    pub(crate) ledger: &'a mut Ledger,
-    /// What was learnt about the test server.
+    pub(crate) ledger: &'a mut LedgerWriter,
+    /// The shared knowledge about the test server.
     pub(crate) target: &'a mut Target,
     pub(crate) failures: &'a mut FailureLog,
     pub(crate) builder: &'a mut PacketBuilder,
     pub(crate) out: &'a mut dyn Output,
     /// At least one intercept is connected: answers can come.
     pub(crate) link_up: bool,
-    /// The program is about to end: nothing is waited for that is of no consequence.
+    /// The program is about to end: nothing unimportant is waited for.
     pub(crate) draining: bool,
-    /// The connection as the test server sees it.
+    /// The connection to the test server.
     pub(crate) flow: Flow,
-    /// Its name on the control links.
+    /// Its id on the control links.
     pub(crate) id: FlowId,
 }
 
@@ -42,21 +42,21 @@ impl Context<'_> {
             return;
         }
         self.out.inject(packet);
-        let tcp = &mut self.ledger.tcp;
+        let tcp = self.ledger.tcp();
         tcp.segments_sent += 1;
         if segment.flags == Flags::ACK && segment.payload.0.is_empty() && segment.payload.1.is_empty() {
             tcp.pure_acks_sent += 1;
         }
     }
 
-    /// How many bytes of payload can be sent at once, a multiple of `mss`.
+    /// Bytes of payload that can be sent at once, a multiple of `mss`.
     pub(super) fn longest(&self, mss: u16) -> u64 {
         let segments = self.out.long_payload(self.flow.server.ip) / usize::from(mss.max(1));
         u64::from(mss) * (segments as u64).max(1)
     }
 
-    /// Puts data on the wire in segments of at most `mss` bytes, all together not more than [`Self::longest`]; returns
-    /// how many they are.
+    /// Puts data on the wire in segments of at most `mss` bytes, together no more than [`Self::longest`]. Returns the
+    /// number of segments.
     pub(super) fn send_data(&mut self, data: &Outgoing<'_>, mss: u16) -> u64 {
         let length = data.payload.0.len() + data.payload.1.len();
         if length <= usize::from(mss) {
@@ -65,7 +65,7 @@ impl Context<'_> {
         }
         let segments = length.div_ceil(usize::from(mss)) as u64;
         self.out.inject_long(&self.builder.build_long(&self.flow, data), mss);
-        self.ledger.tcp.segments_sent += segments;
+        self.ledger.tcp().segments_sent += segments;
         segments
     }
 

@@ -1,25 +1,25 @@
-//! Which lengths of the test server's answers go with which lengths of the online server's: the same page has the same
-//! two lengths each time, though the servers differ.
+//! Pairs of lengths: the online server's answer, and the test server's. The same page has the same two lengths each
+//! time, although the servers differ.
 
-/// Pairs of lengths that are remembered.
+/// Pairs that are remembered.
 const PLACES: usize = 64;
 
-/// A pair must have been right so often, on balance, to be relied on.
+/// A pair is relied on after this many answers, on balance.
 const ENOUGH: u8 = 8;
 
-/// One answer of another length takes away as much trust as so many of the expected length have built up.
+/// One answer of another length takes away the trust of this many answers of the expected length.
 const DIFFERENT: u8 = 16;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
     online: u32,
     test: u64,
-    /// How often the pair was right, less [`DIFFERENT`] for each time that it was not.
+    /// How often the pair was right, less [`DIFFERENT`] for each time that it was wrong.
     right: u8,
 }
 
-/// The table, by a hash of the online server's length. Of several lengths with one place, the one that comes often
-/// takes it over in time.
+/// The table, by a hash of the online server's length. Of several lengths in one place, the most frequent one takes it
+/// over in time.
 #[derive(Debug)]
 pub(super) struct Lengths([Known; PLACES]);
 
@@ -30,13 +30,13 @@ impl Default for Lengths {
 }
 
 impl Lengths {
-    /// The length of the test server's answer where the online server answered `online` bytes, if it can be relied on.
+    /// The length of the test server's answer if the online server's has `online` bytes, and the pair can be relied on.
     pub(super) fn of(&self, online: u32) -> Option<u64> {
         let known = self.0.get(place(online))?;
         (known.online == online && known.right >= ENOUGH).then_some(known.test)
     }
 
-    /// The test server has answered `test` bytes where the online server answered `online`.
+    /// The test server answered `test` bytes, and the online server `online`.
     pub(super) fn learn(&mut self, online: u32, test: u64) {
         let Some(known) = self.0.get_mut(place(online)) else { return };
         if (known.online, known.test) == (online, test) {
@@ -50,7 +50,7 @@ impl Lengths {
 }
 
 fn place(online: u32) -> usize {
-    // Multiplicative hashing: the upper bits are the well mixed ones.
+    // Multiplicative hashing: the upper bits are well mixed.
     (online.wrapping_mul(0x9e37_79b1) >> 26) as usize % PLACES
 }
 

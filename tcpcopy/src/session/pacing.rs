@@ -1,8 +1,8 @@
-//! What is learnt of how a test server answers. It is a property of the server, so all its sessions share it.
+//! How a test server answers, as learnt from its answers. All its sessions share this knowledge.
 //!
 //! There are two questions. Does a pushed write of a server that has acknowledged all end the answer, or does more
-//! follow, and how much later? And are its answers as long as the online server's, so that counting bytes tells their
-//! ends?
+//! follow, and how much later? And are the server's answers as long as the online server's, so that counting bytes tells
+//! their ends?
 
 use std::time::Duration;
 
@@ -10,60 +10,60 @@ use common_core::time::Time;
 
 use crate::session::lengths::Lengths;
 
-/// What one round of the event loop may take. Pieces of one answer that are seen apart are at least this far apart,
-/// so a shorter quiet time would be of no use.
+/// The duration of one round of the event loop. Pieces of an answer that arrive in different rounds are at least this far
+/// apart, so a shorter idle gap would be of no use.
 const ROUND: Duration = Duration::from_micros(100);
 
-/// The longest pause within an answer: what comes later is a message of its own.
+/// The longest pause within an answer: bytes that come later are a message of their own.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// After so many answers without a pause, at the lower bound of the quiet time, the server is taken not to pause.
+/// Answers without a pause, at the lower bound of the idle gap, after which the server counts as one that never pauses.
 const ENDS_TO_TRUST: u16 = 16;
 
-/// After so many answers in a row without a pause, the quiet time of a server that has paused is halved.
+/// Consecutive answers without a pause after which the idle gap of a server that has paused is halved.
 const ENDS_TO_RELAX: u16 = 512;
 
-/// But no more of them than have waited for so long together, nor fewer than some.
+/// But no more answers than have waited for this long together, and no fewer than the minimum.
 const REMEMBERED_FOR: Duration = Duration::from_secs(1);
 const ENDS_TO_RELAX_MIN: u16 = 8;
 
-/// One answer in so many is waited for longer, to see whether the server pauses after all. Where a turn is always
-/// waiting, nothing else would show it: the next turn would have gone before the rest of the answer came.
+/// One answer in this many gets more time, to find out whether the server has begun to pause. Nothing else would show it
+/// if a turn is always waiting: that turn would go before the rest of the answer comes.
 const PROBES: u16 = 64;
 
-/// An answer that lacks more than this, in bytes, more likely pauses than ends.
-const MUCH: u64 = 16 << 10;
+/// An answer with more missing bytes than this more likely pauses than ends.
+const LARGE: u64 = 16 << 10;
 
-/// The score from which on the lengths of answers tell nothing, and the highest score. See [`Pacing::compare`].
+/// The score from which the lengths of answers tell nothing, and the highest score. See [`Pacing::compare`].
 const UNLIKE: u16 = 16;
 const UNLIKE_MAX: u16 = 8192;
 
-/// The least time that more is waited for where an answer is shorter than expected, by count or by a known length.
+/// The shortest wait for the rest of an answer that is shorter than expected, by count or by a known length.
 const REST_WAIT: Duration = Duration::from_millis(20);
 
-/// The time within which an answer begins, if there is one: before anything is known, and its bounds.
+/// The time in which an answer begins, if there is one: before anything is known, and its bounds.
 const RESPONSE_START: Duration = Duration::from_millis(250);
 const RESPONSE_MIN: Duration = Duration::from_micros(200);
 const RESPONSE_MAX: Duration = Duration::from_secs(2);
 
-/// The quiet time: how long nothing must follow what looks like the end of an answer.
+/// How long nothing must follow the apparent end of an answer before it counts as the end.
 #[derive(Debug)]
-struct Quiet {
+struct IdleGap {
     time: Duration,
-    /// Its lower bound while no pause has been seen, before it goes to 0; and what a probe waits at least.
+    /// Its lower bound while no pause has been seen, before it goes to 0; and the shortest wait of a probe.
     probe: Duration,
-    /// Ends without a pause that are still to come before the time gets shorter.
+    /// Ends without a pause that must still come before the time gets shorter.
     ends_left: u16,
-    /// The server has been seen to pause, and the time has not gone down to 0 since.
+    /// The server has paused, and the time has not gone down to 0 since.
     pauses: bool,
 }
 
-impl Quiet {
+impl IdleGap {
     const fn new(start: Duration, probe: Duration) -> Self {
         Self { time: start, probe, ends_left: ENDS_TO_TRUST, pauses: false }
     }
 
-    /// What looked like the end of an answer was its end.
+    /// An apparent end was an end.
     fn was_end(&mut self) {
         if self.time.is_zero() {
             return;
@@ -80,19 +80,19 @@ impl Quiet {
         }
     }
 
-    /// A long time gets shorter after fewer ends, for each of them has waited so long: one session whose answers pause for
-    /// long now and then must not hold up those of all others.
+    /// A long gap gets shorter after fewer ends, because each end has waited that long: one session whose answers sometimes
+    /// pause for long must not hold up all others.
     fn ends_to_relax(&self) -> u16 {
         let ends = REMEMBERED_FOR.as_micros() / self.time.as_micros().max(1);
         u16::try_from(ends).unwrap_or(u16::MAX).clamp(ENDS_TO_RELAX_MIN, ENDS_TO_RELAX)
     }
 
-    /// What looked like the end of an answer was none: more came after `pause`.
+    /// An apparent end was a pause: more came after it.
     fn was_pause(&mut self, pause: Duration) {
         if pause >= PAUSE_MAX {
             return;
         }
-        // It is to cover most pauses, with a margin; but one long pause is no rule.
+        // The gap should cover most pauses, with a margin; but one long pause is no rule.
         let wanted = pause + pause / 4 + ROUND;
         self.time = if wanted > self.time {
             let first = if self.pauses { Duration::ZERO } else { self.probe };
@@ -107,22 +107,21 @@ impl Quiet {
     }
 }
 
-/// Which of the two quiet times: of answers that lack little, or of those that lack much.
+/// How many bytes an answer lacks at its apparent end. Each kind has an idle gap of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Little,
-    Much,
+pub(super) enum Shortfall {
+    Small,
+    Large,
 }
 
-impl Kind {
-    /// By what the answer lacks, in bytes.
+impl Shortfall {
     pub(super) fn of(missing: u64) -> Self {
-        if missing > MUCH { Self::Much } else { Self::Little }
+        if missing > LARGE { Self::Large } else { Self::Small }
     }
 }
 
-/// How an answer compares to what the client had read of the online server's. "In all" includes the surplus of earlier
-/// answers.
+/// The length of an answer beside the bytes that the client had read of the online server's answer. "In all" includes the
+/// surplus of earlier answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Length {
     /// As much as the client had read, in all.
@@ -137,14 +136,14 @@ pub(super) enum Length {
     Shorter,
 }
 
-/// What has been learnt of one test server.
+/// The knowledge about one test server.
 #[derive(Debug)]
 pub(crate) struct Pacing {
-    little: Quiet,
-    much: Quiet,
-    /// The score of evidence that its answers are not as long as the online server's.
+    small: IdleGap,
+    large: IdleGap,
+    /// Score of the evidence that its answers are not as long as the online server's.
     unlike: u16,
-    /// How long an answer takes to begin, on average; `None` before the first.
+    /// Average time until an answer begins; `None` before the first.
     response: Option<Duration>,
     /// Answers until the next probe.
     until_probe: u16,
@@ -154,9 +153,9 @@ pub(crate) struct Pacing {
 impl Default for Pacing {
     fn default() -> Self {
         Self {
-            little: Quiet::new(Duration::from_millis(10), Duration::from_millis(2)),
-            // At first longer than a server's retransmission takes, which looks the same.
-            much: Quiet::new(Duration::from_millis(300), Duration::from_millis(20)),
+            small: IdleGap::new(Duration::from_millis(10), Duration::from_millis(2)),
+            // At first longer than a server's retransmission, which looks like a pause.
+            large: IdleGap::new(Duration::from_millis(300), Duration::from_millis(20)),
             unlike: UNLIKE,
             response: None,
             until_probe: PROBES,
@@ -166,80 +165,78 @@ impl Default for Pacing {
 }
 
 impl Pacing {
-    /// Answers are as long as the online server's, so that counting bytes tells their ends. Not so before the first
-    /// answer.
+    /// Answers are as long as the online server's, so that counting bytes tells their ends. False before the first answer.
     pub(super) fn is_alike(&self) -> bool {
         self.unlike < UNLIKE
     }
 
-    /// How long nothing must follow what looks like the end of an answer, where the server might pause; longer for a
-    /// `probe`.
-    pub(super) fn quiet(&self, kind: Kind, probe: bool) -> Duration {
-        let quiet = self.kind(kind);
-        if probe { quiet.time.max(quiet.probe) } else { quiet.time }
+    /// How long nothing must follow the apparent end of an answer; longer for a `probe`.
+    fn idle_gap(&self, shortfall: Shortfall, probe: bool) -> Duration {
+        let gap = self.gap(shortfall);
+        if probe { gap.time.max(gap.probe) } else { gap.time }
     }
 
-    /// When that time is over, if the last segment came at `last`: rounded up by a quarter of it at most, so that the
-    /// times of many sessions fall together and one timer serves them.
-    pub(super) fn quiet_until(&self, last: Time, kind: Kind, probe: bool) -> Time {
-        let quiet = self.quiet(kind, probe);
-        if quiet.is_zero() { last } else { (last + quiet).next_multiple_of(quiet / 4) }
+    /// When the idle gap after the segment at `last` is over. It is rounded up by a quarter at most, so that the gaps of
+    /// many sessions end together and one timer serves them.
+    pub(super) fn idle_until(&self, last: Time, shortfall: Shortfall, probe: bool) -> Time {
+        let gap = self.idle_gap(shortfall, probe);
+        if gap.is_zero() { last } else { (last + gap).next_multiple_of(gap / 4) }
     }
 
-    /// After so long without another segment, an answer has most likely ended.
+    /// After this time without another segment an answer has most likely ended.
     pub(super) fn probe_time(&self) -> Duration {
-        self.little.time.max(self.little.probe)
+        self.small.time.max(self.small.probe)
     }
 
-    /// The server has been seen to pause in the middle of answers.
+    /// The server has paused in the middle of answers.
     pub(super) fn pauses(&self) -> bool {
-        self.little.pauses || self.much.pauses
+        self.small.pauses || self.large.pauses
     }
 
-    /// How long nothing must follow the end of an answer that is shorter than expected.
-    pub(super) fn rest_wait(&self, kind: Kind) -> Duration {
-        self.kind(kind).time.max(REST_WAIT)
+    /// How long the rest of an answer is waited for that is shorter than expected.
+    pub(super) fn rest_wait(&self, shortfall: Shortfall) -> Duration {
+        self.gap(shortfall).time.max(REST_WAIT)
     }
 
-    /// The length of this server's answer where the client had read `need` bytes, if it has been the same for long.
-    pub(super) fn length(&self, need: u32) -> Option<u64> {
-        self.lengths.of(need)
+    /// The length of this server's answer if the client had read `acked_bytes` bytes, once it has often been the same.
+    pub(super) fn length(&self, acked_bytes: u32) -> Option<u64> {
+        self.lengths.of(acked_bytes)
     }
 
-    /// An answer was `length` bytes long where the client had read `need`. Of no interest where counting bytes is
-    /// enough.
-    pub(super) fn learn_length(&mut self, need: u32, length: u64) {
+    /// An answer was `length` bytes long, and the client had read `acked_bytes`. Lengths are learnt only while counting
+    /// bytes is not enough.
+    pub(super) fn learn_length(&mut self, acked_bytes: u32, length: u64) {
         if !self.is_alike() {
-            self.lengths.learn(need, length);
+            self.lengths.learn(acked_bytes, length);
         }
     }
 
-    /// How long after its turn an answer has most likely begun, if there is one.
+    /// The time after its turn in which an answer most likely begins, if there is one.
     pub(super) fn response(&self) -> Duration {
         self.response.map_or(RESPONSE_START, |response| (response * 4).clamp(RESPONSE_MIN, RESPONSE_MAX))
     }
 
-    /// An answer has begun `time` after its turn was let go.
+    /// An answer has begun `time` after its turn was released.
     pub(super) fn began_after(&mut self, time: Duration) {
         let time = time.min(RESPONSE_MAX);
         self.response = Some(self.response.map_or(time, |response| (response * 7 + time) / 8));
     }
 
-    fn kind(&self, kind: Kind) -> &Quiet {
-        match kind {
-            Kind::Little => &self.little,
-            Kind::Much => &self.much,
+    fn gap(&self, shortfall: Shortfall) -> &IdleGap {
+        match shortfall {
+            Shortfall::Small => &self.small,
+            Shortfall::Large => &self.large,
         }
     }
 
-    fn kind_mut(&mut self, kind: Kind) -> &mut Quiet {
-        match kind {
-            Kind::Little => &mut self.little,
-            Kind::Much => &mut self.much,
+    fn gap_mut(&mut self, shortfall: Shortfall) -> &mut IdleGap {
+        match shortfall {
+            Shortfall::Small => &mut self.small,
+            Shortfall::Large => &mut self.large,
         }
     }
 
-    /// Counts an answer that is to come; true if it is to be a probe.
+    /// Counts the next answer; true if it is a probe.
     pub(super) fn probes(&mut self) -> bool {
         self.until_probe -= 1;
         let probes = self.until_probe == 0;
@@ -249,19 +246,19 @@ impl Pacing {
         probes
     }
 
-    /// What looked like the end of an answer was one.
-    pub(super) fn was_end(&mut self, kind: Kind) {
-        self.kind_mut(kind).was_end();
+    /// An apparent end of an answer was an end.
+    pub(super) fn was_end(&mut self, shortfall: Shortfall) {
+        self.gap_mut(shortfall).was_end();
     }
 
-    /// What looked like the end of an answer was a pause.
-    pub(super) fn was_pause(&mut self, kind: Kind, pause: Duration) {
-        self.kind_mut(kind).was_pause(pause);
+    /// An apparent end of an answer was a pause.
+    pub(super) fn was_pause(&mut self, shortfall: Shortfall, pause: Duration) {
+        self.gap_mut(shortfall).was_pause(pause);
     }
 
-    /// An answer has ended: takes its length as evidence. A surplus counts little, for a client that sends on while
-    /// it reads makes one too, and an equal answer makes up for many. A shorter answer cannot come from the client:
-    /// it counts most.
+    /// An answer has ended: takes its length as evidence. A surplus weighs little, because a client that sends on while it
+    /// reads makes one, too, and an equal answer makes up for many. A shorter answer cannot come from the client: it weighs
+    /// most.
     pub(super) fn compare(&mut self, length: Length) {
         self.unlike = match length {
             Length::Equal => self.unlike.saturating_sub(UNLIKE),
@@ -279,12 +276,12 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn quiet(pacing: &Pacing) -> Duration {
-        pacing.quiet(Kind::Little, false)
+    fn gap(pacing: &Pacing) -> Duration {
+        pacing.idle_gap(Shortfall::Small, false)
     }
 
     fn ends(pacing: &mut Pacing, count: u16) {
-        (0..count).for_each(|_| pacing.was_end(Kind::Little));
+        (0..count).for_each(|_| pacing.was_end(Shortfall::Small));
     }
 
     fn compare(pacing: &mut Pacing, count: u16, length: Length) {
@@ -293,12 +290,12 @@ mod tests {
 
     #[test]
     fn a_server_that_never_pauses_is_soon_not_waited_for() {
-        for kind in [Kind::Little, Kind::Much] {
+        for shortfall in [Shortfall::Small, Shortfall::Large] {
             let mut pacing = Pacing::default();
-            assert!(pacing.quiet(kind, false) >= 2 * MS);
-            (0..ENDS_TO_TRUST + 4).for_each(|_| pacing.was_end(kind));
-            assert_eq!(pacing.quiet(kind, false), Duration::ZERO);
-            assert!(pacing.quiet(kind, true) >= 2 * MS, "but for a probe");
+            assert!(pacing.idle_gap(shortfall, false) >= 2 * MS);
+            (0..ENDS_TO_TRUST + 4).for_each(|_| pacing.was_end(shortfall));
+            assert_eq!(pacing.idle_gap(shortfall, false), Duration::ZERO);
+            assert!(pacing.idle_gap(shortfall, true) >= 2 * MS, "but for a probe");
         }
     }
 
@@ -308,13 +305,13 @@ mod tests {
             let mut pacing = Pacing::default();
             ends(&mut pacing, trusted + 4);
             for round in 0..10_000 {
-                pacing.was_pause(Kind::Little, MS);
-                pacing.was_end(Kind::Little);
-                assert!((MS..=5 * MS).contains(&quiet(&pacing)), "{:?}", quiet(&pacing));
-                assert!(round < 1000 || quiet(&pacing) < MS * 3 / 2, "{:?}", quiet(&pacing));
+                pacing.was_pause(Shortfall::Small, MS);
+                pacing.was_end(Shortfall::Small);
+                assert!((MS..=5 * MS).contains(&gap(&pacing)), "{:?}", gap(&pacing));
+                assert!(round < 1000 || gap(&pacing) < MS * 3 / 2, "{:?}", gap(&pacing));
             }
             ends(&mut pacing, 10 * ENDS_TO_RELAX);
-            assert_eq!(quiet(&pacing), Duration::ZERO, "it has stopped pausing");
+            assert_eq!(gap(&pacing), Duration::ZERO, "it has stopped pausing");
         }
     }
 
@@ -322,9 +319,9 @@ mod tests {
     fn pauses_now_and_then_are_remembered_between() {
         let mut pacing = Pacing::default();
         for _ in 0..100 {
-            pacing.was_pause(Kind::Little, MS);
+            pacing.was_pause(Shortfall::Small, MS);
             ends(&mut pacing, 100);
-            assert!(quiet(&pacing) > MS);
+            assert!(gap(&pacing) > MS);
         }
     }
 
@@ -332,13 +329,13 @@ mod tests {
     fn one_long_pause_is_no_rule_and_a_message_of_its_own_no_pause() {
         let mut pacing = Pacing::default();
         ends(&mut pacing, ENDS_TO_TRUST + 4);
-        pacing.was_pause(Kind::Little, 10 * PAUSE_MAX);
-        assert_eq!(quiet(&pacing), Duration::ZERO);
-        (0..100).for_each(|_| pacing.was_pause(Kind::Little, MS));
-        pacing.was_pause(Kind::Little, 40 * MS);
-        assert!(quiet(&pacing) < 15 * MS);
-        (0..100).for_each(|_| pacing.was_pause(Kind::Little, 40 * MS));
-        assert!(quiet(&pacing) > 40 * MS, "many are");
+        pacing.was_pause(Shortfall::Small, 10 * PAUSE_MAX);
+        assert_eq!(gap(&pacing), Duration::ZERO);
+        (0..100).for_each(|_| pacing.was_pause(Shortfall::Small, MS));
+        pacing.was_pause(Shortfall::Small, 40 * MS);
+        assert!(gap(&pacing) < 15 * MS);
+        (0..100).for_each(|_| pacing.was_pause(Shortfall::Small, 40 * MS));
+        assert!(gap(&pacing) > 40 * MS, "many are");
     }
 
     #[test]
@@ -347,10 +344,10 @@ mod tests {
         ends(&mut pacing, ENDS_TO_TRUST + 4);
         let mut waited = Duration::ZERO;
         for _ in 0..10 {
-            pacing.was_pause(Kind::Little, PAUSE_MAX * 9 / 10);
+            pacing.was_pause(Shortfall::Small, PAUSE_MAX * 9 / 10);
             for _ in 0..500 {
-                waited += quiet(&pacing);
-                pacing.was_end(Kind::Little);
+                waited += gap(&pacing);
+                pacing.was_end(Shortfall::Small);
             }
         }
         assert!(waited < 5000 * 25 * MS, "{:?} a turn", waited / 5000);

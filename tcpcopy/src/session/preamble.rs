@@ -10,16 +10,35 @@ const V1_START: &[u8] = b"PROXY ";
 
 const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const V2_HEADER: usize = 16;
-/// The longest addresses and options of version 2 that are taken for a header: proxies send some hundred bytes,
-/// certificates included. What claims to be longer is something else.
+/// The longest addresses and options of a version 2 header: proxies send some hundred bytes, certificates included. A
+/// longer one is something else.
 const V2_MAX: usize = 4096;
 
-/// What a stream begins with, as far as it is known.
+/// The header that a session's stream began with: it is sent first on each new connection.
+#[derive(Debug)]
+pub(super) enum Preamble {
+    /// The stream has just begun: too little of it has come to tell.
+    Sought,
+    None,
+    Known(Box<[u8]>),
+}
+
+impl Preamble {
+    /// Bytes of the header.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Known(bytes) => bytes.len() as u64,
+            Self::Sought | Self::None => 0,
+        }
+    }
+}
+
+/// The beginning of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beginning {
-    /// A whole header, of so many bytes.
-    Preamble(usize),
-    /// What may be the beginning of one.
+    /// A whole header of this length.
+    Header(usize),
+    /// Possibly the beginning of a header.
     Incomplete,
     /// No header: the client's own bytes.
     Plain,
@@ -41,7 +60,7 @@ fn version_1(bytes: &[u8]) -> Beginning {
     }
     let line = &bytes[..bytes.len().min(V1_MAX)];
     match line.windows(2).position(|pair| pair == b"\r\n") {
-        Some(end) => Beginning::Preamble(end + 2),
+        Some(end) => Beginning::Header(end + 2),
         None if bytes.len() < V1_MAX => Beginning::Incomplete,
         None => Beginning::Plain,
     }
@@ -59,7 +78,7 @@ fn version_2(bytes: &[u8]) -> Beginning {
     } else if bytes.len() < V2_HEADER + length {
         Beginning::Incomplete
     } else {
-        Beginning::Preamble(V2_HEADER + length)
+        Beginning::Header(V2_HEADER + length)
     }
 }
 
@@ -78,8 +97,8 @@ mod tests {
                 assert_eq!(beginning(&header[..cut]), Beginning::Incomplete, "{cut} bytes of {header:?}");
             }
             let followed = [header, b"GET / HTTP/1.1\r\n"].concat();
-            assert_eq!(beginning(header), Beginning::Preamble(header.len()));
-            assert_eq!(beginning(&followed), Beginning::Preamble(header.len()));
+            assert_eq!(beginning(header), Beginning::Header(header.len()));
+            assert_eq!(beginning(&followed), Beginning::Header(header.len()));
         }
     }
 
@@ -103,7 +122,7 @@ mod tests {
         fn nothing_is_longer_than_it_is(bytes in prop::collection::vec(any::<u8>(), 0..64), version in 0..3) {
             let start: &[u8] = match version { 0 => V1_START, 1 => V2_SIGNATURE, _ => &[] };
             let bytes = [start, &bytes].concat();
-            if let Beginning::Preamble(length) = beginning(&bytes) {
+            if let Beginning::Header(length) = beginning(&bytes) {
                 prop_assert!(length <= bytes.len());
             }
         }

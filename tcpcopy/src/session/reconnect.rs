@@ -1,154 +1,90 @@
-//! What a session does when its connection comes up, is refused, breaks or closes.
+//! The connections that a session opens one after the other.
 
 use std::time::Duration;
 
-use common_core::answer_payload::AnswerPayload;
+use common_core::time::Time;
 
 use crate::ledger::DropReason;
-use crate::session::connection::Event;
-use crate::session::transform::Transform;
-use crate::session::{Context, Phase, Session};
 
 /// How long after a refusal a session tries no new connection.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-impl Session {
-    pub(super) fn handle_event(&mut self, cx: &mut Context<'_>, event: Event) {
-        if self.is_given_up() {
-            return;
-        }
-        match event {
-            Event::Opened => {
-                self.connections += 1;
-                self.fruitful = false;
-                self.last_progress = cx.now;
-                if self.connections > 1 {
-                    cx.ledger.tcp.rebuilt += 1;
-                } else if self.client_stream.is_joined() {
-                    cx.ledger.tcp.taken_up += 1;
-                }
-                self.with_relay(cx, Transform::connected);
-            }
-            Event::Refused => self.refused(cx, DropReason::Refused),
-            Event::Unanswered => self.refused(cx, DropReason::NoAnswer),
-            Event::Reset { certain } => self.reset_by_server(cx, certain),
-            Event::Closed if self.phase == Phase::Ending => self.finish(cx),
-            Event::Closed => {
-                if !self.fail_trial(cx) {
-                    self.lose_connection(DropReason::ClosedByServer);
-                    self.set_phase(cx, Phase::Replaying);
-                }
-            }
+#[derive(Debug)]
+pub(super) struct Reconnect {
+    /// Connections that the test server accepted.
+    accepted: u32,
+    /// Client bytes were acknowledged on the present connection, or a module prepared it.
+    fruitful: bool,
+    /// The turn at the front of the send buffer is on its second connection.
+    sent_again: bool,
+    /// No new connection is tried before this time.
+    retry_at: Time,
+    last_refusal: DropReason,
+}
+
+impl Reconnect {
+    pub(super) fn new() -> Self {
+        Self {
+            accepted: 0,
+            fruitful: false,
+            sent_again: false,
+            retry_at: Time::ZERO,
+            last_refusal: DropReason::NoAnswer,
         }
     }
 
-    /// The connection is gone, for `reason`, and with it the answers that have not come.
-    pub(super) fn lose_connection(&mut self, reason: DropReason) {
-        self.gate.connection_lost();
-        self.unanswered.connection_lost(reason);
+    /// The test server accepted a connection. True if it is not the first one.
+    pub(super) fn accepted(&mut self) -> bool {
+        self.accepted += 1;
+        self.fruitful = false;
+        self.accepted > 1
     }
 
-    /// The client turns out to have read an answer to all that was sent so far: bytes that were not answered when their
-    /// connection broke no longer count as replayed.
-    pub(super) fn client_was_answered(&mut self, cx: &mut Context<'_>) {
-        if let Some((_, of_trial, reason)) = self.unanswered.client_was_answered(cx.ledger) {
-            self.trial_took_back(of_trial);
-            cx.ledger.turns.cut_off += u64::from(reason == DropReason::ClosedByServer);
-            self.first_drop.get_or_insert(reason);
-        }
+    /// The test server accepted a connection only to refuse service on it.
+    pub(super) fn not_accepted(&mut self) {
+        self.accepted = self.accepted.saturating_sub(1);
     }
 
-    /// The same at the end of the session, or before the rest of it is dropped, if the next turn or the end shows
-    /// that the client had read an answer.
-    pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
-        let next = self.turn_queue.next_turn().is_some_and(|turn| turn.need > 0);
-        // The online server's FIN counts as one byte, and is no answer; a reset without ACK does not tell what was
-        // read.
-        let end = self.turn_queue.end().is_some_and(|end| end.need > 1 && end.need != u32::MAX);
-        if next || end {
-            self.client_was_answered(cx);
-        }
+    /// The test server has accepted no connection.
+    pub(super) fn is_first(&self) -> bool {
+        self.accepted == 0
     }
 
-    /// No new connection is tried for a while; turns that fall due until then are dropped for `reason`.
-    pub(super) fn wait_to_retry(&mut self, cx: &mut Context<'_>, reason: DropReason) {
+    /// The test server acknowledged something; `fruitful` if that was client bytes, or the module is ready.
+    pub(super) fn acknowledged(&mut self, fruitful: bool) {
+        self.sent_again = false;
+        self.fruitful |= fruitful;
+    }
+
+    /// The present connection has brought the session on: another one is worth a try.
+    pub(super) fn is_fruitful(&self) -> bool {
+        self.fruitful
+    }
+
+    /// The connection was reset with a turn in progress. True if the turn may be sent again on another connection:
+    /// `possible`, and not done before.
+    pub(super) fn send_again(&mut self, possible: bool) -> bool {
+        self.sent_again = possible && !self.sent_again;
+        self.sent_again
+    }
+
+    /// No new connection is tried for a while; turns that are released until then are dropped for `reason`.
+    pub(super) fn refused(&mut self, now: Time, reason: DropReason) {
         self.last_refusal = reason;
-        self.retry_at = cx.now + RETRY_AFTER;
+        self.retry_at = now + RETRY_AFTER;
     }
 
-    /// The test server takes no connection: what was let go is dropped, and so is what falls due before the next try.
-    fn refused(&mut self, cx: &mut Context<'_>, reason: DropReason) {
-        self.wait_to_retry(cx, reason);
-        self.lose_connection(reason);
-        self.end_trial(cx, None);
-        let bytes = self.send_buffer.clear();
-        self.drop_bytes(cx, reason, bytes);
-        self.skipping = Some(reason);
+    /// The reason why no new connection is tried now.
+    pub(super) fn refusal(&self, now: Time) -> Option<DropReason> {
+        (now < self.retry_at).then_some(self.last_refusal)
     }
 
-    /// The test server has accepted the connection, but then a module read that it refuses to serve it.
-    pub(super) fn refused_by_words(&mut self, cx: &mut Context<'_>) {
-        self.connection.reset(cx);
-        self.connections = self.connections.saturating_sub(1);
-        cx.ledger.tcp.refused += 1;
-        self.refused(cx, DropReason::Refused);
+    pub(super) fn last_refusal(&self) -> DropReason {
+        self.last_refusal
     }
 
-    /// The test server has closed while a module holds bytes: the answer that the module waits for will not come.
-    pub(super) fn closed_on_held(&mut self, cx: &mut Context<'_>) {
-        if !self.fruitful {
-            // A login that is cut off would be tried for ever.
-            self.connection.reset(cx);
-            self.refused(cx, DropReason::ClosedByServer);
-            self.move_due(cx);
-        } else if self.send_buffer.is_empty() {
-            self.connection.close(cx, &self.send_buffer);
-            self.set_phase(cx, Phase::Reopening);
-        }
-    }
-
-    /// The turn in progress goes to a new connection if nothing of it was acknowledged; else its rest is lost. If its
-    /// client has closed, it is sent again only if it has not arrived for `certain`: the server may have answered it
-    /// and closed without our noticing, and resets what it no longer knows.
-    fn reset_by_server(&mut self, cx: &mut Context<'_>, certain: bool) {
-        if self.phase != Phase::Ending && self.fail_trial(cx) {
-            return;
-        }
-        self.lose_connection(DropReason::ClosedByServer);
-        self.send_buffer.drop_preamble();
-        let straight = self.transform.is_straight();
-        if self.phase == Phase::Ending && (self.send_buffer.is_empty() || !certain || !straight) {
-            let bytes = self.send_buffer.clear();
-            self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
-            return self.finish(cx);
-        }
-        self.set_phase(cx, Phase::Replaying);
-        if !straight && !self.fruitful {
-            // A login that is cut off would be tried for ever.
-            return self.refused(cx, DropReason::ClosedByServer);
-        }
-        self.sent_again = straight && !self.sent_again && self.send_buffer.is_at_turn_start();
-        if !self.sent_again {
-            // What a module let through was meant for the connection that has gone, and may be wrong on another.
-            let bytes = if straight { self.send_buffer.drop_turn() } else { self.send_buffer.clear() };
-            self.drop_bytes(cx, DropReason::ClosedByServer, bytes);
-            if self.send_buffer.is_empty() {
-                self.skipping = Some(DropReason::ClosedByServer);
-            }
-        }
-        self.resume_outbox(cx);
-    }
-
-    pub(super) fn open_connection(&mut self, cx: &mut Context<'_>) {
-        if cx.link_up {
-            if !self.transform.is_straight() {
-                // A module reads answers from the first byte on, and says itself when it has read enough. If the
-                // payload were asked for any later, the first answer might come without it and only be repeated after
-                // a time-out.
-                self.connection.ask_payload(cx, AnswerPayload::All);
-            }
-            self.repeat_preamble();
-            self.connection.open(cx);
-        }
+    /// The test server may be back: a new connection may be tried at once.
+    pub(super) fn retry(&mut self, now: Time) {
+        self.retry_at = self.retry_at.min(now);
     }
 }

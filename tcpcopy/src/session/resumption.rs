@@ -1,20 +1,16 @@
-//! Whether a stream may go on on a new connection, and what is said there first (docs/CONNECTION_STATE.md).
+//! Whether a stream may go on on a new connection, and what is sent there first (docs/CONNECTION_STATE.md).
 //!
-//! What a server keeps for a connection (a login, a database) is gone with it. The recogniser tells from the client's
-//! bytes whether there is anything; where it cannot, a [`Trial`] shows whether the test server can make sense of the
-//! rest.
+//! A server's state for a connection (a login, a database) is gone with the connection. The recogniser tells from the
+//! client's bytes whether there is any; if it cannot tell, a [`Trial`] shows whether the test server understands the rest.
 
 use std::time::Duration;
 
-use common_core::time::Time;
-
-use crate::ledger::DropReason;
+use crate::ledger::{DropReason, ReleaseReason};
 use crate::recognise::Resume;
-use crate::session::advance::count_turn;
-use crate::session::gate::ReleaseReason;
-use crate::session::preamble::{Beginning, beginning};
+use crate::session::preamble::{Beginning, Preamble, beginning};
 use crate::session::send_buffer::Origin;
-use crate::session::trials::{Admission, Trials};
+use crate::session::trial::{Subject, Trial};
+use crate::session::trials::Admission;
 use crate::session::turn_queue::Turn;
 use crate::session::{Context, Session};
 use crate::settings::OnReconnect;
@@ -23,64 +19,15 @@ use crate::settings::OnReconnect;
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 const TRIAL_WAIT: Duration = Duration::from_secs(10);
 
-/// Answered turns after which a trial has passed. A server that makes no sense of the first turn says so, and closes.
-/// Two would not be enough: a server that speaks first (SSH) seems to answer the first turn by its greeting, and the
-/// second by its complaint.
-const TURNS_TO_PASS: u8 = 4;
-/// The same where the protocol is known, and only the beginning of the stream is not.
-const TURNS_TO_PASS_KNOWN: u8 = 1;
-
-/// A server that makes no sense of a turn closes within this time after its answer; a later close is one of an idle
-/// connection.
-const SOON: Duration = Duration::from_secs(1);
-
-/// A turn shorter than this, in bytes, may be incomplete, and its rest may show another protocol: how long to wait
-/// for it.
+/// A turn shorter than this, in bytes, may be incomplete, and its rest may show another protocol: how long to wait for the
+/// rest.
 const SHORT: usize = 24;
 const REST_WAIT: Duration = Duration::from_millis(50);
 
-/// How much of a turn is looked at to tell what it is, in bytes.
+/// Bytes of a turn that are looked at to recognise it.
 const HEAD: usize = 256;
 
-/// The header of the PROXY protocol that the stream began with, if it did: it is said first on each new connection.
-#[derive(Debug)]
-pub(super) enum Preamble {
-    /// The stream has just begun: not enough of it has come to tell.
-    Sought,
-    None,
-    Known(Box<[u8]>),
-}
-
-/// This session's connection was opened in mid-stream, to see whether the test server can make sense of that.
-#[derive(Debug)]
-pub(super) struct Trial {
-    of: Trialled,
-    answered: u8,
-    last_answer: Time,
-    /// When the test server was first seen to have closed.
-    closed: Option<Time>,
-    /// Client bytes sent on the connection that count as replayed now: they are taken back if the trial fails.
-    replayed: u64,
-    /// The client has read an answer of the online server since the trial began.
-    client_answered: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Trialled {
-    Unknown,
-    Joined,
-}
-
-impl Trialled {
-    fn trials<'t>(self, cx: &'t mut Context<'_>) -> &'t mut Trials {
-        match self {
-            Self::Unknown => &mut cx.target.unknown,
-            Self::Joined => &mut cx.target.joined,
-        }
-    }
-}
-
-/// What becomes of a turn for which a new connection is needed.
+/// The decision about a turn that needs a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resumption {
     /// The connection may be opened.
@@ -89,27 +36,20 @@ pub(super) enum Resumption {
     Wait,
     /// This turn cannot begin a connection and is dropped; a later one may.
     Skip(DropReason),
-    /// No turn of this stream can: it ends here.
+    /// No turn of this stream can begin a connection: the stream ends here.
     GiveUp(DropReason),
 }
 
 impl Session {
-    /// This is the first turn of a stream of which nothing was lost: it begins its connection as the client began its
-    /// own.
+    /// This is the first turn of a stream of which nothing was lost: it begins its connection as the client began the
+    /// original.
     pub(super) fn begins_with(&self, turn: &Turn) -> bool {
-        !turn.after_gap && self.turn_queue.start() == self.preamble_length() && self.is_unbroken()
+        !turn.after_gap && self.turn_queue.start() == self.preamble.len() && self.is_unbroken()
     }
 
-    /// The stream was seen from its start, and nothing of it has been dropped.
+    /// The stream was seen from its start, and nothing of it was dropped.
     pub(super) fn is_unbroken(&self) -> bool {
         !self.client_stream.is_joined() && self.outcome().is_none()
-    }
-
-    fn preamble_length(&self) -> u64 {
-        match &self.preamble {
-            Preamble::Known(bytes) => bytes.len() as u64,
-            Preamble::Sought | Preamble::None => 0,
-        }
     }
 
     /// Decides whether the next waiting turn may be the first on a new connection.
@@ -117,13 +57,13 @@ impl Session {
         let head = first(self.turn_queue.next_turn_bytes(), &[]);
         let rest_at = turn.captured + REST_WAIT;
         if cx.now < rest_at && cx.target.on_reconnect == OnReconnect::Recognise && self.may_go_on(&head) {
-            self.gate_at = rest_at;
+            self.activity.ask_gate_at(rest_at);
             return Resumption::Wait;
         }
         match self.resume_with(cx, &head) {
             Resumption::Wait if cx.now > turn.captured + TRIAL_WAIT => Resumption::Skip(self.lost_state()),
             Resumption::Wait => {
-                self.gate_at = cx.now + ASK_AGAIN;
+                self.activity.ask_gate_at(cx.now + ASK_AGAIN);
                 Resumption::Wait
             }
             resumption => resumption,
@@ -134,7 +74,7 @@ impl Session {
     /// protocols.
     fn may_go_on(&mut self, head: &Head) -> bool {
         head.length < SHORT
-            && (self.turn_queue.turns().nth(1).is_none() && self.turn_queue.end().is_none())
+            && self.is_last_turn()
             && self.trial.is_none()
             && self.transform.is_straight()
             && match self.recogniser.resume_at(head.as_slice(), head.turn) {
@@ -144,9 +84,14 @@ impl Session {
             }
     }
 
-    /// The connection broke: what the send buffer still holds goes to a new connection, from the first turn on that may
-    /// begin one. The turns before it are dropped.
-    pub(super) fn resume_outbox(&mut self, cx: &mut Context<'_>) {
+    /// The next turn is the last one captured so far: more of it may come.
+    fn is_last_turn(&self) -> bool {
+        self.turn_queue.turns().nth(1).is_none() && self.turn_queue.end().is_none()
+    }
+
+    /// The connection broke: the bytes in the send buffer go to a new one, from the first turn on that may begin a
+    /// connection. The turns before it are dropped.
+    pub(super) fn resume_send_buffer(&mut self, cx: &mut Context<'_>) {
         while !self.send_buffer.is_empty() {
             let (one, other) = self.send_buffer.slice(self.send_buffer.start(), HEAD);
             let head = first(one, other);
@@ -154,14 +99,7 @@ impl Session {
             let resumption = if begins { Resumption::Go } else { self.resume_with(cx, &head) };
             let reason = match resumption {
                 Resumption::Go => {
-                    self.gate.turn_begins(
-                        cx.now,
-                        self.send_buffer.start(),
-                        0,
-                        0,
-                        ReleaseReason::AtOnce,
-                        &mut cx.target.pacing,
-                    );
+                    self.begin_turn_anew(cx, self.send_buffer.start());
                     return self.open_connection(cx);
                 }
                 Resumption::GiveUp(reason) => return self.end_with_connection(cx, reason),
@@ -176,7 +114,7 @@ impl Session {
 
     /// Decides whether a new connection may begin in mid-stream with the turn that begins with `head`.
     fn resume_with(&mut self, cx: &mut Context<'_>, head: &Head) -> Resumption {
-        let late = self.client_stream.is_joined() && self.connections == 0;
+        let late = self.client_stream.is_joined() && self.reconnect.is_first();
         if cx.target.on_reconnect == OnReconnect::Drop {
             return Resumption::GiveUp(self.lost_state());
         }
@@ -187,32 +125,24 @@ impl Session {
             return Resumption::Go;
         }
         match self.recogniser.resume_at(head.as_slice(), head.turn) {
-            Resume::Yes if late => self.try_out(cx, Trialled::Joined),
+            Resume::Yes if late => self.try_out(cx, Subject::Joined),
             Resume::Yes => Resumption::Go,
             Resume::NotHere if late => Resumption::Skip(DropReason::JoinedMidTurn),
             Resume::NotHere => Resumption::Skip(DropReason::StateLost),
             Resume::Never => Resumption::GiveUp(self.lost_state()),
-            Resume::OnTrial => self.try_out(cx, Trialled::Unknown),
+            Resume::OnTrial => self.try_out(cx, Subject::UnknownProtocol),
         }
     }
 
-    fn try_out(&mut self, cx: &mut Context<'_>, of: Trialled) -> Resumption {
+    fn try_out(&mut self, cx: &mut Context<'_>, subject: Subject) -> Resumption {
         if self.trial.is_some() {
-            // The server never accepted the connection of this session's trial: it is still to begin.
+            // The server never accepted the connection of this session's trial: the trial has not begun.
             return Resumption::Go;
         }
-        let now = cx.now;
-        match of.trials(cx).admit(now) {
+        match subject.admit(cx) {
             Admission::Admitted => {
                 self.unanswered.trial_begins();
-                self.trial = Some(Box::new(Trial {
-                    of,
-                    answered: 0,
-                    last_answer: Time::ZERO,
-                    closed: None,
-                    replayed: 0,
-                    client_answered: false,
-                }));
+                self.trial = Some(Box::new(Trial::new(subject)));
                 Resumption::Go
             }
             Admission::Later => Resumption::Wait,
@@ -220,41 +150,29 @@ impl Session {
         }
     }
 
-    /// The test server has answered a turn: the trial passes after enough of them.
+    /// The test server has answered a turn.
     pub(super) fn trial_answered(&mut self, cx: &mut Context<'_>) {
-        let Some(trial) = &mut self.trial else { return };
-        trial.answered = trial.answered.saturating_add(1);
-        trial.last_answer = cx.now;
-        let enough = match trial.of {
-            Trialled::Unknown => TURNS_TO_PASS,
-            Trialled::Joined => TURNS_TO_PASS_KNOWN,
-        };
-        if trial.answered >= enough {
+        if let Some(trial) = &mut self.trial
+            && trial.answered(cx.now)
+        {
             self.end_trial(cx, Some(true));
         }
     }
 
-    /// The test server's TCP has acknowledged so many more client bytes.
-    pub(super) fn trial_acknowledged(&mut self, bytes: u64) {
-        if let Some(trial) = &mut self.trial {
-            trial.replayed += bytes;
-        }
-    }
-
-    /// The test server has closed before the copy did: the trial has failed, unless the connection was idle or the
-    /// client may have asked for it. True if the stream ends with that.
+    /// The test server has closed before the copy did: the trial has failed, unless the connection was idle or the client
+    /// may have asked for it. True if the stream ends with that.
     pub(super) fn fail_trial(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(trial) = &self.trial else { return false };
-        if trial.answered > 0 && trial.closed.unwrap_or(cx.now) > trial.last_answer + SOON {
+        if trial.closed_when_idle(cx.now) {
             self.end_trial(cx, None);
             return false;
         }
         // A client that has closed as well may have asked the server to close (Connection: close): that shows nothing.
         let client_ended = self.turn_queue.end().is_some() && self.turn_queue.len() == 0;
-        let asked = client_ended && trial.answered > 0;
+        let asked = client_ended && trial.has_answered();
         let reason = self.lost_state();
-        let replayed = trial.replayed;
-        if !asked || !trial.of.trials(cx).have_passed() {
+        let replayed = trial.replayed();
+        if !asked || !trial.others_passed(cx) {
             self.take_back(cx, replayed, reason);
         }
         self.end_trial(cx, (!asked).then_some(false));
@@ -264,64 +182,44 @@ impl Session {
         !asked
     }
 
-    /// What was sent on the connection may have meant something else to the test server: it does not count as replayed.
+    /// The bytes sent on the connection may have meant something else to the test server: they do not count as replayed.
     fn take_back(&mut self, cx: &mut Context<'_>, bytes: u64, reason: DropReason) {
         if bytes > 0 {
             self.unanswered.forget(bytes);
-            cx.ledger.bytes.replayed -= bytes;
-            cx.ledger.bytes.dropped.add(reason, bytes);
-            self.first_drop.get_or_insert(reason);
+            cx.ledger.take_back(reason, bytes);
+            self.outcome.lost(reason);
         }
     }
 
-    /// Notes whether the test server has closed during a trial. True if it did so without answering anything, though it
-    /// had acknowledged bytes: there is nothing to wait for.
-    pub(super) fn is_trial_closed_on(&mut self, now: Time) -> bool {
-        let Some(trial) = &mut self.trial else { return false };
-        if !self.connection.peer_closed() {
-            return false;
-        }
-        trial.closed.get_or_insert(now);
-        trial.answered == 0 && trial.replayed > 0
+    /// The test server has closed in the trial without answering anything, though it had acknowledged bytes: there is
+    /// nothing to wait for.
+    pub(super) fn is_trial_hopeless(&mut self, cx: &Context<'_>) -> bool {
+        let closed = self.connection.peer_closed();
+        self.trial.as_mut().is_some_and(|trial| closed && trial.closed(cx.now))
     }
 
-    /// Ends the trial of this session, if there is one: it has passed, failed or shown nothing (`None`). True if
-    /// there was one.
-    pub(super) fn end_trial(&mut self, cx: &mut Context<'_>, passed: Option<bool>) -> bool {
-        let Some(trial) = self.trial.take() else { return false };
-        let now = cx.now;
-        trial.of.trials(cx).end(now, passed);
-        true
-    }
-
-    /// So many acknowledged bytes were taken back from the replayed ones already, because no answer came to them.
-    pub(super) fn trial_took_back(&mut self, bytes: u64) {
-        if let Some(trial) = &mut self.trial {
-            trial.replayed = trial.replayed.saturating_sub(bytes);
+    /// Ends the trial of this session, if there is one: it has passed, failed, or shown nothing (`None`).
+    pub(super) fn end_trial(&mut self, cx: &mut Context<'_>, passed: Option<bool>) {
+        if let Some(trial) = self.trial.take() {
+            trial.end(cx, passed);
         }
     }
 
-    /// The client has read an answer of the online server: the test server's silence would mean something now.
-    pub(super) fn trial_client_answered(&mut self) {
-        if let Some(trial) = &mut self.trial {
-            trial.client_answered = true;
-        }
-    }
-
-    /// The session is over before its trial has shown anything. If no other trial has passed, what it said may have
-    /// meant something else to the test server, or nothing: a server that waits for the end of a line keeps silent.
-    /// So it does not count as replayed. A client that reads no answers gives nothing to tell by: then it counts.
+    /// The session is over before its trial has shown anything. If no other trial has passed, its bytes may have meant
+    /// something else to the test server, or nothing: a server that waits for the end of a line keeps silent. So they do
+    /// not count as replayed. If the client reads no answers, nothing can be told: then they count.
     pub(super) fn leave_trial(&mut self, cx: &mut Context<'_>) {
-        if let Some(&Trial { of, replayed, client_answered: true, .. }) = self.trial.as_deref()
-            && !of.trials(cx).have_passed()
+        if let Some(trial) = &self.trial
+            && trial.has_client_answered()
+            && !trial.others_passed(cx)
         {
-            let reason = self.lost_state();
-            self.take_back(cx, replayed, reason);
+            let replayed = trial.replayed();
+            self.take_back(cx, replayed, self.lost_state());
         }
         self.end_trial(cx, None);
     }
 
-    /// The stream ends here, for its bytes would mean something else on a new connection.
+    /// The stream ends here, because its bytes would mean something else on a new connection.
     pub(super) fn end_with_connection(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         let why = match reason {
             DropReason::StateUnknown => {
@@ -330,26 +228,24 @@ impl Session {
             _ => "the test server has closed its connection, and knew what it had said before",
         };
         cx.failures.state_lost(cx.now, &cx.flow, self.recogniser.protocol().name(), why);
-        self.shed(cx, reason);
+        self.abandon(cx, reason);
     }
 
-    /// The reason for which a stream ends that cannot go on on a new connection.
+    /// The reason for the end of a stream that cannot go on on a new connection.
     pub(super) fn lost_state(&self) -> DropReason {
         if self.client_stream.is_joined() { DropReason::StateUnknown } else { DropReason::StateLost }
     }
 
     /// Takes a preamble off the beginning of the stream, keeps it and sends it. False while it is incomplete.
     pub(super) fn pass_preamble(&mut self, cx: &mut Context<'_>) -> bool {
-        if !matches!(self.preamble, Preamble::Sought) || self.turn_queue.next_turn().is_none() {
+        let Some(turn) = self.turn_queue.next_turn() else { return true };
+        if !matches!(self.preamble, Preamble::Sought) {
             return true;
         }
-        let length = match beginning(self.turn_queue.next_turn_bytes()) {
-            Beginning::Incomplete
-                if self.turn_queue.turns().nth(1).is_none() && self.turn_queue.end().is_none() =>
-            {
-                return false;
-            }
-            Beginning::Preamble(length) if self.is_unbroken() => length,
+        let bytes = self.turn_queue.next_turn_bytes();
+        let length = match beginning(bytes) {
+            Beginning::Incomplete if self.is_last_turn() => return false,
+            Beginning::Header(length) if self.is_unbroken() => length,
             _ => {
                 if self.is_unbroken() {
                     cx.target.preambles.note(false);
@@ -358,28 +254,27 @@ impl Session {
                 return true;
             }
         };
-        let bytes: Box<[u8]> = self.turn_queue.next_turn_bytes().get(..length).unwrap_or_default().into();
+        let preamble: Box<[u8]> = bytes.get(..length).unwrap_or_default().into();
+        if bytes.len() == length {
+            cx.ledger.turn_released(turn.captured, cx.now, ReleaseReason::AtOnce);
+        }
         cx.target.preambles.note(true);
         self.send_buffer.begin_turn();
-        self.send_buffer.push(&bytes, Origin::Client);
-        let refused = self.connection.is_closed() && cx.now < self.retry_at;
-        if let Some(turn) = self.turn_queue.next_turn()
-            && self.turn_queue.next_turn_bytes().len() == length
-        {
-            count_turn(cx, turn, ReleaseReason::AtOnce);
-        }
+        self.send_buffer.push(&preamble, Origin::Client);
         self.turn_queue.skip_in_next_turn(length);
-        self.preamble = Preamble::Known(bytes);
-        if refused {
-            let bytes = self.send_buffer.clear();
-            self.drop_bytes(cx, self.last_refusal, bytes);
-        } else if self.connection.is_closed() {
-            self.open_connection(cx);
+        self.preamble = Preamble::Known(preamble);
+        if self.connection.is_closed() {
+            if let Some(refusal) = self.reconnect.refusal(cx.now) {
+                let bytes = self.send_buffer.clear();
+                self.drop_bytes(cx, refusal, bytes);
+            } else {
+                self.open_connection(cx);
+            }
         }
         true
     }
 
-    /// Puts the preamble in front of what is sent on a new connection, unless the send buffer still begins with it.
+    /// Puts the preamble in front of the bytes for a new connection, unless the send buffer still begins with it.
     pub(super) fn repeat_preamble(&mut self) {
         if let Preamble::Known(bytes) = &self.preamble
             && self.send_buffer.start() > 0
@@ -389,7 +284,7 @@ impl Session {
     }
 }
 
-/// The beginning of a turn that lies in two pieces.
+/// The beginning of a turn that is in two pieces.
 fn first(one: &[u8], other: &[u8]) -> Head {
     let mut head = Head { bytes: [0; HEAD], length: 0, turn: one.len() + other.len() };
     for byte in one.iter().chain(other).take(HEAD) {
@@ -402,7 +297,7 @@ fn first(one: &[u8], other: &[u8]) -> Head {
 struct Head {
     bytes: [u8; HEAD],
     length: usize,
-    /// The length of the turn, in bytes, as far as it is known.
+    /// The known length of the turn, in bytes.
     turn: usize,
 }
 

@@ -1,20 +1,20 @@
-//! What has been let go towards the test server and is not yet acknowledged by it.
+//! Released bytes that the test server has not acknowledged.
 
 use std::collections::VecDeque;
 
+use crate::session::boxed_when_used::{BoxedWhenUsed, Empty};
 use crate::session::chunk_queue::{ChunkQueue, trim_list};
-use crate::session::lazy::{Empty, Lazy};
 
-/// Whose bytes they are: only the client's are accounted for.
+/// The origin of bytes: only the client's are in the account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Origin {
     Client,
     Module,
-    /// What a proxy says first, said again on a new connection.
+    /// A proxy's header, sent again on a new connection.
     Preamble,
 }
 
-/// What a run takes beside its bytes, in bytes: its queue may have room for twice as many.
+/// Memory of a run beside its bytes, in bytes: the queue of runs may have room for twice as many.
 const SPAN_BYTES: u64 = 2 * size_of::<Span>() as u64;
 
 /// A run of bytes of one turn and one origin.
@@ -22,30 +22,30 @@ const SPAN_BYTES: u64 = 2 * size_of::<Span>() as u64;
 struct Span {
     bytes: u64,
     origin: Origin,
-    /// The run starts a turn, and nothing of it was acknowledged yet.
+    /// The run begins a turn, and nothing of it was acknowledged.
     begins_turn: bool,
 }
 
-/// The send queue of a session: it outlives the connections that the session opens one after the other.
+/// The send queue of a session: it outlives the session's connections.
 ///
 /// Offsets count all bytes ever put in, from 0.
 #[derive(Debug, Default)]
 pub(super) struct SendBuffer {
-    held: Lazy<Held>,
+    contents: BoxedWhenUsed<Contents>,
     start: u64,
-    /// Bytes in the queue that are a module's own.
+    /// Bytes in the queue that are not the client's.
     own: u64,
     turn_begins: bool,
 }
 
-/// What a send buffer holds.
+/// The contents of a send buffer.
 #[derive(Debug, Default)]
-struct Held {
+struct Contents {
     bytes: ChunkQueue,
     spans: VecDeque<Span>,
 }
 
-impl Empty for Held {
+impl Empty for Contents {
     const EMPTY: &'static Self = &Self { bytes: ChunkQueue::new(), spans: VecDeque::new() };
 
     fn is_empty(&self) -> bool {
@@ -63,48 +63,48 @@ impl SendBuffer {
         self.start
     }
 
-    /// Offset behind the last byte.
+    /// Offset after the last byte.
     pub(super) fn end(&self) -> u64 {
-        self.start + self.held.bytes.len() as u64
+        self.start + self.contents.bytes.len() as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.held.bytes.is_empty()
+        self.contents.bytes.is_empty()
     }
 
     /// The client's bytes in the queue.
     pub(super) fn client_bytes(&self) -> u64 {
-        self.held.spans.iter().filter(|span| span.origin == Origin::Client).map(|span| span.bytes).sum()
+        self.contents.spans.iter().filter(|span| span.origin == Origin::Client).map(|span| span.bytes).sum()
     }
 
-    /// Bytes in the queue that are a module's own: no client's, but memory.
+    /// Bytes in the queue that are not the client's, but take memory.
     pub(super) fn own_bytes(&self) -> u64 {
         self.own
     }
 
-    /// Memory of the runs, beside their bytes, but for the first: that is part of any session.
+    /// Memory of the runs beside their bytes; the first run is part of any session.
     pub(super) fn overhead(&self) -> u64 {
-        self.held.spans.len().saturating_sub(1) as u64 * SPAN_BYTES
+        self.contents.spans.len().saturating_sub(1) as u64 * SPAN_BYTES
     }
 
-    /// The next byte put in is the first of a turn.
+    /// The next byte begins a turn.
     pub(super) fn begin_turn(&mut self) {
         self.turn_begins = true;
     }
 
     pub(super) fn push(&mut self, bytes: &[u8], origin: Origin) {
-        self.held.bytes.push(bytes);
+        self.contents.bytes.push(bytes);
         self.note(bytes.len() as u64, origin);
     }
 
-    /// Moves all of `bytes` here, and leaves it empty.
+    /// Moves all of `bytes` here.
     pub(super) fn append(&mut self, bytes: &mut Vec<u8>, origin: Origin) {
         let length = bytes.len() as u64;
-        self.held.bytes.append(bytes);
+        self.contents.bytes.append(bytes);
         self.note(length, origin);
     }
 
-    /// So many bytes were put in.
+    /// `length` bytes were put in.
     fn note(&mut self, length: u64, origin: Origin) {
         if length == 0 {
             return;
@@ -112,28 +112,28 @@ impl SendBuffer {
         if origin != Origin::Client {
             self.own += length;
         }
-        match self.held.spans.back_mut() {
+        match self.contents.spans.back_mut() {
             Some(span) if span.origin == origin && !self.turn_begins => span.bytes += length,
-            _ => self.held.spans.push_back(Span { bytes: length, origin, begins_turn: self.turn_begins }),
+            _ => self.contents.spans.push_back(Span { bytes: length, origin, begins_turn: self.turn_begins }),
         }
         self.turn_begins = false;
     }
 
     /// Puts a preamble in front, unless one is there.
     pub(super) fn prepend(&mut self, preamble: &[u8]) {
-        if self.held.spans.front().is_some_and(|span| span.origin == Origin::Preamble) {
+        if self.contents.spans.front().is_some_and(|span| span.origin == Origin::Preamble) {
             return;
         }
         let length = preamble.len() as u64;
-        self.held.bytes.prepend(preamble);
+        self.contents.bytes.prepend(preamble);
         self.start = self.start.saturating_sub(length);
         self.own += length;
-        self.held.spans.push_front(Span { bytes: length, origin: Origin::Preamble, begins_turn: true });
+        self.contents.spans.push_front(Span { bytes: length, origin: Origin::Preamble, begins_turn: true });
     }
 
-    /// Takes out what is left of a preamble at the front: its connection has gone.
+    /// Removes the rest of a preamble at the front: its connection is gone.
     pub(super) fn drop_preamble(&mut self) {
-        if let Some(Span { origin: Origin::Preamble, bytes, .. }) = self.held.spans.front() {
+        if let Some(Span { origin: Origin::Preamble, bytes, .. }) = self.contents.spans.front() {
             self.remove(*bytes);
         }
     }
@@ -141,38 +141,39 @@ impl SendBuffer {
     /// At most `length` bytes from `offset` on, in two parts; 64 KB at the most.
     pub(super) fn slice(&self, offset: u64, length: usize) -> (&[u8], &[u8]) {
         let from = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
-        self.held.bytes.slice(from, length)
+        self.contents.bytes.slice(from, length)
     }
 
-    /// Takes out all before `offset`; returns how many of these bytes were the client's.
+    /// Removes all before `offset`; returns how many of these bytes were the client's.
     pub(super) fn acknowledge(&mut self, offset: u64) -> u64 {
-        let amount = offset.saturating_sub(self.start).min(self.held.bytes.len() as u64);
+        let amount = offset.saturating_sub(self.start).min(self.contents.bytes.len() as u64);
         self.remove(amount)
     }
 
     /// The first turn can be sent again on another connection: none of it was acknowledged.
     pub(super) fn is_at_turn_start(&self) -> bool {
-        self.held.spans.front().is_some_and(|span| span.begins_turn)
+        self.contents.spans.front().is_some_and(|span| span.begins_turn)
     }
 
-    /// Takes out what is left of the first turn; returns how many of these bytes were the client's.
+    /// Removes the rest of the first turn; returns how many of these bytes were the client's.
     pub(super) fn drop_turn(&mut self) -> u64 {
-        let next = self.held.spans.iter().skip(1).position(|span| span.begins_turn).map(|found| found + 1);
-        let amount = self.held.spans.iter().take(next.unwrap_or(usize::MAX)).map(|span| span.bytes).sum();
+        let next =
+            self.contents.spans.iter().skip(1).position(|span| span.begins_turn).map(|found| found + 1);
+        let amount = self.contents.spans.iter().take(next.unwrap_or(usize::MAX)).map(|span| span.bytes).sum();
         self.remove(amount)
     }
 
-    /// Takes out everything; returns how many of these bytes were the client's.
+    /// Removes everything; returns how many of these bytes were the client's.
     pub(super) fn clear(&mut self) -> u64 {
-        self.remove(self.held.bytes.len() as u64)
+        self.remove(self.contents.bytes.len() as u64)
     }
 
-    /// Gives memory back that is not in use.
+    /// Gives unused memory back.
     pub(super) fn trim(&mut self) {
-        self.held.release();
-        if !self.held.is_empty() {
-            self.held.bytes.trim();
-            trim_list(&mut self.held.spans);
+        self.contents.release();
+        if !self.contents.is_empty() {
+            self.contents.bytes.trim();
+            trim_list(&mut self.contents.spans);
         }
     }
 
@@ -183,7 +184,7 @@ impl SendBuffer {
         let mut left = amount;
         let mut of_client = 0;
         while left > 0 {
-            let Some(span) = self.held.spans.front_mut() else { break };
+            let Some(span) = self.contents.spans.front_mut() else { break };
             let taken = left.min(span.bytes);
             match span.origin {
                 Origin::Client => of_client += taken,
@@ -193,11 +194,11 @@ impl SendBuffer {
             span.begins_turn = false;
             left -= taken;
             if span.bytes == 0 {
-                self.held.spans.pop_front();
+                self.contents.spans.pop_front();
             }
         }
-        self.held.bytes.consume(usize::try_from(amount).unwrap_or(usize::MAX));
-        self.held.bytes.release(KEPT_BUSY);
+        self.contents.bytes.consume(usize::try_from(amount).unwrap_or(usize::MAX));
+        self.contents.bytes.release(KEPT_BUSY);
         self.start += amount;
         of_client
     }

@@ -1,20 +1,20 @@
-//! From the turn queue to the send_buffer: straight, or through a protocol module.
+//! From the turn queue to the send buffer: straight, or through a protocol module.
 
-use common_core::payload_prefix::PayloadPrefix;
 use common_core::wire::{Segment, Seq};
-use module_kit::module::{Action, Actions, Failure, Loss, Module, ServerData};
+use module_kit::{Action, Actions, Failure, Loss, Missing, Module, PayloadPrefix, Ready, ServerData};
 
-use crate::ledger::{DropReason, Ledger};
+use crate::ledger::DropReason;
 use crate::session::connection::{Connection, Received};
 use crate::session::context::Context;
 use crate::session::gate::Gate;
 use crate::session::online_stream::OnlineStream;
+use crate::session::outcome::Outcome;
 use crate::session::send_buffer::{Origin, SendBuffer};
 use crate::session::turn_queue::{Turn, TurnQueue};
 
-/// What stands between turn queue and send buffer.
+/// The way of a client's bytes from the turn queue to the send buffer.
 pub(super) enum Transform {
-    /// The bytes as they are.
+    /// They pass unchanged.
     Straight,
     /// A protocol module.
     Module(Box<ModuleHost>),
@@ -28,17 +28,16 @@ pub(super) enum ModuleExit {
     Refused,
 }
 
-/// A protocol module and what it needs.
+/// A protocol module and its surroundings.
 pub(crate) struct ModuleHost {
     module: Box<dyn Module>,
     actions: Actions,
-    /// What the online server answered, if the module wants to know.
+    /// The online server's answers, if the module observes them.
     online: Option<OnlineStream>,
-    /// The last question to the online server whose answer the module knows of.
+    /// The last question to the online server whose answer was reported to the module.
     question: u64,
-    /// Its memory as it stands in the ledger, in bytes, without its own bytes in the send buffer; and those.
-    counted: u64,
-    own: u64,
+    /// The module asked to be called again: the first due byte is one that it has taken out already, for this reason.
+    taken: Option<DropReason>,
 }
 
 /// The parts of a session that a transform works on.
@@ -47,8 +46,7 @@ pub(super) struct HostCx<'s> {
     pub(super) send_buffer: &'s mut SendBuffer,
     pub(super) gate: &'s mut Gate,
     pub(super) connection: &'s mut Connection,
-    /// The first reason for which something of the session was lost.
-    pub(super) first_drop: &'s mut Option<DropReason>,
+    pub(super) outcome: &'s mut Outcome,
 }
 
 impl Transform {
@@ -60,7 +58,7 @@ impl Transform {
         matches!(self, Self::Straight)
     }
 
-    /// What is kept of the online server's answers, if a module wants them.
+    /// The stored answers of the online server, if a module observes them.
     pub(super) fn online(&mut self) -> Option<&mut OnlineStream> {
         match self {
             Self::Straight => None,
@@ -68,7 +66,7 @@ impl Transform {
         }
     }
 
-    /// How much of the client must be known before what the online server said, and is kept, is an answer to it.
+    /// The client's sequence number that the stored answers of the online server acknowledge.
     pub(super) fn online_answered(&self) -> Option<Seq> {
         match self {
             Self::Straight => None,
@@ -76,7 +74,7 @@ impl Transform {
         }
     }
 
-    /// A module wants to know what the online server said, and the sequence number can be of that.
+    /// Whether a module observes the online server, and this sequence number is plausible there.
     pub(super) fn wants_online_answer(&self, seq: Seq) -> bool {
         match self {
             Self::Straight => false,
@@ -84,7 +82,7 @@ impl Transform {
         }
     }
 
-    /// What is answered now comes to nothing with the connection.
+    /// Whether recent answers are void if the connection breaks now.
     pub(super) fn is_tentative(&self) -> bool {
         match self {
             Self::Straight => false,
@@ -92,44 +90,36 @@ impl Transform {
         }
     }
 
-    /// What a module holds waits for what the online server says to it.
-    pub(super) fn awaits_online(&self) -> bool {
+    /// Whether the bytes that a module holds wait for the online server's answer to them.
+    pub(super) fn awaits_online(&mut self) -> bool {
         match self {
             Self::Straight => false,
-            Self::Module(host) => host.module.awaits_online(),
+            Self::Module(host) => host.module.online().is_some_and(|online| online.is_awaited()),
         }
     }
 
-    /// Memory of the module and of what is kept for it, in bytes.
-    pub(super) fn memory(&self) -> u64 {
+    /// The memory of the module, if there is one, and of what is stored for it, in bytes.
+    pub(super) fn memory(&self) -> Option<u64> {
         match self {
-            Self::Straight => 0,
-            Self::Module(host) => host.counted + host.own,
-        }
-    }
-
-    /// So many bytes of the module's own are in the send_buffer: they are inflated from what its client said, say.
-    pub(super) fn count_own(&mut self, ledger: &mut Ledger, own: u64) {
-        if let Self::Module(host) = self {
-            ledger.modules.memory = ledger.modules.memory + own - host.own;
-            host.own = own;
+            Self::Straight => None,
+            Self::Module(host) => Some(host.memory()),
         }
     }
 
     /// The module is not needed any more.
-    pub(super) fn dismiss(&mut self, ledger: &mut Ledger) {
-        ledger.modules.memory -= self.memory();
+    pub(super) fn dismiss(&mut self) {
         *self = Self::Straight;
     }
 
-    /// Bytes of the client do not come this way, those among them that were `due`.
+    /// The bytes that are `due` are dropped; without any, bytes of the client were never captured.
     pub(super) fn client_lost(&mut self, due: &[u8]) {
         if let Self::Module(host) = self {
-            host.module.client_lost(due);
+            let untaken = due.get(usize::from(host.taken.take().is_some())..).unwrap_or_default();
+            host.module.missed(if due.is_empty() { Missing::Uncaptured } else { Missing::Dropped(untaken) });
         }
     }
 
-    /// A connection stands.
+    /// A connection is open.
     pub(super) fn connected(
         &mut self,
         cx: &mut Context<'_>,
@@ -137,11 +127,11 @@ impl Transform {
     ) -> Result<(), ModuleExit> {
         match self {
             Self::Straight => Ok(()),
-            Self::Module(host) => host.call(cx, parts, |module, _, actions| module.connected(actions)),
+            Self::Module(host) => host.connected(cx, parts),
         }
     }
 
-    /// Moves what is due.
+    /// Moves the due bytes.
     pub(super) fn move_due(
         &mut self,
         cx: &mut Context<'_>,
@@ -155,14 +145,12 @@ impl Transform {
                 parts.turn_queue.move_due(parts.send_buffer);
                 Ok(())
             }
-            Self::Module(host) if parts.connection.is_open() => {
-                host.call(cx, parts, |module, turn_queue, actions| module.client(turn_queue.due(), actions))
-            }
+            Self::Module(host) if parts.connection.is_open() => host.client(cx, parts),
             Self::Module(..) => Ok(()),
         }
     }
 
-    /// The test server said something.
+    /// The test server has answered.
     pub(super) fn answer(
         &mut self,
         cx: &mut Context<'_>,
@@ -171,18 +159,17 @@ impl Transform {
     ) -> Result<(), ModuleExit> {
         match self {
             Self::Module(host) if !received.payload.is_empty() => {
-                let said = ServerData {
-                    skipped: received.skipped,
-                    bytes: received.payload,
-                    had_all: parts.send_buffer.is_empty(),
-                };
-                host.call(cx, parts, |module, _, actions| module.answer(said, actions))
+                if received.skipped > 0 {
+                    host.module.missed(Missing::TestServer(received.skipped));
+                }
+                let data = ServerData { bytes: received.payload, acks_all: parts.send_buffer.is_empty() };
+                host.call(cx, parts, |module, actions| module.answer(data, actions))
             }
             _ => Ok(()),
         }
     }
 
-    /// The online server said something: it is handed over `at_once`, if nothing before it is missing, or kept.
+    /// The online server has answered: the segment is handed over `at_once` if nothing before it is missing, or stored.
     pub(super) fn online_segment(
         &mut self,
         cx: &mut Context<'_>,
@@ -192,7 +179,7 @@ impl Transform {
     ) -> Result<(), ModuleExit> {
         let Self::Module(host) = self else { return Ok(()) };
         if !at_once && cx.ledger.modules.memory > cx.config.memory_limit / 4 {
-            // Rather than that sessions are given up for it.
+            // Stored answers must not be the reason why sessions are given up.
             return Ok(());
         }
         let Some(online) = &mut host.online else { return Ok(()) };
@@ -202,11 +189,10 @@ impl Transform {
             return host.hand_over(cx, parts, skipped, bytes);
         }
         online.kept_answers(segment.ack);
-        host.count_memory(cx.ledger);
         Ok(())
     }
 
-    /// Hands over what the online server had said, in order.
+    /// Hands over the stored answers of the online server that are in order.
     pub(super) fn online_in_order(
         &mut self,
         cx: &mut Context<'_>,
@@ -219,7 +205,7 @@ impl Transform {
         Ok(())
     }
 
-    /// Hands over what the online server had said before a turn; what is missing is told.
+    /// Hands over the online server's answers that the client had acknowledged before a turn, and reports missing ones.
     pub(super) fn before_turn(
         &mut self,
         cx: &mut Context<'_>,
@@ -229,7 +215,9 @@ impl Transform {
         let Self::Module(host) = self else { return Ok(()) };
         if host.question != cx.target.question && turn.captured > cx.target.answered {
             host.question = cx.target.question;
-            host.module.online_queried(host.question);
+            if let Some(online) = host.module.online() {
+                online.queried(host.question);
+            }
         }
         if host.online.is_none() {
             return Ok(());
@@ -243,33 +231,51 @@ impl Transform {
 }
 
 impl ModuleHost {
-    /// `wanted` of the online server's answers, as its protocol says.
+    /// `wanted` are the beginnings of the online server's segments that the protocol observes.
     pub(crate) fn new(module: Box<dyn Module>, wanted: &[PayloadPrefix]) -> Self {
-        Self {
-            module,
-            actions: Actions::new(),
-            online: OnlineStream::new(wanted),
-            question: 0,
-            counted: 0,
-            own: 0,
-        }
+        Self { module, actions: Actions::new(), online: OnlineStream::new(wanted), question: 0, taken: None }
     }
 
-    /// Calls the module and carries out what it wants.
+    fn connected(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
+        let mut ready = Ready::WhenSaid;
+        self.call(cx, parts, |module, actions| ready = module.connected(actions))?;
+        if ready == Ready::Now {
+            parts.gate.module_ready();
+        }
+        Ok(())
+    }
+
+    /// Offers the due bytes.
+    fn client(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
+        let due = parts.turn_queue.due();
+        let untaken = due.get(usize::from(self.taken.is_some())..).unwrap_or_default();
+        self.module.client(untaken, &mut self.actions);
+        if !self.actions.calls_again() {
+            self.drop_taken(cx, parts);
+        }
+        self.carry_out(cx, parts)
+    }
+
+    /// Calls the module and carries out its actions.
     fn call(
         &mut self,
         cx: &mut Context<'_>,
         parts: &mut HostCx<'_>,
-        work: impl FnOnce(&mut dyn Module, &mut TurnQueue, &mut Actions),
+        work: impl FnOnce(&mut dyn Module, &mut Actions),
     ) -> Result<(), ModuleExit> {
-        work(&mut *self.module, parts.turn_queue, &mut self.actions);
-        let result = carry_out(cx, &self.actions, parts);
+        work(&mut *self.module, &mut self.actions);
+        self.carry_out(cx, parts)
+    }
+
+    fn carry_out(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
+        let actions = std::mem::take(&mut self.actions);
+        let result = self.carry_out_list(cx, &actions, parts);
+        self.actions = actions;
         self.actions.clear();
-        self.count_memory(cx.ledger);
         result
     }
 
-    /// Hands over what was kept.
+    /// Hands over a stored segment.
     fn hand_over_next(
         &mut self,
         cx: &mut Context<'_>,
@@ -287,51 +293,81 @@ impl ModuleHost {
         skipped: u64,
         bytes: &[u8],
     ) -> Result<(), ModuleExit> {
-        if skipped == 0 && bytes.is_empty() {
+        if skipped > 0 {
+            self.module.missed(Missing::OnlineServer(skipped));
+        }
+        if bytes.is_empty() {
             return Ok(());
         }
-        cx.ledger.modules.online_bytes += bytes.len() as u64;
-        self.call(cx, parts, |module, _, actions| module.online_answer(skipped, bytes, actions))
+        cx.ledger.online_bytes(bytes.len() as u64);
+        self.call(cx, parts, |module, actions| {
+            if let Some(online) = module.online() {
+                online.answer(bytes, actions);
+            }
+        })
     }
 
-    fn count_memory(&mut self, ledger: &mut Ledger) {
+    fn memory(&self) -> u64 {
         let online = self.online.as_ref().map_or(0, OnlineStream::memory);
-        let memory = (size_of::<Self>() + self.module.memory() + online) as u64;
-        ledger.modules.memory = ledger.modules.memory + memory - self.counted;
-        self.counted = memory;
+        (size_of::<Self>() + self.module.memory() + online) as u64
     }
-}
 
-fn carry_out(cx: &mut Context<'_>, actions: &Actions, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
-    for action in actions.list() {
-        match action {
-            Action::Pass(bytes) => {
-                let bytes = (*bytes).min(parts.turn_queue.due_len());
-                if bytes > 0 && bytes == parts.turn_queue.due_len() {
-                    parts.turn_queue.move_due(parts.send_buffer);
-                    parts.gate.module_sent();
-                } else if bytes > 0 {
-                    parts.send_buffer.push(&parts.turn_queue.due()[..bytes], Origin::Client);
-                    parts.turn_queue.consume(bytes);
-                    parts.gate.module_sent();
+    fn carry_out_list(
+        &mut self,
+        cx: &mut Context<'_>,
+        actions: &Actions,
+        parts: &mut HostCx<'_>,
+    ) -> Result<(), ModuleExit> {
+        for action in actions.list() {
+            match action {
+                Action::Pass(bytes) => {
+                    self.drop_taken(cx, parts);
+                    pass(parts, *bytes);
                 }
-            }
-            Action::Replace(bytes) => take_out(cx, parts, *bytes, DropReason::Replaced),
-            Action::LeaveOut(bytes, loss) => take_out(cx, parts, *bytes, reason(*loss)),
-            Action::Send(range) => {
-                let own = actions.own_bytes().get(range.clone()).unwrap_or_default();
-                if !own.is_empty() {
-                    parts.send_buffer.push(own, Origin::Module);
-                    parts.gate.module_sent();
+                Action::Replace(bytes) => {
+                    self.take_out(cx, parts, *bytes, DropReason::Replaced, actions.calls_again());
                 }
+                Action::LeaveOut(bytes, loss) => {
+                    self.take_out(cx, parts, *bytes, reason(*loss), actions.calls_again());
+                }
+                Action::Send(range) => {
+                    let own = actions.own_bytes().get(range.clone()).unwrap_or_default();
+                    if !own.is_empty() {
+                        parts.send_buffer.push(own, Origin::Module);
+                        parts.gate.module_sent();
+                    }
+                }
+                Action::Answers(mode) => parts.connection.ask_payload(cx, *mode),
+                Action::Ready | Action::Answered => parts.gate.module_ready(),
+                Action::Refused => return Err(ModuleExit::Refused),
+                Action::Fail(failure) => return Err(ModuleExit::Failed(*failure)),
             }
-            Action::Answers(mode) => parts.connection.ask_payload(cx, *mode),
-            Action::Ready => parts.gate.module_ready(),
-            Action::Refused => return Err(ModuleExit::Refused),
-            Action::Fail(failure) => return Err(ModuleExit::Failed(*failure)),
+        }
+        Ok(())
+    }
+
+    /// Takes out bytes of the client; if the module `calls_again`, the last of them stays due.
+    fn take_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &mut HostCx<'_>,
+        bytes: usize,
+        reason: DropReason,
+        calls_again: bool,
+    ) {
+        self.drop_taken(cx, parts);
+        let bytes = bytes.min(parts.turn_queue.due_len());
+        let stays = calls_again && bytes > 0;
+        take_out(cx, parts, bytes - usize::from(stays), reason);
+        self.taken = stays.then_some(reason);
+    }
+
+    /// Removes the byte that stayed due after it was taken out.
+    fn drop_taken(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) {
+        if let Some(reason) = self.taken.take() {
+            take_out(cx, parts, 1, reason);
         }
     }
-    Ok(())
 }
 
 fn reason(loss: Loss) -> DropReason {
@@ -342,13 +378,27 @@ fn reason(loss: Loss) -> DropReason {
     }
 }
 
+/// Passes client bytes unchanged.
+fn pass(parts: &mut HostCx<'_>, bytes: usize) {
+    let bytes = bytes.min(parts.turn_queue.due_len());
+    if bytes == 0 {
+        return;
+    }
+    if bytes == parts.turn_queue.due_len() {
+        parts.turn_queue.move_due(parts.send_buffer);
+    } else {
+        parts.send_buffer.push(&parts.turn_queue.due()[..bytes], Origin::Client);
+        parts.turn_queue.consume(bytes);
+    }
+    parts.gate.module_sent();
+}
+
 /// Takes client bytes out of the stream that are not to be sent.
 fn take_out(cx: &mut Context<'_>, parts: &mut HostCx<'_>, bytes: usize, reason: DropReason) {
     let bytes = bytes.min(parts.turn_queue.due_len());
     parts.turn_queue.consume(bytes);
-    cx.ledger.bytes.pending -= bytes as u64;
-    cx.ledger.bytes.dropped.add(reason, bytes as u64);
+    cx.ledger.drop_bytes(reason, bytes as u64);
     if bytes > 0 && reason != DropReason::Replaced {
-        parts.first_drop.get_or_insert(reason);
+        parts.outcome.lost(reason);
     }
 }

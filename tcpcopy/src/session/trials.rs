@@ -1,28 +1,28 @@
-//! Trials: connections that begin in mid-stream, to find out whether the test server can make sense of that. Each
-//! target has two sets of them: of sessions whose protocol is unknown, and of sessions that were joined late.
+//! Trials of one target: connections that begin in mid-stream, to find out whether the test server understands that.
+//! Each target has two sets of them: sessions of an unknown protocol, and sessions that were joined late.
 
 use std::time::Duration;
 
 use common_core::time::Time;
 
-/// How many connections are spent on finding out: until a trial has passed, no more may be under way or have failed. So
+/// Connections spent on finding out. Until a trial has passed, no more than this may be under way or have failed. This
 /// many failures in a row end all further trials.
 const TRIALS_MAX: u8 = 3;
 
-/// So long after the last, one more is made: those before may hang, or have met a test server that was about to end, and
-/// all sessions to come depend on them. Not where three have failed and none has ever passed: each may have told the test
-/// server something else than its client meant.
+/// This long after the last trial, one more is made: the others may hang, or have met a test server that was about to
+/// end, and all later sessions depend on them. Not if three have failed and none has ever passed: each may have told
+/// the test server something else than its client meant.
 const ANOTHER_AFTER: Duration = Duration::from_secs(60);
 
-/// What the trials of one target have shown.
+/// The outcome of one target's trials.
 #[derive(Debug, Default)]
 pub(crate) struct Trials {
     under_way: u32,
     /// Failures since the last trial that passed.
     failed: u8,
-    /// One has passed, or they are presumed to: any number may be under way.
+    /// A trial has passed, or trials are presumed to: any number may be under way.
     passed: bool,
-    /// When the last was admitted, or failed.
+    /// When the last trial was admitted, or failed.
     last: Time,
 }
 
@@ -56,7 +56,7 @@ impl Trials {
         Admission::Admitted
     }
 
-    /// One has passed, or they are presumed to.
+    /// A trial has passed, or trials are presumed to.
     pub(super) fn have_passed(&self) -> bool {
         self.passed
     }

@@ -1,28 +1,28 @@
-//! What the client said, in order, and was not yet let go: bytes cut into turns, and how the client ended.
+//! The client's bytes in order that were not released yet, cut into turns, and the end of its stream.
 
 use std::collections::VecDeque;
 
 use common_core::time::Time;
 use common_core::wire::Seq;
 
+use crate::session::boxed_when_used::{BoxedWhenUsed, Empty};
 use crate::session::chunk_queue::{SLACK, trim, trim_list};
-use crate::session::lazy::{Empty, Lazy};
 use crate::session::send_buffer::{KEPT_BUSY, Origin, SendBuffer};
 
-/// What a turn that waits takes beside its bytes, roughly, in bytes: it stands in a queue that may have room for twice as
-/// many, and has a piece of memory of its own.
+/// Memory of a waiting turn beside its bytes, roughly, in bytes: the queue may have room for twice as many, and each
+/// turn has an allocation of its own.
 const TURN_BYTES: u64 = 96;
 
-/// The start of a turn: a data segment whose sender had seen more of the answer than before.
+/// The start of a turn: a data segment whose sender had read more of the answer than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Turn {
-    /// Answer bytes that the client had seen since the turn before.
-    pub(super) need: u32,
-    /// Up to where the client had seen the answers.
+    /// Answer bytes that the client had read since the turn before.
+    pub(super) acked_bytes: u32,
+    /// Acknowledgement number: up to here the client had read the answers.
     pub(super) ack: Seq,
     /// When it was captured.
     pub(super) captured: Time,
-    /// What came before is incomplete: the turn goes to a new connection.
+    /// The bytes before it are incomplete: the turn goes to a new connection.
     pub(super) after_gap: bool,
 }
 
@@ -35,45 +35,45 @@ pub(super) enum EndKind {
     Reset,
 }
 
-/// The end of the client's stream, with what it had seen by then, as for a turn.
+/// The end of the client's stream, with the answer bytes that it had read by then, as for a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) kind: EndKind,
-    pub(super) need: u32,
+    pub(super) acked_bytes: u32,
     pub(super) captured: Time,
 }
 
-/// A turn that was not let go yet, in one piece.
+/// A turn that was not released yet, in one piece.
 #[derive(Debug)]
 struct Waiting {
     turn: Turn,
     bytes: Vec<u8>,
 }
 
-/// The queue between reassembly and gate. Offsets count all bytes ever put in, from 0.
+/// The queue between client stream and gate. Offsets count all bytes ever put in, from 0.
 #[derive(Debug, Default)]
 pub(super) struct TurnQueue {
-    held: Lazy<Held>,
+    contents: BoxedWhenUsed<Contents>,
     start: u64,
-    /// The turn of which all that had come was taken out: what follows it may be its rest.
+    /// The turn whose known bytes were all taken out: later bytes may be its rest.
     emptied: Option<Turn>,
     end: Option<End>,
 }
 
-/// What a turn queue holds.
+/// The contents of a turn queue.
 #[derive(Debug, Default)]
-struct Held {
-    /// Let go, and not yet consumed but for the first `consumed` bytes.
+struct Contents {
+    /// Released bytes; the first `consumed` of them are consumed.
     due: Vec<u8>,
     consumed: usize,
     turns: VecDeque<Waiting>,
-    /// Memory of a turn that was let go, for one to come.
+    /// Memory of a released turn, for a later one.
     spare: Vec<u8>,
-    /// Bytes of all turns that wait.
+    /// Bytes of all waiting turns.
     waiting: u64,
 }
 
-impl Empty for Held {
+impl Empty for Contents {
     const EMPTY: &'static Self =
         &Self { due: Vec::new(), consumed: 0, turns: VecDeque::new(), spare: Vec::new(), waiting: 0 };
 
@@ -84,12 +84,12 @@ impl Empty for Held {
 
 impl TurnQueue {
     pub(super) fn len(&self) -> u64 {
-        self.due_len() as u64 + self.held.waiting
+        self.due_len() as u64 + self.contents.waiting
     }
 
-    /// Memory of the turns that wait, beside their bytes, but for the first: that is part of any session.
+    /// Memory of the waiting turns beside their bytes; the first turn is part of any session.
     pub(super) fn overhead(&self) -> u64 {
-        self.held.turns.len().saturating_sub(1) as u64 * TURN_BYTES
+        self.contents.turns.len().saturating_sub(1) as u64 * TURN_BYTES
     }
 
     /// Offset of the first byte that is still here.
@@ -97,52 +97,54 @@ impl TurnQueue {
         self.start
     }
 
-    /// Offset behind the last byte.
+    /// Offset after the last byte.
     pub(super) fn end_offset(&self) -> u64 {
         self.start + self.len()
     }
 
-    /// The first bytes, if so many are here in one turn.
+    /// The first bytes, if this many are here in one turn.
     pub(super) fn head<const N: usize>(&self) -> Option<[u8; N]> {
-        let first = match self.held.turns.front() {
+        let first = match self.contents.turns.front() {
             Some(waiting) if self.due_len() == 0 => &waiting.bytes,
             _ => self.due(),
         };
         first.first_chunk().copied()
     }
 
-    /// More of the last turn. True if it is a turn again with that.
+    /// More bytes of the last turn. True if an emptied turn waits again with that.
     pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
         let emptied = self.emptied.take();
-        match self.held.turns.back_mut() {
+        match self.contents.turns.back_mut() {
             Some(last) => last.bytes.extend_from_slice(bytes),
             None => match emptied {
-                Some(turn) => self.held.turns.push_back(Waiting { turn, bytes: bytes.to_vec() }),
+                Some(turn) => self.contents.turns.push_back(Waiting { turn, bytes: bytes.to_vec() }),
                 None => {
-                    self.held.due.extend_from_slice(bytes);
+                    self.contents.due.extend_from_slice(bytes);
                     return false;
                 }
             },
         }
-        self.held.waiting += bytes.len() as u64;
+        self.contents.waiting += bytes.len() as u64;
         emptied.is_some()
     }
 
-    pub(super) fn begin_turn(&mut self, need: u32, ack: Seq, captured: Time, after_gap: bool) {
+    pub(super) fn begin_turn(&mut self, acked_bytes: u32, ack: Seq, captured: Time, after_gap: bool) {
         let nothing_due = self.due_len() == 0;
         self.emptied = None;
-        let bytes = match self.held.turns.back_mut() {
+        let bytes = match self.contents.turns.back_mut() {
             Some(last) => {
                 if last.bytes.capacity() - last.bytes.len() > SLACK {
                     last.bytes.shrink_to_fit();
                 }
-                std::mem::take(&mut self.held.spare)
+                std::mem::take(&mut self.contents.spare)
             }
-            // Its memory is used again.
-            None if nothing_due => std::mem::take(&mut self.held.due),
+            // The memory of the due bytes is used again.
+            None if nothing_due => std::mem::take(&mut self.contents.due),
             None => Vec::new(),
         };
-        self.held.turns.push_back(Waiting { turn: Turn { need, ack, captured, after_gap }, bytes });
+        self.contents
+            .turns
+            .push_back(Waiting { turn: Turn { acked_bytes, ack, captured, after_gap }, bytes });
     }
 
     /// The stream ends here. The first end counts.
@@ -155,122 +157,122 @@ impl TurnQueue {
         self.end
     }
 
-    /// The next turn that waits to be let go.
+    /// The next turn that waits for its release.
     pub(super) fn next_turn(&self) -> Option<Turn> {
-        self.held.turns.front().map(|waiting| waiting.turn)
+        self.contents.turns.front().map(|waiting| waiting.turn)
     }
 
-    /// What is known of it.
+    /// Its known bytes.
     pub(super) fn next_turn_bytes(&self) -> &[u8] {
-        self.held.turns.front().map_or(&[], |waiting| &waiting.bytes)
+        self.contents.turns.front().map_or(&[], |waiting| &waiting.bytes)
     }
 
-    /// Takes out the first bytes of the next turn. True if that was all of it: then it is no turn any more.
+    /// Removes the first bytes of the next turn. True if that was all of it: then it does not wait any more.
     pub(super) fn skip_in_next_turn(&mut self, bytes: usize) -> bool {
-        let held = &mut *self.held;
-        let Some(next) = held.turns.front_mut() else { return false };
+        let contents = &mut *self.contents;
+        let Some(next) = contents.turns.front_mut() else { return false };
         let bytes = bytes.min(next.bytes.len());
         next.bytes.drain(..bytes);
         self.start += bytes as u64;
-        held.waiting -= bytes as u64;
+        contents.waiting -= bytes as u64;
         let emptied = next.bytes.is_empty();
         if emptied {
             self.emptied =
-                held.turns.pop_front().map(|emptied| emptied.turn).filter(|_| held.turns.is_empty());
+                contents.turns.pop_front().map(|emptied| emptied.turn).filter(|_| contents.turns.is_empty());
         }
         emptied
     }
 
-    /// The last turn that waits to be let go.
+    /// The last turn that waits for its release.
     pub(super) fn last_turn(&self) -> Option<Turn> {
-        self.held.turns.back().map(|waiting| waiting.turn)
+        self.contents.turns.back().map(|waiting| waiting.turn)
     }
 
-    /// The turns that wait to be let go, in order.
+    /// The turns that wait for their release, in order.
     pub(super) fn turns(&self) -> impl Iterator<Item = Turn> + '_ {
-        self.held.turns.iter().map(|waiting| waiting.turn)
+        self.contents.turns.iter().map(|waiting| waiting.turn)
     }
 
-    /// Lets the next turn go: its bytes are due from now on.
+    /// Releases the next turn: its bytes are due from now on.
     pub(super) fn pop_turn(&mut self) {
-        let Some(Waiting { bytes, .. }) = self.held.turns.pop_front() else { return };
-        self.held.waiting -= bytes.len() as u64;
+        let Some(Waiting { bytes, .. }) = self.contents.turns.pop_front() else { return };
+        self.contents.waiting -= bytes.len() as u64;
         if self.due_len() == 0 {
-            self.held.spare = std::mem::replace(&mut self.held.due, bytes);
-            self.held.spare.clear();
+            self.contents.spare = std::mem::replace(&mut self.contents.due, bytes);
+            self.contents.spare.clear();
         } else {
-            self.held.due.extend(bytes);
+            self.contents.due.extend(bytes);
         }
     }
 
-    /// The bytes that are due: all before the next turn.
+    /// The due bytes: all before the next turn.
     pub(super) fn due(&self) -> &[u8] {
-        &self.held.due[self.held.consumed..]
+        &self.contents.due[self.contents.consumed..]
     }
 
-    /// How many bytes are due.
+    /// The number of due bytes.
     pub(super) fn due_len(&self) -> usize {
-        self.held.due.len() - self.held.consumed
+        self.contents.due.len() - self.contents.consumed
     }
 
-    /// Takes out the first `bytes` bytes that are due.
+    /// Removes the first `bytes` due bytes.
     pub(super) fn consume(&mut self, bytes: usize) {
         let bytes = bytes.min(self.due_len());
         if bytes == 0 {
             return;
         }
-        let held = &mut *self.held;
-        held.consumed += bytes;
+        let contents = &mut *self.contents;
+        contents.consumed += bytes;
         self.start += bytes as u64;
-        if held.consumed > held.due.len() / 2 {
-            held.due.drain(..held.consumed);
-            held.consumed = 0;
+        if contents.consumed > contents.due.len() / 2 {
+            contents.due.drain(..contents.consumed);
+            contents.consumed = 0;
         }
-        if held.due.is_empty() {
-            held.due.shrink_to(KEPT_BUSY);
+        if contents.due.is_empty() {
+            contents.due.shrink_to(KEPT_BUSY);
         }
     }
 
-    /// Moves all that is due to `send_buffer`, as the client's.
+    /// Moves all due bytes to `send_buffer`, as the client's.
     pub(super) fn move_due(&mut self, send_buffer: &mut SendBuffer) {
         if self.due_len() == 0 {
             return;
         }
         self.start += self.due_len() as u64;
-        let held = &mut *self.held;
-        if held.consumed > 0 {
-            held.due.drain(..held.consumed);
-            held.consumed = 0;
+        let contents = &mut *self.contents;
+        if contents.consumed > 0 {
+            contents.due.drain(..contents.consumed);
+            contents.consumed = 0;
         }
-        send_buffer.append(&mut held.due, Origin::Client);
-        held.due.shrink_to(KEPT_BUSY);
+        send_buffer.append(&mut contents.due, Origin::Client);
+        contents.due.shrink_to(KEPT_BUSY);
     }
 
-    /// Gives memory back that is not in use.
+    /// Gives unused memory back.
     pub(super) fn trim(&mut self) {
-        self.held.release();
-        if self.held.is_empty() {
+        self.contents.release();
+        if self.contents.is_empty() {
             return;
         }
-        let held = &mut *self.held;
-        if held.due.len() <= KEPT_BUSY {
-            held.due.drain(..held.consumed);
-            held.consumed = 0;
+        let contents = &mut *self.contents;
+        if contents.due.len() <= KEPT_BUSY {
+            contents.due.drain(..contents.consumed);
+            contents.consumed = 0;
         }
-        trim(&mut held.due);
-        held.spare = Vec::new();
-        // Those before were cut to size when the next began.
-        if let Some(last) = held.turns.back_mut() {
+        trim(&mut contents.due);
+        contents.spare = Vec::new();
+        // The other turns were cut to size when the next one began.
+        if let Some(last) = contents.turns.back_mut() {
             trim(&mut last.bytes);
         }
-        trim_list(&mut held.turns);
+        trim_list(&mut contents.turns);
     }
 
-    /// The last turn will never be complete: takes it out if it was not let go yet. Returns the bytes dropped, or
-    /// `None` if it was let go.
+    /// The last turn will never be complete: removes it if it was not released. Returns the dropped bytes, or `None` if
+    /// it was released.
     pub(super) fn drop_last_turn(&mut self) -> Option<u64> {
-        let dropped = self.held.turns.pop_back()?.bytes.len() as u64;
-        self.held.waiting -= dropped;
+        let dropped = self.contents.turns.pop_back()?.bytes.len() as u64;
+        self.contents.waiting -= dropped;
         Some(dropped)
     }
 }
@@ -281,9 +283,9 @@ mod tests {
 
     /// All memory that the turn queue has for bytes and turns.
     fn memory(turn_queue: &TurnQueue) -> usize {
-        let turns: usize = turn_queue.held.turns.iter().map(|waiting| waiting.bytes.capacity()).sum();
-        let list = turn_queue.held.turns.capacity() * size_of::<Waiting>();
-        turns + list + turn_queue.held.due.capacity() + turn_queue.held.spare.capacity()
+        let turns: usize = turn_queue.contents.turns.iter().map(|waiting| waiting.bytes.capacity()).sum();
+        let list = turn_queue.contents.turns.capacity() * size_of::<Waiting>();
+        turns + list + turn_queue.contents.due.capacity() + turn_queue.contents.spare.capacity()
     }
 
     fn say(turn_queue: &mut TurnQueue, bytes: usize) {

@@ -1,27 +1,27 @@
 //! Bytes that the test server's TCP has acknowledged, but its application has not answered.
 //!
-//! They count as replayed, for there are streams that no server answers. They are taken back if their connection breaks
-//! before an answer comes, and the client turns out to have read one from the online server: then the test server's
-//! application most likely never read them.
+//! They count as replayed, because some streams are never answered. They are taken back if their connection breaks
+//! before an answer comes, and the client has read one from the online server: then the test server's application most
+//! likely never read them.
 
-use crate::ledger::{DropReason, Ledger};
+use crate::ledger::{DropReason, LedgerWriter};
 
 #[derive(Debug, Default)]
 pub(super) struct Unanswered {
     /// Client bytes acknowledged on the present connection since the last answer.
     bytes: u64,
-    /// The test server has closed its half: what it acknowledges from now on will not be answered.
+    /// The test server has closed its half: bytes that it acknowledges from now on will not be answered.
     closed: bool,
-    /// Client bytes that were unanswered when their connection broke, and why it did.
+    /// Client bytes that were unanswered when their connection broke, and the reason.
     broken: Option<(u64, DropReason)>,
-    /// So much of that was unanswered before the trial under way began.
+    /// How many of these were unanswered before the present trial began.
     before_trial: u64,
     /// Client bytes that were answered but are void if the connection breaks: those of a transaction.
     tentative: u64,
 }
 
 impl Unanswered {
-    /// The test server has acknowledged so many more client bytes.
+    /// The test server has acknowledged more client bytes.
     pub(super) fn acknowledged(&mut self, bytes: u64) {
         self.bytes += bytes;
         if self.closed {
@@ -35,8 +35,8 @@ impl Unanswered {
         self.give_up(DropReason::ClosedByServer);
     }
 
-    /// The test server has answered. True if there was something to answer. If `tentative`, the bytes are void should
-    /// the connection break before an answer comes that is not.
+    /// The test server has answered. True if there was something to answer. If `tentative`, the bytes are void if the
+    /// connection breaks before another answer comes that is not tentative.
     pub(super) fn answered(&mut self, tentative: bool) -> bool {
         let bytes = std::mem::take(&mut self.bytes);
         self.tentative = if tentative { self.tentative + bytes } else { 0 };
@@ -48,14 +48,14 @@ impl Unanswered {
         self.before_trial = self.broken.map_or(0, |(broken, _)| broken);
     }
 
-    /// The caller has taken back the last so many bytes for another reason: they must not be taken back twice.
+    /// The caller has taken back the last `bytes` bytes for another reason: they must not be taken back twice.
     pub(super) fn forget(&mut self, bytes: u64) {
         (self.bytes, self.tentative) = (0, 0);
         let before = self.before_trial;
         self.broken = self.broken.map(|(broken, reason)| (broken.saturating_sub(bytes).max(before), reason));
     }
 
-    /// The connection is gone, for `reason`: no answer will come, and what was tentative is void.
+    /// The connection is gone, for `reason`: no answer will come, and tentative answers are void.
     pub(super) fn connection_lost(&mut self, reason: DropReason) {
         self.closed = false;
         self.bytes += std::mem::take(&mut self.tentative);
@@ -70,14 +70,13 @@ impl Unanswered {
         }
     }
 
-    /// The client turns out to have read an answer to all that it had said so far: takes back what no answer came to.
-    /// Returns the bytes, how many of them were acknowledged in the trial, and the reason, if there are any.
-    pub(super) fn client_was_answered(&mut self, ledger: &mut Ledger) -> Option<(u64, u64, DropReason)> {
+    /// The client has read an answer to all that it sent so far: takes back the bytes that were not answered. Returns how
+    /// many of them were acknowledged in the trial, and the reason, if there are any.
+    pub(super) fn client_was_answered(&mut self, ledger: &mut LedgerWriter) -> Option<(u64, DropReason)> {
         let before = std::mem::take(&mut self.before_trial);
         let (bytes, reason) = self.broken.take().filter(|(bytes, _)| *bytes > 0)?;
-        ledger.bytes.replayed -= bytes;
-        ledger.bytes.dropped.add(reason, bytes);
-        Some((bytes, bytes.saturating_sub(before), reason))
+        ledger.take_back(reason, bytes);
+        Some((bytes.saturating_sub(before), reason))
     }
 }
 
@@ -87,14 +86,15 @@ mod tests {
 
     #[test]
     fn what_was_tentative_goes_with_its_connection() {
-        let (mut unanswered, mut ledger) = (Unanswered::default(), Ledger::default());
-        ledger.bytes.replayed = 100;
+        let (mut unanswered, mut ledger) = (Unanswered::default(), LedgerWriter::default());
+        ledger.capture(100);
+        ledger.replay(100);
         for (bytes, tentative) in [(10, true), (20, true), (5, false), (7, true), (8, true)] {
             unanswered.acknowledged(bytes);
             assert!(unanswered.answered(tentative));
         }
         unanswered.connection_lost(DropReason::ClosedByServer);
-        assert_eq!(unanswered.client_was_answered(&mut ledger), Some((15, 15, DropReason::ClosedByServer)));
+        assert_eq!(unanswered.client_was_answered(&mut ledger), Some((15, DropReason::ClosedByServer)));
         assert_eq!(ledger.bytes.replayed, 85, "the first transaction was over");
         unanswered.connection_lost(DropReason::ClosedByServer);
         assert_eq!(unanswered.client_was_answered(&mut ledger), None);

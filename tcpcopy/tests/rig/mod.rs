@@ -12,7 +12,7 @@ use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 use common_os::io::Captured;
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 use tcpcopy::engine::Engine;
 use tcpcopy::ledger::Ledger;
 use tcpcopy::output::Output;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 use common_core::wire::Seq;
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 use tcpcopy::settings::{EngineConfig, Transfer};
 
 use crate::client::Session;

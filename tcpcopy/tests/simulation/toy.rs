@@ -7,10 +7,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use common_core::answer_payload::AnswerPayload;
-use common_core::flow::Flow;
-use common_core::payload_prefix::PayloadPrefix;
-use module_kit::module::{Actions, FailureKind, Module, Protocol, ServerData};
+use module_kit::{
+    Actions, AnswerPayload, FailureKind, Flow, Missing, Module, OnlineObserver, OnlineService, PayloadPrefix,
+    Protocol, Ready, ServerData,
+};
 
 use crate::rng::mix;
 
@@ -107,18 +107,25 @@ impl Protocol for Toy {
         "toy"
     }
 
-    fn online_answers(&self) -> &'static [PayloadPrefix] {
-        self.wanted
+    fn online(&self) -> Option<&dyn OnlineService> {
+        (!self.wanted.is_empty()).then_some(self)
     }
 
     fn module(&self, flow: &Flow, from_start: bool) -> Box<dyn Module> {
         Box::new(Session {
             heard: self.heard.clone().map(|heard| (heard.begin(*flow, from_start), heard)),
             offered: 0,
+            skipped: (0, 0),
             password: self.password,
             state: State::Greeting(Vec::new()),
             captured_login: if from_start { LOGIN } else { 0 },
         })
+    }
+}
+
+impl OnlineService for Toy {
+    fn answers(&self) -> &'static [PayloadPrefix] {
+        self.wanted
     }
 }
 
@@ -131,6 +138,8 @@ struct Session {
     heard: Option<(usize, Heard)>,
     /// Bytes of the client that it has been told, and holds.
     offered: usize,
+    /// Bytes missing before the next of the test server's and of the online server's answers.
+    skipped: (u64, u64),
 }
 
 impl Session {
@@ -151,9 +160,10 @@ enum State {
 }
 
 impl Module for Session {
-    fn connected(&mut self, actions: &mut Actions) {
+    fn connected(&mut self, actions: &mut Actions) -> Ready {
         self.state = State::Greeting(Vec::new());
         actions.answers(AnswerPayload::All);
+        Ready::WhenSaid
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
@@ -175,13 +185,23 @@ impl Module for Session {
         }
     }
 
-    fn client_lost(&mut self, _due: &[u8]) {
-        self.note(Told::Lost);
-        (self.offered, self.captured_login) = (0, 0);
+    fn missed(&mut self, missing: Missing<'_>) {
+        match missing {
+            Missing::Dropped(_) | Missing::Uncaptured => {
+                self.note(Told::Lost);
+                (self.offered, self.captured_login) = (0, 0);
+            }
+            Missing::TestServer(bytes) => self.skipped.0 = bytes,
+            Missing::OnlineServer(bytes) => self.note(Told::Online { skipped: bytes, bytes: Vec::new() }),
+        }
     }
 
-    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
-        let ServerData { skipped, bytes, .. } = said;
+    fn online(&mut self) -> Option<&mut dyn OnlineObserver> {
+        Some(self)
+    }
+
+    fn answer(&mut self, data: ServerData<'_>, actions: &mut Actions) {
+        let (skipped, bytes) = (std::mem::take(&mut self.skipped.0), data.bytes);
         match &mut self.state {
             State::Greeting(_) if skipped > 0 => {
                 actions.fail(FailureKind::OutOfStep, "a part of the greeting was missed");
@@ -217,8 +237,10 @@ impl Module for Session {
             }
         }
     }
+}
 
-    fn online_answer(&mut self, skipped: u64, bytes: &[u8], _actions: &mut Actions) {
-        self.note(Told::Online { skipped, bytes: bytes.to_vec() });
+impl OnlineObserver for Session {
+    fn answer(&mut self, bytes: &[u8], _: &mut Actions) {
+        self.note(Told::Online { skipped: 0, bytes: bytes.to_vec() });
     }
 }

@@ -6,7 +6,7 @@
 //! Source: dev.mysql.com, "COM_CHANGE_USER".
 
 use common_core::answer_payload::AnswerPayload;
-use module_kit::module::{Actions, FailureKind};
+use module_kit::{Actions, FailureKind};
 
 use super::login::send_packet;
 use super::{Agreed, Client, LoggingIn, Server, Session};

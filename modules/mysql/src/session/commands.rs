@@ -1,6 +1,6 @@
 //! The client's stream: its login, which is left out, and its commands, which pass as far as they can.
 
-use module_kit::module::FailureKind;
+use module_kit::FailureKind;
 
 use super::stream::Last;
 use super::{Ready, Server, Session};
@@ -106,7 +106,7 @@ impl Session {
         self.shared.counters.left_out(LeftOut::OutOfStep);
         self.stream.lose();
         edits.take(rest.len(), Fate::LeaveOut);
-        edits.actions().ready();
+        edits.actions().answered();
         rest.len()
     }
 
@@ -222,7 +222,7 @@ impl Session {
             Last::Query => {
                 if is_end {
                     self.shared.counters.left_out(LeftOut::File);
-                    edits.actions().ready();
+                    edits.actions().answered();
                 }
                 Fate::LeaveOut
             }
@@ -303,7 +303,7 @@ impl Session {
         self.said(command, header, to);
         edits.take(HEADER, Fate::LeaveOut);
         // Nothing will be answered to it.
-        edits.actions().ready();
+        edits.actions().answered();
         self.stream.enter(header, 0, Fate::LeaveOut);
         HEADER
     }

@@ -1,6 +1,6 @@
 //! The commands of a compressed client: inflated, dealt with as others are, and sent as our own words.
 
-use module_kit::module::{Action, Actions, FailureKind};
+use module_kit::{Action, Actions, FailureKind};
 
 use super::{Server, Session};
 use crate::compression::{Compression, Inflated};
@@ -107,6 +107,7 @@ impl Session {
                 }
                 Action::Answers(mode) => edits.actions().answers(*mode),
                 Action::Ready => edits.actions().ready(),
+                Action::Answered => edits.actions().answered(),
                 Action::Refused => edits.actions().refused(),
                 Action::Fail(failure) => edits.actions().fail(failure.kind, failure.reason),
             }

@@ -1,6 +1,6 @@
 //! The login at the test server, from its greeting to its OK.
 
-use module_kit::module::{Actions, FailureKind};
+use module_kit::{Actions, FailureKind};
 
 use super::{Agreed, Client, LoggingIn, Server, Session};
 use crate::capabilities::Capabilities;

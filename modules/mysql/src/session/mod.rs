@@ -19,7 +19,7 @@ mod stream;
 use std::sync::Arc;
 
 use common_core::flow::Flow;
-use module_kit::module::{Actions, FailureKind, Module, ServerData};
+use module_kit::{Actions, FailureKind, Missing, Module, OnlineObserver, Ready as WhenReady, ServerData};
 
 use self::change_user::Switching;
 use self::restore::Restoring;
@@ -66,6 +66,8 @@ pub(crate) struct Session {
     held: bool,
     /// It has said more than the present command: it does not wait, or has waited in vain.
     pressed: bool,
+    /// Bytes missing before the next of the test server's and of the online server's answers.
+    skipped: (u64, u64),
 }
 
 /// Who the client is for the test server.
@@ -173,6 +175,7 @@ impl Session {
             ids: Ids::default(),
             held: false,
             pressed: false,
+            skipped: (0, 0),
         }
     }
 
@@ -197,14 +200,14 @@ impl Session {
 
     fn end_if_refused_online(&mut self, actions: &mut Actions) {
         if self.online.as_ref().is_some_and(|online| online.admission() == Admission::Refused) {
-            self.fail(FailureKind::RefusedOnline, "the online server refuses the client", actions);
+            self.fail(FailureKind::LoginFailedOnline, "the online server refuses the client", actions);
         }
     }
 
     /// The test server takes commands from now on.
     fn become_ready(&mut self, agreed: Agreed, actions: &mut Actions) {
         self.server = Server::Ready(Ready { agreed, answers: Answers::default(), file_wanted: None });
-        actions.answers(common_core::answer_payload::AnswerPayload::Head(HEAD));
+        actions.answers(module_kit::AnswerPayload::Head(HEAD));
         actions.ready();
     }
 
@@ -246,13 +249,13 @@ impl Session {
         });
         if complete && !ready.answers.is_waiting() {
             // The client's next turn need not wait for as many bytes as the online server has answered.
-            actions.ready();
+            actions.answered();
         }
     }
 }
 
 impl Module for Session {
-    fn connected(&mut self, actions: &mut Actions) {
+    fn connected(&mut self, actions: &mut Actions) -> WhenReady {
         if matches!(&self.server, Server::Ready(ready) if ready.answers.is_waiting()) {
             // It was sent; whether it was done, nobody knows.
             self.transaction.client_lost();
@@ -267,10 +270,12 @@ impl Module for Session {
             inflated.connection_lost();
         }
         self.server = Server::Greeting(Assembler::default());
-        actions.answers(common_core::answer_payload::AnswerPayload::All);
+        actions.answers(module_kit::AnswerPayload::All);
+        WhenReady::WhenSaid
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
+        self.online_silent();
         let mut edits = Edits::new(actions);
         let rest = self.client_login(bytes, &mut edits);
         self.log_in(edits.actions());
@@ -278,24 +283,12 @@ impl Module for Session {
         self.held = edits.taken() < bytes.len();
     }
 
-    fn client_lost(&mut self, due: &[u8]) {
-        self.stream.client_lost();
-        self.statements.commands_lost();
-        self.transaction.client_lost();
-        self.held = false;
-        if let Some(online) = &mut self.online {
-            online.lost();
-        }
-        self.learn(due);
-        // There may be others behind what was learned of.
-        self.statements.last_is_lost();
-    }
-
-    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
-        let ServerData { skipped, bytes, had_all } = said;
+    fn answer(&mut self, data: ServerData<'_>, actions: &mut Actions) {
+        let ServerData { bytes, acks_all } = data;
+        let skipped = std::mem::take(&mut self.skipped.0);
         match &self.server {
             Server::Down | Server::Failed => {}
-            Server::Ready(_) => self.command_answer(bytes, had_all, actions),
+            Server::Ready(_) => self.command_answer(bytes, acks_all, actions),
             Server::Switching(_) => self.switching_bytes(skipped, bytes, actions),
             _ if skipped > 0 => {
                 self.fail(
@@ -310,11 +303,69 @@ impl Module for Session {
         }
     }
 
-    fn awaits_online(&self) -> bool {
+    fn missed(&mut self, missing: Missing<'_>) {
+        match missing {
+            Missing::Dropped(bytes) => self.client_lost(bytes),
+            Missing::Uncaptured => self.client_lost(&[]),
+            Missing::TestServer(bytes) => self.skipped.0 = bytes,
+            Missing::OnlineServer(bytes) => self.skipped.1 = bytes,
+        }
+    }
+
+    fn online(&mut self) -> Option<&mut dyn OnlineObserver> {
+        Some(self)
+    }
+
+    fn memory(&self) -> usize {
+        let client = self.client.as_ref().map_or(0, Client::memory);
+        let online = self.online.as_ref().map_or(0, |online| online.memory());
+        let inflated = match &self.compression {
+            Compression::Yes(inflated) => inflated.memory(),
+            Compression::Undecided | Compression::No => 0,
+        };
+        size_of_val(self)
+            + client
+            + self.server.memory()
+            + online
+            + inflated
+            + self.statements.memory()
+            + self.long_data.memory()
+    }
+}
+
+impl Session {
+    /// Nothing follows the online server's bytes that are missing.
+    fn online_silent(&mut self) {
+        let skipped = std::mem::take(&mut self.skipped.1);
+        if skipped > 0
+            && let Some(online) = &mut self.online
+        {
+            online.bytes(skipped, &[], self.held, |_| {});
+        }
+    }
+
+    fn client_lost(&mut self, due: &[u8]) {
+        self.online_silent();
+        self.stream.client_lost();
+        self.statements.commands_lost();
+        self.transaction.client_lost();
+        self.held = false;
+        if let Some(online) = &mut self.online {
+            online.lost();
+        }
+        self.learn(due);
+        // There may be others behind what was learned of.
+        self.statements.last_is_lost();
+    }
+}
+
+impl OnlineObserver for Session {
+    fn is_awaited(&self) -> bool {
         self.online.as_ref().is_some_and(|online| matches!(online.admission(), Admission::Awaited(_)))
     }
 
-    fn online_answer(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) {
+    fn answer(&mut self, bytes: &[u8], actions: &mut Actions) {
+        let skipped = std::mem::take(&mut self.skipped.1);
         let Some(online) = &mut self.online else { return };
         let (statements, counters, ids) = (&mut self.statements, &self.shared.counters, &mut self.ids);
         let (attributes, transaction, client) =
@@ -344,22 +395,6 @@ impl Module for Session {
             self.know_ids();
         }
         self.end_if_refused_online(actions);
-    }
-
-    fn memory(&self) -> usize {
-        let client = self.client.as_ref().map_or(0, Client::memory);
-        let online = self.online.as_ref().map_or(0, |online| online.memory());
-        let inflated = match &self.compression {
-            Compression::Yes(inflated) => inflated.memory(),
-            Compression::Undecided | Compression::No => 0,
-        };
-        size_of_val(self)
-            + client
-            + self.server.memory()
-            + online
-            + inflated
-            + self.statements.memory()
-            + self.long_data.memory()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use module_kit::module::{Actions, FailureKind};
+use module_kit::{Actions, FailureKind};
 
 use super::login::send_packet;
 use super::{Agreed, Client, Server, Session, database};

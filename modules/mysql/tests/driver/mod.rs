@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use common_core::answer_payload::AnswerPayload;
-use module_kit::module::{Action, Actions, Failure, Module, ServerData};
+use module_kit::{Action, Actions, Failure, Missing, Module, Ready, ServerData};
 
 /// One session. Each call returns what is to be sent to the test server.
 pub(crate) struct Driven {
@@ -50,7 +50,9 @@ impl Driven {
     pub(crate) fn connected(&mut self) -> Vec<u8> {
         self.note("connected", &[]);
         (self.ready, self.skipped) = (false, 0);
-        let mut sent = self.call(|module, _, actions| module.connected(actions));
+        let mut ready = Ready::WhenSaid;
+        let mut sent = self.call(|module, _, actions| ready = module.connected(actions));
+        self.ready |= ready == Ready::Now;
         sent.extend(self.offer());
         self.sent(sent)
     }
@@ -66,7 +68,14 @@ impl Driven {
     /// The online server has answered `bytes`, and `skipped` others before.
     pub(crate) fn online(&mut self, skipped: u64, bytes: &[u8]) -> Vec<u8> {
         self.note("online", bytes);
-        let sent = self.call(|module, _, actions| module.online_answer(skipped, bytes, actions));
+        if skipped > 0 {
+            self.module.missed(Missing::OnlineServer(skipped));
+        }
+        let sent = self.call(|module, _, actions| {
+            if let Some(online) = module.online().filter(|_| !bytes.is_empty()) {
+                online.answer(bytes, actions);
+            }
+        });
         self.sent(sent)
     }
 
@@ -74,7 +83,8 @@ impl Driven {
     pub(crate) fn lost(&mut self, bytes: &[u8]) {
         self.note("lost", bytes);
         self.held.extend_from_slice(bytes);
-        self.module.client_lost(&std::mem::take(&mut self.held));
+        let held = std::mem::take(&mut self.held);
+        self.module.missed(if held.is_empty() { Missing::Uncaptured } else { Missing::Dropped(&held) });
     }
 
     /// The test server answers `bytes` in one segment.
@@ -96,9 +106,11 @@ impl Driven {
         };
         let wanted = &bytes[..bytes.len().min(wanted)];
         let skipped = std::mem::replace(&mut self.skipped, (bytes.len() - wanted.len()) as u64);
-        let mut sent = self.call(|module, _, actions| {
-            module.answer(ServerData { skipped, bytes: wanted, had_all }, actions)
-        });
+        if skipped > 0 {
+            self.module.missed(Missing::TestServer(skipped));
+        }
+        let data = ServerData { bytes: wanted, acks_all: had_all };
+        let mut sent = self.call(|module, _, actions| module.answer(data, actions));
         sent.extend(self.offer());
         self.sent(sent)
     }
@@ -143,6 +155,10 @@ impl Driven {
                 Action::Send(range) => sent.extend_from_slice(&actions.own_bytes()[range.clone()]),
                 Action::Answers(mode) => self.mode = *mode,
                 Action::Ready => (self.ready, self.complete) = (true, true),
+                Action::Answered => {
+                    assert!(self.ready, "answered before ready");
+                    self.complete = true;
+                }
                 Action::Refused => {
                     self.refused += 1;
                     break;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 
 use common_core::flow::{Endpoint, Flow};
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 use tcpcopy_mysql::{Mysql, SecretSource, Settings};
 
 use crate::driver::Driven;

@@ -1,85 +1,80 @@
-//! One session: what its client says goes to the test server as long as that is in the state that the client believes.
+//! One session: the client's commands go to the test server as long as that is in the state that the client believes in.
 
 mod client;
-mod cut;
 mod effects;
 mod refusals;
 mod server;
+mod transaction;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use common_core::answer_payload::AnswerPayload;
-use common_core::flow::Endpoint;
-use module_kit::module::{Actions, Loss, Module, ServerData};
+use module_kit::edits::{Edits, Fate};
+use module_kit::framing::Place;
+use module_kit::marks::Awaited;
+use module_kit::online_query::{Found, OnlineQuery};
+use module_kit::setup::Setup;
+use module_kit::{
+    Actions, AnswerPayload, Endpoint, Loss, Missing, Module, OnlineObserver, Ready, ServerData,
+};
 
-use self::cut::{Cut, Fate};
 use self::refusals::{Refusals, Undo};
-use crate::Shared;
-use crate::accepted::Accepted;
+use self::transaction::Transaction;
+use crate::Service;
 use crate::counters::Event;
-use crate::known::{Asked, Known, ReplyMode, command};
-use crate::mark::Mark;
-use crate::online::{Found, Online};
-use crate::reply::Replies;
-use crate::request::Place;
+use crate::resp::{ReplyReader, request};
+use crate::state::{Asked, State};
 
-/// How often an answer of the online server is asked for that did not say what a session is about.
+/// How many answers of the online server are requested that do not tell the state of a session.
 const QUESTIONS_MAX: u32 = 5;
 
 /// So much of each segment of the test server's answers is read while the client goes on: an error's code.
 const HEAD: u16 = 24;
 
-/// How far the connection to the test server has come.
+/// The progress of the connection to the test server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     /// There is none.
     Down,
-    /// It stands, and what the client says is left out: it is not known to which state it belongs.
+    /// It is open, and the client's commands are left out: the state that they belong to is not known.
     Unknown,
-    /// What the server must know is being said again.
+    /// The client's state is restored on a new connection.
+    Preparing,
+    /// The client's state is restored on a connection in use.
     Restoring,
-    /// The client sets its connection up: the answers are read, for without login or database it must not go on.
+    /// The client sets its connection up: the answers are read, because without login or database it must not go on.
     Setup,
-    /// The same, but for the last answers.
+    /// The same, except for the last answers.
     Finishing,
-    /// The server is in the state that the client believes.
+    /// The server is in the state that the client believes in.
     Live,
-    /// This is not RESP: all passes, on the first connection only.
+    /// The client does not speak RESP: everything passes, on the first connection only.
     Foreign,
     ForeignLost,
 }
 
-/// A transaction, or the keys watched for one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transaction {
-    None,
-    /// The server knows of it.
-    Open,
-    /// It began on a connection that is gone: the rest of it is left out.
-    Lost,
+impl Mode {
+    fn is_restoring(self) -> bool {
+        matches!(self, Self::Preparing | Self::Restoring)
+    }
+
+    fn is_foreign(self) -> bool {
+        matches!(self, Self::Foreign | Self::ForeignLost)
+    }
 }
 
 pub(crate) struct Session {
-    shared: Arc<Shared>,
-    accepted: Arc<Accepted>,
-    online: Option<Arc<Online>>,
+    service: Arc<Service>,
     client: Endpoint,
     mode: Mode,
-    /// Where in a command the client is, and what becomes of that.
+    /// The place in the client's commands, and the fate of the present one.
     place: Place,
     fate: Fate,
-    /// Where the client's commands begin is not known.
+    /// The place is not known: the next command is looked for.
     is_seeking: bool,
-    known: Known,
+    state: State,
     transaction: Transaction,
-    watch: Transaction,
-    /// A database was chosen in the transaction: whether it is executed, only the servers know.
-    chose_in_transaction: bool,
-    /// Transactions were seen from their start.
-    saw_transactions: bool,
     had_connection: bool,
-    /// Nothing was said on the connection yet.
+    /// Nothing was sent on the connection yet.
     is_fresh: bool,
     /// The last command may wait for its answer.
     is_blocking: bool,
@@ -88,119 +83,119 @@ pub(crate) struct Session {
     /// What was set in the turn that is being answered, and who has refused it.
     undo: Option<Box<Undo>>,
     refusals: Refusals,
-    /// Answers up to this are of no interest.
-    mark: Option<Mark>,
-    replies: Replies,
-    /// Answers that are waited for.
-    asked: VecDeque<Asked>,
-    /// Bytes of the client that are held: it had said them before it was answered.
+    /// The requests whose answers are awaited. These come after the mark, if there is one.
+    setup: Setup<Asked>,
+    mark: Option<Awaited>,
+    replies: ReplyReader,
+    /// Bytes of the client that were offered and are held: it sent them before it was answered.
     held: usize,
-    /// The first question whose answer is new enough, and how many were wanted.
+    /// The first question whose answer is new enough, and how many were requested.
     question: u64,
     questions: u32,
 }
 
 impl Session {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        accepted: Arc<Accepted>,
-        online: Option<Arc<Online>>,
-        client: Endpoint,
-        from_start: bool,
-    ) -> Self {
+    pub(crate) fn new(service: Arc<Service>, client: Endpoint, from_start: bool) -> Self {
         if from_start {
-            // What is known of that address was said of an earlier connection.
-            online.iter().for_each(|online| online.forget(&client));
+            // The online server described an earlier connection of that address.
+            service.online.iter().for_each(|online| online.connections.forget(&client));
         } else {
-            shared.counters.event(Event::Joined);
+            service.shared.counters.event(Event::Joined);
         }
         Self {
-            shared,
-            accepted,
-            online,
+            service,
             client,
             mode: Mode::Down,
             place: Place::default(),
             fate: Fate::Pass,
             is_seeking: !from_start,
-            known: if from_start { Known::fresh() } else { Known::unknown() },
-            transaction: Transaction::None,
-            watch: Transaction::None,
-            chose_in_transaction: false,
-            saw_transactions: from_start,
+            state: if from_start { State::default() } else { State::unknown() },
+            transaction: Transaction::new(from_start),
             had_connection: false,
             is_fresh: true,
             is_blocking: false,
             is_skipping: false,
             undo: None,
             refusals: Refusals::default(),
+            setup: Setup::default(),
             mark: None,
-            replies: Replies::default(),
-            asked: VecDeque::new(),
+            replies: ReplyReader::default(),
             held: 0,
             question: 0,
             questions: 0,
         }
     }
 
-    /// What the old connection took with it.
+    fn count(&self, event: Event) {
+        self.service.shared.counters.event(event);
+    }
+
+    /// Applies the loss of the connection to the state.
     fn lose_connection_state(&mut self) {
-        if self.transaction == Transaction::Open {
-            self.transaction = Transaction::Lost;
-            self.shared.counters.event(Event::TransactionCut);
-        }
-        if self.watch == Transaction::Open {
-            self.watch = Transaction::Lost;
-            self.shared.counters.event(Event::WatchLost);
-        }
+        self.transaction.connection_lost(&self.service.shared.counters);
         if std::mem::take(&mut self.is_blocking) {
-            self.shared.counters.event(Event::BlockingCut);
+            self.count(Event::BlockingCut);
         }
-        if !self.place.is_start() {
-            // Its beginning went to another connection.
-            self.fate = Fate::Out(Loss::StateLost);
+        if !self.place.is_boundary() {
+            // The beginning of the command went to another connection.
+            self.fate = Fate::LeaveOut(Loss::StateLost);
         }
     }
 
-    /// The connection stands, and what the client has set is known by now.
+    /// The state of the client is known from here on.
     fn begin_known(&mut self, actions: &mut Actions) {
-        // What was left out of a transaction is not on the server.
+        // The transaction was left out: it is not on the server.
         self.is_blocking = false;
         self.lose_connection_state();
-        self.restore(actions);
+        self.restore_in_use(actions);
     }
 
-    /// Says again what the test server must know.
-    fn restore(&mut self, actions: &mut Actions) {
-        let mut own = Vec::new();
+    /// Restores the state on a connection that the client uses already.
+    fn restore_in_use(&mut self, actions: &mut Actions) {
+        match self.restore(actions) {
+            Ready::Now => actions.answered(),
+            Ready::WhenSaid => self.mode = Mode::Restoring,
+        }
+    }
+
+    /// Restores the state. Returns whether the client may go on at once.
+    fn restore(&mut self, actions: &mut Actions) -> Ready {
+        self.setup.clear();
         if !self.is_fresh {
-            // Answers to what the client has said come first.
-            if self.known.reply == ReplyMode::Off || std::mem::take(&mut self.is_skipping) {
-                command(&[b"CLIENT", b"REPLY", b"ON"], &mut own);
+            // Answers to the client's commands come first.
+            if self.state.is_silent || std::mem::take(&mut self.is_skipping) {
+                self.setup.unanswered(|out| request(&[b"CLIENT", b"REPLY", b"ON"], out));
             }
             self.replies.reset();
-            self.mark = Some(self.shared.marks.say(&mut own));
+            let mark = self.service.shared.marks.next();
+            self.setup.unanswered(|out| request(&[b"PING", mark.as_bytes()], out));
+            self.mark = Some(Awaited::new(format!("\n{mark}\r\n").into_bytes()));
         }
-        self.asked = self.known.say(&self.shared.users, !self.is_fresh, &mut own).into();
-        if self.asked.is_empty() {
+        self.state.restore(&self.service.shared.users, !self.is_fresh, &mut self.setup);
+        if self.setup.is_done() {
             self.go_on(actions, self.had_connection);
-        } else {
-            self.mode = Mode::Restoring;
-            actions.answers(AnswerPayload::All);
-            actions.send(&own);
+            return Ready::Now;
         }
+        self.mode = Mode::Preparing;
+        actions.answers(AnswerPayload::All);
+        self.setup.send(actions);
+        Ready::WhenSaid
     }
 
-    /// The client may go on. On a connection that is not its first, or where something was said, its first answers are of no
-    /// interest.
+    /// The test server has accepted what was restored.
+    fn restored(&mut self, actions: &mut Actions) {
+        let was_preparing = self.mode == Mode::Preparing;
+        self.go_on(actions, true);
+        if was_preparing { actions.ready() } else { actions.answered() }
+    }
+
+    /// The client may go on. Its first answers are read only on its first connection, and if nothing was sent there.
     fn go_on(&mut self, actions: &mut Actions, is_live: bool) {
-        let mut own = Vec::new();
-        self.known.say_last(&mut own);
-        actions.send(&own);
-        actions.ready();
-        if is_live || !own.is_empty() {
+        let any = self.state.restore_last(&mut self.setup);
+        self.setup.send(actions);
+        if is_live || any {
             if self.is_fresh {
-                self.shared.counters.event(Event::Restored);
+                self.count(Event::Restored);
             }
             self.live(actions);
         } else {
@@ -216,40 +211,41 @@ impl Session {
 
     /// The database, and what else the client has set, is not known from here on.
     fn forget_state(&mut self) {
-        self.known.database = None;
+        self.state.identity.database = None;
         self.undo = None;
-        self.shared.counters.event(Event::StateForgotten);
+        self.count(Event::StateForgotten);
         self.want_question();
     }
 
     fn want_question(&mut self) {
-        if let Some(online) = &self.online
+        if let Some(online) = &self.service.online
             && self.questions < QUESTIONS_MAX
         {
             self.questions += 1;
-            self.question = online.want();
+            self.question = online.questions().want();
         }
     }
 }
 
 impl Module for Session {
-    fn connected(&mut self, actions: &mut Actions) {
+    fn connected(&mut self, actions: &mut Actions) -> Ready {
         self.replies.reset();
-        self.asked.clear();
+        self.setup.clear();
         self.refusals = Refusals::default();
         (self.is_fresh, self.is_skipping, self.mark) = (true, false, None);
         self.lose_connection_state();
-        if matches!(self.mode, Mode::Foreign | Mode::ForeignLost) {
+        let ready = if self.mode.is_foreign() {
             self.mode = Mode::ForeignLost;
             actions.answers(AnswerPayload::None);
-            actions.ready();
-        } else if self.known.database.is_none() {
+            Ready::Now
+        } else if self.state.identity.database.is_none() {
             self.mode = Mode::Unknown;
-            actions.ready();
+            Ready::Now
         } else {
-            self.restore(actions);
-        }
+            self.restore(actions)
+        };
         self.had_connection = true;
+        ready
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
@@ -257,60 +253,71 @@ impl Module for Session {
         if self.undo.is_some() || self.refusals.any() {
             self.settle_refusals(goes_on, actions);
         }
-        if self.mode == Mode::Unknown && self.known.database.is_some() {
+        if self.mode == Mode::Unknown && self.state.identity.database.is_some() {
             self.begin_known(actions);
         }
-        let mut cut = Cut::new(actions);
-        self.held = bytes.len() - self.read(bytes, &mut cut);
+        self.held = bytes.len() - self.read(bytes, &mut Edits::new(actions));
     }
 
-    fn client_lost(&mut self, due: &[u8]) {
-        self.held = 0;
-        if due.is_empty() {
-            self.lose_place();
-        } else {
-            self.learn(due);
+    fn answer(&mut self, data: ServerData<'_>, actions: &mut Actions) {
+        self.read_answer(data.bytes, actions);
+    }
+
+    fn missed(&mut self, missing: Missing<'_>) {
+        match missing {
+            Missing::Dropped(bytes) => {
+                self.held = 0;
+                self.learn(bytes);
+            }
+            Missing::Uncaptured => {
+                self.held = 0;
+                self.lose_place();
+            }
+            Missing::TestServer(_) => self.replies.lose_place(),
+            Missing::OnlineServer(_) => {}
         }
     }
 
-    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
-        self.read_answer(said, actions);
+    fn online(&mut self) -> Option<&mut dyn OnlineObserver> {
+        Some(self)
     }
 
-    fn online_answer(&mut self, _: u64, bytes: &[u8], _: &mut Actions) {
+    fn is_tentative(&self) -> bool {
+        self.transaction.is_open()
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.state.memory() + self.undo.as_ref().map_or(0, |undo| undo.memory())
+    }
+}
+
+impl OnlineObserver for Session {
+    fn answer(&mut self, bytes: &[u8], _: &mut Actions) {
         self.read_online_error(bytes);
     }
 
-    fn online_queried(&mut self, question: u64) {
-        if self.known.database.is_some() || question < self.question {
+    fn queried(&mut self, question: u64) {
+        if self.state.identity.database.is_some() || question < self.question {
             return;
         }
-        let Some(online) = &self.online else { return };
-        match online.take(question, &self.client) {
+        let Some(online) = &self.service.online else { return };
+        match online.connections.take(question, &self.client) {
             Found::Entry(entry) if entry.is_plain => {
-                self.shared.counters.event(Event::KnownByOnline);
-                self.known.learn(entry);
-                self.saw_transactions = true;
-                // What is known may be lost again.
+                self.count(Event::KnownByOnline);
+                self.state.learn(entry);
+                self.transaction.is_known();
+                // The state may be lost again.
                 self.questions = 0;
             }
             Found::Entry(_) | Found::Nothing => self.want_question(),
             Found::Newer => {}
         }
     }
-
-    fn is_tentative(&self) -> bool {
-        self.transaction == Transaction::Open
-    }
-
-    fn memory(&self) -> usize {
-        size_of_val(self) + self.known.memory() + self.undo.as_ref().map_or(0, |undo| undo.memory())
-    }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // The next session of that address is another, or has said something since.
-        self.online.iter().for_each(|online| online.forget(&self.client));
+        // The next session of that address is another, or has sent something since.
+        self.service.online.iter().for_each(|online| online.connections.forget(&self.client));
     }
 }

@@ -1,25 +1,25 @@
-//! What one of the servers has refused: only what both have done to their connections counts.
+//! Commands that one of the servers refused: only what both have executed counts.
 
-use module_kit::module::{Actions, FailureKind};
+use module_kit::{Actions, FailureKind};
 
-use super::{Mode, Session, Transaction};
+use super::{Mode, Session};
 use crate::command::Command;
-use crate::counters::{Event, Side, code};
-use crate::known::{Identity, Known, command};
-use crate::reply::is_without_password;
+use crate::counters::Event;
+use crate::resp::{code, is_without_password, request};
+use crate::state::{Identity, State};
 
-/// What a command has set.
+/// The part of the state that a command sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sets {
     Login,
     Database,
     /// The protocol's version, and a login perhaps.
     Protocol,
-    /// All that a connection begins with: RESET.
+    /// Everything: RESET.
     All,
 }
 
-/// What stood before the last command that set something.
+/// The state before the last command that set something.
 #[derive(Debug)]
 pub(super) struct Undo {
     sets: Sets,
@@ -29,7 +29,7 @@ pub(super) struct Undo {
 #[derive(Debug)]
 enum Before {
     Identity(Identity),
-    All(Known),
+    All(State),
 }
 
 /// Who has refused the last command that set something.
@@ -39,7 +39,7 @@ pub(super) struct Refusals {
     test: Option<Refused>,
 }
 
-/// What the test server has refused.
+/// A refusal of the test server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// With the error's code.
@@ -52,7 +52,7 @@ impl Undo {
     pub(super) fn memory(&self) -> usize {
         let before = match &self.before {
             Before::Identity(identity) => identity.memory(),
-            Before::All(known) => known.memory(),
+            Before::All(state) => state.memory(),
         };
         size_of_val(self) + before
     }
@@ -67,9 +67,9 @@ impl Refusals {
         self.test.is_some()
     }
 
-    /// The test server has refused it. What that means shows when the client goes on.
-    pub(super) fn test_server_refused(&mut self, what: Refused) {
-        self.test = Some(what);
+    /// The consequence is decided when the client goes on.
+    pub(super) fn test_server_refused(&mut self, refused: Refused) {
+        self.test = Some(refused);
     }
 }
 
@@ -78,36 +78,36 @@ impl Session {
     pub(super) fn remember(&mut self, command: Command) {
         let sets = match command {
             Command::Auth => Sets::Login,
-            Command::Select if self.transaction == Transaction::None => Sets::Database,
+            Command::Select if self.transaction.is_none() => Sets::Database,
             Command::Hello => Sets::Protocol,
             _ => return,
         };
-        self.undo = Some(Box::new(Undo { sets, before: Before::Identity(self.known.identity()) }));
+        self.undo = Some(Box::new(Undo { sets, before: Before::Identity(self.state.identity.clone()) }));
     }
 
-    /// The connection is reset: keeps what was known of it.
-    pub(super) fn remember_all(&mut self, before: Known) {
-        self.undo = Some(Box::new(Undo { sets: Sets::All, before: Before::All(before) }));
+    /// Resets the state, and keeps what it was.
+    pub(super) fn remember_all(&mut self) {
+        let before = Before::All(std::mem::take(&mut self.state));
+        self.undo = Some(Box::new(Undo { sets: Sets::All, before }));
     }
 
     /// The online server answered with this segment, which begins as errors do.
     pub(super) fn read_online_error(&mut self, bytes: &[u8]) {
-        let Some(code) = bytes.strip_prefix(b"-").and_then(code) else { return };
-        self.shared.counters.error(Side::Online, code);
-        let refused = self.undo.as_ref().is_some_and(|undo| refuses(bytes, undo.sets));
-        if refused && let Some(undo) = self.undo.take() {
+        let Some(error) = bytes.strip_prefix(b"-").filter(|error| code(error).is_some()) else { return };
+        self.service.shared.counters.online_error(error);
+        if let Some(undo) = self.undo.take_if(|undo| refuses(bytes, undo.sets)) {
             match undo.before {
-                Before::Identity(identity) => self.known.set_identity(identity),
-                Before::All(known) => self.known = known,
+                Before::Identity(identity) => self.state.identity = identity,
+                Before::All(state) => self.state = state,
             }
             self.refusals.online = Some(undo.sets);
         }
     }
 
-    /// What the client has said is next. If it `goes_on`, whatever it has set before is answered by now; what was pipelined
-    /// behind that does not tell.
+    /// Called before the client's next commands. If it `goes_on`, everything that it has set before is answered by now; a
+    /// command that was pipelined after that proves nothing.
     pub(super) fn settle_refusals(&mut self, goes_on: bool, actions: &mut Actions) {
-        if self.mode == Mode::Down || self.asked.iter().any(|asked| asked.is_vital()) {
+        if self.mode == Mode::Down || self.setup.awaited().any(|asked| asked.is_vital()) {
             return;
         }
         if goes_on {
@@ -115,41 +115,41 @@ impl Session {
         }
         match (self.refusals.test.take(), self.refusals.online.take()) {
             (None, None) => {}
-            // The database that was refused would have been the first that is known.
-            (_, Some(_)) if self.known.database.is_none() => {
-                self.asked.clear();
+            // The refused database would have been the first that is known.
+            (_, Some(_)) if self.state.identity.database.is_none() => {
+                self.setup.clear();
                 (self.is_fresh, self.mark) = (false, None);
-                if !matches!(self.mode, Mode::Foreign | Mode::ForeignLost) {
+                if !self.mode.is_foreign() {
                     self.mode = Mode::Unknown;
                     self.want_question();
                 }
             }
             (Some(_), Some(_)) => {
-                if self.mode == Mode::Restoring {
-                    self.go_on(actions, true);
+                if self.mode.is_restoring() {
+                    self.restored(actions);
                 }
             }
-            (Some(what), None) => drop(self.only_test_refused(&what, actions)),
-            (None, Some(_)) if matches!(self.mode, Mode::Unknown | Mode::Foreign | Mode::ForeignLost) => {}
+            (Some(refused), None) => drop(self.only_test_refused(&refused, actions)),
+            (None, Some(_)) if self.mode == Mode::Unknown || self.mode.is_foreign() => {}
             (None, Some(Sets::Login)) => {
-                self.shared.counters.event(Event::RefusedOnline);
-                actions.fail(FailureKind::RefusedOnline, "the online server does not accept the login");
+                self.count(Event::RefusedOnline);
+                actions.fail(FailureKind::LoginFailedOnline, "the online server does not accept the login");
             }
-            // The test server has done it: back to where it was.
-            (None, Some(what)) => {
+            // The test server has executed it: back to the state before.
+            (None, Some(sets)) => {
                 self.is_fresh = false;
-                if what == Sets::Protocol {
+                if sets == Sets::Protocol {
                     let mut own = Vec::new();
-                    command(&[b"HELLO", b"2"], &mut own);
+                    request(&[b"HELLO", b"2"], &mut own);
                     actions.send(&own);
                 }
-                self.restore(actions);
+                self.restore_in_use(actions);
             }
         }
     }
 }
 
-/// Does this error answer a command that sets `sets`, and says that it did not?
+/// Whether this error answers a command that sets `sets`, and means that it did not.
 fn refuses(error: &[u8], sets: Sets) -> bool {
     let begins = |with: &[&[u8]]| with.iter().any(|it| error.starts_with(it));
     let always: &[&[u8]] =
@@ -170,7 +170,7 @@ fn refuses(error: &[u8], sets: Sets) -> bool {
     if begins(always) || begins(own) {
         return !is_without_password(error.get(1..).unwrap_or_default());
     }
-    // As the client wrote it, in quotes of one kind or another.
+    // The server repeats the name as the client wrote it, in quotes of one kind or another.
     let unknown = error.strip_prefix(b"-ERR unknown command ").and_then(|rest| rest.get(1..6));
     if sets == Sets::All && unknown.is_some_and(|name| name.eq_ignore_ascii_case(b"reset")) {
         return true;

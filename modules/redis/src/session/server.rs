@@ -1,16 +1,14 @@
-//! What the test server answers while a connection is set up or restored.
+//! The test server's answers while a connection is set up or its state is restored.
 
-use common_core::text::shown;
-use module_kit::module::{Actions, FailureKind, ServerData};
+use module_kit::{Actions, FailureKind, shown};
 
 use super::refusals::Refused;
 use super::{Mode, Session};
-use crate::counters::{Event, Side, code};
-use crate::known::Asked;
-use crate::reply::{Reply, Unreadable, is_without_password};
-use crate::users::DEFAULT;
+use crate::counters::Event;
+use crate::resp::{code, is_without_password};
+use crate::state::{Asked, DEFAULT};
 
-/// What is to be done after a reply.
+/// What follows a reply.
 pub(super) enum Next {
     GoOn,
     /// The connection, or the session, is over.
@@ -18,86 +16,81 @@ pub(super) enum Next {
 }
 
 impl Session {
-    pub(super) fn read_answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
-        if self.mode == Mode::Live
-            && let Some(code) = said.bytes.strip_prefix(b"-").and_then(code)
-        {
-            self.shared.counters.error(Side::Test, code);
+    pub(super) fn read_answer(&mut self, mut bytes: &[u8], actions: &mut Actions) {
+        match self.mode {
+            Mode::Preparing | Mode::Restoring | Mode::Setup | Mode::Finishing => {}
+            Mode::Live => {
+                if let Some(error) = bytes.strip_prefix(b"-").filter(|error| code(error).is_some()) {
+                    self.service.shared.counters.server_error(error);
+                }
+                return;
+            }
+            _ => return,
         }
-        if !matches!(self.mode, Mode::Restoring | Mode::Setup | Mode::Finishing) {
-            return;
-        }
-        let mut bytes = said.bytes;
         if let Some(mark) = &mut self.mark {
             let Some(used) = mark.find(bytes) else {
                 if bytes.starts_with(b"-NOAUTH") {
-                    // So the mark is refused, too: it is said before a login.
+                    // So the mark is refused, too: it is sent before a login.
                     self.login_refused(b"NOAUTH", actions);
                 } else if is_ping_refused(bytes) {
-                    actions.fail(FailureKind::Unsupported, "the test server does not let the user say PING");
+                    actions.fail(FailureKind::Unsupported, "the test server does not let the user use PING");
                 }
                 return;
             };
             self.mark = None;
+            self.replies.reset();
             bytes = &bytes[used..];
-        } else if said.skipped > 0 {
-            return self.cannot_read(actions);
         }
-        while !bytes.is_empty() {
-            match self.replies.read(bytes) {
-                Err(Unreadable) => return self.cannot_read(actions),
-                Ok((reply, used)) => {
-                    bytes = &bytes[used..];
-                    if let Some(reply) = reply
-                        && let Next::Stop = self.handle_reply(&reply, actions)
-                    {
-                        return;
-                    }
-                }
+        let Ok(replies) = self.replies.read(bytes) else { return self.cannot_read(actions) };
+        for line in &replies {
+            if let Next::Stop = self.handle_reply(line, actions) {
+                return;
             }
         }
-        if self.mode == Mode::Restoring && self.asked.is_empty() {
-            if !self.refusals.of_test_server() {
-                self.go_on(actions, true);
-            }
-        } else {
+        if !self.mode.is_restoring() {
             self.finish_if_answered(actions);
+        } else if self.setup.is_done() && !self.refusals.of_test_server() {
+            self.restored(actions);
         }
     }
 
-    /// The client has set its connection up, and all that was to be known is known.
+    /// Ends the setup if all of its answers are there.
     pub(super) fn finish_if_answered(&mut self, actions: &mut Actions) {
-        if self.mode == Mode::Finishing && self.asked.is_empty() {
+        if self.mode == Mode::Finishing && self.setup.is_done() {
             self.live(actions);
         }
     }
 
     fn cannot_read(&mut self, actions: &mut Actions) {
-        if self.mode == Mode::Restoring || self.asked.iter().any(|asked| asked.is_vital()) {
+        if self.mode.is_restoring() || self.setup.awaited().any(|asked| asked.is_vital()) {
             actions.fail(FailureKind::OutOfStep, "the test server's answer to a login cannot be read");
         } else {
-            self.asked.clear();
+            self.setup.clear();
             self.live(actions);
         }
     }
 
-    fn handle_reply(&mut self, reply: &Reply, actions: &mut Actions) -> Next {
-        let asked = self.asked.pop_front();
-        let Reply::Error(line) = reply else {
-            if let (Some(Asked::Select), Some(database)) = (asked, self.known.database) {
-                self.accepted.add(self.known.user(), database);
+    /// A reply is complete, which begins with this line.
+    fn handle_reply(&mut self, line: &[u8], actions: &mut Actions) -> Next {
+        let asked = self.setup.answered();
+        let Some(line) = line.strip_prefix(b"-") else {
+            if asked == Some(Asked::Select) {
+                self.set_accepted(true);
             }
             return Next::GoOn;
         };
         let code = code(line).unwrap_or_default();
-        self.shared.counters.error(Side::Test, code);
+        self.service.shared.counters.server_error(line);
         if code == b"DENIED" || code == b"LOADING" || line.starts_with(b"ERR max number of clients") {
             let text = shown(&String::from_utf8_lossy(line), 60);
-            self.shared.notices.once(&text, || format!("the test server refuses connections: {text}"));
+            self.service
+                .shared
+                .notices
+                .once(&text, || format!("the test server refuses connections: {text}"));
             actions.refused();
             return Next::Stop;
         }
-        let restoring = self.mode == Mode::Restoring;
+        let restoring = self.mode.is_restoring();
         match asked {
             // The test server lets everybody in.
             Some(Asked::Login) if is_without_password(line) => {}
@@ -115,13 +108,13 @@ impl Session {
         Next::GoOn
     }
 
-    /// The test server has refused what the client relies on, unless the online server has, too.
+    /// The test server has refused what the client relies on, if the online server has not.
     fn refused(&mut self, what: Refused, actions: &mut Actions) -> Next {
-        if let (Refused::Database, Some(database)) = (&what, self.known.database) {
-            self.accepted.remove(self.known.user(), database);
+        if what == Refused::Database {
+            self.set_accepted(false);
         }
-        if self.mode == Mode::Restoring && self.is_fresh && self.undo.is_none() && !self.refusals.any() {
-            // The online server has accepted it, on a connection before.
+        if self.mode.is_restoring() && self.is_fresh && self.undo.is_none() && !self.refusals.any() {
+            // The online server has accepted it, on an earlier connection.
             return self.only_test_refused(&what, actions);
         }
         self.refusals.test_server_refused(what);
@@ -144,16 +137,16 @@ impl Session {
 
     fn login_refused(&mut self, code: &[u8], actions: &mut Actions) -> Next {
         self.count_refusal();
-        self.shared.counters.event(Event::LoginRefused);
-        let user = self.known.user();
+        self.count(Event::LoginRefused);
+        let user = self.state.identity.user();
         // A name that the configuration does not know may be a password in the wrong place.
-        let user = if user == DEFAULT || self.shared.users.password(user).is_some() {
+        let user = if user == DEFAULT || self.service.shared.users.password(user).is_some() {
             format!("the login of user '{}'", shown(&String::from_utf8_lossy(user), 60))
         } else {
             "the login of a user who is not in the --config file".to_owned()
         };
         let code = shown(&String::from_utf8_lossy(code), 20);
-        self.shared.notices.once(&user, || {
+        self.service.shared.notices.once(&user, || {
             format!(
                 "the test server does not accept {user} ({code}); give the password there in [redis.users] of the --config \
                  file, as docs/REDIS.md shows"
@@ -163,14 +156,22 @@ impl Session {
         Next::Stop
     }
 
+    /// Whether the test server lets the user choose the present database.
+    fn set_accepted(&self, is_accepted: bool) {
+        let identity = &self.state.identity;
+        if let Some(database) = identity.database {
+            self.service.accepted.set(identity.user(), database, is_accepted);
+        }
+    }
+
     fn count_refusal(&self) {
-        if self.mode == Mode::Restoring {
-            self.shared.counters.event(Event::RestorationRefused);
+        if self.mode.is_restoring() {
+            self.count(Event::RestorationRefused);
         }
     }
 }
 
-/// No mark will come.
+/// Whether the mark is refused.
 fn is_ping_refused(bytes: &[u8]) -> bool {
     let contain = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
     contain(b"-NOPERM") && contain(b"'ping'")

@@ -1,10 +1,9 @@
-//! A module with its engine, without a network: what goes in and comes out.
+//! Sessions of the module without a network, with commands as text.
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-use common_core::answer_payload::AnswerPayload;
-use common_core::flow::{Endpoint, Flow};
-use module_kit::module::{Action, Actions, Failure, Loss, Module, Protocol, ServerData};
+use module_kit::testing::{Driver, Fates};
+use module_kit::{AnswerPayload, Endpoint, Failure, Flow, Loss, Protocol};
 
 /// The connection of all sessions.
 pub(crate) fn flow() -> Flow {
@@ -12,187 +11,100 @@ pub(crate) fn flow() -> Flow {
     Flow { client: endpoint("10.0.0.1:40000"), server: endpoint("10.0.0.17:6379") }
 }
 
-/// What became of the client's bytes.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Fates {
-    pub(crate) passed: Vec<u8>,
-    pub(crate) replaced: Vec<u8>,
-    pub(crate) left_out: Vec<(Loss, Vec<u8>)>,
-}
-
-/// One session.
+/// One session. Each call returns what is sent to the test server, as text.
 pub(crate) struct Driven {
-    module: Box<dyn Module>,
-    /// What the module holds.
-    held: Vec<u8>,
-    pub(crate) mode: AnswerPayload,
-    pub(crate) ready: bool,
-    pub(crate) refused: usize,
-    pub(crate) failure: Option<Failure>,
-    pub(crate) fates: Fates,
-    /// All that was sent to the test server.
-    pub(crate) sent: Vec<u8>,
-    /// So many marks in that were answered, or gone with their connection.
+    driver: Driver,
+    /// Marks that were answered, or were lost with their connection.
     marks: usize,
 }
 
 impl Driven {
     pub(crate) fn new(protocol: &dyn Protocol, from_start: bool) -> Self {
-        Self {
-            module: protocol.module(&flow(), from_start),
-            held: Vec::new(),
-            mode: AnswerPayload::All,
-            ready: false,
-            refused: 0,
-            failure: None,
-            fates: Fates::default(),
-            sent: Vec::new(),
-            marks: 0,
-        }
+        Self { driver: Driver::new(protocol.module(&flow(), from_start)), marks: 0 }
     }
 
-    /// A connection to the test server stands. Returns what is sent, as in the other calls.
     pub(crate) fn connected(&mut self) -> String {
-        self.ready = false;
-        self.marks = marks(&self.sent).len();
-        let start = self.sent.len();
-        self.call(|module, _, actions| module.connected(actions));
-        self.offer();
-        self.since(start)
+        self.marks = marks(&self.driver.sent).len();
+        text(&self.driver.connected())
     }
 
     pub(crate) fn client(&mut self, bytes: impl AsRef<[u8]>) -> String {
-        let start = self.sent.len();
-        self.held.extend_from_slice(bytes.as_ref());
-        self.offer();
-        self.since(start)
+        text(&self.driver.client(bytes.as_ref()))
     }
 
     pub(crate) fn answer(&mut self, bytes: &str) -> String {
-        let start = self.sent.len();
-        let bytes = match self.mode {
-            AnswerPayload::All => bytes.as_bytes(),
-            AnswerPayload::Head(length) => &bytes.as_bytes()[..bytes.len().min(length.into())],
-            AnswerPayload::None => &[],
-        };
-        if !bytes.is_empty() {
-            let said = ServerData { skipped: 0, bytes, had_all: true };
-            self.call(|module, _, actions| module.answer(said, actions));
-        }
-        self.offer();
-        self.since(start)
+        text(&self.driver.answer(bytes.as_bytes()))
     }
 
-    /// The answer to the next mark, if one was said.
+    /// The answer to the next mark, if one was sent.
     pub(crate) fn mark_answer(&mut self) -> Option<String> {
-        let mark = marks(&self.sent).get(self.marks).cloned()?;
+        let mark = marks(&self.driver.sent).get(self.marks).cloned()?;
         self.marks += 1;
         Some(format!("${}\r\n{mark}\r\n", mark.len()))
     }
 
     /// A segment of the online server that begins as an error does.
     pub(crate) fn online_error(&mut self, bytes: &str) -> String {
-        let start = self.sent.len();
-        self.call(|module, _, actions| module.online_answer(5, bytes.as_bytes(), actions));
-        self.offer();
-        self.since(start)
+        text(&self.driver.online(5, bytes.as_bytes()))
     }
 
-    /// What the module holds, and `bytes` of the client behind it, are lost.
+    /// The bytes that the module holds, and `bytes` of the client behind them, are dropped.
     pub(crate) fn lost(&mut self, bytes: impl AsRef<[u8]>) {
-        self.held.extend_from_slice(bytes.as_ref());
-        let held = std::mem::take(&mut self.held);
-        assert!(!held.is_empty());
-        self.module.client_lost(&held);
+        self.driver.drop_client(bytes.as_ref());
     }
 
-    /// Bytes of the client were never captured.
     pub(crate) fn gap(&mut self) {
-        if !self.held.is_empty() {
-            self.lost([]);
-        }
-        self.module.client_lost(&[]);
+        self.driver.gap();
     }
 
-    /// The online server has answered this question.
     pub(crate) fn queried(&mut self, question: u64) {
-        self.module.online_queried(question);
+        self.driver.queried(question);
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.held.len()
+        self.driver.held()
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.module.memory()
+        self.driver.module().memory()
     }
 
     pub(crate) fn is_tentative(&self) -> bool {
-        self.module.is_tentative()
+        self.driver.module().is_tentative()
     }
 
-    /// What was left out, as text.
+    pub(crate) fn mode(&self) -> AnswerPayload {
+        self.driver.mode()
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.driver.is_ready()
+    }
+
+    pub(crate) fn refused(&self) -> usize {
+        self.driver.refused
+    }
+
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.driver.failure
+    }
+
+    pub(crate) fn fates(&self) -> &Fates {
+        &self.driver.fates
+    }
+
+    /// Everything that was sent to the test server.
+    pub(crate) fn sent(&self) -> String {
+        text(&self.driver.sent)
+    }
+
+    /// The commands that were left out, as text.
     pub(crate) fn left_out(&self) -> Vec<(Loss, String)> {
-        self.fates.left_out.iter().map(|(loss, bytes)| (*loss, text(bytes))).collect()
-    }
-
-    fn since(&self, start: usize) -> String {
-        text(&self.sent[start..])
-    }
-
-    /// As long as something is held, the module is asked at every event.
-    fn offer(&mut self) {
-        if !self.held.is_empty() {
-            self.call(|module, held, actions| module.client(held, actions));
-        }
-    }
-
-    fn call(&mut self, call: impl FnOnce(&mut dyn Module, &[u8], &mut Actions)) {
-        if self.failure.is_some() {
-            return;
-        }
-        let mut actions = Actions::new();
-        call(&mut *self.module, &self.held, &mut actions);
-        for action in actions.list() {
-            match action {
-                Action::Pass(bytes) => {
-                    let taken = self.take(*bytes);
-                    self.sent.extend_from_slice(&taken);
-                    self.fates.passed.extend(taken);
-                }
-                Action::Replace(bytes) => {
-                    let taken = self.take(*bytes);
-                    self.fates.replaced.extend(taken);
-                }
-                Action::LeaveOut(bytes, loss) => {
-                    let taken = self.take(*bytes);
-                    match self.fates.left_out.last_mut() {
-                        Some((last, bytes)) if last == loss => bytes.extend(taken),
-                        _ => self.fates.left_out.push((*loss, taken)),
-                    }
-                }
-                Action::Send(range) => self.sent.extend_from_slice(&actions.own_bytes()[range.clone()]),
-                Action::Answers(mode) => self.mode = *mode,
-                Action::Ready => self.ready = true,
-                Action::Refused => {
-                    self.refused += 1;
-                    break;
-                }
-                Action::Fail(failure) => {
-                    self.failure = Some(*failure);
-                    break;
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, bytes: usize) -> Vec<u8> {
-        assert!(bytes > 0 && bytes <= self.held.len(), "a module deals with no more than there is");
-        self.held.drain(..bytes).collect()
+        self.fates().left_out.iter().map(|(loss, bytes)| (*loss, text(bytes))).collect()
     }
 }
 
-/// The marks that a module has said.
+/// The marks that a module has sent.
 fn marks(sent: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(sent);
     text.split("\r\n").filter(|word| word.starts_with("tcpcopy:")).map(str::to_owned).collect()
@@ -208,7 +120,7 @@ pub(crate) fn resp(line: &str) -> Vec<u8> {
     bytes
 }
 
-/// Arrays of strings as lines of words, separated by `; `, without marks' random parts; what is none, as it is.
+/// Arrays of strings as lines of words, separated by `; `, without marks' random parts; other bytes unchanged.
 pub(crate) fn text(bytes: &[u8]) -> String {
     let mut rest = bytes;
     let mut commands: Vec<String> = Vec::new();

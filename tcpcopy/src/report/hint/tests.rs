@@ -61,7 +61,7 @@ impl Run {
 
     /// A module has counted errors of both servers.
     fn count_errors(&mut self, online: u64, test: u64) {
-        let mut report = module_kit::module::Report::default();
+        let mut report = module_kit::Report::default();
         report.group("server_errors", [("1146", test), ("1062", 3)]);
         report.group("online_errors", [("1146", online), ("1062", 3)]);
         self.protocols = vec![ProtocolStats { name: "mysql", groups: report.groups }];

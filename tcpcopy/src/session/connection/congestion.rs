@@ -3,8 +3,8 @@
 /// Initial window in segments (RFC 6928).
 const INITIAL_SEGMENTS: u32 = 10;
 
-/// Bounds the burst that one acknowledgement can set off, in bytes. A round trip goes by way of intercept, and takes as long
-/// as processes on three hosts wait for their processors: with a quarter of this, uploads lagged behind for want of it.
+/// Bounds the burst that one acknowledgement can cause, in bytes. A round trip goes by way of intercept, and waits for
+/// the processors of three hosts: a quarter of this made uploads lag.
 const WINDOW_MAX: u32 = 4 << 20;
 
 /// The congestion window of one connection, in bytes.

@@ -1,4 +1,4 @@
-//! The copied client's TCP connection to the test server (RFC 9293), one after the other where one is not enough.
+//! The copied client's TCP connection to the test server (RFC 9293). A session may open several, one after the other.
 
 mod congestion;
 mod receiver;
@@ -26,26 +26,26 @@ pub(super) use self::receiver::Received;
 /// How long the last acknowledgement is kept for a server that asks for it again.
 const TIME_WAIT: Duration = Duration::from_secs(1);
 
-/// Bytes that the timestamps option takes in every segment, padding included.
+/// Bytes of the timestamps option in every segment, padding included.
 const TIMESTAMPS_LENGTH: u16 = 12;
 
-/// RFC 9293 section 3.7.1: what is assumed of a peer that names no segment size, over IPv4.
+/// RFC 9293 section 3.7.1: the segment size of a peer that names none, over IPv4.
 const MSS_ASSUMED: u16 = 536;
 
-/// Whatever the peer says, a segment carries so much (Linux's own floor, tcp_min_snd_mss).
+/// The smallest segment size, whatever the peer says (Linux's own floor, tcp_min_snd_mss).
 const MSS_MIN: u16 = 48;
 
-/// What a call into a connection brought about, for the session to act on.
+/// An event of the connection that the session must act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
     /// The test server accepted the connection.
     Opened,
     /// The test server answered the SYN with RST.
     Refused,
-    /// SYN after SYN without an answer.
+    /// No SYN was answered.
     Unanswered,
-    /// The test server reset the connection. `certain`: it had received no more than it acknowledged, for it says so, or had
-    /// closed before; else its acknowledgements, and its answers, may have got lost.
+    /// The test server reset the connection. `certain`: it had received no more than it acknowledged, because it says
+    /// so, or had closed before. Otherwise its acknowledgements and answers may have been lost.
     Reset { certain: bool },
     /// Both halves were closed in order.
     Closed,
@@ -60,11 +60,11 @@ struct Established {
 
 #[derive(Debug)]
 enum State {
-    /// None yet, or none any more.
+    /// No connection yet, or no longer.
     Closed,
     SynSent(SynSent),
     Established(Box<Established>),
-    /// All is said; a server that did not get the last acknowledgement may ask for it.
+    /// Both sides have closed. A server that did not receive the last acknowledgement may ask for it.
     TimeWait {
         until: Time,
         seq: Seq,
@@ -76,9 +76,9 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Connection {
     state: State,
-    /// What was on the four-tuple, the present connection included once it is opened.
+    /// The history of the four-tuple, the present connection included once it is opened.
     past: TupleHistory,
-    /// What intercept was asked for.
+    /// The payload that intercept was asked for.
     mode: AnswerPayload,
 }
 
@@ -98,7 +98,7 @@ impl Connection {
         matches!(self.state, State::Closed | State::TimeWait { .. })
     }
 
-    /// Nothing is left that would need an answer.
+    /// No segment can come that needs an answer.
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.state, State::Closed)
     }
@@ -120,12 +120,12 @@ impl Connection {
         }
     }
 
-    /// What was received in order ends where a write of the server did.
+    /// The last answer byte in order ended a write of the server.
     pub(super) fn is_pushed(&self) -> bool {
         matches!(&self.state, State::Established(open) if open.receiver.is_pushed())
     }
 
-    /// What was on the four-tuple, the present connection included.
+    /// The history of the four-tuple, the present connection included.
     pub(super) fn past(&self) -> TupleHistory {
         let top = match &self.state {
             State::SynSent(opening) => Some(opening.iss() + 1),
@@ -135,7 +135,7 @@ impl Connection {
         TupleHistory { top, ..self.past }
     }
 
-    /// How much payload of the answers intercept is to send along.
+    /// Asks intercept for this much payload of the answers.
     pub(super) fn ask_payload(&mut self, cx: &mut Context<'_>, mode: AnswerPayload) {
         if mode == self.mode {
             return;
@@ -147,7 +147,7 @@ impl Connection {
         cx.ask_payload(mode);
     }
 
-    /// What intercept was asked for.
+    /// The payload that intercept was asked for.
     pub(super) fn payload_mode(&self) -> AnswerPayload {
         self.mode
     }
@@ -160,7 +160,7 @@ impl Connection {
         self.set_state(cx, State::SynSent(opening));
     }
 
-    /// A segment of the test server; what was new in it goes to `received`.
+    /// A segment of the test server arrived; its new bytes are reported in `received`.
     pub(super) fn handle_answer<'a>(
         &mut self,
         cx: &mut Context<'_>,
@@ -170,10 +170,11 @@ impl Connection {
     ) -> Option<Event> {
         match &mut self.state {
             State::Closed => {
-                cx.ledger.tcp.answers_stray += 1;
+                cx.ledger.tcp().answers_stray += 1;
                 if answer.flags.has(Flags::ACK) && !answer.flags.has(Flags::RST) {
                     // RFC 9293 section 3.10.7.1. A reset of ours with data in flight does not name the byte that the
-                    // server expects; it asks back (RFC 5961 section 3.2) and would keep the connection otherwise.
+                    // server expects. The server asks back (RFC 5961 section 3.2), and would keep the connection
+                    // otherwise.
                     send_reset(cx, answer.ack);
                 }
                 None
@@ -201,7 +202,7 @@ impl Connection {
         match opening.handle_answer(cx, answer) {
             Outcome::Waiting => None,
             Outcome::Refused => {
-                cx.ledger.tcp.refused += 1;
+                cx.ledger.tcp().refused += 1;
                 self.set_state(cx, State::Closed);
                 Some(Event::Refused)
             }
@@ -209,7 +210,7 @@ impl Connection {
                 let mss = segment_size(cx, answer);
                 let sender = Sender::new(opening.iss(), send_buffer.start(), answer, mss, rtt);
                 let receiver = Receiver::new(answer, self.mode, mss);
-                cx.ledger.tcp.connected += 1;
+                cx.ledger.tcp().connected += 1;
                 self.set_state(cx, State::Established(Box::new(Established { sender, receiver })));
                 Some(Event::Opened)
             }
@@ -230,7 +231,7 @@ impl Connection {
             }
             let certain = answer.flags.has(Flags::ACK) || open.receiver.ended();
             if answer.flags.has(Flags::ACK) {
-                // What the server had received before it gave up is not to be sent to it again.
+                // Bytes that the server received before it gave up must not be sent to it again.
                 open.sender.receive(cx, answer, send_buffer);
             }
             self.set_state(cx, State::Closed);
@@ -246,7 +247,7 @@ impl Connection {
         }
         let behind = open.receiver.acknowledgement().distance(answer.seq);
         *received = open.receiver.receive(cx.now, answer);
-        let tcp = &mut cx.ledger.tcp;
+        let tcp = cx.ledger.tcp();
         tcp.answer_bytes += u64::from(received.fresh);
         if answer.payload_len > 0 && received.fresh == 0 {
             if behind < 0 {
@@ -272,7 +273,7 @@ impl Connection {
         Some(Event::Closed)
     }
 
-    /// How far the server has acknowledged the send buffer on this connection.
+    /// Up to where the server has acknowledged the send buffer on this connection.
     pub(super) fn acknowledged(&self) -> Option<u64> {
         match &self.state {
             State::Established(open) => Some(open.sender.acknowledged()),
@@ -280,7 +281,7 @@ impl Connection {
         }
     }
 
-    /// No more bytes: sends a FIN behind what is in the send buffer.
+    /// Sends a FIN after the bytes in the send buffer.
     pub(super) fn close(&mut self, cx: &mut Context<'_>, send_buffer: &SendBuffer) {
         if let State::Established(open) = &mut self.state {
             open.sender.close(send_buffer);
@@ -293,14 +294,14 @@ impl Connection {
         match &self.state {
             State::Established(open) => {
                 let header = open.header(cx, self.past);
-                // The server takes the one that names the byte it expects next.
+                // The server accepts the reset that names the byte it expects next.
                 if open.sender.una_seq() != open.sender.next_seq() {
                     send_control(cx, Flags::RST | Flags::ACK, open.sender.una_seq(), &header);
                 }
                 send_control(cx, Flags::RST | Flags::ACK, open.sender.next_seq(), &header);
             }
             State::SynSent(opening) => {
-                // The server may have a half-open connection: this is within its window.
+                // The server may have a half-open connection: this reset is within its window.
                 send_reset(cx, opening.iss() + 1);
             }
             State::Closed | State::TimeWait { .. } => {}
@@ -308,12 +309,12 @@ impl Connection {
         self.set_state(cx, State::Closed);
     }
 
-    /// There is something to be sent, or sent again: [`Self::transmit`] says whether now.
+    /// Something is to be sent or retransmitted; [`Self::transmit`] decides whether now.
     pub(super) fn has_to_send(&self, send_buffer: &SendBuffer) -> bool {
         matches!(&self.state, State::Established(open) if open.sender.has_to_send(send_buffer))
     }
 
-    /// Something goes out as soon as the test server answers.
+    /// Something will be sent as soon as the test server answers.
     pub(super) fn awaits_answer(&self, send_buffer: &SendBuffer) -> bool {
         match &self.state {
             State::Established(open) => open.sender.awaits_acknowledgement(send_buffer),
@@ -332,12 +333,12 @@ impl Connection {
         }
     }
 
-    /// An acknowledgement of its own is due.
+    /// An acknowledgement without data is due.
     pub(super) fn wants_flush(&self, now: Time) -> bool {
         matches!(&self.state, State::Established(open) if open.receiver.is_due(now))
     }
 
-    /// Sends an acknowledgement of its own, if one is due and none rode on data.
+    /// Sends an acknowledgement without data, if one is due and no data carried it.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
         if let State::Established(open) = &mut self.state
             && open.receiver.is_due(cx.now)
@@ -384,7 +385,7 @@ impl Connection {
         }
     }
 
-    /// A link to intercept is back: what was lost with it is made good at once.
+    /// A link to intercept is back: its losses are repaired at once.
     pub(super) fn hurry(&mut self, now: Time) {
         match &mut self.state {
             State::SynSent(opening) => opening.hurry(now),
@@ -418,7 +419,7 @@ impl State {
     }
 }
 
-/// A reset that names the byte that the server expects next.
+/// Sends a reset that names the byte that the server expects next.
 fn send_reset(cx: &mut Context<'_>, seq: Seq) {
     send_control(cx, Flags::RST, seq, &Header { ack: Seq(0), window: 0, timestamps: None });
 }
@@ -441,7 +442,7 @@ fn own_mss(cx: &Context<'_>) -> u16 {
     }
 }
 
-/// Payload bytes a segment may carry: both ends' limits, less the options that every segment has.
+/// Payload bytes of a segment: the smaller limit of both ends, less the options of every segment.
 fn segment_size(cx: &Context<'_>, syn_ack: &ServerSegment<'_>) -> u16 {
     let options = if syn_ack.options.timestamps.is_some() { TIMESTAMPS_LENGTH } else { 0 };
     let peer = syn_ack.options.mss.unwrap_or(MSS_ASSUMED);

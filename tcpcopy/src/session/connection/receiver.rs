@@ -1,4 +1,4 @@
-//! The receiving half: acknowledges the test server's answers, and keeps none of them.
+//! The receiving half: acknowledges the test server's answers, and stores none of them.
 
 use std::time::Duration;
 
@@ -7,65 +7,67 @@ use common_core::control::ServerSegment;
 use common_core::time::Time;
 use common_core::wire::{Flags, Seq};
 
-/// How long an acknowledgement may wait for data to ride on (RFC 9293 section 3.8.6.3 allows 500 ms; a server's
-/// retransmission timer is at 200 ms at the least).
+use crate::session::range_set::RangeSet;
+use crate::session::stream_offset::StreamOffset;
+
+/// How long an acknowledgement may wait for data to carry it. RFC 9293 section 3.8.6.3 allows 500 ms; a server's
+/// retransmission timer is at least 200 ms.
 const ACK_DELAY: Duration = Duration::from_millis(40);
 
 /// The window scale that we offer.
 pub(super) const WINDOW_SHIFT: u8 = 7;
 
-/// What we offer all the time, for nothing is stored: unscaled 64 KB, scaled 8 MB, more than any path here can hold.
+/// Our window, always the same because nothing is stored: 64 KB unscaled, 8 MB scaled, more than any path here can
+/// hold.
 pub(super) const WINDOW_FIELD: u16 = u16::MAX;
 
-/// The furthest that a segment may be ahead, in bytes.
+/// Largest distance of a segment ahead of the next byte, in bytes.
 const WINDOW: u32 = (WINDOW_FIELD as u32) << WINDOW_SHIFT;
 
-/// Runs ahead of a gap that are remembered; what is beyond, the server sends again.
+/// Runs of bytes ahead of a gap that are remembered; the server sends the others again.
 const RUNS_MAX: usize = 16;
 
-/// What of a segment was new.
+/// The new part of a segment.
 #[derive(Debug, Default, Clone, Copy)]
 pub(in crate::session) struct Received<'a> {
-    /// New payload bytes in order, those that became so by filling a gap included.
+    /// New payload bytes in order, bytes after a filled gap included.
     pub(in crate::session) fresh: u32,
     /// Answer bytes before `payload` that intercept was not asked for.
     pub(in crate::session) skipped: u64,
-    /// New payload bytes that intercept sent along.
+    /// New payload bytes that intercept sent.
     pub(in crate::session) payload: &'a [u8],
 }
 
 #[derive(Debug)]
 pub(super) struct Receiver {
-    next: Seq,
-    /// Payload bytes in order so far.
-    total: u64,
-    /// Runs ahead of a gap, sorted, apart.
-    ahead: Vec<(Seq, Seq)>,
+    /// The next byte in order; a FIN counts as a byte.
+    next: StreamOffset,
+    /// Bytes received ahead of a gap.
+    ahead: RangeSet,
     /// The server's FIN was received.
     ended: bool,
-    /// Behind the furthest segment that ended a write of the server.
+    /// The byte after the last segment with PSH.
     push: Seq,
     mode: AnswerPayload,
-    /// Payload bytes passed over since the last that were delivered.
+    /// Payload bytes passed over since the last delivered ones.
     skipped: u64,
-    /// Bytes received since we last acknowledged.
+    /// Bytes received since our last acknowledgement.
     unacknowledged: u32,
     acknowledge_now: bool,
     acknowledge_at: Time,
     /// TSval to echo (RFC 7323 section 4.3).
     echo: u32,
     timestamps: bool,
-    /// What is received before an acknowledgement must go, in bytes.
+    /// Bytes received after which an acknowledgement must go.
     ack_every: u32,
 }
 
 impl Receiver {
-    /// After the server's SYN-ACK.
+    /// The state after the server's SYN-ACK.
     pub(super) fn new(syn_ack: &ServerSegment<'_>, mode: AnswerPayload, mss: u16) -> Self {
         Self {
-            next: syn_ack.seq + 1,
-            total: 0,
-            ahead: Vec::new(),
+            next: StreamOffset::start(syn_ack.seq + 1),
+            ahead: RangeSet::default(),
             ended: false,
             push: syn_ack.seq + 1,
             mode,
@@ -81,7 +83,7 @@ impl Receiver {
 
     /// The acknowledgement number to send.
     pub(super) fn acknowledgement(&self) -> Seq {
-        self.next
+        self.next.seq()
     }
 
     /// The timestamp to echo, if the connection has the option.
@@ -89,8 +91,9 @@ impl Receiver {
         self.timestamps.then_some(self.echo)
     }
 
+    /// Payload bytes in order so far.
     pub(super) fn total(&self) -> u64 {
-        self.total
+        self.next.bytes() - u64::from(self.ended)
     }
 
     /// The server has closed its half.
@@ -98,25 +101,25 @@ impl Receiver {
         self.ended
     }
 
-    /// What was received in order ends where a write of the server did.
+    /// The last byte in order ended a write of the server.
     pub(super) fn is_pushed(&self) -> bool {
-        self.ended || self.push == self.next
+        self.ended || self.push == self.next.seq()
     }
 
     pub(super) fn set_mode(&mut self, mode: AnswerPayload) {
         self.mode = mode;
     }
 
-    /// A reset with this sequence number is meant for this connection. Answers that intercept missed must not make
-    /// it look foreign, so all of the window will do (RFC 9293 section 3.5.3).
+    /// A reset with this sequence number belongs to this connection. Answers that intercept missed must not make it
+    /// look foreign, so the whole window is accepted (RFC 9293 section 3.5.3).
     pub(super) fn accepts_reset(&self, seq: Seq) -> bool {
-        let distance = seq.distance(self.next);
+        let distance = self.next.distance_to(seq);
         (-1..=WINDOW as i32).contains(&distance)
     }
 
     /// Takes in a segment's sequence space.
     pub(super) fn receive<'a>(&mut self, now: Time, answer: &ServerSegment<'a>) -> Received<'a> {
-        let behind = self.next.distance(answer.seq);
+        let behind = self.next.seq().distance(answer.seq);
         if let Some(timestamps) = answer.options.timestamps
             && behind >= 0
             && timestamps.value.wrapping_sub(self.echo) as i32 > 0
@@ -124,12 +127,12 @@ impl Receiver {
             self.echo = timestamps.value;
         }
         if answer.payload_len > WINDOW {
-            // No IP packet is so long.
+            // No IP packet is this long.
             return Received::default();
         }
         let fin = answer.flags.has(Flags::FIN);
         if answer.payload_len == 0 && !fin {
-            // A keep-alive probe stands one byte before the next, and wants an answer.
+            // A keep-alive probe is one byte before the next, and expects an answer.
             self.acknowledge_now |= behind == 1;
             return Received::default();
         }
@@ -140,36 +143,36 @@ impl Receiver {
         if behind < 0 {
             self.acknowledge_now = true;
             if behind > -(WINDOW as i32) && answer.payload_len > 0 && self.mode == AnswerPayload::None {
-                self.remember(answer.seq, end);
+                self.ahead.insert(self.next.offset_of(answer.seq)..self.next.offset_of(end));
+                self.ahead.truncate(RUNS_MAX);
             }
             return Received::default();
         }
         let mut received = Received::default();
-        let fresh = end.distance(self.next);
+        let fresh = self.next.distance_to(end);
         if fresh > 0 && !self.ended {
             if !self.take_payload(answer, behind.unsigned_abs() as usize, fresh.unsigned_abs(), &mut received)
             {
                 return Received::default();
             }
-            self.next = end;
+            self.next.jump_to(end);
             received.fresh = fresh.unsigned_abs() + self.join_ahead();
-            self.total += u64::from(received.fresh);
             self.unacknowledged = self.unacknowledged.saturating_add(received.fresh);
             self.acknowledge_at = self.acknowledge_at.min(now + ACK_DELAY);
             self.acknowledge_now |= self.unacknowledged >= self.ack_every || !self.ahead.is_empty();
         } else if fresh < 0 || !fin || self.ended {
             self.acknowledge_now = true;
         }
-        if fin && !self.ended && end == self.next {
-            self.next = self.next + 1;
+        if fin && !self.ended && end == self.next.seq() {
+            self.next.advance(1);
             self.ended = true;
             self.acknowledge_now = true;
         }
         received
     }
 
-    /// Finds the new payload; false if bytes are missing that were asked for. Then the segment counts as not
-    /// received, and the server sends it again.
+    /// Finds the new payload. False if bytes are missing that were asked for: then the segment counts as not received,
+    /// and the server sends it again.
     fn take_payload<'a>(
         &mut self,
         answer: &ServerSegment<'a>,
@@ -188,41 +191,18 @@ impl Receiver {
         true
     }
 
-    fn remember(&mut self, start: Seq, end: Seq) {
-        let at = self.ahead.iter().position(|run| !run.0.before(start)).unwrap_or(self.ahead.len());
-        if self.ahead.len() < RUNS_MAX || at < self.ahead.len() {
-            self.ahead.insert(at, (start, end));
-        }
-        let mut kept = 0;
-        for index in 1..self.ahead.len() {
-            let run = self.ahead[index];
-            if run.0.after(self.ahead[kept].1) {
-                kept += 1;
-                self.ahead[kept] = run;
-            } else if run.1.after(self.ahead[kept].1) {
-                self.ahead[kept].1 = run.1;
-            }
-        }
-        self.ahead.truncate((kept + 1).min(RUNS_MAX));
-    }
-
-    /// Takes over the runs that the gap no longer keeps apart; returns their new bytes.
+    /// Takes over the runs that are no longer ahead of a gap; returns their new bytes.
     fn join_ahead(&mut self) -> u32 {
-        let mut joined = 0;
-        while let Some(&(start, end)) = self.ahead.first()
-            && !start.after(self.next)
-        {
-            self.ahead.remove(0);
-            if end.after(self.next) {
-                joined += end.distance(self.next).unsigned_abs();
-                self.next = end;
-            }
+        let before = self.next.bytes();
+        while let Some(run) = self.ahead.pop_up_to(self.next.bytes()) {
+            self.next.advance(run.end.saturating_sub(self.next.bytes()));
         }
-        self.skipped += u64::from(joined);
-        joined
+        let joined = self.next.bytes() - before;
+        self.skipped += joined;
+        joined as u32
     }
 
-    /// A segment with the acknowledgement went out.
+    /// A segment with the acknowledgement was sent.
     pub(super) fn acknowledged(&mut self) {
         self.unacknowledged = 0;
         self.acknowledge_now = false;
@@ -234,12 +214,12 @@ impl Receiver {
         self.acknowledge_now = true;
     }
 
-    /// An acknowledgement of its own is due.
+    /// An acknowledgement without data is due.
     pub(super) fn is_due(&self, now: Time) -> bool {
         self.acknowledge_now || self.acknowledge_at <= now
     }
 
-    /// When the delayed acknowledgement goes.
+    /// When the delayed acknowledgement is due.
     pub(super) fn next_timeout(&self) -> Time {
         self.acknowledge_at
     }

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-/// Above Linux's delayed acknowledgement (40 ms) and what a busy host takes to let us run, below what a copy that must
-/// keep up can bear. RFC 6298 asks for a second on the open Internet; this path is a data centre's, and its load is test
-/// traffic.
+/// Above Linux's delayed acknowledgement (40 ms) and the scheduling delay of a busy host; below the delay that a copy
+/// can make up for. RFC 6298 asks for a second on the open Internet; this path is within a data centre, and its load is
+/// test traffic.
 const RTO_MIN: Duration = Duration::from_millis(100);
 
-/// Before the first measurement.
+/// The time-out before the first measurement.
 const RTO_START: Duration = Duration::from_millis(250);
 
 /// The longest time-out.
 pub(super) const RTO_MAX: Duration = Duration::from_secs(2);
 
-/// Back-off ends here, unless the path is slower: a test server or a link that comes back is to be noticed soon.
+/// The end of back-off, unless the path is slower: a test server or a link that comes back should be noticed soon.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// The estimator of one connection.
@@ -30,7 +30,7 @@ impl Rtt {
         Self { smoothed: Duration::ZERO, variation: Duration::ZERO, backoff: 0, measured: false }
     }
 
-    /// A segment sent once was acknowledged after `sample` (section 2; section 3 is the caller's part).
+    /// A segment that was sent once was acknowledged after `sample` (section 2; the caller obeys section 3).
     pub(super) fn measure(&mut self, sample: Duration) {
         if self.measured {
             let error = self.smoothed.abs_diff(sample);
@@ -43,7 +43,7 @@ impl Rtt {
         }
     }
 
-    /// The time-out with its back-off.
+    /// The time-out, back-off included.
     pub(super) fn timeout(&self) -> Duration {
         let base = if self.measured { (self.smoothed + self.variation * 4).max(RTO_MIN) } else { RTO_START };
         match self.backoff {
@@ -57,7 +57,7 @@ impl Rtt {
         self.backoff = self.backoff.saturating_add(1);
     }
 
-    /// Something new was acknowledged, or the path is new.
+    /// New data was acknowledged, or the path is new.
     pub(super) fn restart(&mut self) {
         self.backoff = 0;
     }

@@ -9,7 +9,7 @@ use super::rtt::Rtt;
 use crate::session::context::Context;
 use crate::session::send_buffer::SendBuffer;
 
-/// What every segment says about the receiving half.
+/// The fields of every segment that describe the receiving half.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     pub(super) ack: Seq,
@@ -20,19 +20,19 @@ pub(super) struct Header {
 /// Duplicate acknowledgements that mean a loss (RFC 5681 section 3.2).
 const DUPLICATES: u8 = 3;
 
-/// Positions are send buffer offsets; a FIN takes the one behind the last byte.
+/// Positions are send buffer offsets; a FIN takes the position after the last byte.
 #[derive(Debug)]
 pub(super) struct Sender {
     iss: Seq,
     /// The send buffer offset of the first byte sent on this connection.
     origin: u64,
-    /// Oldest position not acknowledged.
+    /// The oldest position that is not acknowledged.
     una: u64,
-    /// Next position to send.
+    /// The next position to send.
     next: u64,
-    /// Behind the highest position ever sent.
-    top: u64,
-    /// Where the FIN stands, once nothing more will be sent.
+    /// The position after the highest one ever sent.
+    snd_max: u64,
+    /// The position of the FIN, once no more data will follow.
     fin: Option<u64>,
     /// The peer's window in bytes, and its shift.
     window: u32,
@@ -43,7 +43,7 @@ pub(super) struct Sender {
     /// Fast recovery lasts until this is acknowledged.
     recover: Option<u64>,
     rtt: Rtt,
-    /// A position whose acknowledgement is timed (Karn: sent once), and when it was sent.
+    /// A position whose acknowledgement is timed (Karn: it was sent once), and when it was sent.
     timed: Option<(u64, Time)>,
     timer: Time,
 }
@@ -56,7 +56,7 @@ impl Sender {
             origin,
             una: origin,
             next: origin,
-            top: origin,
+            snd_max: origin,
             fin: None,
             window: u32::from(syn_ack.window),
             shift: syn_ack.options.window_scale.unwrap_or(0),
@@ -74,9 +74,9 @@ impl Sender {
         self.iss + 1 + (position.wrapping_sub(self.origin) as u32)
     }
 
-    /// The sequence number of what would be sent next.
+    /// The sequence number of the next byte to send.
     pub(super) fn next_seq(&self) -> Seq {
-        self.seq(self.top)
+        self.seq(self.snd_max)
     }
 
     /// The sequence number of the oldest byte not acknowledged.
@@ -88,7 +88,7 @@ impl Sender {
         self.una
     }
 
-    /// No more bytes: a FIN follows what is in the send buffer.
+    /// No more data: a FIN follows the send buffer.
     pub(super) fn close(&mut self, send_buffer: &SendBuffer) {
         self.fin.get_or_insert(send_buffer.end());
     }
@@ -99,10 +99,10 @@ impl Sender {
     }
 
     fn in_flight(&self) -> u32 {
-        u32::try_from(self.top - self.una).unwrap_or(u32::MAX)
+        u32::try_from(self.snd_max - self.una).unwrap_or(u32::MAX)
     }
 
-    /// Takes in an acknowledgement and a window.
+    /// Takes an acknowledgement and a window into account.
     pub(super) fn receive(
         &mut self,
         cx: &mut Context<'_>,
@@ -110,7 +110,7 @@ impl Sender {
         send_buffer: &mut SendBuffer,
     ) {
         let advance = answer.ack.distance(self.seq(self.una));
-        if advance < 0 || u64::from(advance.unsigned_abs()) > self.top - self.una {
+        if advance < 0 || u64::from(advance.unsigned_abs()) > self.snd_max - self.una {
             return;
         }
         let window = u32::from(answer.window) << self.shift;
@@ -118,7 +118,7 @@ impl Sender {
         self.window = window;
         if advance == 0 {
             let duplicate = answer.payload_len == 0 && !answer.flags.has(Flags::FIN) && !opened;
-            if duplicate && self.top > self.una {
+            if duplicate && self.snd_max > self.una {
                 self.duplicate(cx);
             }
             return;
@@ -131,9 +131,9 @@ impl Sender {
         if self.recover.is_some() {
             self.congestion.inflate();
         } else if self.duplicates == DUPLICATES {
-            self.recover = Some(self.top);
+            self.recover = Some(self.snd_max);
             self.congestion.loss(self.in_flight());
-            cx.ledger.tcp.fast_retransmits += 1;
+            cx.ledger.tcp().fast_retransmits += 1;
             self.timed = None;
             self.next = self.una;
         }
@@ -155,39 +155,38 @@ impl Sender {
                 self.recover = None;
                 self.congestion.recovered();
             }
-            // A partial acknowledgement shows the next hole (RFC 6582).
+            // A partial acknowledgement shows the next lost segment (RFC 6582).
             Some(_) => self.next = self.una,
             None => self.congestion.acknowledged(u32::try_from(bytes).unwrap_or(u32::MAX)),
         }
-        self.timer = if self.top > self.una { cx.now + self.rtt.timeout() } else { Time::NEVER };
+        self.timer = if self.snd_max > self.una { cx.now + self.rtt.timeout() } else { Time::NEVER };
         let replayed = send_buffer.acknowledge(self.una);
-        cx.ledger.bytes.pending -= replayed;
-        cx.ledger.bytes.replayed += replayed;
+        cx.ledger.replay(replayed);
     }
 
-    /// Not all was acknowledged.
+    /// Something is not acknowledged.
     pub(super) fn has_to_send(&self, send_buffer: &SendBuffer) -> bool {
         !send_buffer.is_empty() || self.fin.is_some_and(|fin| self.una <= fin)
     }
 
-    /// An acknowledgement lets more go out.
+    /// An acknowledgement lets more be sent.
     pub(super) fn awaits_acknowledgement(&self, send_buffer: &SendBuffer) -> bool {
         self.next < send_buffer.end() || self.recover.is_some()
     }
 
-    /// Sends all that windows allow; true if a segment went out.
+    /// Sends all that the windows allow; true if a segment was sent.
     pub(super) fn transmit(
         &mut self,
         cx: &mut Context<'_>,
         send_buffer: &SendBuffer,
         header: &Header,
     ) -> bool {
-        if self.recover.is_some() && self.next == self.una && self.next < self.top {
-            // One hole at a time: what lies behind it has most likely arrived.
+        if self.recover.is_some() && self.next == self.una && self.next < self.snd_max {
+            // One lost segment at a time: the bytes after it have most likely arrived.
             self.send_again(cx, send_buffer, header);
-            self.next = self.top;
+            self.next = self.snd_max;
         }
-        let idle = self.top == self.una;
+        let idle = self.snd_max == self.una;
         let mut sent = false;
         loop {
             let limit = self.una + u64::from(self.window.min(self.congestion.window()));
@@ -198,8 +197,8 @@ impl Sender {
             if length == 0 && !fin_due {
                 break;
             }
-            // A sender must not fall for silly windows (RFC 9293 section 3.8.6.2.1): a full segment, all there is,
-            // or nothing else in flight.
+            // Avoids silly windows (RFC 9293 section 3.8.6.2.1): a full segment, all there is, or nothing else in
+            // flight.
             let whole = length.is_multiple_of(u64::from(self.mss)) || length == left;
             if !whole && self.next > self.una {
                 break;
@@ -207,15 +206,15 @@ impl Sender {
             self.send(cx, send_buffer, header, length);
             sent = true;
         }
-        let waiting = self.top > self.una || send_buffer.end() > self.next;
+        let waiting = self.snd_max > self.una || send_buffer.end() > self.next;
         if idle && sent || waiting && self.timer == Time::NEVER {
-            // Either something is in flight, or the window is closed and must be probed.
+            // Something is in flight, or the window is closed and must be probed.
             self.timer = cx.now + self.rtt.timeout();
         }
         sent
     }
 
-    /// How much to send at once of what is `left`, with `room` in the windows: whole segments, or all there is.
+    /// How much of `left` to send at once, with `room` in the windows: whole segments, or all there is.
     fn share(&self, cx: &Context<'_>, left: u64, room: u64) -> u64 {
         let (most, mss) = (left.min(room), u64::from(self.mss));
         if most <= mss {
@@ -227,11 +226,12 @@ impl Sender {
         }
     }
 
-    /// Sends again from `next` on, a segment at the most and nothing that was not sent before: the peer's window may
-    /// have no room for more.
+    /// Retransmits from `next` on, one segment at most and nothing that was not sent before: the peer's window may have
+    /// no room for more.
     fn send_again(&mut self, cx: &mut Context<'_>, send_buffer: &SendBuffer, header: &Header) {
-        let length =
-            u64::from(self.mss).min(self.top - self.next).min(send_buffer.end().saturating_sub(self.next));
+        let length = u64::from(self.mss)
+            .min(self.snd_max - self.next)
+            .min(send_buffer.end().saturating_sub(self.next));
         self.send(cx, send_buffer, header, length);
     }
 
@@ -256,15 +256,15 @@ impl Sender {
             payload,
         };
         let segments = cx.send_data(&data, self.mss);
-        let again = self.next < self.top;
+        let again = self.next < self.snd_max;
         self.next = end + u64::from(fin);
         if again {
-            cx.ledger.tcp.retransmitted += segments;
+            cx.ledger.tcp().retransmitted += segments;
             self.timed = None;
         } else if self.timed.is_none() {
             self.timed = Some((self.next, cx.now));
         }
-        self.top = self.top.max(self.next);
+        self.snd_max = self.snd_max.max(self.next);
     }
 
     /// The retransmission or persist timer.
@@ -272,7 +272,7 @@ impl Sender {
         self.timer
     }
 
-    /// Sends again, or probes a closed window; nothing if the timer has not run out.
+    /// Retransmits, or probes a closed window, if the timer has run out.
     pub(super) fn handle_timeout(
         &mut self,
         cx: &mut Context<'_>,
@@ -283,17 +283,17 @@ impl Sender {
             return false;
         }
         self.rtt.back_off();
-        if self.top > self.una {
-            cx.ledger.tcp.timeouts += 1;
+        if self.snd_max > self.una {
+            cx.ledger.tcp().timeouts += 1;
             cx.target.sent_again();
             self.congestion.timed_out(self.in_flight());
             self.recover = None;
             self.duplicates = 0;
             self.next = self.una;
-            // The first segment goes even into a closed window: its acknowledgement tells when that opens.
+            // The first segment goes even into a closed window: its acknowledgement tells when the window opens.
             self.send_again(cx, send_buffer, header);
         } else {
-            cx.ledger.tcp.window_probes += 1;
+            cx.ledger.tcp().window_probes += 1;
             cx.send(&Outgoing {
                 seq: self.seq(self.una) - 1,
                 ack: header.ack,
@@ -307,7 +307,7 @@ impl Sender {
         true
     }
 
-    /// The path may have come back: what is in flight is sent again without waiting for the back-off.
+    /// The path may be back: bytes in flight are retransmitted without waiting for the back-off.
     pub(super) fn hurry(&mut self, now: Time) {
         self.rtt.restart();
         if self.timer != Time::NEVER {

@@ -1,4 +1,4 @@
-//! A SYN is out: the first half of the handshake, and what older connections on the four-tuple have left in its way.
+//! A SYN was sent: the first half of the handshake, and the traces of older connections on the four-tuple.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,34 +15,34 @@ use crate::session::context::Context;
 /// SYNs sent in vain before a connection counts as impossible: about 12 seconds.
 const SYN_TRIES: u32 = 13;
 
-/// How long after a segment of an older connection the SYN goes again. Most such segments are late ones, of a
-/// connection that is over, and come in bursts: the SYN's own answer is behind them.
+/// How long after a segment of an older connection the SYN is sent again. Most such segments are late ones of a
+/// finished connection, and come in bursts: the answer to the SYN follows them.
 const STALE_WAIT: Duration = Duration::from_millis(20);
 
-/// How often it does, before only the ordinary tries are left.
+/// How often that is done before only the ordinary retransmissions are left.
 const STALE_TRIES: u32 = 50;
 
-/// How far an initial sequence number keeps from the last one used: as Linux does for a port in TIME_WAIT.
+/// The distance of an initial sequence number from the last one used: as in Linux for a port in TIME_WAIT.
 const ISS_DISTANCE: u32 = 65_537;
 
-/// What was on the four-tuple before a connection.
+/// The history of a four-tuple before a connection.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct TupleHistory {
-    /// Connections opened. It is added to the timestamp clock: each connection must be newer than the one before, for
-    /// a server that has that one in TIME_WAIT (RFC 6191).
+    /// Connections opened. The number is added to the timestamp clock: each connection must be newer than the one
+    /// before for a server that has that one in TIME_WAIT (RFC 6191).
     pub(super) connections: u32,
-    /// Behind the highest sequence number used.
+    /// The sequence number after the highest one used.
     pub(super) top: Option<Seq>,
 }
 
 impl TupleHistory {
-    /// The timestamp of what is sent now.
+    /// The timestamp of a segment that is sent now.
     pub(super) fn timestamp(self, cx: &Context<'_>) -> u32 {
         cx.timestamp().wrapping_add(self.connections)
     }
 
     /// An initial sequence number that grows with time on each four-tuple (RFC 6528), differs between seeds, and is
-    /// ahead of all that was used before: so nothing late, and no reset of something old, fits the new connection.
+    /// ahead of all numbers used before: no late segment, and no reset of an old connection, fits the new one.
     fn initial_sequence_number(self, cx: &Context<'_>) -> Seq {
         let Context { flow, config, now, .. } = cx;
         let address = match flow.client.ip {
@@ -60,11 +60,11 @@ impl TupleHistory {
     }
 }
 
-/// What an answer to a SYN means.
+/// The meaning of an answer to a SYN.
 pub(super) enum Outcome {
-    /// Nothing yet.
+    /// None: the wait goes on.
     Waiting,
-    /// The test server accepts; the round-trip time is measured if it can be.
+    /// The test server accepts. The round-trip time is there if it could be measured.
     Accepted(Rtt),
     /// The test server refuses.
     Refused,
@@ -84,7 +84,7 @@ pub(super) struct SynSent {
 }
 
 impl SynSent {
-    /// Sends the first SYN; `past` counts the connection already.
+    /// Sends the first SYN; `past` already counts the connection.
     pub(super) fn new(cx: &mut Context<'_>, past: TupleHistory) -> Self {
         let iss = past.initial_sequence_number(cx);
         let mut opening =
@@ -140,16 +140,16 @@ impl SynSent {
         }
         if self.sent == 1 {
             self.rtt.measure(cx.now - self.last);
-            cx.ledger.tcp.round_trip_us.add(cx.now - self.last);
+            cx.ledger.tcp().round_trip_us.add(cx.now - self.last);
         }
         Outcome::Accepted(self.rtt)
     }
 
     /// A segment of an older connection: late, or of one that the server still holds (RFC 9293 section 3.5.1). Its
-    /// acknowledgement tells how to reset it, which does no harm where it is over. Such a server has not taken the SYN:
-    /// it goes again, soon.
+    /// acknowledgement number tells how to reset that connection, which does no harm if it is over. Such a server has
+    /// not accepted the SYN: the SYN is sent again, soon.
     fn reset_stale(&mut self, cx: &mut Context<'_>, answer: &ServerSegment<'_>) {
-        cx.ledger.tcp.stale_reset += 1;
+        cx.ledger.tcp().stale_reset += 1;
         send_reset(cx, answer.ack);
         if self.stale < STALE_TRIES && self.retry > cx.now + STALE_WAIT {
             self.stale += 1;
@@ -159,22 +159,22 @@ impl SynSent {
         }
     }
 
-    /// Sends the SYN again. False if that was tried often enough.
+    /// Sends the SYN again. False if that was done often enough.
     pub(super) fn retry(&mut self, cx: &mut Context<'_>, past: TupleHistory) -> bool {
         if cx.link_up && self.in_vain >= SYN_TRIES {
             return false;
         }
         if !cx.link_up {
-            // Whatever is answered now is not heard: tries do not count.
+            // Answers cannot be received now: this try does not count.
             self.in_vain = 0;
         }
-        cx.ledger.tcp.syn_retries += 1;
+        cx.ledger.tcp().syn_retries += 1;
         cx.target.sent_again();
         self.send_syn(cx, past);
         true
     }
 
-    /// Answers are heard again.
+    /// Answers can be received again.
     pub(super) fn hurry(&mut self, now: Time) {
         self.rtt.restart();
         self.retry = self.retry.min(now + self.rtt.timeout());

@@ -2,7 +2,7 @@
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::Flow;
-use module_kit::module::{Actions, FailureKind, Loss, Module, Protocol, ServerData};
+use module_kit::{Actions, FailureKind, Loss, Missing, Module, Protocol, Ready, ServerData};
 
 pub(crate) struct Whimsical;
 
@@ -31,20 +31,23 @@ impl Whim {
             13 => actions.replace(length / 3),
             14 => actions.leave_out(usize::MAX, Loss::LeftOut),
             15..18 => actions.send(b"the module's own"),
-            18..22 => actions.ready(),
+            18..20 => actions.ready(),
+            20..22 => actions.answered(),
             22 => actions.answers(AnswerPayload::Head((self.0 & 63) as u16)),
             23 => actions.answers(AnswerPayload::None),
             24 => actions.answers(AnswerPayload::All),
             25 if self.0 & 7 == 0 => actions.fail(FailureKind::Unsupported, "a whim"),
             26 if self.0 & 7 == 0 => actions.refused(),
+            27 | 28 => actions.call_again(),
             _ => {}
         }
     }
 }
 
 impl Module for Whim {
-    fn connected(&mut self, actions: &mut Actions) {
+    fn connected(&mut self, actions: &mut Actions) -> Ready {
         self.act(1, actions);
+        if self.0 & 3 == 0 { Ready::Now } else { Ready::WhenSaid }
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
@@ -52,8 +55,15 @@ impl Module for Whim {
         self.act(bytes.len(), actions);
     }
 
-    fn answer(&mut self, said: ServerData<'_>, actions: &mut Actions) {
-        let ServerData { skipped, bytes, .. } = said;
-        self.act(bytes.len() ^ skipped as usize, actions);
+    fn answer(&mut self, data: ServerData<'_>, actions: &mut Actions) {
+        self.act(data.bytes.len(), actions);
+    }
+
+    fn missed(&mut self, missing: Missing<'_>) {
+        self.0 ^= match missing {
+            Missing::Dropped(bytes) => bytes.len() as u64,
+            Missing::Uncaptured => 1,
+            Missing::TestServer(bytes) | Missing::OnlineServer(bytes) => bytes,
+        };
     }
 }

@@ -9,7 +9,7 @@ use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
 use common_os::io::Captured;
-use module_kit::module::Protocol;
+use module_kit::Protocol;
 use tcpcopy::engine::Engine;
 use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
 

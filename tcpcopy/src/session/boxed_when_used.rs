@@ -1,4 +1,4 @@
-//! Memory that a session without anything to say does not have.
+//! Memory that an idle session does not have.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,12 +9,12 @@ pub(super) trait Empty: Default + 'static {
     fn is_empty(&self) -> bool;
 }
 
-/// A value on the heap, which is not there as long as nobody has changed it since it was empty: of thousands of sessions
-/// most have nothing to say most of the time.
+/// A boxed value that is allocated by its first change and given back once it is empty: of thousands of sessions most
+/// are idle most of the time.
 #[derive(Debug, Default)]
-pub(super) struct Lazy<T>(Option<Box<T>>);
+pub(super) struct BoxedWhenUsed<T>(Option<Box<T>>);
 
-impl<T: Empty> Lazy<T> {
+impl<T: Empty> BoxedWhenUsed<T> {
     /// Gives the memory back if the value is empty.
     pub(super) fn release(&mut self) {
         if self.is_empty() {
@@ -23,7 +23,7 @@ impl<T: Empty> Lazy<T> {
     }
 }
 
-impl<T: Empty> Deref for Lazy<T> {
+impl<T: Empty> Deref for BoxedWhenUsed<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -31,7 +31,7 @@ impl<T: Empty> Deref for Lazy<T> {
     }
 }
 
-impl<T: Empty> DerefMut for Lazy<T> {
+impl<T: Empty> DerefMut for BoxedWhenUsed<T> {
     fn deref_mut(&mut self) -> &mut T {
         self.0.get_or_insert_default()
     }
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn what_is_empty_is_given_back_and_nothing_else() {
-        let mut number = Lazy::<Number>::default();
+        let mut number = BoxedWhenUsed::<Number>::default();
         assert_eq!(*number, Number(0));
         number.0.get_or_insert_default().0 = 7;
         number.release();

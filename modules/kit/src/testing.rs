@@ -1,0 +1,332 @@
+//! A driver for tests of modules: the engine's side of a session, without a network. It checks the rules of the trait and
+//! panics where a module breaks one.
+
+#![allow(clippy::panic, reason = "a test that finds a broken rule fails")]
+
+use std::fmt::Write;
+
+use common_core::answer_payload::AnswerPayload;
+
+use crate::actions::{Action, Actions, Failure, Loss};
+use crate::module::{Missing, Module, Ready, ServerData};
+
+/// The connection to the test server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    None,
+    /// The module prepares it: it has not called `ready` yet.
+    Preparing,
+    Ready,
+}
+
+/// What became of the client's bytes.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Fates {
+    /// Passed unchanged.
+    pub passed: Vec<u8>,
+    /// Left out, because the module sends the same in another form.
+    pub replaced: Vec<u8>,
+    /// Lost; neighbours with the same reason are one entry.
+    pub left_out: Vec<(Loss, Vec<u8>)>,
+}
+
+/// One session. The calls that stand for events return the bytes that the test server gets.
+pub struct Driver {
+    module: Box<dyn Module>,
+    /// The client's bytes that the module holds.
+    held: Vec<u8>,
+    /// The module has taken the first of them out, and asked to be called again.
+    taken: Option<Action>,
+    connection: Connection,
+    mode: AnswerPayload,
+    /// Bytes of the test server since the last that were handed over.
+    skipped: u64,
+    /// Every byte that the test server got.
+    pub sent: Vec<u8>,
+    /// What became of the client's bytes.
+    pub fates: Fates,
+    /// How often the module has declared an answer complete.
+    pub answered: usize,
+    /// How often the module has declared a connection refused.
+    pub refused: usize,
+    /// Why the session has ended.
+    pub failure: Option<Failure>,
+    record: Option<String>,
+}
+
+impl Driver {
+    /// A session of this module, without a connection.
+    #[must_use]
+    pub fn new(module: Box<dyn Module>) -> Self {
+        Self {
+            module,
+            held: Vec::new(),
+            taken: None,
+            connection: Connection::None,
+            mode: AnswerPayload::All,
+            skipped: 0,
+            sent: Vec::new(),
+            fates: Fates::default(),
+            answered: 0,
+            refused: 0,
+            failure: None,
+            record: None,
+        }
+    }
+
+    /// The same, with a record of all events.
+    #[must_use]
+    pub fn recording(self) -> Self {
+        Self { record: Some(String::new()), ..self }
+    }
+
+    /// A connection to the test server is open; one that there was before is lost.
+    pub fn connected(&mut self) -> Vec<u8> {
+        self.note("connected", &[]);
+        (self.mode, self.skipped, self.connection) = (AnswerPayload::All, 0, Connection::Preparing);
+        self.event(|module, _, actions| match module.connected(actions) {
+            Ready::Now => Connection::Ready,
+            Ready::WhenSaid => Connection::Preparing,
+        })
+    }
+
+    /// The next bytes of the client are due.
+    pub fn client(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.note("client", bytes);
+        self.held.extend_from_slice(bytes);
+        let start = self.sent.len();
+        self.offer();
+        self.since(start)
+    }
+
+    /// The test server answers in one segment, which acknowledges everything that was sent.
+    pub fn answer(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.segment(bytes, true)
+    }
+
+    /// The same, but the segment does not acknowledge the last of what was sent.
+    pub fn early_answer(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.segment(bytes, false)
+    }
+
+    fn segment(&mut self, bytes: &[u8], acks_all: bool) -> Vec<u8> {
+        self.note("answer", bytes);
+        let wanted = match self.mode {
+            AnswerPayload::None => 0,
+            AnswerPayload::Head(bytes) => usize::from(bytes),
+            AnswerPayload::All => usize::MAX,
+        };
+        let (wanted, rest) = bytes.split_at(bytes.len().min(wanted));
+        if wanted.is_empty() {
+            self.skipped += rest.len() as u64;
+            return self.client(&[]);
+        }
+        let skipped = std::mem::replace(&mut self.skipped, rest.len() as u64);
+        if skipped > 0 && self.failure.is_none() {
+            self.module.missed(Missing::TestServer(skipped));
+        }
+        self.event(|module, connection, actions| {
+            module.answer(ServerData { bytes: wanted, acks_all }, actions);
+            connection
+        })
+    }
+
+    /// Answer bytes of the test server are missing before the next.
+    pub fn skip_answer(&mut self, bytes: u64) {
+        self.skipped += bytes;
+    }
+
+    /// The online server answers; `skipped` bytes before these are missing.
+    pub fn online(&mut self, skipped: u64, bytes: &[u8]) -> Vec<u8> {
+        self.note("online", bytes);
+        if skipped > 0 && self.failure.is_none() {
+            self.module.missed(Missing::OnlineServer(skipped));
+        }
+        if bytes.is_empty() {
+            return Vec::new();
+        }
+        self.event(|module, connection, actions| {
+            if let Some(online) = module.online() {
+                online.answer(bytes, actions);
+            }
+            connection
+        })
+    }
+
+    /// The online server has answered the question of this number.
+    pub fn queried(&mut self, question: u64) {
+        if self.failure.is_none()
+            && let Some(online) = self.module.online()
+        {
+            online.queried(question);
+        }
+    }
+
+    /// The bytes that the module holds, and `bytes` of the client behind them, are dropped.
+    pub fn drop_client(&mut self, bytes: &[u8]) {
+        self.note("dropped", bytes);
+        self.held.extend_from_slice(bytes);
+        let held = std::mem::take(&mut self.held);
+        let taken = usize::from(self.taken.take().is_some());
+        if !held.is_empty() && self.failure.is_none() {
+            self.module.missed(Missing::Dropped(&held[taken..]));
+        }
+    }
+
+    /// Bytes of the client were never captured. The connection is lost.
+    pub fn gap(&mut self) {
+        self.drop_client(&[]);
+        self.note("gap", &[]);
+        self.connection = Connection::None;
+        if self.failure.is_none() {
+            self.module.missed(Missing::Uncaptured);
+        }
+    }
+
+    /// How many bytes of the client the module holds.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The module lets the client go on, on this connection.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.connection == Connection::Ready
+    }
+
+    /// The payload of answers that the module asked for.
+    #[must_use]
+    pub fn mode(&self) -> AnswerPayload {
+        self.mode
+    }
+
+    /// The module, for questions to it.
+    #[must_use]
+    pub fn module(&self) -> &dyn Module {
+        &*self.module
+    }
+
+    /// All events so far, a line each, if they are recorded.
+    #[must_use]
+    pub fn record(&self) -> &str {
+        self.record.as_deref().unwrap_or_default()
+    }
+
+    /// Calls the module, and then `client` if it holds bytes: the engine does so at every event.
+    fn event(
+        &mut self,
+        call: impl FnOnce(&mut dyn Module, Connection, &mut Actions) -> Connection,
+    ) -> Vec<u8> {
+        let start = self.sent.len();
+        if self.failure.is_none() {
+            let mut actions = Actions::new();
+            let before = self.connection;
+            let connection = call(&mut *self.module, before, &mut actions);
+            self.carry_out(&actions);
+            if connection == Connection::Ready && before != Connection::Ready {
+                assert!(self.connection != Connection::Ready, "ready() beside Ready::Now");
+                if self.connection == Connection::Preparing {
+                    self.connection = Connection::Ready;
+                }
+            }
+        }
+        self.offer();
+        self.since(start)
+    }
+
+    fn offer(&mut self) {
+        if self.held.is_empty() || self.failure.is_some() || self.connection == Connection::None {
+            return;
+        }
+        let mut actions = Actions::new();
+        self.module.client(&self.held[usize::from(self.taken.is_some())..], &mut actions);
+        if !actions.calls_again() {
+            self.remove_taken();
+        }
+        self.carry_out(&actions);
+    }
+
+    fn carry_out(&mut self, actions: &Actions) {
+        for action in actions.list() {
+            match action {
+                Action::Pass(_) | Action::Replace(_) | Action::LeaveOut(..) => {
+                    self.take(action, actions.calls_again());
+                }
+                Action::Send(range) => {
+                    assert!(self.connection != Connection::None, "something is sent without a connection");
+                    self.sent.extend_from_slice(&actions.own_bytes()[range.clone()]);
+                }
+                Action::Answers(mode) => self.mode = *mode,
+                Action::Ready => {
+                    assert!(
+                        self.connection == Connection::Preparing,
+                        "ready on a connection that is {:?}",
+                        self.connection
+                    );
+                    self.connection = Connection::Ready;
+                }
+                Action::Answered => {
+                    assert!(self.is_ready(), "answered on a connection that is {:?}", self.connection);
+                    self.answered += 1;
+                }
+                Action::Refused => {
+                    self.refused += 1;
+                    self.connection = Connection::None;
+                    return;
+                }
+                Action::Fail(failure) => {
+                    self.failure = Some(*failure);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, action: &Action, calls_again: bool) {
+        self.remove_taken();
+        let (Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes, _)) = *action else {
+            return;
+        };
+        assert!(bytes <= self.held.len(), "{action:?}, but the module was offered {} bytes", self.held.len());
+        let stays = calls_again && bytes > 0 && !matches!(action, Action::Pass(_));
+        self.remove(bytes - usize::from(stays), action);
+        self.taken = stays.then(|| action.clone());
+    }
+
+    fn remove_taken(&mut self) {
+        if let Some(action) = self.taken.take() {
+            self.remove(1, &action);
+        }
+    }
+
+    fn remove(&mut self, bytes: usize, action: &Action) {
+        let bytes = self.held.drain(..bytes);
+        match action {
+            Action::LeaveOut(_, loss) => match self.fates.left_out.last_mut() {
+                Some((last, sum)) if last == loss => sum.extend(bytes),
+                _ => self.fates.left_out.push((*loss, bytes.collect())),
+            },
+            Action::Replace(_) => self.fates.replaced.extend(bytes),
+            _ => {
+                let start = self.sent.len();
+                self.sent.extend(bytes);
+                self.fates.passed.extend_from_slice(&self.sent[start..]);
+            }
+        }
+    }
+
+    fn since(&mut self, start: usize) -> Vec<u8> {
+        let sent = self.sent[start..].to_vec();
+        if !sent.is_empty() {
+            self.note("sent", &sent);
+        }
+        sent
+    }
+
+    fn note(&mut self, what: &str, bytes: &[u8]) {
+        if let Some(record) = &mut self.record {
+            let _ = writeln!(record, "{what} {}", bytes.escape_ascii());
+        }
+    }
+}

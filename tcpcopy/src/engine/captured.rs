@@ -1,0 +1,178 @@
+//! What the engine does with captured packets.
+
+use std::time::Duration;
+
+use common_core::control::ToIntercept;
+use common_core::flow::{Endpoint, Flow};
+use common_core::time::Time;
+use common_core::wire::{Flags, Segment};
+use common_os::io::Captured;
+
+use super::Engine;
+use super::classify::{Class, classify};
+use super::slot::{Slot, WAITING_MAX, is_syn};
+use crate::ledger::{DropReason, PacketKind};
+use crate::output::Output;
+use crate::session::{ModuleHost, Session};
+
+/// For this long after the start of the capture, a new stream may be in the middle of a turn. A stream whose first data
+/// comes later was silent before, and begins a turn.
+const SETTLING: Duration = Duration::from_millis(200);
+
+/// A pushed segment shorter than this is most likely a whole request, even then. It is shorter than any usual segment
+/// size, in bytes.
+const SHORT: u32 = 1200;
+
+impl Engine {
+    /// A packet was captured on the online host.
+    pub fn handle_packet(&mut self, now: Time, captured: Captured<'_>, out: &mut dyn Output) {
+        // Kept where it is: a segment is large.
+        let Ok(segment) = &Segment::parse(captured.packet) else {
+            return self.ledger.packet(PacketKind::Unreadable);
+        };
+        match classify(&self.config.transfers, self.own.as_deref(), &captured, segment) {
+            Class::Client { flow, transfer } => {
+                self.ledger.packet(PacketKind::Client);
+                if flow.client.ip.is_loopback() && !flow.server.ip.is_loopback() {
+                    self.ledger.loopback_packet();
+                }
+                self.handle_client(now, flow, transfer, segment, out);
+            }
+            Class::OnlineSynAck { flow } => {
+                self.ledger.packet(PacketKind::OnlineSynAck);
+                self.handle_online_syn_ack(now, &flow, segment, out);
+            }
+            Class::OnlineAnswer { flow } => {
+                self.ledger.packet(PacketKind::OnlineAnswer);
+                self.handle_online_answer(now, &flow, segment, out);
+            }
+            Class::Own => self.ledger.packet(PacketKind::Own),
+            Class::Unrelated => self.ledger.packet(PacketKind::Unrelated),
+        }
+    }
+
+    fn handle_client(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        transfer: usize,
+        segment: &Segment<'_>,
+        out: &mut dyn Output,
+    ) {
+        let opens = is_syn(segment);
+        let found = match self.table.find(&flow) {
+            None if opens || !segment.payload.is_empty() => {
+                self.add_slot(now, flow, transfer, segment.destination, out)
+            }
+            None => return self.ledger.stray_packet(),
+            found => found,
+        };
+        let Some(index) = found else {
+            return self.turn_away(segment, DropReason::MemoryLimit);
+        };
+        if self.collides(index, segment) {
+            return;
+        }
+        let joins = self.table.slot(index).is_some_and(|slot| slot.is_empty());
+        let waiting = if opens && !joins && self.is_full() { 1 } else { WAITING_MAX };
+        let mut new = if opens || joins { self.new_session(now, flow, transfer, segment) } else { None };
+        self.with_slot_in_batch(now, index, out, |slot, cx| {
+            // Taken out only if there is one: a session is large, and this line runs for every segment.
+            if new.is_some() && !(opens && slot.is_repeated(segment)) {
+                if !opens {
+                    cx.ledger.session_joined();
+                }
+                new.take().into_iter().for_each(|session| slot.add(cx, session, waiting));
+            }
+            if !opens && let Some(session) = slot.session_of(segment) {
+                session.handle_client(cx, segment);
+            } else if opens && !segment.payload.is_empty() {
+                slot.keep_data_of_syn(segment);
+            }
+        });
+        self.respect_memory_limit(now, out);
+    }
+
+    fn handle_online_syn_ack(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
+        let Some(index) = self.table.find(flow) else { return };
+        let Some(session) = self.table.slot(index).and_then(|slot| slot.session_accepted(segment)) else {
+            return;
+        };
+        session.handle_online_syn_ack(segment);
+        if session.awaits_syn_ack() {
+            self.with_slot_in_batch(now, index, out, |slot, cx| {
+                if let Some(session) = slot.session_accepted(segment) {
+                    session.handle_syn_acknowledged(cx, segment);
+                }
+            });
+        }
+    }
+
+    fn handle_online_answer(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
+        let Some(index) = self.table.find(flow) else { return };
+        if self.table.slot(index).is_none_or(|slot| slot.online != segment.source) {
+            return;
+        }
+        self.with_slot(now, index, out, |slot, cx| {
+            if let Some(session) = slot.session_answered(segment) {
+                session.handle_online_answer(cx, segment);
+            }
+        });
+        self.respect_memory_limit(now, out);
+    }
+
+    fn new_session(&self, now: Time, flow: Flow, transfer: usize, segment: &Segment<'_>) -> Option<Session> {
+        let from_start = is_syn(segment);
+        let protocol = self.config.transfers.get(transfer)?.protocol.as_ref();
+        let module = protocol
+            .map(|protocol| ModuleHost::new(protocol.module(&flow, from_start), protocol.online_answers()));
+        Some(if from_start {
+            Session::from_syn(now, segment.seq, module)
+        } else {
+            let whole = segment.flags.has(Flags::PSH) && segment.payload_len < SHORT;
+            let mid_turn = !whole && now < self.started + SETTLING;
+            Session::joined(now, segment, mid_turn, module)
+        })
+    }
+
+    /// `None` if there is no room for it.
+    fn add_slot(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        transfer: usize,
+        online: Endpoint,
+        out: &mut dyn Output,
+    ) -> Option<u32> {
+        if self.is_full() {
+            self.make_room(now, out);
+            if self.is_full() {
+                return None;
+            }
+        }
+        let (index, id) = self.table.insert(|id| Slot::new(id, flow, transfer, online))?;
+        out.control(&ToIntercept::RouteAdd { id, flow });
+        Some(index)
+    }
+
+    /// The client has a connection to another service that is copied to the same target: both would be one connection
+    /// there.
+    fn collides(&mut self, index: u32, segment: &Segment<'_>) -> bool {
+        let collides = self.table.slot(index).is_some_and(|slot| slot.online != segment.destination);
+        if collides {
+            self.turn_away(segment, DropReason::AddressCollision);
+        }
+        collides
+    }
+
+    /// A segment whose session is not copied at all.
+    fn turn_away(&mut self, segment: &Segment<'_>, reason: DropReason) {
+        let bytes = segment.payload.len() as u64;
+        self.ledger.capture(bytes);
+        self.ledger.drop_bytes(reason, bytes);
+        if is_syn(segment) {
+            self.ledger.session_begins();
+            self.ledger.session_ends(Some(reason));
+        }
+    }
+}
