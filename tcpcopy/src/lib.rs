@@ -12,6 +12,7 @@ mod failure_log;
 pub mod ledger;
 pub mod online_query;
 pub mod output;
+mod protocols;
 mod recognise;
 pub mod report;
 mod session;

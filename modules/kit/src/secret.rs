@@ -1,4 +1,4 @@
-//! Passwords in configuration files: where they come from, and how they are kept.
+//! Passwords in configuration files: their sources, and how they are kept in memory.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::secret_file::{self, SecretFileError};
 
-/// Where a password comes from.
+/// The source of a password.
 pub enum SecretSource {
     /// The password itself.
     Plain(Zeroizing<String>),
@@ -18,7 +18,7 @@ pub enum SecretSource {
         /// Its name.
         env: String,
     },
-    /// A file whose first line it is, readable by its owner only.
+    /// A file that only its owner can read; the password is its first line.
     File {
         /// Its path.
         file: PathBuf,
@@ -31,7 +31,7 @@ impl<'de> Deserialize<'de> for SecretSource {
     }
 }
 
-/// Reads a [`SecretSource`], and complains in words that help without a value among them.
+/// Reads a [`SecretSource`]. Its errors help and show no value.
 struct Sources;
 
 impl<'de> Visitor<'de> for Sources {
@@ -75,7 +75,7 @@ impl fmt::Debug for SecretSource {
     }
 }
 
-/// A password cannot be had.
+/// A password cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The environment variable is not set, or is not UTF-8.
@@ -83,7 +83,7 @@ pub enum CredentialsError {
         "environment variable {0}, which should hold a password, is not set: set it for tcpcopy, or give the password in another way"
     )]
     Env(String),
-    /// The file is not one to read a password from.
+    /// The file cannot be read, or is not safe.
     #[error("cannot read a password from {}: {problem}", path.display())]
     File {
         /// Its path.
@@ -98,7 +98,7 @@ impl SecretSource {
     ///
     /// # Errors
     ///
-    /// If it cannot be had from there.
+    /// If it cannot be read from there.
     pub fn resolve(&self) -> Result<Secret, CredentialsError> {
         match self {
             Self::Plain(password) => Ok(Secret::new(password.as_bytes())),
@@ -116,7 +116,7 @@ impl SecretSource {
     }
 }
 
-/// No file with a password is longer, in bytes.
+/// The longest file with a password, in bytes.
 const LENGTH_MAX: u64 = 64 << 10;
 
 /// A password.
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// A file of its own for each test, taken away at the end.
+    /// A file of its own for each test, removed at the end.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_or_that_is_none_is_refused() {
+    fn a_file_that_others_can_read_or_that_is_not_regular_is_an_error() {
         for mode in [0o640, 0o604, 0o660, 0o644] {
             let file = Scratch::new(&format!("mode-{mode:o}"), b"secret", mode);
             let error = file.source().resolve().unwrap_err().to_string();

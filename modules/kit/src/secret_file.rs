@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use common_core::text::shown;
 
-/// Why a file with passwords is not read: one line with the cure, nothing of what stands in it.
+/// Why a file with passwords is not read: one line with a hint, and nothing of its content.
 #[derive(Debug, Error)]
 pub enum SecretFileError {
     /// It cannot be opened, or read.
@@ -21,30 +21,30 @@ pub enum SecretFileError {
     /// It is a directory, a pipe or a device.
     #[error("it is no regular file; give the path of one")]
     NoFile,
-    /// Its mode is too generous.
+    /// Others than its owner can read or change it.
     #[error("it may hold passwords, and others can read or change it: chmod 600 {path}")]
     Mode {
         /// Its path, fit for the terminal.
         path: String,
     },
-    /// It is neither root's nor the caller's.
+    /// Its owner is neither root nor the caller.
     #[error("it belongs to another user: chown it to the one who runs tcpcopy, or to root")]
     Owner,
-    /// It is longer than so many bytes.
-    #[error("it has more than {0} bytes: it should hold nothing but what is asked for")]
+    /// It is longer than this, in bytes.
+    #[error("it has more than {0} bytes; it must not hold anything else")]
     Length(u64),
 }
 
-/// Reads a regular file of root or the caller that nobody else can read or change and that has `length_max` bytes at most.
-/// What is read is wiped when it is dropped.
+/// Reads a regular file that belongs to root or the caller, that nobody else can read or change, and that has at most
+/// `length_max` bytes. The content is wiped from memory when it is dropped.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The problem with the file.
 pub fn read(path: &Path, length_max: u64) -> Result<Zeroizing<Vec<u8>>, SecretFileError> {
-    // Opening a pipe must not wait for someone to write. What was checked is what is read: all is asked of the open file.
+    // Opening a pipe must not wait for a writer. All checks are made on the open file: another cannot take its place.
     let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path)?;
     let length = check(path, &file)?;
-    // Room for all: a buffer that grows leaves copies behind.
+    // A buffer that grows would leave copies in memory.
     let room = usize::try_from(length.min(length_max)).unwrap_or_default() + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(length_max + 1).read_to_end(&mut bytes)?;
@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// A path of its own for each test, taken away at the end.
+    /// A path of its own for each test, removed at the end.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_read_than_there_may_be() {
+    fn no_more_is_read_than_the_limit() {
         let file = Scratch::file("length", "secret", 0o600);
         assert_eq!(read(&file.0, 6).unwrap()[..], b"secret"[..]);
         assert!(matches!(read(&file.0, 5), Err(SecretFileError::Length(5))));
     }
 
     #[test]
-    fn nothing_is_waited_for() {
+    fn reading_does_not_wait() {
         let pipe = Scratch::path("pipe");
         mkfifo(&pipe.0, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         for path in [&pipe.0, Path::new("/dev/zero"), Path::new("/tmp")] {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn others_must_not_read_or_change_or_own_it() {
+    fn a_file_that_others_read_change_or_own_is_an_error() {
         for mode in [0o640, 0o604, 0o620, 0o602, 0o666] {
             let file = Scratch::file(&format!("mode-{mode:o}"), "hunter2", mode);
             let complaint = read(&file.0, 100).unwrap_err().to_string();

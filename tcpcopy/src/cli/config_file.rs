@@ -1,32 +1,17 @@
-//! `--config`: what protocol modules need to know, passwords among it.
+//! `--config`: the file with the settings of protocol modules, passwords among them.
 
 use std::path::Path;
 
 use common_core::text::shown;
 use module_kit::secret_file;
-use serde::Deserialize;
 use thiserror::Error;
 
-/// More than any such file needs, in bytes.
+use crate::protocols::Config;
+
+/// The longest file, in bytes: more than any needs.
 const LENGTH_MAX: u64 = 4 << 20;
 
-/// What the file may hold.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct ConfigFile {
-    pub(super) mysql: tcpcopy_mysql::Settings,
-    pub(super) redis: tcpcopy_redis::Settings,
-    pub(super) online: OnlineServers,
-}
-
-/// How to ask online servers what clients said before they were copied.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct OnlineServers {
-    pub(super) redis: Option<tcpcopy_redis::OnlineServer>,
-}
-
-/// Why the file cannot be used: one line with the cure, nothing of what stands in it but names of settings.
+/// Why the file cannot be used: one line with a hint, and of its content only the names of settings.
 #[derive(Debug, Error, PartialEq, Eq)]
 enum Problem {
     #[error("line {line}: it is not UTF-8 text; save it as such")]
@@ -35,18 +20,16 @@ enum Problem {
     Content { line: usize, problem: String },
 }
 
-impl ConfigFile {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// What is wrong with it, in one line with the cure.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let text = secret_file::read(path, LENGTH_MAX).map_err(|problem| problem.to_string())?;
-        parse(&text).map_err(|problem| problem.to_string())
-    }
+/// Reads the file.
+///
+/// # Errors
+/// The problem, in one line with a hint.
+pub(super) fn read(path: &Path) -> Result<Config, String> {
+    let text = secret_file::read(path, LENGTH_MAX).map_err(|problem| problem.to_string())?;
+    parse(&text).map_err(|problem| problem.to_string())
 }
 
-fn parse(bytes: &[u8]) -> Result<ConfigFile, Problem> {
+fn parse(bytes: &[u8]) -> Result<Config, Problem> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| Problem::Text { line: line_of(bytes, error.valid_up_to()) })?;
     toml::from_str(text).map_err(|error| Problem::Content {
@@ -55,12 +38,12 @@ fn parse(bytes: &[u8]) -> Result<ConfigFile, Problem> {
     })
 }
 
-/// The line that a byte stands in, from 1.
+/// The line of a byte, from 1.
 fn line_of(bytes: &[u8], offset: usize) -> usize {
     bytes.iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// A complaint about a wrong value shows it, and it may be a password: `invalid type: string "secret", expected ...`.
+/// The message about a wrong value shows the value, which may be a password: `invalid type: string "secret", expected ...`.
 fn without_values(message: &str) -> String {
     let Some(value) =
         message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))
@@ -92,7 +75,7 @@ mod tests {
         }
 
         fn complaint(&self) -> String {
-            ConfigFile::read(&self.0).unwrap_err()
+            read(&self.0).unwrap_err()
         }
     }
 
@@ -106,9 +89,9 @@ mod tests {
     fn users_and_passwords_are_read() {
         let text = "[mysql.users]\nshop = \"secret\"\n\"shop@test\" = { env = \"SHOP\" }\n";
         let file = Scratch::new("good", text, 0o600);
-        let users = ConfigFile::read(&file.0).unwrap().mysql.users;
+        let users = read(&file.0).unwrap().mysql.users;
         assert_eq!(users.keys().collect::<Vec<_>>(), ["shop", "shop@test"]);
-        assert!(ConfigFile::read(&Scratch::new("empty", "", 0o400).0).unwrap().mysql.users.is_empty());
+        assert!(read(&Scratch::new("empty", "", 0o400).0).unwrap().mysql.users.is_empty());
     }
 
     #[test]
@@ -144,7 +127,7 @@ mod tests {
         for (path, part) in
             [("/dev/null", "no regular file"), ("/tmp", "no regular file"), ("/none", "No such file")]
         {
-            let complaint = ConfigFile::read(Path::new(path)).unwrap_err();
+            let complaint = read(Path::new(path)).unwrap_err();
             assert!(complaint.contains(part), "{path}: {complaint}");
         }
     }

@@ -16,7 +16,6 @@ use common_os::command_line::{Ignored, Invocation, Unsupported};
 
 pub use config::Config;
 pub use error::UsageError;
-pub use protocol::usual_protocol;
 
 use raw::RawArgs;
 

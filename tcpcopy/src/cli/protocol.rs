@@ -1,29 +1,19 @@
-//! `--protocol`: which protocol module takes care of which service.
+//! `--protocol`: the protocol module of each service.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::sync::Arc;
 
 use common_core::flow::Endpoint;
 use common_core::text::shown;
-use module_kit::secret::CredentialsError;
-use tcpcopy_mysql::Mysql;
-use tcpcopy_redis::Redis;
 
+use crate::protocols::{PROTOCOLS, Registration};
 use crate::settings::Transfer;
 
 use super::UsageError;
 use super::address::port;
-use super::config_file::ConfigFile;
+use super::config_file;
 
-/// A protocol that there is a module for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Mysql,
-    Redis,
-}
-
-/// What the user says of modules.
+/// The flags about modules.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct ProtocolOptions<'a> {
     /// `--protocol`.
@@ -34,49 +24,42 @@ pub(super) struct ProtocolOptions<'a> {
 
 /// Gives each transfer the module of its service.
 pub(super) fn attach(transfers: &mut [Transfer], options: &ProtocolOptions<'_>) -> Result<(), UsageError> {
-    let chosen = chosen(options.protocols)?;
+    let choices = choices(options.protocols)?;
     if let Some(Choice { port, piece, .. }) =
-        chosen.iter().find(|choice| transfers.iter().all(|transfer| transfer.online_port != choice.port))
+        choices.iter().find(|choice| transfers.iter().all(|transfer| transfer.online_port != choice.port))
     {
         return Err(UsageError::Protocol {
             piece: shown(piece, 80),
             problem: format!("port {port} is no online service of -x"),
         });
     }
-    let kinds: Vec<Option<Kind>> = transfers.iter().map(|transfer| kind(transfer, &chosen)).collect();
-    if options.config.is_some() && kinds.iter().all(Option::is_none) {
+    let name = |transfer: &Transfer| match choices.iter().find(|it| it.port == transfer.online_port) {
+        Some(choice) => choice.protocol,
+        None => Registration::usual(transfer.online_port),
+    };
+    let names: Vec<Option<&str>> =
+        transfers.iter().map(|transfer| name(transfer).map(|protocol| protocol.name)).collect();
+    if options.config.is_some() && names.iter().all(Option::is_none) {
         return Err(UsageError::NothingToConfigure);
     }
-    let file = options.config.map(read).transpose()?.unwrap_or_default();
-    let mysql = kinds.contains(&Some(Kind::Mysql)).then(|| mysql(&file, options)).transpose()?;
-    let redis = kinds.contains(&Some(Kind::Redis)).then(|| redis(&file, options)).transpose()?;
-    for (transfer, kind) in transfers.iter_mut().zip(kinds) {
-        transfer.protocol = match kind {
-            Some(Kind::Mysql) => mysql.as_ref().map(|mysql| Arc::new(mysql.for_another_service()) as _),
-            Some(Kind::Redis) => {
-                let usual = usual_address(transfer);
-                let of_service =
-                    redis.as_ref().map(|redis| redis.for_service(file.online.redis.as_ref(), usual));
-                of_service
-                    .transpose()
-                    .map_err(|error| wrong_secret(options, &error))?
-                    .map(|it| Arc::new(it) as _)
-            }
-            None => None,
-        };
+    let path = options.config.unwrap_or(Path::new(""));
+    let wrong_file = |problem| UsageError::ConfigFile { path: shown(&path.to_string_lossy(), 200), problem };
+    let config = options.config.map(config_file::read).transpose().map_err(wrong_file)?.unwrap_or_default();
+    for protocol in &PROTOCOLS {
+        let is_its = |name: &Option<&str>| *name == Some(protocol.name);
+        let mut its: Vec<&mut Transfer> =
+            transfers.iter_mut().zip(&names).filter_map(|(it, name)| is_its(name).then_some(it)).collect();
+        if its.is_empty() {
+            continue;
+        }
+        let services: Vec<Endpoint> = its.iter().map(|transfer| usual_address(transfer)).collect();
+        let built = (protocol.build)(&config, &services).map_err(|error| wrong_file(error.to_string()))?;
+        its.iter_mut().zip(built).for_each(|(transfer, built)| transfer.protocol = Some(built));
     }
     Ok(())
 }
 
-fn mysql(file: &ConfigFile, options: &ProtocolOptions<'_>) -> Result<Mysql, UsageError> {
-    Mysql::new(&file.mysql).map_err(|error| wrong_secret(options, &error))
-}
-
-fn redis(file: &ConfigFile, options: &ProtocolOptions<'_>) -> Result<Redis, UsageError> {
-    Redis::new(&file.redis).map_err(|error| wrong_secret(options, &error))
-}
-
-/// Where the online service is to be found: as `-x` says, or on this host.
+/// The address of the online service: as `-x` says, or on this host.
 fn usual_address(transfer: &Transfer) -> Endpoint {
     let loopback = match transfer.target.ip {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -85,77 +68,43 @@ fn usual_address(transfer: &Transfer) -> Endpoint {
     Endpoint::new(transfer.online_ip.unwrap_or(loopback), transfer.online_port)
 }
 
-fn wrong_secret(options: &ProtocolOptions<'_>, error: &CredentialsError) -> UsageError {
-    wrong_file(options.config.unwrap_or(Path::new("")), error.to_string())
-}
-
-fn read(path: &Path) -> Result<ConfigFile, UsageError> {
-    ConfigFile::read(path).map_err(|problem| wrong_file(path, problem))
-}
-
-fn wrong_file(path: &Path, problem: String) -> UsageError {
-    UsageError::ConfigFile { path: shown(&path.to_string_lossy(), 200), problem }
-}
-
-/// What `--protocol` says, else what is usual on the port.
-fn kind(transfer: &Transfer, chosen: &[Choice<'_>]) -> Option<Kind> {
-    match chosen.iter().find(|choice| choice.port == transfer.online_port) {
-        Some(choice) => choice.kind,
-        None => usual_kind(transfer.online_port),
-    }
-}
-
-/// The name of the protocol that is usual on the port, if there is a module for it.
-#[must_use]
-pub fn usual_protocol(port: u16) -> Option<&'static str> {
-    usual_kind(port).map(|kind| match kind {
-        Kind::Mysql => "mysql",
-        Kind::Redis => "redis",
-    })
-}
-
-fn usual_kind(port: u16) -> Option<Kind> {
-    match port {
-        3306 => Some(Kind::Mysql),
-        6379 => Some(Kind::Redis),
-        _ => None,
-    }
-}
-
 /// One piece of `--protocol`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 struct Choice<'a> {
     port: u16,
-    kind: Option<Kind>,
-    /// As it was written.
+    protocol: Option<&'static Registration>,
+    /// As the user wrote it.
     piece: &'a str,
 }
 
-/// Reads all values of `--protocol`, each a list by comma.
-fn chosen(values: &[String]) -> Result<Vec<Choice<'_>>, UsageError> {
-    let mut read: Vec<Choice<'_>> = Vec::new();
+/// Reads all values of `--protocol`, each a list separated by commas.
+fn choices(values: &[String]) -> Result<Vec<Choice<'_>>, UsageError> {
+    let mut choices: Vec<Choice<'_>> = Vec::new();
     for piece in values.iter().flat_map(|value| value.split(',')).map(str::trim) {
         let wrong = |problem: String| UsageError::Protocol { piece: shown(piece, 80), problem };
         let (number, name) =
             piece.split_once('=').ok_or_else(|| wrong("no '=' between port and protocol".to_owned()))?;
         let number = port(number.trim_end()).map_err(wrong)?;
-        let kind = match name.trim_start() {
-            "mysql" => Some(Kind::Mysql),
-            "redis" => Some(Kind::Redis),
+        let protocol = match name.trim_start() {
             "none" => None,
-            other => return Err(wrong(format!("there is no protocol '{}'", shown(other, 40)))),
+            name => Some(
+                Registration::named(name)
+                    .ok_or_else(|| wrong(format!("there is no protocol '{}'", shown(name, 40))))?,
+            ),
         };
-        if read.iter().any(|choice| choice.port == number) {
+        if choices.iter().any(|choice| choice.port == number) {
             return Err(wrong(format!("port {number} was given before")));
         }
-        read.push(Choice { port: number, kind, piece });
+        choices.push(Choice { port: number, protocol, piece });
     }
-    Ok(read)
+    Ok(choices)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::transfer::transfers;
+    use std::sync::Arc;
+
     use super::*;
 
     /// The names of the protocols of `-x` `services` under these `--protocol`s.
@@ -207,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_modules_is_refused_without_one() {
+    fn a_config_file_is_refused_without_a_module() {
         let configure = ProtocolOptions { config: Some(Path::new("/none")), ..ProtocolOptions::default() };
         let none = ["3306=none".to_owned()];
         let chosen = ProtocolOptions { protocols: &none, ..configure };

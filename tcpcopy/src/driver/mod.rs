@@ -26,10 +26,11 @@ use packet_sink::PacketSink;
 use reporter::Reporter;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
-use crate::cli::{Config, usual_protocol};
+use crate::cli::Config;
 use crate::control::{ConnLog, ControlConns};
 use crate::engine::Engine;
 use crate::online_query::{Askers, OwnEndpoints, Query, Watch};
+use crate::protocols::{filter_notice, usual_protocol};
 use crate::report::{Service, StatsFile, StatsFileError};
 use crate::settings::Transfer;
 
@@ -146,12 +147,10 @@ fn announce_protocols(config: &Config) {
             );
         }
     }
-    let needs_answers = |transfer: &Transfer| !transfer.online_answers().is_empty();
-    if config.filter.is_some() && config.transfers.iter().any(needs_answers) {
-        log::info!(
-            "-F must also pass what the online service answers: without, what it has refused is not known, and MySQL's ids \
-             of prepared statements can only be told by order"
-        );
+    if config.filter.is_some()
+        && let Some(notice) = filter_notice(&config.transfers)
+    {
+        log::info!("{notice}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Asks online servers what clients said before they were copied: off the packets' way, in a thread for each server, at
-//! most once a second. What is asked, and what the answer means, is the protocol's (`module_kit::online_query`).
+//! Queries online servers about connections that are older than the copy: apart from the packets, in a thread for each
+//! server, at most once a second. The protocol defines the question and reads the answer (`module_kit::online_query`).
 
 mod own;
 
@@ -20,21 +20,21 @@ use socket2::{Domain, Protocol as IpProtocol, Socket, Type};
 pub use self::own::OwnEndpoints;
 use crate::settings::Transfer;
 
-/// Between two questions to one server, and after a question that failed.
+/// Time between two questions to one server, and after a question that failed.
 const INTERVAL: Duration = Duration::from_secs(1);
 const INTERVAL_FAILED: Duration = Duration::from_secs(10);
 
-/// A protocol's question to the online server of a transfer.
+/// The query of a protocol to the online server of a transfer.
 #[derive(Clone)]
 pub(crate) struct Query {
-    /// Which of the transfers.
+    /// The index of the transfer.
     pub(crate) transfer: usize,
     pub(crate) query: Arc<dyn OnlineQuery>,
     name: &'static str,
 }
 
 impl Query {
-    /// All that there are to ask.
+    /// All queries of these transfers.
     pub(crate) fn of(transfers: &[Transfer]) -> Vec<Self> {
         let of = |(transfer, it): (usize, &Transfer)| {
             let protocol: &Arc<dyn Protocol> = it.protocol.as_ref()?;
@@ -44,13 +44,13 @@ impl Query {
     }
 }
 
-/// A worker's view of what was answered.
+/// A worker's view of the answers.
 #[derive(Default)]
 pub(crate) struct Watch(Vec<Watched>);
 
 struct Watched {
     query: Query,
-    /// The last question that was answered when the worker looked, and that the engine knows of.
+    /// The last question that was answered when the worker looked, and the last that was reported to the engine.
     seen: u64,
     known: u64,
 }
@@ -60,7 +60,7 @@ impl Watch {
         Self(queries.iter().map(|query| Watched { query: query.clone(), seen: 0, known: 0 }).collect())
     }
 
-    /// Looks for answers; true if the engine is to know of one.
+    /// Looks for answers; true if one is to be reported to the engine.
     pub(crate) fn look(&mut self) -> bool {
         let mut new = false;
         for it in &mut self.0 {
@@ -79,13 +79,13 @@ impl Watch {
     }
 }
 
-/// The threads that ask; they end when this is dropped, or a little later.
+/// The threads that query servers; they end when this is dropped, or a little later.
 pub(crate) struct Askers {
     _stop: Vec<Sender<()>>,
 }
 
 impl Askers {
-    /// Asks each server once, then starts the threads that do so again when modules want it.
+    /// Queries each server once, then starts the threads that repeat that when modules request it.
     pub(crate) fn start(queries: &[Query], own: &Arc<OwnEndpoints>, clock: Clock) -> io::Result<Self> {
         let mut stop = Vec::new();
         for Query { query, name, .. } in queries {
@@ -107,7 +107,7 @@ struct Asker {
     name: &'static str,
     own: Arc<OwnEndpoints>,
     clock: Clock,
-    /// The last question had no answer; that has been said.
+    /// The last question had no answer, and that was logged.
     has_failed: bool,
 }
 
@@ -123,7 +123,7 @@ impl Asker {
         }
     }
 
-    /// Asks once; says so if there is no answer, and when there is one again.
+    /// Asks once. Logs the first failure in a row, and the success after one.
     fn ask(&mut self) -> bool {
         let (name, address) = (self.name, self.query.address());
         let question = self.query.questions().begin();
@@ -131,18 +131,18 @@ impl Asker {
             Ok(()) => {
                 self.query.questions().set_answered(question);
                 if std::mem::take(&mut self.has_failed) || question == 1 {
-                    log::info!("{name}: the online server at {address} says what its connections are about");
+                    log::info!("{name}: the online server at {address} describes its connections");
                 }
                 true
             }
             Err(problem) => {
                 if !std::mem::replace(&mut self.has_failed, true) {
                     log::warn!(
-                        "{name}: the online server at {address} does not say what its connections are about: {problem}; \
-                         until then, sessions that tcpcopy has not seen from the start are left out"
+                        "{name}: the online server at {address} does not describe its connections: {problem}; until then, \
+                         sessions that tcpcopy has not seen from the start are left out"
                     );
                 }
-                // Whoever wanted the answer still does.
+                // The answer is still wanted.
                 self.query.questions().want();
                 false
             }
@@ -152,7 +152,7 @@ impl Asker {
     fn converse(&self, question: u64) -> Result<(), String> {
         let until = self.clock.now() + self.query.time_limit();
         let unreachable =
-            |error: io::Error| format!("{}; check its address and what is in between", late(error));
+            |error: io::Error| format!("{}; check its address and the network between", late(error));
         let mut stream = self.connect(until).map_err(unreachable)?;
         let mut conversation = self.query.begin(question);
         let mut buffer = vec![0; 64 << 10];
@@ -172,7 +172,7 @@ impl Asker {
         }
     }
 
-    /// A connection whose local end is known before its first packet: it must not be copied.
+    /// Connects. The local end is known before the first packet, because the connection must not be copied.
     fn connect(&self, until: Time) -> io::Result<Socket> {
         let server = self.query.address();
         let address = SocketAddr::from(server);

@@ -5,20 +5,20 @@ use std::sync::{Mutex, PoisonError};
 
 use common_core::flow::Endpoint;
 
-/// Connections remembered: segments of one that has ended may still be read from the capture.
+/// The number of remembered connections: segments of one that has ended may still be read from the capture.
 const COUNT: usize = 8;
 
-/// The local ends of the latest connections. Looked at for each segment of a client, changed once a second at most.
+/// The local ends of the latest connections. Read for each segment of a client, changed once a second at most.
 #[derive(Debug, Default)]
 pub struct OwnEndpoints {
-    /// Looked at first, without a lock.
+    /// Compared first, without a lock.
     ports: [AtomicU16; COUNT],
     endpoints: Mutex<[Option<Endpoint>; COUNT]>,
     next: AtomicUsize,
 }
 
 impl OwnEndpoints {
-    /// Remembers the local end of a connection that is about to be opened.
+    /// Remembers the local end of a connection before it is opened.
     pub(crate) fn add(&self, endpoint: Endpoint) {
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         let place = self.next.fetch_add(1, Ordering::Relaxed) % COUNT;
@@ -26,7 +26,7 @@ impl OwnEndpoints {
         self.ports[place].store(endpoint.port, Ordering::Release);
     }
 
-    /// Is `endpoint` the local end of such a connection?
+    /// Whether `endpoint` is the local end of such a connection.
     pub(crate) fn contain(&self, endpoint: &Endpoint) -> bool {
         self.ports.iter().any(|port| port.load(Ordering::Acquire) == endpoint.port)
             && self

@@ -1,9 +1,9 @@
 //! A toy protocol with a server-first login, and the module for it.
 //!
 //! The server greets with a nonce, the client proves that it knows the password, the server accepts or denies.
-//! What a client said to the online server is worthless to the test server, which has another nonce and another
-//! password: as with MySQL and PostgreSQL, the module must hold the client back, log in by itself, and leave the
-//! captured login out, on every new connection to the test server.
+//! A login to the online server is worthless to the test server, which has another nonce and another
+//! password: as with MySQL and PostgreSQL, the module must hold the client's bytes, log in itself, and replace the
+//! captured login, on every new connection to the test server.
 
 use std::sync::{Arc, Mutex};
 
@@ -26,17 +26,17 @@ pub(crate) const ACCEPTED: &[u8] = b"K welcome";
 /// The answer to a bad login; the server closes after it.
 pub(crate) const DENIED: &[u8] = b"E denied";
 
-/// What a server says in place of a greeting that has too much to do; it closes after it.
+/// Sent by a busy server in place of a greeting; it closes after it.
 pub(crate) const BUSY: &[u8] = b"B busy";
 
-/// How some of the online server's segments begin, and no others.
+/// The beginnings of some of the online server's segments, and of no others.
 pub(crate) const MARK: [u8; 6] = *b"marked";
 pub(crate) const BEGINNINGS: &[PayloadPrefix] = &[
     &[Some(b'm'), Some(b'a'), Some(b'r'), None, Some(b'e'), Some(b'd')],
     &[Some(b'n'), Some(b'e'), Some(b'v'), Some(b'e')],
 ];
 
-/// What the server says first: a nonce amid other things.
+/// The first bytes of the server: a nonce among other bytes.
 pub(crate) fn greeting(nonce: u64) -> Vec<u8> {
     let mut bytes = b"toy server 1.0 ".to_vec();
     bytes.extend_from_slice(&nonce.to_be_bytes());
@@ -44,7 +44,7 @@ pub(crate) fn greeting(nonce: u64) -> Vec<u8> {
     bytes
 }
 
-/// What a client that knows `password` says.
+/// The login of a client that knows `password`.
 pub(crate) fn login(nonce: u64, password: u64) -> [u8; LOGIN] {
     let mut login = [b'L'; LOGIN];
     login[1..9].copy_from_slice(&mix(nonce ^ password).to_be_bytes());
@@ -52,20 +52,20 @@ pub(crate) fn login(nonce: u64, password: u64) -> [u8; LOGIN] {
     login
 }
 
-/// What a module was told.
+/// An event that was reported to a module.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     /// The client's bytes, each once.
     Client(Vec<u8>),
-    /// That some of the client's bytes are lost.
+    /// Some of the client's bytes are lost.
     Lost,
     /// The online server's.
     Online { skipped: u64, bytes: Vec<u8> },
-    /// The test server's, behind the login.
+    /// The test server's, after the login.
     Test { skipped: u64, bytes: u64 },
 }
 
-/// What the module of one session was told, in order.
+/// The events of one session, in order.
 #[derive(Debug)]
 pub(crate) struct Story {
     pub(crate) flow: Flow,
@@ -73,7 +73,7 @@ pub(crate) struct Story {
     pub(crate) told: Vec<Told>,
 }
 
-/// What all modules were told.
+/// The events of all sessions.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Heard(Arc<Mutex<Vec<Story>>>);
 
@@ -97,7 +97,7 @@ impl Heard {
 #[derive(Debug)]
 pub(crate) struct Toy {
     pub(crate) password: u64,
-    /// It wants to know what the online server answers, and notes it here.
+    /// It observes the online server, and notes every event here.
     pub(crate) heard: Option<Heard>,
     pub(crate) wanted: &'static [PayloadPrefix],
 }
@@ -134,9 +134,9 @@ struct Session {
     state: State,
     /// Bytes of the captured login that are still to be left out.
     captured_login: usize,
-    /// What it is told is noted here.
+    /// Events are noted here.
     heard: Option<(usize, Heard)>,
-    /// Bytes of the client that it has been told, and holds.
+    /// Bytes of the client that were offered, and are held.
     offered: usize,
     /// Bytes missing before the next of the test server's and of the online server's answers.
     skipped: (u64, u64),

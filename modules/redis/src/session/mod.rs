@@ -287,7 +287,8 @@ impl Module for Session {
     }
 
     fn memory(&self) -> usize {
-        size_of_val(self) + self.state.memory() + self.undo.as_ref().map_or(0, |undo| undo.memory())
+        let undo = self.undo.as_ref().map_or(0, |undo| undo.memory());
+        size_of_val(self) + self.state.memory() + self.setup.memory() + undo
     }
 }
 
