@@ -41,5 +41,5 @@ run() {
 # tcpcopy does not retry a server within a second after a refusal; bytes of that second belong to the gap.
 logged_in_again() {
   sql_phase meanwhile
-  [[ $(ledger tcpcopy '.ledger.tcp.rebuilt >= 5' 2>&1) == true ]] # it is written every second
+  [[ $(ledger tcpcopy '.ledger.tcp.reconnected >= 5' 2>&1) == true ]] # it is written every second
 }

@@ -32,7 +32,7 @@ run() {
   (($(sql_kind online Com_do) == 800)) || fail "the other users sent $(sql_kind online Com_do) commands instead of 800"
   (($(sql_kind test Com_do) == 0)) || fail 'commands of refused users were executed'
   sql_same_data
-  ledger_holds tcpcopy '.ledger.sessions.incomplete.refused_online == 4' 'not all sessions that the online server refused are counted'
+  ledger_holds tcpcopy '.ledger.sessions.incomplete.login_failed_online == 4' 'not all sessions that the online server refused are counted'
   for user in wrong absent; do
     lines=$(grep -c "$user" tcpcopy.log) || true
     ((lines == 1)) || fail "$lines lines about user $user instead of one"

@@ -134,5 +134,5 @@ account_whole() {
     'something was dropped'
   ledger_holds tcpcopy '.ledger.gaps.count == 0 and .capture.kernel_dropped == 0' 'something was not captured'
   ledger_holds tcpcopy '.ledger.bytes | .captured == .duplicate + .replayed' 'not all bytes were replayed'
-  ledger_holds tcpcopy '.ledger.turns.waited_in_vain == 0' 'answers were waited for in vain'
+  ledger_holds tcpcopy '.ledger.turns.timed_out == 0' 'answers were waited for in vain'
 }

@@ -1,7 +1,8 @@
 //! How fast the engine is alone, without sockets: `cargo bench -p tcpcopy --bench engine`.
 //!
 //! A thousand keep-alive connections send requests of 100 bytes in turn; each is answered with 200 bytes before the
-//! next round. Requests and answers are timed apart; of all rounds the median counts, for others use the machine too.
+//! next round. Requests and answers are timed apart. The median of all rounds counts, because other processes use the
+//! machine, too.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

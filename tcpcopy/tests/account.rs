@@ -1,4 +1,4 @@
-//! The account of clients' bytes: what was given up as missing and comes all the same is not taken for what came twice.
+//! The account of clients' bytes: late bytes that were given up as missing are not taken for duplicates.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -12,7 +12,7 @@ use tcpcopy::ledger::DropReason;
 
 const DATA: Flags = Flags(Flags::ACK.0 | Flags::PSH.0);
 
-/// Longer than missing bytes are waited for.
+/// Longer than the wait for missing bytes.
 const LONG: Duration = Duration::from_secs(2);
 
 fn connected() -> Rig {
@@ -61,15 +61,15 @@ fn a_forged_segment_far_ahead_does_not_end_the_copy_of_a_session() {
     assert_eq!((bytes.duplicate, bytes.captured), (0, 5 + 6 + 1000), "{bytes:#?}");
     assert!(lost(&rig) <= 6 + 10 * 17, "{bytes:#?}");
     assert_eq!(bytes.replayed + bytes.pending + lost(&rig), bytes.captured);
-    // The forged segment counts; the hole before it was none.
-    assert_eq!((rig.ledger().said(), rig.ledger().gaps.bytes), (bytes.captured, 0));
+    // The forged segment counts; the gap before it was none.
+    assert_eq!((rig.ledger().client_bytes(), rig.ledger().gaps.bytes), (bytes.captured, 0));
 }
 
 #[test]
 fn what_was_captured_and_cut_is_said_once() {
     let mut rig = connected();
     for _ in 0..2 {
-        // Cut by the snap length, and sent again by the client.
+        // Truncated by the snap length, and retransmitted by the client.
         rig.say_cut(0, 1, 1000, 100);
     }
     rig.say_after(0, 1001, 10, DATA, b"the next turn");
@@ -79,7 +79,7 @@ fn what_was_captured_and_cut_is_said_once() {
     let (bytes, gaps) = (&rig.ledger().bytes, &rig.ledger().gaps);
     assert_eq!((bytes.captured, bytes.dropped.get(DropReason::Truncated)), (213, 200), "{bytes:#?}");
     assert_eq!((gaps.bytes, gaps.captured), (1000, 200));
-    assert_eq!(rig.ledger().said(), 1013);
+    assert_eq!(rig.ledger().client_bytes(), 1013);
     assert!(!rig.ledger().is_whole());
 }
 
@@ -99,7 +99,7 @@ fn what_a_client_says_behind_a_forged_end_is_dropped_and_no_duplicate() {
     }
 }
 
-/// How long the oldest turn waits now, in seconds, and how many turns wait.
+/// Age of the oldest waiting turn, in seconds, and number of waiting turns.
 fn waiting(rig: &Rig) -> (u64, u64) {
     let turns = rig.ledger().at(rig.now).turns;
     (turns.oldest_waiting_seconds.0, turns.waiting.total())
@@ -111,7 +111,7 @@ fn a_turn_that_waits_is_as_old_as_its_capture() {
     rig.say(0, 1, DATA, b"first");
     rig.answer();
     assert_eq!(waiting(&rig), (0, 0));
-    // Its client has seen an answer that does not come.
+    // Its client has read an answer that does not come.
     rig.say_after(0, 6, 1000, DATA, b"second");
     rig.answer();
     rig.after(Duration::from_secs(3));
@@ -120,7 +120,7 @@ fn a_turn_that_waits_is_as_old_as_its_capture() {
     rig.after(Duration::from_secs(10));
     rig.answer();
     let turns = &rig.ledger().turns;
-    assert_eq!((waiting(&rig), turns.waited_in_vain, turns.late), ((0, 0), 1, 1), "{turns:?}");
+    assert_eq!((waiting(&rig), turns.timed_out, turns.late), ((0, 0), 1, 1), "{turns:?}");
     assert_eq!(turns.longest_wait_ms.0, 13_000);
 }
 
@@ -146,5 +146,5 @@ fn a_session_joined_in_mid_stream_is_taken_up() {
     rig.say(0, 1000, DATA, b"hello");
     rig.answer();
     let tcp = &rig.ledger().tcp;
-    assert_eq!((tcp.connected, tcp.taken_up, tcp.rebuilt), (1, 1, 0));
+    assert_eq!((tcp.connected, tcp.joined, tcp.reconnected), (1, 1, 0));
 }

@@ -1,4 +1,4 @@
-//! The engine says truly whether anything waits for the test server: answers are read late if not.
+//! The engine reports correctly whether anything waits for the test server: if not, answers are read later.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -29,12 +29,12 @@ fn a_turn_that_was_sent_waits_for_nothing_and_the_next_one_for_its_answer() {
     rig.engine.flush(rig.now, &mut rig.wire);
     assert!(rig.engine.awaits_answers(), "the next turn goes when ten bytes were answered");
 
-    // They never come: the turn is let go at last.
+    // The answers never come: the turn is released in the end.
     rig.answer();
     assert!(rig.engine.awaits_answers());
     rig.after(Duration::from_secs(10));
     rig.answer();
-    assert_eq!(rig.ledger().turns.waited_in_vain, 1);
+    assert_eq!(rig.ledger().turns.timed_out, 1);
     assert!(!rig.engine.awaits_answers());
 }
 

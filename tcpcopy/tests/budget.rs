@@ -1,4 +1,4 @@
-//! However many sessions there are, no call of the engine takes long: the driver has other sources to look after.
+//! Whatever the number of sessions, no call of the engine takes long: the driver has other sources to serve.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -15,7 +15,7 @@ use rig::Rig;
 const SESSIONS: u16 = 5000;
 /// Packets that one call may send.
 const FEW: usize = 1500;
-/// Calls that it takes at least to send one for each session.
+/// The least number of calls to send one packet for each session.
 const CALLS: usize = SESSIONS as usize / FEW;
 
 /// Clients that have begun to connect, each with a SYN sent to the test server.
@@ -23,7 +23,7 @@ fn connecting() -> Rig {
     let mut rig = Rig::with_memory(1 << 30);
     connect_all(&mut rig);
     assert_eq!(rig.wire.count(Flags::SYN), usize::from(SESSIONS));
-    // The head start of the link is over, with nothing to resume.
+    // The head start of the link is over; there is nothing to resume.
     until_done(&mut rig, Duration::from_millis(20));
     rig
 }
@@ -32,7 +32,8 @@ fn connect_all(rig: &mut Rig) {
     (0..SESSIONS).for_each(|client| rig.connect(client));
 }
 
-/// Lets time pass, and calls the engine as long as it asks for it; the number of calls in which something was sent.
+/// Lets time pass, and calls the engine as long as it asks for that. Returns the number of calls in which something was
+/// sent.
 fn until_done(rig: &mut Rig, time: Duration) -> usize {
     let mut calls = 0;
     rig.now = rig.now + time;
@@ -76,7 +77,7 @@ fn sessions_that_waited_for_a_link_go_on_a_part_at_a_time() {
     assert_eq!(rig.wire.count(Flags::SYN), usize::from(SESSIONS));
 }
 
-/// However many SYNs come for one four-tuple: the sessions that wait there are memory, too.
+/// Any number of SYNs for one four-tuple: the sessions that wait there take memory, too.
 #[test]
 fn sessions_that_wait_are_within_the_memory_limit() {
     let room = 64;
@@ -90,7 +91,7 @@ fn sessions_that_wait_are_within_the_memory_limit() {
     assert!(rig.ledger().balances());
 }
 
-/// What SYNs carry waits for the online server's word, and there may be as much of it as forgers like.
+/// The data of SYNs waits for the online server's SYN-ACK, and forgers can send any amount of it.
 #[test]
 fn what_syns_carry_is_within_the_memory_limit() {
     const LIMIT: u64 = 1 << 20;
@@ -107,7 +108,7 @@ fn what_syns_carry_is_within_the_memory_limit() {
     assert!(rig.ledger().balances());
 }
 
-/// Keeps all that the test server says.
+/// Stores all bytes of the test server.
 struct Hoarder(Vec<u8>);
 
 impl Module for Hoarder {
@@ -141,7 +142,7 @@ impl Protocol for Hoarders {
     }
 }
 
-/// Clients say nothing any more; it is the test server that fills the memory.
+/// Clients are silent; the test server fills the memory.
 #[test]
 fn what_modules_keep_of_answers_is_within_the_memory_limit() {
     const LIMIT: u64 = 1 << 20;

@@ -1,4 +1,5 @@
-//! New connections in the middle of a stream: what may go on, what must be said first, and what does not count as replayed.
+//! New connections in the middle of a stream: what may go on, what must be sent first, and what does not count as
+//! replayed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -15,7 +16,7 @@ const DATA: Flags = Flags(Flags::ACK.0 | Flags::PSH.0);
 const FIN: Flags = Flags(Flags::ACK.0 | Flags::FIN.0);
 const SYN_ACK: Flags = Flags(Flags::ACK.0 | Flags::SYN.0);
 
-/// Longer than a session leaves a test server alone that could not take it.
+/// Longer than a session waits after a refusal.
 const A_WHILE: Duration = Duration::from_secs(2);
 
 fn rig() -> Rig {
@@ -24,7 +25,8 @@ fn rig() -> Rig {
     rig
 }
 
-/// A client that says `turns`, each after 10 more bytes of answer; the test server answers all but the last with 10.
+/// A client that sends `turns`, each after 10 more bytes of answer; the test server answers all but the last with 10
+/// bytes.
 fn conversation(turns: &[&[u8]]) -> Rig {
     let mut rig = rig();
     rig.connect(0);
@@ -58,7 +60,7 @@ fn a_request_goes_on_on_a_new_connection() {
     rig.hear(0, 20, Flags::RST, &[]);
     rig.say_after(0, 1 + 2 * GET.len() as u32, 20, DATA, GET);
     rig.answer();
-    assert_eq!(rig.ledger().tcp.rebuilt, 1);
+    assert_eq!(rig.ledger().tcp.reconnected, 1);
     assert_eq!(rig.ledger().bytes.replayed, 3 * GET.len() as u64);
 }
 
@@ -73,7 +75,7 @@ fn an_upgraded_stream_ends_with_its_connection() {
         rig.answer();
         rig.after(A_WHILE);
     }
-    assert_eq!((rig.ledger().tcp.connected, rig.ledger().tcp.rebuilt), (1, 0));
+    assert_eq!((rig.ledger().tcp.connected, rig.ledger().tcp.reconnected), (1, 0));
     assert_eq!(dropped(&rig, DropReason::StateLost), 3 * frame);
     rig.say_after(0, 1 + UPGRADE.len() as u32 + 4 * frame as u32, 50, FIN, &[]);
     rig.after(A_WHILE);
@@ -120,7 +122,7 @@ fn three_connections_tell_that_a_server_makes_nothing_of_unknown_streams() {
         rig.say_after(client, 1, 10, DATA, UNKNOWN);
         rig.answer();
     }
-    // So short turns may not be whole.
+    // Turns this short may be incomplete.
     rig.after(Duration::from_millis(100));
     rig.answer();
     assert_eq!(rig.ledger().tcp.connected, 3, "the others wait");
@@ -133,12 +135,12 @@ fn three_connections_tell_that_a_server_makes_nothing_of_unknown_streams() {
         rig.answer();
     }
     assert_eq!(rig.ledger().tcp.connected, 3);
-    // What the first three said was acknowledged; it meant something else to the test server.
+    // The bytes of the first three were acknowledged, but meant something else to the test server.
     assert_eq!(dropped(&rig, DropReason::StateUnknown), 13 * UNKNOWN.len() as u64);
     assert_eq!(rig.ledger().bytes.replayed, 0);
 }
 
-/// As SSH does: the greeting looks like an answer, and so does the complaint.
+/// As in SSH: the greeting looks like an answer, and so does the error message.
 #[test]
 fn a_server_that_greets_complains_and_closes_has_answered_nothing() {
     const UNKNOWN: &[u8] = b"\xf3\x9b\xc1\xe7\x8d\xb2\xfa\x99\xd3\xe1";
@@ -146,7 +148,7 @@ fn a_server_that_greets_complains_and_closes_has_answered_nothing() {
     rig.after(Duration::from_secs(1));
     for client in 0..5 {
         rig.say_after(client, 1, 10, DATA, UNKNOWN);
-        // So short a turn may not be whole.
+        // A turn this short may be incomplete.
         rig.after(Duration::from_millis(100));
         rig.answer();
         if client < 3 {
@@ -165,7 +167,7 @@ fn a_server_that_greets_complains_and_closes_has_answered_nothing() {
     assert_eq!(dropped(&rig, DropReason::StateUnknown), 15 * UNKNOWN.len() as u64);
 }
 
-/// Anybody can make a test server close: forgers, or whoever restarts it.
+/// Anybody can make a test server close: forgers, or an operator who restarts it.
 #[test]
 fn trials_that_have_failed_are_not_the_last_word() {
     let mut rig = rig();
@@ -190,7 +192,7 @@ fn trials_that_have_failed_are_not_the_last_word() {
     assert_eq!((rig.ledger().tcp.connected, rig.ledger().bytes.replayed), (6, 3 * GET.len() as u64));
 }
 
-/// Sessions that never come to an end, forged ones perhaps.
+/// Sessions that never end, perhaps forged ones.
 #[test]
 fn trials_that_hang_do_not_keep_others_waiting_for_ever() {
     const UNKNOWN: &[u8] = b"\xf3\x9b\xc1\xe7\x8d\xb2\xfa\x99\xd3\xe1";
@@ -215,7 +217,7 @@ fn trials_that_hang_do_not_keep_others_waiting_for_ever() {
     assert_eq!(rig.ledger().tcp.connected, 5, "it has passed");
 }
 
-/// What a connection before the trial was told, and never answered, is taken back beside what the trial's was told.
+/// Unanswered bytes of a connection before the trial are taken back beside those of the trial.
 #[test]
 fn a_failed_trial_has_replayed_nothing_whatever_broke_before_it() {
     const UNKNOWN: &[u8] = b"\xf3\x9b\xc1\xe7\x8d\xb2\xfa\x99\xd3\xe1";
@@ -225,7 +227,7 @@ fn a_failed_trial_has_replayed_nothing_whatever_broke_before_it() {
     rig.say(0, 1, DATA, UNKNOWN);
     rig.answer();
     rig.close(0);
-    // A gap, behind which the next turn has no need.
+    // A gap: the next turn has no acknowledged bytes.
     rig.say_after(0, 21, 10, DATA, UNKNOWN);
     rig.after(A_WHILE);
     rig.say_after(0, 31, 20, DATA, UNKNOWN);
@@ -242,7 +244,7 @@ fn a_failed_trial_has_replayed_nothing_whatever_broke_before_it() {
     assert_eq!(dropped(&rig, DropReason::StateLost), 30);
 }
 
-/// A server that waits for the end of a line, and never sees it.
+/// A server that waits for the end of a line, which never comes.
 #[test]
 fn a_trial_that_shows_nothing_has_replayed_nothing() {
     const UNKNOWN: &[u8] = b"\xf3\x9b\xc1\xe7\x8d\xb2\xfa\x99\xd3\xe1";
@@ -328,7 +330,7 @@ fn a_preamble_is_said_first_on_each_connection() {
         rig.answer();
         assert_eq!(rig.wire.payload, [PROXY, GET, PROXY, GET].concat());
         assert_eq!(rig.ledger().bytes.replayed, u64::from(said) + GET.len() as u64);
-        // Who is joined late has said it before.
+        // A client that was joined late has sent it before.
         rig.after(A_WHILE);
         rig.say_after(1, 1, 10, DATA, GET);
         rig.answer();
@@ -336,7 +338,7 @@ fn a_preamble_is_said_first_on_each_connection() {
     }
 }
 
-/// Anybody can say such words to a service that has no proxy in front of it.
+/// Anybody can send such bytes to a service without a proxy in front of it.
 #[test]
 fn one_preamble_among_plain_sessions_keeps_no_late_session_out() {
     let mut rig = rig();
@@ -356,7 +358,7 @@ fn one_preamble_among_plain_sessions_keeps_no_late_session_out() {
     assert_eq!(rig.ledger().bytes.replayed - before, GET.len() as u64);
 }
 
-/// The rest of its turn is a turn, which waits like others.
+/// The rest of its turn is a turn, which waits as others do.
 #[test]
 fn what_follows_a_preamble_waits_as_a_turn() {
     let mut rig = rig();

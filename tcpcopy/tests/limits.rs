@@ -1,4 +1,4 @@
-//! What takes memory is limited: sessions, of which those that have nothing to do make room for others, and turns.
+//! Memory is limited: idle sessions make room for others, and turns are bounded.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -10,17 +10,17 @@ use common_core::wire::Flags;
 use rig::Rig;
 use tcpcopy::ledger::DropReason;
 
-/// Sessions that there is room for.
+/// Sessions that fit.
 const ROOM: u16 = 100;
 const SESSION_BYTES: u64 = 1536;
 
-/// With room for so many.
+/// With room for that many.
 fn full() -> Rig {
     Rig::with_memory(u64::from(ROOM) * SESSION_BYTES)
 }
 
 fn displaced(rig: &Rig) -> u64 {
-    rig.ledger().sessions.incomplete.get(DropReason::Displaced)
+    rig.ledger().sessions.incomplete.get(DropReason::Evicted)
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn of_idle_clients_the_one_goes_that_has_been_idle_longest() {
         rig.answer();
         rig.after(Duration::from_millis(10));
     }
-    // The first has spoken again since.
+    // The first client has sent something since.
     rig.data(0, 2);
     rig.answer();
     rig.after(Duration::from_secs(2));
@@ -90,7 +90,7 @@ fn who_has_something_to_do_stays() {
     assert!(rig.ledger().balances());
 }
 
-/// For three times as many sessions as there will be, so that half of the limit is more than they take.
+/// For three times as many sessions as there will be: half of the limit is more than their memory.
 fn with_much_to_say() -> Rig {
     let mut rig = Rig::with_memory(3 * u64::from(ROOM) * SESSION_BYTES);
     for client in 0..ROOM {
@@ -102,7 +102,7 @@ fn with_much_to_say() -> Rig {
     rig
 }
 
-/// A client says so many bytes that the test server does not take.
+/// A client sends this many bytes, and the test server does not acknowledge them.
 fn upload(rig: &mut Rig, client: u16, bytes: u32) {
     rig.connect(client);
     for said in (0..bytes).step_by(1000) {
@@ -137,7 +137,7 @@ fn an_upload_of_less_than_half_of_the_memory_goes_on_and_idle_sessions_make_room
     assert!(rig.ledger().balances());
 }
 
-/// To find those that hold most takes a look at all: that must not be done for each newcomer.
+/// A search for the largest sessions visits all: that must not happen for each new session.
 #[test]
 fn so_much_is_given_up_at_once_that_the_next_newcomers_find_room() {
     let mut rig = with_much_to_say();
@@ -155,7 +155,7 @@ fn so_much_is_given_up_at_once_that_the_next_newcomers_find_room() {
     assert!(rig.ledger().balances());
 }
 
-/// The test server is slow: 5000 turns of a byte wait, which take some hundred bytes each.
+/// The test server is slow: 5000 turns of one byte wait, each with some hundred bytes of memory.
 #[test]
 fn turns_take_more_memory_than_their_bytes() {
     let mut rig = Rig::with_memory(256 << 10);

@@ -86,7 +86,7 @@ fn a_connection_was_fruitful_though_its_module_said_all_itself() {
         rig.answer();
     }
     let ledger = rig.ledger();
-    assert_eq!(ledger.tcp.rebuilt, 1, "at once, with the next turn");
+    assert_eq!(ledger.tcp.reconnected, 1, "at once, with the next turn");
     assert_eq!(ledger.bytes.dropped.total(), 6, "each is replaced");
     assert_eq!(ledger.bytes.dropped.get(tcpcopy::ledger::DropReason::Replaced), 6);
 }

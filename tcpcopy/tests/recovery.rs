@@ -1,4 +1,4 @@
-//! What becomes of a turn whose connection goes: where the test server cannot have acted on it, it is said again.
+//! A turn whose connection is lost: if the test server cannot have acted on it, it is sent again.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -19,7 +19,7 @@ fn connected() -> Rig {
     rig
 }
 
-/// A client whose turn is under way when the test server closes its idle connection; what it says last is `last`.
+/// A client whose turn is under way when the test server closes its idle connection; `last` is its last segment.
 fn met_by_an_idle_close(last: Flags) -> Rig {
     let mut rig = connected();
     rig.say(0, 1, last, b"x");
@@ -35,7 +35,7 @@ fn a_turn_that_meets_an_idle_close_is_said_again() {
     let mut rig = met_by_an_idle_close(Flags::ACK | Flags::PSH);
     assert_eq!(rig.ledger().bytes.pending, 1);
     rig.answer();
-    assert_eq!((rig.ledger().tcp.rebuilt, rig.ledger().bytes.replayed), (1, 1));
+    assert_eq!((rig.ledger().tcp.reconnected, rig.ledger().bytes.replayed), (1, 1));
     assert!(rig.ledger().balances());
 }
 
@@ -44,7 +44,7 @@ fn a_last_turn_that_meets_an_idle_close_is_said_again() {
     let mut rig = met_by_an_idle_close(Flags::ACK | Flags::PSH | Flags::FIN);
     assert_eq!(rig.ledger().bytes.pending, 1);
     rig.answer();
-    assert_eq!((rig.ledger().tcp.rebuilt, rig.ledger().bytes.replayed), (1, 1));
+    assert_eq!((rig.ledger().tcp.reconnected, rig.ledger().bytes.replayed), (1, 1));
     rig.after(Duration::from_secs(1));
     rig.answer();
     rig.close(0);
@@ -53,7 +53,7 @@ fn a_last_turn_that_meets_an_idle_close_is_said_again() {
     assert!(rig.ledger().balances());
 }
 
-/// It may have been answered, and the connection closed, without that anything of it was heard.
+/// The turn may have been answered, and the connection closed, without our receiving any of that.
 #[test]
 fn a_last_turn_of_which_the_test_server_knows_nothing_is_not_said_again() {
     let mut rig = connected();
@@ -62,11 +62,11 @@ fn a_last_turn_of_which_the_test_server_knows_nothing_is_not_said_again() {
     rig.reset(0);
     assert_eq!(rig.ledger().bytes.dropped.get(DropReason::ClosedByServer), 1);
     rig.answer();
-    assert_eq!(rig.ledger().tcp.rebuilt, 0);
+    assert_eq!(rig.ledger().tcp.reconnected, 0);
     assert!(rig.ledger().balances());
 }
 
-/// A request that brings a server down must not do so for ever.
+/// A request that crashes a server must not do so for ever.
 #[test]
 fn a_last_turn_that_breaks_a_second_connection_is_dropped() {
     let mut rig = met_by_an_idle_close(Flags::ACK | Flags::PSH | Flags::FIN);
@@ -79,7 +79,7 @@ fn a_last_turn_that_breaks_a_second_connection_is_dropped() {
     assert!(rig.ledger().balances());
 }
 
-/// A test server is heard of again: those that have nothing to say need not speak for that.
+/// A test server is back: sessions with nothing to send do nothing about it.
 #[test]
 fn a_test_server_that_is_back_is_not_told_by_idle_sessions() {
     const IDLE: u16 = 100;
@@ -93,7 +93,7 @@ fn a_test_server_that_is_back_is_not_told_by_idle_sessions() {
     rig.lose();
     rig.after(Duration::from_secs(1));
     rig.lose();
-    // The second of them is to be said again at once.
+    // The second client's bytes are to be sent again at once.
     rig.hear(0, 0, Flags::ACK | Flags::PSH, b"x");
     for _ in 0..20 {
         rig.after(Duration::from_millis(10));

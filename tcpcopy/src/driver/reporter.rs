@@ -78,7 +78,7 @@ impl Reporter {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now.since(Time::ZERO).as_secs(),
             balanced: parts.iter().all(|part| part.ledger.balances()),
-            client_bytes: sum.ledger.said(),
+            client_bytes: sum.ledger.client_bytes(),
             ledger: &sum.ledger,
             capture: sum.capture,
             inject: &sum.inject,

@@ -45,7 +45,10 @@ impl Engine {
     /// Memory of all sessions and their modules, in bytes.
     fn memory(&self) -> u64 {
         let ledger = &self.ledger;
-        ledger.bytes.pending + ledger.gaps.parked * PARKED_BYTES + ledger.turns.memory + ledger.modules.memory
+        ledger.bytes.pending
+            + ledger.gaps.out_of_order * PARKED_BYTES
+            + ledger.turns.memory
+            + ledger.modules.memory
     }
 
     /// Above the memory limit the sessions that hold most are given up, down to seven eighths of the limit.

@@ -1,4 +1,4 @@
-//! What the engine does with captured packets.
+//! The engine's handling of captured packets.
 
 use std::time::Duration;
 

@@ -112,9 +112,9 @@ impl Engine {
 
     /// A segment of the test server came from intercept.
     pub fn handle_answer(&mut self, now: Time, answer: &ServerSegment<'_>, out: &mut dyn Output) {
-        self.ledger.tcp().answers += 1;
+        self.ledger.tcp().segments_received += 1;
         let Some(index) = self.table.find_id(answer.id) else {
-            self.ledger.tcp().answers_stray += 1;
+            self.ledger.tcp().received_stray += 1;
             return;
         };
         let mut back = None;
@@ -313,7 +313,7 @@ impl Engine {
         let Some(target) = self.targets.get_mut(slot.transfer) else { return };
         let mut cx = Context {
             now,
-            heard: now.min(self.unread_since),
+            answers_read_until: now.min(self.unread_since),
             config: &self.config,
             ledger: &mut self.ledger,
             target,

@@ -21,7 +21,7 @@ pub(crate) struct Target {
     /// Whether sessions begin with a header of the PROXY protocol.
     pub(crate) preambles: Preambles,
     /// When a segment of the server was received last, and whether something was retransmitted to it since.
-    heard: Time,
+    last_received: Time,
     sent_again: bool,
     /// The last question that the transfer's online server has answered; 0 if none.
     pub(crate) question: u64,
@@ -61,7 +61,7 @@ impl Target {
             unknown: Trials::default(),
             joined: Trials::presumed(),
             preambles: Preambles::default(),
-            heard: Time::ZERO,
+            last_received: Time::ZERO,
             sent_again: false,
             question: 0,
             answered: Time::ZERO,
@@ -75,8 +75,8 @@ impl Target {
 
     /// A segment of it was received. True if it was away until now.
     pub(super) fn is_back(&mut self, now: Time) -> bool {
-        let away = std::mem::take(&mut self.sent_again) && now > self.heard + AWAY;
-        self.heard = now;
+        let away = std::mem::take(&mut self.sent_again) && now > self.last_received + AWAY;
+        self.last_received = now;
         away
     }
 }

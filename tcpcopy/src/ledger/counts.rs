@@ -73,7 +73,7 @@ pub struct Gaps {
     /// Of these bytes, captured but not used: they count as dropped, too.
     pub captured: u64,
     /// Segments that wait ahead of a gap now.
-    pub parked: u64,
+    pub out_of_order: u64,
 }
 
 /// Client turns, by the reason of their release.
@@ -86,7 +86,7 @@ pub struct Turns {
     /// Released when the test server's answer had ended, although it was shorter.
     pub answer_ended: u64,
     /// Released because no answer came in time.
-    pub waited_in_vain: u64,
+    pub timed_out: u64,
     /// Released without a wait: the first turn of a connection, or `-W`.
     pub at_once: u64,
     /// Released by a protocol module.
@@ -112,8 +112,8 @@ pub struct Turns {
 impl Turns {
     /// Turns that were released.
     #[must_use]
-    pub fn let_go(&self) -> u64 {
-        self.answered + self.answer_ended + self.waited_in_vain + self.at_once + self.module_ready
+    pub fn released(&self) -> u64 {
+        self.answered + self.answer_ended + self.timed_out + self.at_once + self.module_ready
     }
 }
 
@@ -123,9 +123,9 @@ pub struct Tcp {
     /// Connections that the test server accepted.
     pub connected: u64,
     /// Of these, the second or a later connection of its session.
-    pub rebuilt: u64,
+    pub reconnected: u64,
     /// Of those accepted, the first connection of a session that was joined in mid-stream.
-    pub taken_up: u64,
+    pub joined: u64,
     /// The usual round trip from SYN to SYN-ACK, by way of intercept.
     pub round_trip_us: RoundTrip,
     /// SYNs answered with RST, and accepted connections on which the test server refused service at once.
@@ -147,13 +147,13 @@ pub struct Tcp {
     /// Stale connections on the test server that we reset.
     pub stale_reset: u64,
     /// Segments of the test server received.
-    pub answers: u64,
+    pub segments_received: u64,
     /// Of these, for flows that have ended.
-    pub answers_stray: u64,
+    pub received_stray: u64,
     /// Of these, without anything new.
-    pub answers_duplicate: u64,
+    pub received_duplicate: u64,
     /// Of these, ahead of a gap.
-    pub answers_out_of_order: u64,
+    pub received_out_of_order: u64,
     /// Payload bytes of the test server, in order, without duplicates.
     pub answer_bytes: u64,
 }

@@ -51,7 +51,7 @@ impl Ledger {
     /// Bytes that clients are known to have sent, without duplicates: the captured ones, and those known to be missing.
     /// Bytes that a protocol module replaced do not count. Never less than the replayed bytes.
     #[must_use]
-    pub fn said(&self) -> u64 {
+    pub fn client_bytes(&self) -> u64 {
         let Bytes { captured, duplicate, dropped, .. } = &self.bytes;
         let once = captured.saturating_sub(*duplicate + dropped.get(DropReason::Replaced));
         once.saturating_sub(self.gaps.captured) + self.gaps.bytes

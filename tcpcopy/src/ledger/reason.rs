@@ -15,7 +15,7 @@ pub(crate) enum ReleaseReason {
     /// The test server's answer had ended, although it was shorter.
     AnswerEnded,
     /// No answer came in time.
-    InVain,
+    TimedOut,
     /// A protocol module released it.
     ModuleReady,
 }
@@ -41,7 +41,7 @@ pub enum DropReason {
     /// The memory limit was reached, and this session held most of it.
     MemoryLimit,
     /// The session was idle, and made room for a newer one.
-    Displaced,
+    Evicted,
     /// TLS cannot be copied.
     Tls,
     /// A protocol module sent its own bytes instead.
@@ -51,7 +51,7 @@ pub enum DropReason {
     /// The test server refused the login of a protocol module.
     LoginFailed,
     /// The online server refused the client's login, so nothing of the client is replayed.
-    RefusedOnline,
+    LoginFailedOnline,
     /// A protocol module failed, or held the bytes until the session ended.
     ModuleFailed,
     /// Two online connections would have had the same addresses and ports on the test server.
@@ -73,12 +73,12 @@ impl DropReason {
         Self::StateLost,
         Self::StateUnknown,
         Self::MemoryLimit,
-        Self::Displaced,
+        Self::Evicted,
         Self::Tls,
         Self::Replaced,
         Self::LeftOut,
         Self::LoginFailed,
-        Self::RefusedOnline,
+        Self::LoginFailedOnline,
         Self::ModuleFailed,
         Self::AddressCollision,
         Self::Truncated,
@@ -97,12 +97,12 @@ impl DropReason {
             Self::StateLost => "state_lost",
             Self::StateUnknown => "state_unknown",
             Self::MemoryLimit => "memory_limit",
-            Self::Displaced => "displaced",
+            Self::Evicted => "evicted",
             Self::Tls => "tls",
             Self::Replaced => "replaced",
             Self::LeftOut => "left_out",
             Self::LoginFailed => "login_failed",
-            Self::RefusedOnline => "refused_online",
+            Self::LoginFailedOnline => "login_failed_online",
             Self::ModuleFailed => "module_failed",
             Self::AddressCollision => "address_collision",
             Self::Truncated => "truncated",

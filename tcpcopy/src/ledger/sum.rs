@@ -23,15 +23,15 @@ sums! {
     }
     Sessions { seen, joined, active, replayed, incomplete, client_round_trip_us }
     Bytes { captured, duplicate, pending, replayed, dropped }
-    Gaps { count, bytes, captured, parked }
+    Gaps { count, bytes, captured, out_of_order }
     Turns {
-        seen, answered, answer_ended, waited_in_vain, at_once, module_ready, dropped, cut_off, memory,
+        seen, answered, answer_ended, timed_out, at_once, module_ready, dropped, cut_off, memory,
         waiting, oldest_waiting_seconds, late, longest_wait_ms,
     }
     Tcp {
-        connected, rebuilt, taken_up, round_trip_us, refused, segments_sent, pure_acks_sent, syn_retries, retransmitted,
-        fast_retransmits, timeouts, window_probes, stale_reset, answers, answers_stray,
-        answers_duplicate, answers_out_of_order, answer_bytes,
+        connected, reconnected, joined, round_trip_us, refused, segments_sent, pure_acks_sent, syn_retries, retransmitted,
+        fast_retransmits, timeouts, window_probes, stale_reset, segments_received, received_stray,
+        received_duplicate, received_out_of_order, answer_bytes,
     }
     Modules { memory, online_bytes }
 }

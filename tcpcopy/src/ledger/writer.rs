@@ -172,7 +172,7 @@ impl LedgerWriter {
             ReleaseReason::AtOnce => &mut turns.at_once,
             ReleaseReason::Answered => &mut turns.answered,
             ReleaseReason::AnswerEnded => &mut turns.answer_ended,
-            ReleaseReason::InVain => &mut turns.waited_in_vain,
+            ReleaseReason::TimedOut => &mut turns.timed_out,
             ReleaseReason::ModuleReady => &mut turns.module_ready,
         } += 1;
     }
@@ -195,7 +195,7 @@ impl LedgerWriter {
     /// The memory of some sessions has changed.
     pub(crate) fn meter(&mut self, before: Overhead, after: Overhead) {
         let Ledger { gaps, turns, modules, .. } = &mut self.0;
-        gaps.parked = gaps.parked - before.parked + after.parked;
+        gaps.out_of_order = gaps.out_of_order - before.parked + after.parked;
         turns.memory = turns.memory - before.turns + after.turns;
         modules.memory = modules.memory - before.modules + after.modules;
     }
@@ -238,6 +238,6 @@ mod tests {
         ledger.meter(Overhead::default(), one);
         ledger.meter(Overhead::default(), one);
         ledger.meter(one, other);
-        assert_eq!((ledger.gaps.parked, ledger.turns.memory, ledger.modules.memory), (1, 288, 500));
+        assert_eq!((ledger.gaps.out_of_order, ledger.turns.memory, ledger.modules.memory), (1, 288, 500));
     }
 }

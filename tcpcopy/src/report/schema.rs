@@ -20,7 +20,7 @@ pub struct Report<'a> {
     pub uptime_seconds: u64,
     /// Whether the ledger's sums hold in every worker.
     pub balanced: bool,
-    /// Bytes that clients are known to have sent, each counted once: see [`Ledger::said`].
+    /// Bytes that clients are known to have sent, each counted once: see [`Ledger::client_bytes`].
     pub client_bytes: u64,
     /// The sum of the workers' ledgers.
     pub ledger: &'a Ledger,
@@ -184,7 +184,7 @@ impl<'a> Report<'a> {
             version: "1.2.3",
             uptime_seconds: 5,
             balanced: ledger.balances(),
-            client_bytes: ledger.said(),
+            client_bytes: ledger.client_bytes(),
             ledger,
             capture: CaptureStats::default(),
             inject,

@@ -20,7 +20,7 @@ fn good() -> Ledger {
     ledger.turns.at_once = 20_000;
     ledger.tcp.connected = 20_000;
     ledger.tcp.segments_sent = 140_000;
-    ledger.tcp.answers = 130_000;
+    ledger.tcp.segments_received = 130_000;
     ledger.tcp.answer_bytes = 1_000_000;
     ledger
 }

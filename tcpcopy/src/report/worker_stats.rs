@@ -95,7 +95,7 @@ mod tests {
     fn parts_add_up() {
         let mut parts = [WorkerStats::default(), WorkerStats::default()];
         for (part, count) in parts.iter_mut().zip([1, 10]) {
-            part.ledger.tcp.answers = count;
+            part.ledger.tcp.segments_received = count;
             part.capture = CaptureStats { kernel_received: count, kernel_dropped: count, unread: count };
             part.inject.sent = count;
             part.inject.failed.add(&Errno::EPERM.into(), 1);
@@ -103,7 +103,7 @@ mod tests {
         parts[0].intercepts = vec![intercept(true, 5), intercept(true, 7)];
         parts[1].intercepts = vec![intercept(true, 6), intercept(false, 7)];
         let sum = WorkerStats::sum(&parts);
-        assert_eq!(sum.ledger.tcp.answers, 11);
+        assert_eq!(sum.ledger.tcp.segments_received, 11);
         assert_eq!(sum.capture, CaptureStats { kernel_received: 11, kernel_dropped: 11, unread: 11 });
         assert_eq!((sum.inject.sent, sum.inject.failed.total()), (11, 2));
         let intercepts: Vec<_> = sum

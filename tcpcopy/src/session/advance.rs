@@ -232,7 +232,7 @@ impl Session {
         }
         let (received, all_acknowledged) = (self.connection.received(), self.send_buffer.is_empty());
         let candidate = Candidate { acked_bytes, captured, received, all_acknowledged };
-        ask(&self.gate, &cx.target.pacing, cx.heard, candidate)
+        ask(&self.gate, &cx.target.pacing, cx.answers_read_until, candidate)
     }
 
     /// Closes the copy as the client closed the original, once all before has been sent and answered.

@@ -8,7 +8,7 @@ use common_core::wire::Seq;
 use crate::session::range_set::RangeSet;
 use crate::session::stream_offset::StreamOffset;
 
-/// Gaps that are told apart. Beyond that the oldest two become one, with the bytes between them: then duplicates may be
+/// Gaps that are kept apart. Beyond that the oldest two become one, with the bytes between them: then duplicates may be
 /// taken for late bytes, which does less harm than late bytes taken for duplicates.
 const GAPS_MAX: usize = 32;
 
@@ -132,7 +132,7 @@ impl Assembler {
         self.missing.contains(self.before(behind))
     }
 
-    /// The offset that is so many bytes before the next; at least the first.
+    /// The offset that is `bytes` bytes before the next; at least the first.
     fn before(&self, bytes: u64) -> u64 {
         self.next.bytes().saturating_sub(bytes)
     }

@@ -21,7 +21,7 @@ const PLAUSIBLE: i32 = 64 << 20;
 /// never jumped, and a forged segment far ahead made us believe so.
 const IMPLAUSIBLE_LIMIT: u8 = 16;
 
-/// No client retransmits missing bytes this far behind the stream, in bytes, after they were given up.
+/// No client retransmits missing bytes this far before the next one, in bytes, after they were given up.
 const LATE: u32 = 1 << 20;
 
 /// Segments parked ahead of gaps: a window of 64 KB full of single bytes.
@@ -441,7 +441,7 @@ impl ClientStream {
         }
     }
 
-    /// The segment brings bytes that were given up as missing, far behind the stream.
+    /// The segment brings bytes that were given up as missing, far before the next one.
     fn is_late(&self, segment: &Segment<'_>) -> bool {
         let behind = segment.seq.distance(self.next_seq()).min(0).unsigned_abs();
         behind > LATE && !segment.payload.is_empty() && self.assembler.is_missing(behind.into())

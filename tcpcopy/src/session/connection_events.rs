@@ -1,4 +1,4 @@
-//! What a session does when its connection opens, is refused, breaks or closes.
+//! The reactions of a session to events of its connection: opened, refused, broken, closed.
 
 use common_core::answer_payload::AnswerPayload;
 
@@ -16,9 +16,9 @@ impl Session {
             Event::Opened => {
                 self.activity.progress(cx.now);
                 if self.reconnect.accepted() {
-                    cx.ledger.tcp().rebuilt += 1;
+                    cx.ledger.tcp().reconnected += 1;
                 } else if self.client_stream.is_joined() {
-                    cx.ledger.tcp().taken_up += 1;
+                    cx.ledger.tcp().joined += 1;
                 }
                 self.with_transform(cx, Transform::connected);
             }
@@ -133,7 +133,7 @@ impl Session {
     pub(super) fn open_connection(&mut self, cx: &mut Context<'_>) {
         if cx.link_up {
             if !self.transform.is_straight() {
-                // A module reads answers from the first byte on, and says itself when it has read enough. If the payload
+                // A module reads answers from the first byte on, and decides itself when it has read enough. If the payload
                 // were asked for later, the first answer might come without it and only be repeated after a time-out.
                 self.connection.ask_payload(cx, AnswerPayload::All);
             }

@@ -16,7 +16,7 @@ use crate::settings::EngineConfig;
 pub(crate) struct Context<'a> {
     pub(crate) now: Time,
     /// All that intercept sent before this time has been read: silence of the test server is measured by it.
-    pub(crate) heard: Time,
+    pub(crate) answers_read_until: Time,
     pub(crate) config: &'a EngineConfig,
     pub(crate) ledger: &'a mut LedgerWriter,
     /// The shared knowledge about the test server.

@@ -1,4 +1,4 @@
-//! How a session ends, or gives up what it holds.
+//! How a session ends, or gives up the bytes that it holds.
 
 use common_core::answer_payload::AnswerPayload;
 

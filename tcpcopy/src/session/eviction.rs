@@ -44,8 +44,8 @@ impl Session {
     /// Ends the session at once: it makes room for a newer one.
     pub(crate) fn evict(&mut self, cx: &mut Context<'_>) {
         if self.phase != Phase::Finished {
-            self.outcome.lost(DropReason::Displaced);
+            self.outcome.lost(DropReason::Evicted);
         }
-        self.abort(cx, DropReason::Displaced);
+        self.abort(cx, DropReason::Evicted);
     }
 }

@@ -465,7 +465,7 @@ impl Session {
                     cx,
                     match failure.kind {
                         FailureKind::LoginFailed => DropReason::LoginFailed,
-                        FailureKind::LoginFailedOnline => DropReason::RefusedOnline,
+                        FailureKind::LoginFailedOnline => DropReason::LoginFailedOnline,
                         FailureKind::Tls => DropReason::Tls,
                         FailureKind::Unsupported | FailureKind::OutOfStep => DropReason::ModuleFailed,
                     },

@@ -1,4 +1,4 @@
-//! Whether a stream may go on on a new connection, and what is sent there first (docs/CONNECTION_STATE.md).
+//! Whether a stream may go on on a new connection, and the bytes that are sent there first (docs/CONNECTION_STATE.md).
 //!
 //! A server's state for a connection (a login, a database) is gone with the connection. The recogniser tells from the
 //! client's bytes whether there is any; if it cannot tell, a [`Trial`] shows whether the test server understands the rest.
@@ -207,7 +207,7 @@ impl Session {
 
     /// The session is over before its trial has shown anything. If no other trial has passed, its bytes may have meant
     /// something else to the test server, or nothing: a server that waits for the end of a line keeps silent. So they do
-    /// not count as replayed. If the client reads no answers, nothing can be told: then they count.
+    /// not count as replayed. If the client reads no answers, nothing can be proved: then they count.
     pub(super) fn leave_trial(&mut self, cx: &mut Context<'_>) {
         if let Some(trial) = &self.trial
             && trial.has_client_answered()
@@ -223,9 +223,9 @@ impl Session {
     pub(super) fn end_with_connection(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         let why = match reason {
             DropReason::StateUnknown => {
-                "it was there before tcpcopy, and the test server must know what it said then"
+                "it began before tcpcopy, and the test server needs state that its client set then"
             }
-            _ => "the test server has closed its connection, and knew what it had said before",
+            _ => "the test server has closed a connection for which it kept state",
         };
         cx.failures.state_lost(cx.now, &cx.flow, self.recogniser.protocol().name(), why);
         self.abandon(cx, reason);

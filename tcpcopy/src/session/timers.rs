@@ -1,4 +1,4 @@
-//! A session's timers, and what it does when nothing happens any more.
+//! A session's timers, and its reaction to long silence.
 
 use std::time::Duration;
 

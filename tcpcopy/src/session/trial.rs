@@ -19,7 +19,7 @@ const TURNS_TO_PASS_KNOWN: u8 = 1;
 /// connection.
 const SOON: Duration = Duration::from_secs(1);
 
-/// What is on trial.
+/// The subject of a trial.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Subject {
     /// A stream of an unknown protocol.

@@ -1,4 +1,4 @@
-//! What arbitrary input has found.
+//! Cases that arbitrary input has found.
 
 use common_core::wire::{Flags, Options, Seq};
 use tcpcopy::ledger::DropReason;
@@ -31,7 +31,7 @@ fn a_session_given_up_while_it_waits_does_not_hang_the_engine() {
         Op::Syn { tuple: 0, isn: Near::Any(1000) },
         answer(0),
         segment(Near::At, Near::At, 0x18, 10),
-        // The port is used again while the test server has not answered; TLS is given up at once.
+        // The port is used again before the test server has answered; TLS is abandoned at once.
         Op::Syn { tuple: 0, isn: Near::Any(TLS - 1) },
         segment(Near::At, Near::At, 0x18, 10),
         segment(Near::At, Near::At, 0x11, 0),
@@ -77,7 +77,7 @@ fn a_copy_with_nothing_to_say_ends_without_a_link() {
 #[test]
 fn a_second_gap_leaves_the_turns_before_the_first_alone() {
     let mut world = started();
-    // One turn is let go, the next waits for the answer to it, and the third is cut twice.
+    // One turn is released, the next waits for the answer to it, and the third is cut twice.
     world.all(&[segment(Near::At, Near::At, 0x18, 100), segment(Near::At, Near::Off(10), 0x18, 100)]);
     world.step(&segment(Near::At, Near::Off(10), 0x18, 100));
     for _ in 0..2 {
@@ -102,7 +102,7 @@ fn a_late_fin_of_the_connection_before_ends_nothing() {
 fn a_challenge_to_our_reset_is_answered() {
     let mut world = started();
     world.all(&[segment(Near::At, Near::At, 0x18, 1000), Op::Flush]);
-    // Given up with 1000 bytes in flight, of which the server has nothing yet.
+    // Given up with 1000 bytes in flight, none of which the server has received.
     for gap in 1..7 {
         world.step(&segment(Near::Off(gap * 65_000), Near::At, 0x18, 60_000));
     }

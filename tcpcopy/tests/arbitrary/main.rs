@@ -1,5 +1,5 @@
-//! The engine under arbitrary input: whatever is captured, answered, timed or cut, it does not panic, does not hang,
-//! loses no byte from its account, sends only well-formed packets, and comes to an end.
+//! The engine under arbitrary input: whatever is captured, answered, delayed or truncated, it does not panic or hang,
+//! accounts for every byte, sends only well-formed packets, and ends.
 //!
 //! `PROPTEST_CASES=100000 cargo test -p tcpcopy --test arbitrary` for a long run.
 
@@ -25,7 +25,7 @@ fn run(ops: &[Op], wait_for_answers: bool, abort: bool) {
     world.end(abort);
 }
 
-/// Runs a scenario in a thread of its own, for one that hangs cannot be ended: then the process is.
+/// Runs a scenario in a thread of its own: a thread that hangs cannot be stopped, so the process ends.
 fn run_watched(ops: &[Op], wait_for_answers: bool, abort: bool) {
     let (done, finished) = channel::<()>();
     std::thread::scope(|scope| {
@@ -37,7 +37,7 @@ fn run_watched(ops: &[Op], wait_for_answers: bool, abort: bool) {
             let text = format!(
                 "the engine hangs after {ops:?}, wait_for_answers {wait_for_answers}, abort {abort}\n"
             );
-            // Not eprintln: what that captures goes with the process.
+            // Not eprintln: its captured output is lost with the process.
             let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
             std::process::exit(101);
         }

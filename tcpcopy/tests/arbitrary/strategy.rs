@@ -1,4 +1,4 @@
-//! What happens in a property test, and how often.
+//! The events of a property test, and their frequencies.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

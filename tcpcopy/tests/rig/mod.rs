@@ -1,4 +1,4 @@
-//! An engine with clients that say a byte at a time, and a test server that answers when it is told to.
+//! An engine with clients that send a byte at a time, and a test server that answers on request.
 
 #![allow(dead_code, reason = "each of the tests uses a part of it")]
 
@@ -21,7 +21,7 @@ use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
 const ONLINE: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
 const TARGET: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 80);
 
-/// What was sent to the test server: by whom, and what it has to acknowledge.
+/// The segments sent to the test server: the sender, and the acknowledgement that they need.
 #[derive(Default)]
 pub(crate) struct Wire {
     ids: HashMap<Endpoint, FlowId>,
@@ -121,7 +121,7 @@ impl Rig {
         self.engine.handle_timeout(self.now, &mut self.wire);
     }
 
-    /// A client says this, having seen so much of the answer.
+    /// A client sends this, and acknowledges `seen` answer bytes.
     pub(crate) fn say_after(&mut self, client: u16, seq: u32, seen: u32, flags: Flags, payload: &[u8]) {
         let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
         let segment = Outgoing {
@@ -140,7 +140,7 @@ impl Rig {
         self.say_after(client, seq, 0, flags, payload);
     }
 
-    /// A client says `length` bytes, of which the capture keeps only the first `kept`.
+    /// A client sends `length` bytes, of which the capture keeps the first `kept`.
     pub(crate) fn say_cut(&mut self, client: u16, seq: u32, length: usize, kept: usize) {
         let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
         let segment = Outgoing {
@@ -156,7 +156,7 @@ impl Rig {
         self.engine.handle_packet(self.now, Captured { packet, outgoing: false }, &mut self.wire);
     }
 
-    /// The online server says this to a client.
+    /// The online server sends this to a client.
     pub(crate) fn online_says(&mut self, client: u16, seq: u32, ack: u32, flags: Flags, payload: &[u8]) {
         let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
         let segment = Outgoing {
@@ -189,7 +189,7 @@ impl Rig {
         self.hear(client, 0, Flags::FIN, &[]);
     }
 
-    /// The test server says this to a client, having said so many bytes before.
+    /// The test server sends this to a client, after `said` bytes.
     pub(crate) fn hear(&mut self, client: u16, said: u32, flags: Flags, payload: &[u8]) {
         let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
         let id = self.wire.ids[&client];
@@ -200,13 +200,13 @@ impl Rig {
         self.engine.flush(self.now, &mut self.wire);
     }
 
-    /// Nothing of what was sent since the test server last answered arrives.
+    /// All that was sent since the test server's last answer is lost.
     pub(crate) fn lose(&mut self) {
         self.engine.flush(self.now, &mut self.wire);
         self.wire.sent.clear();
     }
 
-    /// The test server accepts the connections it is asked for; whatever else was sent does not arrive.
+    /// The test server accepts the connections; everything else that was sent is lost.
     pub(crate) fn accept(&mut self) {
         self.engine.flush(self.now, &mut self.wire);
         let sent = std::mem::take(&mut self.wire.sent);

@@ -1,4 +1,4 @@
-//! What must hold when a run is over.
+//! The rules that must hold at the end of a run.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -51,15 +51,15 @@ fn check_ending(world: &World) {
     assert!(lag <= expect.lag, "the server read its last byte {lag:?} after the clients' last word");
 }
 
-/// The ledger says what happened.
+/// The ledger agrees with the events.
 fn check_account(world: &World) {
     let ledger = world.engine.ledger();
     let (bytes, sessions) = (&ledger.bytes, &ledger.sessions);
     assert_eq!(bytes.pending, 0, "bytes are pending without a session");
-    assert_eq!((ledger.turns.memory, ledger.gaps.parked), (0, 0), "memory is held without a session");
+    assert_eq!((ledger.turns.memory, ledger.gaps.out_of_order), (0, 0), "memory is held without a session");
     assert_eq!(ledger.turns.waiting.total(), 0, "turns wait without a session");
     assert_eq!(sessions.active, 0, "sessions are active in an empty engine");
-    // What a SYN carries may be believed that its client said once more.
+    // The data of a SYN may count as sent twice.
     let on_syns: usize = world.sessions.iter().map(|session| session.on_syn.carried).sum();
     let (known, more) = (world.captured.bytes, on_syns as u64);
     assert!(bytes.captured >= known, "client bytes were overlooked: {} of {known} captured", bytes.captured);
@@ -77,8 +77,7 @@ fn check_account(world: &World) {
     }
     check_said(world);
     let turns = &ledger.turns;
-    let let_go =
-        turns.at_once + turns.answered + turns.answer_ended + turns.waited_in_vain + turns.module_ready;
+    let let_go = turns.at_once + turns.answered + turns.answer_ended + turns.timed_out + turns.module_ready;
     assert_eq!(turns.seen, let_go + turns.dropped, "turns: {turns:#?}");
     let wanted = bytes.captured - bytes.duplicate;
     assert!(
@@ -92,21 +91,21 @@ fn check_account(world: &World) {
     }
 }
 
-/// What clients are known to have said: at least what was captured of it, and no more than they said.
+/// The bytes that clients are known to have sent: at least the captured ones, at most all that they sent.
 fn check_said(world: &World) {
     if world.scenario.restart_at.is_some() {
         return;
     }
     let ledger = world.engine.ledger();
-    let known = ledger.said() + ledger.bytes.dropped.get(DropReason::Replaced);
+    let known = ledger.client_bytes() + ledger.bytes.dropped.get(DropReason::Replaced);
     let captured = world.captured.unique();
     assert!(known >= captured, "{known} bytes are known to be said, {captured} were captured");
     if world.sessions.iter().any(Session::joined) {
-        // On a used port such a session looks like the rest of the one before, behind a hole.
+        // On a used port such a session looks like the rest of the one before, after a gap.
         return;
     }
-    // A FIN that was not captured, before a RST that was, looks like one byte more. What was captured of a cut packet
-    // counts, and again when its client sends it once more.
+    // A FIN that was not captured, before a RST that was captured, looks like one more byte. The captured part of a
+    // truncated packet counts, and again when its client retransmits it.
     let all = world.sessions.iter().map(|session| session.captured.len() as u64 + 1).sum::<u64>()
         + ledger.bytes.dropped.get(DropReason::Truncated);
     assert!(
@@ -117,12 +116,12 @@ fn check_said(world: &World) {
     );
 }
 
-/// What a test server got: of each connection, by its number, the session and the range of its stream.
+/// The bytes that a test server received: for each connection, by its number, the session and the range of its stream.
 #[derive(Default)]
 pub(crate) struct Streams(BTreeMap<usize, (u32, Range<usize>)>);
 
 impl Streams {
-    /// What a connection got.
+    /// The bytes of one connection.
     pub(crate) fn of(&self, number: usize) -> Option<&(u32, Range<usize>)> {
         self.0.get(&number)
     }
@@ -142,8 +141,8 @@ impl Streams {
     }
 }
 
-/// Finds out of which session's stream each connection's bytes are. They must be a part of one that begins with a
-/// turn, and nothing may come twice or in another order.
+/// Finds the session of each connection's bytes. They must be a part of its stream that begins with a turn, without
+/// repetition, in order.
 fn match_streams(world: &World) -> Streams {
     let mut flows: BTreeMap<Flow, Vec<&Session>> = BTreeMap::new();
     for session in &world.sessions {
@@ -153,7 +152,7 @@ fn match_streams(world: &World) -> Streams {
     let mut streams = Streams::default();
     for (flow, sessions) in &mut flows {
         sessions.sort_by_key(|session| session.sent.first().map(|sent| sent.at));
-        // Where the next piece may begin: in which session, from which byte on; and how far that session was read.
+        // Where the next piece may begin: in which session, and from which byte on; and how far that session was read.
         let (mut session, mut least, mut read) = (0, 0, 0);
         for record in records.iter().filter(|record| record.flow == *flow) {
             let piece = without_opening(record, &world.scenario);
@@ -176,7 +175,7 @@ fn match_streams(world: &World) -> Streams {
             session += ahead;
             let end = at + piece.len();
             streams.0.insert(record.number, (sessions[session].id, at..end));
-            // Turns of which nothing was acknowledged when their connection broke are sent again, the first once.
+            // Turns of which nothing was acknowledged when their connection broke are sent again, the first one once.
             let broken = record.closed_by_server || record.reset_by_client;
             least = match broken {
                 true if at >= read => at,
@@ -190,7 +189,7 @@ fn match_streams(world: &World) -> Streams {
         assert!(flows.contains_key(&record.flow), "a connection of nobody: {}", record.flow);
     }
     for (flow, sessions) in &flows {
-        // A turn may break two connections; a server that breaks each must not be stormed.
+        // A turn may break two connections; a server that breaks each one must not be flooded.
         let most = sessions.iter().map(|session| 2 * session.gates.len() + 3).sum();
         let opened = records.iter().filter(|record| record.flow == *flow).count();
         assert!(opened <= most, "{opened} connections for {flow}, {most} at most");
@@ -210,7 +209,7 @@ fn find(world: &World, sessions: &[&Session], from: usize, piece: &[u8]) -> Opti
         if let Some(gate) = session.gates.iter().find(|gate| fits(gate.offset)) {
             return Some((ahead, gate.offset));
         }
-        // Nobody can tell whether a session joined late was joined in the middle of a turn.
+        // Nobody can tell whether a session was joined in the middle of a turn.
         let late = session.joined() || world.scenario.restart_at.is_some() || world.capture_lost > 0;
         if let Some(start) = session.starts.iter().find(|start| late && fits(**start)) {
             return Some((ahead, *start));
@@ -223,12 +222,12 @@ fn login_length(scenario: &Scenario) -> usize {
     if scenario.module.is_some() { toy::LOGIN } else { 0 }
 }
 
-/// What of a stream's beginning is said by the engine, or said again on each connection.
+/// The part of a stream's beginning that the engine sends itself, or repeats on each connection.
 pub(crate) fn opening(session: &Session, scenario: &Scenario) -> usize {
     login_length(scenario) + session.preamble
 }
 
-/// What a connection got of the client's stream.
+/// The part of the client's stream that a connection received.
 fn without_opening<'a>(record: &'a Record, scenario: &Scenario) -> &'a [u8] {
     let rest = record.received.get(login_length(scenario)..).unwrap_or_default();
     match Preamble::read(rest) {
@@ -246,10 +245,10 @@ fn check_whole(world: &World, streams: &Streams) {
     assert_eq!(ledger.sessions.replayed, ledger.sessions.seen, "sessions replayed whole");
     let scenario = &world.scenario;
     let all_answered = scenario.app.silent == 0 && scenario.clients.creep == 0;
-    // A handshake that loses its last ACK takes seconds to greet: no data of the client comes to its help.
+    // A handshake that loses its last ACK takes seconds to greet: no data of the client helps.
     let greeted = scenario.module.is_none() || scenario.answer.loss == 0;
     if all_answered && greeted && scenario.cuts == 0 && scenario.answer.loss < 100 {
-        assert_eq!(ledger.turns.waited_in_vain, 0, "an answer was overlooked");
+        assert_eq!(ledger.turns.timed_out, 0, "an answer was overlooked");
     }
     for session in &world.sessions {
         let mut offset =
@@ -262,7 +261,7 @@ fn check_whole(world: &World, streams: &Streams) {
     }
 }
 
-/// Without faults nothing is done twice, and nothing is left.
+/// Without faults nothing is done twice, and nothing is left over.
 fn check_clean(world: &World) {
     let ledger = world.engine.ledger();
     let tcp = &ledger.tcp;
@@ -271,7 +270,11 @@ fn check_clean(world: &World) {
         (0, 0, 0),
         "sent again without need: {tcp:#?}"
     );
-    assert_eq!((tcp.refused, tcp.rebuilt, tcp.stale_reset), (0, 0, 0), "connections without need: {tcp:#?}");
+    assert_eq!(
+        (tcp.refused, tcp.reconnected, tcp.stale_reset),
+        (0, 0, 0),
+        "connections without need: {tcp:#?}"
+    );
     assert_eq!(tcp.connected, ledger.sessions.seen, "connections");
     for record in world.server.records() {
         assert_eq!(record.sent_again, 0, "the server had to send again on {}", record.flow);
@@ -285,7 +288,7 @@ fn check_clean(world: &World) {
     }
 }
 
-/// Sessions that alone use their port, seen from their begin, answered by both servers alike.
+/// Sessions that alone use their port, seen from their beginning, answered by both servers alike.
 fn plain_sessions(world: &World) -> impl Iterator<Item = &Session> {
     let alone = |session: &&Session| {
         let uses = world.sessions.iter().filter(|other| other.flow == session.flow).count();
@@ -302,11 +305,11 @@ fn arrivals<'a>(session: &'a Session, record: &'a Record) -> impl Iterator<Item 
     })
 }
 
-/// No turn came before the test server had answered as much as the client had seen.
+/// No turn came before the test server had answered as much as the client had read.
 fn check_order(world: &World) {
     let (scenario, turns) = (&world.scenario, &world.engine.ledger().turns);
-    let guessed = turns.answer_ended + turns.waited_in_vain;
-    // Who does not know what the online server had said by the first turn takes the second for a part of it.
+    let guessed = turns.answer_ended + turns.timed_out;
+    // If the online server's bytes before the first turn are unknown, the second turn is taken for a part of the first.
     let missed = scenario.clients.syn_ack_lost > 0 || scenario.capture.reorder > 0;
     let unheard = scenario.clients.fast_open > 0 && missed;
     if guessed > 0 || !scenario.wait_for_answers || scenario.module.is_some() || unheard {
@@ -330,7 +333,7 @@ fn check_order(world: &World) {
     }
 }
 
-/// No turn came later than it could, and nothing had to be guessed.
+/// No turn came later than necessary, and nothing was guessed.
 fn check_pace(world: &World) {
     let Scenario { clients, answer, link, inject, capture, .. } = &world.scenario;
     let back = Duration::from_micros(answer.delay + link.delay);
@@ -338,11 +341,7 @@ fn check_pace(world: &World) {
     let capture = Duration::from_micros(capture.delay);
     let turns = &world.engine.ledger().turns;
     if clients.pipeline == 0 && clients.creep == 0 && clients.other_answers == 0 {
-        assert_eq!(
-            turns.answer_ended + turns.waited_in_vain,
-            0,
-            "the end of an answer was guessed: {turns:?}"
-        );
+        assert_eq!(turns.answer_ended + turns.timed_out, 0, "the end of an answer was guessed: {turns:?}");
     }
     let records = world.server.records();
     for session in plain_sessions(world) {

@@ -1,8 +1,7 @@
 //! Real clients of the online server, as a capture on the online host sees them.
 //!
-//! Both ends of an online conversation are scripted, so that a whole session can be written down at once: the
-//! client's segments with the sequence and acknowledgement numbers that a real client would give them, and the
-//! online server's SYN-ACK.
+//! Both ends of an online conversation are scripted, so a whole session can be written at once: the client's segments
+//! with the sequence and acknowledgement numbers of a real client, and the online server's SYN-ACK.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::rng::Rng;
 use crate::speech::{INTERIM, Preamble, Speech};
 use crate::toy::MARK;
 
-/// What the clients of a scenario do. Rates are per thousand, times in microseconds, sizes in bytes.
+/// The behaviour of a scenario's clients. Rates are per thousand, times in microseconds, sizes in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientPlan {
     pub(crate) sessions: u32,
@@ -32,7 +31,7 @@ pub(crate) struct ClientPlan {
     pub(crate) answer: u64,
     /// Between an answer and the next request.
     pub(crate) pause: (u64, u64),
-    /// The server speaks first, so many bytes.
+    /// Bytes that the server sends first.
     pub(crate) greeting: u32,
     /// Turns of several requests.
     pub(crate) pipeline: u32,
@@ -42,9 +41,9 @@ pub(crate) struct ClientPlan {
     pub(crate) jumbo: u32,
     /// Sessions captured in segments of a few bytes.
     pub(crate) tiny: u32,
-    /// Segments lost before the online host, and sent again 200 ms later.
+    /// Segments lost before the online host, and retransmitted 200 ms later.
     pub(crate) late: u32,
-    /// Turns of which a part is sent twice for no reason.
+    /// Turns of which a part is retransmitted without a reason.
     pub(crate) again: u32,
     /// Pure acknowledgements are captured as well.
     pub(crate) pure_acks: bool,
@@ -58,9 +57,9 @@ pub(crate) struct ClientPlan {
     pub(crate) reuse: u32,
     /// Sessions whose last request asks the server to close.
     pub(crate) close: u32,
-    /// Sessions that the test server answers at other lengths.
+    /// Sessions that the test server answers with other lengths.
     pub(crate) other_answers: u32,
-    /// What the online server answers is captured as well, and wanted so far.
+    /// The online server's answers are captured as well, for this module.
     pub(crate) answers_seen: &'static [PayloadPrefix],
     pub(crate) speech: Speech,
     pub(crate) preamble: Preamble,
@@ -72,7 +71,7 @@ pub(crate) struct ClientPlan {
     pub(crate) fast_open: u32,
     /// SYN-ACKs that are not captured.
     pub(crate) syn_ack_lost: u32,
-    /// Turns of one request that wait for leave to send its body: HTTP only.
+    /// Turns of one request that wait for permission to send its body: HTTP only.
     pub(crate) asks: u32,
 }
 
@@ -110,7 +109,7 @@ impl ClientPlan {
     };
 }
 
-/// A packet as the capture would see it.
+/// A packet as the capture sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) at: Time,
@@ -123,7 +122,7 @@ pub(crate) struct Sent {
 pub(crate) struct Gate {
     /// Offset in the client's stream.
     pub(crate) offset: usize,
-    /// Answer bytes that the client had seen by then.
+    /// Answer bytes that the client had read by then.
     pub(crate) seen: u64,
     /// When the segment was sent.
     pub(crate) at: Time,
@@ -135,28 +134,28 @@ pub(crate) struct Session {
     pub(crate) id: u32,
     /// The connection as the online server sees it.
     pub(crate) flow: Flow,
-    /// All that the client said.
+    /// All bytes of the client.
     pub(crate) stream: Vec<u8>,
-    /// All that the online server said.
+    /// All bytes of the online server.
     pub(crate) answers: Vec<u8>,
-    /// What of it was sent while the capture was running.
+    /// The part of it that was sent while the capture was running.
     pub(crate) captured: Range<usize>,
     pub(crate) sent: Vec<Sent>,
-    /// Where turns begin: segments that acknowledge more than what stands before them in the stream did.
+    /// The beginnings of turns: segments that acknowledge more than all before them in the stream.
     pub(crate) gates: Vec<Gate>,
-    /// Where its segments begin.
+    /// The beginnings of its segments.
     pub(crate) starts: Vec<usize>,
     /// Its SYN's sequence number.
     pub(crate) seq_begin: Seq,
-    /// Behind its last sequence number.
+    /// The sequence number after its last one.
     pub(crate) seq_end: Seq,
     /// When the client fell silent.
     pub(crate) end: Time,
     /// The test server answers as the online server did.
     pub(crate) same_answers: bool,
-    /// What its proxy said of it, in bytes.
+    /// The header that its proxy sent, in bytes.
     pub(crate) preamble: usize,
-    /// What its SYN carried, and how much of that the online server took.
+    /// The data of its SYN, and how much of it the online server accepted.
     pub(crate) on_syn: OnSyn,
 }
 
@@ -196,19 +195,19 @@ struct Author<'a> {
     state: u32,
 }
 
-/// What the online server says at a time.
+/// A segment of the online server.
 struct Said {
     at: Time,
-    /// Of all that it says.
+    /// The end of the range in its stream.
     range: Range<u64>,
-    /// Bytes of the client that it has.
+    /// Bytes of the client that it has received.
     heard: usize,
 }
 
 /// Between a client and the online server, both ways.
 const ROUND_TRIP: Duration = Duration::from_micros(400);
 
-/// How long a client waits before it sends a lost segment again.
+/// The client's retransmission timeout.
 const CLIENT_RTO: Duration = Duration::from_millis(200);
 
 impl Session {
@@ -223,7 +222,7 @@ impl Session {
         mut rng: Rng,
     ) -> Self {
         let isn = match (after, rng.below(3)) {
-            // RFC 6528: behind all that was sent on the port before.
+            // RFC 6528: after all numbers that were used on the port before.
             (Some(after), _) => after + rng.within(10_000..=2_000_000) as u32,
             (None, 0) => Seq(u32::MAX - rng.below(30_000) as u32),
             (None, _) => Seq(rng.next() as u32),
@@ -477,7 +476,7 @@ fn gates(data: &[Data]) -> Vec<Gate> {
     gates
 }
 
-/// The SYN carries what the first turn begins with, and the online server takes all of it, a part or nothing.
+/// The SYN carries the beginning of the first turn, and the online server accepts all of it, a part or nothing.
 fn fast_open(plan: &ClientPlan, data: &mut Vec<Data>, rng: &mut Rng) -> OnSyn {
     if plan.fast_open == 0 || !rng.chance(plan.fast_open) {
         return OnSyn::default();
@@ -496,7 +495,7 @@ fn fast_open(plan: &ClientPlan, data: &mut Vec<Data>, rng: &mut Rng) -> OnSyn {
     OnSyn { carried, taken }
 }
 
-/// From when on, and from which byte on, a session is captured.
+/// When, and from which byte on, the capture of a session begins.
 fn join(plan: &ClientPlan, data: &[Data], gates: &[Gate], rng: &mut Rng) -> Option<(Time, usize)> {
     if rng.chance(plan.join) && gates.len() > 1 {
         let gate = gates[rng.within(1..=gates.len() as u64 - 1) as usize];
@@ -549,7 +548,7 @@ impl Packets {
         self.client(data.at, data.range.start, data.seen, data.flags, &stream[data.range.clone()]);
     }
 
-    /// The online server's segments; returns all that it says.
+    /// The online server's segments; returns all its bytes.
     fn answers(&mut self, said: &[Said], mut rng: Rng, wanted: &[PayloadPrefix]) -> Vec<u8> {
         let length = said.last().map_or(0, |last| last.range.end as usize);
         let mut all = Vec::with_capacity(length + 8);
@@ -582,7 +581,7 @@ impl Packets {
         all
     }
 
-    /// The client's last words; returns when they were said.
+    /// The client's last segments; returns when they were sent.
     fn end(&mut self, end: End, now: Time, length: usize, seen: u64) -> Time {
         let at = now + self.rng.micros(10..=5_000);
         match end {
@@ -604,7 +603,7 @@ impl Packets {
         };
         let mut packet = self.builder.build(&self.flow, &segment).to_vec();
         assert!(!packet.is_empty(), "a scripted segment is too large for a packet");
-        // With offloads on, the checksum of what is captured is only begun.
+        // With offloads, the checksum of a captured packet is partial.
         let checksum = packet.len() - payload.len() - 32 + 16;
         packet[checksum..checksum + 2].copy_from_slice(&(self.rng.next() as u16).to_be_bytes());
         self.sent.push(Sent { at, packet, outgoing: false });

@@ -1,4 +1,4 @@
-//! What happens in a run, and how a trace shows it.
+//! The events of a run, and their form in a trace.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ pub(crate) enum Event {
         epoch: u32,
         bytes: Vec<u8>,
     },
-    /// What the engine's process has left unread is read.
+    /// The engine's process reads what it has left unread.
     Read,
     Connect {
         intercept: usize,
@@ -41,7 +41,7 @@ pub(crate) enum Event {
         intercept: usize,
         for_micros: u64,
     },
-    /// The engine's process notices a cut.
+    /// The engine's process notices a cut link.
     Noticed {
         intercept: usize,
         again_in: u64,

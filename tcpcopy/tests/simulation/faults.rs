@@ -1,11 +1,11 @@
-//! Packets and answers with something wrong in them.
+//! Faulty packets and answers.
 
 use common_core::control::ServerSegment;
 use common_core::wire::{Flags, Seq};
 
 use crate::rng::Rng;
 
-/// A packet that is nobody's.
+/// A packet of no session.
 pub(crate) fn noise(packet: &[u8], rng: &mut Rng) -> Vec<u8> {
     match rng.below(4) {
         0 => (0..rng.below(100)).map(|_| rng.next() as u8).collect(),
@@ -27,7 +27,7 @@ pub(crate) fn noise(packet: &[u8], rng: &mut Rng) -> Vec<u8> {
     }
 }
 
-/// An answer with something wrong in it.
+/// A faulty answer.
 pub(crate) fn forge<'a>(answer: &ServerSegment<'a>, rng: &mut Rng) -> ServerSegment<'a> {
     let mut forged = *answer;
     for _ in 0..=rng.below(3) {

@@ -1,4 +1,4 @@
-//! Who is where, what the engine is told of it, and what the clients do.
+//! The hosts, the engine's configuration, and the clients.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::server::Expected;
 use crate::speech::Preamble;
 use crate::toy::{self, Heard, Toy};
 
-/// Largest TCP payload that the engine is told to send, for IPv4 and IPv6.
+/// The engine's largest TCP payload, for IPv4 and IPv6.
 pub(crate) const MSS: (u16, u16) = (1460, 1440);
 
 /// The password that the clients and the online server share.
 const ONLINE_PASSWORD: u64 = 1;
 
-/// Sessions that use one port, one after the other, at most: an engine lets only so many wait.
+/// The most sessions on one port, one after the other: an engine lets only this many wait.
 const PORT_USES: u32 = 7;
 
 pub(crate) fn online() -> [Endpoint; 2] {
@@ -33,7 +33,7 @@ pub(crate) fn targets() -> [Endpoint; 2] {
     [Endpoint::new([10, 9, 0, 1].into(), 8080), Endpoint::new([0xfd00, 0, 0, 0, 0, 0, 0, 9].into(), 8080)]
 }
 
-/// The connection that a copied session has with the test server.
+/// The connection of a copied session to the test server.
 pub(crate) fn copied(flow: &Flow) -> Flow {
     let family = usize::from(flow.server.ip.is_ipv6());
     Flow { client: flow.client, server: targets()[family] }
@@ -74,7 +74,7 @@ pub(crate) fn config(scenario: &Scenario, seed: u64, timestamp_origin: u32, hear
     }
 }
 
-/// What the test server is told of its clients.
+/// The test server's knowledge of its clients.
 pub(crate) fn expected(scenario: &Scenario) -> Expected {
     Expected { speech: scenario.clients.speech, preamble: scenario.clients.preamble != Preamble::None }
 }

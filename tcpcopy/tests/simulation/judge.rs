@@ -1,4 +1,4 @@
-//! What the engine may send: checked for every packet.
+//! The rules for the engine's packets, checked for every packet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use common_core::control::{FlowId, ServerSegment, ToIntercept};
 use common_core::flow::{Endpoint, Flow};
 use common_core::wire::{Flags, Segment, Seq};
 
-/// What the engine knows of its peer, by what it was told.
+/// The engine's knowledge of its peer, by the answers that it received.
 #[derive(Debug, Clone, Copy)]
 struct Peer {
     isn: Seq,
@@ -20,7 +20,7 @@ struct Peer {
     edge: Seq,
 }
 
-/// Watches what the engine sends, and what it is told.
+/// Observes the engine's packets, and its answers.
 #[derive(Debug)]
 pub(crate) struct Judge {
     clients: BTreeSet<Endpoint>,
@@ -56,7 +56,7 @@ impl Judge {
         }
     }
 
-    /// The engine is told of an answer.
+    /// The engine receives an answer.
     pub(crate) fn answer(&mut self, answer: &ServerSegment<'_>) {
         let Some(peer) = self.flows.get(&answer.id).and_then(|flow| self.peers.get_mut(flow)) else { return };
         if !answer.flags.has(Flags::ACK) || answer.ack.before(peer.isn + 1) || answer.ack.after(peer.max) {

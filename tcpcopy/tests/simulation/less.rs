@@ -1,4 +1,4 @@
-//! Less of a scenario: what a failing run is cut down to. Its text form is SIM_LESS, so that one command repeats it.
+//! A part of a scenario, to which a failing run is cut down. Its text form is SIM_LESS, so that one command repeats it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,11 +13,11 @@ use crate::server::{AppPlan, StackPlan};
 /// A fault that a scenario can do without.
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
-    /// Takes it away.
+    /// Removes it.
     without: fn(&mut Scenario),
 }
 
-/// All of them; what clients say is written before the run, and cut by [`Less::cut`].
+/// All faults. The clients' script is written before the run, and cut by [`Less::cut`].
 pub(crate) const FAULTS: [Fault; 21] = [
     Fault { name: "control-cuts", without: |s| s.cuts = 0 },
     Fault { name: "late-link", without: |s| s.link_from = 0 },
@@ -52,18 +52,18 @@ fn calm(path: PathPlan) -> PathPlan {
 /// The paths whose faults are numbered.
 pub(crate) const PATHS: [&str; 3] = ["capture", "inject", "answer"];
 
-/// What is left of a run.
+/// The rest of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Less {
     /// Names of [`FAULTS`].
     pub(crate) without: Vec<&'static str>,
-    /// Of each path, the packets lost, doubled or delayed that still are, by their number in the run.
+    /// For each path, the packets that are still lost, doubled or delayed, by their number in the run.
     pub(crate) faults: [Range<u64>; PATHS.len()],
-    /// The sessions that are left, and how many turns of each; all of them if there is none here.
+    /// The remaining sessions, and the turns of each; all of them if the map is empty.
     pub(crate) sessions: BTreeMap<u32, usize>,
 }
 
-/// A run as its scenario has it.
+/// The whole run of a scenario.
 impl Default for Less {
     fn default() -> Self {
         Self {
@@ -81,13 +81,13 @@ impl Less {
             (fault.without)(&mut scenario);
         }
         if !self.sessions.is_empty() {
-            // How much of all arrives says nothing of a part.
+            // The amount that must arrive of the whole means nothing for a part.
             scenario.expect.floor = 0;
         }
         scenario
     }
 
-    /// Leaves out what takes nothing away from `scenario`.
+    /// Leaves out all that changes nothing in `scenario`.
     pub(crate) fn tidy(&mut self, scenario: &Scenario) {
         let text = |scenario: &Scenario| format!("{scenario:?}");
         let mut left = *scenario;
@@ -104,7 +104,7 @@ impl Less {
         }
     }
 
-    /// Cuts what was written down to what is left.
+    /// Cuts the script to the remaining part.
     pub(crate) fn cut(&self, sessions: &mut Vec<Session>) {
         if self.sessions.is_empty() {
             return;

@@ -8,7 +8,7 @@ use common_core::time::Time;
 use crate::network::PathPlan;
 use crate::rng::Rng;
 
-/// One direction of a TCP connection: what is sent arrives in order, in pieces of any size.
+/// One direction of a TCP connection: bytes arrive in order, in pieces of any size.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     frames: FrameBuffer,
@@ -20,11 +20,11 @@ pub(crate) struct Pipe {
 pub(crate) struct Link {
     plan: PathPlan,
     rng: Rng,
-    /// Tells the bytes of one connection from those of the next.
+    /// Distinguishes the bytes of one connection from those of the next.
     pub(crate) epoch: u32,
-    /// The connection stands, whatever its ends believe.
+    /// The connection is up, whatever its ends believe.
     pub(crate) alive: bool,
-    /// The engine's side has had its hello answered, and has not noticed an end.
+    /// The engine's side has received an answer to its hello, and has not noticed an end.
     pub(crate) up: bool,
     pub(crate) to_intercept: Pipe,
     pub(crate) from_intercept: Pipe,
@@ -35,7 +35,7 @@ impl Pipe {
         Self { frames: FrameBuffer::new(), last: Time::ZERO }
     }
 
-    /// Bytes arrive: hands over the bodies of all frames that are complete.
+    /// Bytes arrive: delivers the bodies of all complete frames.
     pub(crate) fn arrive(&mut self, mut bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut bodies = Vec::new();
         while !bytes.is_empty() {
@@ -72,13 +72,13 @@ impl Link {
         self.from_intercept = Pipe::new();
     }
 
-    /// The connection breaks, and what is under way is lost.
+    /// The connection breaks, and all that is under way is lost.
     pub(crate) fn cut(&mut self) {
         self.alive = false;
         self.epoch += 1;
     }
 
-    /// Cuts bytes into pieces, and says when each arrives.
+    /// Cuts bytes into pieces, and decides when each arrives.
     pub(crate) fn carry(&mut self, now: Time, bytes: &[u8], forth: bool) -> Vec<(Time, Vec<u8>)> {
         if !self.alive || bytes.is_empty() {
             return Vec::new();

@@ -1,6 +1,6 @@
 //! The simulation: both engines, scripted clients and a test server with a TCP of its own in one deterministic loop.
 //!
-//! docs/SIMULATION.md says what it shows and how to use it.
+//! docs/SIMULATION.md explains its results and its use.
 
 #[cfg(test)]
 mod checks;

@@ -1,4 +1,4 @@
-//! The network: paths that delay, reorder, lose and double what they carry, and the queue of what is under way.
+//! The network: paths that delay, reorder, lose and double packets, and the queue of packets under way.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,29 +9,29 @@ use common_core::time::Time;
 
 use crate::rng::Rng;
 
-/// What a path does to packets.
+/// The faults of a path.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PathPlan {
     /// Least time under way, in microseconds.
     pub(crate) delay: u64,
-    /// At most so much is added, in microseconds; order is kept.
+    /// Largest random addition, in microseconds; order is kept.
     pub(crate) jitter: u64,
-    /// Of a thousand packets, so many are overtaken by those up to 3 ms behind them.
+    /// Per thousand packets, how many are overtaken by those up to 3 ms after them.
     pub(crate) reorder: u32,
-    /// Of a thousand packets, so many get lost.
+    /// Per thousand packets, how many are lost.
     pub(crate) loss: u32,
-    /// Of a thousand packets, so many arrive twice.
+    /// Per thousand packets, how many arrive twice.
     pub(crate) duplicate: u32,
 }
 
-/// How far behind its place a reordered packet may fall, in microseconds.
+/// The longest delay of a reordered packet, in microseconds.
 const REORDER_BY: u64 = 3000;
 
 /// One direction of a network.
 #[derive(Debug)]
 pub(crate) struct Path {
     plan: PathPlan,
-    /// The packets that something happens to are numbered; nothing happens to others than these.
+    /// Faulty packets are numbered; only those in the set have a fault.
     faults: Range<u64>,
     fault: u64,
     rng: Rng,
@@ -68,7 +68,7 @@ impl Path {
     }
 }
 
-/// Everything that will happen, by time; what is due at the same time happens in the order of its scheduling.
+/// All future events by time; simultaneous events in the order of their scheduling.
 #[derive(Debug)]
 pub(crate) struct Queue<E> {
     heap: BinaryHeap<Reverse<Entry<E>>>,

@@ -1,5 +1,5 @@
-//! What modules were told of the online server's answers: what is marked, in order, gaps by their exact size, and each turn
-//! only when the module knows all that its client had seen.
+//! The online server's answers that modules received: the marked ones, in order, with exact gaps, and each turn only
+//! when the module knows all that its client had read.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::hosts::copied;
 use crate::toy::{self, Story, Told};
 use crate::world::World;
 
-/// Checks the stories of all modules.
+/// Checks the records of all modules.
 pub(crate) fn check(world: &World) {
     if world.scenario.clients.answers_seen.is_empty() {
         return;
@@ -49,7 +49,7 @@ impl Sums {
     }
 }
 
-/// Follows a story along a session's two streams.
+/// Follows a record along a session's two streams.
 fn follow(world: &World, session: &Session, story: &Story) -> Result<Sums, String> {
     let mut said = session.captured.start;
     let first = session.gates.iter().find(|gate| gate.offset == said);
@@ -96,7 +96,7 @@ fn follow(world: &World, session: &Session, story: &Story) -> Result<Sums, Strin
     Ok(sums)
 }
 
-/// What `skipped` has of what is marked, although nothing was lost and nothing was overtaken.
+/// The marked bytes in `skipped`, although nothing was lost or overtaken.
 fn missing(world: &World, session: &Session, skipped: &Range<u64>) -> Option<Range<u64>> {
     let in_order = world.online_lost == 0 && world.scenario.online.reorder == 0;
     if !in_order || world.scenario.clients.creep > 0 || skipped.is_empty() {

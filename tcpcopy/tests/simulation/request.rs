@@ -1,4 +1,4 @@
-//! The requests of the simulated clients: each says where it ends and what is to be answered.
+//! The requests of the simulated clients: each contains its length and that of its answer.
 
 use crate::rng::mix;
 
@@ -8,7 +8,7 @@ pub(crate) const HEADER: usize = 24;
 /// Close the connection once this request is answered.
 pub(crate) const CLOSE: u8 = 1;
 
-/// From now on the connection's state is what this request sets.
+/// The connection's state is from now on the one that this request sets.
 pub(crate) const SET: u8 = 2;
 
 /// One request; its bytes follow from these fields alone.
@@ -28,10 +28,10 @@ pub(crate) struct Request {
     pub(crate) expects: u32,
 }
 
-/// What a server finds at the front of its input.
+/// The front of a server's input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Parsed {
-    /// Not all there yet.
+    /// Not complete yet.
     Incomplete,
     /// No request starts here.
     Garbage,
@@ -81,7 +81,7 @@ impl Request {
         (self.flags & SET != 0).then_some(self.number + 1)
     }
 
-    /// Tells a request from bytes in the middle of one, and two requests from each other.
+    /// Distinguishes a request from bytes in the middle of one, and two requests from each other.
     fn check(&self) -> u32 {
         mix((u64::from(self.session) << 32) | u64::from(self.number)) as u32
     }

@@ -20,7 +20,7 @@ impl Rng {
         Self(mix(seed))
     }
 
-    /// An independent stream: what one part of the world draws does not shift what another part draws.
+    /// An independent stream: the draws of one part of the world do not shift those of another.
     pub(crate) fn fork(&mut self, tag: u64) -> Self {
         Self(mix(self.next() ^ mix(tag)))
     }

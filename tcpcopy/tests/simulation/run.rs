@@ -1,4 +1,5 @@
-//! Runs a scenario over its seeds; a failure is cut down to the least that fails, and says how to see it again.
+//! Runs a scenario with its seeds. A failure is cut down to the smallest failing part, and printed with the command
+//! that repeats it.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -10,11 +11,10 @@ use crate::scenario::Scenario;
 use crate::shrink::{attempt, shrink};
 use crate::world::World;
 
-/// Seeds of each scenario, unless SIM_SEEDS says otherwise: 20 000 in all.
+/// Seeds of each scenario unless SIM_SEEDS is set: 20 000 in total.
 const SEEDS: u64 = 200;
 
-/// Runs `scenario` over SIM_SEEDS seeds from SIM_FROM on, or over the one that SIM_SEED names, or what SIM_LESS leaves
-/// of it.
+/// Runs `scenario` with SIM_SEEDS seeds from SIM_FROM on, or with the one of SIM_SEED, or the part of it in SIM_LESS.
 pub(crate) fn run(scenario: &Scenario) {
     let number =
         |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number is expected"));
@@ -29,7 +29,7 @@ pub(crate) fn run(scenario: &Scenario) {
     };
     for seed in seeds {
         let Err(failure) = attempt(false, || once(scenario, seed, &less, trace)) else { continue };
-        // Who looks at a trace has the run that he wants.
+        // A run with a trace is the one that the developer wants to see.
         let mut least = less.clone();
         if !trace {
             least = shrink(&failure, least, &turns(scenario, seed), |less| once(scenario, seed, less, false));

@@ -1,4 +1,4 @@
-//! A scenario: everything that is not left to the seed.
+//! A scenario: everything that the seed does not decide.
 
 use std::time::Duration;
 
@@ -9,44 +9,44 @@ use crate::client::ClientPlan;
 use crate::network::PathPlan;
 use crate::server::{AppPlan, StackPlan};
 
-/// How a run ends once the clients have fallen silent.
+/// The end of a run, once the clients are silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The engine is told that nothing more will come.
+    /// The engine learns that nothing more will come.
     Drain,
-    /// The engine is told nothing: its sessions must end by themselves.
+    /// The engine learns nothing: its sessions must end by themselves.
     Expire,
     /// The engine is stopped at this time, in microseconds, while the clients go on.
     Abort(u64),
 }
 
-/// What requests may be said to a test server in another state than the online server was in.
+/// The requests that the test server may receive in another state than the online server was in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Misread {
     Never,
-    /// On three connections to each target, until it is known that it keeps something for them; they are not replayed.
+    /// On three connections to each target, until the trials have failed; these requests are not replayed.
     Trials,
-    /// Any: the protocol is unknown, and the test server does not show that it matters.
+    /// Any: the protocol is unknown, and the test server does not show that state matters.
     Unseen,
 }
 
-/// What must hold at the end, besides what must always hold.
+/// The rules for the end, besides those that always hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expect {
-    /// Nothing is dropped, and everything that was captured has been read.
+    /// Nothing is dropped, and all captured bytes were read.
     pub(crate) whole: bool,
-    /// Nothing is sent twice, by either side, and nothing comes later than it could.
+    /// Nothing is sent twice by either side, and nothing comes later than necessary.
     pub(crate) clean: bool,
     /// The only reasons for dropping that may occur.
     pub(crate) reasons: &'static [DropReason],
-    /// Of a thousand captured bytes, so many at least are replayed.
+    /// Replayed bytes per thousand captured ones, at least.
     pub(crate) floor: u64,
-    /// From the last word of the clients to its arrival at the server at most.
+    /// Longest time from the clients' last segment to its arrival at the server.
     pub(crate) lag: Duration,
-    /// From the last word of the clients to the last of the engine at most.
+    /// Longest time from the clients' last segment to the engine's last packet.
     pub(crate) within: Duration,
     pub(crate) misread: Misread,
-    /// What is said after the test server has come back is read.
+    /// All that is sent after the test server's return is read.
     pub(crate) resumes: bool,
 }
 
@@ -59,16 +59,16 @@ pub(crate) struct Scenario {
     pub(crate) app: AppPlan,
     /// From the online host's wire to the engine: a loss here is a packet that was never captured.
     pub(crate) capture: PathPlan,
-    /// The same for what the online server answers.
+    /// The same for the online server's answers.
     pub(crate) online: PathPlan,
     /// From the engine to the test server.
     pub(crate) inject: PathPlan,
     /// From the test server to the intercepts.
     pub(crate) answer: PathPlan,
-    /// Of the control links; they lose nothing while they stand.
+    /// Of the control links; they lose nothing while they are up.
     pub(crate) link: PathPlan,
     pub(crate) intercepts: usize,
-    /// Every answer passes one of the intercepts, instead of each.
+    /// Every answer passes one of the intercepts, instead of all.
     pub(crate) shared: bool,
     /// When the intercepts are first there.
     pub(crate) link_from: u64,
@@ -78,7 +78,7 @@ pub(crate) struct Scenario {
     pub(crate) cut_for: (u64, u64),
     /// When the test service is down.
     pub(crate) outage: Option<(u64, u64)>,
-    /// When nothing reaches the test server, nor comes from it.
+    /// When nothing reaches the test server, or comes from it.
     pub(crate) unreachable: Option<(u64, u64)>,
     /// When tcpcopy is killed and started again.
     pub(crate) restart_at: Option<u64>,
@@ -86,17 +86,17 @@ pub(crate) struct Scenario {
     pub(crate) memory_limit: u64,
     pub(crate) session_timeout: Duration,
     pub(crate) keepalive_timeout: Duration,
-    /// Captured packets that are cut short.
+    /// Captured packets that are truncated.
     pub(crate) truncated: u32,
-    /// Captured packets followed by one that is nobody's.
+    /// Captured packets followed by one of no session.
     pub(crate) noise: u32,
-    /// Answers followed by one that the server never gave.
+    /// Answers followed by one that the server never sent.
     pub(crate) forged: u32,
     /// Injected packets that are captured again.
     pub(crate) own_seen: u32,
-    /// What becomes of sessions that need a new connection in mid-stream.
+    /// The setting for sessions that need a new connection in mid-stream.
     pub(crate) on_reconnect: OnReconnect,
-    /// The toy protocol is spoken, and its module is given this password.
+    /// The toy protocol is used, and its module has this password.
     pub(crate) module: Option<u64>,
     pub(crate) ending: Ending,
     pub(crate) expect: Expect,
@@ -156,7 +156,7 @@ impl Scenario {
 }
 
 impl Expect {
-    /// Some of it may be dropped, for these reasons; so many of a thousand bytes arrive, in so many seconds.
+    /// Bytes may be dropped, for these reasons; `per_mille` of them arrive, within this many seconds.
     pub(crate) const fn partial(floor: u64, seconds: u64, reasons: &'static [DropReason]) -> Self {
         let lag = Duration::from_secs(seconds);
         Self { whole: false, clean: false, reasons, floor, lag, ..Scenario::BASE.expect }

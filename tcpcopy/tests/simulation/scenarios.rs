@@ -18,17 +18,17 @@ const BASE: Scenario = Scenario::BASE;
 const WHOLE: Expect = Scenario::BASE.expect;
 const CLEAN: Expect = Expect { clean: true, within: Duration::from_secs(2), ..WHOLE };
 
-/// Everything arrives, in so many seconds at the latest.
+/// Everything arrives, within this many seconds.
 const fn late(seconds: u64) -> Expect {
     Expect { lag: Duration::from_secs(seconds), ..WHOLE }
 }
 
 const PASSWORD: u64 = 77;
 
-/// Clients of the toy protocol; what they are answered is captured.
+/// Clients of the toy protocol; the answers to them are captured.
 const WATCHED: ClientPlan = ClientPlan { greeting: 40, turns: (1, 6), answers_seen: BEGINNINGS, ..CLIENTS };
 
-/// A scenario as a test of its name; what is not said is as in [`Scenario::BASE`].
+/// A scenario as a test of its name; other fields are as in [`Scenario::BASE`].
 macro_rules! scenarios {
     ($($(#[doc = $text:literal])* $name:ident { $($field:ident: $value:expr),* $(,)? })*) => {
         $($(#[doc = $text])*
@@ -50,7 +50,7 @@ scenarios! {
         clients: ClientPlan { sessions: 60, turns: (1, 1), close: 500, request: 500, pure_acks: true, ..CLIENTS },
         expect: CLEAN,
     }
-    /// Clients that connect and say nothing.
+    /// Clients that connect and send nothing.
     connect_only {
         clients: ClientPlan { sessions: 40, turns: (0, 1), ends: [3, 0, 0, 1, 1], request: 500, ..CLIENTS },
         expect: CLEAN,
@@ -71,10 +71,10 @@ scenarios! {
         app: AppPlan { greeting: 90, think: (1_000, 30_000), ..APP },
         expect: CLEAN,
     }
-    /// Clients that do not wait for the whole answer before they go on.
+    /// Clients that do not wait for the whole answer before they send again.
     pipelined {
         clients: ClientPlan { creep: 1000, pipeline: 600, other_answers: 0, ..CLIENTS },
-        // The first client of a server of which nothing is known finds out where its answers end.
+        // The first client of an unknown server finds out where its answers end.
         expect: late(2),
     }
     /// Clients that send their FIN before they have the answer.
@@ -93,7 +93,7 @@ scenarios! {
         wait_for_answers: false,
         expect: CLEAN,
     }
-    /// Clients that retransmit, for reasons and for none.
+    /// Clients that retransmit, with and without a reason.
     client_retransmits {
         clients: ClientPlan { late: 30, again: 300, ..CLIENTS },
     }
@@ -151,7 +151,7 @@ scenarios! {
         restart_at: Some(200_000),
         expect: Expect::partial(100, 12, &[DropReason::JoinedMidTurn, DropReason::NoAnswer]),
     }
-    /// The test server closes and resets when it likes.
+    /// The test server closes and resets at random.
     early_close {
         app: AppPlan { close: 600, reset: 300, ..APP },
         expect: Expect::partial(100, 1, &[DropReason::ClosedByServer]),
@@ -161,13 +161,13 @@ scenarios! {
         app: AppPlan { idle_close: 30_000, ..APP },
         clients: ClientPlan { pause: (0, 100_000), turns: (3, 8), ..CLIENTS },
     }
-    /// The same where the engine learns of it late: turns go to connections that are none any more, and go again.
+    /// The same, but the engine learns it late: turns go to connections that are closed, and are sent again.
     idle_close_heard_late {
         app: AppPlan { idle_close: 30_000, ..APP },
         clients: ClientPlan { pause: (0, 100_000), turns: (3, 8), ..CLIENTS },
         answer: PathPlan { delay: 15_000, ..BASE.answer },
     }
-    /// Nobody listens at first.
+    /// No service listens at first.
     refused_then_up {
         clients: ClientPlan { sessions: 30, arrivals: 600_000, ..CLIENTS },
         outage: Some((0, 200_000)),
@@ -209,13 +209,13 @@ scenarios! {
     port_reuse {
         clients: ClientPlan { sessions: 6, turns: (1, 3), reuse: 750, ends: [4, 1, 1, 3, 1], ..CLIENTS },
     }
-    /// The same, with a test server that lags behind.
+    /// The same, with a test server that lags.
     port_reuse_lagging {
         clients: ClientPlan { sessions: 6, turns: (1, 3), reuse: 750, ends: [4, 1, 1, 3, 1], ..CLIENTS },
         app: AppPlan { think: (1_000, 80_000), ..APP },
         expect: late(5),
     }
-    /// The answers come in bursts, with late ones of connections that are over among them.
+    /// Answers come in bursts, among them late ones of finished connections.
     port_reuse_bursts {
         clients: ClientPlan { sessions: 6, turns: (1, 2), reuse: 960, pause: (0, 100), ends: [1, 0, 0, 0, 0], ..CLIENTS },
         link: PathPlan { delay: 60, jitter: 300_000, ..BASE.link },
@@ -252,12 +252,12 @@ scenarios! {
         clients: ClientPlan { other_answers: 0, pipeline: 0, ..CLIENTS },
         expect: Expect { lag: Duration::from_secs(5), ..CLEAN },
     }
-    /// Some requests are never answered: their successors wait for a bounded time.
+    /// Some requests are never answered: the next turns wait for a bounded time.
     silent_server {
         app: AppPlan { silent: 300, ..APP },
         expect: late(30),
     }
-    /// More is held than may be: sessions are shed.
+    /// The memory limit is exceeded: sessions are given up.
     memory_limit {
         clients: ClientPlan { sessions: 20, arrivals: 20_000, request: 200_000, ..CLIENTS },
         app: AppPlan { think: (50_000, 300_000), ..APP },
@@ -270,19 +270,19 @@ scenarios! {
         clients: ClientPlan { sessions: 40, arrivals: 5_000, turns: (1, 2), ..CLIENTS },
         expect: late(15),
     }
-    /// Captured packets are cut by a snap length.
+    /// Captured packets are truncated by a snap length.
     truncated {
         truncated: 20,
         expect: Expect::partial(300, 4, &[DropReason::Truncated, DropReason::CaptureGap]),
     }
-    /// Among the captured packets is much that is nobody's.
+    /// Many captured packets belong to no session.
     noise {
         noise: 300,
         own_seen: 1000,
         clients: ClientPlan { other_answers: 0, pure_acks: true, ..CLIENTS },
         expect: CLEAN,
     }
-    /// Answers that the server never gave: nothing can be promised but an end and a true account.
+    /// Answers that the server never sent: only an end and a balanced account can be promised.
     forged_answers {
         forged: 100,
         expect: Expect {
@@ -295,7 +295,7 @@ scenarios! {
             ])
         },
     }
-    /// Sessions end by themselves, also those whose client just went away.
+    /// Sessions end by themselves, also those whose client has vanished.
     expiry {
         clients: ClientPlan { ends: [1, 0, 0, 0, 3], ..CLIENTS },
         keepalive_timeout: Duration::from_secs(5),
@@ -315,7 +315,7 @@ scenarios! {
         module: Some(PASSWORD),
         expect: Expect { floor: 0, ..WHOLE },
     }
-    /// The same where packets get lost.
+    /// The same with lost packets.
     login_with_loss {
         clients: ClientPlan { greeting: 40, turns: (1, 5), ..CLIENTS },
         app: AppPlan { password: Some(PASSWORD), ..APP },
@@ -324,7 +324,7 @@ scenarios! {
         answer: PathPlan { loss: 30, reorder: 50, ..BASE.answer },
         expect: Expect { floor: 0, ..late(40) },
     }
-    /// The same where the server closes idle connections: each new one needs a login.
+    /// The same with a server that closes idle connections: each new connection needs a login.
     login_again {
         clients: ClientPlan { greeting: 40, pause: (0, 100_000), turns: (3, 8), ..CLIENTS },
         app: AppPlan { password: Some(PASSWORD), idle_close: 30_000, ..APP },
@@ -344,14 +344,14 @@ scenarios! {
         module: Some(PASSWORD + 1),
         expect: Expect::partial(0, 1, &[DropReason::LoginFailed]),
     }
-    /// A test server that takes seconds to greet, and to accept a login: no turn may lose its patience over that.
+    /// A test server that takes seconds to greet, and to accept a login: no answer timeout may shorten because of that.
     login_slow {
         clients: ClientPlan { greeting: 40, other_answers: 0, pipeline: 0, turns: (1, 3), ..CLIENTS },
         app: AppPlan { password: Some(PASSWORD), think: (3_000_000, 4_000_000), ..APP },
         module: Some(PASSWORD),
         expect: Expect { floor: 0, ..late(30) },
     }
-    /// The same where turns do not wait for answers: they wait for the login all the same.
+    /// The same with turns that do not wait for answers: they wait for the login nevertheless.
     login_no_wait {
         clients: ClientPlan { greeting: 40, turns: (1, 5), ..CLIENTS },
         app: AppPlan { password: Some(PASSWORD), think: (10, 50_000), ..APP },
@@ -359,7 +359,7 @@ scenarios! {
         wait_for_answers: false,
         expect: Expect { floor: 0, ..WHOLE },
     }
-    /// There, turns let through may be many when the test server resets: none of them is said before the next login.
+    /// The same, with many released turns when the test server resets: none of them is sent before the next login.
     login_no_wait_reset {
         clients: ClientPlan { greeting: 40, turns: (3, 8), ..CLIENTS },
         app: AppPlan { password: Some(PASSWORD), close: 700, close_within: 20_000, reset: 1000, ..APP },
@@ -367,21 +367,22 @@ scenarios! {
         wait_for_answers: false,
         expect: Expect::partial(0, 30, &[DropReason::ClosedByServer]),
     }
-    /// The test server closes, or resets, before it has accepted a login: it is left in peace for a while each time.
+    /// The test server closes, or resets, before it has accepted a login: each time the session waits a while.
     login_cut_off {
         clients: ClientPlan { greeting: 40, turns: (2, 6), pause: (0, 300_000), ..CLIENTS },
         app: AppPlan { password: Some(PASSWORD), close: 700, close_within: 17, reset: 500, ..APP },
         module: Some(PASSWORD),
         expect: Expect::partial(0, 2, &[DropReason::ClosedByServer]),
     }
-    /// The test server accepts connections only to say that it has no room: tried again as if it had not accepted them.
+    /// The test server accepts connections only to report that it has no room: the session tries again as after a
+    /// refusal.
     login_refused {
         clients: ClientPlan { greeting: 40, turns: (4, 10), pause: (0, 800_000), ..CLIENTS },
         app: AppPlan { password: Some(PASSWORD), busy: 400, ..APP },
         module: Some(PASSWORD),
         expect: Expect::partial(100, 1, &[DropReason::Refused]),
     }
-    /// The test server is down for a while: who comes back logs in again.
+    /// The test server is down for a while: sessions log in again afterwards.
     login_outage {
         clients: ClientPlan { greeting: 40, turns: (6, 12), pause: (0, 1_000_000), ..CLIENTS },
         app: AppPlan { password: Some(PASSWORD), ..APP },
@@ -389,22 +390,22 @@ scenarios! {
         outage: Some((150_000, 400_000)),
         expect: Expect::partial(100, 12, &[DropReason::ClosedByServer, DropReason::Refused]),
     }
-    /// The module wants to know what the online server answers.
+    /// The module observes the online server's answers.
     watch {
         clients: ClientPlan { reuse: 300, ..WATCHED },
         app: AppPlan { password: Some(PASSWORD), think: (10, 50_000), ..APP },
         module: Some(PASSWORD),
         expect: Expect { floor: 0, ..late(3) },
     }
-    /// The same where clients do not wait for all of an answer, not even of the login's: what they say next may then
-    /// look like an answer to something.
+    /// The same with clients that do not wait for all of an answer, not even the login's: their next bytes may look
+    /// like an answer to something.
     watch_pipelined {
         clients: ClientPlan { creep: 1000, pipeline: 600, late: 10, again: 50, ..WATCHED },
         app: AppPlan { password: Some(PASSWORD), ..APP },
         module: Some(PASSWORD),
         expect: Expect { floor: 0, ..late(8) },
     }
-    /// The same where the module wants segments that begin in a certain way, and nothing else.
+    /// The same with a module that wants only segments that begin in a certain way.
     watch_beginnings {
         clients: ClientPlan { reuse: 300, late: 10, ..WATCHED },
         app: AppPlan { password: Some(PASSWORD), think: (10, 50_000), ..APP },
@@ -412,9 +413,9 @@ scenarios! {
         online: PathPlan { duplicate: 200, ..BASE.online },
         expect: Expect { floor: 0, ..late(3) },
     }
-    /// The same where some of them are never captured, and where clients do not wait for all of an answer: of what look like
-    /// turns, five wait in vain for 6.7 s together (5 s, then a quarter each time), each from a delayed acknowledgement on
-    /// (40 ms); one may have waited 250 ms before.
+    /// The same with lost captures, and clients that do not wait for all of an answer: of the apparent turns, five wait
+    /// in vain for 6.7 s together (5 s, then a quarter each time), each from a delayed acknowledgement on (40 ms); one
+    /// may have waited 250 ms before.
     watch_beginnings_loss {
         clients: ClientPlan { creep: 500, pipeline: 600, ..WATCHED },
         app: AppPlan { password: Some(PASSWORD), ..APP },
@@ -422,7 +423,7 @@ scenarios! {
         online: PathPlan { loss: 200, reorder: 50, jitter: 100, duplicate: 50, ..BASE.online },
         expect: Expect { floor: 0, ..late(8) },
     }
-    /// The same where captured answers overtake each other, and come twice.
+    /// The same with captured answers that overtake each other, and come twice.
     watch_reordering {
         clients: ClientPlan { pause: (4_000, 20_000), ..WATCHED },
         app: AppPlan { password: Some(PASSWORD), ..APP },
@@ -430,7 +431,7 @@ scenarios! {
         online: PathPlan { reorder: 100, jitter: 100, duplicate: 50, ..BASE.online },
         expect: Expect { floor: 0, ..late(3) },
     }
-    /// The same where some of the answers are never captured.
+    /// The same with answers that are never captured.
     watch_loss {
         clients: WATCHED,
         app: AppPlan { password: Some(PASSWORD), ..APP },
@@ -438,7 +439,7 @@ scenarios! {
         online: PathPlan { loss: 100, reorder: 50, jitter: 100, ..BASE.online },
         expect: Expect { floor: 0, ..late(3) },
     }
-    /// The same where both servers' answers are captured in large segments, of which the module asks the first bytes.
+    /// The same with answers of both servers captured in large segments, of which the module asks for the first bytes.
     watch_jumbo {
         clients: ClientPlan { answer: 300_000, ..WATCHED },
         stack: StackPlan { jumbo: true, ..STACK },
@@ -447,7 +448,7 @@ scenarios! {
         answer: PathPlan { loss: 10, reorder: 10, ..BASE.answer },
         expect: Expect { floor: 0, ..late(40) },
     }
-    /// The same where the test server is down for a while.
+    /// The same with a test server that is down for a while.
     watch_outage {
         clients: ClientPlan { turns: (6, 12), pause: (0, 1_000_000), ..WATCHED },
         app: AppPlan { password: Some(PASSWORD), ..APP },
@@ -455,7 +456,7 @@ scenarios! {
         outage: Some((150_000, 400_000)),
         expect: Expect::partial(100, 12, &[DropReason::ClosedByServer, DropReason::Refused]),
     }
-    /// The same for connections older than tcpcopy, and where the test server closes idle ones.
+    /// The same with connections older than tcpcopy, and a test server that closes idle ones.
     watch_late_join {
         clients: ClientPlan { begin: 300_000, join: 500, turns: (3, 8), pause: (0, 100_000), ..WATCHED },
         app: AppPlan { password: Some(PASSWORD), idle_close: 30_000, ..APP },

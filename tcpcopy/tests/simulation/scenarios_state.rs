@@ -15,9 +15,9 @@ use crate::speech::{Preamble, Speech};
 const APP: AppPlan = AppPlan::BASE;
 const BASE: Scenario = Scenario::BASE;
 
-/// What servers that close cost a stream that may go on.
+/// The losses of a stream that may go on, by servers that close.
 const CLOSED: &[DropReason] = &[DropReason::ClosedByServer];
-/// And one that may not.
+/// The losses of a stream that may not.
 const LOST: &[DropReason] = &[DropReason::ClosedByServer, DropReason::StateLost];
 
 /// Clients of HTTP/1, whose sessions last.
@@ -33,7 +33,7 @@ const HTTP: ClientPlan = ClientPlan {
 const TURNS: ClientPlan = ClientPlan { pipeline: 0, other_answers: 0, ..HTTP };
 const HTTP2: ClientPlan = ClientPlan { speech: Speech::Http2, set: 100, ..HTTP };
 const REDIS: ClientPlan = ClientPlan { speech: Speech::Redis, set: 100, ..HTTP };
-/// What a server closes on because it makes no sense to it, and what because its client has closed, looks alike.
+/// A server closes because it does not understand, or because its client has closed: both look alike.
 const UNKNOWN: ClientPlan =
     ClientPlan { speech: Speech::Plain, set_first: 1000, ends: [6, 0, 0, 0, 1], close: 0, ..HTTP };
 const AMID: ClientPlan =
@@ -42,7 +42,7 @@ const AMID: ClientPlan =
 /// Servers that close connections in every way.
 const CLOSING: AppPlan = AppPlan { idle_close: 50_000, close: 300, reset: 500, close_within: 10_000, ..APP };
 
-/// All is read, and means what it meant.
+/// All is read, and has its original meaning.
 const RIGHT: Expect = Expect { misread: Misread::Never, ..BASE.expect };
 
 const fn some(floor: u64, reasons: &'static [DropReason]) -> Expect {
@@ -57,7 +57,7 @@ const fn unseen(floor: u64, reasons: &'static [DropReason]) -> Expect {
     Expect { misread: Misread::Unseen, ..some(floor, reasons) }
 }
 
-/// A scenario as a test of its name, where state is recognised; what is not said is as in [`Scenario::BASE`].
+/// A scenario as a test of its name, with recognition of state; other fields are as in [`Scenario::BASE`].
 macro_rules! scenarios {
     ($($(#[doc = $text:literal])* $name:ident { $($field:ident: $value:expr),* $(,)? })*) => {
         $($(#[doc = $text])*
@@ -72,7 +72,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    /// A stateless protocol goes on wherever it is cut between two turns.
+    /// A stateless protocol goes on after any turn.
     http_idle_close {
         clients: HTTP,
         app: AppPlan { idle_close: 30_000, ..APP },
@@ -93,7 +93,7 @@ scenarios! {
         app: CLOSING,
         expect: some(0, LOST),
     }
-    /// Bodies are turns of their own, and some servers do not want them.
+    /// Bodies are turns of their own, and some servers refuse them.
     http_asks {
         clients: ClientPlan { asks: 500, ..TURNS },
         app: AppPlan { no_leave: 300, ..CLOSING },
@@ -114,7 +114,7 @@ scenarios! {
         app: CLOSING,
         expect: some(0, LOST),
     }
-    /// A server that closes on what means something else to it: three connections show that it keeps state.
+    /// A server that closes when it does not understand: three connections show that it keeps state.
     unknown_closed {
         clients: UNKNOWN,
         app: AppPlan { misreading: Misreading::Close, ..CLOSING },
@@ -125,13 +125,13 @@ scenarios! {
         app: AppPlan { misreading: Misreading::ErrorAndClose, ..CLOSING },
         expect: trials(0, LOST),
     }
-    /// A server that only complains, or not even that: nobody can tell.
+    /// A server that only reports errors, or not even that: nobody can tell.
     unknown_complains {
         clients: UNKNOWN,
         app: AppPlan { misreading: Misreading::Error, ..CLOSING },
         expect: unseen(0, LOST),
     }
-    /// Nothing is said in another state where that is forbidden.
+    /// Nothing is sent in another state if that is forbidden.
     unknown_dropped {
         clients: UNKNOWN,
         app: CLOSING,
@@ -249,7 +249,7 @@ scenarios! {
     fast_open {
         clients: FAST,
     }
-    /// Its server's answer to the SYN is not captured: what comes next tells what it took.
+    /// The SYN-ACK is not captured: the client's next segment tells how much the server accepted.
     fast_open_unheard {
         clients: ClientPlan { syn_ack_lost: 500, ..FAST },
     }

@@ -1,4 +1,4 @@
-//! Which bytes of its clients an engine was shown, each counted once: what comes again is told apart from what is new.
+//! The client bytes that an engine has received, each counted once.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use common_core::wire::{Flags, Segment};
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     segments: BTreeMap<(Endpoint, Endpoint), Vec<(u64, u64)>>,
-    /// All bytes, however often.
+    /// All bytes, duplicates included.
     pub(crate) bytes: u64,
 }
 
@@ -18,19 +18,19 @@ impl Seen {
         self.add_first(segment, segment.payload.len());
     }
 
-    /// Of a SYN's payload only what the online server took, the first so many bytes, is its client's word.
+    /// Of a SYN's payload, only the first bytes count, which the online server accepted.
     pub(crate) fn add_first(&mut self, segment: &Segment<'_>, length: usize) {
         let length = length as u64;
         self.bytes += length;
         let start = u64::from((segment.seq + u32::from(segment.flags.has(Flags::SYN))).0);
         let list = self.segments.entry((segment.source, segment.destination)).or_default();
-        // Behind the last sequence number comes the first.
+        // After the last sequence number comes the first.
         let turn = 1 << 32;
         list.push((start, (start + length).min(turn)));
         list.push((0, (start + length).saturating_sub(turn)));
     }
 
-    /// Different bytes, at the least: a four-tuple that is used again may use the same sequence numbers.
+    /// The least number of different bytes: a four-tuple that is used again may use the same sequence numbers.
     pub(crate) fn unique(&self) -> u64 {
         self.segments.values().map(|list| length_of_union(list.clone())).sum()
     }

@@ -1,4 +1,4 @@
-//! Cuts a failing run down, a step at a time, as long as it fails at the same place.
+//! Cuts a failing run down, step by step, as long as it fails at the same place.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -15,7 +15,7 @@ const TRIES: u32 = 1000;
 /// How a run failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// File and line of the panic: what makes two failures the same.
+    /// File and line of the panic: two failures with the same place are the same.
     place: String,
     pub(crate) payload: Box<dyn Any + Send>,
 }
@@ -44,8 +44,8 @@ pub(crate) fn attempt(quiet: bool, run: impl FnOnce()) -> Result<(), Failure> {
     result.map_err(|payload| Failure { place: PLACE.take(), payload })
 }
 
-/// The smallest part of a failing run that was found to fail like it. `sessions` are those of the run, with the number of
-/// their turns; `run` repeats a part of it.
+/// The smallest part of a failing run with the same failure. `sessions` are those of the run, with the number of their
+/// turns; `run` repeats a part of it.
 pub(crate) fn shrink(
     failure: &Failure,
     start: Less,
@@ -74,7 +74,7 @@ struct Search<'a, R> {
 }
 
 impl<R: FnMut(&Less)> Search<'_, R> {
-    /// Makes a change, if the run fails all the same.
+    /// Makes a change, if the run still fails.
     fn try_less(&mut self, change: impl FnOnce(&mut Less)) -> bool {
         let mut less = self.least.clone();
         change(&mut less);

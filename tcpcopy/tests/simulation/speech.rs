@@ -1,21 +1,21 @@
-//! What the clients' requests are wrapped in: protocols that the engine recognises, and what proxies say first.
+//! The wrapping of the clients' requests: protocols that the engine recognises, and proxies' headers.
 
 use crate::request::{Parsed, Request, SET};
 
-/// How requests are spoken.
+/// The wrapping of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speech {
-    /// As they are: a protocol that nobody knows.
+    /// None: an unknown protocol.
     Plain,
     /// Each is the body of a POST. State is set by a login that belongs to the connection.
     Http,
-    /// Each is a frame of data, behind a preface that is state itself.
+    /// Each is a frame of data, after a preface that is state itself.
     Http2,
     /// Each is the argument of a command. State is set by a command before it.
     Redis,
 }
 
-/// What a proxy says before the client is heard.
+/// The bytes that a proxy sends before the client's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Preamble {
     None,
@@ -23,13 +23,13 @@ pub(crate) enum Preamble {
     Proxy,
 }
 
-/// A connection that has heard the preface of HTTP/2, and nothing else that is state.
+/// A connection that has received the preface of HTTP/2, and no other state.
 pub(crate) const PREFACED: u32 = 0xff_ffff;
 
-/// A connection whose application keeps nothing.
+/// A connection whose application keeps no state.
 pub(crate) const FRESH: u32 = 0;
 
-/// What the online server says between a request's head and its body, in bytes.
+/// The online server's bytes between a request's head and its body.
 pub(crate) const INTERIM: u32 = 25;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -42,22 +42,22 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 const V1: &[u8] = b"PROXY UNKNOWN ";
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\x04";
 
-/// What stands at the front of a server's input.
+/// The front of a server's input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Incomplete,
     /// No request of this protocol begins here.
     Garbage,
-    /// So many bytes that are no request. The connection's state is this now, if there is one.
+    /// Bytes that are no request. They set this state, if there is one.
     Wrapping(usize, Option<u32>),
-    /// A request's head of so many bytes, whose client waits for leave to send the body.
+    /// A request's head of this length, whose client waits for permission to send the body.
     Asks(usize),
-    /// A complete request, and whether what it was wrapped in was there.
+    /// A complete request, and whether its wrapping was there.
     Request(Request, bool),
 }
 
 impl Speech {
-    /// What each connection begins with, and the state that it sets.
+    /// The first bytes of each connection, and the state that they set.
     pub(crate) fn opening(self) -> (&'static [u8], u32) {
         match self {
             Self::Http2 => (PREFACE, PREFACED),
@@ -104,7 +104,7 @@ impl Speech {
         out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", request.length).as_bytes());
     }
 
-    /// Looks at a server's input; `inside` if what a request is wrapped in has just been read.
+    /// Looks at a server's input; `inside` if the wrapping of a request has just been read.
     pub(crate) fn read(self, input: &[u8], inside: bool) -> Found {
         if inside || self == Self::Plain {
             return request(input, true);
@@ -157,7 +157,7 @@ impl Preamble {
         }
     }
 
-    /// Its length at the front of `input`, and the session that it names.
+    /// Its length at the front of `input`, and its session.
     pub(crate) fn read(input: &[u8]) -> Option<(usize, u32)> {
         if let Some(rest) = input.strip_prefix(V2) {
             return Some((V2.len() + 4, u32::from_be_bytes(*rest.first_chunk()?)));

@@ -1,4 +1,4 @@
-//! What the test server took for something else than the online server did, and what the engine made of that.
+//! Bytes that meant something else to the test server than to the online server, and how the engine dealt with them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,14 +10,14 @@ use crate::scenario::{Ending, Misread, Scenario};
 use crate::server::Record;
 use crate::world::World;
 
-/// Connections that may be spent on each target to find out that it keeps something for them.
+/// Connections to each target that may be spent on finding out that it keeps state.
 const TRIALS: usize = 3;
 
-/// A test server that is back is noticed after so long.
+/// The time in which the return of a test server is noticed.
 const NOTICED: Duration = Duration::from_secs(2);
 
-/// Nothing that meant something else is counted as replayed, no session that has lost anything as whole, and as little
-/// of it is said as a scenario allows.
+/// No byte that meant something else counts as replayed, no session with a loss counts as whole, and as few such bytes
+/// are sent as a scenario allows.
 pub(crate) fn check(world: &World, streams: &Streams) {
     let scenario = &world.scenario;
     if scenario.restart_at.is_some() || scenario.forged > 0 || matches!(scenario.ending, Ending::Abort(_)) {
@@ -36,7 +36,7 @@ fn check_misread(world: &World, records: &[&Record], streams: &Streams) {
     let scenario = &world.scenario;
     let mut spent: BTreeMap<_, usize> = BTreeMap::new();
     for record in records.iter().filter(|record| !record.misread.is_empty()) {
-        // What is answered, and then closed because its client has ended, shows nothing.
+        // A connection that is answered, and then closed because its client has ended, shows nothing.
         if scenario.expect.misread == Misread::Trials && !went_on(world, record, streams) {
             continue;
         }
@@ -54,7 +54,7 @@ fn check_misread(world: &World, records: &[&Record], streams: &Streams) {
     }
 }
 
-/// Nothing counts as replayed that no server received, or that it took for something else, or that it closed on instead
+/// No byte counts as replayed that no server received, or that meant something else to it, or that it closed on instead
 /// of an answer that its client had read.
 fn check_replayed(world: &World, records: &[&Record], streams: &Streams) {
     let Scenario { expect, clients, .. } = &world.scenario;
@@ -74,7 +74,8 @@ fn check_replayed(world: &World, records: &[&Record], streams: &Streams) {
     );
 }
 
-/// What meant something else, and was seen to do so: what is answered, and then closed when its client has ended, is not.
+/// Bytes that meant something else, if that could be noticed: not if the connection was answered, and closed when its
+/// client had ended.
 fn misread<'r>(
     world: &'r World,
     records: &'r [&'r Record],
@@ -87,14 +88,14 @@ fn misread<'r>(
         .flat_map(|record| &record.misread)
 }
 
-/// The engine hears all that the test server says.
+/// The engine receives all answers of the test server.
 fn is_heard(world: &World) -> bool {
     let Scenario { answer, inject, capture, cuts, ending, module, .. } = &world.scenario;
     let lost = answer.loss + answer.reorder + inject.loss + capture.loss + cuts;
     lost == 0 && *ending == Ending::Drain && module.is_none() && world.scenario.link_from == 0
 }
 
-/// What a server has closed on that had read it, and that its client had an answer to.
+/// Bytes that a server read and closed on, and whose answer the client had read.
 fn unanswered(world: &World, record: &Record, streams: &Streams) -> usize {
     match record.closed_by_server && went_on(world, record, streams) {
         true => record.received.len() - record.answered_up_to,
@@ -102,14 +103,14 @@ fn unanswered(world: &World, record: &Record, streams: &Streams) -> usize {
     }
 }
 
-/// The client had an answer to all that this connection was told, and said more.
+/// The client had an answer to all bytes of this connection, and sent more.
 fn went_on(world: &World, record: &Record, streams: &Streams) -> bool {
     let Some((session, piece)) = streams.of(record.number) else { return false };
     let session = world.sessions.iter().find(|other| other.id == *session);
     session.is_some_and(|session| session.gates.iter().any(|gate| gate.offset >= piece.end))
 }
 
-/// Sessions count as whole only if all that their clients said was read, and meant the same.
+/// Sessions count as whole only if all bytes of their clients were read, with their original meaning.
 fn check_whole_sessions(world: &World, records: &[&Record], streams: &Streams) {
     let whole = world.engine.ledger().sessions.replayed as usize;
     let misread: BTreeSet<u32> = match world.scenario.expect.misread {
@@ -128,13 +129,13 @@ fn check_whole_sessions(world: &World, records: &[&Record], streams: &Streams) {
     );
 }
 
-/// What was captured of a session, without what a module says itself.
+/// The captured bytes of a session, without those that a module sends itself.
 fn said(world: &World, session: &Session) -> Range<usize> {
     let from = session.captured.start.max(crate::checks::opening(session, &world.scenario));
     from..session.captured.end.max(from)
 }
 
-/// What clients said after the test server had come back has been read.
+/// The bytes that clients sent after the test server's return were read.
 fn check_resumed(world: &World, streams: &Streams) {
     let Scenario { unreachable, outage, app, .. } = &world.scenario;
     let Some((_, back)) = app.frozen.or(*unreachable).or(*outage) else { return };

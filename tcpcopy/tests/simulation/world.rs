@@ -27,14 +27,14 @@ use crate::seen::Seen;
 use crate::server::Server;
 use crate::toy::Heard;
 
-/// How long what the engine does not wait for is left unread, unless something is captured before.
+/// How long unawaited answers are left unread, unless something is captured before.
 const DEFERRAL: Duration = Duration::from_millis(13);
 
-/// Only where packets come so thick in such a time, as the driver has it.
+/// Only if this many packets are captured in this time, as in the driver.
 const BRISK: u32 = 50;
 const BRISK_IN: Duration = Duration::from_millis(100);
 
-/// The process restarted is told a later wall clock; here is the first one's, close to the wrap.
+/// The restarted process has a later wall clock; this is the first one's, close to the wrap.
 const TIMESTAMP_ORIGIN: u32 = u32::MAX - 500;
 
 struct Intercept {
@@ -42,7 +42,7 @@ struct Intercept {
     link: Link,
 }
 
-/// What an engine gave out in one call.
+/// The output of an engine in one call.
 #[derive(Default)]
 struct EngineOutput {
     /// The device cuts long packets.
@@ -88,13 +88,13 @@ pub(crate) struct World {
     pub(crate) sessions: Vec<Session>,
     pub(crate) server: Server,
     pub(crate) engine: Engine,
-    /// What of the clients was handed to the engine.
+    /// The client bytes that the engine has received.
     pub(crate) captured: Seen,
     /// Packets of clients that were never captured.
     pub(crate) capture_lost: u64,
     /// Answer bytes of the online server that were never captured.
     pub(crate) online_lost: u64,
-    /// What the modules were told, if they want to know the online server's answers.
+    /// The records of the modules, if they observe the online server.
     pub(crate) heard: Heard,
     intercepts: Vec<Intercept>,
     queue: Queue<Event>,
@@ -109,7 +109,7 @@ pub(crate) struct World {
     trace: bool,
     /// The way to the test server takes long packets: in every other seed.
     cuts: bool,
-    /// The engine's process reads what it does not wait for with the next packet captured: in every other pair of seeds.
+    /// The engine's process reads unawaited answers with the next captured packet: in every other pair of seeds.
     defers: bool,
     unread: Vec<(usize, u32, Vec<u8>)>,
     /// Since when.
@@ -117,7 +117,7 @@ pub(crate) struct World {
     /// Packets captured in the present span of time, and whether they were many in the last.
     span: (Time, u32),
     brisk: bool,
-    /// When the clients have said everything.
+    /// When the clients have sent everything.
     pub(crate) silence: Time,
     /// When the engine had nothing left to do.
     pub(crate) finished: Time,
@@ -180,7 +180,7 @@ impl World {
         world
     }
 
-    /// Schedules what is certain to happen.
+    /// Schedules the events that are certain.
     fn plan(&mut self) {
         for intercept in 0..self.intercepts.len() {
             self.queue.schedule(Time::from_micros(self.scenario.link_from), Event::Connect { intercept });
@@ -393,7 +393,7 @@ impl World {
         self.engine.set_unread_since(None);
     }
 
-    /// How much of what a SYN carries the online server took.
+    /// How much of a SYN's data the online server accepted.
     fn taken(&mut self, syn: &Segment<'_>) -> usize {
         let of_session =
             |session: &&mut Session| session.flow.client == syn.source && session.seq_begin == syn.seq;
@@ -610,7 +610,7 @@ impl World {
         last.unwrap_or(Time::ZERO).since(self.silence)
     }
 
-    /// Routes that stand on all intercepts.
+    /// Routes that exist on all intercepts.
     pub(crate) fn routes(&self) -> usize {
         self.intercepts.iter().map(|intercept| intercept.router.routes()).sum()
     }

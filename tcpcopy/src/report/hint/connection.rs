@@ -55,11 +55,11 @@ fn closes(report: &Report<'_>) -> Option<String> {
     }
     // The test server closes connections with TLS, too; they have their own hint.
     let cut_off = turns.cut_off.saturating_sub(report.ledger.sessions.incomplete.get(DropReason::Tls));
-    if is_closed_after_each(report) && cut_off * 2 <= tcp.rebuilt {
+    if is_closed_after_each(report) && cut_off * 2 <= tcp.reconnected {
         return Some(format!(
             "the test server closes after nearly every answer: {} of {} connections replaced a closed one; turn its \
              keep-alive on, or {KEPT_ALIVE}",
-            Grouped(tcp.rebuilt),
+            Grouped(tcp.reconnected),
             Grouped(tcp.connected)
         ));
     }
@@ -86,7 +86,7 @@ fn is_mostly_reset(report: &Report<'_>) -> bool {
 /// Most turns after the first of a session needed a new connection, and neither gaps nor refusals explain it.
 fn is_closed_after_each(report: &Report<'_>) -> bool {
     let (tcp, turns) = (&report.ledger.tcp, &report.ledger.turns);
-    let later = turns.let_go().saturating_sub(tcp.connected - tcp.rebuilt.min(tcp.connected));
+    let later = turns.released().saturating_sub(tcp.connected - tcp.reconnected.min(tcp.connected));
     let elsewhere = report.ledger.gaps.count + tcp.refused;
-    tcp.rebuilt >= NOTABLE && tcp.rebuilt > later / 2 && tcp.rebuilt > elsewhere.saturating_mul(2)
+    tcp.reconnected >= NOTABLE && tcp.reconnected > later / 2 && tcp.reconnected > elsewhere.saturating_mul(2)
 }

@@ -23,7 +23,7 @@ pub(super) fn hints(report: &Report<'_>) -> Vec<String> {
              lines below, and raise -m for longer interruptions",
         ),
         (
-            report.lost(DropReason::Displaced),
+            report.lost(DropReason::Evicted),
             "idle sessions were evicted for new ones: more sessions need several workers (-C) or more memory (-m); if \
              there are not that many clients, someone sends forged packets",
         ),

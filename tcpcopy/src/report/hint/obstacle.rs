@@ -26,7 +26,7 @@ pub(super) fn first(report: &Report<'_>) -> Option<String> {
         return None;
     } else if tcp.refused > 0 {
         "the test server refuses connections: is the service of -x running and listening there?"
-    } else if tcp.answers > 0 {
+    } else if tcp.segments_received > 0 {
         "the test server answers, but no connection was established: check its firewall and its backlog"
     } else {
         no_answer(report)

@@ -27,7 +27,7 @@ pub(super) fn hints(report: &Report<'_>) -> Vec<String> {
 
 fn is_late(report: &Report<'_>) -> bool {
     let turns = &report.ledger.turns;
-    turns.late >= NOTABLE && turns.late >= (turns.let_go() + turns.dropped) / 100
+    turns.late >= NOTABLE && turns.late >= (turns.released() + turns.dropped) / 100
 }
 
 fn lag(report: &Report<'_>, unexplained: bool) -> Option<String> {
@@ -55,7 +55,7 @@ fn lag(report: &Report<'_>, unexplained: bool) -> Option<String> {
 /// Many turns were released by a timeout, without an answer to the turn before.
 fn in_vain(report: &Report<'_>) -> Option<String> {
     let turns = &report.ledger.turns;
-    let (vain, all) = (turns.waited_in_vain, turns.let_go());
+    let (vain, all) = (turns.timed_out, turns.released());
     (vain >= NOTABLE && vain > all / 20).then(|| {
         format!(
             "{} of {} turns were sent after a timeout, without an answer to the turn before: the test server does not \
@@ -71,7 +71,7 @@ fn far_away(report: &Report<'_>) -> Option<String> {
     let ledger = report.ledger;
     let (test, clients) =
         (ledger.tcp.round_trip_us.settled()?, ledger.sessions.client_round_trip_us.settled()?);
-    let waits = ledger.turns.answered > ledger.turns.let_go() / 4;
+    let waits = ledger.turns.answered > ledger.turns.released() / 4;
     (is_late(report) && waits && test > FAR && test > clients * 4).then(|| {
         format!(
             "a round trip to the test server takes {}, one to the clients {}: clients that wait for each answer send \

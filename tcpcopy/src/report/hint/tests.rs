@@ -37,7 +37,7 @@ impl Run {
     fn working() -> Self {
         let mut run = Self::unanswered();
         run.ledger.tcp.connected = 100;
-        run.ledger.tcp.answers = 1000;
+        run.ledger.tcp.segments_received = 1000;
         run.ledger.tcp.answer_bytes = 100_000;
         run.ledger.bytes.replayed = 1000;
         (run.ledger.turns.seen, run.ledger.turns.at_once, run.ledger.turns.answered) = (1000, 100, 900);
@@ -130,7 +130,7 @@ fn the_first_obstacle_is_named() {
             // Nothing was sent, so no hint mentions answers.
             (|run| run.inject.sent = 0, &[]),
             (|run| run.ledger.tcp.refused = 1, &["refuses connections"]),
-            (|run| run.ledger.tcp.answers = 1, &["no connection was established"]),
+            (|run| run.ledger.tcp.segments_received = 1, &["no connection was established"]),
             (|_| {}, &["rp_filter=2"]),
             (|run| run.count(InterceptCounters::default()), &["does its -F match the answers"]),
             (|run| run.count(InterceptCounters { captured: 5, unrouted: 5, ..Default::default() }), &["NAT"]),
@@ -148,7 +148,7 @@ fn what_cannot_be_copied_at_all_is_no_fault_of_the_way() {
                 |run| {
                     run.ledger.sessions.incomplete.add(DropReason::Tls, 3);
                     run.ledger.bytes.dropped.add(DropReason::Tls, 1500);
-                    run.ledger.tcp.answers = 3;
+                    run.ledger.tcp.segments_received = 3;
                 },
                 &["TLS cannot be copied: terminate TLS in front"],
             ),
@@ -196,7 +196,7 @@ fn losses_name_the_setting() {
         &[
             (|_| {}, &[]),
             (|run| run.ledger.bytes.dropped.add(DropReason::MemoryLimit, 1), &["-m"]),
-            (|run| run.ledger.sessions.incomplete.add(DropReason::Displaced, 1), &["-C"]),
+            (|run| run.ledger.sessions.incomplete.add(DropReason::Evicted, 1), &["-C"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Truncated, 1), &["-S"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Tls, 1), &["TLS"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Refused, 1), &["backlog"]),
@@ -298,7 +298,7 @@ fn a_server_without_keep_alive_is_named() {
     // A hundred sessions of ten turns.
     let closes_each = || {
         let mut run = Run::working();
-        (run.ledger.tcp.connected, run.ledger.tcp.rebuilt) = (1000, 900);
+        (run.ledger.tcp.connected, run.ledger.tcp.reconnected) = (1000, 900);
         (run.ledger.turns.at_once, run.ledger.turns.answered) = (1000, 0);
         run
     };
@@ -306,8 +306,8 @@ fn a_server_without_keep_alive_is_named() {
         closes_each,
         &[
             (|_| {}, &["closes after nearly every answer: 900 of 1 000 connections"]),
-            (|run| (run.ledger.tcp.connected, run.ledger.tcp.rebuilt) = (550, 450), &[]),
-            (|run| (run.ledger.tcp.connected, run.ledger.tcp.rebuilt) = (109, 9), &[]),
+            (|run| (run.ledger.tcp.connected, run.ledger.tcp.reconnected) = (550, 450), &[]),
+            (|run| (run.ledger.tcp.connected, run.ledger.tcp.reconnected) = (109, 9), &[]),
             // Rebuilt for what was not captured.
             (|run| run.ledger.gaps.count = 450, &[]),
             (|run| run.ledger.turns.cut_off = 900, &["instead of answering"]),
@@ -447,9 +447,9 @@ fn a_copy_that_is_late_is_measured() {
                 },
                 &[],
             ),
-            (|run| (run.ledger.turns.waited_in_vain, run.ledger.turns.answered) = (50, 850), &[]),
+            (|run| (run.ledger.turns.timed_out, run.ledger.turns.answered) = (50, 850), &[]),
             (
-                |run| (run.ledger.turns.waited_in_vain, run.ledger.turns.answered) = (51, 849),
+                |run| (run.ledger.turns.timed_out, run.ledger.turns.answered) = (51, 849),
                 &["51 of 1 000 turns were sent after a timeout"],
             ),
         ],

@@ -170,7 +170,7 @@ impl Connection {
     ) -> Option<Event> {
         match &mut self.state {
             State::Closed => {
-                cx.ledger.tcp().answers_stray += 1;
+                cx.ledger.tcp().received_stray += 1;
                 if answer.flags.has(Flags::ACK) && !answer.flags.has(Flags::RST) {
                     // RFC 9293 section 3.10.7.1. A reset of ours with data in flight does not name the byte that the
                     // server expects. The server asks back (RFC 5961 section 3.2), and would keep the connection
@@ -251,9 +251,9 @@ impl Connection {
         tcp.answer_bytes += u64::from(received.fresh);
         if answer.payload_len > 0 && received.fresh == 0 {
             if behind < 0 {
-                tcp.answers_out_of_order += 1;
+                tcp.received_out_of_order += 1;
             } else {
-                tcp.answers_duplicate += 1;
+                tcp.received_duplicate += 1;
             }
         }
         self.close_if_done(cx)

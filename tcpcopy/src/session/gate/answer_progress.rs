@@ -104,7 +104,7 @@ impl AnswerProgress {
         received.saturating_sub(self.base)
     }
 
-    /// By how many bytes the answer is shorter than what the client had read.
+    /// Bytes that the answer lacks, compared with the bytes that the client had read.
     pub(super) fn missing(&self, acked_bytes: u32, received: u64) -> u64 {
         u64::from(acked_bytes).saturating_sub(self.answered(received))
     }

@@ -38,7 +38,7 @@ impl AnswerTimeout {
     }
 
     /// A wait was in vain.
-    pub(super) fn waited_in_vain(&mut self) {
+    pub(super) fn timed_out(&mut self) {
         self.set(self.get() / 4);
     }
 

@@ -10,7 +10,7 @@ use super::{Gate, Verdict};
 use crate::ledger::ReleaseReason;
 use crate::session::pacing::{Pacing, Shortfall};
 
-/// How long a turn waits for the answer to the one before if all answers together already hold what its client had read.
+/// How long a turn waits for the answer to the one before if all answers together already have the bytes that its client had read.
 const SURPLUS_WAIT: Duration = Duration::from_millis(250);
 
 /// At the minimum of the answer timeout, a turn that is later than this after its capture does not wait at all.
@@ -19,7 +19,7 @@ const LAG_MAX: Duration = Duration::from_millis(100);
 /// How long after the last answer a close waits if it might cut off the rest: longer than a server's retransmission takes.
 const END_WAIT: Duration = Duration::from_millis(300);
 
-/// How long the push of a longer answer may take, once the answer is as long as what the client had read.
+/// How long the push of a longer answer may take, once the answer has as many bytes as the client had read.
 const PUSH_WAIT: Duration = Duration::from_millis(20);
 
 /// A turn, or the end of a stream, that asks for its release.
@@ -44,7 +44,7 @@ impl Gate {
 
     /// May the turn go? Rules 1 to 4 are the session's: they concern its connection.
     pub(in crate::session) fn judge(&self, pacing: &Pacing, now: Time, turn: Candidate) -> Verdict {
-        // 5. What the two servers send first, and during a login, cannot be compared: the module decides.
+        // 5. The first bytes of the two servers, and those during a login, cannot be compared: the module decides.
         if self.preparing {
             let first = self.answering.is_none();
             return if first { Verdict::Go(ReleaseReason::AtOnce) } else { Verdict::Wait(Time::NEVER) };
@@ -74,7 +74,7 @@ impl Gate {
             return Verdict::Go(ReleaseReason::AtOnce);
         }
         // 9.
-        wait_until(now, turn.captured + self.answer_timeout_of(now, turn), ReleaseReason::InVain)
+        wait_until(now, turn.captured + self.answer_timeout_of(now, turn), ReleaseReason::TimedOut)
     }
 
     fn is_answered(&self, pacing: &Pacing, answering: &AnswerProgress, turn: Candidate) -> bool {
@@ -146,7 +146,7 @@ impl Gate {
         }
         // 18.
         let since = answering.last_segment.max(answering.released).max(turn.captured);
-        wait_until(now, since + self.answer_timeout_of(now, turn), ReleaseReason::InVain)
+        wait_until(now, since + self.answer_timeout_of(now, turn), ReleaseReason::TimedOut)
     }
 
     /// Until when a turn waits for its answer although a surplus of earlier answers would be enough.

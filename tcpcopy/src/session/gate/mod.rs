@@ -1,9 +1,9 @@
 //! Pacing of one connection: decides when a turn may be released, by the answer bytes that its client had read.
 //!
-//! A client sent its turn after it had read so many bytes of the answer to the turn before (`acked_bytes`). The copy is
+//! A client sent its turn after it had read a number of bytes of the answer to the turn before (`acked_bytes`). The copy is
 //! released once the test server has answered as much, or its answer has ended although it is shorter (its last segment
-//! was pushed, and no more came for an idle gap), or no answer came in time. All sessions of a server share what was
-//! learnt about the ends of its answers ([`Pacing`]); the gate keeps what concerns one connection.
+//! was pushed, and no more came for an idle gap), or no answer came in time. All sessions of a server share the
+//! knowledge about the ends of its answers ([`Pacing`]); the gate keeps what concerns one connection.
 
 mod answer_progress;
 mod answer_timeout;
@@ -21,7 +21,7 @@ use self::surplus::Surplus;
 use crate::ledger::ReleaseReason;
 use crate::session::pacing::{Pacing, Shortfall};
 
-/// What the gate decides about a turn.
+/// The gate's decision about a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Go(ReleaseReason),
@@ -183,7 +183,7 @@ impl Gate {
         match reason {
             ReleaseReason::Answered if by_surplus => self.answer_timeout.released_by_surplus(alike),
             ReleaseReason::Answered => self.answer_timeout.answered(),
-            ReleaseReason::InVain => self.answer_timeout.waited_in_vain(),
+            ReleaseReason::TimedOut => self.answer_timeout.timed_out(),
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! By how much the test server's answers are ahead of what the client had read.
+//! Answer bytes of the test server beyond those that the client had read.
 
 use crate::session::pacing::Length;
 

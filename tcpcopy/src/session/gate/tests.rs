@@ -8,7 +8,7 @@ fn candidate(acked_bytes: u32, captured: Time, received: u64, all_acknowledged: 
     Candidate { acked_bytes, captured, received, all_acknowledged }
 }
 
-/// A gate, and what has been learnt of its test server.
+/// A gate, and the knowledge about its test server.
 struct Rig {
     gate: Gate,
     pacing: Pacing,
@@ -232,21 +232,21 @@ fn no_answer_is_waited_for_a_bounded_time() {
     let since = rig.now;
     rig.now = rig.now + AnswerTimeout::START;
     let verdict = rig.gate.judge(&rig.pacing, rig.now, candidate(1, since, 0, true));
-    assert_eq!(verdict, Verdict::Go(ReleaseReason::InVain));
+    assert_eq!(verdict, Verdict::Go(ReleaseReason::TimedOut));
 }
 
 #[test]
 fn patience_wears_off_and_comes_back() {
     let mut rig = Rig::new();
-    rig.go(0, ReleaseReason::InVain);
+    rig.go(0, ReleaseReason::TimedOut);
     assert_eq!(rig.waits(1), AnswerTimeout::START / 4);
-    (0..10).for_each(|_| rig.go(0, ReleaseReason::InVain));
+    (0..10).for_each(|_| rig.go(0, ReleaseReason::TimedOut));
     assert_eq!(rig.waits(1), AnswerTimeout::MIN);
     let captured = rig.now;
     let lagging = rig.now + Gate::LAG_MAX * 2;
     for acknowledged in [true, false] {
         let verdict = rig.gate.judge(&rig.pacing, lagging, candidate(1, captured, 0, acknowledged));
-        assert_eq!(verdict, Verdict::Go(ReleaseReason::InVain));
+        assert_eq!(verdict, Verdict::Go(ReleaseReason::TimedOut));
     }
     assert_eq!(rig.judge_with(1, false), Verdict::Wait(Time::NEVER));
     for _ in 0..AnswerTimeout::ANSWERS_TO_RECOVER {
@@ -277,7 +277,7 @@ fn a_client_that_sends_on_while_it_reads_does_not_wait() {
         rig.receive(100);
         assert_eq!(rig.pass(100), Duration::ZERO);
     }
-    // What it sends is the middle of a request, which nothing answers.
+    // It sends the middle of a request, which nothing answers.
     rig.receive(100);
     rig.pass(100);
     assert!(rig.pass(70) <= Gate::SURPLUS_WAIT);

@@ -1,4 +1,4 @@
-//! An engine to which anything may happen, and what must hold whatever that is. Property tests and fuzzing share it.
+//! An engine under any sequence of events, and the rules that must hold. Property tests and fuzzing share it.
 #![allow(dead_code, reason = "each user has its part of it")]
 
 mod network;
@@ -9,5 +9,5 @@ mod world;
 pub(crate) use op::{Near, Op};
 pub(crate) use world::World;
 
-/// The largest TCP payload that the engine is told to send, for IPv4 and IPv6.
+/// The engine's largest TCP payload, for IPv4 and IPv6.
 const MSS: (u16, u16) = (1460, 1440);

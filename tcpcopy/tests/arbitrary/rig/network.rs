@@ -1,4 +1,4 @@
-//! The engine's way out: what must hold for everything that is sent, as the test server sees it.
+//! The engine's output: the rules for every packet, as the test server sees it.
 
 use std::collections::HashMap;
 
@@ -16,9 +16,9 @@ pub(crate) struct Peer {
     /// All bytes ever sent.
     pub(crate) stream: Vec<u8>,
     pub(crate) fin: Option<usize>,
-    /// What the copy acknowledged last: the server's next sequence number, as far as it knows.
+    /// The copy's last acknowledgement: the server's next sequence number, as far as the copy knows.
     pub(crate) acknowledged: Option<Seq>,
-    /// What the server acknowledged last, the SYN's number included.
+    /// The server's last acknowledgement, the SYN's number included.
     pub(crate) taken: u32,
 }
 

@@ -1,8 +1,8 @@
-//! What can happen.
+//! Events.
 
 use common_core::wire::Seq;
 
-/// A sequence number near one that means something, or not.
+/// A sequence number near a meaningful one, or not.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Near {
     At,
@@ -20,7 +20,7 @@ impl Near {
     }
 }
 
-/// One thing that happens. A `tuple` is a number of [`super::world::TUPLES`], or one more than that many times.
+/// An event. A `tuple` is a number of [`super::world::TUPLES`], or one more than that many times.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     /// A client's SYN.
@@ -33,8 +33,8 @@ pub(crate) enum Op {
         tuple: usize,
         ack: Near,
     },
-    /// A segment at an offset from the client's next; `seen`: answer bytes seen since the segment before; `cut` bytes of
-    /// it were not captured.
+    /// A segment at an offset from the client's next; `seen`: answer bytes acknowledged since the segment before;
+    /// `cut`: bytes that were not captured.
     Client {
         tuple: usize,
         seq: Near,
@@ -48,14 +48,14 @@ pub(crate) enum Op {
         bytes: Vec<u8>,
         outgoing: bool,
     },
-    /// What a server in its right mind says next: acknowledges all, says `length` bytes, or closes.
+    /// The next segment of a well-behaved server: it acknowledges all, sends `length` bytes, or closes.
     Serve {
         tuple: usize,
         length: u32,
         window: u16,
         last: u8,
     },
-    /// Acknowledges so many percent of what is not acknowledged yet, and says so several times.
+    /// Acknowledges this percentage of the unacknowledged bytes, several times.
     Acknowledge {
         tuple: usize,
         percent: u8,

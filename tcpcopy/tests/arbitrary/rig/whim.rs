@@ -1,4 +1,4 @@
-//! A protocol module that does all that a module can do, in an order that its input decides.
+//! A protocol module that uses all actions, in an order that its input decides.
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::flow::Flow;

@@ -24,7 +24,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// More than all waits of a session one after the other, with as many waiting sessions as a four-tuple has.
 const END_OF_ALL: Duration = Duration::from_secs(3600);
 
-/// Where the test server's numbers begin: they wrap soon.
+/// The test server's initial numbers: they wrap soon.
 const SERVER_ISN: Seq = Seq(u32::MAX - 500);
 
 /// Client and online service. The first two would be one connection on the test server.
@@ -292,7 +292,7 @@ impl World {
         let ledger = self.engine.ledger();
         assert!(self.engine.is_empty(), "sessions are left: {ledger:?}");
         assert_eq!(ledger.bytes.pending, 0, "{ledger:?}");
-        assert_eq!((ledger.turns.memory, ledger.gaps.parked), (0, 0), "{ledger:?}");
+        assert_eq!((ledger.turns.memory, ledger.gaps.out_of_order), (0, 0), "{ledger:?}");
         assert_eq!(ledger.turns.waiting.total(), 0, "{ledger:?}");
         assert!(self.network.routes.is_empty(), "routes are left: {:?}", self.network.routes);
         self.pass(END_OF_ALL, true);

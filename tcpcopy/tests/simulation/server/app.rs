@@ -10,10 +10,10 @@ use crate::rng::Rng;
 use crate::speech::{FRESH, Found, INTERIM, Preamble, Speech};
 use crate::toy;
 
-/// What becomes of a request that means something else in the state that its connection is in.
+/// The fate of a request that means something else in the state of its connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Misreading {
-    /// It is answered as if it meant what its client meant.
+    /// It is answered as its client meant it.
     #[default]
     Unnoticed,
     /// It is answered by an error.
@@ -27,19 +27,19 @@ pub(crate) enum Misreading {
 /// How one connection's application behaves. Times in microseconds, sizes in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Behaviour {
-    /// Speaks first, so many bytes.
+    /// Sends this many bytes first.
     pub(crate) greeting: u32,
-    /// Takes so long for an answer.
+    /// Takes this long for an answer.
     pub(crate) think: (u64, u64),
     /// Reads, and never answers.
     pub(crate) silent: bool,
-    /// Closes when nothing has come for so long; 0: never.
+    /// Closes after this time without input; 0: never.
     pub(crate) idle_close: u64,
-    /// Closes once it has read so many bytes.
+    /// Closes once it has read this many bytes.
     pub(crate) close_at: Option<u64>,
     /// Closes by reset.
     pub(crate) reset: bool,
-    /// Reads at most so many bytes at a time, every so often; 0: all at once.
+    /// Reads at most this many bytes at a time, at this interval; 0: all at once.
     pub(crate) read: (usize, u64),
     /// Asks for the toy protocol's login first, and takes it only with this password.
     pub(crate) password: Option<u64>,
@@ -52,11 +52,11 @@ pub(crate) struct Behaviour {
     pub(crate) misreading: Misreading,
     /// Clients that ask for leave to send a body get none, and the connection is closed.
     pub(crate) no_leave: bool,
-    /// It stands still, from and until.
+    /// It pauses, from and until.
     pub(crate) frozen: (Time, Time),
 }
 
-/// What an application wants of its socket.
+/// The actions of an application on its socket.
 #[derive(Debug, Default)]
 pub(crate) struct Wish {
     pub(crate) write: Vec<u8>,
@@ -82,28 +82,28 @@ pub(crate) struct App {
     answers: VecDeque<Pending>,
     nonce: Option<u64>,
     idle_since: Time,
-    /// When it was last let work.
+    /// When it last worked.
     looked: Time,
     read_again: Time,
     at_end: bool,
     done: bool,
     /// Complete requests seen.
     pub(crate) requests: u64,
-    /// What a request is wrapped in has been read.
+    /// The wrapping of a request has been read.
     inside: bool,
     state: u32,
     /// Of which session the connection is, as its proxy has it.
     named: Option<u32>,
-    /// What meant something else to it than to the online server.
+    /// Bytes that meant something else to it than to the online server.
     pub(crate) misread: Vec<Misread>,
 }
 
-/// Something that meant something else, in words and as it is counted: so many bytes, of this session if it was a request.
+/// Bytes that meant something else: a description, their number, and their session if they were a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Misread {
     pub(crate) session: Option<u32>,
     pub(crate) bytes: usize,
-    /// How it began, or what state its client had been in.
+    /// How it began, or the state of its client.
     pub(crate) why: String,
 }
 
@@ -160,7 +160,7 @@ impl App {
         }
     }
 
-    /// What has fallen due.
+    /// Does all that is due.
     pub(crate) fn poll(&mut self, now: Time) -> Wish {
         let mut wish = Wish::default();
         self.looked = now;
@@ -277,7 +277,7 @@ impl App {
         }
     }
 
-    /// Whether the input goes on behind what the proxy says; without that the connection is closed.
+    /// Whether the input goes on after the proxy's header; without a header the connection is closed.
     fn hear_proxy(&mut self, now: Time) -> bool {
         if let Some((length, session)) = Preamble::read(&self.input) {
             self.input.drain(..length);
@@ -291,7 +291,7 @@ impl App {
         false
     }
 
-    /// Whether the input goes on behind the login.
+    /// Whether the input goes on after the login.
     fn log_in(&mut self, now: Time) -> bool {
         let (Some(nonce), Some(password)) = (self.nonce, self.behaviour.password) else { return true };
         let Some(login) = self.input.first_chunk::<{ toy::LOGIN }>() else { return false };

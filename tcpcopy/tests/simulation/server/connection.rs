@@ -1,4 +1,4 @@
-//! One TCP connection of the test server: what Linux would do, congestion control reduced to slow start.
+//! One TCP connection of the test server: as in Linux, with congestion control reduced to slow start.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -25,13 +25,13 @@ pub(crate) enum State {
     Closed,
 }
 
-/// Where packets go, and what is needed to make them.
+/// The way out for packets.
 pub(crate) struct Wire<'a> {
     pub(crate) builder: &'a mut PacketBuilder,
     pub(crate) packets: &'a mut Vec<Vec<u8>>,
 }
 
-/// A connection, its application, and the record of what it did.
+/// A connection, its application, and its record.
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// From here to the client.
@@ -48,7 +48,7 @@ pub(crate) struct Connection {
     una: Seq,
     next: Seq,
     max: Seq,
-    /// What was written and is not yet acknowledged; its first byte is `una`'s once the SYN is acknowledged.
+    /// Written bytes that are not acknowledged yet; the first is `una`'s once the SYN is acknowledged.
     out: VecDeque<u8>,
     closing: bool,
     peer_window: u32,
@@ -225,7 +225,7 @@ impl Connection {
         self.run(now, wire);
     }
 
-    /// The process died: a reset to the client, if it is told.
+    /// The process died: a reset to the client, if `told`.
     pub(crate) fn kill(&mut self, now: Time, wire: &mut Wire<'_>) {
         self.emit(wire, self.next, Flags::RST | Flags::ACK, 0, Options::default(), 0..0);
         self.record.closed_by_server = true;
@@ -286,7 +286,7 @@ impl Connection {
         true
     }
 
-    /// RFC 9293 section 3.10.7.4 first step, after RFC 7323 section 5.3; what is not acceptable is acknowledged.
+    /// RFC 9293 section 3.10.7.4 first step, after RFC 7323 section 5.3; unacceptable segments are acknowledged.
     fn acceptable(&mut self, now: Time, segment: &Segment<'_>, wire: &mut Wire<'_>) -> bool {
         let reset = segment.flags.has(Flags::RST);
         if let (Some(recent), Some(timestamps)) = (self.recent, segment.options.timestamps) {
@@ -373,7 +373,7 @@ impl Connection {
         if segment.payload.is_empty() && !segment.flags.has(Flags::FIN) {
             return;
         }
-        // A FIN behind data that is known is no data.
+        // A FIN after known data is no data.
         let data_end = segment.seq + segment.payload.len() as u32;
         let new_data = data_end.after(self.expected) && !segment.payload.is_empty();
         // The socket is closed both ways: data that nobody will read is answered with a reset.

@@ -16,7 +16,7 @@ use connection::{Connection, State, Wire};
 use crate::rng::Rng;
 use crate::speech::Speech;
 
-/// What a server's TCP is like. Rates per thousand, sizes in bytes.
+/// The properties of a server's TCP. Rates per thousand, sizes in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StackPlan {
     /// Announced, if at all.
@@ -29,7 +29,7 @@ pub(crate) struct StackPlan {
     pub(crate) accept_queue_full: u32,
     /// Half-open connections at most.
     pub(crate) backlog: usize,
-    /// Answers are seen in segments of up to 58 KB: offloads are on where they are captured.
+    /// Answers are captured in segments of up to 58 KB, as with offloads.
     pub(crate) jumbo: bool,
 }
 
@@ -56,13 +56,13 @@ pub(crate) struct AppPlan {
     pub(crate) think: (u64, u64),
     /// Connections that are never answered.
     pub(crate) silent: u32,
-    /// Connections that are closed after so long without a request; 0: never.
+    /// Connections that are closed after this time without a request; 0: never.
     pub(crate) idle_close: u64,
     /// Connections that are closed after some bytes.
     pub(crate) close: u32,
     /// Of these, by reset.
     pub(crate) reset: u32,
-    /// Those are closed within so many bytes.
+    /// These are closed within this many bytes.
     pub(crate) close_within: u64,
     /// Connections that are read slowly.
     pub(crate) slow: u32,
@@ -73,7 +73,7 @@ pub(crate) struct AppPlan {
     pub(crate) misreading: Misreading,
     /// Connections whose client gets no leave to send a body.
     pub(crate) no_leave: u32,
-    /// The applications stand still, from and until.
+    /// The applications pause, from and until.
     pub(crate) frozen: Option<(u64, u64)>,
 }
 
@@ -120,14 +120,14 @@ impl AppPlan {
     }
 }
 
-/// What clients are expected to say.
+/// The bytes that clients are expected to send.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected {
     pub(crate) speech: Speech,
     pub(crate) preamble: bool,
 }
 
-/// What one connection did.
+/// The record of one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) flow: Flow,
@@ -136,13 +136,13 @@ pub(crate) struct Record {
     pub(crate) received: Vec<u8>,
     /// How much of `received` there was, and how much had been answered on the wire, at each arrival.
     pub(crate) arrivals: Vec<Arrival>,
-    /// Answer bytes on the wire, and when it became so many.
+    /// Answer bytes on the wire, and when they were sent.
     pub(crate) departures: Vec<(Time, u64)>,
     /// Answer bytes that the application wrote.
     pub(crate) answered: u64,
     /// Complete requests that the application read.
     pub(crate) requests: u64,
-    /// What the application took for something else than the online server did.
+    /// Bytes that meant something else to the application than to the online server.
     pub(crate) misread: Vec<Misread>,
     /// Segments sent again.
     pub(crate) sent_again: u64,
@@ -153,7 +153,7 @@ pub(crate) struct Record {
     /// The server closed before the client did.
     pub(crate) closed_by_server: bool,
     pub(crate) reset_by_client: bool,
-    /// Nothing was heard of the client, whatever was sent again.
+    /// Nothing of the client was received, in spite of retransmissions.
     pub(crate) timed_out: bool,
     /// Both directions are closed.
     pub(crate) ended: bool,
@@ -307,7 +307,7 @@ impl Server {
         }
     }
 
-    /// What all connections did, by the time of their opening.
+    /// The records of all connections, by the time of their opening.
     pub(crate) fn records(&self) -> Vec<&Record> {
         let mut records: Vec<_> = self
             .records
