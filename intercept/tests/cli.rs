@@ -1,4 +1,4 @@
-//! The command as a user meets it, as far as that needs no privilege.
+//! The real binary with command lines that need no privilege.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::process::{Command, Output};
@@ -22,6 +22,7 @@ fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
 #[test]
 fn usage_errors_are_one_line_and_exit_with_2() {
     refused(&["-D", "a-b", "-q"], 2, &["-D (", "and -q (", "are not supported yet", "leave them out"]);
+    refused(&["-C", "2"], 2, &["-C (", "is not supported"]);
     refused(&["-F", "tcp and and"], 2, &["-F: ", "'tcp and and'"]);
     refused(&["-i", "ic-none"], 2, &["'ic-none'", "lo"]);
     refused(&["-i", "answers.pcap"], 2, &["'answers.pcap' is a file", "lo"]);
@@ -31,7 +32,7 @@ fn usage_errors_are_one_line_and_exit_with_2() {
 }
 
 #[test]
-fn what_the_system_refuses_is_one_line_and_exits_with_1() {
+fn errors_of_the_system_are_one_line_and_exit_with_1() {
     refused(&["-l", "/proc/none/log"], 1, &["/proc/none/log", "-l"]);
     refused(&["-P", "/proc/none/pid"], 1, &["/proc/none/pid", "-P"]);
 }

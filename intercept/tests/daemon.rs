@@ -61,7 +61,7 @@ impl Daemon {
 }
 
 impl Drop for Daemon {
-    /// A test that failed leaves nothing behind.
+    /// Ends the daemon of a test that has failed.
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();
@@ -269,7 +269,7 @@ fn it_has_as_many_files_as_it_may() {
 }
 
 #[test]
-fn an_address_that_cannot_be_had_is_named_with_the_cure() {
+fn an_address_that_cannot_be_had_is_named_with_a_hint() {
     isolated(|| {
         let daemon = Daemon::start(&["-b", "127.0.0.1"]);
         let cases: [(&[&str], &str, &str); 3] = [
@@ -277,11 +277,11 @@ fn an_address_that_cannot_be_had_is_named_with_the_cure() {
             (&["-b", "127.0.0.1"], "cannot listen on 127.0.0.1:36524", "another port with -p"),
             (&["-b", "192.0.2.1"], "cannot listen on 192.0.2.1:36524", "-b an address of this host"),
         ];
-        for (arguments, what, cure) in cases {
+        for (arguments, part, hint) in cases {
             let output = Command::new(env!("CARGO_BIN_EXE_intercept")).args(arguments).output().unwrap();
             let line = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{line}");
-            assert!(line.contains(what) && line.contains(cure) && line.lines().count() == 1, "{line:?}");
+            assert!(line.contains(part) && line.contains(hint) && line.lines().count() == 1, "{line:?}");
         }
         daemon.end();
     });

@@ -1,4 +1,4 @@
-//! The real binary with command lines that it cannot run: exit codes, and one line that says why.
+//! The real binary with command lines that it cannot run: exit codes and one line of error.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -52,7 +52,7 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn command_lines_that_make_no_sense() {
+fn errors_of_the_command_line_exit_with_2() {
     for (arguments, expected) in [
         (&[][..], "nothing to copy"),
         (&["-x", "80-10.0.0.17:8080"], "no intercept given"),
@@ -85,7 +85,7 @@ fn command_lines_that_make_no_sense() {
 }
 
 #[test]
-fn what_the_system_does_not_have_or_allow() {
+fn errors_of_the_system_exit_with_1() {
     for (more, expected) in [
         (&["-l", "/proc/none/log"][..], "/proc/none/log"),
         (&[], "no permission to capture packets: run with sudo"),
@@ -96,13 +96,13 @@ fn what_the_system_does_not_have_or_allow() {
 }
 
 #[test]
-fn a_daemon_that_cannot_start_says_so_in_the_foreground() {
+fn a_daemon_that_cannot_start_reports_in_the_foreground() {
     let line = complaint(&with_good(&["-d", "-i", "no-such-if"]), 2);
     assert!(line.contains("no-such-if"), "{line}");
 }
 
 #[test]
-fn a_flag_without_an_effect_is_said_and_stops_nothing() {
+fn a_flag_without_an_effect_is_only_logged() {
     let output = run(&with_good(&["-U", "128", "-i", "lo"]));
     let text = String::from_utf8(output.stderr).unwrap();
     let lines: Vec<_> = text.lines().collect();

@@ -14,7 +14,7 @@ use common_core::control::{FrameBuffer, FromIntercept, ToIntercept, VERSION};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// tcpcopy, capturing what never comes: hardly anybody uses port 1 (tcpmux).
+/// tcpcopy that captures a port which hardly anybody uses: 1 (tcpmux).
 fn tcpcopy(intercept: &str, more: &[&str]) -> Command {
     assert!(nix::unistd::geteuid().is_root(), "needs root to open raw sockets: run scripts/test with sudo");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcpcopy"));
@@ -46,11 +46,11 @@ impl Drop for File {
     }
 }
 
-/// An intercept that says what it is told to.
+/// A scripted intercept.
 struct Intercept(TcpListener);
 
-/// One link to it.
-struct Link {
+/// A control connection to it.
+struct Conn {
     stream: TcpStream,
     input: FrameBuffer,
 }
@@ -64,28 +64,28 @@ impl Intercept {
         self.0.local_addr().unwrap().to_string()
     }
 
-    /// Accepts a link and answers its hello in `version`.
-    fn accept(&self, version: u16) -> Link {
+    /// Accepts a connection and answers its hello in `version`.
+    fn accept(&self, version: u16) -> Conn {
         let (stream, _) = self.0.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let mut link = Link { stream, input: FrameBuffer::new() };
-        assert_eq!(link.read(), Some(ToIntercept::Hello { version: VERSION }));
+        let mut conn = Conn { stream, input: FrameBuffer::new() };
+        assert_eq!(conn.read(), Some(ToIntercept::Hello { version: VERSION }));
         let mut bytes = Vec::new();
         FromIntercept::Hello { version }.encode(&mut bytes);
-        link.stream.write_all(&bytes).unwrap();
-        link
+        conn.stream.write_all(&bytes).unwrap();
+        conn
     }
 
-    /// Accepts a link that comes up: tcpcopy runs when it announces its target.
-    fn accept_up(&self) -> Link {
-        let mut link = self.accept(VERSION);
-        assert!(matches!(link.read(), Some(ToIntercept::Target(_))));
-        link
+    /// Accepts a connection and waits until tcpcopy announces its target, and so runs.
+    fn accept_up(&self) -> Conn {
+        let mut conn = self.accept(VERSION);
+        assert!(matches!(conn.read(), Some(ToIntercept::Target(_))));
+        conn
     }
 }
 
-impl Link {
-    /// The next message; none at the end of the link.
+impl Conn {
+    /// The next message; `None` at the end of the connection.
     fn read(&mut self) -> Option<ToIntercept> {
         loop {
             if let Some(body) = self.input.next_frame().unwrap() {
@@ -125,9 +125,9 @@ fn a_signal_ends_it_cleanly_with_the_account() {
     for end in [Signal::SIGTERM, Signal::SIGINT] {
         let (intercept, stats) = (Intercept::new(), File::new(end.as_str()));
         let child = tcpcopy(&intercept.address(), &["--stats-json", stats.path()]).spawn().unwrap();
-        let mut link = intercept.accept_up();
+        let mut conn = intercept.accept_up();
         signal(pid(&child), end);
-        link.wait_for_end();
+        conn.wait_for_end();
         let output = child.wait_with_output().unwrap();
         let log = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{log}");
@@ -140,17 +140,17 @@ fn a_signal_ends_it_cleanly_with_the_account() {
     }
 }
 
-/// More than a round reads.
+/// More packets than a round reads.
 const PACKETS: u64 = 2_000;
 
-/// Packets that wait for a stopped tcpcopy, then signals: what it reports of the capture.
+/// Sends packets and then signals to a stopped tcpcopy; returns its report on the capture.
 fn captured_before(signals: [Signal; 2], workers: &str) -> serde_json::Value {
     let stats = File::new(&format!("{}-{workers}", signals[0].as_str()));
     let address = Intercept::new().address();
     let more = ["-L", "-C", workers, "--stats-json", stats.path()];
     let mut command = tcpcopy(&address, &more);
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    // Written by the running tcpcopy: its signals and captures are open.
+    // tcpcopy writes this file once its signals and captures are open.
     while !stats.0.exists() {
         std::thread::yield_now();
     }
@@ -181,17 +181,17 @@ fn captured_before(signals: [Signal; 2], workers: &str) -> serde_json::Value {
 fn two_signals_at_once_are_one_end_and_leave_no_packet_out() {
     for workers in ["1", "2"] {
         let capture = captured_before([Signal::SIGTERM, Signal::SIGINT], workers);
-        assert_eq!(capture["unread"], 0, "an orderly end reads what was captured");
+        assert_eq!(capture["unread"], 0, "an orderly end reads all captured packets");
     }
 }
 
 #[test]
-fn what_several_workers_are_is_said_once() {
+fn the_meaning_of_several_workers_is_logged_once() {
     let address = Intercept::new().address();
     let mut child = tcpcopy(&address, &["-C", "2", "-L"]).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut text = String::new();
-    // Signals are taken over before that.
+    // tcpcopy takes over signals before its first line.
     while !text.contains("INFO") && log.read_line(&mut text).unwrap() > 0 {}
     signal(pid(&child), Signal::SIGTERM);
     log.read_to_string(&mut text).unwrap();
@@ -199,7 +199,7 @@ fn what_several_workers_are_is_said_once() {
     assert_eq!(text.matches("-C 2: 2 threads share the work").count(), 1, "{text}");
 }
 
-/// Passwords and what clients say are in its memory.
+/// Its memory holds passwords and payload.
 #[test]
 fn it_leaves_no_core_file() {
     let (intercept, directory) = (Intercept::new(), File::new("core"));
@@ -207,12 +207,12 @@ fn it_leaves_no_core_file() {
     let mut command = tcpcopy(&intercept.address(), &[]);
     command.current_dir(directory.path());
     let child = command.spawn().unwrap();
-    // From the end of its start on there is something to hide.
-    let mut link = intercept.accept_up();
+    // Its memory is private before the connection is up.
+    let mut conn = intercept.accept_up();
     let unlimited = format!("--core=unlimited --pid={}", child.id());
     assert!(Command::new("prlimit").args(unlimited.split(' ')).status().unwrap().success());
     signal(pid(&child), Signal::SIGABRT);
-    link.wait_for_end();
+    conn.wait_for_end();
     let status = child.wait_with_output().unwrap().status;
     let left = fs::read_dir(directory.path()).unwrap().count();
     drop(fs::remove_dir_all(directory.path()));
@@ -221,7 +221,7 @@ fn it_leaves_no_core_file() {
 }
 
 #[test]
-fn an_intercept_that_is_not_there_ends_the_start() {
+fn an_intercept_that_does_not_run_ends_the_start() {
     let address = Intercept::new().address();
     let line = complaint(&tcpcopy(&address, &[]).output().unwrap());
     assert!(line.contains(&address) && line.contains("cannot connect") && line.contains("-L"), "{line}");
@@ -232,20 +232,20 @@ fn with_l_it_waits_for_its_intercept() {
     let intercept = Intercept::new();
     let child = tcpcopy(&intercept.address(), &["-L"]).spawn().unwrap();
     drop(intercept.accept_up());
-    let mut link = intercept.accept_up();
+    let mut conn = intercept.accept_up();
     signal(pid(&child), Signal::SIGTERM);
-    link.wait_for_end();
+    conn.wait_for_end();
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
 }
 
 #[test]
-fn several_workers_say_once_what_is_wrong_with_their_links() {
+fn several_workers_log_an_error_of_their_connections_once() {
     let intercept = Intercept::new();
     let child = tcpcopy(&intercept.address(), &["-L", "-C", "8"]).spawn().unwrap();
-    // Each loses its link about twice.
+    // Each loses its connection about twice.
     for _ in 0..16 {
         let (stream, _) = intercept.0.accept().unwrap();
-        let hello = Link { stream, input: FrameBuffer::new() }.read();
+        let hello = Conn { stream, input: FrameBuffer::new() }.read();
         assert!(matches!(hello, Some(ToIntercept::Hello { .. })));
     }
     signal(pid(&child), Signal::SIGTERM);
@@ -269,7 +269,7 @@ fn a_daemon_detaches_once_it_runs_and_holds_its_pid_file() {
     let (intercept, pid_file, log) = (Intercept::new(), File::new("pid"), File::new("log"));
     let files = ["-d", "-P", pid_file.path(), "-l", log.path()];
     let starting = tcpcopy(&intercept.address(), &files).spawn().unwrap();
-    let mut link = intercept.accept_up();
+    let mut conn = intercept.accept_up();
     let output = starting.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty() && output.stdout.is_empty());
@@ -278,21 +278,21 @@ fn a_daemon_detaches_once_it_runs_and_holds_its_pid_file() {
     assert!(complaint(&second).contains("runs already"));
 
     signal(pid_file.text().trim().parse().unwrap(), Signal::SIGTERM);
-    link.wait_for_end();
+    conn.wait_for_end();
     assert!(!pid_file.0.exists());
     assert!(log.text().contains("nothing replayed"), "{}", log.text());
 }
 
 #[test]
-fn a_daemon_without_a_log_says_that_it_falls_silent() {
+fn a_daemon_without_a_log_warns() {
     let (intercept, pid_file) = (Intercept::new(), File::new("silent-pid"));
     let starting = tcpcopy(&intercept.address(), &["-d", "-P", pid_file.path()]).spawn().unwrap();
-    let mut link = intercept.accept_up();
+    let mut conn = intercept.accept_up();
     let output = starting.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8(output.stderr).unwrap().contains("-d without -l"));
     signal(pid_file.text().trim().parse().unwrap(), Signal::SIGTERM);
-    link.wait_for_end();
+    conn.wait_for_end();
 }
 
 #[test]

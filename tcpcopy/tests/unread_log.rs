@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use unread::{lost_lines, stop, until};
 
-/// tcpcopy without an intercept, capturing what never comes; it runs once its statistics are there.
+/// tcpcopy without an intercept and without traffic. It runs once its statistics file exists.
 struct Tcpcopy {
     child: Child,
     stats: PathBuf,
@@ -42,7 +42,7 @@ impl Tcpcopy {
         tcpcopy
     }
 
-    /// Has it report until lines are lost.
+    /// Makes it report until lines are lost.
     fn overflow(&self) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         until(|| {
@@ -66,7 +66,7 @@ impl Drop for Tcpcopy {
 }
 
 #[test]
-fn what_the_log_does_not_take_is_counted_and_a_signal_ends_it() {
+fn lines_lost_by_the_log_are_counted_and_a_signal_ends_it() {
     let (_never_read, log) = unread::full_pipe();
     let mut tcpcopy = Tcpcopy::start("never", log);
     tcpcopy.overflow();
@@ -75,7 +75,7 @@ fn what_the_log_does_not_take_is_counted_and_a_signal_ends_it() {
 }
 
 #[test]
-fn once_the_log_is_read_again_it_says_what_is_missing() {
+fn once_the_log_is_read_again_it_says_how_many_lines_are_missing() {
     let (reader, log) = unread::full_pipe();
     let mut tcpcopy = Tcpcopy::start("again", log);
     tcpcopy.overflow();

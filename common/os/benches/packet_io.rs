@@ -1,4 +1,4 @@
-//! What a packet costs: `sudo cargo bench -p common`. Needs root; uses network namespaces of its own.
+//! The cost of a packet: `sudo cargo bench -p common-os`. Needs root; uses network namespaces of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement that fails ends")]
 
 #[path = "../tests/namespace/mod.rs"]
@@ -19,7 +19,7 @@ use common_os::io::{Capture, Inject};
 
 const ROOM: Room = Room { frame: 2048, packets: 4096, queue: 64 << 20, snap: DEFAULT_SNAP };
 const ROUNDS: usize = 400;
-/// Packets of a round: what a busy event loop finds at a time.
+/// Packets of a round, as a busy event loop reads at a time.
 const PACKETS: u32 = 250;
 
 fn main() {
@@ -73,7 +73,7 @@ fn short(payload: usize) {
     let mut direct = acquainted(packet, flow);
     let (by_raw, by_link) = (0..ROUNDS).map(|_| (send(&mut raw), send(&mut direct))).unzip();
 
-    // As in tcpcopy, whose own capture looks at what it sends.
+    // As in tcpcopy, whose own capture also filters the packets that it sends.
     let services = [Service { ip: None, port: 8080 }];
     let clients = Program::clients(&services, &[flow.server]);
     let watching = AfPacket::open(Some("io-a"), &clients, ROOM).unwrap();
@@ -119,7 +119,7 @@ fn long(payload: usize) {
     println!("{payload:7}  {whole:11}  {:20}", whole * 1448 / payload as u128);
 }
 
-/// An injector that has found the way: the first packet of each second does.
+/// An injector that has looked up the next hop, as it does with the first packet of each second.
 fn acquainted(packet: &[u8], flow: Flow) -> Injector {
     let mut injector = Injector::open([flow.server.ip]).unwrap();
     let clock = Clock::start();
@@ -132,7 +132,7 @@ fn acquainted(packet: &[u8], flow: Flow) -> Injector {
     injector
 }
 
-/// Nanoseconds for a packet in the median round.
+/// Nanoseconds a packet in the median round.
 fn each(mut rounds: Vec<Duration>) -> u128 {
     rounds.sort();
     rounds[rounds.len() / 2].as_nanos() / u128::from(PACKETS)

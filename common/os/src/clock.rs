@@ -1,8 +1,8 @@
-//! The clock: the only place that reads it.
+//! The clock. Only this file reads it.
 
 use common_core::time::Time;
 
-/// The one clock of a process, read by its event loop only.
+/// The clock of a process, which only the event loops read.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     origin: std::time::Instant,
@@ -16,8 +16,8 @@ impl Clock {
         Self { origin: std::time::Instant::now() }
     }
 
-    /// Milliseconds of the wall clock since 1970; zero if it is set before. It may jump: fit for a number that should
-    /// be larger after a restart, not for measuring.
+    /// Milliseconds of the wall clock since 1970; zero if it is set to an earlier time. The wall clock may jump: use it for a
+    /// number that should be larger after a restart, not to measure time.
     #[must_use]
     pub fn unix_millis() -> u64 {
         let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();

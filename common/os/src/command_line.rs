@@ -12,7 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use common_core::text::shown;
 use thiserror::Error;
 
-/// What a command line asks for.
+/// The meaning of a command line.
 #[derive(Debug)]
 pub enum Invocation<C> {
     /// Run with this configuration.
@@ -242,7 +242,7 @@ pub enum ParseError {
 }
 
 impl From<&clap::Error> for ParseError {
-    /// The first line says what is wrong; the rest is usage and tips, for which there is the help.
+    /// The first line says what is wrong; the rest is usage and tips, which the help shows.
     fn from(error: &clap::Error) -> Self {
         if let (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) =
             (error.kind(), error.get(ContextKind::InvalidArg))

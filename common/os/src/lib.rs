@@ -1,4 +1,4 @@
-//! What both daemons need of the operating system: packet capture and injection, sockets, processes, the command line.
+//! The operating system for both daemons: packet capture and injection, sockets, processes, the command line.
 
 pub mod clock;
 pub mod command_line;

@@ -20,27 +20,27 @@ fn endpoint(text: &str) -> Endpoint {
     text.parse::<SocketAddr>().unwrap().into()
 }
 
-/// The service on `port` of any address.
+/// The filter for a service on `port` of any address.
 fn clients_of(port: u16) -> Program {
     Program::clients(&[Service { ip: None, port }], &[])
 }
 
-/// A megabyte in which every stretch of 8 bytes is another.
+/// A megabyte in which all sequences of 8 bytes differ.
 fn megabyte() -> Vec<u8> {
     (0..1_u64 << 17).flat_map(u64::to_be_bytes).collect()
 }
 
-/// Sends a megabyte to `service` and waits until it was read.
+/// Sends a megabyte to `service` and waits until the service has read it.
 fn upload(service: SocketAddr) {
     let mut connection = TcpStream::connect(service).unwrap();
     connection.write_all(&megabyte()).unwrap();
     connection.shutdown(std::net::Shutdown::Write).unwrap();
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer).unwrap();
-    assert_eq!(answer.len(), megabyte().len(), "the service sends back what it got");
+    assert_eq!(answer.len(), megabyte().len(), "the service sends the upload back");
 }
 
-/// Serves one upload: sends all back, so that both directions have payload.
+/// Serves one upload and sends all of it back, so that both directions have payload.
 fn serve(listener: &TcpListener) {
     let (mut connection, _) = listener.accept().unwrap();
     let mut bytes = Vec::new();
@@ -52,13 +52,13 @@ fn is_fin_to(service: Endpoint) -> impl Fn(&Seen) -> bool {
     move |seen| seen.destination == service && seen.flags.has(Flags::FIN)
 }
 
-/// All that tcpcopy's filter promises of one upload.
+/// Checks the packets of one upload against the promises of tcpcopy's filter.
 fn check_upload(all: &[Seen], service: Endpoint) {
     assert!(stream(all, service) == megabyte(), "the stream captured is not the one sent");
     let leaving: Vec<_> = all.iter().filter(|seen| seen.outgoing).collect();
     assert!(
         leaving.iter().all(|seen| seen.source == service && seen.flags.has(Flags::SYN | Flags::ACK)),
-        "only SYN-ACKs of what leaves: {leaving:?}"
+        "of outgoing packets only SYN-ACKs: {leaving:?}"
     );
     assert!(!leaving.is_empty(), "the service's SYN-ACK was not captured");
     for seen in all.iter().filter(|seen| !seen.outgoing) {
@@ -87,7 +87,7 @@ fn an_upload_over_loopback_is_captured_once() {
                 check_upload(&all, endpoint(address));
                 assert_eq!(all.iter().filter(|seen| seen.outgoing).count(), 1);
                 let bytes: u64 = all.iter().map(|seen| u64::from(seen.payload_len)).sum();
-                // Some may have been sent again; were loopback's doubles taken, it would be all.
+                // Some may be retransmissions; if loopback's duplicates were captured, all would be there twice.
                 assert!(bytes < 2 << 20, "loopback shows every packet twice, one is taken");
                 assert_eq!(sniffer.counters().dropped, 0);
             }
@@ -115,7 +115,7 @@ fn an_upload_over_a_wire_is_captured_with_and_without_offloads() {
 }
 
 #[test]
-fn of_the_services_answers_those_that_begin_as_wanted_are_captured_in_part() {
+fn the_heads_of_answers_with_a_wanted_prefix_are_captured() {
     for offloads in [true, false] {
         for address in ["10.77.0.2:8080", "[fd77::2]:8080"] {
             let service = Service { ip: None, port: 8080 };
@@ -144,11 +144,14 @@ fn of_the_services_answers_those_that_begin_as_wanted_are_captured_in_part() {
             });
             served.recv().unwrap();
             let all = sniffer.until(is_fin_to(endpoint(address)));
-            let heard: Vec<_> =
+            let answers: Vec<_> =
                 all.iter().filter(|seen| seen.outgoing && !seen.flags.has(Flags::SYN)).collect();
             let begins = |seen: &&&Seen| String::from_utf8_lossy(&seen.payload[..3]).into_owned();
-            assert_eq!(heard.iter().map(|seen| begins(&seen)).collect::<Vec<_>>(), ["yes", "yas"].repeat(3));
-            for seen in &heard[4..] {
+            assert_eq!(
+                answers.iter().map(|seen| begins(&seen)).collect::<Vec<_>>(),
+                ["yes", "yas"].repeat(3)
+            );
+            for seen in &answers[4..] {
                 assert!((128..200).contains(&seen.payload.len()) && seen.payload_len > 1000, "{seen:?}");
             }
             assert_eq!(sniffer.counters().dropped, 0);
@@ -156,9 +159,9 @@ fn of_the_services_answers_those_that_begin_as_wanted_are_captured_in_part() {
     }
 }
 
-/// The queue of long packets has room for one.
+/// The queue of long packets has room for one packet.
 #[test]
-fn the_beginnings_of_long_answers_take_no_room_in_the_queue() {
+fn the_heads_of_long_answers_take_no_room_in_the_queue() {
     for address in ["127.0.0.1:8080", "[::1]:8080"] {
         isolated(|| {
             let service = Service { ip: None, port: 8080 };
@@ -175,23 +178,23 @@ fn the_beginnings_of_long_answers_take_no_room_in_the_queue() {
                 server.write_all(&[b'y'; 3000]).unwrap();
                 client.read_exact(&mut [0; 3000]).unwrap();
             }
-            let mut heard = 0;
+            let mut heads = 0;
             let received = capture.receive(256, &mut |captured| {
                 let segment = Segment::parse(captured.packet).unwrap();
                 if captured.outgoing && segment.payload_len > 0 {
-                    heard += 1;
+                    heads += 1;
                     assert!(segment.payload.len() >= 128 && segment.payload_len == 3000, "{segment:?}");
                 }
             });
             assert!(received.unwrap() < 256);
-            assert_eq!((heard, capture.counters().unwrap().dropped), (20, 0));
+            assert_eq!((heads, capture.counters().unwrap().dropped), (20, 0));
         });
     }
 }
 
 #[test]
 fn a_short_snap_length_keeps_the_length_on_the_wire() {
-    // The second is what a frame has room for, to the byte.
+    // The second one is exactly the capacity of a frame.
     for room in [Room { snap: 100, ..ROOM }, Room { frame: 256, packets: 256, snap: 176, ..ROOM }] {
         isolated(move || {
             let service = "127.0.0.1:8080";
@@ -216,7 +219,7 @@ fn a_short_snap_length_keeps_the_length_on_the_wire() {
 }
 
 #[test]
-fn vlan_tags_are_taken_off() {
+fn vlan_tags_are_removed() {
     let (client, online) = pair(true);
     let mut sniffer = online.run(|| Sniffer::open(Some("io-b"), &clients_of(80)));
     client.run(|| {
@@ -273,7 +276,7 @@ fn the_filter_of_a_live_capture_can_be_replaced() {
         assert_eq!(sniffer.pending(), []);
         sniffer.capture.set_program(&Program::answers(&[endpoint("127.0.0.1:8081")])).unwrap();
         let _second = connect();
-        // Leaving and arriving: a server's answers are passed in both directions.
+        // Outgoing and incoming: the answers of a server are passed in both directions.
         assert_eq!(ports(sniffer.pending()), [8081, 8081]);
         sniffer.capture.set_program(&Program::from_expression("tcp src port 8080").unwrap()).unwrap();
         let _third = connect();
@@ -297,14 +300,14 @@ fn an_interface_that_goes_down_and_up_is_captured_again() {
 }
 
 #[test]
-fn what_the_kernel_drops_is_counted() {
+fn packets_dropped_by_the_kernel_are_counted() {
     isolated(|| {
         let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
         let mut capture =
             AfPacket::open(Some("lo"), &clients_of(8080), Room { packets: 32, ..ROOM }).unwrap();
         for _ in 0..200 {
             drop(TcpStream::connect("127.0.0.1:8080").unwrap());
-            // Its end was delivered, and so captured, once it can be read.
+            // Once the end can be read, it was delivered and captured.
             assert_eq!(listener.accept().unwrap().0.read(&mut [0]).unwrap(), 0);
         }
         let mut read = 0;
@@ -312,13 +315,13 @@ fn what_the_kernel_drops_is_counted() {
         let counters = capture.counters().unwrap();
         assert!(counters.dropped > 0);
         assert_eq!(counters.received, counters.dropped + read);
-        // A SYN and a SYN-ACK for each connection, and a FIN or RST of the client's.
+        // A SYN and a SYN-ACK for each connection, and a FIN or RST of the client.
         assert!(counters.received >= 600, "{counters:?}");
         assert_eq!(capture.counters().unwrap(), counters, "the kernel's counters start over, ours do not");
     });
 }
 
-/// Long packets do not overtake short ones, nor the other way round; those that nothing has room for are counted.
+/// Long and short packets keep their order; packets without room are counted.
 #[test]
 fn a_long_packet_takes_its_place_or_is_counted() {
     for (queue, all) in [(1 << 20, true), (2 << 10, false)] {
@@ -375,7 +378,7 @@ fn headers_alone_keep_the_length_on_the_wire() {
 }
 
 #[test]
-fn a_quiet_capture_has_nothing_and_says_so() {
+fn a_capture_without_packets_returns_none() {
     isolated(|| {
         let mut capture = AfPacket::open(None, &clients_of(8080), ROOM).unwrap();
         assert_eq!(capture.receive(10, &mut |_| panic!("a packet")).unwrap(), 0);
@@ -454,7 +457,7 @@ fn workers_keep_their_clients_when_the_interface_comes_back() {
     let mut workers = online.run(|| Sniffer::open_shared(Some("io-b"), &clients_of(8080), 2));
     online.run(|| sh("ip link set io-b down; ip link set io-b up"));
     for worker in &mut workers {
-        assert!(worker.capture.receive(1, &mut |_| ()).is_err(), "each is told that it was down");
+        assert!(worker.capture.receive(1, &mut |_| ()).is_err(), "each reports that it was down");
     }
     let address = "10.77.0.2:8080";
     let listener = online.run(move || TcpListener::bind(address).unwrap());

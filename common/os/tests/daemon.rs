@@ -1,4 +1,4 @@
-//! The way into the background, with real processes: this program starts itself in the daemon's part.
+//! A process that goes to the background. This program starts itself again as the daemon.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::env;
@@ -28,7 +28,7 @@ fn main() {
     }
 }
 
-/// The daemon's part: in the directory that is its first argument.
+/// The daemon. Its first argument is a directory.
 fn daemon(part: &str) {
     let directory = env::args().nth(1).unwrap();
     let starting = daemonize().unwrap();
@@ -47,10 +47,10 @@ fn daemon(part: &str) {
     }
     let pid_file = PidFile::create(&Path::new(&directory).join("pid")).unwrap();
     starting.detach().unwrap();
-    println!("not to be seen by anyone");
+    println!("standard output is closed");
     let mut parent = UnixStream::connect(Path::new(&directory).join("socket")).unwrap();
     writeln!(parent, "{} {}", getpid(), getsid(None).unwrap()).unwrap();
-    // Ends when the test lets go.
+    // The read ends when the test closes its end.
     let _ = parent.read(&mut [0]);
     drop(pid_file);
     writeln!(parent, "end").unwrap();
@@ -78,7 +78,7 @@ fn a_daemon_that_fails_at_the_start_gives_its_exit_code_and_error() {
 fn a_daemon_that_detaches_ends_the_foreground_process_and_lives_on() {
     let directory = directory("detaches");
     let socket = UnixListener::bind(directory.join("socket")).unwrap();
-    // Its end shows, too, that the daemon has let go of our pipes: `output` reads them to their end.
+    // `output` reads our pipes to their end, so the daemon must have closed them.
     let output = start("detaches", &directory);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!((output.stdout, output.stderr), (vec![], vec![]));

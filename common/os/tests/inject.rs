@@ -1,4 +1,4 @@
-//! Injection through the kernel's routing, and what the capture sees of it. Needs root.
+//! Injection through the kernel's routing, and whether it is captured. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod namespace;
@@ -52,7 +52,7 @@ fn a_server_answers_an_injected_syn() {
     }
 }
 
-/// The online service and the test server have the same port; the clients' addresses are not this host's.
+/// The online service and the test server have the same port, and the clients are not on this host.
 #[test]
 fn our_own_copies_are_not_captured() {
     for (service, target, forged) in [
@@ -102,7 +102,7 @@ fn our_own_copies_are_not_captured_on_loopback() {
 }
 
 #[test]
-fn what_cannot_be_sent_fails_cleanly() {
+fn a_packet_that_cannot_be_sent_is_an_error() {
     let (online, test) = pair(true);
     let _listener = test.run(|| TcpListener::bind("10.77.0.2:8080").unwrap());
     let mut sniffer = online.run(|| {
@@ -120,10 +120,10 @@ fn what_cannot_be_sent_fails_cleanly() {
         sniffer
     });
     let all = sniffer.until(|seen| seen.flags.has(Flags::SYN));
-    assert_eq!(all[0].ack, Seq(1001), "what is sent after a failure arrives");
+    assert_eq!(all[0].ack, Seq(1001), "a packet after a failure arrives");
 }
 
-/// Also thousands of times: what the kernel keeps of its errors has an end.
+/// Also thousands of times: the memory of the errors that the kernel keeps is limited.
 #[test]
 fn a_full_queue_is_an_error_each_time_and_passes() {
     let (online, test) = pair(true);
@@ -133,7 +133,7 @@ fn a_full_queue_is_an_error_each_time_and_passes() {
         let mut sniffer = online.run(move || {
             let sniffer = Sniffer::open(Some("io-a"), &Program::answers(&[endpoint(server)]));
             let mut injector = RawIp::open(true, true).unwrap();
-            // Else packets would wait for their neighbour to be found, and be let down later.
+            // Otherwise packets would wait until the neighbour is resolved, and fail later.
             sh("ip neigh replace 10.77.0.2 lladdr 02:00:00:00:77:02 dev io-a nud permanent");
             sh("ip neigh replace fd77::2 lladdr 02:00:00:00:77:02 dev io-a nud permanent");
             sh("tc qdisc add dev io-a root pfifo limit 0");
@@ -147,6 +147,6 @@ fn a_full_queue_is_an_error_each_time_and_passes() {
             sniffer
         });
         let all = sniffer.until(|seen| seen.flags.has(Flags::SYN));
-        assert_eq!(all[0].ack, Seq(1001), "what is sent after the queue has emptied arrives");
+        assert_eq!(all[0].ack, Seq(1001), "a packet after the queue has emptied arrives");
     }
 }

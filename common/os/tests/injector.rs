@@ -1,7 +1,7 @@
-//! Which way the injector takes, and that it follows routes and neighbours while it runs. Needs root.
+//! Which way the injector uses, and how it follows changes of routes and neighbours. Needs root.
 //!
-//! What goes directly is not seen by captures on the sending host; what takes the kernel's way is. So a sniffer there
-//! tells the two apart.
+//! Captures on the sending host see packets that go through the kernel's routing, but not those on the direct way. So a
+//! sniffer there distinguishes the two.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod namespace;
@@ -29,7 +29,7 @@ fn endpoint(text: &str) -> Endpoint {
     text.parse::<SocketAddr>().unwrap().into()
 }
 
-/// An injector, and what its host sees of what it sends.
+/// An injector, and a sniffer on its host.
 struct Online {
     injector: Injector,
     sniffer: Sniffer,
@@ -46,7 +46,7 @@ impl Online {
         Self { injector, sniffer, target, now: Time::ZERO, sent: 0 }
     }
 
-    /// Sends a packet that nobody answers; its payload length says which one it is.
+    /// Sends a packet that nobody answers; its payload length is its number.
     fn send(&mut self) -> u32 {
         self.sent += 1;
         self.send_sized(self.sent as usize).unwrap();
@@ -71,19 +71,19 @@ impl Online {
         sent.and_then(flushed).map_err(|error| error.raw_os_error())
     }
 
-    /// The kernel's news are read.
+    /// Lets enough time pass for the next check for changes.
     fn later(&mut self) {
         self.now = self.now + Duration::from_millis(100);
         self.injector.handle_time(self.now);
     }
 
-    /// Sends a packet; whether it took the kernel's way.
+    /// Sends a packet; true if it went through the kernel's routing.
     fn by_kernel(&mut self) -> bool {
         let number = self.send();
         self.sniffer.pending().iter().any(|seen| seen.outgoing && seen.payload_len == number)
     }
 
-    /// The next packet takes the kernel's way, those after it go directly.
+    /// Sends packets until they go directly: the first one goes through the kernel's routing.
     fn settle(&mut self) {
         self.later();
         assert!(self.by_kernel(), "the first packet asks the kernel");
@@ -91,7 +91,7 @@ impl Online {
     }
 }
 
-/// A segment of a client that is on neither host.
+/// A segment of a client that is on none of the two hosts.
 fn segment(client: &str, target: &str, seq: Seq, ack: Seq, flags: Flags, payload: &[u8]) -> (Flow, Vec<u8>) {
     let flow = Flow { client: endpoint(client), server: endpoint(target) };
     let options = Options { mss: flags.has(Flags::SYN).then_some(1400), ..Options::default() };
@@ -109,7 +109,7 @@ fn send_long(online: &mut Online, flow: &Flow, ack: Seq, payload: &[u8], size: u
     online.injector.send_long(&packet, size)
 }
 
-/// Both hosts know each other's addresses, so that nothing has to be found first.
+/// Two hosts with permanent neighbour entries for each other, so that none must be resolved.
 fn acquainted() -> (Host, Host) {
     let (online, test) = pair(true);
     let mac = test.run(|| mac_of("io-b"));
@@ -140,7 +140,7 @@ fn wait_for(sniffer: &mut Sniffer, number: u32) {
 }
 
 #[test]
-fn what_follows_the_first_packet_goes_directly() {
+fn packets_after_the_first_go_directly() {
     for target in [TARGET, TARGET_V6] {
         let (online, test) = acquainted();
         let mut arriving = arrivals(&test, "io-b");
@@ -154,7 +154,7 @@ fn what_follows_the_first_packet_goes_directly() {
 }
 
 #[test]
-fn an_unknown_neighbour_is_found() {
+fn an_unknown_neighbour_is_resolved() {
     for target in [TARGET, TARGET_V6] {
         let (online, test) = pair(true);
         let mut arriving = arrivals(&test, "io-b");
@@ -162,7 +162,7 @@ fn an_unknown_neighbour_is_found() {
             let mut online = Online::new(target);
             (online.send(), online)
         });
-        // Finding the neighbour takes the kernel a moment, in which it keeps the packet.
+        // The kernel queues the packet while it resolves the neighbour.
         wait_for(&mut arriving, first);
         let last = online.run(move || {
             sender.settle();
@@ -193,7 +193,7 @@ fn a_neighbour_with_a_new_address_is_followed() {
     }
 }
 
-/// As for the kernel's own traffic: an address that was not heard of for long is used, and asked for.
+/// As for the kernel's own traffic: a stale neighbour entry is used and verified.
 #[test]
 fn a_neighbour_in_use_is_verified() {
     let (online, _test) = acquainted();
@@ -252,7 +252,7 @@ fn a_changed_route_is_followed() {
     assert!(first.pending().is_empty());
 }
 
-/// A real server reads what one long packet brought, whoever cut it: with offloads off, the sending kernel.
+/// A real server reads the payload of one long packet, whoever has cut it: without offloads the sending kernel does.
 #[test]
 fn a_long_packet_arrives_as_segments() {
     for offloads in [true, false] {
@@ -296,7 +296,7 @@ fn a_long_packet_arrives_as_segments() {
 }
 
 #[test]
-fn what_cannot_be_cut_on_the_way_is_not_taken() {
+fn a_packet_that_cannot_be_cut_is_refused() {
     let (online, _test) = acquainted();
     online.run(|| {
         let mut online = Online::new(TARGET);
@@ -325,7 +325,7 @@ fn an_interface_that_goes_down_is_left_to_the_kernel() {
         let mut online = Online::new(TARGET);
         online.settle();
         sh("ip link set io-a down");
-        // Before the news are read: what was on its way there is lost.
+        // Before the next check for changes: packets in flight are lost.
         assert_eq!(online.send_sized(9), Err(Some(nix::libc::ENETDOWN)));
         assert_eq!(online.send_sized(9), Err(Some(nix::libc::ENETUNREACH)));
     });
@@ -357,8 +357,8 @@ fn a_path_narrower_than_its_interface_is_left_to_the_kernel() {
 }
 
 #[test]
-fn nothing_goes_past_ipsec() {
-    // One refuses what has no rule, the other keeps it until there are keys.
+fn packets_never_bypass_ipsec() {
+    // One policy blocks, the other one holds packets until there are keys.
     for rule in ["action block", "tmpl src 10.77.0.1 dst 10.77.0.2 proto esp mode tunnel"] {
         let (online, test) = acquainted();
         let mut arriving = arrivals(&test, "io-b");
@@ -367,7 +367,7 @@ fn nothing_goes_past_ipsec() {
             online.settle();
             let selector = "dir out src 0.0.0.0/0 dst 10.77.0.2/32";
             sh(&format!("ip xfrm policy add {selector} {rule}"));
-            // Nobody tells of a new rule.
+            // The kernel does not notify of a new policy.
             online.now = online.now + Duration::from_secs(1);
             online.injector.handle_time(online.now);
             for _ in 0..3 {
@@ -382,7 +382,7 @@ fn nothing_goes_past_ipsec() {
 }
 
 #[test]
-fn what_is_no_ethernet_is_left_to_the_kernel() {
+fn an_interface_that_is_no_ethernet_is_left_to_the_kernel() {
     isolated(|| {
         let mut online = Online::new("127.0.0.2:8080");
         online.later();
@@ -410,9 +410,9 @@ fn a_destination_that_was_not_announced_is_left_to_the_kernel() {
     wait_for(&mut arriving, 2);
 }
 
-/// An interface goes down while packets wait for the end of the batch: all of them are lost, and that is told.
+/// An interface goes down while packets wait for the end of the batch: all of them are lost and reported.
 #[test]
-fn every_packet_that_was_put_off_in_vain_is_counted() {
+fn every_queued_packet_that_is_lost_is_counted() {
     let (online, _test) = acquainted();
     online.run(|| {
         let mut online = Online::new(TARGET);

@@ -1,4 +1,4 @@
-//! What still works after privileges are dropped. Needs root.
+//! Open sockets and files after privileges are dropped. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod namespace;

@@ -6,7 +6,7 @@ use clap::{ArgAction, Parser};
 use common_core::control::DEFAULT_PORT;
 use common_os::command_line::{Ignored, Unsupported, Value, whole};
 
-/// Captures what test servers answer, for the tcpcopies that connect.
+/// Captures the answers of test servers for the tcpcopies that connect.
 #[derive(Parser, Debug)]
 #[command(
     name = "intercept",

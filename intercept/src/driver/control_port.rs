@@ -82,7 +82,7 @@ impl ControlPort {
         while let Some((stream, address)) = self.acceptor.next(now, || self.listener.accept()) {
             if !self.peers.have_room(address.ip()) {
                 let line = format_args!(
-                    "{address}: turned away, its host has {} connections open, all have {} of {MAX_PEERS}",
+                    "{address}: refused: its host has {} connections open, all have {} of {MAX_PEERS}",
                     self.peers.of(address.ip()),
                     self.peers.len()
                 );
@@ -177,7 +177,7 @@ impl ControlPort {
     fn refuse(&mut self, now: Time, id: PeerId, reason: RefuseReason, why: &str, router: &mut Router) {
         router.handle_peer_gone(id);
         let Some(peer) = self.peers.get_mut(id) else { return };
-        self.log.log(now, peer.ip(), Level::Warn, format_args!("{}: cut off: {why}", peer.address));
+        self.log.log(now, peer.ip(), Level::Warn, format_args!("{}: refused: {why}", peer.address));
         peer.refuse(now, reason);
     }
 
@@ -188,9 +188,9 @@ impl ControlPort {
             PeerError::NoHello => Level::Warn,
             _ if peer.greeted() => Level::Info,
             // Either its refusal was logged, or it was a probe of the port, which sent nothing.
-            _ => return log::debug!("{}: gone: {error}", peer.address),
+            _ => return log::debug!("{}: disconnected: {error}", peer.address),
         };
-        self.log.log(now, peer.ip(), level, format_args!("{}: gone: {error}", peer.address));
+        self.log.log(now, peer.ip(), level, format_args!("{}: disconnected: {error}", peer.address));
     }
 
     /// Peers greeted since the last call: the counters from now on are of interest to them.

@@ -110,7 +110,7 @@ impl Client {
         self.stream.write_all(&frame).unwrap();
     }
 
-    /// Reads what is there; false if there is nothing.
+    /// Reads what has come; false if nothing has.
     fn read(&mut self) -> bool {
         match self.stream.read(self.frames.space()) {
             Ok(0) => self.ended = true,
@@ -207,7 +207,7 @@ fn new_targets_are_captured_at_once_but_no_host_keeps_the_filter_busy() {
         assert!(announced(&mut rig, &mut restless));
     }
     assert!(!announced(&mut rig, &mut restless), "half of the times are others'");
-    assert!(announced(&mut rig, &mut other), "and what had to wait comes along");
+    assert!(announced(&mut rig, &mut other), "and the changes that had to wait are included");
     assert!(!announced(&mut rig, &mut restless));
     rig.tick_after(TICK);
     let wanted: Vec<_> = rig.driver.router.targets().collect();
@@ -219,7 +219,7 @@ fn new_targets_are_captured_at_once_but_no_host_keeps_the_filter_busy() {
     }
     let left: Vec<_> = rig.driver.router.targets().collect();
     assert_eq!(left.len(), 1);
-    assert!(!rig.driver.captures.captures_only(&left), "what is not wanted any more is in no hurry");
+    assert!(!rig.driver.captures.captures_only(&left), "targets that are gone may wait");
     rig.tick_after(TICK);
     assert!(rig.driver.captures.captures_only(&left));
 }
@@ -244,7 +244,7 @@ fn noise_is_refused_and_other_peers_are_served() {
     let mut hostile = rig.connect();
     let bytes = noise(100_000);
     let mut sent = 0;
-    // The refusal may be read or be lost in the reset that follows so many unread bytes; the end is certain.
+    // The refusal may be lost, because unread bytes reset the connection; but the connection ends in any case.
     while !hostile.ended {
         match hostile.stream.write(&bytes[sent..]) {
             Ok(count) => sent += count,

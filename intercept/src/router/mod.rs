@@ -38,7 +38,7 @@ pub trait Output {
     fn send(&mut self, peer: PeerId, message: &FromIntercept<'_>);
 }
 
-/// Limits of a router, and what it knows of its host.
+/// Limits of a router, and the addresses of its host.
 #[derive(Clone, Debug)]
 pub struct RouterConfig {
     /// Limit of peers that have sent their hello; one host gets as many as are left.

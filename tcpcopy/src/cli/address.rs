@@ -1,14 +1,14 @@
-//! Addresses as users write them.
+//! Parses addresses of the command line.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use common_core::flow::Endpoint;
 use common_core::text::shown;
 
-/// Reads `IP:PORT`, IPv6 in brackets.
+/// Reads `IP:PORT`, where an IPv6 address is in brackets.
 ///
 /// # Errors
-/// What is wrong, without the piece that it is part of.
+/// Why it cannot be read, without the piece that contains it.
 pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
     let (ip, rest) = leading_ip(text)?;
     match rest {
@@ -41,7 +41,7 @@ pub(super) fn port(text: &str) -> Result<u16, String> {
     }
 }
 
-/// The address that `text` starts with, and what follows its colon.
+/// The address at the start of `text`, and the text after its colon.
 fn leading_ip(text: &str) -> Result<(IpAddr, Option<&str>), String> {
     let no_address =
         || format!("'{}' does not start with an IP address (host names are not looked up)", shown(text, 60));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_may_be_left_out_where_there_is_a_default() {
+    fn the_port_may_be_omitted_if_there_is_a_default() {
         for (text, expected) in [
             ("10.0.0.1", "10.0.0.1:5"),
             ("10.0.0.1:80", "10.0.0.1:80"),
@@ -133,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_read_again(address in any::<std::net::SocketAddr>(), default: u16) {
+        fn a_displayed_endpoint_is_read_again(address in any::<std::net::SocketAddr>(), default: u16) {
             let read = endpoint_or_default(&address.to_string(), default);
             prop_assert_eq!(read.clone(), endpoint(&address.to_string()));
             if let Ok(read) = read {

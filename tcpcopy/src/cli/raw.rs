@@ -49,7 +49,7 @@ pub(super) struct RawArgs {
     /// Capture buffer of each interface, in MB; the kernel takes up to 2.2 times that
     #[arg(short = 'B', value_name = "MB", default_value_t = 64, value_parser = whole::<u64>(1..=1023))]
     pub(super) buffer_mb: u64,
-    /// Bytes of a packet captured at most
+    /// Limit of the captured bytes of a packet
     #[arg(short = 'S', value_name = "BYTES", default_value_t = 262_144, value_parser = whole::<u32>(128..=262_144))]
     pub(super) snap: u32,
     /// Largest packet sent to the test server, in bytes
@@ -58,19 +58,19 @@ pub(super) struct RawArgs {
     /// Largest TCP segment sent to the test server, in bytes; without it what -M allows
     #[arg(short = 'D', value_name = "BYTES", value_parser = whole::<u16>(64..=65_535))]
     pub(super) mss: Option<u16>,
-    /// Client payload held in memory at most, in MB; above it sessions that hold most are given up
+    /// Limit of client payload in memory, in MB; above it the sessions that hold most drop it
     #[arg(short = 'm', value_name = "MB", default_value_t = 1024, value_parser = whole::<u64>(1..=1_048_576))]
     pub(super) memory_mb: u64,
-    /// Give up what a session waits to say after so long without progress
+    /// Drop the pending data of a session after this time without progress
     #[arg(short = 't', value_name = "SECONDS", default_value_t = 600, value_parser = whole::<u32>(1..=u64::from(u32::MAX)))]
     pub(super) session_seconds: u32,
-    /// Forget a session after so long without anything to send
+    /// Forget a session after this time without data to send
     #[arg(short = 'k', value_name = "SECONDS", default_value_t = 7200, value_parser = whole::<u32>(1..=u64::from(u32::MAX)))]
     pub(super) keepalive_seconds: u32,
     /// Do not wait for the test server's answers between requests
     #[arg(short = 'W')]
     pub(super) no_wait: bool,
-    /// Start and go on without intercept when it cannot be reached
+    /// Start and continue without intercept when it cannot be reached
     #[arg(short = 'L')]
     pub(super) alone: bool,
     /// Write the log to this file
@@ -91,11 +91,11 @@ pub(super) struct RawArgs {
     /// Read users and passwords of the test server from this file (TOML, mode 600)
     #[arg(long = "config", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// What becomes of sessions whose connection breaks, or that were there before tcpcopy, instead of what their protocol
-    /// allows: resume at the next turn, or drop the rest
+    /// How sessions continue whose connection breaks, or that began before tcpcopy: resume at the next turn, or drop the rest;
+    /// without it as their protocol allows
     #[arg(long = "on-reconnect", value_name = "HOW", value_enum)]
     pub(super) on_reconnect: Option<Choice>,
-    /// Online services that keep nothing for a connection: their sessions may go on on a new one
+    /// Online services that keep no state for a connection: their sessions may continue on a new one
     #[arg(long = "stateless", value_name = "PORT,...")]
     pub(super) stateless: Vec<String>,
     /// Print this help

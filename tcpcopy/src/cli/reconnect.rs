@@ -1,4 +1,4 @@
-//! `--on-reconnect` and `--stateless`: what becomes of sessions that need a new connection in mid-stream.
+//! `--on-reconnect` and `--stateless`: how sessions continue that need a new connection in mid-stream.
 
 use clap::ValueEnum;
 use common_core::text::shown;
@@ -15,7 +15,7 @@ pub(super) enum Choice {
     Drop,
 }
 
-/// Tells each transfer what the user wants of its sessions; `stateless` are lists of online ports.
+/// Sets the reconnection of each transfer; `stateless` are lists of online ports.
 pub(super) fn apply(
     transfers: &mut [Transfer],
     choice: Option<Choice>,
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_may_differ_from_the_rest() {
+    fn a_port_may_differ_from_the_others() {
         use OnReconnect::{Drop, Recognise, Resume};
         assert_eq!(applied(None, &[]).unwrap(), [Recognise, Recognise]);
         assert_eq!(applied(None, &["81"]).unwrap(), [Recognise, Resume]);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_port_of_a_service_is_refused() {
+    fn a_value_that_is_no_port_of_a_service_is_refused() {
         for (stateless, problem) in
             [("82", "port 82 is no online service of -x"), ("", "'' is no port"), ("80-90", "no port")]
         {

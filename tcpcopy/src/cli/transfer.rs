@@ -1,4 +1,4 @@
-//! `-x`: what to copy and where to.
+//! `-x`: services and their targets.
 
 use common_core::text::shown;
 
@@ -7,7 +7,7 @@ use crate::settings::{OnReconnect, Transfer};
 use super::UsageError;
 use super::address::{endpoint, port};
 
-/// Reads all values of `-x`, each a list by comma.
+/// Reads all values of `-x`, which are lists separated by commas.
 pub(super) fn transfers(values: &[String]) -> Result<Vec<Transfer>, UsageError> {
     let mut read: Vec<(&str, Transfer)> = Vec::new();
     for piece in values.iter().flat_map(|value| value.split(',')).map(str::trim) {
@@ -48,8 +48,8 @@ fn transfer(piece: &str) -> Result<Transfer, UsageError> {
     Ok(Transfer { online_ip, online_port, target, protocol: None, on_reconnect: OnReconnect::default() })
 }
 
-/// Whether `earlier` takes every packet of `later`: clients keep the family of their address, so that a service on
-/// any address may have a target of each family.
+/// Whether `earlier` applies to every packet of `later`. Copied clients keep their address family, so a service on any
+/// address may have a target of each family.
 fn covers(earlier: &Transfer, later: &Transfer) -> bool {
     earlier.online_port == later.online_port
         && earlier.target.ip.is_ipv4() == later.target.ip.is_ipv4()
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_for_what_it_would_do() {
+    fn refused_for_its_effect() {
         let piece = |text: &str| text.to_owned();
         for (values, expected) in [
             (

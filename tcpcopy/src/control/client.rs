@@ -127,7 +127,7 @@ impl Client {
         if self.is_connecting() { self.check_connected(now) } else { None }
     }
 
-    /// Does what is due.
+    /// Carries out the order that is due.
     pub(super) fn handle_timeout(&mut self, now: Time, registry: &Registry) -> Option<Change> {
         match self.state.handle_timeout(now)? {
             Order::Connect => self.connect(now, registry),

@@ -41,7 +41,7 @@ pub enum ControlError {
     /// The connection was closed or failed.
     #[error("connection lost: {0}")]
     Lost(String),
-    /// The peer does not read what it is sent.
+    /// The peer does not read its messages.
     #[error("does not keep up with the routes sent to it")]
     Overflow,
 }
@@ -96,7 +96,7 @@ impl From<RefuseReason> for ControlError {
 fn refusal(reason: RefuseReason) -> &'static str {
     match reason {
         RefuseReason::Version(_) => "it speaks another version",
-        RefuseReason::Malformed => "it could not read what tcpcopy sent",
+        RefuseReason::Malformed => "it could not read a message of tcpcopy",
         RefuseReason::TooManyConnections => "it has as many connections as it accepts",
         RefuseReason::TooManyRoutes => "it has as many routes as it accepts",
     }

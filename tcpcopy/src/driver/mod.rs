@@ -1,6 +1,7 @@
 //! The driver: sockets, clock, signals and files around the engine.
 
 mod captures;
+mod deferral;
 mod packet_sink;
 mod phase;
 mod reporter;

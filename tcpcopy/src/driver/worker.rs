@@ -14,10 +14,11 @@ use mio::{Events, Poll, Registry, Token};
 
 use super::RunError;
 use super::captures::Captures;
+use super::deferral::Deferral;
 use super::packet_sink::PacketSink;
 use super::phase::Phase;
 use crate::control::{ConnChange, ControlConns, ControlError};
-use crate::engine::{Engine, GRAIN};
+use crate::engine::Engine;
 use crate::online_query::Watch;
 use crate::report::{CaptureStats, WorkerStats};
 
@@ -34,9 +35,6 @@ const CAPTURE_BUDGET: usize = 256;
 const CAPTURE_BUDGET_LAGGING: usize = 32;
 /// Bytes read from each control connection in a round.
 const CONTROL_BUDGET: usize = 64 * 1024;
-
-/// Minimum time after the last captured packet during which unawaited answers do not wake the worker.
-const DEFERRAL: Duration = Duration::from_millis(5);
 
 /// Copies lag if more bytes than this are captured and not yet acknowledged by the test server.
 const LAG: u64 = 32 * 1024;
@@ -84,8 +82,7 @@ pub(super) struct Worker<I> {
     captured_some: bool,
     /// When the control connections were read last.
     read_at: Time,
-    /// Until then the poll does not report answers; [`Time::NEVER`] if it does.
-    deferred_until: Time,
+    deferral: Deferral,
     phase: Phase,
     next_tick: Time,
 }
@@ -117,7 +114,7 @@ impl<I: Inject> Worker<I> {
             sched_policy: None,
             captured_some: false,
             read_at: clock.now(),
-            deferred_until: Time::NEVER,
+            deferral: Deferral::new(),
             phase: Phase::Running,
             next_tick: clock.now(),
         })
@@ -165,7 +162,7 @@ impl<I: Inject> Worker<I> {
         for event in &self.events {
             match event.token() {
                 CALLER => called = true,
-                TIMER => self.timer.rang(),
+                TIMER => self.timer.handle_expired(),
                 token if self.captures.handle_event(token) => {}
                 _ => drop(self.conns.handle_event(now, event)),
             }
@@ -176,7 +173,7 @@ impl<I: Inject> Worker<I> {
                 self.read_answers(now);
             }
             Mode::Lagging => {
-                if self.is_deferring() {
+                if self.deferral.is_active() {
                     self.conns.look();
                 }
                 self.read_answers(now);
@@ -203,31 +200,20 @@ impl<I: Inject> Worker<I> {
         Ok(Round { called, ticked })
     }
 
-    /// While packets keep coming and no session waits for an answer, answers need not wake the worker: it reads them after the
-    /// packets.
+    /// Decides whether the poll reports answers in the next round.
     fn defer_answers(&mut self, now: Time) {
-        let brisk = self.sched_policy.as_ref().is_some_and(SchedPolicy::is_brisk);
-        let was_deferring = self.is_deferring();
-        let busy = self.engine.awaits_answers() || self.conns.has_unsent();
-        if !brisk || busy || now >= self.deferred_until && !self.captured_some {
-            self.deferred_until = Time::NEVER;
-        } else if self.captured_some {
-            self.deferred_until = (now + DEFERRAL).next_multiple_of(GRAIN);
+        let is_brisk = self.sched_policy.as_ref().is_some_and(SchedPolicy::is_brisk);
+        let is_allowed = is_brisk && !self.engine.awaits_answers() && !self.conns.has_unsent();
+        if self.deferral.update(now, is_allowed, self.captured_some) {
+            self.conns.report(self.poll.registry(), !self.deferral.is_active());
         }
-        if self.is_deferring() != was_deferring {
-            self.conns.report(self.poll.registry(), was_deferring);
-        }
-    }
-
-    fn is_deferring(&self) -> bool {
-        self.deferred_until != Time::NEVER
     }
 
     /// The order of the work in this round.
     fn mode(&self) -> Mode {
         if self.lags() {
             Mode::Lagging
-        } else if self.is_deferring() {
+        } else if self.deferral.is_active() {
             Mode::Deferring
         } else {
             Mode::Prompt
@@ -263,7 +249,7 @@ impl<I: Inject> Worker<I> {
         let timeout = if self.captures.any_ready() || self.conns.any_readable() {
             Some(Duration::ZERO)
         } else {
-            self.timer.set(self.next_timer().min(limit).min(self.deferred_until))?;
+            self.timer.set(self.next_timer().min(limit).min(self.deferral.deadline()))?;
             None
         };
         match self.poll.poll(&mut self.events, timeout) {

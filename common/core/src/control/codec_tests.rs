@@ -124,7 +124,7 @@ proptest! {
         prop_assert_eq!(ToIntercept::decode(&bytes[..bytes.len() - 2]), Err(DecodeError::Truncated));
     }
 
-    /// What decodes is a message in every respect: it can be encoded and read again.
+    /// Every decoded message can be encoded and decoded again.
     #[test]
     fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..100), kind in 0..8_u8) {
         for kind in [kind, kind | 0x80] {

@@ -1,4 +1,4 @@
-//! The examples of docs/CONTROL_PROTOCOL.md are what the encoders write.
+//! Compares the examples of docs/CONTROL_PROTOCOL.md with the output of the encoders.
 
 use super::*;
 use crate::answer_payload::AnswerPayload;

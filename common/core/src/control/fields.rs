@@ -18,12 +18,12 @@ impl Writer<'_> {
         out.extend_from_slice(&[0; 4]);
         out.push(kind);
         fields(&mut Writer { out });
-        // No message comes near this limit: the longest field is cut by its encoder.
+        // No message approaches this limit, because the encoder cuts the longest field.
         let length = u32::try_from(out.len() - start - 4).unwrap_or(u32::MAX);
         out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     }
 
-    /// The same in the short form, for a body that is known not to exceed 127 bytes.
+    /// Appends a frame in the short form. The body must not exceed 127 bytes.
     pub(super) fn short_frame(out: &mut Vec<u8>, kind: u8, fields: impl FnOnce(&mut Writer<'_>)) {
         let start = out.len();
         out.extend_from_slice(&[0, kind]);
@@ -115,12 +115,12 @@ impl<'a> Reader<'a> {
         Ok(Endpoint::new(ip, self.u16()?))
     }
 
-    /// All that is left.
+    /// The remaining bytes.
     pub(super) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.bytes)
     }
 
-    /// Nothing may be left.
+    /// Fails if bytes remain.
     pub(super) fn finish(self) -> Result<(), DecodeError> {
         match self.bytes.len() {
             0 => Ok(()),

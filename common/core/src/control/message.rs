@@ -10,7 +10,7 @@ pub const MAGIC: [u8; 8] = *b"tcpcopy\n";
 /// The version of the protocol that this build speaks; both ends must speak the same.
 pub const VERSION: u16 = 3;
 
-/// TCP port that intercept listens on unless told otherwise.
+/// Default TCP port of intercept.
 pub const DEFAULT_PORT: u16 = 36524;
 
 /// The name of a flow on one control connection, chosen by tcpcopy. It is not reused while its route exists.

@@ -17,33 +17,33 @@ use super::sys;
 use super::vlan;
 use super::{Capture, CaptureCounters, Captured};
 
-/// Bytes kept of a packet unless the user wants fewer: BIG TCP segments fit in.
+/// Default limit of the captured bytes of a packet: BIG TCP segments fit.
 pub const DEFAULT_SNAP: usize = 256 * 1024;
 
-/// Bytes of a frame that are not the packet's.
+/// Bytes of a frame that the kernel uses itself.
 pub const FRAME_OVERHEAD: usize = ring::OVERHEAD;
 
 /// `PACKET_OUTGOING` of `linux/if_packet.h`.
 const PACKET_OUTGOING: u8 = 4;
 
-/// What a capture has room for until it is read.
+/// Room of a capture for packets that have not been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Bytes of a frame of the ring, a multiple of 16 from 160 to 65536. Packets that fit, less [`FRAME_OVERHEAD`], take
-    /// no system call; longer ones one each.
+    /// Bytes of a frame of the ring, a multiple of 16 from 160 to 65536. A packet that fits with [`FRAME_OVERHEAD`] is read
+    /// without a system call, a longer one with one.
     pub frame: usize,
-    /// Packets at most, rounded up: together with `frame` to a multiple of 64 KB, all of which is allocated at once.
+    /// Number of frames. It is rounded up so that all frames take a multiple of 64 KB, which is allocated at once.
     pub packets: usize,
-    /// The queue of long packets, in bytes, bookkeeping included; allocated as needed.
+    /// Limit of the queue of long packets in bytes, including the kernel's bookkeeping; allocated as needed.
     pub queue: usize,
-    /// Bytes kept of a long packet.
+    /// Limit of the captured bytes of a long packet.
     pub snap: usize,
 }
 
-/// A packet socket. It sees what its filter passes of one interface or of all, leaving and arriving.
+/// A packet socket. It captures the incoming and outgoing packets of one interface or of all that pass its filter.
 ///
-/// Register it for readability with [`mio::unix::SourceFd`]. After an interface went down (`ENETDOWN`) it can be read
-/// on: the kernel resumes the capture when the interface comes up again.
+/// Register it for readability with [`mio::unix::SourceFd`]. It can still be read after an interface went down
+/// (`ENETDOWN`): the kernel resumes the capture when the interface comes up again.
 pub struct AfPacket {
     ring: Ring,
     socket: Socket,
@@ -62,7 +62,7 @@ impl AfPacket {
             None => 0,
         };
         let fail = |source| OpenError::new("capture packets", source);
-        // Protocol 0 receives nothing: what comes in after the bind has passed the filter.
+        // Protocol 0 receives nothing, so every packet received after the bind has passed the filter.
         let socket = Socket::new(Domain::from(AF_PACKET), Type::DGRAM, None).map_err(fail)?;
         socket.set_nonblocking(true).map_err(fail)?;
         let attached = socket.attach_filter(&program.to_sock_filters());
@@ -75,8 +75,9 @@ impl AfPacket {
         Ok(Self { ring, socket, long, counters: CaptureCounters::default() })
     }
 
-    /// Opens `count` captures of `interface`, of all interfaces for `None`, that share its packets: each client's go to
-    /// the one with the index [`worker_of`](super::bpf::worker_of) its port. None sees a packet before all are there.
+    /// Opens `count` captures that share the packets of `interface`, or of all interfaces for `None`. The packets of a client go
+    /// to the capture with the index [`worker_of`](super::bpf::worker_of) its port. No capture gets a packet before all are
+    /// open.
     ///
     /// # Errors
     /// [`OpenError`] is one line for the user.
@@ -98,7 +99,7 @@ impl AfPacket {
         Ok(captures)
     }
 
-    /// Replaces the filter. What was captured already has passed the old one.
+    /// Replaces the filter. Packets that are already queued have passed the old one.
     ///
     /// # Errors
     /// The operating system's error; the old filter stays.
@@ -111,13 +112,14 @@ impl Capture for AfPacket {
     fn receive(&mut self, budget: usize, sink: &mut dyn FnMut(Captured<'_>)) -> io::Result<usize> {
         for taken in 0..budget {
             let Some(frame) = self.ring.front() else {
-                // Woken without a packet: by an error, perhaps.
+                // There is no packet, so an error may have woken the caller.
                 let error = if taken == 0 { self.socket.take_error()? } else { None };
                 return error.map_or(Ok(taken), Err);
             };
             let kept = &frame.bytes[..frame.bytes.len().min(self.long.len())];
             let queued = if frame.queued { read_queued(&self.socket, &mut self.long) } else { None };
-            // A frame is full to the last byte only if the packet is too long for it, and the queue had no room.
+            // A frame is completely full only if the packet is too long for it. If the packet is not queued either, the queue
+            // was full.
             let full = frame.bytes.len() == self.ring.capacity() && frame.bytes.len() < frame.wire_length;
             let bytes = queued.unwrap_or(kept);
             if queued.is_none() && full {
@@ -149,20 +151,20 @@ fn attach_failed(source: io::Error) -> OpenError {
     OpenError::new("attach the capture filter (net.core.optmem_max limits it)", source)
 }
 
-/// The next packet of the queue, of which its frame says that it is there.
+/// The next packet of the queue, which its frame has announced.
 fn read_queued<'a>(mut socket: &Socket, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-    // A first failure may be what became of the interface in the meantime.
+    // The first failure may be a pending error of the interface.
     let length = socket.read(buffer).or_else(|_| socket.read(buffer)).ok()?;
     Some(&buffer[..length])
 }
 
-/// `net.core.rmem_max` limits what an ordinary process gets: then the most there is, and a warning.
+/// Sets the receive buffer. Without privilege `net.core.rmem_max` limits it; then the process gets that much and a warning.
 fn set_receive_buffer(socket: &Socket, bytes: usize) -> io::Result<()> {
     if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_ok() {
         return Ok(());
     }
     socket.set_recv_buffer_size(bytes)?;
-    // The kernel doubles what it is asked for, and says so.
+    // The kernel doubles the requested size and reports the doubled one.
     let granted = socket.recv_buffer_size()? / 2;
     if granted < bytes {
         log::warn!(

@@ -1,4 +1,4 @@
-//! One control link: a TCP connection that carries frames, without waiting in either direction.
+//! A control connection: TCP that carries frames, without waiting in either direction.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -12,18 +12,18 @@ use thiserror::Error;
 
 use common_core::control::{FrameBuffer, FrameError};
 
-/// A peer that is silent for this long is asked whether it is there; then once a second.
+/// A peer that is silent for this long is probed, and then once a second.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 const KEEPALIVE_PROBES: u32 = 5;
 
-/// A peer that does not acknowledge what was sent for this long is gone.
+/// A peer that acknowledges nothing for this long is gone.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a queue that ran full keeps of its memory once it is empty, in bytes.
+/// Memory that an empty queue keeps, in bytes.
 const QUEUE_KEPT: usize = 256 * 1024;
 
-/// Why a link is at its end.
+/// Why a connection has ended.
 #[derive(Debug, Error)]
 pub enum ConnError {
     /// The peer has closed the connection.
@@ -32,21 +32,21 @@ pub enum ConnError {
     /// The connection failed.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The peer does not send frames.
+    /// The peer sends something other than frames.
     #[error("{0}")]
     Frame(#[from] FrameError),
 }
 
-/// What is left to read after [`ControlConn::receive`].
+/// Whether something is left to read after [`ControlConn::receive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    /// Nothing: the next readiness event will tell.
+    /// Nothing: an event will report more.
     Drained,
-    /// Possibly more; no event will come for it.
+    /// There may be more that no event will report.
     More,
 }
 
-/// A control link.
+/// A control connection.
 ///
 /// Register it for reading and writing: readiness is edge-triggered. Queue messages during a batch of work, then
 /// [`ControlConn::flush`] once.
@@ -60,10 +60,10 @@ pub struct ControlConn {
 }
 
 impl ControlConn {
-    /// A link over an accepted connection; at most `limit` bytes are queued on it.
+    /// An accepted connection, on which at most `limit` bytes are queued.
     ///
     /// # Errors
-    /// The operating system's error: the connection is of no use.
+    /// The operating system's error: the connection cannot be used.
     pub fn new(stream: TcpStream, limit: usize) -> io::Result<Self> {
         let socket = SockRef::from(&stream);
         socket.set_tcp_nodelay(true)?;
@@ -77,7 +77,7 @@ impl ControlConn {
         Ok(Self { stream, input: FrameBuffer::new(), output: Vec::new(), sent: 0, limit })
     }
 
-    /// Starts to connect. When the link becomes writable, [`Self::check_connected`] tells how it went.
+    /// Starts to connect. When the connection becomes writable, [`Self::check_connected`] returns the result.
     ///
     /// # Errors
     /// The operating system's error.
@@ -85,10 +85,10 @@ impl ControlConn {
         Self::new(TcpStream::connect(address)?, limit)
     }
 
-    /// Whether the connection stands yet.
+    /// Whether the connection is established.
     ///
     /// # Errors
-    /// The connection was refused or cannot be made.
+    /// The connection was refused or cannot be established.
     pub fn check_connected(&self) -> io::Result<bool> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error);
@@ -100,11 +100,11 @@ impl ControlConn {
         }
     }
 
-    /// Hands over the bodies of frames that have come in, until about `budget` bytes are read or nothing is left, or
-    /// until `sink` breaks off: then what it has not seen stays for the next call.
+    /// Passes the bodies of received frames to `sink`, until about `budget` bytes are read, nothing is left, or `sink` breaks.
+    /// After a break the remaining frames stay for the next call.
     ///
     /// # Errors
-    /// [`ConnError`]: the link is at its end. Frames that came before have been handed over.
+    /// [`ConnError`]: the connection has ended. Frames that came before were passed to `sink`.
     pub fn receive(
         &mut self,
         budget: usize,
@@ -133,10 +133,10 @@ impl ControlConn {
         }
     }
 
-    /// Reads and forgets, until about `budget` bytes are read or nothing is left.
+    /// Reads and discards about `budget` bytes, or all that has come.
     ///
     /// # Errors
-    /// [`ConnError`]: the link is at its end.
+    /// [`ConnError`]: the connection has ended.
     pub fn discard(&mut self, budget: usize) -> Result<Received, ConnError> {
         let mut scrap = [0; 4096];
         let mut total = 0;
@@ -152,7 +152,7 @@ impl ControlConn {
         Ok(Received::More)
     }
 
-    /// Queues what `encode` appends. False if the queue is full: then nothing is queued of it.
+    /// Queues what `encode` appends; false if the queue has no room for all of it, and then nothing is queued.
     pub fn queue(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
         let before = self.output.len();
         encode(&mut self.output);
@@ -163,7 +163,7 @@ impl ControlConn {
         fits
     }
 
-    /// Sends as much of the queue as the connection takes.
+    /// Writes as much of the queue as the connection accepts.
     ///
     /// # Errors
     /// The connection failed.
@@ -181,14 +181,14 @@ impl ControlConn {
         Ok(())
     }
 
-    /// Something is queued.
+    /// The queue is not empty.
     #[must_use]
     pub fn wants_write(&self) -> bool {
         self.sent < self.output.len()
     }
 
-    /// Tells the peer that nothing more will come, and leaves the other direction open: closing at once would make
-    /// the kernel discard what is still under way if the peer's last bytes are unread.
+    /// Closes our direction and leaves the other one open. If the whole connection were closed while bytes of the peer are
+    /// unread, the kernel would reset it and discard what is under way.
     ///
     /// # Errors
     /// The connection failed.
@@ -196,7 +196,7 @@ impl ControlConn {
         self.stream.shutdown(Shutdown::Write)
     }
 
-    /// Moves what is unsent to the front once that costs less than the bytes it frees.
+    /// Moves unsent bytes to the front once more bytes are freed than moved.
     fn forget_sent(&mut self) {
         if !self.wants_write() {
             self.output.clear();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sink_breaks_off_at_stays() {
+    fn frames_after_a_break_stay() {
         let mut pair = pair(1 << 20);
         for nonce in 0..3 {
             assert!(pair.ends[0].queue(|out| ping(nonce).encode(out)));
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_link_is_told() {
+    fn the_end_of_a_connection_is_reported() {
         let mut pair = pair(1 << 20);
         assert!(pair.ends[0].queue(|out| ToIntercept::RouteDel { id: FlowId(1) }.encode(out)));
         pair.ends[0].flush().unwrap();
@@ -371,11 +371,11 @@ mod tests {
             }
         };
         assert!(matches!(end, ConnError::Closed), "{end}");
-        assert_eq!(seen, 1, "what came before is handed over");
+        assert_eq!(seen, 1, "frames before the end are passed on");
     }
 
     #[test]
-    fn garbage_is_told_from_frames_by_its_first_bytes() {
+    fn garbage_is_recognised_by_its_first_bytes() {
         let mut pair = pair(1 << 20);
         pair.ends[0].queue(|out| {
             out.extend_from_slice(
@@ -394,17 +394,17 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_connection_is_told() {
+    fn a_refused_connection_is_reported() {
         let unused = {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap()
         };
-        let mut link = ControlConn::connect(unused, 1000).unwrap();
+        let mut connection = ControlConn::connect(unused, 1000).unwrap();
         let mut poll = Poll::new().unwrap();
-        poll.registry().register(&mut link, Token(0), Interest::WRITABLE).unwrap();
+        poll.registry().register(&mut connection, Token(0), Interest::WRITABLE).unwrap();
         let mut events = Events::with_capacity(8);
         poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
-        let error = link.check_connected().unwrap_err();
+        let error = connection.check_connected().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -1,5 +1,5 @@
-//! Sends IP packets in Ethernet frames to a known station, past the kernel's routing, firewall and IPsec
-//! (packet(7)).
+//! Sends IP packets in Ethernet frames to a known station (packet(7)). They bypass the routing, firewall and IPsec of the
+//! kernel.
 
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
@@ -17,7 +17,7 @@ use super::sys;
 use super::xdp::{self, Xdp};
 use common_core::wire::LongPacket;
 
-/// Payload of a long packet at most, in bytes: with the longest headers it still is an IP packet.
+/// Largest payload of a long packet in bytes; with the longest headers it still is a valid IP packet.
 pub(super) const LONG: usize = 64_000;
 
 /// `VIRTIO_NET_HDR_F_NEEDS_CSUM`, `VIRTIO_NET_HDR_GSO_TCPV4` and `_TCPV6` of `linux/virtio_net.h`.
@@ -29,35 +29,35 @@ const TCP_V6: u8 = 4;
 const VIRTIO_HEADER: usize = 10;
 const ETHERNET_HEADER: usize = 14;
 
-/// The protocol of packet sockets that receive nothing.
+/// The protocol of a packet socket that receives nothing.
 const NOTHING: u16 = 0;
 
 /// Sockets that receive nothing.
 pub(super) struct Ethernet {
-    /// For packets that go as they are, many at a time, to the interface that it is bound to: if there is such a socket,
-    /// and nobody else has one on that interface.
+    /// Sends whole packets, many at a time, on the interface to which it is bound. It is absent if the kernel has no such
+    /// sockets, or if another process has one on that interface.
     many: Option<Xdp>,
     /// The index of that interface; zero for none.
     many_on: u32,
-    /// For packets that go as they are, one by one. It is bound to an interface: a frame then needs no address with it, which the
-    /// kernel would have to copy and look up each time.
+    /// Sends whole packets one by one. It is bound to an interface, so that the kernel need not copy and look up an address for
+    /// each frame.
     short: Socket,
     /// The index of that interface; zero for none.
     bound: u32,
-    /// The frame that is being sent; kept for its memory.
+    /// The frame to send; kept for its memory.
     frame: Vec<u8>,
-    /// For packets that the interface, or the kernel in its place, cuts into segments.
+    /// Sends long packets, which the interface, or the kernel for it, cuts into segments.
     long: Socket,
-    /// Of what was queued, since the last [`Self::flush`].
+    /// Queued packets lost since the last [`Self::flush`].
     lost: Option<Lost>,
 }
 
 impl Ethernet {
-    /// Opens them.
+    /// Opens the sockets.
     pub(super) fn open() -> io::Result<Self> {
         let short = open()?;
-        // Without queueing discipline: a full device queue is an error, and captures on this host do not see what is
-        // sent, our own among them. That saves a seventh.
+        // Without a queueing discipline a full device queue is an error, and captures on this host, also our own, do not see
+        // the packet. That saves a seventh of its cost.
         sys::set_packet_option(short.as_fd(), PACKET_QDISC_BYPASS, &1_i32)?;
         let long = open()?;
         sys::set_packet_option(long.as_fd(), PACKET_VNET_HDR, &1_i32)?;
@@ -65,8 +65,8 @@ impl Ethernet {
         Ok(Self { many, many_on: 0, short, bound: 0, frame: Vec::new(), long, lost: None })
     }
 
-    /// Sends one IP packet without waiting, now or at the next [`Self::flush`]. One that is larger than the interface's
-    /// MTU fails with `EMSGSIZE`.
+    /// Sends an IP packet without waiting, at the latest with the next [`Self::flush`]. A packet larger than the MTU of the
+    /// interface fails with `EMSGSIZE`.
     pub(super) fn send(&mut self, hop: &NextHop, packet: &[u8]) -> io::Result<()> {
         if self.queue(hop, packet) {
             return Ok(());
@@ -81,11 +81,11 @@ impl Ethernet {
         self.frame.extend_from_slice(&header(hop, packet));
         self.frame.extend_from_slice(packet);
         let sent = self.short.send_with_flags(&self.frame, MSG_DONTWAIT);
-        // Its interface may be another the next time.
+        // The next attempt must bind again: the interface may have been replaced.
         sent.map(|_| ()).inspect_err(|_| self.bound = 0)
     }
 
-    /// Queues a packet to be sent with others; false if it is to be sent by itself.
+    /// Queues a packet to be sent with others; false if it must be sent alone.
     fn queue(&mut self, hop: &NextHop, packet: &[u8]) -> bool {
         let Some(many) = &mut self.many else { return false };
         if self.many_on == 0 {
@@ -108,34 +108,34 @@ impl Ethernet {
         true
     }
 
-    /// Sends what is queued.
+    /// Sends queued packets.
     ///
     /// # Errors
-    /// What was lost of it since the last call.
+    /// Queued packets that were lost since the last call.
     pub(super) fn flush(&mut self) -> Result<(), Lost> {
         self.send_queued();
         self.lost.take().map_or(Ok(()), Err)
     }
 
-    /// Packets queued that wait for room in the device.
+    /// Queued packets that wait for room in the device.
     pub(super) fn unsent(&self) -> u64 {
         self.many.as_ref().map_or(0, |many| u64::from(many.waiting()))
     }
 
-    /// Sends what is queued; what is lost is for [`Self::flush`] to tell.
+    /// Sends queued packets; [`Self::flush`] reports those that are lost.
     pub(super) fn send_queued(&mut self) {
         let Some(many) = &mut self.many else { return };
         if let Err(lost) = many.flush() {
             if lost.error.raw_os_error() != Some(EBUSY) {
-                // The interface is down or gone. This socket cannot be bound to another.
+                // The interface is down or gone, and this socket cannot be bound to another one.
                 self.many = None;
             }
             xdp::add(&mut self.lost, lost.packets, lost.error);
         }
     }
 
-    /// Sends an IP packet of ours as TCP segments with `segment` bytes of payload; its checksum field has the sum of
-    /// the pseudo-header.
+    /// Sends a long packet as TCP segments with `segment` bytes of payload. Its checksum field contains the sum of the
+    /// pseudo-header.
     pub(super) fn send_long(
         &mut self,
         hop: &NextHop,
@@ -144,7 +144,7 @@ impl Ethernet {
     ) -> io::Result<()> {
         let LongPacket { headers, payload } = packet;
         let v6 = protocol(headers) == ETH_P_IPV6 as u16;
-        // There are no IPv6 extension headers in what we build.
+        // The packet builder writes no IPv6 extension headers.
         let ip = if v6 { 40 } else { headers.first().map_or(0, |byte| usize::from(byte & 15) * 4) };
         if headers.len() <= ip {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -158,7 +158,7 @@ impl Ethernet {
         start[2..4].copy_from_slice(&((ETHERNET_HEADER + headers.len()) as u16).to_ne_bytes());
         start[4..6].copy_from_slice(&segment.to_ne_bytes());
         start[6..8].copy_from_slice(&((ETHERNET_HEADER + ip) as u16).to_ne_bytes());
-        // Where the checksum stands in a TCP header.
+        // Offset of the checksum in a TCP header.
         start[8..10].copy_from_slice(&16_u16.to_ne_bytes());
         start[10..].copy_from_slice(&header(hop, headers));
         self.send_queued();

@@ -8,11 +8,11 @@ use nix::libc::{PACKET_FANOUT, PACKET_FANOUT_CBPF, PACKET_FANOUT_FLAG_UNIQUEID};
 use super::bpf::split;
 use super::sys;
 
-/// Joins `sockets`, all bound to one interface or all to none, in this order. From now on each packet goes to one of
-/// them only.
+/// Joins `sockets`, which are bound to the same interface or all to none, in this order. From now on each packet goes to one
+/// of them.
 ///
-/// The kernel takes sockets out of the group while their interface is down, and puts them back in the order in which
-/// they were made: let that be this one.
+/// The kernel removes sockets from the group while their interface is down, and adds them again in the order of their
+/// creation, which must be this order.
 pub(super) fn join<'s>(sockets: impl Iterator<Item = BorrowedFd<'s>>) -> io::Result<()> {
     let program = split::program().to_sock_filters();
     let mut group = None;

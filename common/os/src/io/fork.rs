@@ -6,11 +6,11 @@ use std::io;
 
 use nix::unistd::{ForkResult, fork};
 
-/// Splits the process in two.
+/// Forks the process.
 ///
 /// # Errors
 /// The operating system's error; [`io::ErrorKind::Unsupported`] if the process has more than one thread: the child
-/// would have only one of them, and the locks of all.
+/// would have only one of them, but the locks of all.
 pub(crate) fn fork_single_threaded() -> io::Result<ForkResult> {
     if fs::read_dir("/proc/self/task")?.count() != 1 {
         return Err(io::ErrorKind::Unsupported.into());

@@ -1,4 +1,4 @@
-//! The injector of the product: by the link layer where that makes no difference, else through the kernel's routing.
+//! The injector: through the link layer where the result is the same, otherwise through the kernel's routing.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,35 +13,35 @@ use super::{Inject, Lost};
 use common_core::time::Time;
 use common_core::wire::LongPacket;
 
-/// How long a next hop is used before it is looked up again.
+/// A next hop is looked up again after this time.
 const LIFETIME: Duration = Duration::from_secs(1);
 
-/// The kernel's news of routes and neighbours are read this often.
-const NEWS_INTERVAL: Duration = Duration::from_millis(100);
+/// Between two checks for changes of routes and neighbours.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Sends IP packets by the cheapest way there is to their destination.
+/// Sends IP packets by the cheapest way to their destination.
 ///
 /// Once a second, and after each change of routes or neighbours, one packet to each destination in use goes through
-/// the kernel's routing; then the next hop is looked up, and what follows is sent there directly. So the kernel sees
-/// the neighbour in use: it finds it, and verifies that it is still there, as for its own traffic. What cannot go
-/// directly, for want of a next hop or for an error, goes through the kernel's routing as well.
+/// the kernel's routing; then the next hop is looked up, and the following packets are sent to it directly. So the kernel
+/// resolves the neighbour and verifies it as for its own traffic. Packets without a next hop, and packets that fail on the
+/// direct way, go through the kernel's routing as well.
 ///
-/// What goes directly passes by the host's own firewall, connection tracking, address translation and IPsec. Where
-/// IPsec is in use on the way, nothing goes directly.
+/// The direct way bypasses the firewall, connection tracking, address translation and IPsec of this host. It is not used
+/// where IPsec applies.
 pub struct Injector {
     raw: RawIp,
     ethernet: Ethernet,
     resolver: Resolver,
     paths: BTreeMap<IpAddr, Path>,
     now: Time,
-    next_news: Time,
+    next_check: Time,
 }
 
-/// What is known of the way to one destination.
+/// The way to one destination.
 #[derive(Debug, Default)]
 struct Path {
     hop: Option<NextHop>,
-    /// To be looked up again.
+    /// When the next hop must be looked up again.
     until: Time,
 }
 
@@ -58,13 +58,13 @@ impl Injector {
             resolver: Resolver::open().map_err(|error| OpenError::new("ask the kernel for routes", error))?,
             paths,
             now: Time::ZERO,
-            next_news: Time::ZERO,
+            next_check: Time::ZERO,
         })
     }
 }
 
 impl Inject for Injector {
-    /// Sends `packet` to the destination that it names; the errors are those of [`RawIp`].
+    /// Sends `packet` to its destination address; the errors are those of [`RawIp`].
     fn send(&mut self, packet: &[u8]) -> io::Result<()> {
         let ip = raw_ip::destination(packet).ok_or(io::ErrorKind::InvalidInput)?;
         let Some(path) = self.paths.get_mut(&ip) else { return self.raw.send(packet) };
@@ -80,14 +80,14 @@ impl Inject for Injector {
             if self.ethernet.send(hop, packet).is_ok() {
                 return Ok(());
             }
-            // The interface is gone, its queue is full, the packet too long: until the next look it is all the
-            // kernel's, which has a queue, and an error that says why.
+            // The interface is gone, its queue is full, or the packet is too long. Until the next look-up all packets go
+            // through the kernel, which has a queue and returns the reason of an error.
             path.hop = None;
         }
         self.raw.send(packet)
     }
 
-    /// Nothing while the kernel has to find the way.
+    /// Zero while packets go through the kernel's routing.
     fn long_payload(&self, destination: IpAddr) -> usize {
         let path = self.paths.get(&destination).filter(|path| self.now < path.until && path.hop.is_some());
         path.map_or(0, |_| ethernet::LONG)
@@ -97,7 +97,7 @@ impl Inject for Injector {
         let path = raw_ip::destination(packet.headers).and_then(|ip| self.paths.get_mut(&ip));
         let Some(path) = path else { return Err(io::ErrorKind::Unsupported.into()) };
         let Some(hop) = &path.hop else { return Err(io::ErrorKind::Unsupported.into()) };
-        // As for short packets; but only the sender can cut this one.
+        // As for short packets, except that only the caller can cut this one.
         self.ethernet.send_long(hop, packet, segment).inspect_err(|_| path.hop = None)
     }
 
@@ -111,11 +111,11 @@ impl Inject for Injector {
 
     fn handle_time(&mut self, now: Time) {
         self.now = now;
-        if now < self.next_news {
+        if now < self.next_check {
             return;
         }
-        self.next_news = now + NEWS_INTERVAL;
-        if self.resolver.has_news() {
+        self.next_check = now + CHECK_INTERVAL;
+        if self.resolver.has_changes() {
             self.paths.values_mut().for_each(|path| path.until = now);
         }
     }

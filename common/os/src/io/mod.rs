@@ -2,13 +2,13 @@
 
 pub mod af_packet;
 pub mod bpf;
-pub(crate) mod capabilities;
 pub mod control_conn;
 mod ethernet;
 mod fanout;
 pub(crate) mod fork;
 pub mod injector;
 pub mod interfaces;
+mod mapping;
 mod next_hop;
 mod open;
 pub mod raw_ip;
@@ -32,23 +32,23 @@ use common_core::wire::LongPacket;
 pub struct Captured<'a> {
     /// The bytes captured, from the IP header on.
     pub packet: &'a [u8],
-    /// It left this host; everything else was received by it.
+    /// The host sent it; otherwise the host received it.
     pub outgoing: bool,
 }
 
 /// Kernel-side counters of a capture since it was opened, in packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CaptureCounters {
-    /// Passed the filter.
+    /// Packets that passed the filter.
     pub received: u64,
-    /// Passed the filter and were dropped for want of buffer space.
+    /// Packets that passed the filter and were dropped because the buffer was full.
     pub dropped: u64,
 }
 
 /// A source of captured packets.
 pub trait Capture {
-    /// Hands over what has been captured, at most `budget` packets, without waiting; returns how many there were.
-    /// Fewer than `budget` means that nothing is left for now.
+    /// Passes at most `budget` captured packets to `sink`, without waiting; returns how many there were. Fewer than `budget`
+    /// means that none is left for now.
     ///
     /// # Errors
     /// The operating system's error; the capture may be read again.
@@ -61,12 +61,12 @@ pub trait Capture {
     fn counters(&mut self) -> io::Result<CaptureCounters>;
 }
 
-/// Packets that were put off, and could not be sent.
+/// Queued packets that could not be sent.
 #[derive(Debug)]
 pub struct Lost {
     /// How many.
     pub packets: u64,
-    /// Why: the operating system's error, the last of several.
+    /// The operating system's error, the last of several.
     pub error: io::Error,
 }
 
@@ -78,8 +78,8 @@ pub trait Inject {
     /// The operating system's error; the packet was not sent.
     fn send(&mut self, packet: &[u8]) -> io::Result<()>;
 
-    /// Payload bytes that [`Self::send_long`] takes at once to `destination`: zero where the way there does not cut packets
-    /// into segments.
+    /// Payload bytes that one [`Self::send_long`] to `destination` accepts; zero if packets on this way are not cut into
+    /// segments.
     fn long_payload(&self, destination: IpAddr) -> usize {
         let _ = destination;
         0
@@ -95,20 +95,20 @@ pub trait Inject {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Sends what was put off; to be called after each batch of packets.
+    /// Sends queued packets. Call it after each batch.
     ///
     /// # Errors
-    /// What was lost of all that was put off since the last call.
+    /// The queued packets that were lost since the last call.
     fn flush(&mut self) -> Result<(), Lost> {
         Ok(())
     }
 
-    /// Packets put off that still wait, for want of room: [`Self::flush`] is to be called again soon.
+    /// Queued packets for which there was no room: call [`Self::flush`] again soon.
     fn unsent(&self) -> u64 {
         0
     }
 
-    /// Time has passed; to be called before each batch of packets, and as often as it likes.
+    /// Sets the time. Call it before each batch of packets, or more often.
     fn handle_time(&mut self, now: Time) {
         let _ = now;
     }

@@ -1,8 +1,7 @@
-//! The station that the kernel would send a packet to next, as it tells through rtnetlink(7).
+//! Looks up the next hop of a destination in the kernel, through rtnetlink(7).
 //!
-//! Only what can be sent past the kernel without a difference is a next hop here: plain unicast routes over an
-//! Ethernet, to a neighbour that is known. Everything else is the kernel's business. None of the questions needs
-//! a privilege.
+//! A next hop is returned only where direct sending has the same result as the kernel's routing: for a plain unicast route
+//! over an Ethernet to a known neighbour. No request needs a privilege.
 
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -20,71 +19,72 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::sys;
 
-/// Longer than any answer to the questions asked here, in bytes.
-const ANSWER: usize = 8192;
+/// Size of the reply buffer in bytes; every reply to the requests made here fits.
+const REPLY: usize = 8192;
 
-/// News read at a time; what is left is found the next time.
-const NEWS: usize = 64;
+/// Notifications read at a time; the next call reads the others.
+const NOTIFICATIONS: usize = 64;
 
 /// A station on an Ethernet of this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NextHop {
-    /// Index of the interface that leads there.
+    /// Index of the outgoing interface.
     pub(super) interface: u32,
-    /// The interface's own address.
+    /// MAC address of the interface.
     pub(super) source: [u8; 6],
-    /// The station's address.
+    /// MAC address of the station.
     pub(super) mac: [u8; 6],
-    /// Largest IP packet on the way, in bytes.
+    /// MTU of the way in bytes.
     pub(super) mtu: u32,
 }
 
-/// Asks the kernel.
+/// Requests and notifications of the kernel.
 pub(super) struct Resolver {
-    questions: Socket,
-    news: Socket,
-    asked: u32,
+    requests: Socket,
+    notifications: Socket,
+    sequence: u32,
 }
 
 impl Resolver {
     /// Opens its sockets.
     pub(super) fn open() -> io::Result<Self> {
-        let news = netlink()?;
+        let notifications = netlink()?;
         let groups = RTMGRP_NEIGH | RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
-        bind(news.as_raw_fd(), &NetlinkAddr::new(0, groups.cast_unsigned()))?;
-        Ok(Self { questions: netlink()?, news, asked: 0 })
+        bind(notifications.as_raw_fd(), &NetlinkAddr::new(0, groups.cast_unsigned()))?;
+        Ok(Self { requests: netlink()?, notifications, sequence: 0 })
     }
 
-    /// Where a packet to `destination` goes next; `None` leaves it to the kernel.
+    /// The next hop of a packet to `destination`; `None` if it must go through the kernel's routing.
     pub(super) fn resolve(&mut self, destination: IpAddr) -> Option<NextHop> {
         let (interface, gateway) = self.route(destination)?;
-        let (source, mtu) = self.plain(destination, interface)?;
+        let (source, mtu) = self.plain_interface(destination, interface)?;
         let mac = self.neighbour(interface, gateway.unwrap_or(destination))?;
         Some(NextHop { interface, source, mac, mtu })
     }
 
-    /// Whether routes, neighbours or interfaces may have changed since this was asked last.
-    pub(super) fn has_news(&mut self) -> bool {
+    /// Whether routes, neighbours or interfaces may have changed since the last call.
+    pub(super) fn has_changes(&mut self) -> bool {
         let mut buffer = [0; 16];
-        for read in 0..NEWS {
-            match self.news.read(&mut buffer) {
-                // Cut off, but what it says does not matter.
+        for read in 0..NOTIFICATIONS {
+            match self.notifications.read(&mut buffer) {
+                // The notification is truncated, but its contents do not matter.
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return read > 0,
-                // ENOBUFS: more than there was room for.
+                // ENOBUFS: notifications were lost.
                 Err(_) => return true,
             }
         }
         true
     }
 
-    /// The interface and, unless the destination is on its network, the gateway.
+    /// The outgoing interface, and the gateway unless the destination is on the network of the interface.
     fn route(&mut self, destination: IpAddr) -> Option<(u32, Option<IpAddr>)> {
         let mut request = RouteMessage::default();
         request.header.address_family = family(destination);
         request.header.destination_prefix_length = if destination.is_ipv4() { 32 } else { 128 };
         request.attributes.push(RouteAttribute::Destination(destination.into()));
-        let RouteNetlinkMessage::NewRoute(route) = self.ask(RouteNetlinkMessage::GetRoute(request))? else {
+        let RouteNetlinkMessage::NewRoute(route) = self.request(RouteNetlinkMessage::GetRoute(request))?
+        else {
             return None;
         };
         if route.header.kind != RouteType::Unicast {
@@ -110,19 +110,19 @@ impl Resolver {
         Some((interface?, gateway))
     }
 
-    /// The interface's address and MTU, if it is an Ethernet, and nothing on the way but its MTU limits a packet: a route with an MTU of its
-    /// own, a narrower path that was discovered, and IPsec all show by their smaller MTU.
-    fn plain(&self, destination: IpAddr, interface: u32) -> Option<([u8; 6], u32)> {
+    /// MAC address and MTU of the interface, if it is an Ethernet and its MTU is that of the way. A route with its own MTU, a
+    /// discovered path MTU and IPsec all have a smaller one.
+    fn plain_interface(&self, destination: IpAddr, interface: u32) -> Option<([u8; 6], u32)> {
         let name = if_indextoname(interface).ok()?;
         let name = name.to_str().ok()?;
-        let source = sys::interface_mac(self.questions.as_fd(), name).ok()??;
-        let width = sys::interface_mtu(self.questions.as_fd(), name).ok()?;
+        let source = sys::interface_mac(self.requests.as_fd(), name).ok()??;
+        let width = sys::interface_mtu(self.requests.as_fd(), name).ok()?;
         let any = if destination.is_ipv4() {
             Ipv4Addr::UNSPECIFIED.into()
         } else {
             IpAddr::from(Ipv6Addr::UNSPECIFIED)
         };
-        // Sends nothing: the kernel looks for the way when a socket is connected, and IPsec's rules are part of it.
+        // This sends nothing: the kernel finds the way when a socket is connected, and applies the rules of IPsec.
         let probe = UdpSocket::bind((any, 0)).ok()?;
         probe.connect((destination, 9)).ok()?;
         let mtu = sys::path_mtu(probe.as_fd(), destination.is_ipv4()).ok()?;
@@ -135,8 +135,8 @@ impl Resolver {
         request.header.ifindex = interface;
         request.attributes.push(NeighbourAttribute::Destination(ip.into()));
         let request = RouteNetlinkMessage::GetNeighbour(request);
-        let RouteNetlinkMessage::NewNeighbour(neighbour) = self.ask(request)? else { return None };
-        // While the kernel asks a neighbour whether it is still there, it goes on sending to it.
+        let RouteNetlinkMessage::NewNeighbour(neighbour) = self.request(request)? else { return None };
+        // While the kernel probes a neighbour, it still sends to it.
         let known = matches!(
             neighbour.header.state,
             NeighbourState::Reachable
@@ -151,26 +151,26 @@ impl Resolver {
         })
     }
 
-    /// Puts one question that has one answer; the kernel has answered when the question is sent.
-    fn ask(&mut self, question: RouteNetlinkMessage) -> Option<RouteNetlinkMessage> {
-        self.asked = self.asked.wrapping_add(1);
+    /// Sends a request that has one reply. The kernel has replied when the call that sends the request returns.
+    fn request(&mut self, request: RouteNetlinkMessage) -> Option<RouteNetlinkMessage> {
+        self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST;
-        header.sequence_number = self.asked;
-        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(question));
+        header.sequence_number = self.sequence;
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
-        self.questions.send(&bytes).ok()?;
+        self.requests.send(&bytes).ok()?;
 
-        let mut answer = [0; ANSWER];
+        let mut reply = [0; REPLY];
         loop {
-            let length = self.questions.read(&mut answer).ok()?;
-            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer[..length]).ok()?;
+            let length = self.requests.read(&mut reply).ok()?;
+            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&reply[..length]).ok()?;
             match message.payload {
-                // An answer to a question that was given up.
-                _ if message.header.sequence_number != self.asked => {}
-                NetlinkPayload::InnerMessage(answer) => return Some(answer),
+                // The reply to an earlier request that failed.
+                _ if message.header.sequence_number != self.sequence => {}
+                NetlinkPayload::InnerMessage(reply) => return Some(reply),
                 _ => return None,
             }
         }

@@ -1,4 +1,4 @@
-//! Why a packet socket could not be opened, said so that the user can help himself.
+//! Why a packet socket cannot be opened, with a hint for the user.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::interfaces;
 
-/// Why a packet socket could not be opened.
+/// Why a packet socket cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The interface does not exist.
@@ -29,23 +29,23 @@ pub enum OpenError {
         /// The names of interfaces that exist.
         existing: Vec<String>,
     },
-    /// The process may not do that.
+    /// The process lacks a privilege.
     #[error(
         "no permission to {action}: run with sudo, or once: setcap cap_net_raw,cap_net_admin+ep {program}"
     )]
     Permission {
-        /// What was to be done.
+        /// The action that failed.
         action: &'static str,
         /// Path of this program.
         program: String,
     },
-    /// The kernel cannot share a capture among several sockets, or not by a program: Linux 4.14 and later can.
+    /// The kernel cannot share a capture among several sockets by a program, as Linux 4.14 and later can.
     #[error("cannot share the capture among workers: {0}; run it with one worker (-C 1)")]
     Shard(io::Error),
-    /// Anything else.
+    /// Any other error.
     #[error("cannot {action}: {source}")]
     Other {
-        /// What was to be done.
+        /// The action that failed.
         action: &'static str,
         /// The operating system's error.
         source: io::Error,
@@ -77,7 +77,7 @@ impl OpenError {
         }
     }
 
-    /// The command line asks for what cannot be.
+    /// The command line names something that does not exist.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::NoSuchInterface { .. } | Self::CaptureFile { .. })

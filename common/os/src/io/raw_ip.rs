@@ -11,17 +11,17 @@ use super::Inject;
 use super::bpf;
 use super::open::OpenError;
 
-/// Send buffer asked for, in bytes.
+/// Requested send buffer in bytes.
 pub(super) const SEND_BUFFER: usize = 8 * 1024 * 1024;
 
-/// A raw socket for each address family wanted.
+/// A raw socket for each wanted address family.
 pub struct RawIp {
     v4: Option<Socket>,
     v6: Option<Socket>,
 }
 
 impl RawIp {
-    /// Opens the sockets of the families wanted.
+    /// Opens the sockets of the wanted families.
     ///
     /// # Errors
     /// [`OpenError`] is one line for the user.
@@ -36,10 +36,10 @@ impl RawIp {
 }
 
 impl Inject for RawIp {
-    /// Sends `packet` to the destination that it names. A packet larger than the MTU of its route fails with
-    /// `EMSGSIZE`, one of a family that was not opened with [`io::ErrorKind::Unsupported`], and what is no IP packet
-    /// with [`io::ErrorKind::InvalidInput`]. `ENOBUFS` is a full queue on the way out. Link-local IPv6 destinations name no
-    /// interface and fail.
+    /// Sends `packet` to its destination address. A packet larger than the MTU of its route fails with `EMSGSIZE`, one of a
+    /// family that was not opened with [`io::ErrorKind::Unsupported`], and one that is no IP packet with
+    /// [`io::ErrorKind::InvalidInput`]. `ENOBUFS` stands for a full queue of a device. Link-local IPv6 destinations fail, because
+    /// they name no interface.
     fn send(&mut self, packet: &[u8]) -> io::Result<()> {
         let (socket, destination) = match destination(packet) {
             Some(destination @ IpAddr::V4(_)) => (&self.v4, destination),
@@ -53,11 +53,11 @@ impl Inject for RawIp {
 
 fn open(family: Domain) -> io::Result<Socket> {
     let socket = Socket::new(family, Type::RAW, Some(Protocol::from(IPPROTO_RAW)))?;
-    // It is for sending only: a stray packet of IP protocol 255 must not fill its receive buffer.
+    // The socket only sends: stray packets of IP protocol 255 must not fill its receive buffer.
     socket.attach_filter(&bpf::nothing().to_sock_filters())?;
     socket.set_nonblocking(true)?;
-    // Without it, a packet that a full queue has no room for would look sent (ip(7)). The errors that are kept for reading
-    // besides take no more than this buffer, the least there is; nobody reads them.
+    // Without IP_RECVERR a packet dropped by a full queue would be reported as sent (ip(7)). With it the kernel also queues the
+    // errors, which nobody reads; the smallest receive buffer limits their memory.
     socket.set_recv_buffer_size(1)?;
     if family == Domain::IPV4 {
         socket.set_header_included_v4(true)?;
@@ -72,7 +72,7 @@ fn open(family: Domain) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// The destination address that a packet names.
+/// The destination address of a packet.
 pub(super) fn destination(packet: &[u8]) -> Option<IpAddr> {
     match packet.first()? >> 4 {
         4 => {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_ip_packet_is_refused() {
+    fn bytes_that_are_no_ip_packet_are_refused() {
         let mut closed = RawIp::open(false, false).unwrap();
         for packet in [&[][..], &[0x45; 19], &[0x60; 39], &[0x12; 60]] {
             assert_eq!(closed.send(packet).unwrap_err().kind(), io::ErrorKind::InvalidInput);

@@ -1,54 +1,51 @@
 //! A receive ring shared with the kernel (packet(7), `TPACKET_V2`): packets are read without a system call.
 //!
-//! The second version of the ring, not the third: that one hands over blocks of packets, and a block that is not full
-//! only after a millisecond or more.
+//! This is the second version of the ring. The third one returns blocks of packets, and a block that is not full only after
+//! a millisecond or more.
 #![allow(unsafe_code, reason = "memory shared with the kernel")]
 
 use std::ffi::c_int;
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::libc;
 
+use super::mapping::Mapping;
 use super::sys;
 
 /// Unit of the kernel's allocations, in bytes.
 const BLOCK: usize = 64 * 1024;
 
-/// Where the kernel writes the address of a packet in its frame: behind `struct tpacket2_hdr`.
+/// Offset of a packet's address in its frame: after `struct tpacket2_hdr`.
 const ADDRESS: usize = size_of::<libc::tpacket2_hdr>().next_multiple_of(libc::TPACKET_ALIGNMENT);
 
-/// What the kernel keeps of a frame for itself, on a socket without link-layer headers.
+/// Bytes of a frame that the kernel uses itself, on a socket without link-layer headers.
 pub(super) const OVERHEAD: usize = libc::TPACKET2_HDRLEN.next_multiple_of(libc::TPACKET_ALIGNMENT) + 16;
 
 /// A packet in the ring.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame<'a> {
-    /// What the frame holds of it.
+    /// The bytes in the frame.
     pub(super) bytes: &'a [u8],
     /// Its length on the wire.
     pub(super) wire_length: usize,
     /// `PACKET_*` of `linux/if_packet.h`.
     pub(super) packet_type: u8,
-    /// It did not fit, and is the next one in the socket's queue, as far as the filter passes it.
+    /// The packet did not fit: it is the next one in the socket's queue, as far as the filter passes it.
     pub(super) queued: bool,
 }
 
 /// The ring of one socket.
 pub(super) struct Ring {
-    memory: NonNull<u8>,
+    /// Blocks, each of which holds as many whole frames as fit.
+    memory: Mapping,
     frame: usize,
-    /// Bytes of all blocks; a block has as many frames as fit in it whole.
-    length: usize,
-    /// Where the next frame begins.
+    /// Offset of the next frame.
     next: usize,
 }
-
-// SAFETY: the mapping belongs to the ring alone, on this side.
-unsafe impl Send for Ring {}
 
 impl Ring {
     /// Gives a packet socket a ring of at least `frames` frames of `frame` bytes, a multiple of 16 up to 64 KB each.
@@ -66,28 +63,14 @@ impl Ring {
             tp_frame_nr: number(blocks * (BLOCK / frame))?,
         };
         sys::set_packet_option(socket, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V2 as c_int))?;
-        // Packets that do not fit in a frame are queued too. Any number but zero says so.
+        // Any value but zero makes the kernel also queue packets that do not fit in a frame.
         sys::set_packet_option(socket, libc::PACKET_COPY_THRESH, &1_i32)?;
         sys::set_packet_option(socket, libc::PACKET_RX_RING, &request)?;
-        // SAFETY: the kernel chooses an unused part of our address space.
-        let memory = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                length,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                socket.as_raw_fd(),
-                0,
-            )
-        };
-        if memory == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let memory = NonNull::new(memory.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { memory, frame, length, next: 0 })
+        let memory = Mapping::new(length, libc::MAP_SHARED, socket.as_raw_fd(), 0)?;
+        Ok(Self { memory, frame, next: 0 })
     }
 
-    /// Bytes of a packet that a frame has room for.
+    /// Bytes of a packet that fit in a frame.
     pub(super) fn capacity(&self) -> usize {
         self.frame - OVERHEAD
     }
@@ -99,8 +82,8 @@ impl Ring {
             return None;
         }
         let base = self.base();
-        // SAFETY: the kernel has filled the frame in and leaves it alone until its status is changed, which takes
-        // `&mut self`; header and address are plain integers, at offsets that the kernel aligns.
+        // SAFETY: the kernel has filled the frame and does not change it until its status changes, which requires
+        // `&mut self`; header and address are plain integers at offsets that the kernel aligns.
         let (header, address) = unsafe {
             (
                 *base.cast::<libc::tpacket2_hdr>().as_ptr(),
@@ -119,33 +102,26 @@ impl Ring {
         })
     }
 
-    /// Gives the frame of the oldest packet back to the kernel; only after [`Self::front`] has returned one.
+    /// Returns the frame of the oldest packet to the kernel. Call it only after [`Self::front`] has returned one.
     pub(super) fn pop(&mut self) {
         self.status().store(libc::TP_STATUS_KERNEL, Ordering::Release);
         self.next += self.frame;
         if self.next % BLOCK + self.frame > BLOCK {
             self.next = self.next.next_multiple_of(BLOCK);
         }
-        if self.next >= self.length {
+        if self.next >= self.memory.length() {
             self.next = 0;
         }
     }
 
+    /// The start of the next frame, all of which is within the mapping.
     fn base(&self) -> NonNull<u8> {
-        // SAFETY: a whole frame begins at `next`, below `length`: this is within the mapping.
-        unsafe { self.memory.add(self.next) }
+        self.memory.place(self.next)
     }
 
     fn status(&self) -> &AtomicU32 {
         // SAFETY: a frame starts with its status, four bytes aligned as the frame is; both sides access it atomically.
         unsafe { AtomicU32::from_ptr(self.base().cast().as_ptr()) }
-    }
-}
-
-impl Drop for Ring {
-    fn drop(&mut self) {
-        // SAFETY: the mapping was made by `new` with this length, and nothing refers to it any more. It cannot fail.
-        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.length) };
     }
 }
 

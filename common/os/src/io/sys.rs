@@ -1,4 +1,4 @@
-//! The system calls that no crate wraps safely, each in the smallest function that is safe to call.
+//! System calls that no crate in use wraps safely, each in the smallest safe function.
 #![allow(unsafe_code, reason = "system calls on sockets that no crate in use wraps safely")]
 
 use std::ffi::c_int;
@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::libc;
 use socket2::SockFilter;
 
-/// Binds a packet socket to the interface of this index, to all for 0, and starts the capture of `protocol`.
+/// Binds a packet socket to the interface of this index, or to all for 0, and starts the capture of `protocol`.
 pub(super) fn bind_packet(socket: BorrowedFd<'_>, interface: u32, protocol: u16) -> io::Result<()> {
     // SAFETY: all-zero bytes are a valid sockaddr_ll: plain integers.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
@@ -26,31 +26,62 @@ pub(super) fn bind_packet(socket: BorrowedFd<'_>, interface: u32, protocol: u16)
     })
 }
 
+/// A structure or number of the kernel: plain integers, for which all bytes are valid.
+///
+/// # Safety
+/// Every value of its bytes, all of them zero included, must be a valid value of the type.
+pub(super) unsafe trait Plain: Copy {}
+
+// SAFETY: an integer.
+unsafe impl Plain for c_int {}
+// SAFETY: an integer.
+unsafe impl Plain for u32 {}
+// SAFETY: a structure of integers.
+unsafe impl Plain for PacketStatistics {}
+// SAFETY: a structure of integers.
+unsafe impl Plain for libc::xdp_mmap_offsets {}
+
+/// An option of a socket whose value is a `T`, as the kernel defines it.
+pub(super) fn get_option<T: Plain>(socket: BorrowedFd<'_>, level: c_int, option: c_int) -> io::Result<T> {
+    // SAFETY: all-zero bytes are valid for a `Plain` type.
+    let mut value: T = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<T>() as libc::socklen_t;
+    let place = std::ptr::from_mut(&mut value).cast();
+    // SAFETY: the kernel writes at most `length` bytes, the size of `value`, for which all bytes are valid.
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, place, &raw mut length) })?;
+    Ok(value)
+}
+
+/// Sets an option of a socket whose value is a `T`, as the kernel defines it.
+pub(super) fn set_option<T: Copy>(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    option: c_int,
+    value: &T,
+) -> io::Result<()> {
+    let (place, length) = (std::ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t);
+    // SAFETY: the kernel reads `value`, whose size is given.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, place, length) })
+}
+
+/// Sets an option of a packet socket.
+pub(super) fn set_packet_option<T: Copy>(socket: BorrowedFd<'_>, option: c_int, value: &T) -> io::Result<()> {
+    set_option(socket, libc::SOL_PACKET, option, value)
+}
+
 /// `struct tpacket_stats` of `linux/if_packet.h`.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy)]
 pub(super) struct PacketStatistics {
-    /// Packets that passed the filter, those dropped included.
+    /// Packets that passed the filter, including dropped ones.
     pub(super) packets: u32,
-    /// Packets dropped for want of buffer space.
+    /// Packets dropped because the buffer was full.
     pub(super) drops: u32,
 }
 
 /// The counters of a packet socket since they were last read.
 pub(super) fn packet_statistics(socket: BorrowedFd<'_>) -> io::Result<PacketStatistics> {
-    let mut statistics = PacketStatistics::default();
-    let mut length = size_of::<PacketStatistics>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes, the size of `statistics`, which has the kernel's layout.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_STATISTICS,
-            std::ptr::from_mut(&mut statistics).cast(),
-            &raw mut length,
-        )
-    })?;
-    Ok(statistics)
+    get_option(socket, libc::SOL_PACKET, libc::PACKET_STATISTICS)
 }
 
 /// The MTU of an interface in bytes; `socket` may be any socket.
@@ -60,7 +91,7 @@ pub(super) fn interface_mtu(socket: BorrowedFd<'_>, name: &str) -> io::Result<u3
     Ok(u32::try_from(unsafe { request.ifr_ifru.ifru_mtu }).unwrap_or(0))
 }
 
-/// The address of an interface, if it is an Ethernet; `socket` may be any socket.
+/// The MAC address of an interface if it is an Ethernet; `socket` may be any socket.
 pub(super) fn interface_mac(socket: BorrowedFd<'_>, name: &str) -> io::Result<Option<[u8; 6]>> {
     let request = interface_request(socket, libc::SIOCGIFHWADDR as _, name)?;
     // SAFETY: a successful SIOCGIFHWADDR has filled in ifru_hwaddr.
@@ -69,8 +100,12 @@ pub(super) fn interface_mac(socket: BorrowedFd<'_>, name: &str) -> io::Result<Op
     Ok((address.sa_family == libc::ARPHRD_ETHER).then_some([a, b, c, d, e, f]))
 }
 
-/// Asks the kernel about the interface of this name.
-fn interface_request(socket: BorrowedFd<'_>, ask: libc::Ioctl, name: &str) -> io::Result<libc::ifreq> {
+/// Requests a property of the interface of this name.
+fn interface_request(
+    socket: BorrowedFd<'_>,
+    request_code: libc::Ioctl,
+    name: &str,
+) -> io::Result<libc::ifreq> {
     // SAFETY: all-zero bytes are a valid ifreq: integers, and a union of integers and a null pointer.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The last byte stays zero: it ends the name.
@@ -81,81 +116,34 @@ fn interface_request(socket: BorrowedFd<'_>, ask: libc::Ioctl, name: &str) -> io
         *to = from.cast_signed() as _;
     }
     // SAFETY: the requests made above read and write one ifreq, whose name is terminated.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), ask, &raw mut request) })?;
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), request_code, &raw mut request) })?;
     Ok(request)
 }
 
-/// The largest packet in bytes that passes on the way to the address that an IPv4 or IPv6 socket is connected to.
+/// The path MTU in bytes to the address that an IPv4 or IPv6 socket is connected to.
 pub(super) fn path_mtu(socket: BorrowedFd<'_>, v4: bool) -> io::Result<u32> {
-    let (level, name) =
+    let (level, option) =
         if v4 { (libc::IPPROTO_IP, libc::IP_MTU) } else { (libc::IPPROTO_IPV6, libc::IPV6_MTU) };
-    let mut mtu: c_int = 0;
-    let mut length = size_of::<c_int>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes, the size of `mtu`.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            std::ptr::from_mut(&mut mtu).cast(),
-            &raw mut length,
-        )
-    })?;
-    Ok(u32::try_from(mtu).unwrap_or(0))
+    Ok(u32::try_from(get_option::<c_int>(socket, level, option)?).unwrap_or(0))
 }
 
-/// Sets an option of a packet socket whose value is a `T`, as the kernel defines it.
-pub(super) fn set_packet_option<T: Copy>(socket: BorrowedFd<'_>, option: c_int, value: &T) -> io::Result<()> {
-    // SAFETY: the kernel reads `value`, whose size is given.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            option,
-            std::ptr::from_ref(value).cast(),
-            size_of::<T>() as libc::socklen_t,
-        )
-    })
-}
-
-/// The socket's fanout group, as `PACKET_FANOUT` shows it: its number in the lower half.
+/// The socket's fanout group as `PACKET_FANOUT` returns it, with its number in the lower 16 bits.
 pub(super) fn fanout(socket: BorrowedFd<'_>) -> io::Result<u32> {
-    let mut value: u32 = 0;
-    let mut length = size_of::<u32>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes, the size of `value`.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_FANOUT,
-            std::ptr::from_mut(&mut value).cast(),
-            &raw mut length,
-        )
-    })?;
-    Ok(value)
+    get_option(socket, libc::SOL_PACKET, libc::PACKET_FANOUT)
 }
 
-/// Gives the socket's fanout group the program by which it chooses a member.
+/// Sets the program by which the socket's fanout group chooses a member.
 pub(super) fn set_fanout_program(socket: BorrowedFd<'_>, program: &[SockFilter]) -> io::Result<()> {
     let program = libc::sock_fprog {
         len: u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
         // A SockFilter has the layout of a sock_filter. The kernel only reads it.
         filter: program.as_ptr().cast_mut().cast(),
     };
-    // SAFETY: the kernel copies the sock_fprog, and as many instructions from where it points as it says; both are
-    // borrowed for the call.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_FANOUT_DATA,
-            std::ptr::from_ref(&program).cast(),
-            size_of::<libc::sock_fprog>() as libc::socklen_t,
-        )
-    })
+    // The kernel copies the sock_fprog and as many instructions as it states; both are borrowed for the call.
+    set_packet_option(socket, libc::PACKET_FANOUT_DATA, &program)
 }
 
-/// Where a packet goes on an Ethernet.
+/// The address of a station on an Ethernet.
 pub(super) fn station(interface: u32, mac: [u8; 6], protocol: u16) -> libc::sockaddr_ll {
     // SAFETY: all-zero bytes are a valid sockaddr_ll: plain integers.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
@@ -167,7 +155,7 @@ pub(super) fn station(interface: u32, mac: [u8; 6], protocol: u16) -> libc::sock
     address
 }
 
-/// Sends the parts of a frame, as a `SOCK_RAW` packet socket takes it.
+/// Sends the parts of a frame through a `SOCK_RAW` packet socket.
 pub(super) fn send_frame(
     socket: BorrowedFd<'_>,
     parts: &mut [IoSlice<'_>],
@@ -180,8 +168,8 @@ pub(super) fn send_frame(
     // An IoSlice has the layout of an iovec on Unix.
     message.msg_iov = parts.as_mut_ptr().cast();
     message.msg_iovlen = parts.len() as _;
-    // SAFETY: the message points to a complete sockaddr_ll and to as many vectors as it says, all of which are
-    // borrowed for the call; sending only reads them.
+    // SAFETY: the message points to a complete sockaddr_ll and to as many vectors as it states. All are borrowed for the
+    // call, which only reads them.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

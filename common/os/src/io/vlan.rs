@@ -1,17 +1,17 @@
-//! VLAN tags (IEEE 802.1Q) that the kernel leaves on captured packets.
+//! Removes VLAN tags (IEEE 802.1Q) that the kernel leaves on captured packets.
 
 use nix::libc::{ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6};
 
-/// Takes off the VLAN tags in front of the IP header.
+/// Removes the VLAN tags before the IP header.
 ///
-/// The kernel removes the outermost tag of what it receives. A further one stands in front of the packet: two bytes of
-/// its own, then the protocol that follows. Not every kernel says so in `sll_protocol`: some name the innermost
-/// protocol there. So the bytes decide. `wire_length` is the packet's length before the snap length cut it.
+/// The kernel removes the outermost tag of a received packet. A further tag precedes the packet: two bytes of its own, then
+/// the protocol that follows. `sll_protocol` does not show it on every kernel, because some put the innermost protocol there;
+/// so the bytes decide. `wire_length` is the length of the packet before it was cut.
 pub(super) fn strip(mut packet: &[u8], mut wire_length: usize) -> &[u8] {
     while let [_, _, high, low, rest @ ..] = packet {
         let next = i32::from(u16::from_be_bytes([*high, *low]));
         let tag = matches!(next, ETH_P_IP | ETH_P_IPV6 | ETH_P_8021Q | ETH_P_8021AD);
-        // In an IP packet the two bytes are its length or a part of its flow label: they may be anything.
+        // In an IP packet these two bytes are its length or a part of its flow label, which may have any value.
         if !tag || starts_with_ip(packet, wire_length) {
             break;
         }
@@ -21,8 +21,8 @@ pub(super) fn strip(mut packet: &[u8], mut wire_length: usize) -> &[u8] {
     packet
 }
 
-/// By more than the version, which a tag's priority looks like: the stated length fits, and the checksum is right, or
-/// TCP or an extension header follows.
+/// Checks more than the version, which may equal the priority of a tag: the stated length must fit, and either the checksum
+/// must be right, or TCP or an extension header must follow.
 fn starts_with_ip(packet: &[u8], wire_length: usize) -> bool {
     let stated =
         |at| packet.get(at..at + 2).map_or(usize::MAX, |b| usize::from(u16::from_be_bytes([b[0], b[1]])));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_of_every_priority_are_taken_off() {
+    fn tags_of_every_priority_are_removed() {
         let inner = [
             (ETH_P_IP, packet("10.0.0.1:1", "10.0.0.2:80", 9)),
             (ETH_P_IPV6, packet("[fd00::1]:1", "[fd00::2]:80", 900)),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_without_end_of_tags_are_no_segment() {
+    fn tags_without_a_packet_are_no_segment() {
         for length in 0..200 {
             let tags: Vec<u8> = [1, 2, 0x81, 0].into_iter().cycle().take(length).collect();
             assert!(stripped(&tags).len() < 4);

@@ -1,8 +1,8 @@
-//! A timer that is waited for beside sockets (timerfd_create(2)).
+//! A timer that wakes an event loop (timerfd_create(2)).
 //!
-//! A timeout given to a wait is set before and taken back after it, by each wait anew: in a virtual machine that can mean
-//! leaving it twice, 20 us where a packet takes 4. This timer stays set until it rings. Deadlines mostly move away, so
-//! it rarely has to be set.
+//! A timeout of a wait is set before each wait and cancelled after it. In a virtual machine each of these may cause an exit
+//! to the host: 20 us, where a packet takes 4. This timer stays set until it expires. Most deadlines move into the future, so
+//! it is rarely set.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -16,15 +16,15 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use crate::clock::Clock;
 use common_core::time::Time;
 
-/// The shortest time that it can be set to: none at all would stop it.
+/// The shortest time to set: zero would stop the timer.
 const SHORTEST: Duration = Duration::from_micros(1);
 
-/// A timer of a process's [`Clock`].
+/// A timer by the process's [`Clock`].
 #[derive(Debug)]
 pub struct WakeTimer {
     timer: TimerFd,
     clock: Clock,
-    /// When it rings.
+    /// When it expires.
     set_to: Time,
 }
 
@@ -39,7 +39,7 @@ impl WakeTimer {
         Ok(Self { timer, clock, set_to: Time::NEVER })
     }
 
-    /// Has a poll report `token` when it rings.
+    /// Makes a poll report `token` when it expires.
     ///
     /// # Errors
     /// The operating system's error.
@@ -47,7 +47,7 @@ impl WakeTimer {
         registry.register(&mut SourceFd(&self.timer.as_fd().as_raw_fd()), token, Interest::READABLE)
     }
 
-    /// Makes sure that it rings at `deadline`, or before: at an earlier deadline of which nothing has come.
+    /// Ensures that it expires at `deadline` or before: it may still be set to an earlier deadline that has become void.
     ///
     /// # Errors
     /// The operating system's error.
@@ -56,14 +56,14 @@ impl WakeTimer {
             return Ok(());
         }
         let left = deadline.since(self.clock.now()).max(SHORTEST);
-        // Being set, it forgets that it has rung: there is nothing to read.
+        // Setting it clears an earlier expiration, so it need not be read.
         self.timer.set(Expiration::OneShot(TimeSpec::from_duration(left)), TimerSetTimeFlags::empty())?;
         self.set_to = deadline;
         Ok(())
     }
 
-    /// It was reported to have rung.
-    pub fn rang(&mut self) {
+    /// The poll has reported its expiration.
+    pub fn handle_expired(&mut self) {
         self.set_to = Time::NEVER;
     }
 }
@@ -76,8 +76,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// When it rings, each time, until it has been silent for 50 ms.
-    fn rings(timer: &mut WakeTimer, poll: &mut Poll) -> Vec<Duration> {
+    /// All expirations until none comes for 50 ms.
+    fn expirations(timer: &mut WakeTimer, poll: &mut Poll) -> Vec<Duration> {
         let start = timer.clock.now();
         let mut events = Events::with_capacity(4);
         let mut times = Vec::new();
@@ -87,27 +87,27 @@ mod tests {
                 return times;
             }
             times.push(timer.clock.now().since(start));
-            timer.rang();
+            timer.handle_expired();
         }
     }
 
     #[test]
-    fn it_rings_at_the_earliest_deadline_and_can_be_set_again() {
+    fn it_expires_at_the_earliest_deadline_and_can_be_set_again() {
         let clock = Clock::start();
         let mut poll = Poll::new().unwrap();
         let mut timer = WakeTimer::new(clock).unwrap();
         timer.register(poll.registry(), Token(7)).unwrap();
-        assert!(rings(&mut timer, &mut poll).is_empty());
+        assert!(expirations(&mut timer, &mut poll).is_empty());
         for _ in 0..2 {
             let now = clock.now();
             for deadline in [Time::NEVER, now + 30 * MS, now + 10 * MS, now + 20 * MS] {
                 timer.set(deadline).unwrap();
             }
-            let rings = rings(&mut timer, &mut poll);
-            assert!(matches!(rings[..], [once] if once >= 9 * MS), "{rings:?}");
+            let times = expirations(&mut timer, &mut poll);
+            assert!(matches!(times[..], [once] if once >= 9 * MS), "{times:?}");
         }
-        // What is overdue rings at once, and not never.
+        // An overdue deadline expires at once.
         timer.set(Time::ZERO).unwrap();
-        assert_eq!(rings(&mut timer, &mut poll).len(), 1);
+        assert_eq!(expirations(&mut timer, &mut poll).len(), 1);
     }
 }

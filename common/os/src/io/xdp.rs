@@ -1,9 +1,8 @@
-//! Sends frames by a ring shared with the kernel (`AF_XDP`, the kernel's Documentation/networking/af_xdp.rst): one
-//! system call for many.
+//! Sends frames through a ring shared with the kernel (`AF_XDP`, the kernel's Documentation/networking/af_xdp.rst): many
+//! with one system call.
 //!
-//! The transmitting half only, in copy mode: no program is attached to the interface, nothing is received, and the
-//! driver does not notice. The kernel makes packets of the frames as it does for a packet socket, without most of what
-//! is done there for each.
+//! Only the transmitting half is used, in copy mode: no program is attached to the interface, nothing is received, and the
+//! driver is not involved. The kernel makes packets of the frames as for a packet socket, but with less work for each.
 #![allow(
     unsafe_code,
     reason = "memory shared with the kernel, and a socket family that no crate in use knows"
@@ -12,50 +11,52 @@
 use std::ffi::c_int;
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::libc;
 
 use super::Lost;
+use super::mapping::Mapping;
+use super::sys;
 
 /// Room for a frame of an ordinary Ethernet, in bytes.
 const FRAME: usize = 2048;
 
-/// Frames under way at most. The rings have as many places, so that they are never full.
+/// Limit of the frames in flight. The rings have as many places, so they are never full.
 const FRAMES: u32 = 256;
 
-/// The kernel takes so many frames at a time, and wants to be called again for more.
+/// Frames that the kernel accepts in one call.
 pub(super) const BATCH: u32 = 32;
 
-/// A socket of the family, not yet bound.
+/// An `AF_XDP` socket.
 pub(super) struct Xdp {
     socket: OwnedFd,
     memory: Mapping,
     transmit: Ring,
     completed: Ring,
-    /// Places of frames that are not under way.
+    /// Places of frames that are not in flight.
     free: Vec<u64>,
     /// Frames queued so far.
     queued: u32,
 }
 
 impl Xdp {
-    /// Opens a socket.
+    /// Opens a socket, which is not bound yet.
     pub(super) fn open() -> io::Result<Self> {
-        // SAFETY: it takes no memory of ours.
+        // SAFETY: no memory is passed.
         let socket = check(unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) })?;
         // SAFETY: the descriptor was just made, and is nobody else's.
         let socket = unsafe { OwnedFd::from_raw_fd(socket) };
         let memory = Mapping::new(FRAMES as usize * FRAME, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
         // SAFETY: all-zero bytes are a valid xdp_umem_reg: plain integers.
         let mut frames: libc::xdp_umem_reg = unsafe { std::mem::zeroed() };
-        frames.addr = memory.start.as_ptr() as u64;
-        frames.len = memory.length as u64;
+        frames.addr = memory.address();
+        frames.len = memory.length() as u64;
         frames.chunk_size = FRAME as u32;
         set_option(&socket, libc::XDP_UMEM_REG, &frames)?;
-        // The kernel insists on a ring for free frames to receive into.
+        // The kernel requires a fill ring, although nothing is received.
         for ring in [libc::XDP_UMEM_FILL_RING, libc::XDP_UMEM_COMPLETION_RING, libc::XDP_TX_RING] {
             set_option(&socket, ring, &FRAMES)?;
         }
@@ -68,7 +69,7 @@ impl Xdp {
         Ok(Self { socket, memory, transmit, completed, free, queued: 0 })
     }
 
-    /// Binds it to the interface of this index, for ever. `EBUSY` if another such socket is.
+    /// Binds it to the interface of this index for good. `EBUSY` if another such socket is bound to it.
     pub(super) fn bind(&mut self, interface: u32) -> io::Result<()> {
         // SAFETY: all-zero bytes are a valid sockaddr_xdp: plain integers.
         let mut address: libc::sockaddr_xdp = unsafe { std::mem::zeroed() };
@@ -86,8 +87,8 @@ impl Xdp {
         Ok(())
     }
 
-    /// Queues the frame that `header` and `packet` make for [`Self::flush`]. False if it is too long, or too much is
-    /// under way: then it is to be sent in another way.
+    /// Queues the frame of `header` and `packet` for [`Self::flush`]. False if it is too long, or if too many frames are in
+    /// flight: then it must be sent in another way.
     pub(super) fn queue(&mut self, header: &[u8], packet: &[u8]) -> bool {
         let length = header.len() + packet.len();
         if self.free.is_empty() {
@@ -98,8 +99,8 @@ impl Xdp {
         }
         let Some(place) = self.free.pop() else { return false };
         let frame = self.memory.place(place as usize);
-        // SAFETY: the frame is within the mapping, has room for both, and is the kernel's only from when it is put in
-        // the ring below until it comes back by the other.
+        // SAFETY: the frame is within the mapping and has room for both. The kernel owns it only from its entry into the
+        // transmit ring below until it comes back through the completion ring.
         unsafe {
             ptr::copy_nonoverlapping(header.as_ptr(), frame.as_ptr(), header.len());
             ptr::copy_nonoverlapping(packet.as_ptr(), frame.add(header.len()).as_ptr(), packet.len());
@@ -110,14 +111,14 @@ impl Xdp {
         true
     }
 
-    /// Sends what is queued, as far as the device and the kernel's memory have room: the rest stays queued.
+    /// Sends queued frames, as far as the device and the kernel's memory have room; the others stay queued.
     ///
     /// # Errors
-    /// Frames that were lost: `EBUSY` for those that a full device has thrown away. With all other errors nothing is queued
-    /// any more, and the socket is of no use.
+    /// Frames that were lost: `EBUSY` for those dropped by a full device. After all other errors the queue is empty, and the
+    /// socket cannot be used any more.
     pub(super) fn flush(&mut self) -> Result<(), Lost> {
         let mut lost = None;
-        // More calls than it can need if the kernel takes what it may at a time.
+        // One call more than is needed if the kernel accepts full batches.
         for _ in 0..=FRAMES / BATCH {
             if self.waiting() == 0 {
                 break;
@@ -130,7 +131,7 @@ impl Xdp {
             if sent < 0 {
                 let error = io::Error::last_os_error();
                 match error.raw_os_error() {
-                    // There is more than it takes at a time, or the device takes nothing for the moment.
+                    // EAGAIN: more frames than one call accepts. ENOBUFS: the device accepts none at the moment.
                     Some(libc::EAGAIN) => {}
                     Some(libc::ENOBUFS) => break,
                     Some(libc::EBUSY) => add(&mut lost, 1, error),
@@ -147,12 +148,12 @@ impl Xdp {
         lost.map_or(Ok(()), Err)
     }
 
-    /// Frames that the kernel has not taken yet.
+    /// Frames that the kernel has not accepted yet.
     pub(super) fn waiting(&self) -> u32 {
         self.queued.wrapping_sub(self.transmit.consumer().load(Ordering::Acquire))
     }
 
-    /// Takes back the frames that are sent.
+    /// Takes back frames that were sent.
     fn collect(&mut self) {
         let mut next = self.completed.consumer().load(Ordering::Relaxed);
         let end = self.completed.producer().load(Ordering::Acquire);
@@ -164,13 +165,13 @@ impl Xdp {
     }
 }
 
-/// Adds to what was lost.
+/// Adds lost packets.
 pub(super) fn add(lost: &mut Option<Lost>, packets: u64, error: io::Error) {
     let before = lost.take().map_or(0, |lost| lost.packets);
     *lost = Some(Lost { packets: before + packets, error });
 }
 
-/// A ring of `FRAMES` places, of which one side counts what it puts in, and the other what it takes out.
+/// A ring of `FRAMES` places. The producer counts the entries it has written, the consumer those it has read.
 struct Ring {
     memory: Mapping,
     producer: usize,
@@ -201,8 +202,7 @@ impl Ring {
     }
 
     fn counter(&self, at: usize) -> &AtomicU32 {
-        // SAFETY: the kernel says that a counter of four bytes, aligned, stands there, and both sides access it
-        // atomically.
+        // SAFETY: by the kernel's offsets there is an aligned counter of four bytes, which both sides access atomically.
         unsafe { AtomicU32::from_ptr(self.memory.place(at).cast().as_ptr()) }
     }
 
@@ -213,7 +213,7 @@ impl Ring {
     }
 
     fn get<T: Copy>(&self, number: u32) -> T {
-        // SAFETY: as above; the kernel has written it, and leaves it alone until the consumer's counter has passed it.
+        // SAFETY: as above; the kernel has written it and does not change it until the consumer's counter has passed it.
         unsafe { self.place::<T>(number).read() }
     }
 
@@ -222,72 +222,13 @@ impl Ring {
     }
 }
 
-/// Memory that the kernel sees too.
-struct Mapping {
-    start: NonNull<u8>,
-    length: usize,
-}
-
-// SAFETY: the mapping belongs to its owner alone, on this side.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    fn new(length: usize, flags: c_int, file: c_int, offset: libc::off_t) -> io::Result<Self> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: the kernel chooses an unused part of our address space.
-        let start = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, file, offset) };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, length })
-    }
-
-    /// The byte at `offset`, below the length.
-    fn place(&self, offset: usize) -> NonNull<u8> {
-        assert!(offset < self.length);
-        // SAFETY: it is within the mapping.
-        unsafe { self.start.add(offset) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the mapping was made by `new` with this length, and nothing refers to it any more. It cannot fail.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
-    }
-}
-
-/// Where counters and places stand in the rings.
+/// The kernel's offsets of counters and places in the rings.
 fn offsets(socket: &OwnedFd) -> io::Result<libc::xdp_mmap_offsets> {
-    // SAFETY: all-zero bytes are a valid xdp_mmap_offsets: plain integers.
-    let mut offsets: libc::xdp_mmap_offsets = unsafe { std::mem::zeroed() };
-    let mut length = size_of::<libc::xdp_mmap_offsets>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes, the size of `offsets`.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_XDP,
-            libc::XDP_MMAP_OFFSETS,
-            ptr::from_mut(&mut offsets).cast(),
-            &raw mut length,
-        )
-    })?;
-    Ok(offsets)
+    sys::get_option(socket.as_fd(), libc::SOL_XDP, libc::XDP_MMAP_OFFSETS)
 }
 
 fn set_option<T: Copy>(socket: &OwnedFd, option: c_int, value: &T) -> io::Result<()> {
-    // SAFETY: the kernel reads `value`, whose size is given.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_XDP,
-            option,
-            ptr::from_ref(value).cast(),
-            size_of::<T>() as libc::socklen_t,
-        )
-    })
-    .map(|_| ())
+    sys::set_option(socket.as_fd(), libc::SOL_XDP, option, value)
 }
 
 fn check(result: c_int) -> io::Result<c_int> {

@@ -1,6 +1,5 @@
-//! Work that may hang: nobody reads the pipe, the file system is frozen, the file server is gone.
-//!
-//! It is done in threads of its own, for which others wait a bounded time only.
+//! Work that may hang: a pipe that nobody reads, a frozen file system, a file server that is gone. Each such work has a
+//! thread of its own, for which others wait for a limited time only.
 
 use std::io;
 use std::thread::Builder;
@@ -8,16 +7,16 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
 
-/// How long the start of a process waits for a file system.
+/// Limit of a file operation at the start of a process.
 pub const START_LIMIT: Duration = Duration::from_secs(3);
 
-/// How long the end of a process waits for each of its files.
+/// Limit of a file operation at the end of a process.
 pub const END_LIMIT: Duration = Duration::from_secs(1);
 
-/// Does the work in a thread of its own and waits for it until `limit`.
+/// Runs `work` in a thread of its own and waits for its result until `limit`.
 ///
 /// # Errors
-/// [`io::ErrorKind::TimedOut`], the thread goes on; or no thread can be started.
+/// [`io::ErrorKind::TimedOut`], and then the thread continues; or no thread can be started.
 pub fn within<T: Send + 'static>(
     limit: Duration,
     name: &str,
@@ -40,7 +39,7 @@ fn panicked() -> io::Error {
 pub struct Task<T>(Receiver<T>);
 
 impl<T: Send + 'static> Task<T> {
-    /// Starts the work.
+    /// Starts a thread that runs `work`.
     ///
     /// # Errors
     /// The operating system's error: there can be no more threads.
@@ -50,7 +49,7 @@ impl<T: Send + 'static> Task<T> {
         Ok(Self(wait))
     }
 
-    /// What came of it, to be asked for once; `None` as long as it goes on.
+    /// The result, which is returned once; `None` while the work continues.
     #[must_use]
     pub fn result(&self) -> Option<io::Result<T>> {
         match self.0.try_recv() {
@@ -61,8 +60,7 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
-/// A thread that writes the latest of the values it is given. While a write takes its time, a new value replaces the one
-/// that waits.
+/// A thread that writes the latest value. During a write a new value replaces the one that waits.
 #[derive(Debug)]
 pub struct LatestWriter<T> {
     values: Sender<T>,
@@ -87,24 +85,24 @@ impl<T: Send + 'static> LatestWriter<T> {
         Ok(Self { values, waiting, ended, skipped: 0 })
     }
 
-    /// Hands a value over without waiting.
+    /// Queues a value without waiting.
     pub fn put(&mut self, value: T) {
         let Err(TrySendError::Full(value) | TrySendError::Disconnected(value)) = self.values.try_send(value)
         else {
             return;
         };
         self.skipped += u64::from(self.waiting.try_recv().is_ok());
-        // Nobody else sends: there is room now, unless the thread has panicked.
+        // There is no other sender, so there is room now unless the thread has panicked.
         self.skipped += u64::from(self.values.try_send(value).is_err());
     }
 
-    /// How many values were replaced before they could be written.
+    /// The number of values that were replaced before they could be written.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// Waits until the last value is written, at most until `limit`. False if it still is not.
+    /// Waits until the last value is written, at most until `limit`; false if it is still not written.
     pub fn finish(self, limit: Duration) -> bool {
         drop((self.values, self.waiting));
         matches!(self.ended.recv_timeout(limit), Err(RecvTimeoutError::Disconnected))
@@ -120,7 +118,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn work_that_hangs_is_not_waited_for() {
+    fn the_wait_for_work_that_hangs_is_limited() {
         let (let_go, hang) = mpsc::channel::<()>();
         let error = within(10 * MS, "test", move || hang.recv()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -144,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_value_is_written_and_what_it_replaced_is_counted() {
+    fn the_latest_value_is_written_and_the_replaced_ones_are_counted() {
         let (let_go, hang) = mpsc::channel::<()>();
         let (write, written) = mpsc::channel();
         let mut writer = LatestWriter::start("test", move |value| {
@@ -165,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_hangs_does_not_keep_the_process() {
+    fn a_writer_that_hangs_does_not_delay_the_end() {
         let (let_go, hang) = mpsc::channel::<()>();
         let mut writer = LatestWriter::start("test", move |()| {
             let _ = hang.recv();

@@ -161,7 +161,7 @@ impl Drop for PidFile {
             removed
         };
         if let Err(error) = within(END_LIMIT, "pid-file", remove).and_then(|removed| removed) {
-            log::warn!("the PID file '{}' stays behind: {error}", self.path.display());
+            log::warn!("the PID file '{}' is not removed: {error}", self.path.display());
         }
     }
 }

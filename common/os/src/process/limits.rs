@@ -1,14 +1,14 @@
-//! What the operating system lets a process have.
+//! Resource limits of the process.
 
 use std::io;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Lets the process have as many files open as it may ask for: shells and service managers give 1024 first, for programs that
-/// use `select`, and 64 workers take more.
+/// Raises the soft limit of open files to the hard one. Shells and service managers set 1024, for programs that use `select`,
+/// but 64 workers need more.
 ///
 /// # Errors
-/// The operating system's error; the limit stays.
+/// The operating system's error; the limit is unchanged.
 pub fn raise_open_files() -> io::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
@@ -22,9 +22,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_may_be_had_is_asked_for() {
+    fn the_limit_is_raised_to_the_hard_one() {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        // Other tests run beside it, and need some.
+        // Tests that run at the same time need some files.
         setrlimit(Resource::RLIMIT_NOFILE, hard.min(1024), hard).unwrap();
         raise_open_files().unwrap();
         assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (hard, hard));

@@ -1,4 +1,4 @@
-//! Log lines on their way to a thread that writes them: whoever logs never waits for the log's destination.
+//! The queue of log lines for the thread that writes them: logging never waits for the destination of the log.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -11,35 +11,35 @@ use log::Level;
 
 use super::privileges;
 
-/// Bytes that wait to be written at most. The lines of debug and trace level leave some of it to the others.
+/// Limit of the queue in bytes, and a lower one for lines of debug and trace level, which leaves room for the others.
 const ROOM: usize = 1 << 20;
 const ROOM_VERBOSE: usize = ROOM / 4 * 3;
 
-/// What a waiting line takes beside its text, in bytes.
+/// Memory of a queued line beside its text, in bytes.
 const OVERHEAD: usize = 64;
 
-/// Bytes written at once, if so many wait.
+/// Limit of the bytes of one write.
 const BATCH: usize = 64 * 1024;
 
 /// Lines of this process that were never written.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// How many log lines of this process were never written: the destination took them too slowly, or not at all.
+/// The number of log lines of this process that were never written, because the destination was too slow or failed.
 pub fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
 enum Item {
     Line(Box<[u8]>),
-    /// To be told once all lines before it are written.
+    /// A message is sent here once all lines before it are written.
     Mark(Sender<()>),
 }
 
 #[derive(Default)]
 struct Counters {
-    /// Bytes that wait.
+    /// Bytes in the queue.
     waiting: AtomicUsize,
-    /// Lines lost of which the log does not tell yet.
+    /// Lost lines that have not been reported in the log.
     unreported: AtomicU64,
 }
 
@@ -50,15 +50,15 @@ impl Counters {
     }
 }
 
-/// The queue's entrance. Every write is one line.
+/// The sending end of the queue. Every write is one line.
 #[derive(Clone)]
 pub(super) struct LogQueue {
-    // Not bounded by number: its memory would be taken from the start.
+    // Unbounded, because a bounded channel allocates all of its memory at once.
     items: Sender<Item>,
     counters: Arc<Counters>,
 }
 
-/// The queue's exit.
+/// The receiving end of the queue.
 pub(super) struct LogSource {
     items: Receiver<Item>,
     counters: Arc<Counters>,
@@ -71,7 +71,7 @@ pub(super) fn log_queue() -> (LogQueue, LogSource) {
 }
 
 impl LogQueue {
-    /// Whether there is room for a line; if not, it counts as lost. Asked before it is formatted.
+    /// Whether there is room for a line; if not, the line counts as lost. Call it before the line is formatted.
     pub(super) fn has_room(&self, level: Level) -> bool {
         let room = if level <= Level::Info { ROOM } else { ROOM_VERBOSE };
         let has_room = self.counters.waiting.load(Ordering::Relaxed) < room;
@@ -81,7 +81,7 @@ impl LogQueue {
         has_room
     }
 
-    /// How many lines were lost since this was asked last.
+    /// The number of lines lost since the last call.
     pub(super) fn take_unreported(&self) -> u64 {
         match self.counters.unreported.load(Ordering::Relaxed) {
             0 => 0,
@@ -89,7 +89,7 @@ impl LogQueue {
         }
     }
 
-    /// Waits until all that is in the queue now is written, at most until `limit`. False if it still is not.
+    /// Waits until all lines now in the queue are written, at most until `limit`; false if they are still not written.
     pub(super) fn wait(&self, limit: Duration) -> bool {
         let (mark, passed) = bounded(1);
         self.items.send(Item::Mark(mark)).is_ok() && passed.recv_timeout(limit).is_ok()
@@ -117,8 +117,8 @@ impl LogSource {
     /// The operating system's error: there can be no more threads.
     pub(super) fn start(self, out: Box<dyn Write + Send>) -> io::Result<()> {
         Builder::new().name("log".to_owned()).spawn(move || {
-            // Other threads give up what they hold later: they have sockets to open. Where this fails, it fails there, too,
-            // and ends the process.
+            // The main thread drops its privileges later, because it still has sockets to open. If it fails here, it fails
+            // there as well and ends the process.
             let _ = privileges::drop_privileges(&[]);
             self.write_to(out);
         })?;
@@ -139,19 +139,19 @@ impl LogSource {
             self.counters.waiting.fetch_sub(batch.room, Ordering::Relaxed);
             batch.clear();
             if let Some(Item::Mark(passed)) = next {
-                // Who waits may have given up.
+                // The waiting thread may have given up.
                 let _ = passed.send(());
             }
         }
     }
 }
 
-/// Lines that are written at once.
+/// Lines for one write.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
     lines: u64,
-    /// What they take of the queue's room.
+    /// Their part of the queue's limit.
     room: usize,
 }
 
@@ -183,7 +183,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(10);
 
-    /// Says what it is given; hangs until the other end lets go of it.
+    /// Passes on its input, and hangs in each write until the other end of `hang` is dropped.
     struct Hanging {
         written: mpsc::Sender<Vec<u8>>,
         hang: mpsc::Receiver<()>,
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// Puts lines in until there is no room for another of this level; returns how many.
+    /// Queues lines until there is no room for another one of this level; returns their number.
     fn fill(queue: &mut LogQueue, level: Level) -> u64 {
         let mut lines = 0;
         while queue.has_room(level) {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_destination_that_hangs_costs_lines_which_are_counted() {
+    fn lines_lost_by_a_destination_that_hangs_are_counted() {
         let (written, what_is_written) = mpsc::channel();
         let (let_go, hang) = mpsc::channel::<()>();
         let (mut queue, source) = log_queue();

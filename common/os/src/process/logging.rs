@@ -1,4 +1,4 @@
-//! The log: to standard error, or appended to a file, by a thread that may hang in it.
+//! The log: a thread writes it to standard error or appends it to a file.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -29,15 +29,15 @@ pub enum LogError {
         /// The operating system's error.
         source: io::Error,
     },
-    /// There can be no more threads.
+    /// No more threads can be started.
     #[error("cannot start a thread for the log: {0}; raise the limit of processes (ulimit -u)")]
     Thread(io::Error),
-    /// The process logs already.
+    /// Logging is already set up.
     #[error("logging was set up before")]
     Twice,
 }
 
-/// Has the log written to its end when it is dropped, if that can be done within [`END_LIMIT`].
+/// Waits, when it is dropped, until the log is written, at most for [`END_LIMIT`].
 #[derive(Debug)]
 #[must_use = "dropped, it waits for the log"]
 pub struct LogWriter(());
@@ -48,19 +48,19 @@ impl Drop for LogWriter {
     }
 }
 
-/// Waits until all lines so far are written, at most for [`END_LIMIT`]: there is room again for what must not be lost.
+/// Waits until all lines so far are written, at most for [`END_LIMIT`]. Call it before lines that must not be lost.
 pub fn flush() {
     log::logger().flush();
 }
 
-/// Starts logging to `file`, which is appended to, or to standard error. The environment's `RUST_LOG` overrides
-/// `default_level`. Timestamps are UTC with milliseconds.
+/// Starts to log: appends to `file`, or writes to standard error. The environment's `RUST_LOG` overrides `default_level`.
+/// Timestamps are UTC with milliseconds.
 ///
-/// A thread writes the lines, so whoever logs never waits. Lines for which it has no room are lost and counted ([`lost`]).
-/// Call this after [`super::daemon::daemonize`], for a process with threads cannot fork; and after
-/// [`super::signals::Signals::take`], for the thread inherits what is blocked.
+/// A thread writes the lines, so logging never waits. Lines for which the queue has no room are lost and counted ([`lost`]).
+/// Call this after [`super::daemon::daemonize`], because a process with threads cannot fork, and after
+/// [`super::signals::Signals::take`], because the thread inherits the mask of signals.
 ///
-/// From here on a panic is logged as well: a daemon's standard error is nowhere.
+/// Panics are logged as well, because a background process has no standard error.
 ///
 /// # Errors
 /// [`LogError`] is one line for the user.
@@ -84,28 +84,28 @@ pub fn init(file: Option<&Path>, default_level: LevelFilter) -> Result<LogWriter
     Ok(LogWriter(()))
 }
 
-/// Opening a pipe waits for somebody who reads it.
+/// Opens the log file. This may hang: the open of a pipe waits for a reader.
 fn open(path: &Path) -> Result<File, LogError> {
     let name = path.to_owned();
     let opened = within(START_LIMIT, "log", move || OpenOptions::new().create(true).append(true).open(name));
     opened.and_then(|file| file).map_err(|source| LogError::File { path: path.into(), source })
 }
 
-/// Whether lines on standard error are coloured, unless `RUST_LOG_STYLE` has it otherwise.
+/// Whether standard error is a terminal with colours. `RUST_LOG_STYLE` and others can disable them.
 fn has_colours() -> bool {
     let has = |name, value: &str| env::var_os(name).is_some_and(|set| set == value);
     let chosen = has("RUST_LOG_STYLE", "never") || env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
     io::stderr().is_terminal() && !chosen && !has("TERM", "dumb")
 }
 
-/// Formats lines in the calling thread and leaves them to another.
+/// Formats lines in the calling thread and queues them for the thread that writes.
 struct Logger {
     format: env_logger::Logger,
     queue: LogQueue,
 }
 
 impl Logger {
-    /// Says in the log that lines are missing before what comes next.
+    /// Logs how many lines are missing before the next one.
     fn report_lost(&self, level: Level, target: &str) {
         let lost = self.queue.take_unreported();
         if lost > 0 {
@@ -145,7 +145,7 @@ pub fn write_standard_error(text: String) {
     let _ = within(END_LIMIT, "stderr", move || io::stderr().write_all(text.as_bytes()));
 }
 
-/// In the log, and on standard error if the log is elsewhere or filtered.
+/// Reports a panic in the log, and on standard error in case the log is elsewhere or filtered.
 fn report_panic(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("?");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nobody_reads_is_no_log() {
+    fn a_pipe_without_a_reader_is_refused_as_a_log() {
         let path = env::temp_dir().join(format!("common-{}.pipe", std::process::id()));
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let error = init(Some(&path), LevelFilter::Info).unwrap_err().to_string();

@@ -9,10 +9,7 @@ use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 use nix::unistd::{AccessFlags, faccessat};
 use thiserror::Error;
 
-use crate::io::capabilities::{self, Sets};
-
-/// `CAP_DAC_OVERRIDE` (capabilities(7)): the privilege of root to write any file.
-const WRITE_ANY_FILE: u64 = 1 << 1;
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 /// Why the memory cannot be kept to this process.
 #[derive(Debug, Error)]
@@ -30,7 +27,7 @@ pub fn keep_memory_private() -> Result<(), MemoryError> {
     set_dumpable(false).map_err(|errno| MemoryError(errno.into()))
 }
 
-/// What [`drop_privileges`] has kept.
+/// The privileges that [`drop_privileges`] has kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// No privilege.
@@ -50,14 +47,18 @@ pub enum Kept {
 /// # Errors
 /// The operating system's error.
 pub fn drop_privileges(directories: &[&Path]) -> io::Result<Kept> {
-    let held = capabilities::get()?;
+    let held = capabilities(None)?;
     // With empty effective capabilities the kernel itself tells which directories are writable without privilege.
-    capabilities::set(Sets { effective: 0, ..held })?;
-    let needed = if directories.iter().all(|directory| is_writable(directory)) { 0 } else { WRITE_ANY_FILE };
-    let kept = held.permitted & needed;
-    capabilities::set(Sets { effective: kept, permitted: kept, inheritable: 0 })?;
+    set_capabilities(None, CapabilitySets { effective: CapabilitySet::empty(), ..held })?;
+    let kept = if directories.iter().all(|directory| is_writable(directory)) {
+        CapabilitySet::empty()
+    } else {
+        held.permitted & CapabilitySet::DAC_OVERRIDE
+    };
+    let (effective, permitted, inheritable) = (kept, kept, CapabilitySet::empty());
+    set_capabilities(None, CapabilitySets { effective, permitted, inheritable })?;
     set_no_new_privs()?;
-    Ok(if kept == 0 { Kept::Nothing } else { Kept::WriteAnyFile })
+    Ok(if kept.is_empty() { Kept::Nothing } else { Kept::WriteAnyFile })
 }
 
 fn is_writable(directory: &Path) -> bool {

@@ -1,4 +1,4 @@
-//! Giving way to others on this host when there is much to do.
+//! The scheduling policy under load: the daemon gives way to other processes of the host.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use nix::libc::{SCHED_BATCH, SCHED_OTHER};
 
 use crate::io::scheduler;
 
-/// Packets a second from which on they come thick enough to wait for the next.
+/// From this rate, in packets a second, the next packet is expected within milliseconds.
 const BRISK: u64 = 500;
 
-/// Packets a second from which on a daemon is busy, and below which it no longer is.
+/// A daemon becomes busy at the first rate, in packets a second, and calm below the second one.
 const BUSY: u64 = 2_500;
 const CALM: u64 = 2_000;
 
-/// How long packets gather, to which the kernel adds up to 50 us (prctl(2), `PR_SET_TIMERSLACK`).
+/// How long packets gather; the kernel adds up to 50 us (prctl(2), `PR_SET_TIMERSLACK`).
 const GATHERING: Duration = Duration::from_micros(250);
 
-/// Decides how a daemon's thread is woken.
+/// Chooses the scheduling policy of a daemon's thread by the rate of packets.
 ///
-/// Woken by a packet, a thread usually takes the processor from whoever is running: few packets then wait no longer
-/// than they must. When thousands come, that means as many interruptions of the production service, and every batch is
-/// small. So a busy daemon lets others finish (`SCHED_BATCH`): if a processor is free it runs at once all the same, if
-/// none is, it finds more to do when its turn comes. A policy that the user has chosen (chrt(1)) is left alone.
+/// A thread that is woken by a packet usually preempts the running one. With few packets this minimises the latency. With
+/// thousands it interrupts the production service as often, and every batch is small. So a busy daemon does not preempt
+/// (`SCHED_BATCH`): it still runs at once on a free processor, and otherwise finds a larger batch when it is scheduled. A
+/// policy that the user has chosen (chrt(1)) is not changed.
 ///
-/// And it can let packets gather, as a network card does with interrupts: meanwhile none of them has to wake it, and what
-/// a batch costs is shared by more.
+/// A busy daemon can also let packets gather, as a network card does with interrupts: packets do not wake it meanwhile, and
+/// more of them share the cost of a batch.
 #[derive(Debug)]
 pub struct SchedPolicy {
     policy: Option<i32>,
@@ -34,14 +34,14 @@ pub struct SchedPolicy {
 }
 
 impl SchedPolicy {
-    /// For the calling thread.
+    /// The policy of the calling thread.
     #[must_use]
     pub fn new() -> Self {
         let policy = scheduler::policy().ok().filter(|policy| *policy == SCHED_OTHER);
         Self { policy, packets: 0, brisk: false, busy: false }
     }
 
-    /// To be told every second, by the thread it is for, how many packets have come so far.
+    /// Sets the policy. Its thread calls this every second with the number of packets since the start.
     pub fn tick(&mut self, packets: u64) {
         let rate = packets.saturating_sub(std::mem::replace(&mut self.packets, packets));
         self.brisk = rate >= BRISK;
@@ -63,16 +63,16 @@ impl SchedPolicy {
         }
     }
 
-    /// The next packet will probably come within a few milliseconds.
+    /// The next packet is expected within a few milliseconds.
     #[must_use]
     pub fn is_brisk(&self) -> bool {
         self.brisk
     }
 
-    /// Lets packets gather for a moment if the daemon is busy.
+    /// Sleeps for a moment if the daemon is busy, so that packets gather.
     pub fn gather(&self) {
         if self.busy {
-            #[expect(clippy::disallowed_methods, reason = "not to be woken is the point")]
+            #[expect(clippy::disallowed_methods, reason = "packets must not end this sleep")]
             std::thread::sleep(GATHERING);
         }
     }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use nix::libc::SCHED_IDLE;
 
-    /// The policies after seconds with so many packets each, on a thread that starts with `policy`.
+    /// The policies after each of `seconds`, which are numbers of packets, on a thread that starts with `policy`.
     fn policies(policy: i32, seconds: &'static [u64]) -> Vec<i32> {
         let thread = std::thread::spawn(move || {
             scheduler::set_policy(policy).unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_choice_stands() {
+    fn the_users_choice_is_kept() {
         assert_eq!(policies(SCHED_IDLE, &[BUSY, 0]), [SCHED_IDLE, SCHED_IDLE]);
     }
 }

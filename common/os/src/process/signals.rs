@@ -9,29 +9,28 @@ use mio::{Interest, Registry, Token};
 use nix::sys::signal::{SigSet, Signal as Number};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// What the user or the system wants.
+/// A request of the user or the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// End cleanly: SIGINT, SIGTERM, and SIGHUP unless the process is a daemon.
     End,
-    /// Say how things stand: SIGUSR1.
+    /// Report the statistics: SIGUSR1.
     Report,
 }
 
-/// The signals of this process, readable when one has come.
+/// The signals of this process; readable when one is pending.
 ///
-/// SIGPIPE never comes: Rust's runtime has it ignored, a write to a closed connection is an error.
+/// SIGPIPE never comes: Rust's runtime ignores it, and a write to a closed connection returns an error.
 #[derive(Debug)]
 pub struct Signals {
     file: SignalFd,
 }
 
 impl Signals {
-    /// Blocks the signals' default actions and takes them over. A daemon has no terminal that could hang up: it
-    /// ignores SIGHUP.
+    /// Blocks the signals and takes them over. A daemon ignores SIGHUP, because it has no terminal that could hang up.
     ///
-    /// Threads inherit what is blocked: call this before any is started. Register with an event loop only after
-    /// [`super::daemon::daemonize`]: the kernel wakes the process that registered.
+    /// Call this before any thread is started, because threads inherit the mask. Register with an event loop only after
+    /// [`super::daemon::daemonize`], because the kernel wakes the process that has registered.
     ///
     /// # Errors
     /// The operating system's error.
@@ -42,13 +41,13 @@ impl Signals {
         }
         wanted.thread_block()?;
         if daemon {
-            // Blocked and never fetched: ignored.
+            // It stays blocked and is never fetched.
             wanted.remove(Number::SIGHUP);
         }
         Ok(Self { file: SignalFd::with_flags(&wanted, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)? })
     }
 
-    /// The next signal, without waiting; `None` if there is none.
+    /// The next pending signal, without waiting; `None` if there is none.
     ///
     /// # Errors
     /// The operating system's error.
@@ -79,9 +78,9 @@ mod tests {
     use mio::{Events, Poll};
     use nix::sys::signal::raise;
 
-    /// `raise` is directed at this thread alone: a test process has others, which have not blocked the signal.
+    /// `raise` sends to this thread alone. The other threads of a test process have not blocked the signal.
     #[test]
-    fn signals_wake_the_event_loop_and_are_told_apart() {
+    fn signals_wake_the_event_loop_and_are_distinguished() {
         let mut signals = Signals::take(false).unwrap();
         assert_eq!(signals.fetch().unwrap(), None);
         let mut poll = Poll::new().unwrap();

@@ -38,7 +38,7 @@ use crate::io::bpf::FilterError;
 /// Exit code of a command line that cannot be used.
 const USAGE: u8 = 2;
 
-/// What the command lines of both daemons say about the process.
+/// Options of the process, which both command lines have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProcessOptions {
     /// Absolute path of the log file; if absent, standard error (`-l`).

@@ -1,4 +1,4 @@
-//! A worker's thread, as the main thread sees it.
+//! The thread of a worker.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::thread::{Builder, JoinHandle};
 
 use mio::Waker;
 
-/// A worker in a thread of its own, and what it leaves.
+/// A thread of a worker, and the result of its work.
 #[derive(Debug)]
 pub struct WorkerThread<T> {
     over: Arc<AtomicBool>,
@@ -15,11 +15,11 @@ pub struct WorkerThread<T> {
 }
 
 impl<T: Send + 'static> WorkerThread<T> {
-    /// Starts the thread of the worker with this index, counted from 0. `main` is woken when the work is over, however that
-    /// came.
+    /// Starts the thread of the worker with this index, counted from 0. It wakes `main` when the work has ended, also by a
+    /// panic.
     ///
     /// # Errors
-    /// The operating system's error: there can be no more threads.
+    /// The operating system's error: no more threads can be started.
     pub fn start(
         index: usize,
         main: Arc<Waker>,
@@ -34,20 +34,20 @@ impl<T: Send + 'static> WorkerThread<T> {
         Ok(Self { over, thread })
     }
 
-    /// It does no more.
+    /// The work has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// Waits until it is over; a panic goes on here.
+    /// Waits for the result; a panic of the thread continues here.
     #[must_use]
     pub fn join(self) -> T {
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
-/// Says that a worker is over, also when it panics.
+/// Marks the end of the work when it is dropped, also by a panic.
 struct End {
     over: Arc<AtomicBool>,
     main: Arc<Waker>,
@@ -56,7 +56,7 @@ struct End {
 impl Drop for End {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        // Unheard, it is noticed a second later.
+        // If this fails, the main thread notices the end a second later.
         let _ = self.main.wake();
     }
 }
@@ -72,12 +72,12 @@ mod tests {
     fn ended(work: impl FnOnce() -> u32 + Send + 'static) -> WorkerThread<u32> {
         let mut poll = Poll::new().unwrap();
         let main = Arc::new(Waker::new(poll.registry(), Token(7)).unwrap());
-        // The event is gone with the last of its wakers.
-        let hand = WorkerThread::start(0, Arc::clone(&main), work).unwrap();
+        // The event is lost when the last of its wakers is dropped.
+        let thread = WorkerThread::start(0, Arc::clone(&main), work).unwrap();
         let mut events = Events::with_capacity(1);
         poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
-        assert!(!events.is_empty() && hand.is_over());
-        hand
+        assert!(!events.is_empty() && thread.is_over());
+        thread
     }
 
     #[test]
@@ -86,8 +86,8 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_wakes_it_too_and_goes_on_there() {
-        let hand = ended(|| panic!("a worker that fails"));
-        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hand.join())).is_err());
+    fn a_panic_wakes_it_too_and_continues_there() {
+        let thread = ended(|| panic!("a worker that fails"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| thread.join())).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Network namespaces for tests: they have no name, and vanish with the thread that is in them.
+//! Network namespaces for tests: they have no name and vanish with their thread.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::gettid;
 
-/// Runs `test` in a network namespace of its own that has nothing but loopback, and waits for its end.
+/// Runs `test` in a new network namespace that has only loopback, and waits for its end.
 pub(crate) fn isolated<R: Send>(test: impl FnOnce() -> R + Send) -> R {
     thread::scope(|scope| {
         let run = scope.spawn(|| {
@@ -20,16 +20,16 @@ pub(crate) fn isolated<R: Send>(test: impl FnOnce() -> R + Send) -> R {
     })
 }
 
-/// A thread in a network namespace of its own, which does what it is told.
+/// A thread in a network namespace of its own, which runs jobs.
 pub(crate) struct Host {
-    /// The number by which `ip link set ... netns` knows the namespace.
+    /// The number of the namespace for `ip link set ... netns`.
     pub(crate) thread: i32,
     jobs: Option<mpsc::Sender<Box<dyn FnOnce() + Send>>>,
     handle: Option<JoinHandle<()>>,
 }
 
 impl Host {
-    /// A new host that has nothing but loopback.
+    /// A new host that has only loopback.
     pub(crate) fn new() -> Self {
         let (jobs, todo) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
         let (tell, started) = mpsc::channel();
@@ -44,7 +44,7 @@ impl Host {
         Self { thread, jobs: Some(jobs), handle: Some(handle) }
     }
 
-    /// Does `job` on this host; the answer can be waited for.
+    /// Runs `job` on this host; its result can be received.
     pub(crate) fn start<R: Send + 'static>(
         &self,
         job: impl FnOnce() -> R + Send + 'static,
@@ -57,7 +57,7 @@ impl Host {
         result
     }
 
-    /// Does `job` on this host and waits for its end.
+    /// Runs `job` on this host and waits for its result.
     pub(crate) fn run<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> R {
         self.start(job).recv().expect("the job has failed, see above")
     }

@@ -1,4 +1,4 @@
-//! Reads a capture until what is waited for has come.
+//! Reads a capture until an expected packet has come.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -13,7 +13,7 @@ use common_os::io::{Capture, CaptureCounters};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-/// Frames that every ordinary packet fits in.
+/// Every ordinary packet fits in a frame.
 pub(crate) const ROOM: Room = Room { frame: 2048, packets: 4096, queue: 64 << 20, snap: DEFAULT_SNAP };
 
 /// One captured segment.
@@ -29,7 +29,7 @@ pub(crate) struct Seen {
     pub(crate) payload_len: u32,
 }
 
-/// A capture that is waited for as the event loops do.
+/// A capture and a poll, as in the event loops.
 pub(crate) struct Sniffer {
     pub(crate) capture: AfPacket,
     poll: Poll,
@@ -40,7 +40,7 @@ impl Sniffer {
         Self::with(AfPacket::open(interface, program, ROOM).unwrap())
     }
 
-    /// Several that share what is captured.
+    /// Several captures that share the packets.
     pub(crate) fn open_shared(interface: Option<&str>, program: &Program, count: u16) -> Vec<Self> {
         let captures = AfPacket::open_shared(interface, program, ROOM, count).unwrap();
         captures.into_iter().map(Self::with).collect()
@@ -53,7 +53,7 @@ impl Sniffer {
         Self { capture, poll }
     }
 
-    /// All segments up to the first one that `last` holds for, and what was captured by then.
+    /// All segments up to the first one for which `last` is true, and those captured at the same time.
     pub(crate) fn until(&mut self, last: impl Fn(&Seen) -> bool) -> Vec<Seen> {
         let mut all = Vec::new();
         loop {
@@ -63,11 +63,11 @@ impl Sniffer {
             }
             let mut events = Events::with_capacity(4);
             self.poll.poll(&mut events, Some(Duration::from_secs(20))).unwrap();
-            assert!(!events.is_empty(), "what is waited for does not come; seen: {:?}", summary(&all));
+            assert!(!events.is_empty(), "the expected packet does not come; seen: {:?}", summary(&all));
         }
     }
 
-    /// What is there now.
+    /// The segments that are captured now.
     pub(crate) fn pending(&mut self) -> Vec<Seen> {
         let mut all = Vec::new();
         loop {
@@ -95,7 +95,7 @@ impl Sniffer {
     }
 }
 
-/// The stream that the segments to `service` carry, put together by sequence numbers.
+/// The stream of the segments to `service`, assembled by sequence numbers.
 pub(crate) fn stream(all: &[Seen], service: Endpoint) -> Vec<u8> {
     let syn = all.iter().find(|seen| seen.destination == service && seen.flags.has(Flags::SYN));
     let first = syn.expect("no SYN was captured").seq + 1;
@@ -107,7 +107,7 @@ pub(crate) fn stream(all: &[Seen], service: Endpoint) -> Vec<u8> {
         let at = usize::try_from(seen.seq.distance(first)).expect("payload before the stream");
         assert!(at <= bytes.len(), "bytes {} to {at} are missing", bytes.len());
         assert_eq!(seen.payload.len(), seen.payload_len as usize, "payload was cut off");
-        // What was sent again is the same again.
+        // A retransmission has the same bytes.
         let known = (bytes.len() - at).min(seen.payload.len());
         assert_eq!(bytes[at..at + known], seen.payload[..known]);
         bytes.extend_from_slice(&seen.payload[known..]);

@@ -1,4 +1,4 @@
-//! Pipes that are full, for daemons to log to.
+//! Full pipes as the log of daemons.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -11,11 +11,11 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, pipe};
 
-/// What is waited for comes sooner, or the test fails.
+/// A test fails if an expected event takes longer.
 const LIMIT: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(1);
 
-/// A pipe that takes nothing more until it is read.
+/// A pipe that is full until it is read.
 pub(crate) fn full_pipe() -> (OwnedFd, OwnedFd) {
     let (reader, writer) = pipe().unwrap();
     let size = fcntl(&writer, FcntlArg::F_GETPIPE_SZ).unwrap();
@@ -24,7 +24,7 @@ pub(crate) fn full_pipe() -> (OwnedFd, OwnedFd) {
     (reader, file.into())
 }
 
-/// Reads what is written from now on.
+/// Reads the pipe to its end in a thread.
 pub(crate) fn read_to_end(reader: OwnedFd) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut text = String::new();
@@ -33,17 +33,17 @@ pub(crate) fn read_to_end(reader: OwnedFd) -> JoinHandle<String> {
     })
 }
 
-/// The sum of what the log says is missing.
+/// The sum of the lost lines that the log reports.
 pub(crate) fn lost_lines(log: &str) -> u64 {
     let notices = log.lines().filter_map(|line| line.split_once(" log lines were lost: "));
     notices.filter_map(|(before, _)| before.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 #[expect(clippy::disallowed_methods, reason = "another process tells of nothing")]
-pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(mut holds: impl FnMut() -> bool) {
     for _ in 0..LIMIT.as_millis() {
-        if is_so() {
+        if holds() {
             return;
         }
         std::thread::sleep(STEP);

@@ -1,7 +1,7 @@
 //! A small assembler: labels instead of counted offsets.
 //!
-//! A conditional jump of classic BPF reaches 255 instructions. Here it only ever skips the unconditional jump that
-//! stands behind it, which reaches everywhere: long lists of addresses need no special care.
+//! A conditional jump of classic BPF reaches 255 instructions. Here it only skips the unconditional jump that follows it,
+//! whose reach is unlimited. So long lists of addresses need no special care.
 
 use super::{Instruction, Program};
 use nix::libc::{
@@ -13,15 +13,15 @@ use nix::libc::{
 /// `ret #k`.
 pub(super) const RETURN: u16 = code(&[BPF_RET, BPF_K]);
 
-/// Instructions of the kernel's own form that fit into what a socket may spend on a filter: `net.core.optmem_max`,
-/// 20 KB before Linux 6.8, 8 bytes each.
+/// Instructions of the kernel's internal form, 8 bytes each, that fit into the memory of a socket's filter:
+/// `net.core.optmem_max`, 20 KB before Linux 6.8.
 const KERNEL_INSTRUCTIONS: usize = 2500;
 
-/// A place in the program, before or after it is known where.
+/// A place in the program, which may be determined later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Label(usize);
 
-/// What an instruction does with the accumulator A, the index register X, or the packet P.
+/// An instruction on the accumulator A, the index register X, and the packet P.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Op {
     /// A = P[k]
@@ -34,7 +34,7 @@ pub(super) enum Op {
     LoadByteX(u32),
     /// A = P[X+k..X+k+2]
     LoadHalfX(u32),
-    /// A = who the frame is for (`PACKET_*` of `linux/if_packet.h`)
+    /// A = the packet type (`PACKET_*` of `linux/if_packet.h`)
     LoadPacketType,
     /// A = the frame's Ethernet protocol
     LoadProtocol,
@@ -79,7 +79,7 @@ pub(super) struct Assembler {
     instructions: Vec<Instruction>,
     places: Vec<usize>,
     jumps: Vec<(usize, Label)>,
-    /// The most that the kernel's own form of them can take.
+    /// Upper limit of their number in the kernel's internal form.
     kernel_instructions: usize,
 }
 
@@ -121,25 +121,25 @@ impl Assembler {
         self.push(code, 0, 0, k);
     }
 
-    /// Goes to `label`.
+    /// Jumps to `label`.
     pub(super) fn jump(&mut self, label: Label) {
         self.jumps.push((self.instructions.len(), label));
         self.push(code(&[BPF_JMP, BPF_JA]), 0, 0, 0);
     }
 
-    /// Goes to `label` if `test` holds.
+    /// Jumps to `label` if `test` holds.
     pub(super) fn jump_if(&mut self, test: Test, label: Label) {
         self.test(test, 0, 1);
         self.jump(label);
     }
 
-    /// Goes to `label` if `test` does not hold.
+    /// Jumps to `label` if `test` does not hold.
     pub(super) fn jump_unless(&mut self, test: Test, label: Label) {
         self.test(test, 1, 0);
         self.jump(label);
     }
 
-    /// Ends the program: `bytes` of the packet are passed, none drops it.
+    /// Ends the program and passes `bytes` bytes of the packet; zero drops it.
     pub(super) fn finish(&mut self, bytes: u32) {
         self.push(RETURN, 0, 0, bytes);
     }
@@ -149,7 +149,7 @@ impl Assembler {
         self.push(code(&[BPF_RET, BPF_A]), 0, 0, 0);
     }
 
-    /// The program, its labels resolved; `None` if the kernel might not take it for its length.
+    /// The program with its labels resolved; `None` if it may be too long for the kernel.
     pub(super) fn program(mut self) -> Option<Program> {
         if self.is_full() {
             return None;
@@ -161,7 +161,7 @@ impl Assembler {
         Some(Program { instructions: self.instructions })
     }
 
-    /// The kernel might not take the program for its length, whatever follows.
+    /// The program may already be too long for the kernel.
     pub(super) fn is_full(&self) -> bool {
         self.kernel_instructions > KERNEL_INSTRUCTIONS
     }
@@ -176,7 +176,7 @@ impl Assembler {
     }
 
     fn push(&mut self, code: u16, jt: u8, jf: u8, k: u32) {
-        // The kernel writes out every load from the packet.
+        // The kernel expands every load from the packet.
         let from_packet = {
             let code = u32::from(code);
             code & 0x07 == BPF_LD && matches!(code & 0xe0, BPF_ABS | BPF_IND)

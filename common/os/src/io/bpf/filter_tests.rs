@@ -1,4 +1,4 @@
-//! What the product's filters pass, case by case. What needs no frame metadata is put to the kernel, too.
+//! The packets that the filters pass, case by case. Cases without frame metadata also run in the kernel.
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -50,7 +50,7 @@ fn packet_of(from: &str, to: &str, flags: Flags, payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// The same packet with `bytes` put in at `at`.
+/// The same packet with `bytes` inserted at `at`.
 fn insert(mut packet: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
     packet.splice(at..at, bytes.iter().copied());
     packet
@@ -87,7 +87,7 @@ fn passes(program: &Program, packet: &[u8], packet_type: u32, protocol: i32) -> 
     passed > 0
 }
 
-/// How much of a packet is passed, in bytes.
+/// The number of bytes of a packet that pass.
 fn kept(program: &Program, packet: &[u8], packet_type: u32, protocol: i32) -> u32 {
     let protocol = protocol.cast_unsigned();
     run(program, packet, Metadata { packet_type, protocol, ..Metadata::default() })
@@ -111,7 +111,7 @@ fn kernel_passes(program: &Program, packet: &[u8]) -> bool {
     }
 }
 
-/// Checks a received frame in the interpreter and in the kernel, which have to agree.
+/// Checks received frames in the interpreter and in the kernel, which must agree.
 fn check_received(program: &Program, cases: &[(&str, Vec<u8>, bool)]) {
     for (name, packet, wanted) in cases {
         assert_eq!(passes(program, packet, HOST, 0), *wanted, "{name}");
@@ -124,7 +124,7 @@ fn clients_filter() -> Program {
 }
 
 #[test]
-fn of_the_clients_all_but_pure_acknowledgements_passes() {
+fn all_client_segments_but_pure_acknowledgements_pass() {
     let (ack, push) = (Flags::ACK, Flags::ACK | Flags::PSH);
     let data = |payload| packet(CLIENT, SERVICE, push, payload);
     let pure = || packet(CLIENT, SERVICE, ack, 0);
@@ -155,9 +155,9 @@ fn of_the_clients_all_but_pure_acknowledgements_passes() {
             ("IPv6 pure ACK", to_6(ack, 0), false),
             ("IPv6 data", to_6(push, 1), true),
             ("IPv6 SYN", to_6(Flags::SYN, 0), true),
-            ("IPv6 pure ACK behind an extension header", with_extensions(to_6(ack, 0), &[60]), false),
-            ("IPv6 data behind an extension header", with_extensions(to_6(push, 1), &[0]), true),
-            ("IPv6 behind two extension headers", with_extensions(to_6(ack, 0), &[0, 43]), true),
+            ("IPv6 pure ACK after an extension header", with_extensions(to_6(ack, 0), &[60]), false),
+            ("IPv6 data after an extension header", with_extensions(to_6(push, 1), &[0]), true),
+            ("IPv6 after two extension headers", with_extensions(to_6(ack, 0), &[0, 43]), true),
             ("IPv6 fragment", with_extensions(to_6(push, 8), &[44]), false),
             ("IPv6 BIG TCP", patch(with_extensions(to_6(push, 8), &[0]), 4, &[0, 0]), true),
             ("IPv6 our own copy", packet(CLIENT_6, TARGET_6, push, 9), false),
@@ -175,7 +175,7 @@ fn of_the_clients_all_but_pure_acknowledgements_passes() {
 }
 
 #[test]
-fn of_what_leaves_only_the_services_syn_acks_pass() {
+fn of_outgoing_segments_only_the_syn_acks_of_services_pass() {
     let program = clients_filter();
     let syn_ack = Flags::SYN | Flags::ACK;
     for (from, to, flags, payload, wanted) in [
@@ -185,7 +185,7 @@ fn of_what_leaves_only_the_services_syn_acks_pass() {
         (SERVICE, CLIENT, Flags::RST | Flags::ACK, 0, false),
         ("10.0.0.1:81", CLIENT, syn_ack, 0, false),
         (TARGET, CLIENT, syn_ack, 0, false),
-        // A client on this host, and a copy: what they send leaves before it arrives.
+        // A client on this host, and a copy: their packets are captured as outgoing and then as incoming.
         (CLIENT, SERVICE, Flags::SYN, 0, false),
         (CLIENT, SERVICE, Flags::ACK, 900, false),
         (CLIENT, TARGET, Flags::SYN, 0, false),
@@ -196,11 +196,11 @@ fn of_what_leaves_only_the_services_syn_acks_pass() {
 }
 
 #[test]
-fn of_what_a_heard_service_says_the_beginnings_of_all_with_payload_pass() {
-    let (quiet, heard) = ("10.0.0.1:81", [service(SERVICE), service(SERVICE_6)]);
-    let services = [&heard[..], &[service(quiet)]].concat();
-    let heard = heard.map(|service| ServiceAnswers { service, answers: &[&[]] });
-    let program = Program::conversations(&services, &heard, &[endpoint(TARGET)]);
+fn of_a_service_without_prefixes_the_heads_of_all_answers_pass() {
+    let (quiet, wanted) = ("10.0.0.1:81", [service(SERVICE), service(SERVICE_6)]);
+    let services = [&wanted[..], &[service(quiet)]].concat();
+    let answers = wanted.map(|service| ServiceAnswers { service, answers: &[&[]] });
+    let program = Program::conversations(&services, &answers, &[endpoint(TARGET)]);
     let (ack, syn_ack) = (Flags::ACK, Flags::SYN | Flags::ACK);
     for (from, to, flags, payload, wanted) in [
         (SERVICE, CLIENT, syn_ack, 0, u32::MAX),
@@ -227,13 +227,14 @@ fn of_what_a_heard_service_says_the_beginnings_of_all_with_payload_pass() {
     );
 }
 
-/// Two ways to begin, of different lengths.
+/// Two prefixes of different lengths.
 const ANSWERS: &[PayloadPrefix] = &[&[None, Some(7), None, Some(9)], &[Some(1), Some(2), Some(3)]];
 
 #[test]
-fn of_what_a_service_says_only_what_begins_as_wanted_passes() {
-    let heard = [SERVICE, SERVICE_6].map(|text| ServiceAnswers { service: service(text), answers: ANSWERS });
-    let program = Program::conversations(&heard.map(|heard| heard.service), &heard, &[endpoint(TARGET)]);
+fn only_answers_with_a_wanted_prefix_pass() {
+    let answers =
+        [SERVICE, SERVICE_6].map(|text| ServiceAnswers { service: service(text), answers: ANSWERS });
+    let program = Program::conversations(&answers.map(|each| each.service), &answers, &[endpoint(TARGET)]);
     let ack = Flags::ACK | Flags::PSH;
     let long = [&[1, 2, 3][..], &[0; 3000]].concat();
     for (name, payload, wanted) in [
@@ -258,7 +259,7 @@ fn of_what_a_service_says_only_what_begins_as_wanted_passes() {
             (" with IP options", with_ip_options(v4.clone(), 10)),
             (" with a short TCP header", short),
             (" over IPv6", v6.clone()),
-            (" behind an extension header", with_extensions(v6, &[60])),
+            (" after an extension header", with_extensions(v6, &[60])),
         ] {
             assert_eq!(kept(&program, &packet, OUTGOING, 0), wanted, "{name}{dress}");
         }
@@ -275,16 +276,16 @@ fn of_what_a_service_says_only_what_begins_as_wanted_passes() {
 }
 
 #[test]
-fn what_is_wanted_of_each_service_passes_and_that_of_others_on_the_same_port() {
+fn services_of_one_port_share_their_prefixes() {
     let other: &[PayloadPrefix] = &[&[Some(4)]];
-    let heard = |text: &str, answers| ServiceAnswers { service: service(text), answers };
+    let wanted = |text: &str, answers| ServiceAnswers { service: service(text), answers };
     let any = |port, answers| ServiceAnswers { service: Service { ip: None, port }, answers };
     let says = |list: &[ServiceAnswers], from: &str, payload: &[u8]| {
-        let services: Vec<_> = list.iter().map(|heard| heard.service).collect();
+        let services: Vec<_> = list.iter().map(|each| each.service).collect();
         let program = Program::conversations(&services, list, &[]);
         kept(&program, &packet_of(from, CLIENT, Flags::ACK, payload), OUTGOING, 0) > 0
     };
-    let two_ports = [heard(SERVICE, ANSWERS), heard("10.0.0.1:81", other), any(82, &[])];
+    let two_ports = [wanted(SERVICE, ANSWERS), wanted("10.0.0.1:81", other), any(82, &[])];
     for (from, payload, wanted) in [
         (SERVICE, &[1, 2, 3][..], true),
         (SERVICE, &[4, 5, 6], false),
@@ -294,7 +295,7 @@ fn what_is_wanted_of_each_service_passes_and_that_of_others_on_the_same_port() {
     ] {
         assert_eq!(says(&two_ports, from, payload), wanted, "{from} {payload:?}");
     }
-    let one_port = [heard(SERVICE, ANSWERS), any(80, other)];
+    let one_port = [wanted(SERVICE, ANSWERS), any(80, other)];
     assert!(
         says(&one_port, SERVICE, &[1, 2, 3])
             && says(&one_port, SERVICE, &[4])
@@ -342,7 +343,7 @@ fn mirrored_traffic_passes_as_received() {
 }
 
 #[test]
-fn a_tag_left_on_a_received_frame_is_left_to_the_reader() {
+fn a_received_frame_with_a_second_tag_passes() {
     let tagged = insert(packet(CLIENT, SERVICE, Flags::ACK, 0), 0, &[0x40, 5, 8, 0]);
     let plain = packet(SERVICE, CLIENT, Flags::ACK, 900);
     let answers = Program::answers(&[endpoint(TARGET)]);
@@ -355,7 +356,7 @@ fn a_tag_left_on_a_received_frame_is_left_to_the_reader() {
 }
 
 #[test]
-fn of_the_servers_everything_passes() {
+fn every_segment_of_the_servers_passes() {
     let program = Program::answers(&[endpoint(TARGET), endpoint(TARGET_6)]);
     let ack = Flags::ACK;
     let cases = [
@@ -421,7 +422,7 @@ fn lists_too_long_for_the_kernel_make_the_filter_broader_but_never_narrower() {
         }
         check_received(&program, &[("pure ACK", pure.clone(), false)]);
     }
-    // As many as fit are matched exactly.
+    // Lists that fit are matched exactly.
     let services: Vec<_> =
         many(250, 1, false).iter().map(|each| Service { ip: Some(each.ip), port: each.port }).collect();
     let other = packet(CLIENT, "12.0.0.0:1000", Flags::SYN, 0);
@@ -429,12 +430,12 @@ fn lists_too_long_for_the_kernel_make_the_filter_broader_but_never_narrower() {
 }
 
 #[test]
-fn a_list_much_longer_than_a_filter_takes_little_time() {
+fn a_list_much_longer_than_a_filter_is_handled_quickly() {
     let servers: Vec<_> =
         (0..300_000_u32).map(|n| endpoint(&format!("[fd00::{:x}:{:x}]:80", n >> 16, n & 0xffff))).collect();
     let clock = Clock::start();
     let program = Program::answers(&servers);
-    // Looking each up in a list of the others takes half a minute.
+    // A linear search for each would take half a minute.
     let taken = clock.now().since(Time::ZERO);
     assert!(taken < Duration::from_secs(5), "{taken:?}");
     assert_eq!(program.instructions.len(), Program::answers(&servers[..100]).instructions.len());

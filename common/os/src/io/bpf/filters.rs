@@ -1,11 +1,9 @@
-//! The two filters of the product: a service's clients for tcpcopy, a server's answers for intercept.
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+//! The two capture filters: the clients of services for tcpcopy, the answers of servers for intercept.
 
 use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
 
 use super::assembler::{Assembler, Label, Op, RETURN, Test};
+use super::selection::{AnswerGroup, DETAILS, Detail, Ports};
 use super::{Instruction, Program, Service, ServiceAnswers};
 use common_core::flow::Endpoint;
 use common_core::payload_prefix::PayloadPrefix;
@@ -14,8 +12,8 @@ use common_core::payload_prefix::PayloadPrefix;
 pub(super) const PACKET_OUTGOING: u32 = 4;
 /// Passes the packet whole.
 const WHOLE: u32 = u32::MAX;
-/// Passes so many bytes of the packet: IPv6 and the longest TCP header, and 128 of what is said. A capture whose frames have
-/// room for more ([`super::super::af_packet::FRAME_OVERHEAD`]) takes them without a system call, however long answers are.
+/// Passes this many bytes of the packet: an IPv6 and the longest TCP header, and 128 bytes of payload. A capture whose frames
+/// have more room ([`super::super::af_packet::FRAME_OVERHEAD`]) reads them without a system call, however long answers are.
 pub const HEAD: u32 = 40 + 60 + 128;
 const TCP: u32 = 6;
 /// IPv6 extension headers of the common layout: hop-by-hop, routing, destination options (RFC 8200 section 4).
@@ -24,42 +22,43 @@ const FIN_SYN_RST: u32 = 0x07;
 const SYN_ACK: u32 = 0x12;
 
 impl Program {
-    /// What tcpcopy needs to see of the clients of `services`:
+    /// The packets that tcpcopy needs of the clients of `services`:
     ///
-    /// - of what does not leave this host, TCP segments to one of the services that carry payload or one of SYN, FIN
-    ///   and RST;
-    /// - of what leaves this host, the SYN-ACKs of a service: the base of its sequence numbers;
-    /// - nothing to or from `targets`: those are our own copies, and what is answered to them.
+    /// - incoming TCP segments to one of the services that carry payload or one of SYN, FIN and RST;
+    /// - outgoing SYN-ACKs of a service, which are the base of its sequence numbers;
+    /// - nothing to or from `targets`: these are our own copies and their answers.
     ///
-    /// On loopback every packet is seen twice, leaving and arriving: each is passed once.
+    /// On loopback every packet is captured twice, outgoing and incoming: the filter passes it once.
     ///
-    /// The filter may pass more than asked, the reader has to look again: received frames with a second VLAN tag,
-    /// IPv6 packets with two extension headers or more, BIG TCP segments without a stated length; and where the lists
-    /// are too long for the kernel (about 250 IPv4 or 40 IPv6 addresses, or 60 ports), the services' ports on any
-    /// address, or at last (100 ports) every TCP segment that is no pure acknowledgement. Of fragments only the first
-    /// is passed.
+    /// The filter may pass other packets, so the reader must check again: received frames with a second VLAN tag, IPv6
+    /// packets with two extension headers or more, and BIG TCP segments without a length field. If the lists are too long
+    /// for the kernel (about 250 IPv4 or 40 IPv6 addresses, or 60 ports), the filter passes the services' ports on any
+    /// address, and beyond that (100 ports) every TCP segment that is no pure acknowledgement. Of fragments it passes only
+    /// the first.
     #[must_use]
     pub fn clients(services: &[Service], targets: &[Endpoint]) -> Self {
         Self::conversations(services, &[], targets)
     }
 
-    /// As [`Program::clients`], and of what leaves this host also what the `heard` services say and is wanted of it: the
-    /// first few hundred bytes of segments with payload, or of those whose payload begins in certain ways.
+    /// As [`Program::clients`], and also the first [`HEAD`] bytes of outgoing segments with the wanted `answers`.
     #[must_use]
-    pub fn conversations(services: &[Service], heard: &[ServiceAnswers], targets: &[Endpoint]) -> Self {
+    pub fn conversations(services: &[Service], answers: &[ServiceAnswers], targets: &[Endpoint]) -> Self {
         let targets = Ports::new(targets.iter().map(|target| (target.port, Some(target.ip))));
         let at = |detail: Detail| {
-            let heard =
-                if detail == Detail::AllPorts { Wanted::together(heard) } else { Wanted::by_port(heard) };
-            let heard: Vec<_> =
-                heard.iter().map(|each| (detail.ports(&each.services), &*each.prefixes)).collect();
-            clients(&detail.ports(services), &heard, detail.names_targets().then_some(&targets))
+            let groups = if detail == Detail::AllPorts {
+                AnswerGroup::all_in_one(answers)
+            } else {
+                AnswerGroup::by_prefixes(answers)
+            };
+            let groups: Vec<_> =
+                groups.iter().map(|group| (detail.ports(&group.services), &*group.prefixes)).collect();
+            clients(&detail.ports(services), &groups, detail.names_targets().then_some(&targets))
         };
         DETAILS.into_iter().find_map(at).unwrap_or_else(nothing)
     }
 
-    /// What intercept needs to see: all TCP segments that come from one of `servers`, leaving this host or not;
-    /// nothing if there are no servers. It may pass more than asked just as [`Program::clients`].
+    /// The packets that intercept needs: all TCP segments from one of `servers`, outgoing or incoming; nothing if there are no
+    /// servers. It may pass other packets, as [`Program::clients`] may.
     #[must_use]
     pub fn answers(servers: &[Endpoint]) -> Self {
         let exact = Ports::new(servers.iter().map(|server| (server.port, Some(server.ip))));
@@ -74,147 +73,40 @@ impl Program {
     }
 }
 
-/// Passes nothing at all.
+/// Passes nothing.
 pub(crate) fn nothing() -> Program {
     Program { instructions: vec![Instruction { code: RETURN, jt: 0, jf: 0, k: 0 }] }
 }
 
-/// Endpoints by port.
-enum Ports {
-    /// Every endpoint there is.
-    All,
-    /// The listed ones.
-    Listed(BTreeMap<u16, Addresses>),
-}
-
-/// The addresses that are wanted on one port.
-#[derive(Default)]
-struct Addresses {
-    any: bool,
-    v4: BTreeSet<u32>,
-    v6: BTreeSet<[u32; 4]>,
-}
-
-impl Ports {
-    fn new(endpoints: impl Iterator<Item = (u16, Option<IpAddr>)>) -> Self {
-        let mut ports: BTreeMap<u16, Addresses> = BTreeMap::new();
-        for (port, ip) in endpoints {
-            let addresses = ports.entry(port).or_default();
-            match ip {
-                None => addresses.any = true,
-                Some(IpAddr::V4(ip)) => {
-                    addresses.v4.insert(ip.to_bits());
-                }
-                Some(IpAddr::V6(ip)) => {
-                    addresses.v6.insert(words(ip.to_bits()));
-                }
-            }
-        }
-        Self::Listed(ports)
-    }
-}
-
-/// How exactly a program describes what is wanted. The kernel limits its length, and jumps within it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Detail {
-    Addresses,
-    AnyAddress,
-    NoTargets,
-    AllPorts,
-}
-
-/// The most exact first.
-const DETAILS: [Detail; 4] = [Detail::Addresses, Detail::AnyAddress, Detail::NoTargets, Detail::AllPorts];
-
-impl Detail {
-    fn ports(self, services: &[Service]) -> Ports {
-        match self {
-            Self::Addresses => Ports::new(services.iter().map(|service| (service.port, service.ip))),
-            Self::AnyAddress | Self::NoTargets => {
-                Ports::new(services.iter().map(|service| (service.port, None)))
-            }
-            Self::AllPorts => Ports::All,
-        }
-    }
-
-    fn names_targets(self) -> bool {
-        matches!(self, Self::Addresses | Self::AnyAddress)
-    }
-}
-
-/// What is wanted of the answers of some services.
-#[derive(Default)]
-struct Wanted {
-    services: Vec<Service>,
-    /// Shorter ones first, as [`begins`] needs them.
-    prefixes: Vec<PayloadPrefix>,
-}
-
-impl Wanted {
-    /// By what is wanted of them. Services of one port are treated alike.
-    fn by_port(heard: &[ServiceAnswers]) -> Vec<Self> {
-        let mut ports: BTreeMap<u16, Self> = BTreeMap::new();
-        for each in heard.iter().filter(|each| !each.answers.is_empty()) {
-            ports.entry(each.service.port).or_default().add(each);
-        }
-        let mut list: Vec<Self> = Vec::new();
-        for port in ports.into_values() {
-            match list.iter_mut().find(|other| other.prefixes == port.prefixes) {
-                Some(other) => other.services.extend(port.services),
-                None => list.push(port),
-            }
-        }
-        list
-    }
-
-    /// All that is wanted, of all services.
-    fn together(heard: &[ServiceAnswers]) -> Vec<Self> {
-        let mut all = Self::default();
-        heard.iter().for_each(|each| all.add(each));
-        if all.prefixes.is_empty() { Vec::new() } else { vec![all] }
-    }
-
-    fn add(&mut self, heard: &ServiceAnswers) {
-        self.services.push(heard.service);
-        self.prefixes.extend(heard.answers);
-        self.prefixes.sort_by_key(|prefix| (prefix.len(), *prefix));
-        self.prefixes.dedup();
-    }
-}
-
-fn words(bits: u128) -> [u32; 4] {
-    [96, 64, 32, 0].map(|shift| (bits >> shift) as u32)
-}
-
 fn clients(
     services: &Ports,
-    heard: &[(Ports, &[PayloadPrefix])],
+    groups: &[(Ports, &[PayloadPrefix])],
     targets: Option<&Ports>,
 ) -> Option<Program> {
     let mut asm = Assembler::default();
     let exits = Exits::new(&mut asm);
     let from_client = asm.label();
-    let says: Vec<_> = heard.iter().map(|_| asm.label()).collect();
+    let wanted: Vec<_> = groups.iter().map(|_| asm.label()).collect();
     tcp(&mut asm, exits, |asm, family| {
         let (received, answers) = (asm.label(), asm.label());
         asm.op(Op::LoadPacketType);
         asm.jump_unless(Test::Equal(PACKET_OUTGOING), received);
         asm.op(Op::LoadByteX(13));
         asm.op(Op::And(SYN_ACK));
-        asm.jump_unless(Test::Equal(SYN_ACK), if heard.is_empty() { exits.drop } else { answers });
+        asm.jump_unless(Test::Equal(SYN_ACK), if groups.is_empty() { exits.drop } else { answers });
         if let Some(targets) = targets {
             endpoint(asm, family, Side::Source, targets, exits.drop);
         }
         endpoint(asm, family, Side::Source, services, exits.pass);
         asm.jump(exits.drop);
 
-        if !heard.is_empty() {
+        if !groups.is_empty() {
             asm.place(answers);
             if let Some(targets) = targets {
                 endpoint(asm, family, Side::Source, targets, exits.drop);
             }
-            for ((ports, _), says) in heard.iter().zip(&says) {
-                endpoint(asm, family, Side::Source, ports, *says);
+            for ((ports, _), wanted) in groups.iter().zip(&wanted) {
+                endpoint(asm, family, Side::Source, ports, *wanted);
             }
             asm.jump(exits.drop);
         }
@@ -228,10 +120,10 @@ fn clients(
         asm.jump(exits.drop);
     });
 
-    for ((_, prefixes), says) in heard.iter().zip(says) {
-        asm.place(says);
+    for ((_, prefixes), wanted) in groups.iter().zip(wanted) {
+        asm.place(wanted);
         match prefixes.split_first() {
-            // The empty prefix, which stands first, fits whatever the others fit.
+            // The empty prefix is sorted first and matches whenever another one does.
             Some(([], _)) => jump_if_payload(&mut asm, exits.pass_head),
             _ => {
                 payload(&mut asm);
@@ -248,7 +140,7 @@ fn clients(
     exits.place(asm)
 }
 
-/// X, where the TCP header stands, becomes where it ends.
+/// Moves X from the start of the TCP header to its end.
 fn payload(asm: &mut Assembler) {
     asm.op(Op::LoadByteX(12));
     asm.op(Op::ShiftRight(2));
@@ -257,17 +149,17 @@ fn payload(asm: &mut Assembler) {
     asm.op(Op::IndexA);
 }
 
-/// Goes to `hit` if there is payload behind the TCP header at X, or may be.
+/// Jumps to `hit` if there is or may be payload after the TCP header at X.
 fn jump_if_payload(asm: &mut Assembler, hit: Label) {
     payload(asm);
-    // The end of the headers, to be compared with the stated length of the packet.
+    // Compares the end of the headers with the stated length of the packet.
     asm.op(Op::Recall);
     asm.jump_if(Test::Equal(0), hit);
     asm.jump_if(Test::AboveX, hit);
 }
 
-/// Goes to `hit` if the payload at X begins with one of `prefixes`, falls through if not. Shorter ones must come first: a
-/// load behind the packet's end drops the packet, and what is too short for one is too short for those that follow.
+/// Jumps to `hit` if the payload at X begins with one of `prefixes`, and falls through if not. Shorter ones must come first: a
+/// load beyond the end of the packet drops it, and a packet too short for one prefix is too short for the later ones.
 fn begins(asm: &mut Assembler, prefixes: &[PayloadPrefix], hit: Label) {
     for prefix in prefixes {
         let next = asm.label();
@@ -291,7 +183,7 @@ fn answers(servers: &Ports) -> Option<Program> {
     exits.place(asm)
 }
 
-/// Where a program ends.
+/// The ends of a program.
 #[derive(Clone, Copy)]
 struct Exits {
     pass: Label,
@@ -305,7 +197,7 @@ impl Exits {
         Self { pass: asm.label(), pass_head: asm.label(), drop: asm.label() }
     }
 
-    /// Ends the program; what falls through is dropped.
+    /// Ends the program; a packet that falls through is dropped.
     fn place(self, mut asm: Assembler) -> Option<Program> {
         asm.place(self.drop);
         asm.finish(0);
@@ -329,12 +221,12 @@ enum Side {
     Destination,
 }
 
-/// Goes on with `each` (once for IPv4 and once for IPv6) if the packet is a TCP segment. Then X is where its TCP
-/// header stands, and the scratch word the stated length of the packet, zero if there is none.
+/// Continues with `each` (once for IPv4 and once for IPv6) if the packet is a TCP segment. Then X is the start of its TCP
+/// header, and the scratch word is the stated length of the packet, or zero if it states none.
 fn tcp(asm: &mut Assembler, exits: Exits, mut each: impl FnMut(&mut Assembler, Family)) {
     let (ip, v4, v6) = (asm.label(), asm.label(), asm.label());
-    // The kernel takes one VLAN tag off what it receives. If the protocol is still VLAN, a second tag stands where
-    // the IP header is expected. What leaves starts with its IP header also where the protocol says VLAN.
+    // The kernel removes one VLAN tag of a received packet. If the protocol is still VLAN, a second tag precedes the IP
+    // header. An outgoing packet starts with its IP header even if the protocol is VLAN.
     asm.op(Op::LoadPacketType);
     asm.jump_if(Test::Equal(PACKET_OUTGOING), ip);
     asm.op(Op::LoadProtocol);
@@ -389,7 +281,7 @@ fn tcp(asm: &mut Assembler, exits: Exits, mut each: impl FnMut(&mut Assembler, F
     each(asm, Family::V6);
 }
 
-/// Goes to `hit` if the packet's endpoint on `side` is one of `ports`, falls through if not.
+/// Jumps to `hit` if the packet's endpoint on `side` is one of `ports`, and falls through if not.
 fn endpoint(asm: &mut Assembler, family: Family, side: Side, ports: &Ports, hit: Label) {
     let Ports::Listed(ports) = ports else {
         asm.jump(hit);
@@ -404,7 +296,7 @@ fn endpoint(asm: &mut Assembler, family: Family, side: Side, ports: &Ports, hit:
     let miss = asm.label();
     asm.op(Op::LoadHalfX(port_at));
     for (port, addresses) in ports {
-        // Whatever follows: the list is too long.
+        // The list is too long, whatever follows.
         if asm.is_full() {
             return;
         }

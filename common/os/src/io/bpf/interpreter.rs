@@ -1,9 +1,9 @@
-//! Runs a program in user space, for tests: what a socket pair cannot provide is the frame's metadata.
+//! Runs a program in user space, for tests: a socket pair cannot provide the metadata of a frame.
 
 use super::Program;
 use nix::libc::{SKF_AD_OFF, SKF_AD_PKTTYPE, SKF_AD_PROTOCOL, SKF_NET_OFF};
 
-/// What the kernel knows of a frame beside its bytes.
+/// The metadata of a frame.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Metadata {
     pub(super) packet_type: u32,
@@ -12,7 +12,7 @@ pub(super) struct Metadata {
     pub(super) link_header: usize,
 }
 
-/// The bytes to pass: zero drops the packet. A load behind the packet's end drops it, as in the kernel.
+/// The number of bytes to pass; zero drops the packet. A load beyond the end of the packet drops it, as in the kernel.
 pub(super) fn run(program: &Program, packet: &[u8], metadata: Metadata) -> u32 {
     let load = |at: u32, bytes: usize| -> Option<u32> {
         if at == SKF_AD_OFF.wrapping_add(SKF_AD_PKTTYPE).cast_unsigned() {
@@ -21,7 +21,7 @@ pub(super) fn run(program: &Program, packet: &[u8], metadata: Metadata) -> u32 {
         if at == SKF_AD_OFF.wrapping_add(SKF_AD_PROTOCOL).cast_unsigned() {
             return Some(metadata.protocol);
         }
-        // Behind this offset stands the IP header, wherever the packet itself begins.
+        // This offset is that of the IP header, wherever the packet itself begins.
         let net = SKF_NET_OFF.cast_unsigned();
         let at = if at >= net { (at - net) as usize + metadata.link_header } else { at as usize };
         let field = packet.get(at..at + bytes)?;

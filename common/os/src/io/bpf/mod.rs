@@ -1,4 +1,4 @@
-//! Classic BPF: the filters that let the kernel throw away what nobody will look at.
+//! Classic BPF: capture filters, by which the kernel drops unwanted packets.
 //!
 //! All programs here run on `SOCK_DGRAM` packet sockets: offset 0 is the IP header.
 
@@ -8,6 +8,7 @@ mod filter_tests;
 mod filters;
 #[cfg(test)]
 mod interpreter;
+mod selection;
 pub(crate) mod split;
 #[cfg(test)]
 mod split_tests;
@@ -23,7 +24,7 @@ pub use filters::HEAD;
 pub(crate) use filters::nothing;
 pub use split::worker_of;
 
-/// Instructions that the kernel takes in one program (`BPF_MAXINSNS`).
+/// Limit of the instructions of one program (`BPF_MAXINSNS`).
 const MAX_INSTRUCTIONS: usize = 4096;
 
 /// `DLT_RAW` of Linux's libpcap: packets that start with their IP header.
@@ -38,31 +39,31 @@ pub struct Service {
     pub port: u16,
 }
 
-/// A service whose answers are wanted, too.
+/// A service of which some answers are wanted, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceAnswers {
     /// The service.
     pub service: Service,
-    /// How the segments of its answers begin that are wanted.
+    /// How the payload of a wanted segment begins.
     pub answers: &'static [PayloadPrefix],
 }
 
 /// Why a filter expression cannot be used.
 #[derive(Debug, Error, PartialEq, Eq, Clone)]
 pub enum FilterError {
-    /// libpcap does not take it.
+    /// libpcap refuses it.
     #[error(
         "filter '{expression}' does not compile: {reason} (the syntax is that of tcpdump: man pcap-filter)"
     )]
     Compile {
         /// As the user wrote it.
         expression: String,
-        /// What libpcap says.
+        /// The reason that libpcap gives.
         reason: String,
     },
-    /// It compiles to more than the kernel takes.
+    /// It compiles to more instructions than the kernel accepts.
     #[error(
-        "filter '{expression}' needs {length} instructions, the kernel takes {MAX_INSTRUCTIONS}: shorten it"
+        "filter '{expression}' needs {length} instructions, the kernel accepts {MAX_INSTRUCTIONS}: shorten it"
     )]
     TooLong {
         /// As the user wrote it.
@@ -90,8 +91,8 @@ pub struct Program {
 impl Program {
     /// Compiles a libpcap expression.
     ///
-    /// What it matches is passed whole. Link-layer primitives (`ether`, `vlan`, `inbound`) do not compile, for
-    /// there is no link-layer header; a frame with two VLAN tags or more is not looked into and never matches.
+    /// A matching packet is passed whole. Link-layer primitives (`ether`, `vlan`, `inbound`) do not compile, because there is
+    /// no link-layer header. A frame with two VLAN tags or more never matches.
     ///
     /// # Errors
     /// [`FilterError`] is one line for the user.
@@ -112,7 +113,7 @@ impl Program {
         }
     }
 
-    /// The same, but of what it passes it keeps `bytes` bytes from the IP header on, and no more.
+    /// The same program, but it passes at most `bytes` bytes of a packet, from the IP header on.
     #[must_use]
     pub fn keeping(mut self, bytes: u32) -> Self {
         for instruction in &mut self.instructions {
@@ -123,14 +124,14 @@ impl Program {
         self
     }
 
-    /// In the form that a socket takes.
+    /// The form that a socket accepts.
     pub(crate) fn to_sock_filters(&self) -> Vec<SockFilter> {
         self.instructions.iter().map(|i| SockFilter::new(i.code, i.jt, i.jf, i.k)).collect()
     }
 }
 
-/// Reads the `code jt jf k` that libpcap's instructions display as: their fields are private. What a match
-/// returns, the number of bytes to keep, is made "all": the snap length is the capture's business.
+/// Reads the `code jt jf k` as which libpcap displays an instruction, because its fields are private. The number of bytes to
+/// keep becomes "all": the capture applies the snap length.
 fn read(text: &str) -> Option<Instruction> {
     let mut fields = text.split_ascii_whitespace();
     let mut next = || fields.next()?.parse::<u32>().ok();
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_expression_is_one_line_that_says_what_is_wrong() {
+    fn the_error_of_a_bad_expression_is_one_line() {
         for (expression, names) in [
             ("tcp and\n(src port 80", "syntax error"),
             ("host no\0where", "nul"),
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_longer_than_the_kernel_takes_is_refused() {
+    fn an_expression_longer_than_the_kernel_accepts_is_refused() {
         let expression: Vec<_> = (0..5000).map(|i| format!("ip[4:2] = {}", 2 * i)).collect();
         let error = Program::from_expression(&expression.join(" or ")).unwrap_err();
         assert!(matches!(error, FilterError::TooLong { length, .. } if length > MAX_INSTRUCTIONS), "{error}");

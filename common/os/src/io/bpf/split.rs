@@ -25,7 +25,7 @@ enum Port {
     Destination = 2,
 }
 
-/// The worker, of `count`, whose client has this port. [`program`] is the kernel's form of the same rule.
+/// The worker, of `count`, whose client has this port. `program` is the kernel's form of the same rule.
 #[must_use]
 pub const fn worker_of(client_port: u16, count: u16) -> u16 {
     let spread = (client_port as u32).wrapping_mul(MULTIPLIER) >> SHIFT;
