@@ -214,17 +214,19 @@ fn number(kind: u8, bytes: &[u8]) -> Result<Option<(i64, usize)>, OutOfStep> {
         [first, ..] if first != kind => return Err(OutOfStep),
         _ => {}
     }
-    match line(bytes, NUMBER_MAX)? {
-        Some(line) => Ok(Some((parse(&line[1..])?, line.len() + 2))),
-        None => Ok(None),
+    // The server does not look at the byte after the carriage return.
+    match bytes.iter().take(NUMBER_MAX).position(|byte| *byte == b'\r') {
+        Some(end) if bytes.len() >= end + 2 => Ok(Some((parse(&bytes[1..end])?, end + 2))),
+        None if bytes.len() >= NUMBER_MAX => Err(OutOfStep),
+        _ => Ok(None),
     }
 }
 
 /// The line that begins `bytes`, without its end; `None` if it is incomplete.
-fn line(bytes: &[u8], max: usize) -> Result<Option<&[u8]>, OutOfStep> {
-    match bytes.iter().take(max).position(|byte| *byte == b'\n') {
+fn line(bytes: &[u8]) -> Result<Option<&[u8]>, OutOfStep> {
+    match bytes.iter().take(LINE_MAX).position(|byte| *byte == b'\n') {
         Some(end) => bytes[..end].strip_suffix(b"\r").map(Some).ok_or(OutOfStep),
-        None if bytes.len() >= max => Err(OutOfStep),
+        None if bytes.len() >= LINE_MAX => Err(OutOfStep),
         None => Ok(None),
     }
 }
@@ -243,7 +245,7 @@ struct Replies;
 
 impl Framing for Replies {
     fn frame(bytes: &[u8], _: bool) -> Result<Option<Frame>, OutOfStep> {
-        let Some(line) = line(bytes, LINE_MAX)? else { return Ok(None) };
+        let Some(line) = line(bytes)? else { return Ok(None) };
         let (kind, rest) = line.split_first().ok_or(OutOfStep)?;
         // Of null it is negative.
         let count = || Ok(u64::try_from(parse(rest)?).ok());
@@ -283,14 +285,14 @@ impl ReplyReader {
         self.is_lost = true;
     }
 
-    /// Reads on, and returns the first lines of the replies that are complete now. Pushes are left out.
-    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, OutOfStep> {
+    /// Reads on, and adds the first lines of the replies that are complete now. Pushes are left out.
+    pub(crate) fn read(&mut self, bytes: &[u8], replies: &mut Vec<Vec<u8>>) -> Result<(), OutOfStep> {
         if self.is_lost {
             return Err(OutOfStep);
         }
         self.partial.extend_from_slice(bytes);
         let bytes = std::mem::take(&mut self.partial);
-        let (mut at, mut replies) = (0, Vec::new());
+        let mut at = 0;
         loop {
             if self.first.is_none() {
                 let Some(frame) = Replies::frame(&bytes[at..], false)? else { break };
@@ -304,7 +306,7 @@ impl ReplyReader {
             replies.extend(self.first.take().filter(|line| !line.starts_with(b">")));
         }
         self.partial = bytes[at..].to_vec();
-        Ok(replies)
+        Ok(())
     }
 }
 
@@ -400,10 +402,9 @@ mod tests {
     /// All replies in `bytes`, read in pieces of this size.
     fn replies(bytes: &[u8], piece: usize) -> Result<Vec<Vec<u8>>, OutOfStep> {
         let mut reader = ReplyReader::default();
-        bytes.chunks(piece).try_fold(Vec::new(), |mut all, chunk| {
-            all.extend(reader.read(chunk)?);
-            Ok(all)
-        })
+        let mut all = Vec::new();
+        bytes.chunks(piece).try_for_each(|chunk| reader.read(chunk, &mut all))?;
+        Ok(all)
     }
 
     #[test]

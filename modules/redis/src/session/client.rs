@@ -40,7 +40,7 @@ impl Session {
     /// needed.
     fn step(&mut self, bytes: &[u8], edits: &mut Edits<'_>) -> Result<(), OutOfStep> {
         match self.mode {
-            Mode::Down | Mode::Preparing | Mode::Restoring => return Ok(()),
+            Mode::Down | Mode::Restoring => return Ok(()),
             Mode::Foreign => {
                 edits.take(bytes.len(), Fate::Pass);
                 return Ok(());

@@ -2,6 +2,7 @@
 
 mod client;
 mod effects;
+mod questions;
 mod refusals;
 mod server;
 mod transaction;
@@ -11,21 +12,18 @@ use std::sync::Arc;
 use module_kit::edits::{Edits, Fate};
 use module_kit::framing::Place;
 use module_kit::marks::Awaited;
-use module_kit::online_query::{Found, OnlineQuery};
 use module_kit::setup::Setup;
 use module_kit::{
     Actions, AnswerPayload, Endpoint, Loss, Missing, Module, OnlineObserver, Ready, ServerData,
 };
 
+use self::questions::Questions;
 use self::refusals::{Refusals, Undo};
 use self::transaction::Transaction;
 use crate::Service;
 use crate::counters::Event;
 use crate::resp::{ReplyReader, request};
 use crate::state::{Asked, State};
-
-/// How many answers of the online server are requested that do not tell the state of a session.
-const QUESTIONS_MAX: u32 = 5;
 
 /// So much of each segment of the test server's answers is read while the client goes on: an error's code.
 const HEAD: u16 = 24;
@@ -37,9 +35,7 @@ enum Mode {
     Down,
     /// It is open, and the client's commands are left out: the state that they belong to is not known.
     Unknown,
-    /// The client's state is restored on a new connection.
-    Preparing,
-    /// The client's state is restored on a connection in use.
+    /// The client's state is restored: it must not go on.
     Restoring,
     /// The client sets its connection up: the answers are read, because without login or database it must not go on.
     Setup,
@@ -53,10 +49,6 @@ enum Mode {
 }
 
 impl Mode {
-    fn is_restoring(self) -> bool {
-        matches!(self, Self::Preparing | Self::Restoring)
-    }
-
     fn is_foreign(self) -> bool {
         matches!(self, Self::Foreign | Self::ForeignLost)
     }
@@ -64,7 +56,7 @@ impl Mode {
 
 pub(crate) struct Session {
     service: Arc<Service>,
-    client: Endpoint,
+    questions: Questions,
     mode: Mode,
     /// The place in the client's commands, and the fate of the present one.
     place: Place,
@@ -74,6 +66,8 @@ pub(crate) struct Session {
     state: State,
     transaction: Transaction,
     had_connection: bool,
+    /// The client may go on, on this connection.
+    is_ready: bool,
     /// Nothing was sent on the connection yet.
     is_fresh: bool,
     /// The last command may wait for its answer.
@@ -89,22 +83,20 @@ pub(crate) struct Session {
     replies: ReplyReader,
     /// Bytes of the client that were offered and are held: it sent them before it was answered.
     held: usize,
-    /// The first question whose answer is new enough, and how many were requested.
-    question: u64,
-    questions: u32,
 }
 
 impl Session {
     pub(crate) fn new(service: Arc<Service>, client: Endpoint, from_start: bool) -> Self {
+        let questions = Questions::new(service.online.clone(), client);
         if from_start {
             // The online server described an earlier connection of that address.
-            service.online.iter().for_each(|online| online.connections.forget(&client));
+            questions.forget();
         } else {
             service.shared.counters.event(Event::Joined);
         }
         Self {
             service,
-            client,
+            questions,
             mode: Mode::Down,
             place: Place::default(),
             fate: Fate::Pass,
@@ -112,6 +104,7 @@ impl Session {
             state: if from_start { State::default() } else { State::unknown() },
             transaction: Transaction::new(from_start),
             had_connection: false,
+            is_ready: false,
             is_fresh: true,
             is_blocking: false,
             is_skipping: false,
@@ -121,8 +114,6 @@ impl Session {
             mark: None,
             replies: ReplyReader::default(),
             held: 0,
-            question: 0,
-            questions: 0,
         }
     }
 
@@ -152,21 +143,25 @@ impl Session {
 
     /// Restores the state on a connection that the client uses already.
     fn restore_in_use(&mut self, actions: &mut Actions) {
-        match self.restore(actions) {
-            Ready::Now => actions.answered(),
-            Ready::WhenSaid => self.mode = Mode::Restoring,
+        if self.restore(actions) == Ready::Now {
+            self.release(actions);
         }
+    }
+
+    /// Lets the client's next turn follow.
+    fn release(&mut self, actions: &mut Actions) {
+        if std::mem::replace(&mut self.is_ready, true) { actions.answered() } else { actions.ready() }
     }
 
     /// Restores the state. Returns whether the client may go on at once.
     fn restore(&mut self, actions: &mut Actions) -> Ready {
         self.setup.clear();
+        self.replies.reset();
         if !self.is_fresh {
             // Answers to the client's commands come first.
             if self.state.is_silent || std::mem::take(&mut self.is_skipping) {
                 self.setup.unanswered(|out| request(&[b"CLIENT", b"REPLY", b"ON"], out));
             }
-            self.replies.reset();
             let mark = self.service.shared.marks.next();
             self.setup.unanswered(|out| request(&[b"PING", mark.as_bytes()], out));
             self.mark = Some(Awaited::new(format!("\n{mark}\r\n").into_bytes()));
@@ -176,7 +171,7 @@ impl Session {
             self.go_on(actions, self.had_connection);
             return Ready::Now;
         }
-        self.mode = Mode::Preparing;
+        self.mode = Mode::Restoring;
         actions.answers(AnswerPayload::All);
         self.setup.send(actions);
         Ready::WhenSaid
@@ -184,9 +179,8 @@ impl Session {
 
     /// The test server has accepted what was restored.
     fn restored(&mut self, actions: &mut Actions) {
-        let was_preparing = self.mode == Mode::Preparing;
         self.go_on(actions, true);
-        if was_preparing { actions.ready() } else { actions.answered() }
+        self.release(actions);
     }
 
     /// The client may go on. Its first answers are read only on its first connection, and if nothing was sent there.
@@ -214,16 +208,7 @@ impl Session {
         self.state.identity.database = None;
         self.undo = None;
         self.count(Event::StateForgotten);
-        self.want_question();
-    }
-
-    fn want_question(&mut self) {
-        if let Some(online) = &self.service.online
-            && self.questions < QUESTIONS_MAX
-        {
-            self.questions += 1;
-            self.question = online.questions().want();
-        }
+        self.questions.want();
     }
 }
 
@@ -244,7 +229,7 @@ impl Module for Session {
         } else {
             self.restore(actions)
         };
-        self.had_connection = true;
+        (self.had_connection, self.is_ready) = (true, ready == Ready::Now);
         ready
     }
 
@@ -255,6 +240,9 @@ impl Module for Session {
         }
         if self.mode == Mode::Unknown && self.state.identity.database.is_some() {
             self.begin_known(actions);
+        } else if self.mode == Mode::Unknown && !self.is_ready {
+            // The state was lost while it was restored.
+            self.release(actions);
         }
         self.held = bytes.len() - self.read(bytes, &mut Edits::new(actions));
     }
@@ -298,20 +286,12 @@ impl OnlineObserver for Session {
     }
 
     fn queried(&mut self, question: u64) {
-        if self.state.identity.database.is_some() || question < self.question {
-            return;
-        }
-        let Some(online) = &self.service.online else { return };
-        match online.connections.take(question, &self.client) {
-            Found::Entry(entry) if entry.is_plain => {
-                self.count(Event::KnownByOnline);
-                self.state.learn(entry);
-                self.transaction.is_known();
-                // The state may be lost again.
-                self.questions = 0;
-            }
-            Found::Entry(_) | Found::Nothing => self.want_question(),
-            Found::Newer => {}
+        if self.state.identity.database.is_none()
+            && let Some(entry) = self.questions.answered(question)
+        {
+            self.count(Event::KnownByOnline);
+            self.state.learn(entry);
+            self.transaction.is_known();
         }
     }
 }
@@ -319,6 +299,6 @@ impl OnlineObserver for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         // The next session of that address is another, or has sent something since.
-        self.service.online.iter().for_each(|online| online.connections.forget(&self.client));
+        self.questions.forget();
     }
 }

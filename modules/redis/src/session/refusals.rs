@@ -121,15 +121,17 @@ impl Session {
                 (self.is_fresh, self.mark) = (false, None);
                 if !self.mode.is_foreign() {
                     self.mode = Mode::Unknown;
-                    self.want_question();
+                    self.questions.want();
                 }
             }
             (Some(_), Some(_)) => {
-                if self.mode.is_restoring() {
+                if self.mode == Mode::Restoring {
                     self.restored(actions);
                 }
             }
-            (Some(refused), None) => drop(self.only_test_refused(&refused, actions)),
+            (Some(refused), None) => {
+                let _ = self.only_test_refused(&refused, actions);
+            }
             (None, Some(_)) if self.mode == Mode::Unknown || self.mode.is_foreign() => {}
             (None, Some(Sets::Login)) => {
                 self.count(Event::RefusedOnline);

@@ -1,5 +1,7 @@
 //! The test server's answers while a connection is set up or its state is restored.
 
+use std::ops::ControlFlow;
+
 use module_kit::{Actions, FailureKind, shown};
 
 use super::refusals::Refused;
@@ -8,17 +10,10 @@ use crate::counters::Event;
 use crate::resp::{code, is_without_password};
 use crate::state::{Asked, DEFAULT};
 
-/// What follows a reply.
-pub(super) enum Next {
-    GoOn,
-    /// The connection, or the session, is over.
-    Stop,
-}
-
 impl Session {
     pub(super) fn read_answer(&mut self, mut bytes: &[u8], actions: &mut Actions) {
         match self.mode {
-            Mode::Preparing | Mode::Restoring | Mode::Setup | Mode::Finishing => {}
+            Mode::Restoring | Mode::Setup | Mode::Finishing => {}
             Mode::Live => {
                 if let Some(error) = bytes.strip_prefix(b"-").filter(|error| code(error).is_some()) {
                     self.service.shared.counters.server_error(error);
@@ -31,7 +26,7 @@ impl Session {
             let Some(used) = mark.find(bytes) else {
                 if bytes.starts_with(b"-NOAUTH") {
                     // So the mark is refused, too: it is sent before a login.
-                    self.login_refused(b"NOAUTH", actions);
+                    let _ = self.login_refused(b"NOAUTH", actions);
                 } else if is_ping_refused(bytes) {
                     actions.fail(FailureKind::Unsupported, "the test server does not let the user use PING");
                 }
@@ -41,13 +36,15 @@ impl Session {
             self.replies.reset();
             bytes = &bytes[used..];
         }
-        let Ok(replies) = self.replies.read(bytes) else { return self.cannot_read(actions) };
-        for line in &replies {
-            if let Next::Stop = self.handle_reply(line, actions) {
-                return;
-            }
+        let mut replies = Vec::new();
+        let result = self.replies.read(bytes, &mut replies);
+        if replies.iter().any(|line| self.handle_reply(line, actions).is_break()) {
+            return;
         }
-        if !self.mode.is_restoring() {
+        if result.is_err() {
+            return self.cannot_read(actions);
+        }
+        if self.mode != Mode::Restoring {
             self.finish_if_answered(actions);
         } else if self.setup.is_done() && !self.refusals.of_test_server() {
             self.restored(actions);
@@ -62,7 +59,7 @@ impl Session {
     }
 
     fn cannot_read(&mut self, actions: &mut Actions) {
-        if self.mode.is_restoring() || self.setup.awaited().any(|asked| asked.is_vital()) {
+        if self.mode == Mode::Restoring || self.setup.awaited().any(|asked| asked.is_vital()) {
             actions.fail(FailureKind::OutOfStep, "the test server's answer to a login cannot be read");
         } else {
             self.setup.clear();
@@ -70,14 +67,14 @@ impl Session {
         }
     }
 
-    /// A reply is complete, which begins with this line.
-    fn handle_reply(&mut self, line: &[u8], actions: &mut Actions) -> Next {
+    /// A reply is complete, which begins with this line. Breaks if the connection, or the session, is over.
+    fn handle_reply(&mut self, line: &[u8], actions: &mut Actions) -> ControlFlow<()> {
         let asked = self.setup.answered();
         let Some(line) = line.strip_prefix(b"-") else {
             if asked == Some(Asked::Select) {
                 self.set_accepted(true);
             }
-            return Next::GoOn;
+            return ControlFlow::Continue(());
         };
         let code = code(line).unwrap_or_default();
         self.service.shared.counters.server_error(line);
@@ -88,9 +85,9 @@ impl Session {
                 .notices
                 .once(&text, || format!("the test server refuses connections: {text}"));
             actions.refused();
-            return Next::Stop;
+            return ControlFlow::Break(());
         }
-        let restoring = self.mode.is_restoring();
+        let restoring = self.mode == Mode::Restoring;
         match asked {
             // The test server lets everybody in.
             Some(Asked::Login) if is_without_password(line) => {}
@@ -105,23 +102,23 @@ impl Session {
             Some(Asked::Select) => return self.refused(Refused::Database, actions),
             _ => {}
         }
-        Next::GoOn
+        ControlFlow::Continue(())
     }
 
     /// The test server has refused what the client relies on, if the online server has not.
-    fn refused(&mut self, what: Refused, actions: &mut Actions) -> Next {
+    fn refused(&mut self, what: Refused, actions: &mut Actions) -> ControlFlow<()> {
         if what == Refused::Database {
             self.set_accepted(false);
         }
-        if self.mode.is_restoring() && self.is_fresh && self.undo.is_none() && !self.refusals.any() {
+        if self.mode == Mode::Restoring && self.is_fresh && self.undo.is_none() && !self.refusals.any() {
             // The online server has accepted it, on an earlier connection.
             return self.only_test_refused(&what, actions);
         }
         self.refusals.test_server_refused(what);
-        Next::GoOn
+        ControlFlow::Continue(())
     }
 
-    pub(super) fn only_test_refused(&mut self, what: &Refused, actions: &mut Actions) -> Next {
+    pub(super) fn only_test_refused(&mut self, what: &Refused, actions: &mut Actions) -> ControlFlow<()> {
         match what {
             Refused::Login(code) => self.login_refused(code, actions),
             Refused::Database => {
@@ -130,12 +127,12 @@ impl Session {
                     FailureKind::Unsupported,
                     "the test server refuses SELECT; give it as many databases as the online server has",
                 );
-                Next::Stop
+                ControlFlow::Break(())
             }
         }
     }
 
-    fn login_refused(&mut self, code: &[u8], actions: &mut Actions) -> Next {
+    fn login_refused(&mut self, code: &[u8], actions: &mut Actions) -> ControlFlow<()> {
         self.count_refusal();
         self.count(Event::LoginRefused);
         let user = self.state.identity.user();
@@ -153,7 +150,7 @@ impl Session {
             )
         });
         actions.fail(FailureKind::LoginFailed, "the test server does not accept the login");
-        Next::Stop
+        ControlFlow::Break(())
     }
 
     /// Whether the test server lets the user choose the present database.
@@ -165,7 +162,7 @@ impl Session {
     }
 
     fn count_refusal(&self) {
-        if self.mode.is_restoring() {
+        if self.mode == Mode::Restoring {
             self.count(Event::RestorationRefused);
         }
     }
