@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 
+use common_os::command_line::Invocation;
 use libfuzzer_sys::fuzz_target;
 
 // The first byte chooses what the words stand behind, so that the parsers of the values are reached at once.
@@ -18,7 +19,7 @@ fuzz_target!(|input: (u8, String)| {
     let line =
         |program: &'static str| std::iter::once(program).chain(words.iter().copied()).map(OsString::from);
     match tcpcopy::cli::parse(line("tcpcopy")) {
-        Ok(tcpcopy::cli::Invocation::Run(config)) => {
+        Ok(Invocation::Run(config)) => {
             assert!(!config.transfers.is_empty() && !config.intercepts.is_empty());
             let families = |t: &tcpcopy::settings::Transfer| {
                 t.online_ip.is_none_or(|ip| ip.is_ipv4() == t.target.ip.is_ipv4())
@@ -27,7 +28,7 @@ fuzz_target!(|input: (u8, String)| {
             assert!(config.transfers.iter().all(|t| t.online_port > 0 && t.target.port > 0));
             assert!(config.intercepts.iter().all(|intercept| intercept.port > 0));
         }
-        Ok(tcpcopy::cli::Invocation::Print(_)) => {}
+        Ok(Invocation::Print(_)) => {}
         Err(error) => plain(&error.to_string()),
     }
     if let Err(error) = intercept::cli::parse(line("intercept")) {

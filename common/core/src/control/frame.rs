@@ -7,7 +7,7 @@ pub const MAX_FRAME: usize = 128 * 1024;
 
 /// The largest body of the first frame of a connection, in bytes. A hello is far shorter, and the first four bytes of nearly
 /// every other protocol would be a larger length.
-const MAX_FIRST_FRAME: usize = 64;
+pub const MAX_FIRST_FRAME: usize = 64;
 
 /// Bytes of the length before each body.
 const PREFIX: usize = 4;

@@ -6,7 +6,7 @@ mod frame;
 mod message;
 
 pub use codec::{DecodeError, MAX_ANSWER_PAYLOAD};
-pub use frame::{FrameBuffer, FrameError, MAX_FRAME};
+pub use frame::{FrameBuffer, FrameError, MAX_FIRST_FRAME, MAX_FRAME};
 pub use message::{
     DEFAULT_PORT, FlowId, FromIntercept, MAGIC, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
 };

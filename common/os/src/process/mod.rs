@@ -2,7 +2,7 @@
 
 pub mod background;
 pub mod daemon;
-pub mod limits;
+mod limits;
 mod log_queue;
 pub mod logging;
 pub mod privileges;
