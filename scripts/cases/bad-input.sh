@@ -5,7 +5,7 @@ wire=any
 ours=yes
 
 run() {
-  # Where a user without rights can run them, whatever the rights on the way to the work tree.
+  # In a place where an unprivileged user can run them, even if it cannot enter the work tree.
   install -m 755 "${TCPCOPY_COMMAND[0]}" "${INTERCEPT_COMMAND[0]}" .
   local tcpcopy=./tcpcopy intercept=./intercept transfer="80-$TEST4:80"
 

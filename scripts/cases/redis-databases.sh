@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=scripts/lib/redis.sh
 source "$ROOT/scripts/lib/redis.sh"
-about='a test Redis with fewer databases: nothing is written, at whatever time the database is selected, and the log has the reason'
+about='a test Redis with fewer databases: nothing is written, no matter when the database is selected, and the log has the reason'
 unit=writes
 wire=any
 ours=yes

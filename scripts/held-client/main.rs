@@ -1,12 +1,12 @@
-//! A client for the lab that holds its connections: `held-client ADDRESS COUNT REQUESTS OPENED GO`.
+//! A client for the lab that keeps its connections: `held-client ADDRESS COUNT REQUESTS OPENED GO`.
 //!
 //! It opens COUNT connections to port 80, one after the other, and sends an HTTP request on each; then it creates the
-//! file OPENED, waits for a line from the pipe GO, and sends REQUESTS more on every connection, in turn. Every answer
-//! is read whole before the next request.
+//! file OPENED, waits for a line from the pipe GO, and sends REQUESTS more on every connection, in turn. It reads every
+//! answer completely before the next request.
 //!
 //! `held-client --rate RATE SECONDS ADDRESS COUNT [PROTOCOL [BYTES]]` instead sends RATE requests a second over COUNT
-//! connections, and prints how long the answers took. PROTOCOL is http (to port 80) or redis (INCR, to port 6379);
-//! BYTES is the least length of a request of HTTP.
+//! connections, and prints the response times. PROTOCOL is http (to port 80) or redis (INCR, to port 6379);
+//! BYTES is the minimum length of an HTTP request.
 
 mod paced;
 mod protocol;

@@ -1,4 +1,4 @@
-//! Requests at a fixed rate, each timed.
+//! Requests at a fixed rate, with response times.
 
 use std::error::Error;
 use std::net::{IpAddr, TcpStream};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::protocol::Protocol;
 
-/// Each sends its share, one request after the other; more than one, so that a slow answer does not stop all.
+/// Each connection sends its share, one request after the other. There are several, so that a slow answer does not stop all.
 const THREADS: u32 = 4;
 
-/// Sends `rate` requests a second for `seconds` over `connections`, and prints what the service made of them, as JSON:
-/// how many were answered in how many seconds, and after how many microseconds.
+/// Sends `rate` requests a second for `seconds` over `connections`. Prints as JSON how many were answered, in how many
+/// seconds, and the response times in microseconds.
 ///
-/// A request that could not be sent in time, for the answer before it was late, counts from when it should have been.
+/// If a late answer delays a request, its response time counts from the time at which it was due.
 pub(crate) fn run(
     protocol: &Protocol,
     address: &str,
@@ -75,7 +75,7 @@ fn client(
         if !early.is_zero() {
             sleep(early);
         }
-        // Waking up late is our own fault, not the service's.
+        // A late wake-up is the fault of this client, not of the service.
         let from = if early.is_zero() { due } else { now() };
         protocol.ask(&mut connections[index], &mut buffer)?;
         times.push(from.elapsed());

@@ -1,19 +1,19 @@
-//! What is asked, and when its answer is complete.
+//! Requests, and the end of their answers.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
-/// One kind of request to one port.
+/// A request and its port.
 pub(crate) struct Protocol {
     pub(crate) port: u16,
-    /// In one write: what is written in pieces waits for the acknowledgement of the piece before (RFC 896).
+    /// In one write, because a second piece would wait for the acknowledgement of the first (RFC 896).
     request: Vec<u8>,
     is_complete: fn(&[u8]) -> io::Result<bool>,
 }
 
 impl Protocol {
-    /// By the arguments `[PROTOCOL [BYTES]]`.
+    /// From the arguments `[PROTOCOL [BYTES]]`.
     pub(crate) fn named(arguments: &[String]) -> Result<Self, Box<dyn Error>> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match arguments[..] {
@@ -38,7 +38,7 @@ impl Protocol {
         Self { port: 6379, request, is_complete: |answer| Ok(answer.ends_with(b"\r\n")) }
     }
 
-    /// One request, and all of its answer.
+    /// Sends a request and reads the complete answer.
     pub(crate) fn ask(&self, connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
         connection.write_all(&self.request)?;
         buffer.clear();
@@ -53,7 +53,7 @@ impl Protocol {
     }
 }
 
-/// Whether all is there that the header announces.
+/// Whether the answer has the length that its header announces.
 fn http_is_complete(answer: &[u8]) -> io::Result<bool> {
     const END: &[u8] = b"\r\n\r\n";
     let Some(header) = answer.windows(END.len()).position(|window| window == END) else { return Ok(false) };

@@ -1,7 +1,7 @@
-// What MariaDB's Java driver says: java -cp DRIVER SqlDriver.java HOST USER PASSWORD
+// Commands of MariaDB's Java driver: java -cp DRIVER SqlDriver.java HOST USER PASSWORD
 //
-// It fills the table said_by_java; it sends statements in one breath with what executes them, and batches without waiting
-// for answers. Whatever it says must be said to the test server too, and leave the same data there; the case compares.
+// It fills the table said_by_java. It sends preparations together with executions, and batches without waiting for
+// answers. All its commands must reach the test server and leave the same data there; the case compares the data.
 
 import java.io.ByteArrayInputStream;
 import java.sql.CallableStatement;
@@ -14,7 +14,7 @@ import java.sql.Statement;
 public class SqlDriver {
     static final String INSERT = "INSERT INTO said_by_java (id, what, body) VALUES (?, ?, ?)";
     static String host, user, password;
-    /// What is said again has other ids.
+    /// The second run uses other ids.
     static int base;
 
     interface Work {

@@ -7,7 +7,7 @@ SQL_TABLES=10 SQL_ROWS=1000
 # shellcheck disable=SC2034
 PYTHON=$DATABASES/python-drivers/bin/python # with the drivers of MySQL
 
-# Both use little memory, and do not protect data that nobody keeps.
+# Both use little memory, and no durability, because the data are temporary.
 SQL_OPTIONS=(
   --no-defaults --user=root --skip-log-bin --skip-name-resolve --performance-schema=OFF
   --max-connections=1000 --back-log=1000 --innodb-buffer-pool-size=64M --innodb-flush-log-at-trx-commit=0
@@ -24,7 +24,7 @@ MYSQL_ROOT=(sh -c 'root=$1 lab=$2; shift 2; mount --bind "$lab" "$root$lab" && e
   "$DATABASES/mysql-root" "$LAB_STATE")
 
 # sql_start HOST mariadb|mysql [ARGUMENT...]: a server on port 3306 with the tables of sysbench, data in
-# $CASE_DIR/HOST/data. What sql_user wrote is run first. sql_up waits until all that were started answer.
+# $CASE_DIR/HOST/data. The statements of sql_user run first. sql_up waits until all started servers answer.
 declare -A SQL_STARTED=()
 sql_start() {
   local host=$1 kind=$2 dir=$CASE_DIR/$1 command users=()
@@ -94,7 +94,7 @@ sql_user() {
 sql_ask() { mariadb --no-defaults -BN -S "$CASE_DIR/$1/sql.sock" -u root -e "$2"; }
 
 # Commands that a host's server has been given, by kind, this question left out, and of the test host's those that a
-# case says are the copy's own (SQL_OWN_PINGS, after counting_sql).
+# case declares as the copy's own (SQL_OWN_PINGS, after counting_sql).
 sql_commands() {
   local own=0
   [[ $1 == online ]] || own=${SQL_OWN_PINGS:-0}

@@ -5,8 +5,8 @@
     scripts/lib/house.py --files REVISION   the production files, longest first
     scripts/lib/house.py --flags REVISION   the structs with boolean fields, most fields first
 
-Production code is every Rust file in a folder `src` without its unit tests. A line is any line: code, comment or
-blank. A public item is a function, type, trait or constant declared `pub`, methods included.
+Production code is every Rust file in a folder `src` without its unit tests and without support for tests. A line is
+any line; a line of code is neither blank nor a comment. A public item is a function, type, trait or constant declared `pub`, methods included.
 """
 
 import io
@@ -18,7 +18,7 @@ import tarfile
 from collections import Counter
 
 CRATE = re.compile(r"^((?:common|modules)/[^/]+|common|tcpcopy|intercept)/src/(.+\.rs)$")
-UNIT_TESTS = re.compile(r"(^|/)(tests?/|[a-z_]*tests?\.rs$)")
+UNIT_TESTS = re.compile(r"(^|/)(tests?/|testing(/|\.rs$)|[a-z_]*tests?\.rs$)")
 PUBLIC = re.compile(r"^\s*pub (?:const |async |unsafe )*(?:fn|struct|enum|trait|type|const|static) ")
 STRUCT = re.compile(r"^\s*(?:pub(?:\([a-z: ]+\))? )?struct (\w+)")
 BOOLEAN = re.compile(r"^\s+(?:pub(?:\([a-z: ]+\))? )?\w+: bool,")
@@ -50,6 +50,10 @@ def without_tests(lines):
     return kept
 
 
+def is_code(line):
+    return bool(line.strip()) and not line.lstrip().startswith("//")
+
+
 def flags(files):
     """Boolean fields of each struct that has any."""
     count = Counter()
@@ -76,7 +80,8 @@ def figures(revision):
     booleans = flags(files)
     longest = sorted(((len(text), path) for _, path, text in files), reverse=True)[:3]
     most = [(n, f"{name.split('/src/')[0].split('/')[-1]} {name.split()[-1]}") for name, n in booleans.most_common(3)]
-    rows = {"lines of production code": sum(sizes), "files": len(sizes)}
+    code = sum(is_code(line) for _, _, text in files for line in text)
+    rows = {"lines of production code": sum(sizes), "lines of code": code, "files": len(sizes)}
     rows |= {"median lines of a file": round(statistics.median(sizes))}
     rows |= {f"files of more than {limit} lines": sum(size > limit for size in sizes) for limit in (200, 300, 400)}
     rows |= {"longest files": named(longest), "public items": public.total()}

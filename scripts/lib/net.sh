@@ -39,7 +39,7 @@ lab_up() {
   for host in wire "${HOSTS[@]}"; do
     [[ ! -e /run/netns/$(netns "$host") ]] ||
       die "a namespace $(netns "$host") exists that is not ours; choose another name: LAB=other"
-    # Written first: whatever interrupts us, lab_down knows what to remove.
+    # Written first: after any interruption lab_down knows what to remove.
     netns "$host" >>"$LAB_DIR/namespaces"
     echo >>"$LAB_DIR/namespaces"
     ip netns add "$(netns "$host")"

@@ -1,7 +1,7 @@
-"""Clients that stay connected and talk: protocol-clients.py PROTOCOL ADDRESS PORT SESSIONS DIRECTORY
+"""Clients that stay connected and send requests: protocol-clients.py PROTOCOL ADDRESS PORT SESSIONS DIRECTORY
 
-DIRECTORY/PROTOCOL.open is made once all sessions have talked; all of them go on, about seven times a second, until
-there is DIRECTORY/stop. Ends with an error if a server did not answer.
+Creates DIRECTORY/PROTOCOL.open after the first request of every session. Every session then sends about seven requests a
+second, until DIRECTORY/stop exists. Ends with an error if a server did not answer.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Servers of protocols that Debian has no small server for: protocol-servers.py PROTOCOL PORT DIRECTORY
 
-grpc, websocket, smtp and ftp are real servers; amqp, kafka and mongo answer as real ones do what the lab's clients ask;
-sse, tls, binary and greeted are what a user may have made.
+grpc, websocket, smtp and ftp are real servers. amqp, kafka and mongo answer the lab's clients as real servers do. sse, tls,
+binary and greeted stand for servers of users.
 """
 
 import socketserver

@@ -1,4 +1,4 @@
-"""Keep-alive clients of HTTP behind a proxy that speaks the PROXY protocol: proxied.py ADDRESS VERSION CLIENTS REQUESTS
+"""Keep-alive clients of HTTP behind a proxy with the PROXY protocol: proxied.py ADDRESS VERSION CLIENTS REQUESTS
 
 Each connection begins with the proxy's header, then sends its requests one after the other, 2 ms apart.
 """

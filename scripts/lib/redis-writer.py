@@ -1,12 +1,12 @@
-"""Writes to a Redis server over connections that it holds, each key once: for the cases that break connections.
+"""Writes each key once to a Redis server over persistent connections, for the cases that break connections.
 
 redis-writer.py ADDRESS PREFIX [--database N] [--user U] [--password P] [--connections N] [--writes N] [--pipeline N]
   [--rate N] [--hold READY GO] [--late-select] [--multi]
 
-Each connection logs in and selects its database as the client libraries do, once; with --late-select only after it has
-said something else, and with a SELECT before that the server refuses. With --multi
-each write is a transaction, in three turns. With --hold it then writes one key,
-creates the file READY and waits for a line from the pipe GO. All writes of one run have the same length.
+Each connection logs in and selects its database once, like the client libraries. With --late-select it does so after
+other commands, and first sends a SELECT that the server refuses. With --multi each write is a transaction in three turns.
+With --hold it then writes one key, creates the file READY and waits for a line from the pipe GO. All writes of a run have
+the same length.
 """
 
 import argparse

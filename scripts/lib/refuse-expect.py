@@ -1,7 +1,7 @@
-"""An HTTP server on port 80 that wants no "Expect: 100-continue": it answers 417 and closes.
+"""An HTTP server on port 80 that answers "Expect: 100-continue" with 417 and closes.
 
-Prints a line for each request: "refused" for those, "answered" for others, which get 200; and "stray" for a connection
-that begins with something that is no request.
+Prints a line for each request: "refused" for these, "answered" for others, which get 200; and "stray" for a connection
+that does not begin with a request.
 """
 
 import re

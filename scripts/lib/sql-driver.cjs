@@ -1,6 +1,7 @@
-// What Node's driver mysql2 says: sql-driver.cjs HOST USER PASSWORD
+// Commands of Node's driver mysql2: sql-driver.cjs HOST USER PASSWORD
 //
-// It fills the table said_by_node. Whatever it says must be said to the test server too, and leave the same data there; the case compares.
+// It fills the table said_by_node. All its commands must reach the test server and leave the same data there; the case
+// compares the data.
 
 const mysql = require('mysql2/promise');
 

@@ -1,11 +1,11 @@
-"""A client that holds its connections between phases, for faults that come in between.
+"""A client that keeps its connections between phases, so that faults can occur between phases.
 
 sql-phases.py HOST USER PASSWORD CONNECTIONS COMMANDS GO DONE
 
-For each line read from the fifo GO, every connection sends so many text commands, and as many executions of a
-statement that it prepared in the beginning; then a line is written to the file DONE. They are UPDATE and SELECT, in a
-phase whose name ends in "delete" both are DELETE, so that its commands can be told from those before. A phase whose name
-ends in "begin" opens a transaction before that, one whose name ends in "commit" ends it behind that.
+For each line from the fifo GO, every connection sends COMMANDS text commands, and as many executions of a statement that
+it prepared at its start. Then a line is written to the file DONE. The commands are UPDATE and SELECT. In a phase whose
+name ends in "delete" they are DELETE, which distinguishes them from earlier commands. A phase whose name ends in "begin"
+opens a transaction before them; one whose name ends in "commit" commits it after them.
 """
 
 import sys

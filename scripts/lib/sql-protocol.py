@@ -1,7 +1,7 @@
-"""What a driver may say besides queries: sql-protocol.py HOST USER PASSWORD OTHER-USER OTHER-PASSWORD DIRECTORY
+"""Commands of drivers other than queries: sql-protocol.py HOST USER PASSWORD OTHER-USER OTHER-PASSWORD DIRECTORY
 
-Each function is one connection. Whatever it says must be said to the test server too, and leave the same data there;
-the case compares.
+Each function is one connection. All its commands must reach the test server and leave the same data there; the case
+compares the data.
 """
 
 import os
@@ -76,7 +76,7 @@ def failed_prepares():
 def long_data():
     with connector() as link:
         cursor = link.cursor(prepared=True)
-        # The driver sends bytes of a prepared statement by COM_STMT_SEND_LONG_DATA where they are streams.
+        # The driver sends bytes of a prepared statement by COM_STMT_SEND_LONG_DATA if they are streams.
         with open(os.path.join(DIRECTORY, "stream"), "rb") as stream:
             cursor.execute("INSERT INTO said (what, body) VALUES (?, ?)", ("long data", stream))
 

@@ -1,5 +1,5 @@
--- sysbench's oltp_read_write, and what it lacks:
---   --own_table=on    each thread has a table of its own: the data do not depend on which thread came first
+-- sysbench's oltp_read_write with more options:
+--   --own_table=on    each thread has a table of its own: the data do not depend on the order of threads
 --   --reconnect=on    a connection for each transaction
 
 require("oltp_read_write")
@@ -9,7 +9,7 @@ sysbench.cmdline.options.reconnect = {"A connection for each transaction", false
 
 local any, one_transaction, checks = sysbench.rand.uniform, event, init
 
--- Threads that all load the plugin of their login at the same time fail: here it is loaded before them.
+-- Threads fail if all load the plugin of their login at the same time, so it is loaded before they start.
 function init()
   checks()
   sysbench.sql.driver():connect():disconnect()

@@ -1,6 +1,6 @@
-"""A proxy that speaks the PROXY protocol to the server behind it: tcp-proxy.py PORT ADDRESS SERVER_PORT VERSION
+"""A proxy that uses the PROXY protocol: tcp-proxy.py PORT ADDRESS SERVER_PORT VERSION
 
-What it takes on 127.0.0.1:PORT goes to ADDRESS:SERVER_PORT behind a header of version 1 or 2.
+Forwards connections from 127.0.0.1:PORT to ADDRESS:SERVER_PORT, after a header of version 1 or 2.
 """
 
 import asyncio

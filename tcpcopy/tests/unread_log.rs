@@ -84,7 +84,7 @@ fn once_the_log_is_read_again_it_says_how_many_lines_are_missing() {
     let text = text.join().unwrap();
     assert_eq!(lost_lines(&text), tcpcopy.lost(), "each of them where it is missing");
     assert!(
-        text.trim_end().ends_with(&format!("log: lines lost {}", tcpcopy.lost())),
+        text.trim_end().ends_with(&format!("output: log_lines_lost {}", tcpcopy.lost())),
         "the account comes last"
     );
 }

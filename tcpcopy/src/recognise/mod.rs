@@ -138,7 +138,7 @@ impl Recogniser {
         self.started = true;
     }
 
-    /// A part of the stream was lost, and whatever it contained is not known.
+    /// A part of the stream was lost, and its contents are not known.
     pub(crate) fn missed(&mut self) {
         self.started = true;
         match self.state {

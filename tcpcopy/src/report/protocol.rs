@@ -67,29 +67,16 @@ impl Serialize for ProtocolStats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for group in &self.groups {
-            map.serialize_entry(group.name, &Counters(group))?;
+            let counters: BTreeMap<&str, u64> =
+                group.counters.iter().map(|(name, count)| (&**name, *count)).collect();
+            map.serialize_entry(group.name, &counters)?;
         }
-        let errors = self.errors();
+        let errors: BTreeMap<&str, Errors<'_>> =
+            self.errors().into_iter().map(|errors| (errors.code, errors)).collect();
         if !errors.is_empty() {
-            map.serialize_entry("errors", &ByCode(&errors))?;
+            map.serialize_entry("errors", &errors)?;
         }
         map.end()
-    }
-}
-
-struct Counters<'a>(&'a Group);
-
-impl Serialize for Counters<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.counters.iter().map(|(name, count)| (&**name, count)))
-    }
-}
-
-struct ByCode<'a>(&'a [Errors<'a>]);
-
-impl Serialize for ByCode<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|errors| (errors.code, errors)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The reports of a good run, a bad one and an empty one, against expected files.
 
-use super::super::InjectStats;
+use super::super::{InjectStats, InterceptCounters};
 use super::*;
 use crate::ledger::{DropReason, Largest};
 
@@ -131,13 +131,13 @@ fn what_a_module_has_counted_is_shown_by_group() {
     let mut report = Report::of(&ledger, &inject);
     report.protocols = vec![ProtocolStats { name: "mysql", groups: counted.groups }];
     let text = complete(&report);
-    assert!(text.contains(", online answers 9"), "{text}");
+    assert!(text.contains(", online_answers 9"), "{text}");
     assert!(text.contains("\n  mysql commands: query 2 000\n"), "{text}");
     let side_by_side =
         "\n  mysql errors (online / test server): 1146 1 190 / 1 200, 1062 0 / 3, 1205 1 / 0\n";
     assert!(text.contains(side_by_side), "{text}");
-    assert!(!text.contains("server errors"), "{text}");
-    assert!(text.contains("\n  online server: payload bytes for modules 5 000\n"), "{text}");
+    assert!(!text.contains("server_errors"), "{text}");
+    assert!(text.contains("\n  modules: online_bytes 5 000\n"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What binds a stream to its connection, and what only continues a request.
+//! Requests that bind a stream to its connection, and turns that only continue a request.
 
 use super::beginnings::{
     CLIENT_HELLO, KAFKA_VERSIONS, MEMCACHED_GET, MYSQL_LOGIN, MYSQL_SSL_REQUEST, POSTGRES_LOGIN,

@@ -1,4 +1,4 @@
-//! What following a stream costs: `cargo test --release -p tcpcopy --lib recognise -- --ignored --nocapture`.
+//! The cost of examining a stream: `cargo test --release -p tcpcopy --lib recognise -- --ignored --nocapture`.
 
 use std::hint::black_box;
 

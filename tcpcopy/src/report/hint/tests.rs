@@ -98,7 +98,7 @@ impl Run {
     }
 }
 
-/// What makes the run differ, and words of the hints that it must get, in order.
+/// A change of the run, and words of the hints that it must get, in order.
 type Case<'a> = (fn(&mut Run), &'a [&'a str]);
 
 /// Every run gets these hints and no other.
