@@ -4,8 +4,8 @@ use super::captures::Captures;
 use crate::host_quota::{Host, HostQuota};
 use crate::router::Router;
 
-/// Immediate updates of the filter for new targets in one tick, of which one host gets no more than are left. An update may
-/// take one or two milliseconds; further changes wait for the tick, so that no host delays the others.
+/// So many times in one tick, new targets update the filter at once; one host gets no more of these updates than are left.
+/// An update may take one or two milliseconds. Further changes wait for the tick, so that no host delays the others.
 pub(super) const AT_ONCE: usize = 16;
 
 /// Decides when the filter is updated.

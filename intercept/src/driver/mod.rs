@@ -169,8 +169,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Must precede the flush: a tcpcopy that has a reply to a message which it sent after its targets, or after it had
-    /// asked for payload, can rely on the capture.
+    /// Must precede the flush. A tcpcopy sends its targets, or asks for payload, and then sends another message: once it
+    /// has the reply to that, it can rely on the capture.
     fn follow_routes(&mut self) {
         self.filter.follow_if_due(&self.router, &mut self.captures);
         if self.router.wants_payload() {

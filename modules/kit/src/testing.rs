@@ -304,6 +304,7 @@ impl Driver {
         }
     }
 
+    /// Removes the first `bytes` held bytes, and records what `action` makes of them: left out, replaced, or sent.
     fn remove(&mut self, bytes: usize, action: &Action) {
         let bytes = self.held.drain(..bytes);
         match action {

@@ -308,7 +308,7 @@ impl<I: Inject> Worker<I> {
         self.engine.poll_timeout().min(self.conns.poll_timeout()).min(now_and_then).min(phase)
     }
 
-    /// True once a second.
+    /// Does what is due at `now`. True if that completed the statistics, as it does once a second.
     fn handle_timers(&mut self, now: Time) -> bool {
         self.conns.handle_timeout(now, self.poll.registry());
         self.deliver(now);

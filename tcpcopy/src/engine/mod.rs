@@ -300,8 +300,8 @@ impl Engine {
         });
     }
 
-    /// The rest of the work on a slot: its next session, timers, the flush list, the end of the slot. If `work` returns
-    /// true, the rest is left to the flush.
+    /// Does `work` on a slot, then the rest: its next session, timers, the flush list, the end of the slot. If `work`
+    /// returns true, the flush does the rest.
     fn with_slot_and(
         &mut self,
         now: Time,

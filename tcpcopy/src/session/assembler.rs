@@ -102,8 +102,8 @@ impl Assembler {
         self.next.advance(bytes);
     }
 
-    /// Gives up the bytes before `seq`. If `seq` is before the next byte, the stream has gone back: returns how many of
-    /// the bytes from there on had been given up, which was wrong.
+    /// Gives up the bytes before `seq`. If `seq` is before the next byte, the stream has gone back to `seq`: returns how
+    /// many of the bytes between the two had been given up by mistake.
     pub(super) fn give_up_to(&mut self, seq: Seq) -> u64 {
         let (from, back) = (self.next.bytes(), self.next.distance_to(seq).min(0));
         let refilled = self.fill(back.unsigned_abs().into(), back.unsigned_abs().into());
@@ -118,8 +118,8 @@ impl Assembler {
         self.missing = RangeSet::default();
     }
 
-    /// `bytes` bytes were captured, the first of them `behind` bytes before the next: returns how many of them had been
-    /// given up. They are known from now on.
+    /// `bytes` bytes were captured, which begin `behind` bytes before the next byte. They are known from now on. Returns
+    /// how many of them had been given up.
     pub(super) fn fill(&mut self, behind: u64, bytes: u64) -> u64 {
         let range = self.before(behind)..self.before(behind.saturating_sub(bytes));
         let filled = self.missing.remove(range);

@@ -55,8 +55,8 @@ impl Session {
         }
     }
 
-    /// The same at the end of the session, or before the rest of it is dropped, if the next turn or the end shows that the
-    /// client has read an answer.
+    /// Calls [`Self::client_was_answered`] if the next turn, or the end of the stream, shows that the client has read an
+    /// answer. To be called at the end of the session, and before the rest of it is dropped.
     pub(super) fn settle_unanswered(&mut self, cx: &mut Context<'_>) {
         let next = self.turn_queue.next_turn().is_some_and(|turn| turn.acked_bytes > 0);
         // The online server's FIN counts as one byte, and is no answer; a reset without ACK does not tell what its sender

@@ -56,7 +56,7 @@ impl Session {
     pub(super) fn resume_with_next(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Resumption {
         let head = first(self.turn_queue.next_turn_bytes(), &[]);
         let rest_at = turn.captured + REST_WAIT;
-        if cx.now < rest_at && cx.target.on_reconnect == OnReconnect::Recognise && self.may_go_on(&head) {
+        if cx.now < rest_at && cx.target.on_reconnect == OnReconnect::Recognise && self.may_grow(&head) {
             self.activity.ask_gate_at(rest_at);
             return Resumption::Wait;
         }
@@ -70,9 +70,9 @@ impl Session {
         }
     }
 
-    /// The next turn is so short that it may be incomplete, and its rest would decide: a few bytes look like many
-    /// protocols.
-    fn may_go_on(&mut self, head: &Head) -> bool {
+    /// The next turn is so short that more of it may come, and the rest would show its protocol: a few bytes look like
+    /// many protocols.
+    fn may_grow(&mut self, head: &Head) -> bool {
         head.length < SHORT
             && self.is_last_turn()
             && self.trial.is_none()
@@ -236,7 +236,8 @@ impl Session {
         if self.client_stream.is_joined() { DropReason::StateUnknown } else { DropReason::StateLost }
     }
 
-    /// Takes a preamble off the beginning of the stream, keeps it and sends it. False while it is incomplete.
+    /// If the stream begins with a preamble, sends it at once and keeps it for later connections. False while the rest of
+    /// a preamble may still come: until then no turn may be released.
     pub(super) fn pass_preamble(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(turn) = self.turn_queue.next_turn() else { return true };
         if !matches!(self.preamble, Preamble::Sought) {

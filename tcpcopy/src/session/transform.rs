@@ -245,7 +245,7 @@ impl ModuleHost {
         Ok(())
     }
 
-    /// Offers the due bytes.
+    /// Offers the due bytes to the module, and carries out its actions.
     fn client(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
         let due = parts.turn_queue.due();
         let untaken = due.get(usize::from(self.taken.is_some())..).unwrap_or_default();

@@ -38,8 +38,8 @@ impl TurnCutter {
         *self = Self::Skipping { ack, reason };
     }
 
-    /// Answer bytes that the client had read at the end of its stream since its last turn; `ack` is `None` if it ended by
-    /// a reset without acknowledgement.
+    /// Answer bytes that the client read between its last turn and the end of its stream. `ack` is `None` if the stream
+    /// ended by a reset without acknowledgement.
     pub(super) fn acked_bytes_at_end(self, ack: Option<Seq>) -> u32 {
         match (self.base(), ack) {
             (Some(base), Some(ack)) => acked_bytes(base, ack),

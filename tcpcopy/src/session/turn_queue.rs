@@ -111,7 +111,8 @@ impl TurnQueue {
         first.first_chunk().copied()
     }
 
-    /// More bytes of the last turn. True if an emptied turn waits again with that.
+    /// Adds bytes to the last turn. They are due at once if that turn was released. True if
+    /// [`Self::skip_in_next_turn`] had emptied the turn: now it waits again.
     pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
         let emptied = self.emptied.take();
         match self.contents.turns.back_mut() {

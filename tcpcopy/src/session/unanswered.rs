@@ -70,8 +70,8 @@ impl Unanswered {
         }
     }
 
-    /// The client has read an answer to all that it sent so far: takes back the bytes that were not answered. Returns how
-    /// many of them were acknowledged in the trial, and the reason, if there are any.
+    /// The client has read an answer to all that it sent so far: takes back the bytes whose connection broke before an
+    /// answer. Returns how many of these were acknowledged in the trial, and the reason; `None` if there are no such bytes.
     pub(super) fn client_was_answered(&mut self, ledger: &mut LedgerWriter) -> Option<(u64, DropReason)> {
         let before = std::mem::take(&mut self.before_trial);
         let (bytes, reason) = self.broken.take().filter(|(bytes, _)| *bytes > 0)?;

@@ -168,8 +168,8 @@ impl Words<'_> {
     }
 }
 
-/// Writes the IPv4 header of a segment of `length` bytes and returns the sum of its addresses; `None` if no packet can be
-/// so long.
+/// Writes the IPv4 header before `length` bytes of TCP header and payload. Returns the sum of the words of both addresses,
+/// for the checksum of TCP; `None` if the packet would be longer than IP allows.
 ///
 /// Headers are written by hand because this runs for every request: it takes a fifth of the time that header structures
 /// take.

@@ -58,7 +58,7 @@ impl AfPacket {
     /// [`OpenError`] is one line for the user.
     pub fn open(interface: Option<&str>, program: &Program, room: Room) -> Result<Self, OpenError> {
         let index = match interface {
-            Some(name) => if_nametoindex(name).map_err(|_| OpenError::no_such_interface(name))?,
+            Some(name) => if_nametoindex(name).map_err(|_| OpenError::not_an_interface(name))?,
             None => 0,
         };
         let fail = |source| OpenError::new("capture packets", source);

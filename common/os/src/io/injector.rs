@@ -46,7 +46,8 @@ struct Path {
 }
 
 impl Injector {
-    /// Opens the sockets for packets to `destinations`, and to others of the same address families.
+    /// Opens the sockets. Packets to `destinations` may be sent directly to their next hop. Packets to other destinations
+    /// of the same address families always go through the kernel's routing.
     ///
     /// # Errors
     /// [`OpenError`] is one line for the user.

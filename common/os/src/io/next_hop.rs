@@ -110,8 +110,8 @@ impl Resolver {
         Some((interface?, gateway))
     }
 
-    /// MAC address and MTU of the interface, if it is an Ethernet and its MTU is that of the way. A route with its own MTU, a
-    /// discovered path MTU and IPsec all have a smaller one.
+    /// The MAC address and the MTU of the interface. `None` if it is no Ethernet, or if the path MTU to `destination` differs
+    /// from its MTU: a route with an MTU of its own, path MTU discovery and IPsec all make the path MTU smaller.
     fn plain_interface(&self, destination: IpAddr, interface: u32) -> Option<([u8; 6], u32)> {
         let name = if_indextoname(interface).ok()?;
         let name = name.to_str().ok()?;

@@ -64,8 +64,9 @@ impl OpenError {
         }
     }
 
-    /// The error of an interface that does not exist.
-    pub(super) fn no_such_interface(name: &str) -> Self {
+    /// The error of a `name` that is no interface: [`Self::CaptureFile`] if it looks like the name of a file, else
+    /// [`Self::NoSuchInterface`].
+    pub(super) fn not_an_interface(name: &str) -> Self {
         let (existing, path) = (interfaces::names(), Path::new(name));
         // No interface has a '/' in its name.
         let capture =

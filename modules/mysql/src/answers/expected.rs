@@ -85,7 +85,8 @@ pub(crate) struct Answers {
     segments: u32,
     /// The last command was sent before the answer to the one before had begun.
     pipelined: bool,
-    /// An answer may be expected that has come, or come without being expected: an error may belong to either.
+    /// An expected answer may have come unseen, or an answer may come that is not expected. So an error may belong to
+    /// another command than it seems.
     unsure: bool,
     /// Every answer to a PREPARE is captured, but for accidents: an answer belongs to the first PREPARE that waits, not to
     /// the last.

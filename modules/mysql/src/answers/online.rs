@@ -19,8 +19,8 @@ pub(crate) struct OnlineAnswers {
     greeting: Greeting,
     since: SinceCommand,
     early: Early,
-    /// Several PREPAREs may wait, here or unanswered: it is unknown which of them an answer names that comes while
-    /// commands are held.
+    /// Several PREPAREs may be held here, or have no answer yet. If an answer comes while commands are held, it is unknown
+    /// to which PREPARE it belongs.
     is_ambiguous: bool,
     /// Bytes that are missing before the next ones.
     skipped: u64,

@@ -8,8 +8,8 @@ use crate::wire::server_error::PROGRESS;
 pub(crate) enum Admission {
     /// The client is in, or the answer was not captured.
     Open,
-    /// The client has sent a packet with this sequence id. Answers may not be captured, so that its commands do not wait
-    /// for one.
+    /// The client's last packet had this sequence id. Perhaps no answer will be captured, so its commands do not wait for
+    /// one.
     Unconfirmed(u8),
     /// The same, but answers are captured: its commands wait.
     Awaited(u8),
@@ -22,13 +22,14 @@ impl Admission {
         if from_start { Self::Unconfirmed(0) } else { Self::Open }
     }
 
-    /// The online server sends a packet with this sequence id and this beginning of a payload.
+    /// The online server has sent a packet: takes it as the answer, if it can be. `payload` is the beginning of its payload.
     pub(crate) fn packet(&mut self, sequence: u8, payload: &[u8]) {
         let (Self::Unconfirmed(asked) | Self::Awaited(asked)) = *self else { return };
         *self = match *payload {
             [0xFF, low, high, ..] => match u16::from_le_bytes([low, high]) {
                 PROGRESS => return,
-                // The first packet of COM_CHANGE_USER: the error may belong to a command before or after it.
+                // The client's last packet was a COM_CHANGE_USER. An error that denies nothing may belong to a command
+                // before or after it.
                 code if asked == 0 && sequence > 0 && !is_denial(code) => Self::Open,
                 _ if sequence == 0 || sequence > asked => Self::Refused,
                 _ => Self::Open,

@@ -103,7 +103,8 @@ impl Inflating {
     }
 }
 
-/// Returns how much was read, and whether it is all; `missing` bytes should still come.
+/// Inflates one piece. Returns how many bytes of `content` were read, and whether the packet is complete. `missing`
+/// inflated bytes are still expected.
 fn zlib(
     decoder: &mut Decompress,
     content: &[u8],
@@ -125,6 +126,7 @@ fn zlib(
     }
 }
 
+/// The same for zstd. The packet may be incomplete although all of `content` was read.
 fn zstd(
     decoder: &mut FrameDecoder,
     mut content: &[u8],

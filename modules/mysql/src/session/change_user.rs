@@ -43,8 +43,8 @@ impl Switching {
         Server::LoggingIn(Box::new(LoggingIn { dialogue, packets: Assembler::default(), agreed, next_id }))
     }
 
-    /// Are these bytes, or do they end with, the answer to the ping? It may come after the rest of an earlier answer, and
-    /// begin in an earlier segment; nothing follows it.
+    /// Has the answer to the ping come? `bytes` begin with it, or the stream ends with it so far: it may come after the
+    /// rest of an earlier answer, and it may begin in an earlier segment. Nothing follows it.
     fn is_answered(&mut self, skipped: u64, bytes: &[u8]) -> bool {
         if skipped > 0 {
             self.tail.clear();

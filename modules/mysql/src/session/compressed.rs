@@ -10,8 +10,8 @@ use crate::compression::packets::{Compression, Inflated};
 use crate::counters::Event;
 use module_kit::edits::Edits;
 
-/// No more than this is inflated at a time, in bytes, and a piece of a packet: the bytes to send wait with the engine, and
-/// so does a packet that is not inflated to its end.
+/// Once more than this is inflated in a call, in bytes, and something was sent, the rest is left for the next call. Until
+/// then the engine keeps the bytes to send, and the packet that is not inflated to its end.
 const BATCH: usize = 1 << 20;
 
 /// The limit while nothing is sent. Without anything sent, nothing comes that would make the engine offer the rest again.

@@ -176,7 +176,8 @@ impl Context {
         self.transaction.rolled_back();
     }
 
-    /// An EXECUTE is not sent, which may bind types. Where clients send names with them, only earlier types are usable.
+    /// An EXECUTE is not sent: keeps the types that it binds, if any. Not if the client may send query attributes, because
+    /// the types then have names with them.
     pub(super) fn execute_unsent(&mut self, online: u32, payload: &[u8]) {
         if self.attributes == Some(false) {
             self.statements.executed_unsent(online, payload);

@@ -193,8 +193,8 @@ impl Statements {
         self.next_test = self.next_test.map(|id| id.wrapping_add(1));
     }
 
-    /// The test server has prepared the statement that has this id by order, or else `serial`. Neither, if the answer may
-    /// be a late one to an earlier PREPARE.
+    /// The test server has answered a PREPARE with `id`. The answer belongs to the statement that has this id by order, or
+    /// else to `serial`. It belongs to neither if it may be a late answer to an earlier PREPARE.
     pub(crate) fn succeeded(&mut self, serial: Serial, id: u32, parameters: u16) {
         let waiting =
             |wanted| move |statement: &Statement| statement.at_test == AtTest::Waiting { id: wanted };
@@ -293,9 +293,9 @@ impl Statements {
         }
     }
 
-    /// An unexpected id is that of the last statement prepared, if that was never used: others have been prepared in between
-    /// that were not seen, or the session was joined late. Where the online server's answers are captured, the answer to
-    /// that PREPARE would have been captured, too: then the id belongs to another statement, which was lost.
+    /// Takes an unexpected id for that of the last prepared statement, if no id of that was ever confirmed: PREPAREs in
+    /// between were not seen, or the session was joined late. Not where the online server's answers are captured: they would
+    /// have shown this id, so it belongs to a statement that was lost.
     fn adopt(&mut self, online: u32) {
         if self.is_online_seen
             || online == LAST_PREPARED

@@ -42,8 +42,8 @@ impl AnswerTimeout {
         self.set(self.get() / 4);
     }
 
-    /// The answer before was short, and a surplus of earlier answers released the turn; the answers are `alike` those of
-    /// the online server otherwise.
+    /// A surplus of earlier answers released the turn, although the answer before it was short. `alike`: counting bytes
+    /// tells where answers to this client end.
     pub(super) fn released_by_surplus(&mut self, alike: bool) {
         self.set(if alike { self.get().min(START / 4) } else { self.get() / 16 });
     }

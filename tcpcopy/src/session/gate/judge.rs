@@ -68,9 +68,9 @@ impl Gate {
         Case { gate: self, pacing, now, turn: &turn, answering }.judge()
     }
 
-    /// May the connection be closed? The end of a stream is judged as a turn. But a close in the middle of an answer makes
-    /// some servers drop the rest: unless all has come that the client ever read on the connection, it waits for
-    /// [`END_WAIT`].
+    /// May the connection be closed? The end of a stream is judged as a turn. But some servers drop the rest of an answer
+    /// if the connection is closed in the middle of it. So the close waits for [`END_WAIT`], unless as many bytes have come
+    /// as the client ever read on the connection.
     pub(in crate::session) fn judge_end(&self, pacing: &Pacing, now: Time, end: Candidate) -> Verdict {
         if self.preparing {
             return Verdict::Go(ReleaseReason::AtOnce);
@@ -85,7 +85,7 @@ impl Gate {
         }
     }
 
-    /// Waits have long been in vain, and the copy lags: the turn waits for nothing any more, acknowledgements included.
+    /// Many waits were in vain, and the copy lags: the turn waits for nothing any more, not even for an acknowledgement.
     fn is_hopeless(&self, now: Time, turn: Candidate) -> bool {
         self.answer_timeout.get() == AnswerTimeout::MIN && now.since(turn.captured) > LAG_MAX
     }

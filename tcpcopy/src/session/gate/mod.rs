@@ -59,8 +59,8 @@ pub(super) struct Gate {
     surplus: Surplus,
     /// Bytes by which the answer before was short: they may still come, and do not answer the next turn.
     owed: u64,
-    /// No rest of an earlier answer can be under way. The rest would be taken for the beginning of the next answer, so
-    /// that a known length does not tell its end.
+    /// No rest of an earlier answer can be under way. While this is false, such a rest may be taken for the beginning of
+    /// the next answer: its known length does not tell where it ends.
     in_step: bool,
     answer_timeout: AnswerTimeout,
     /// A protocol module has the session, and may speak first on each connection: it logs in, for example.

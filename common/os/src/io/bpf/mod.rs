@@ -1,6 +1,6 @@
 //! Classic BPF: capture filters, by which the kernel drops unwanted packets.
 //!
-//! All programs here run on `SOCK_DGRAM` packet sockets: offset 0 is the IP header.
+//! All programs here run on `SOCK_DGRAM` packet sockets: offset 0 is the IP header, except of outgoing packets in `split`.
 
 mod assembler;
 #[cfg(test)]

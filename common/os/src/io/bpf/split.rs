@@ -1,4 +1,4 @@
-//! Which of the workers' capture sockets gets a packet: [`worker_of`] its client's port, as a program for the kernel.
+//! Chooses the worker's capture socket for each packet: the rule of [`worker_of`], as a program for the kernel.
 
 use nix::libc::{ETH_P_8021AD, ETH_P_8021Q, SKF_NET_OFF};
 
@@ -34,8 +34,9 @@ pub const fn worker_of(client_port: u16, count: u16) -> u16 {
 }
 
 /// The program whose result, modulo the number of sockets, is the index of the socket that gets a packet. The client is
-/// the source of a received packet and the destination of an outgoing one. Packets in which no port can be found go to the
-/// first socket: fragments, more than two IPv6 extension headers, more than two VLAN tags.
+/// the source of a received packet and the destination of an outgoing one. A packet that does not look like IP after at
+/// most two VLAN tags goes to the first socket. Fragments, and packets with more than two IPv6 extension headers, may go to
+/// any socket: other bytes of them are read as the port.
 pub(crate) fn program() -> Program {
     let mut asm = Assembler::default();
     let (spread, elsewhere) = (asm.label(), asm.label());
@@ -61,7 +62,8 @@ pub(crate) fn program() -> Program {
     asm.program().unwrap_or_else(super::nothing)
 }
 
-/// Jumps to `found` with the port in A if the packet with its IP header at `ip` has one, else to `elsewhere`.
+/// Loads a port of the packet whose IP header is at offset `ip` into A, and jumps to `found`. Jumps to `elsewhere` if the IP
+/// version is neither 4 nor 6. Does not check that this is TCP, or no fragment.
 fn load_port(asm: &mut Assembler, ip: u32, port: Port, found: Label, elsewhere: Label) {
     let at = |offset: u32| ip.wrapping_add(offset);
     let (v4, v6, first, tcp) = (asm.label(), asm.label(), asm.label(), asm.label());

@@ -48,7 +48,8 @@ impl Commands<'_, '_> {
         }
     }
 
-    /// Does a command begin here? If not, everything that is here is left out.
+    /// Does a command begin here? If not, leaves out all of `rest`. If `rest` is too short to tell, returns false and
+    /// leaves out nothing.
     fn find_command(&mut self, rest: &[u8]) -> bool {
         let is_command = looks_like_command(rest);
         match is_command {
@@ -59,7 +60,8 @@ impl Commands<'_, '_> {
         is_command == Some(true)
     }
 
-    /// No command begins here: leaves out everything that is here, because the next bytes most likely begin with a command.
+    /// No command begins here: leaves out all of `rest`, because the next bytes most likely begin with a command. Declares
+    /// everything that was sent answered, so that the next turn is due.
     pub(super) fn lose(&mut self, rest: &[u8]) -> Taken {
         self.cx.shared.counters.left_out.count(LeftOut::OutOfStep);
         self.cx.stream.lose();
