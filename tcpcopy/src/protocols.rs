@@ -106,12 +106,18 @@ mod tests {
     use super::*;
     use crate::cli::UsageError;
 
+    /// `tcpcopy -h`; tests/cli.rs compares it with what is printed.
+    const HELP: &str = include_str!("../tests/expected/help.txt");
+
     #[test]
-    fn names_and_ports_are_different_and_the_error_names_all() {
+    fn names_and_ports_are_different_and_the_help_and_the_error_name_all() {
         let error = UsageError::Protocol { piece: String::new(), problem: String::new() }.to_string();
+        let help: String =
+            HELP.split("--protocol").nth(1).unwrap().split("\n      --").next().unwrap().into();
         for (index, protocol) in PROTOCOLS.iter().enumerate() {
             assert!(PROTOCOLS[..index].iter().all(|it| it.name != protocol.name && it.port != protocol.port));
             assert!(error.contains(&format!("PORT={}", protocol.name)), "{error}");
+            assert!(help.contains(protocol.name) && help.contains(&protocol.port.to_string()), "{help}");
             assert_eq!(usual_protocol(protocol.port), Some(protocol.name));
         }
         assert!(Registration::named("none").is_none() && usual_protocol(80).is_none());
