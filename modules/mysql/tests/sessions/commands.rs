@@ -289,3 +289,18 @@ fn what_must_not_be_copied_is_not() {
         assert_eq!(run.count("left_out", "replication"), 1);
     }
 }
+
+#[test]
+fn an_empty_packet_after_a_gap_is_no_command() {
+    for sequence in [0, 1, 255] {
+        let mut run = Run::logged_in(USUAL, USUAL);
+        run.driven.gap();
+        run.driven.connected();
+        run.greet(USUAL);
+        let next = query("SELECT 1");
+        let sent = run.driven.client(&[packet(sequence, b""), next.clone()].concat());
+        assert!(sent.is_empty() || sent == next, "sequence id {sequence}: {sent:?}");
+        assert_eq!((run.driven.failure, run.driven.held()), (None, 0), "sequence id {sequence}");
+        assert_eq!(run.driven.client(&next), next, "sequence id {sequence}");
+    }
+}
