@@ -22,7 +22,8 @@ use crate::report::Report;
 pub enum Ready {
     /// At once, after the actions of this call.
     Now,
-    /// When the module calls [`Actions::ready`], after a login say. Until then no turn follows the one that is due.
+    /// When the module calls [`Actions::ready`], after a login say. Until then no turn follows the one that is due:
+    /// not for a module that needs a later turn of the client in order to become ready.
     WhenSaid,
 }
 

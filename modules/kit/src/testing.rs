@@ -3,6 +3,7 @@
 
 #![allow(clippy::panic, reason = "a test that finds a broken rule fails")]
 
+use std::collections::VecDeque;
 use std::fmt::Write;
 
 use common_core::answer_payload::AnswerPayload;
@@ -35,6 +36,10 @@ pub struct Driver {
     module: Box<dyn Module>,
     /// The client's bytes that the module holds.
     held: Vec<u8>,
+    /// Turns that are not due yet.
+    waiting: VecDeque<Vec<u8>>,
+    /// Bytes of the client were due on this connection.
+    begun: bool,
     /// The module has taken the first of them out, and asked to be called again.
     taken: Option<Action>,
     connection: Connection,
@@ -61,6 +66,8 @@ impl Driver {
         Self {
             module,
             held: Vec::new(),
+            waiting: VecDeque::new(),
+            begun: false,
             taken: None,
             connection: Connection::None,
             mode: AnswerPayload::All,
@@ -84,16 +91,35 @@ impl Driver {
     pub fn connected(&mut self) -> Vec<u8> {
         self.note("connected", &[]);
         (self.mode, self.skipped, self.connection) = (AnswerPayload::All, 0, Connection::Preparing);
+        self.begun = !self.held.is_empty();
         self.event(|module, _, actions| match module.connected(actions) {
             Ready::Now => Connection::Ready,
             Ready::WhenSaid => Connection::Preparing,
         })
     }
 
-    /// The next bytes of the client are due.
+    /// The client begins a turn. Its bytes are due when the engine lets them go at the earliest: the first turn on a connection
+    /// at once, others once the connection is ready. A module that waits for a turn before it says so waits without end.
+    pub fn turn(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.note("turn", bytes);
+        self.waiting.push_back(bytes.to_vec());
+        let start = self.sent.len();
+        self.offer();
+        self.since(start)
+    }
+
+    /// How many turns are not due yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The next bytes of the client are due, whatever the connection's state: the rest of a turn, for example. `turn` is for
+    /// bytes that begin one.
     pub fn client(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.note("client", bytes);
         self.held.extend_from_slice(bytes);
+        self.begun = true;
         let start = self.sent.len();
         self.offer();
         self.since(start)
@@ -240,6 +266,11 @@ impl Driver {
     }
 
     fn offer(&mut self) {
+        while self.is_ready() || (self.connection == Connection::Preparing && !self.begun) {
+            let Some(turn) = self.waiting.pop_front() else { break };
+            self.begun = true;
+            self.held.extend(turn);
+        }
         if self.held.is_empty() || self.failure.is_some() || self.connection == Connection::None {
             return;
         }

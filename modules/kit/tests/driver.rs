@@ -48,6 +48,25 @@ fn each_byte_has_one_fate() {
 }
 
 #[test]
+fn a_turn_waits_until_the_connection_is_ready() {
+    let mut never = driver(|_| {}, Ready::WhenSaid);
+    never.turn(b"first");
+    never.turn(b"second");
+    assert_eq!((never.held(), never.waiting(), never.is_ready()), (5, 1, false));
+    // The first of them is still held.
+    never.connected();
+    assert_eq!((never.held(), never.waiting()), (5, 1));
+    never.drop_client(b"");
+    never.connected();
+    assert_eq!((never.held(), never.waiting()), (6, 0));
+    let mut at_once = driver(|actions| actions.pass(1), Ready::Now);
+    assert_eq!(
+        (at_once.turn(b"a"), at_once.turn(b"b"), at_once.waiting()),
+        (b"a".to_vec(), b"b".to_vec(), 0)
+    );
+}
+
+#[test]
 fn a_module_that_asks_is_called_again() {
     let does = |actions: &mut Actions| {
         actions.replace(2);
