@@ -19,7 +19,7 @@ fn full() -> Rig {
     Rig::with_memory(u64::from(ROOM) * SESSION_BYTES)
 }
 
-fn displaced(rig: &Rig) -> u64 {
+fn evicted(rig: &Rig) -> u64 {
     rig.ledger().sessions.incomplete.get(DropReason::Evicted)
 }
 
@@ -37,11 +37,11 @@ fn what_a_forged_segment_has_left_goes_before_an_idle_client() {
     assert_eq!((rig.ledger().sessions.active, rig.ledger().bytes.pending), (u64::from(ROOM) + 1, 0));
 
     rig.connect(1000);
-    assert_eq!(displaced(&rig), 0, "a moment ago is not long enough");
+    assert_eq!(evicted(&rig), 0, "a moment ago is not long enough");
     rig.after(Duration::from_secs(2));
     (1001..1051).for_each(|newcomer| rig.connect(newcomer));
     rig.answer();
-    assert_eq!((displaced(&rig), rig.ledger().sessions.active), (50, u64::from(ROOM) + 1));
+    assert_eq!((evicted(&rig), rig.ledger().sessions.active), (50, u64::from(ROOM) + 1));
 
     let (joined, replayed) = (rig.ledger().sessions.joined, rig.ledger().bytes.replayed);
     rig.data(0, 2);
@@ -66,7 +66,7 @@ fn of_idle_clients_the_one_goes_that_has_been_idle_longest() {
     rig.after(Duration::from_secs(2));
     rig.connect(1000);
     rig.answer();
-    assert_eq!(displaced(&rig), 1);
+    assert_eq!(evicted(&rig), 1);
     rig.data(0, 3);
     rig.data(2, 2);
     rig.answer();
@@ -74,7 +74,7 @@ fn of_idle_clients_the_one_goes_that_has_been_idle_longest() {
     rig.after(Duration::from_secs(2));
     rig.data(1, 2);
     rig.answer();
-    assert_eq!((displaced(&rig), rig.ledger().sessions.joined), (2, 1), "it was the second");
+    assert_eq!((evicted(&rig), rig.ledger().sessions.joined), (2, 1), "it was the second");
     assert!(rig.ledger().balances());
 }
 
@@ -86,7 +86,7 @@ fn who_has_something_to_do_stays() {
     rig.connect(1000);
     rig.connect(1001);
     let sessions = &rig.ledger().sessions;
-    assert_eq!((displaced(&rig), sessions.incomplete.get(DropReason::MemoryLimit)), (0, 2));
+    assert_eq!((evicted(&rig), sessions.incomplete.get(DropReason::MemoryLimit)), (0, 2));
     assert!(rig.ledger().balances());
 }
 
@@ -120,7 +120,7 @@ fn an_upload_that_stalls_goes_before_idle_sessions_once_it_takes_half_of_the_mem
     upload(&mut rig, 1000, 350_000);
     assert_eq!((shed(&rig), rig.ledger().bytes.pending), (0, 350_000), "there is room for it");
     (2000..2060).for_each(|newcomer| rig.connect(newcomer));
-    assert_eq!((displaced(&rig), shed(&rig)), (0, 350_000));
+    assert_eq!((evicted(&rig), shed(&rig)), (0, 350_000));
     assert_eq!(rig.ledger().sessions.active, u64::from(ROOM) + 61);
     assert!(rig.ledger().balances());
 }
@@ -130,9 +130,9 @@ fn an_upload_of_less_than_half_of_the_memory_goes_on_and_idle_sessions_make_room
     let mut rig = with_much_to_say();
     upload(&mut rig, 1000, 200_000);
     (2000..2060).for_each(|newcomer| rig.connect(newcomer));
-    assert_eq!((displaced(&rig), shed(&rig)), (0, 0), "there is room");
+    assert_eq!((evicted(&rig), shed(&rig)), (0, 0), "there is room");
     (3000..3020).for_each(|newcomer| rig.connect(newcomer));
-    assert!((1..=20).contains(&displaced(&rig)), "{} of the idle ones", displaced(&rig));
+    assert!((1..=20).contains(&evicted(&rig)), "{} of the idle ones", evicted(&rig));
     assert_eq!((shed(&rig), rig.ledger().bytes.pending), (0, 200_000));
     assert!(rig.ledger().balances());
 }
@@ -142,7 +142,7 @@ fn an_upload_of_less_than_half_of_the_memory_goes_on_and_idle_sessions_make_room
 fn so_much_is_given_up_at_once_that_the_next_newcomers_find_room() {
     let mut rig = with_much_to_say();
     (1000..1040).for_each(|client| upload(&mut rig, client, 6000));
-    assert_eq!((displaced(&rig), shed(&rig)), (0, 0), "there is room for them");
+    assert_eq!((evicted(&rig), shed(&rig)), (0, 0), "there is room for them");
     let mut newcomers = 2000..2090;
     while shed(&rig) == 0 {
         rig.connect(newcomers.next().expect("it fills up"));
@@ -151,7 +151,7 @@ fn so_much_is_given_up_at_once_that_the_next_newcomers_find_room() {
     let at_once = shed(&rig);
     assert!((limit / 16..limit / 8 + 6000).contains(&at_once), "{at_once} bytes");
     newcomers.take(usize::from(ROOM) / 4).for_each(|newcomer| rig.connect(newcomer));
-    assert_eq!((displaced(&rig), shed(&rig)), (0, at_once));
+    assert_eq!((evicted(&rig), shed(&rig)), (0, at_once));
     assert!(rig.ledger().balances());
 }
 
