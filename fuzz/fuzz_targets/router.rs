@@ -11,7 +11,7 @@ use common_core::answer_payload::AnswerPayload;
 use common_core::control::{ServerSegment, FlowId, FromIntercept, ToIntercept, VERSION};
 use common_core::flow::{Endpoint, Flow};
 use common_os::io::Captured;
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
 use intercept::router::{PeerId, Output, Router, RouterConfig};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
@@ -97,14 +97,15 @@ impl Output for ControlConns {
                 assert_eq!(*version, VERSION);
                 self.greeted.insert(link, true);
             }
-            FromIntercept::ServerSegment(ServerSegment { id, payload, payload_len, .. }) => {
+            FromIntercept::ServerSegment(ServerSegment { id, payload, tail, payload_len, .. }) => {
                 assert_eq!(self.greeted.get(&link), Some(&true), "an answer to a stranger");
-                let most = match self.modes.get(&(link, *id)).expect("a route stands") {
-                    AnswerPayload::None => 0,
-                    AnswerPayload::Head(most) => usize::from(*most),
-                    AnswerPayload::All => usize::MAX,
+                let (head, end) = match self.modes.get(&(link, *id)).expect("a route stands") {
+                    AnswerPayload::None => (0, 0),
+                    AnswerPayload::Ends { head, tail } => (usize::from(*head), usize::from(*tail)),
+                    AnswerPayload::All => (usize::MAX, 0),
                 };
-                assert!(payload.len() <= most && payload.len() <= *payload_len as usize);
+                assert!(payload.len() <= head && tail.len() <= end);
+                assert!(payload.len() + tail.len() <= *payload_len as usize);
             }
             FromIntercept::Pong { .. } => assert_eq!(self.greeted.get(&link), Some(&true)),
             FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
@@ -172,10 +173,10 @@ fn step(op: &Op, router: &mut Router, links: &mut ControlConns, now: &mut Time) 
             };
             let mut builder = PacketBuilder::new();
             let packet = builder.build(&flow, &segment);
-            return router.handle_packet(*now, Captured { packet, outgoing }, links);
+            return router.handle_packet(*now, Captured { packet, outgoing, stamp: Stamp::FIRST }, links);
         }
         Op::Raw { ref bytes, outgoing } => {
-            return router.handle_packet(*now, Captured { packet: bytes, outgoing }, links);
+            return router.handle_packet(*now, Captured { packet: bytes, outgoing, stamp: Stamp::FIRST }, links);
         }
         Op::Pass { millis } => {
             *now = *now + Duration::from_millis(millis.into());
@@ -193,7 +194,7 @@ fn step(op: &Op, router: &mut Router, links: &mut ControlConns, now: &mut Time) 
         }
         Op::RouteDel { link, id } => (link, ToIntercept::RouteDel { id: FlowId(id.into()) }),
         Op::Payload { link, id, head } => {
-            let mode = head.map_or(AnswerPayload::All, AnswerPayload::Head);
+            let mode = head.map_or(AnswerPayload::All, |head| AnswerPayload::Ends { head, tail: head as u8 });
             (link, ToIntercept::Payload { id: FlowId(id.into()), mode })
         }
         Op::Ping { link, nonce } => (link, ToIntercept::Ping { nonce }),

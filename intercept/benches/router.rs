@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use common_core::control::{FlowId, FromIntercept, ToIntercept, VERSION};
 use common_core::flow::{Endpoint, Flow};
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
 use common_os::clock::Clock;
 use common_os::io::Captured;
@@ -62,7 +62,11 @@ fn measure(flows: u32, payload: usize) {
             bytes = 0;
             for batch in packets.chunks(BATCH) {
                 for packet in batch {
-                    router.handle_packet(now, Captured { packet, outgoing: false }, &mut queue);
+                    router.handle_packet(
+                        now,
+                        Captured { packet, outgoing: false, stamp: Stamp::FIRST },
+                        &mut queue,
+                    );
                 }
                 bytes += queue.0.len();
                 queue.0.clear();

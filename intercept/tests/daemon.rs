@@ -201,7 +201,7 @@ fn hostile_peers_cost_a_line_each_and_harm_nobody() {
         let mut refusal = Vec::new();
         other.set_read_timeout(Some(TIMEOUT)).unwrap();
         other.read_to_end(&mut refusal).unwrap();
-        assert_eq!(refusal, [0, 0, 0, 4, 0x82, 1, 0, 3]);
+        assert_eq!(refusal, [0, 0, 0, 4, 0x82, 1, 0, VERSION as u8]);
 
         let mut noise = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
         noise.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -217,7 +217,7 @@ fn hostile_peers_cost_a_line_each_and_harm_nobody() {
         let log = daemon.end();
         let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
         assert_eq!(warnings.len(), 2, "{log}");
-        assert!(warnings[0].contains("version 4") && warnings[0].contains("version 3"), "{log}");
+        assert!(warnings[0].contains("version 5") && warnings[0].contains("version 4"), "{log}");
         assert!(warnings[1].contains("not the control protocol"), "{log}");
     });
 }

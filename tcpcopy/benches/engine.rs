@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common_core::control::{FlowId, ServerSegment, ToIntercept};
 use common_core::flow::{Endpoint, Flow};
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 use common_os::clock::Clock;
 use common_os::io::Captured;
@@ -59,7 +59,7 @@ fn main() {
     let mut builder = PacketBuilder::new();
     for session in 0..SESSIONS {
         let syn = client_packet(&mut builder, session, Seq(0), Seq(0), Flags::SYN, &[]);
-        engine.handle_packet(now, Captured { packet: &syn, outgoing: false }, &mut wire);
+        engine.handle_packet(now, Captured { packet: &syn, outgoing: false, stamp: Stamp::FIRST }, &mut wire);
         let syn_ack = answer(&wire, session, Seq(0), Flags::SYN | Flags::ACK, 0);
         engine.handle_answer(now, &syn_ack, &mut wire);
     }
@@ -78,7 +78,7 @@ fn main() {
 
         let started = clock.now();
         for packet in &packets {
-            engine.handle_packet(now, Captured { packet, outgoing: false }, &mut wire);
+            engine.handle_packet(now, Captured { packet, outgoing: false, stamp: Stamp::FIRST }, &mut wire);
         }
         engine.flush(now, &mut wire);
         requests.push(clock.now() - started);
@@ -135,6 +135,7 @@ fn answer(wire: &Wire, session: usize, seq: Seq, flags: Flags, payload_len: u32)
         payload_len,
         options: Options { mss: Some(1460), window_scale: Some(7), timestamps: Some(Default::default()) },
         payload: &[],
+        tail: &[],
     }
 }
 

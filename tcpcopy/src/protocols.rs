@@ -23,6 +23,10 @@ pub(crate) struct Registration {
     pub(crate) name: &'static str,
     /// Its usual port: a service there has the module without `--protocol`.
     pub(crate) port: u16,
+    /// Its manual.
+    pub(crate) manual: &'static str,
+    /// The meaning of an error's code, in a few words, if the code does not say it.
+    pub(crate) error_name: fn(&str) -> Option<&'static str>,
     /// What modules do not know without the online server's answers, for the log; empty if nothing more than any.
     without_answers: &'static str,
     /// Builds the protocol for each of the online services, which listen at these addresses as far as `-x` tells.
@@ -34,10 +38,19 @@ pub(crate) static PROTOCOLS: [Registration; 2] = [
     Registration {
         name: "mysql",
         port: 3306,
+        manual: "docs/MYSQL.md",
+        error_name: tcpcopy_mysql::error_name,
         without_answers: ", and must infer MySQL's ids of prepared statements from their order",
         build: mysql,
     },
-    Registration { name: "redis", port: 6379, without_answers: "", build: redis },
+    Registration {
+        name: "redis",
+        port: 6379,
+        manual: "docs/REDIS.md",
+        error_name: |_| None,
+        without_answers: "",
+        build: redis,
+    },
 ];
 
 /// The tables of the `--config` file, which modules define.
@@ -53,12 +66,14 @@ pub(crate) struct Config {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OnlineServers {
+    pub(crate) mysql: Option<tcpcopy_mysql::OnlineServer>,
     pub(crate) redis: Option<tcpcopy_redis::OnlineServer>,
 }
 
 fn mysql(config: &Config, services: &[Endpoint]) -> Built {
     let mysql = Mysql::new(&config.mysql)?;
-    Ok(services.iter().map(|_| Arc::new(mysql.for_another_service()) as _).collect())
+    let online = config.online.mysql.as_ref();
+    services.iter().map(|usual| mysql.for_service(online, *usual).map(|mysql| Arc::new(mysql) as _)).collect()
 }
 
 fn redis(config: &Config, services: &[Endpoint]) -> Built {

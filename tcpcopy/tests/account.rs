@@ -46,6 +46,36 @@ fn what_comes_after_it_was_given_up_is_dropped_and_no_duplicate() {
     assert_eq!(rig.ledger().bytes.replayed, 13, "{:#?}", rig.ledger());
 }
 
+/// The kernel dropped packets, perhaps the last ones of a session.
+#[test]
+fn a_session_whose_end_was_dropped_is_not_complete() {
+    for (ended, dropped_after) in [(false, true), (true, true), (false, false)] {
+        let mut rig = connected();
+        if !dropped_after {
+            rig.engine.capture_lost(rig.now);
+            rig.after(Duration::from_millis(1));
+        }
+        rig.say(0, 1, DATA, b"a command");
+        rig.answer();
+        rig.after(Duration::from_millis(1));
+        if ended {
+            rig.say(0, 10, Flags::FIN | Flags::ACK, b"");
+            rig.answer();
+        }
+        if dropped_after {
+            rig.engine.capture_lost(rig.now);
+        }
+        rig.engine.drain(rig.now, &mut rig.wire);
+        rig.answer();
+        rig.close(0);
+        rig.after(Duration::from_secs(10));
+        let sessions = &rig.ledger().sessions;
+        let incomplete = u64::from(!ended && dropped_after);
+        assert_eq!(sessions.incomplete.get(DropReason::CaptureGap), incomplete, "{sessions:?}");
+        assert_eq!((sessions.replayed, sessions.seen), (1 - incomplete, 1), "{sessions:?}");
+    }
+}
+
 #[test]
 fn a_forged_segment_far_ahead_does_not_end_the_copy_of_a_session() {
     let mut rig = connected();

@@ -6,8 +6,13 @@ pub enum AnswerPayload {
     /// Headers only.
     #[default]
     None,
-    /// At most this many payload bytes of every segment.
-    Head(u16),
+    /// The first and the last payload bytes of every segment. An answer begins and ends with a segment, whatever is between.
+    Ends {
+        /// At most this many bytes of the beginning.
+        head: u16,
+        /// At most this many bytes of the end, without those of the beginning.
+        tail: u8,
+    },
     /// All payload.
     All,
 }

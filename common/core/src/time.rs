@@ -50,6 +50,42 @@ impl Time {
     }
 }
 
+/// When a packet was captured, as the kernel says it: the order of packets, also of those that different threads read. Not a
+/// [`Time`], and of no use but for comparisons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Stamp(u64);
+
+impl Stamp {
+    /// Before every packet.
+    pub const FIRST: Self = Self(0);
+    /// After every packet.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The stamp of this many nanoseconds since an origin that all packets share.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the origin.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The next stamp.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The time between two packets; zero if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
 impl Add<Duration> for Time {
     type Output = Self;
 

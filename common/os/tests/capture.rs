@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use common_core::flow::Endpoint;
 use common_core::payload_prefix::PayloadPrefix;
 use common_core::wire::{Flags, Segment};
+use common_os::clock::Clock;
 use common_os::io::af_packet::{AfPacket, Room};
 use common_os::io::bpf::{Program, Service, ServiceAnswers, worker_of};
 use common_os::io::{Capture, CaptureCounters, OpenError};
@@ -93,6 +94,26 @@ fn an_upload_over_loopback_is_captured_once() {
             }
         });
     }
+}
+
+#[test]
+fn packets_have_the_time_at_which_the_kernel_captured_them() {
+    isolated(|| {
+        let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
+        let before = Clock::unix_millis();
+        let mut sniffer = Sniffer::open(None, &clients_of(8080));
+        std::thread::scope(|scope| {
+            scope.spawn(|| serve(&listener));
+            upload("127.0.0.1:8080".parse().unwrap());
+        });
+        let after = Clock::unix_millis();
+        let mut stamps = Vec::new();
+        while sniffer.capture.receive(100, &mut |captured| stamps.push(captured.stamp)).unwrap() > 0 {}
+        assert!(stamps.len() > 3, "{stamps:?}");
+        assert!(stamps.is_sorted(), "{stamps:?}");
+        let mut millis = stamps.iter().map(|stamp| stamp.as_nanos() / 1_000_000);
+        assert!(millis.all(|millis| (before..=after).contains(&millis)), "{stamps:?} in {before}..={after}");
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::*;
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{FlowId, FrameBuffer, FromIntercept, RefuseReason, ToIntercept, VERSION};
 use common_core::flow::{Endpoint, Flow};
+use common_core::time::Stamp;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
 use common_os::io::Captured;
 use std::io::{Read, Write};
@@ -69,7 +70,8 @@ impl Rig {
             payload: (payload, &[]),
         };
         let mut builder = PacketBuilder::new();
-        let captured = Captured { packet: builder.build(&back, &segment), outgoing: false };
+        let captured =
+            Captured { packet: builder.build(&back, &segment), outgoing: false, stamp: Stamp::FIRST };
         self.driver.router.handle_packet(Time::ZERO, captured, &mut self.driver.control.peers);
         self.driver.control.flush(Time::ZERO, &mut self.driver.router);
     }

@@ -192,7 +192,7 @@ impl Router {
             }
         } else if answers_syn(&segment) {
             let anybody = Subscriber { peer: PeerId(0), id: FlowId(0), mode: AnswerPayload::None };
-            let kept = ServerSegment { payload: &[], ..answer(&segment, &anybody) };
+            let kept = ServerSegment { payload: &[], tail: &[], ..answer(&segment, &anybody) };
             self.counters.unrouted += self.delayed.keep(now + DELAY, flow, kept);
         } else {
             self.counters.unrouted += 1;
@@ -246,11 +246,15 @@ impl Router {
 
 /// The answer to one subscriber, with as much payload as it asked for.
 fn answer<'a>(segment: &Segment<'a>, subscriber: &Subscriber) -> ServerSegment<'a> {
-    let wanted = match subscriber.mode {
-        AnswerPayload::None => 0,
-        AnswerPayload::Head(bytes) => usize::from(bytes),
-        AnswerPayload::All => usize::MAX,
+    let (head, tail) = match subscriber.mode {
+        AnswerPayload::None => (0, 0),
+        AnswerPayload::All => (usize::MAX, 0),
+        AnswerPayload::Ends { head, tail } => (usize::from(head), usize::from(tail)),
     };
+    let (payload, rest) = segment.payload.split_at(segment.payload.len().min(head));
+    // The capture may have cut the segment.
+    let is_whole = segment.payload.len() == segment.payload_len as usize;
+    let tail = if is_whole { &rest[rest.len() - rest.len().min(tail)..] } else { &[] };
     ServerSegment {
         id: subscriber.id,
         seq: segment.seq,
@@ -259,7 +263,8 @@ fn answer<'a>(segment: &Segment<'a>, subscriber: &Subscriber) -> ServerSegment<'
         window: segment.window,
         payload_len: segment.payload_len,
         options: segment.options,
-        payload: &segment.payload[..segment.payload.len().min(wanted)],
+        payload,
+        tail,
     }
 }
 

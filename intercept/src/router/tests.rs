@@ -1,6 +1,7 @@
 //! The router, driven by hand.
 
 use super::*;
+use common_core::time::Stamp;
 use common_core::wire::{Outgoing, PacketBuilder};
 use std::net::SocketAddr;
 
@@ -20,13 +21,19 @@ impl Output for Sent {
     fn send(&mut self, peer: PeerId, message: &FromIntercept<'_>) {
         match *message {
             FromIntercept::ServerSegment(answer) => {
-                self.answers.push((peer, answer.id, answer.seq.0, answer.payload.to_vec()));
+                self.answers.push((peer, answer.id, answer.seq.0, shown(answer)));
             }
             FromIntercept::Hello { version } => self.others.push((peer, FromIntercept::Hello { version })),
             FromIntercept::Pong { nonce } => self.others.push((peer, FromIntercept::Pong { nonce })),
             FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
         }
     }
+}
+
+/// The payload of an answer; dots stand for what is missing before its tail.
+fn shown(answer: ServerSegment<'_>) -> Vec<u8> {
+    let gap: &[u8] = if answer.tail.is_empty() { b"" } else { b".." };
+    [answer.payload, gap, answer.tail].concat()
 }
 
 struct Rig {
@@ -69,7 +76,11 @@ impl Rig {
     }
 
     fn capture(&mut self, packet: &[u8], outgoing: bool) {
-        self.router.handle_packet(self.now, Captured { packet, outgoing }, &mut self.sent);
+        self.router.handle_packet(
+            self.now,
+            Captured { packet, outgoing, stamp: Stamp::FIRST },
+            &mut self.sent,
+        );
     }
 
     fn answer(&mut self, flow: Flow, seq: u32, flags: Flags, payload: &[u8]) {
@@ -307,7 +318,7 @@ fn payload_is_wanted_as_long_as_a_route_stands_that_asks_for_it() {
     assert!(!rig.router.wants_payload(), "there is no such route");
     for peer in [FIRST, SECOND] {
         rig.route(peer, 1, flow(1));
-        rig.tell(peer, ask(1, AnswerPayload::Head(2)));
+        rig.tell(peer, ask(1, AnswerPayload::Ends { head: 2, tail: 0 }));
         rig.tell(peer, ask(1, AnswerPayload::All));
     }
     rig.route(FIRST, 2, flow(2));
@@ -335,10 +346,15 @@ fn payload_comes_as_far_as_it_was_asked_for() {
     rig.route(SECOND, 2, flow(1));
     let cases = [
         (AnswerPayload::All, &b"hello"[..]),
-        (AnswerPayload::Head(2), b"he"),
-        (AnswerPayload::Head(9), b"hello"),
+        (AnswerPayload::Ends { head: 2, tail: 0 }, b"he"),
+        (AnswerPayload::Ends { head: 9, tail: 3 }, b"hello"),
         (AnswerPayload::None, b""),
     ];
+    let ends = AnswerPayload::Ends { head: 1, tail: 2 };
+    rig.tell(FIRST, ToIntercept::Payload { id: FlowId(1), mode: ends });
+    rig.data(flow(1), 10);
+    assert_eq!(rig.sent.answers.remove(0).3, b"h..lo");
+    rig.sent.answers.clear();
     for (mode, expected) in cases {
         rig.tell(FIRST, ToIntercept::Payload { id: FlowId(1), mode });
         rig.data(flow(1), 10);

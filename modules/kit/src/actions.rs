@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use common_core::answer_payload::AnswerPayload;
+use common_core::time::{Stamp, Time};
 
 /// One action; see the method of [`Actions`] with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,12 @@ pub enum Action {
     Answers(AnswerPayload),
     /// The connection is prepared: the client may go on.
     Ready,
+    /// The module will declare the end of the answer.
+    AwaitAnswered,
     /// The answer to everything that was sent is complete: the next turn is due.
     Answered,
+    /// State is lost that the module cannot restore.
+    StateLost,
     /// The test server refuses this connection.
     Refused,
     /// The session cannot go on.
@@ -62,6 +67,19 @@ pub enum FailureKind {
     OutOfStep,
 }
 
+/// The times of a call. The engine sets them before each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moment {
+    /// The present time.
+    pub now: Time,
+    /// When the turn that is due last was captured.
+    pub captured: Time,
+    /// The same in the order of all packets, as in [`Reached`](crate::progress::Reached).
+    pub stamp: Stamp,
+    /// When the turn after it was captured, if it was.
+    pub next_captured: Option<Time>,
+}
+
 /// The list of actions that a module fills in one call. The engine carries them out in order after the call, up to the
 /// first [`Actions::refused`] or [`Actions::fail`].
 #[derive(Debug, Default)]
@@ -69,6 +87,8 @@ pub struct Actions {
     list: Vec<Action>,
     own: Vec<u8>,
     calls_again: bool,
+    calls_again_at: Option<Time>,
+    moment: Moment,
 }
 
 impl Actions {
@@ -76,6 +96,29 @@ impl Actions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty list for a call at this moment.
+    #[must_use]
+    pub fn at(moment: Moment) -> Self {
+        Self { moment, ..Self::default() }
+    }
+
+    /// The times of this call.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// Sets the times of the next call.
+    pub fn set_moment(&mut self, moment: Moment) {
+        self.moment = moment;
+    }
+
+    /// The time of this call.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.moment.now
     }
 
     /// Passes the next `bytes` bytes of the client unchanged.
@@ -118,6 +161,18 @@ impl Actions {
         self.list.push(Action::Answered);
     }
 
+    /// Declares that [`Actions::answered`] will follow for what is sent in this call: until then the next turn waits, however
+    /// long the answer is compared to the online server's. If the test server is silent, the turn goes nevertheless.
+    pub fn await_answered(&mut self) {
+        self.list.push(Action::AwaitAnswered);
+    }
+
+    /// Declares that state of the client's connection is lost that the module cannot restore: the session is incomplete, even if
+    /// nothing is left out for it.
+    pub fn state_lost(&mut self) {
+        self.list.push(Action::StateLost);
+    }
+
     /// Declares that the test server refuses this connection, by an answer that the module has read. The engine resets the
     /// connection, drops what is due, and tries a new connection for a later turn, as after a SYN answered by RST. The
     /// session goes on.
@@ -138,6 +193,13 @@ impl Actions {
         self.calls_again = true;
     }
 
+    /// Asks for a call of [`Module::client`](crate::Module::client) at this time, if the module holds bytes of the client then.
+    /// It may come some milliseconds later. Of several times the earliest counts. Each call of `client` ends what was asked for
+    /// before it.
+    pub fn call_again_at(&mut self, time: Time) {
+        self.calls_again_at = Some(self.calls_again_at.map_or(time, |other| other.min(time)));
+    }
+
     /// The actions, in order.
     #[must_use]
     pub fn list(&self) -> &[Action] {
@@ -156,10 +218,17 @@ impl Actions {
         self.calls_again
     }
 
+    /// The time of [`Actions::call_again_at`].
+    #[must_use]
+    pub fn calls_again_at(&self) -> Option<Time> {
+        self.calls_again_at
+    }
+
     /// Empties the list and keeps its memory.
     pub fn clear(&mut self) {
         self.list.clear();
         self.own.clear();
         self.calls_again = false;
+        self.calls_again_at = None;
     }
 }

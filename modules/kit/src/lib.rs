@@ -13,6 +13,7 @@ mod module;
 pub mod notices;
 mod online;
 pub mod online_query;
+pub mod progress;
 mod report;
 pub mod secret;
 pub mod secret_file;
@@ -25,8 +26,9 @@ pub use common_core::answer_payload::AnswerPayload;
 pub use common_core::flow::{Endpoint, Flow};
 pub use common_core::payload_prefix::{PayloadPrefix, begins_with_any};
 pub use common_core::text::shown;
+pub use common_core::time::{Stamp, Time};
 
-pub use crate::actions::{Action, Actions, Failure, FailureKind, Loss};
+pub use crate::actions::{Action, Actions, Failure, FailureKind, Loss, Moment};
 pub use crate::module::{Missing, Module, Protocol, Ready, ServerData};
 pub use crate::online::{OnlineObserver, OnlineService};
 pub use crate::report::{Group, Report};

@@ -15,6 +15,7 @@ use common_core::payload_prefix::PayloadPrefix;
 use crate::actions::Actions;
 use crate::online::{OnlineObserver, OnlineService};
 use crate::online_query::OnlineQuery;
+use crate::progress::Progress;
 use crate::report::Report;
 
 /// When the client may go on, on a connection that was just opened.
@@ -49,6 +50,9 @@ pub enum Missing<'a> {
 pub struct ServerData<'a> {
     /// What was asked for of a segment, or of several of which one came late.
     pub bytes: &'a [u8],
+    /// The last bytes of the segment, if they were asked for ([`AnswerPayload::Ends`](crate::AnswerPayload::Ends)) and are
+    /// not among `bytes`. They count as missing, too.
+    pub tail: &'a [u8],
     /// The segment acknowledges everything that was sent. If not, it does not answer the last of it.
     pub acks_all: bool,
 }
@@ -80,6 +84,11 @@ pub trait Module: Send {
     /// count as replayed only once something is answered while this is false.
     fn is_tentative(&self) -> bool {
         false
+    }
+
+    /// How far the session has come, for modules of other sessions: the engine writes it. Asked for once, at the start.
+    fn progress(&self) -> Option<Arc<Progress>> {
+        None
     }
 
     /// The memory that the module takes, roughly, in bytes: itself, and its allocations.

@@ -5,11 +5,17 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
+use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
+use common_core::time::{Stamp, Time};
 
-use crate::actions::{Action, Actions, Failure, Loss};
+use crate::actions::{Action, Actions, Failure, Loss, Moment};
 use crate::module::{Missing, Module, Ready, ServerData};
+use crate::progress::Tracker;
+
+/// When a session begins.
+const START: Time = Time::from_micros(1_000_000);
 
 /// The connection to the test server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +37,30 @@ pub struct Fates {
     pub left_out: Vec<(Loss, Vec<u8>)>,
 }
 
+/// A turn that is not due yet.
+struct Waiting {
+    captured: Time,
+    bytes: Vec<u8>,
+}
+
+/// The order of packets of all drivers: by their time.
+fn stamp(time: Time) -> Stamp {
+    Stamp::from_nanos(time.as_micros() * 1000)
+}
+
 /// One session. The calls that stand for events return the bytes that the test server gets.
 pub struct Driver {
     module: Box<dyn Module>,
     /// The client's bytes that the module holds.
     held: Vec<u8>,
     /// Turns that are not due yet.
-    waiting: VecDeque<Vec<u8>>,
+    waiting: VecDeque<Waiting>,
+    tracker: Option<Tracker>,
+    now: Time,
+    /// When the bytes that are due last were captured.
+    captured: Time,
+    /// When the module is to be called again.
+    call_at: Option<Time>,
     /// Bytes of the client were due on this connection.
     begun: bool,
     /// The module has taken the first of them out, and asked to be called again.
@@ -52,6 +75,10 @@ pub struct Driver {
     pub fates: Fates,
     /// How often the module has declared an answer complete.
     pub answered: usize,
+    /// The module has promised to declare the next answer complete.
+    pub awaits_answered: bool,
+    /// How often the module has declared state lost.
+    pub states_lost: usize,
     /// How often the module has declared a connection refused.
     pub refused: usize,
     /// Why the session has ended.
@@ -64,9 +91,13 @@ impl Driver {
     #[must_use]
     pub fn new(module: Box<dyn Module>) -> Self {
         Self {
+            tracker: module.progress().map(Tracker::new),
             module,
             held: Vec::new(),
             waiting: VecDeque::new(),
+            now: START,
+            captured: START,
+            call_at: None,
             begun: false,
             taken: None,
             connection: Connection::None,
@@ -75,6 +106,8 @@ impl Driver {
             sent: Vec::new(),
             fates: Fates::default(),
             answered: 0,
+            awaits_answered: false,
+            states_lost: 0,
             refused: 0,
             failure: None,
             record: None,
@@ -102,10 +135,61 @@ impl Driver {
     /// at once, others once the connection is ready. A module that waits for a turn before it says so waits without end.
     pub fn turn(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.note("turn", bytes);
-        self.waiting.push_back(bytes.to_vec());
+        self.push_turn(bytes);
         let start = self.sent.len();
         self.offer();
         self.since(start)
+    }
+
+    /// The client begins a turn, which is not due yet: the gate of the engine holds it until [`Self::pass_time`] or the next
+    /// event.
+    pub fn turn_captured(&mut self, bytes: &[u8]) {
+        self.note("captured", bytes);
+        self.push_turn(bytes);
+    }
+
+    fn push_turn(&mut self, bytes: &[u8]) {
+        let bytes = bytes.to_vec();
+        self.waiting.push_back(Waiting { captured: self.now, bytes });
+        self.track();
+    }
+
+    /// Writes the session's progress.
+    fn track(&mut self) {
+        let next = self.waiting.front().map(|waiting| stamp(waiting.captured));
+        if let Some(tracker) = &mut self.tracker {
+            tracker.write(self.now, self.held.is_empty(), next);
+        }
+    }
+
+    fn released(&mut self, captured: Time) {
+        self.captured = captured;
+        if let Some(tracker) = &mut self.tracker {
+            tracker.released(stamp(captured), self.held.is_empty());
+        }
+    }
+
+    /// Time passes. The module is called if it has asked for that by then.
+    pub fn pass_time(&mut self, time: Duration) -> Vec<u8> {
+        self.now = self.now + time;
+        let start = self.sent.len();
+        if self.call_at.is_some_and(|at| at <= self.now) {
+            self.call_at = None;
+            self.offer_held();
+        }
+        self.since(start)
+    }
+
+    /// When the module has asked to be called again, from now on.
+    #[must_use]
+    pub fn calls_again_in(&self) -> Option<Duration> {
+        self.call_at.map(|at| at.since(self.now))
+    }
+
+    /// The present time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
     }
 
     /// How many turns are not due yet.
@@ -118,6 +202,10 @@ impl Driver {
     /// bytes that begin one.
     pub fn client(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.note("client", bytes);
+        if !bytes.is_empty() {
+            self.awaits_answered = false;
+            self.released(self.now);
+        }
         self.held.extend_from_slice(bytes);
         self.begun = true;
         let start = self.sent.len();
@@ -141,12 +229,13 @@ impl Driver {
             return Vec::new();
         }
         self.note("answer", bytes);
-        let wanted = match self.mode {
-            AnswerPayload::None => 0,
-            AnswerPayload::Head(bytes) => usize::from(bytes),
-            AnswerPayload::All => usize::MAX,
+        let (head, tail) = match self.mode {
+            AnswerPayload::None => (0, 0),
+            AnswerPayload::Ends { head, tail } => (usize::from(head), usize::from(tail)),
+            AnswerPayload::All => (usize::MAX, 0),
         };
-        let (wanted, rest) = bytes.split_at(bytes.len().min(wanted));
+        let (wanted, rest) = bytes.split_at(bytes.len().min(head));
+        let tail = &rest[rest.len() - rest.len().min(tail)..];
         if wanted.is_empty() {
             self.skipped += rest.len() as u64;
             return self.client(&[]);
@@ -156,7 +245,7 @@ impl Driver {
             self.module.missed(Missing::TestServer(skipped));
         }
         self.event(|module, connection, actions| {
-            module.answer(ServerData { bytes: wanted, acks_all }, actions);
+            module.answer(ServerData { bytes: wanted, tail, acks_all }, actions);
             connection
         })
     }
@@ -201,6 +290,7 @@ impl Driver {
         if !held.is_empty() && self.failure.is_none() {
             self.module.missed(Missing::Dropped(&held[taken..]));
         }
+        self.track();
     }
 
     /// Bytes of the client were never captured. The connection is lost.
@@ -250,7 +340,7 @@ impl Driver {
     ) -> Vec<u8> {
         let start = self.sent.len();
         if self.failure.is_none() {
-            let mut actions = Actions::new();
+            let mut actions = Actions::at(self.moment());
             let before = self.connection;
             let connection = call(&mut *self.module, before, &mut actions);
             self.carry_out(&actions);
@@ -267,22 +357,38 @@ impl Driver {
 
     fn offer(&mut self) {
         while self.is_ready() || (self.connection == Connection::Preparing && !self.begun) {
-            let Some(turn) = self.waiting.pop_front() else { break };
+            let Some(Waiting { captured, bytes }) = self.waiting.pop_front() else { break };
             self.begun = true;
-            self.held.extend(turn);
+            self.released(captured);
+            self.held.extend(bytes);
         }
+        self.offer_held();
+    }
+
+    /// Offers what the module holds.
+    fn offer_held(&mut self) {
         if self.held.is_empty() || self.failure.is_some() || self.connection == Connection::None {
             return;
         }
-        let mut actions = Actions::new();
+        self.call_at = None;
+        let mut actions = Actions::at(self.moment());
         self.module.client(&self.held[usize::from(self.taken.is_some())..], &mut actions);
         if !actions.calls_again() {
             self.remove_taken();
         }
         self.carry_out(&actions);
+        self.track();
+    }
+
+    fn moment(&self) -> Moment {
+        let next_captured = self.waiting.front().map(|waiting| waiting.captured);
+        Moment { now: self.now, captured: self.captured, stamp: stamp(self.captured), next_captured }
     }
 
     fn carry_out(&mut self, actions: &Actions) {
+        if let Some(time) = actions.calls_again_at() {
+            self.call_at = Some(self.call_at.map_or(time, |other| other.min(time)));
+        }
         for action in actions.list() {
             match action {
                 Action::Pass(_) | Action::Replace(_) | Action::LeaveOut(..) => {
@@ -304,7 +410,10 @@ impl Driver {
                 Action::Answered => {
                     assert!(self.is_ready(), "answered on a connection that is {:?}", self.connection);
                     self.answered += 1;
+                    self.awaits_answered = false;
                 }
+                Action::AwaitAnswered => self.awaits_answered = true,
+                Action::StateLost => self.states_lost += 1,
                 Action::Refused => {
                     self.refused += 1;
                     self.connection = Connection::None;

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "testing")]
 
+use std::time::Duration;
+
 use module_kit::testing::Driver;
 use module_kit::{Actions, Loss, Missing, Module, Ready, ServerData};
 
@@ -77,6 +79,39 @@ fn a_module_that_asks_is_called_again() {
     assert_eq!((driver.held(), &driver.fates.replaced[..]), (3, &b"a"[..]));
     driver.drop_client(b"");
     assert_eq!(driver.held(), 0);
+}
+
+/// Passes one byte of a turn that was captured a second ago, or whose next turn was captured.
+fn waits_a_second(actions: &mut Actions) {
+    let moment = actions.moment();
+    let due = moment.captured + Duration::from_secs(1);
+    if moment.now >= due || moment.next_captured.is_some() {
+        actions.pass(1);
+    } else {
+        actions.call_again_at(due + Duration::from_secs(9));
+        actions.call_again_at(due);
+    }
+}
+
+#[test]
+fn a_module_is_called_at_the_time_that_it_asked_for() {
+    let mut driver = driver(waits_a_second, Ready::Now);
+    assert_eq!(driver.turn(b"a"), b"");
+    assert_eq!(driver.calls_again_in(), Some(Duration::from_secs(1)));
+    assert_eq!(driver.pass_time(Duration::from_millis(999)), b"");
+    assert_eq!(driver.pass_time(Duration::from_millis(1)), b"a");
+    assert_eq!((driver.held(), driver.calls_again_in()), (0, None));
+}
+
+#[test]
+fn a_module_sees_that_the_next_turn_was_captured() {
+    let mut driver = driver(waits_a_second, Ready::Now);
+    driver.turn(b"a");
+    driver.turn_captured(b"b");
+    assert_eq!((driver.held(), driver.waiting()), (1, 1));
+    assert_eq!(driver.pass_time(Duration::from_secs(1)), b"a");
+    driver.turn_captured(b"c");
+    assert_eq!(driver.client(b""), b"", "two turns are due, and wait for their own time");
 }
 
 #[test]

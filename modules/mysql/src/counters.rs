@@ -1,9 +1,10 @@
 //! The counters of the report. Counting takes no lock: it is done for each command.
 
-use module_kit::Report;
 use module_kit::counters::{Codes, Counted, Counters as Group};
+use module_kit::{Loss, Report};
 
 use crate::auth::plugin::Plugin;
+use crate::session::connection_state::Kind;
 use crate::wire::command::Command;
 
 /// The outcome of a login at the test server.
@@ -39,6 +40,10 @@ pub(crate) enum LeftOut {
     LostLongData,
     /// KILL of a connection that has no known copy.
     Kill,
+    /// KILL QUERY: the statement that it broke in production is over on the test server.
+    KillLate,
+    /// KILL: the copy of its victim did not come to the same place in time.
+    KillVictimBehind,
     /// SHUTDOWN.
     Shutdown,
     /// A replica's commands.
@@ -49,8 +54,28 @@ pub(crate) enum LeftOut {
     Unreadable,
     /// COM_STMT_BULK_EXECUTE, which the test server does not know.
     Bulk,
+    /// Commands of a session whose state the online server has not told yet.
+    UnknownState,
+    /// Depends on state that was lost with a connection.
+    StateLost,
+    /// Changes accounts.
+    Accounts,
+    /// SQL that cannot be read for certain.
+    UnreadableSql,
+    /// The online server has refused it.
+    RefusedOnline,
     /// Bytes that begin no command: the session was joined, or goes on after a loss, inside of one.
     OutOfStep,
+}
+
+impl LeftOut {
+    /// How the ledger counts the bytes.
+    pub(crate) fn loss(self) -> Loss {
+        match self {
+            Self::StateLost => Loss::StateLost,
+            _ => Loss::LeftOut,
+        }
+    }
 }
 
 impl Counted for LeftOut {
@@ -60,11 +85,18 @@ impl Counted for LeftOut {
         "unknown_types",
         "lost_long_data",
         "kill",
+        "kill_late",
+        "kill_victim_behind",
         "shutdown",
         "replication",
         "file",
         "unreadable",
         "bulk_execute",
+        "unknown_state",
+        "state_lost",
+        "accounts",
+        "unreadable_sql",
+        "refused_online",
         "out_of_step",
     ];
 
@@ -78,6 +110,8 @@ impl Counted for LeftOut {
 pub(crate) enum Event {
     /// A statement was prepared again on a new connection.
     PreparedAgain,
+    /// A SET, or another statement that makes a connection's state, was said again on a new connection.
+    SaidAgain,
     /// The types of its parameters were sent again.
     TypesAgain,
     /// The text of a statement was not kept for a new connection.
@@ -92,17 +126,26 @@ pub(crate) enum Event {
     TransactionStartMissed,
     /// A KILL was sent with the id of the right copy.
     KillMapped,
+    /// The same, but the statement that it broke in production was over on the test server.
+    KilledLate,
+    /// A KILL QUERY was for a connection that executed nothing.
+    KillOfIdle,
     /// Query attributes were left out of a statement.
     AttributesLeftOut,
     /// A client compresses.
     Compressed,
     /// A session was joined late, and logged in with the default login.
     Joined,
+    /// The online server has told the state of a session that was joined late.
+    KnownByOnline,
+    /// An EXECUTE was sent with types that were inferred from its values.
+    TypesInferred,
 }
 
 impl Counted for Event {
     const NAMES: &'static [&'static str] = &[
         "prepared_again",
+        "said_again",
         "types_again",
         "statement_text_not_kept",
         "database_refused",
@@ -110,9 +153,13 @@ impl Counted for Event {
         "transaction_cut",
         "transaction_start_missed",
         "kill_mapped",
+        "killed_late",
+        "kill_of_idle",
         "query_attributes_left_out",
         "compressed_client",
         "joined_with_default_login",
+        "known_by_online_server",
+        "types_inferred",
     ];
 
     fn index(self) -> usize {
@@ -131,6 +178,8 @@ pub(crate) struct Counters {
     pub(crate) online_errors: Codes<u16>,
     pub(crate) left_out: Group<LeftOut>,
     pub(crate) sessions: Group<Event>,
+    /// State that was lost with a connection, by kind.
+    pub(crate) state_lost: Group<Kind>,
 }
 
 impl Counters {
@@ -144,6 +193,7 @@ impl Counters {
         self.online_errors.report("online_errors", u16::to_string, &mut report);
         self.left_out.report("left_out", &mut report);
         self.sessions.report("sessions", &mut report);
+        self.state_lost.report("state_lost", &mut report);
         report
     }
 }

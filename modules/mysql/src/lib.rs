@@ -2,8 +2,8 @@
 //! only one of the servers knows.
 //!
 //! From the lowest floor to the highest: formats ([`wire`]), logins ([`auth`]), prepared statements ([`statements`]),
-//! compressed clients ([`compression`]), answers of both servers ([`answers`]), and the session, with its commands
-//! ([`session`]). docs/MYSQL.md tells users what can be replayed, and how to set it up.
+//! compressed clients ([`compression`]), answers of both servers ([`answers`]), the reading of SQL ([`sql`]), and the
+//! session, with its commands ([`session`]). docs/MYSQL.md tells users what can be replayed, and how to set it up.
 
 #![forbid(unsafe_code)]
 
@@ -11,27 +11,35 @@ mod answers;
 mod auth;
 mod compression;
 mod counters;
+mod online;
 mod session;
 mod shared;
+mod sql;
 mod statements;
 mod wire;
 
 use std::sync::Arc;
 
-use module_kit::{Flow, Module, OnlineService, PayloadPrefix, Protocol, Report};
+use module_kit::online_query::OnlineQuery;
+use module_kit::{Endpoint, Flow, Module, OnlineService, PayloadPrefix, Protocol, Report};
 
 use crate::auth::credentials::Credentials;
 pub use crate::auth::credentials::{CredentialsError, DefaultLogin, SecretSource, Settings};
 use crate::counters::Counters;
+pub use crate::online::OnlineServer;
+use crate::online::{Online, Query};
 use crate::session::Session;
+pub use crate::session::connection_state::OnLostState;
 use crate::session::connections::Connections;
 use crate::shared::{Shared, Warnings};
+pub use crate::wire::error_name::error_name;
 
 /// The protocol of MySQL and MariaDB, for one online service.
 #[derive(Debug)]
 pub struct Mysql {
     shared: Arc<Shared>,
     connections: Arc<Connections>,
+    online: Option<Arc<Online>>,
 }
 
 /// The beginnings of the online server's answers that the module needs: length (three bytes), sequence id, first byte of the
@@ -43,6 +51,8 @@ const BEGINNINGS: &[PayloadPrefix] = &[
     // The answer to a PREPARE, which names the statement, without optional metadata or with it.
     &[Some(12), Some(0), Some(0), Some(1), Some(0)],
     &[Some(13), Some(0), Some(0), Some(1), Some(0)],
+    // The request for the file of a LOAD DATA LOCAL, which other results may precede.
+    &[None, None, Some(0), None, Some(0xFB)],
     // Errors.
     &[None, None, Some(0), None, Some(0xFF)],
     // Answers in a login.
@@ -56,6 +66,21 @@ const BEGINNINGS: &[PayloadPrefix] = &[
     &[Some(2), Some(0), Some(0), Some(1), Some(1)],
 ];
 
+/// Asserts what holds for the reading of any SQL, in one of the dialects.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub fn check_sql(text: &[u8], dialect: u16) {
+    sql::invariants::check(text, sql::invariants::dialect(dialect));
+}
+
+/// Reads SQL, for the benchmark; returns the number of effects.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+#[must_use]
+pub fn read_sql(text: &[u8]) -> usize {
+    sql::read(text, sql::invariants::dialect(0)).effects().count()
+}
+
 impl Mysql {
     /// The protocol with these users.
     ///
@@ -64,21 +89,45 @@ impl Mysql {
     /// If a password cannot be read from where it should come from.
     pub fn new(settings: &Settings) -> Result<Self, CredentialsError> {
         let credentials = Credentials::resolve(settings)?;
-        let shared = Shared { credentials, counters: Counters::default(), warnings: Warnings::default() };
-        Ok(Self { shared: Arc::new(shared), connections: Arc::default() })
+        let shared = Shared {
+            credentials,
+            on_lost_state: settings.on_lost_state,
+            counters: Counters::default(),
+            warnings: Warnings::default(),
+            copy_accounts: settings.copy_accounts,
+        };
+        Ok(Self { shared: Arc::new(shared), connections: Arc::default(), online: None })
     }
 
     /// The same for another online service: users and report are one, but connections of different servers may have the
     /// same id.
     #[must_use]
     pub fn for_another_service(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), connections: Arc::default() }
+        Self { shared: Arc::clone(&self.shared), connections: Arc::default(), online: None }
+    }
+
+    /// The same for a service whose server is queried as `online` says; `usual` is where it listens if that does not say.
+    ///
+    /// # Errors
+    ///
+    /// If a password cannot be read from its source.
+    pub fn for_service(
+        &self,
+        online: Option<&OnlineServer>,
+        usual: Endpoint,
+    ) -> Result<Self, CredentialsError> {
+        let online = online.map(|settings| Online::new(settings, usual).map(Arc::new)).transpose()?;
+        Ok(Self { online, ..self.for_another_service() })
     }
 }
 
 impl OnlineService for Mysql {
     fn answers(&self) -> &'static [PayloadPrefix] {
         BEGINNINGS
+    }
+
+    fn query(&self) -> Option<Arc<dyn OnlineQuery>> {
+        self.online.clone().map(|online| Arc::new(Query(online)) as _)
     }
 }
 
@@ -88,7 +137,8 @@ impl Protocol for Mysql {
     }
 
     fn module(&self, flow: &Flow, from_start: bool) -> Box<dyn Module> {
-        Box::new(Session::new(Arc::clone(&self.shared), Arc::clone(&self.connections), flow, from_start))
+        let session = Session::new(Arc::clone(&self.shared), Arc::clone(&self.connections), flow, from_start);
+        Box::new(session.asking(self.online.clone()))
     }
 
     fn online(&self) -> Option<&dyn OnlineService> {

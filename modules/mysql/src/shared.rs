@@ -4,12 +4,16 @@ use module_kit::notices::Notices;
 
 use crate::auth::credentials::Credentials;
 use crate::counters::Counters;
+use crate::session::connection_state::OnLostState;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) credentials: Credentials,
+    pub(crate) on_lost_state: OnLostState,
     pub(crate) counters: Counters,
     pub(crate) warnings: Warnings,
+    /// Statements that change accounts are copied.
+    pub(crate) copy_accounts: bool,
 }
 
 /// Warnings by kind: forged ones of one kind do not silence the others.

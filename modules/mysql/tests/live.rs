@@ -1,6 +1,9 @@
 //! The module against a real server: `TCPCOPY_MYSQL_SERVER=host:port TCPCOPY_MYSQL_USER=user=password cargo test -p
 //! tcpcopy-mysql --test live -- --ignored`. The user needs no rights.
 //!
+//! `a_question` asks the server about its connections, and prints the conversation as `tests/questions` keeps it: the user
+//! needs PROCESS, and SELECT on `performance_schema`.
+//!
 //! A client that gives a worthless login prepares statements, loses its connection to the test server, and goes on.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test may")]
@@ -11,9 +14,11 @@ mod mirror;
 #[path = "sessions/support/packets.rs"]
 mod packets;
 
-use std::net::ToSocketAddrs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 
-use module_kit::{Protocol, Report};
+use module_kit::{OnlineService, Protocol, Report};
+use tcpcopy_mysql::{Mysql, OnlineServer, SecretSource, Settings};
 
 use crate::mirror::{Replay, protocol};
 use crate::packets::{execute_as, packet, prepare};
@@ -75,4 +80,39 @@ fn a_login_and_a_rebuilt_connection() {
     assert_eq!(count(&report, "server_errors", "1243"), 0);
     let logins = report.groups.iter().find(|group| group.name == "logins").unwrap();
     assert_eq!(logins.counters.iter().map(|(_, count)| count).sum::<u64>(), 3);
+}
+
+#[test]
+#[ignore = "needs a server"]
+fn a_question() {
+    let server = std::env::var("TCPCOPY_MYSQL_SERVER").unwrap();
+    let user = std::env::var("TCPCOPY_MYSQL_USER").unwrap();
+    let (user, password) = user.split_once('=').unwrap();
+    let settings = OnlineServer {
+        address: server.to_socket_addrs().unwrap().next(),
+        user: user.to_owned(),
+        password: Some(SecretSource::Plain(password.to_owned().into())),
+        timeout: None,
+    };
+    let usual = settings.address.unwrap().into();
+    let protocol = Mysql::new(&Settings::default()).unwrap().for_service(Some(&settings), usual).unwrap();
+    let query = protocol.query().unwrap();
+    let mut stream = TcpStream::connect(SocketAddr::from(query.address())).unwrap();
+    stream.set_read_timeout(Some(query.time_limit())).unwrap();
+    let mut conversation = query.begin(1);
+    let mut buffer = vec![0; 64 << 10];
+    println!("user {user} {password}");
+    loop {
+        let to_send = conversation.to_send();
+        if !to_send.is_empty() {
+            println!("sent {}", to_send.escape_ascii());
+            stream.write_all(&to_send).unwrap();
+        }
+        let length = stream.read(&mut buffer).unwrap();
+        assert_ne!(length, 0, "the server ends the conversation");
+        println!("answer {}", buffer[..length].escape_ascii());
+        if conversation.receive(&buffer[..length]).unwrap() {
+            return;
+        }
+    }
 }

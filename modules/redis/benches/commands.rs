@@ -29,7 +29,7 @@ fn main() {
             let mut module = redis.module(&Flow { client: end, server: end }, true);
             let _ = module.connected(&mut actions);
             module.client(command.as_bytes(), &mut actions);
-            module.answer(ServerData { bytes: b"+OK\r\n", acks_all: true }, &mut actions);
+            module.answer(ServerData { bytes: b"+OK\r\n", tail: &[], acks_all: true }, &mut actions);
             let bytes = command.repeat(pipeline);
             let start = Instant::now();
             for _ in 0..ROUNDS {

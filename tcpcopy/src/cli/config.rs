@@ -72,7 +72,12 @@ impl Config {
         ])?;
         let mut transfers = transfers(&raw.transfers)?;
         let config = raw.config.as_deref();
-        let options = ProtocolOptions { protocols: &raw.protocols, config };
+        let options = ProtocolOptions {
+            protocols: &raw.protocols,
+            config,
+            copy_accounts: raw.copy_accounts,
+            on_lost_state: raw.on_lost_state,
+        };
         attach(&mut transfers, &options)?;
         reconnect::apply(&mut transfers, raw.on_reconnect, &raw.stateless)?;
         if raw.memory_mb < u64::from(raw.workers) * WORKER_MEMORY_MB {

@@ -6,7 +6,7 @@ use common_core::text::shown;
 use module_kit::secret_file;
 use thiserror::Error;
 
-use crate::protocols::Config;
+use crate::protocols::{Config, PROTOCOLS};
 
 /// The longest file, in bytes: more than any needs.
 const LENGTH_MAX: u64 = 4 << 20;
@@ -16,8 +16,8 @@ const LENGTH_MAX: u64 = 4 << 20;
 enum Problem {
     #[error("line {line}: it is not UTF-8 text; save it as such")]
     Text { line: usize },
-    #[error("line {line}: {problem}; docs/MYSQL.md and docs/REDIS.md show what it may hold")]
-    Content { line: usize, problem: String },
+    #[error("line {line}: {problem}; what it may hold: {manuals}")]
+    Content { line: usize, problem: String, manuals: String },
 }
 
 /// Reads the file.
@@ -32,10 +32,23 @@ pub(super) fn read(path: &Path) -> Result<Config, String> {
 fn parse(bytes: &[u8]) -> Result<Config, Problem> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| Problem::Text { line: line_of(bytes, error.valid_up_to()) })?;
-    toml::from_str(text).map_err(|error| Problem::Content {
-        line: line_of(bytes, error.span().map_or(0, |span| span.start)),
-        problem: shown(&without_values(error.message()), 200),
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        Problem::Content {
+            line: line_of(bytes, start),
+            problem: shown(&without_values(error.message()), 200),
+            manuals: manuals(text.get(..start).unwrap_or_default()),
+        }
     })
+}
+
+/// The manual of the protocol whose table the text is in at its end, or all manuals.
+fn manuals(text: &str) -> String {
+    let table = text.lines().rev().find_map(|line| line.trim_start().strip_prefix('['));
+    let table = table.unwrap_or_default().trim_start_matches("online.");
+    let all: Vec<_> = PROTOCOLS.iter().map(|protocol| protocol.manual).collect();
+    let one = PROTOCOLS.iter().find(|protocol| table.starts_with(protocol.name));
+    one.map_or_else(|| all.join(" and "), |protocol| protocol.manual.to_owned())
 }
 
 /// The line of a byte, from 1.
@@ -107,10 +120,23 @@ mod tests {
         for (text, part) in [
             (&b"[online.redis]\naddress = \"online\"\n"[..], "line 2"),
             (b"[online.redis]\npasword = \"hunter2\"\n", "`pasword`"),
-            (b"[online.mysql]\n", "`mysql`"),
+            (b"[online.mongo]\n", "`mongo`"),
+            (b"[online.mysql]\n", "`user`"),
         ] {
             let complaint = parse(text).unwrap_err().to_string();
             assert!(complaint.contains(part) && !complaint.contains("hunter2"), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn a_complaint_names_the_manual_of_its_table() {
+        for (text, manual) in [
+            ("[mysql]\nusres = 1\n", ": docs/MYSQL.md"),
+            ("[mysql.users]\n[online.redis]\naddress = 1\n", ": docs/REDIS.md"),
+            ("users = 1\n", ": docs/MYSQL.md and docs/REDIS.md"),
+        ] {
+            let complaint = parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(complaint.ends_with(manual), "{complaint}");
         }
     }
 

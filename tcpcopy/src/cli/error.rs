@@ -114,6 +114,14 @@ pub enum UsageError {
         "--config: no service of -x has a protocol module; leave it out, or name the protocol with --protocol PORT=NAME"
     )]
     NothingToConfigure,
+    /// A flag of the MySQL module, and no service has it.
+    #[error(
+        "{flag}: no service of -x is copied as MySQL; leave it out, or name the protocol with --protocol PORT=mysql"
+    )]
+    NoMysql {
+        /// The flag.
+        flag: &'static str,
+    },
     /// `-u`, which would show passwords to everyone who lists the processes.
     #[error(
         "-u: users and passwords are not given on the command line; write them to a file and name that with --config FILE, \

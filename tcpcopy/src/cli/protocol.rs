@@ -3,8 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
+use clap::ValueEnum;
 use common_core::flow::Endpoint;
 use common_core::text::shown;
+use tcpcopy_mysql::OnLostState;
 
 use crate::protocols::{PROTOCOLS, Registration};
 use crate::settings::Transfer;
@@ -20,6 +22,17 @@ pub(super) struct ProtocolOptions<'a> {
     pub(super) protocols: &'a [String],
     /// `--config`.
     pub(super) config: Option<&'a Path>,
+    /// `--copy-accounts`.
+    pub(super) copy_accounts: bool,
+    /// `--on-lost-state`.
+    pub(super) on_lost_state: Option<LostState>,
+}
+
+/// The values of `--on-lost-state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LostState {
+    Drop,
+    Run,
 }
 
 /// Gives each transfer the module of its service.
@@ -42,9 +55,22 @@ pub(super) fn attach(transfers: &mut [Transfer], options: &ProtocolOptions<'_>) 
     if options.config.is_some() && names.iter().all(Option::is_none) {
         return Err(UsageError::NothingToConfigure);
     }
+    let flags =
+        [("--copy-accounts", options.copy_accounts), ("--on-lost-state", options.on_lost_state.is_some())];
+    if let Some((flag, _)) = flags.into_iter().find(|(_, given)| *given)
+        && !names.contains(&Some("mysql"))
+    {
+        return Err(UsageError::NoMysql { flag });
+    }
     let path = options.config.unwrap_or(Path::new(""));
     let wrong_file = |problem| UsageError::ConfigFile { path: shown(&path.to_string_lossy(), 200), problem };
-    let config = options.config.map(config_file::read).transpose().map_err(wrong_file)?.unwrap_or_default();
+    let mut config =
+        options.config.map(config_file::read).transpose().map_err(wrong_file)?.unwrap_or_default();
+    config.mysql.copy_accounts |= options.copy_accounts;
+    config.mysql.on_lost_state = match options.on_lost_state {
+        Some(LostState::Run) => OnLostState::Run,
+        Some(LostState::Drop) | None => OnLostState::Drop,
+    };
     for protocol in &PROTOCOLS {
         let is_its = |name: &Option<&str>| *name == Some(protocol.name);
         let mut its: Vec<&mut Transfer> =
@@ -152,6 +178,22 @@ mod tests {
         ] {
             let error = names(SERVICES, protocols).unwrap_err();
             assert!(error.contains(problem) && error.contains("the form is"), "{protocols:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn flags_of_mysql_are_refused_without_it() {
+        for (service, accepted) in [("3306-10.0.0.17:3306", true), ("6379-10.0.0.17:6379", false)] {
+            let none = ProtocolOptions::default();
+            for (flag, options) in [
+                ("--copy-accounts", ProtocolOptions { copy_accounts: true, ..none }),
+                ("--on-lost-state", ProtocolOptions { on_lost_state: Some(LostState::Drop), ..none }),
+            ] {
+                let mut transfers = transfers(&[service.to_owned()]).unwrap();
+                let refused = attach(&mut transfers, &options).err();
+                let expected = (!accepted).then_some(UsageError::NoMysql { flag });
+                assert_eq!(refused, expected, "{service}");
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use clap::{ArgAction, Parser};
 use common_core::control::DEFAULT_PORT;
 use common_os::command_line::{Ignored, Unsupported, Value, whole};
 
+use super::protocol::LostState;
 use super::reconnect::Choice;
 
 /// Limit of `-C`.
@@ -91,6 +92,13 @@ pub(super) struct RawArgs {
     /// Read users and passwords of the test server from this file (TOML, mode 600)
     #[arg(long = "config", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// MySQL: copy also the statements that change accounts, which are left out without it
+    #[arg(long = "copy-accounts")]
+    pub(super) copy_accounts: bool,
+    /// MySQL: what becomes of statements that depend on state which was lost with a connection (a transaction, a temporary
+    /// table); without it they are dropped
+    #[arg(long = "on-lost-state", value_name = "HOW", value_enum)]
+    pub(super) on_lost_state: Option<LostState>,
     /// How sessions continue whose connection breaks, or that began before tcpcopy: resume at the next turn, or drop the rest;
     /// without it as their protocol allows
     #[arg(long = "on-reconnect", value_name = "HOW", value_enum)]

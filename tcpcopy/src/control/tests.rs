@@ -135,6 +135,7 @@ fn answer(id: u32) -> FromIntercept<'static> {
         payload_len: 0,
         options: Options::default(),
         payload: &[],
+        tail: &[],
     })
 }
 

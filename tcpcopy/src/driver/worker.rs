@@ -326,7 +326,11 @@ impl<I: Inject> Worker<I> {
 
     /// Completes the statistics.
     fn tick(&mut self) {
+        let before = self.captured.kernel_dropped;
         self.captured = self.captures.tick();
+        if self.captured.kernel_dropped > before {
+            self.engine.capture_lost(self.clock.now());
+        }
         if let Some(sched_policy) = &mut self.sched_policy {
             sched_policy.tick(self.captured.kernel_received);
         }
@@ -371,6 +375,8 @@ impl<I: Inject> Worker<I> {
         if let Phase::Emptying { end, .. } = self.phase
             && (is_over || !self.captures.any_ready())
         {
+            // Sessions whose end was dropped a moment ago are not complete.
+            self.tick();
             self.engine.drain(now, &mut self.sink);
             self.phase = Phase::Draining { end };
         }

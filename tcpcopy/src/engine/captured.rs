@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common_core::control::ToIntercept;
 use common_core::flow::{Endpoint, Flow};
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Segment};
 use common_os::io::Captured;
 
@@ -26,6 +26,11 @@ const SHORT: u32 = 1200;
 impl Engine {
     /// A packet was captured on the online host.
     pub fn handle_packet(&mut self, now: Time, captured: Captured<'_>, out: &mut dyn Output) {
+        self.stamp = match captured.stamp {
+            // A source that does not tell: the order in which they are read.
+            Stamp::FIRST => self.stamp.next(),
+            stamp => stamp,
+        };
         // Kept where it is: a segment is large.
         let Ok(segment) = &Segment::parse(captured.packet) else {
             return self.ledger.packet(PacketKind::Unreadable);

@@ -83,6 +83,7 @@ fn same_family(a: IpAddr, b: IpAddr) -> bool {
 mod tests {
     use std::net::SocketAddr;
 
+    use common_core::time::Stamp;
     use common_core::wire::{Options, Seq};
 
     use super::*;
@@ -116,7 +117,7 @@ mod tests {
             payload: &[],
             payload_len: 0,
         };
-        classify(&[transfer], None, &Captured { packet: &[], outgoing }, &segment)
+        classify(&[transfer], None, &Captured { packet: &[], outgoing, stamp: Stamp::FIRST }, &segment)
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{ServerSegment, ToIntercept};
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::PacketBuilder;
 
 use self::capacity::Evictable;
@@ -56,6 +56,10 @@ pub struct Engine {
     unread_since: Time,
     /// Nothing more will be captured.
     draining: bool,
+    /// When the kernel was last known to have dropped packets before their capture.
+    capture_lost: Option<Time>,
+    /// When the packet that was handled last was captured.
+    stamp: Stamp,
     table: Table,
     /// The shared knowledge about each transfer's test server, in the order of the transfers.
     targets: Vec<Target>,
@@ -84,6 +88,8 @@ impl Engine {
             evictable: Evictable::default(),
             unread_since: Time::NEVER,
             draining: false,
+            capture_lost: None,
+            stamp: Stamp::FIRST,
             table: Table::default(),
             targets,
             own: None,
@@ -100,6 +106,11 @@ impl Engine {
     /// Connections from these endpoints are our own, and are not copied.
     pub fn set_own(&mut self, own: Arc<OwnEndpoints>) {
         self.own = Some(own);
+    }
+
+    /// The kernel has dropped packets before their capture, some time before `now`.
+    pub fn capture_lost(&mut self, now: Time) {
+        self.capture_lost = Some(now);
     }
 
     /// The online server of this transfer has answered the question of this number, and all packets captured before the
@@ -313,6 +324,7 @@ impl Engine {
         let Some(target) = self.targets.get_mut(slot.transfer) else { return };
         let mut cx = Context {
             now,
+            stamp: self.stamp,
             answers_read_until: now.min(self.unread_since),
             config: &self.config,
             ledger: &mut self.ledger,
@@ -321,6 +333,7 @@ impl Engine {
             builder: &mut self.builder,
             link_up: self.links > 0,
             draining: self.draining,
+            capture_lost: self.capture_lost,
             flow: slot.flow,
             id: slot.id,
             out,

@@ -20,13 +20,16 @@ impl fmt::Display for Headline<'_> {
         if sessions.seen == 0 {
             f.write_str("nothing replayed: no client session was seen")?;
         } else {
+            let said = self.said();
             if *client_bytes == 0 {
                 f.write_str("no client payload was captured")?;
             } else {
                 let lost = capture.kernel_dropped > 0 || capture.unread > 0;
                 let incomplete = lost || !ledger.is_whole() || !self.0.balanced;
-                let percent = Percent { part: ledger.bytes.replayed, whole: *client_bytes, incomplete };
-                write!(f, "replayed {percent} % of client payload ({} bytes)", Grouped(*client_bytes))?;
+                let percent = Percent { part: ledger.bytes.replayed, whole: said, incomplete };
+                let (about, known) = if said > *client_bytes { ("about ", " known") } else { ("", "") };
+                let bytes = Grouped(*client_bytes);
+                write!(f, "replayed {about}{percent} % of client payload ({bytes} bytes{known})")?;
             }
             write!(f, ", {} of {} sessions complete", Grouped(sessions.replayed), Grouped(sessions.seen))?;
         }
@@ -42,6 +45,19 @@ impl fmt::Display for Headline<'_> {
             write!(f, "; {} packets were left unread at the end", Grouped(unread))?;
         }
         Ok(())
+    }
+}
+
+impl Headline<'_> {
+    /// The client payload of which the percentage is. What the kernel dropped at the end of a stream leaves no gap: then the
+    /// dropped packets count like the others, on average.
+    fn said(&self) -> u64 {
+        let Report { ledger, client_bytes, capture, .. } = self.0;
+        let captured = client_bytes.saturating_sub(ledger.gaps.bytes);
+        let read = capture.kernel_received.saturating_sub(capture.kernel_dropped);
+        let all = u128::from(captured) * u128::from(capture.kernel_received);
+        let estimate = all.checked_div(read.into()).unwrap_or_default();
+        u64::try_from(estimate).unwrap_or(u64::MAX).max(*client_bytes)
     }
 }
 

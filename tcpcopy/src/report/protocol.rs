@@ -39,21 +39,31 @@ impl ProtocolStats {
         Self { name: protocol.name(), groups: protocol.report().groups }
     }
 
-    /// The errors of both servers, most frequent first.
+    /// The counter of this name, in a group.
+    pub(super) fn count(&self, group: &str, name: &str) -> u64 {
+        self.counters(group).filter(|(counter, _)| *counter == name).map(|(_, count)| count).sum()
+    }
+
+    /// The counters of a group.
+    pub(super) fn counters<'a>(&'a self, group: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
+        let groups = self.groups.iter().filter(move |it| it.name == group);
+        groups.flat_map(|group| &group.counters).map(|(name, count)| (&**name, *count))
+    }
+
+    /// The errors of both servers: those first whose counts differ most, then the most frequent ones.
     pub(super) fn errors(&self) -> Vec<Errors<'_>> {
-        let counted = |name| {
-            self.groups.iter().filter(move |group| group.name == name).flat_map(|group| &group.counters)
-        };
         let mut by_code: BTreeMap<&str, Errors<'_>> = BTreeMap::new();
         let mut add = |code, online, test| {
             let errors = by_code.entry(code).or_insert(Errors { code, online: 0, test: 0 });
             errors.online += online;
             errors.test += test;
         };
-        counted(ONLINE_ERRORS).for_each(|(code, count)| add(&**code, *count, 0));
-        counted(TEST_ERRORS).for_each(|(code, count)| add(&**code, 0, *count));
+        self.counters(ONLINE_ERRORS).for_each(|(code, count)| add(code, count, 0));
+        self.counters(TEST_ERRORS).for_each(|(code, count)| add(code, 0, count));
         let mut errors: Vec<_> = by_code.into_values().collect();
-        errors.sort_by_key(|errors| std::cmp::Reverse(errors.online.max(errors.test)));
+        errors.sort_by_key(|errors| {
+            std::cmp::Reverse((errors.online.abs_diff(errors.test), errors.online.max(errors.test)))
+        });
         errors
     }
 
@@ -101,5 +111,6 @@ mod tests {
         let json = serde_json::to_value(&stats).unwrap();
         assert_eq!(json["errors"]["1062"], serde_json::json!({"online": 2, "test": 1}));
         assert_eq!(stats.others().count(), 0);
+        assert_eq!((stats.count(TEST_ERRORS, "1146"), stats.count(ONLINE_ERRORS, "1146")), (9, 0));
     }
 }

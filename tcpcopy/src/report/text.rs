@@ -98,7 +98,7 @@ fn write_dropped(f: &mut Formatter<'_>, ledger: &Ledger) -> fmt::Result {
     Ok(())
 }
 
-/// A module's counters. The errors of both servers stand side by side.
+/// A module's counters. The errors of both servers stand side by side; those that both sent equally often come last.
 fn write_protocol(f: &mut Formatter<'_>, ledger: &Ledger, protocol: &ProtocolStats) -> fmt::Result {
     let name = protocol.name;
     for group in protocol.others() {
@@ -112,14 +112,23 @@ fn write_protocol(f: &mut Formatter<'_>, ledger: &Ledger, protocol: &ProtocolSta
     if errors.is_empty() {
         return Ok(());
     }
-    let (servers, list): (_, Vec<String>) = if ledger.packets.online_answers > 0 {
-        let counts = errors.iter().map(|e| format!("{} {} / {}", e.code, Grouped(e.online), Grouped(e.test)));
-        ("online / test server", counts.collect())
-    } else {
-        let counts = errors.iter().map(|e| format!("{} {}", e.code, Grouped(e.test)));
-        ("test server; the online server's were not captured", counts.collect())
-    };
-    writeln!(f, "  {name} errors ({servers}): {}", list.join(", "))
+    if ledger.packets.online_answers == 0 {
+        let counts = errors.iter().map(|e| format!("{} {}", e.code, Grouped(e.test))).collect();
+        return write_errors(f, name, "test server; the online server's were not captured", counts);
+    }
+    let (equal, different): (Vec<_>, Vec<_>) = errors.iter().partition(|e| e.online == e.test);
+    let different =
+        different.iter().map(|e| format!("{} {} / {}", e.code, Grouped(e.online), Grouped(e.test)));
+    write_errors(f, name, "online / test server", different.collect())?;
+    let equal = equal.iter().map(|e| format!("{} {}", e.code, Grouped(e.test)));
+    write_errors(f, name, "equally often on both servers", equal.collect())
+}
+
+fn write_errors(f: &mut Formatter<'_>, protocol: &str, servers: &str, counts: Vec<String>) -> fmt::Result {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "  {protocol} errors ({servers}): {}", counts.join(", "))
 }
 
 fn write_intercept(f: &mut Formatter<'_>, intercept: &InterceptStats) -> fmt::Result {

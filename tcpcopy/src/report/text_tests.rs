@@ -126,15 +126,15 @@ fn what_a_module_has_counted_is_shown_by_group() {
     ledger.packets.online_answers = 9;
     let mut counted = module_kit::Report::default();
     counted.group("commands", [("query", 2000)]);
-    counted.group("server_errors", [("1146", 1200), ("1062", 3)]);
-    counted.group("online_errors", [("1146", 1190), ("1205", 1)]);
+    counted.group("server_errors", [("1146", 1200), ("1062", 3), ("1064", 5)]);
+    counted.group("online_errors", [("1146", 1190), ("1205", 1), ("1064", 5)]);
     let mut report = Report::of(&ledger, &inject);
     report.protocols = vec![ProtocolStats { name: "mysql", groups: counted.groups }];
     let text = complete(&report);
     assert!(text.contains(", online_answers 9"), "{text}");
     assert!(text.contains("\n  mysql commands: query 2 000\n"), "{text}");
-    let side_by_side =
-        "\n  mysql errors (online / test server): 1146 1 190 / 1 200, 1062 0 / 3, 1205 1 / 0\n";
+    let side_by_side = "\n  mysql errors (online / test server): 1146 1 190 / 1 200, 1062 0 / 3, 1205 1 / 0\n  mysql errors \
+                        (equally often on both servers): 1064 5\n";
     assert!(text.contains(side_by_side), "{text}");
     assert!(!text.contains("server_errors"), "{text}");
     assert!(text.contains("\n  modules: online_bytes 5 000\n"), "{text}");
@@ -182,6 +182,22 @@ fn whatever_is_lost_is_no_hundred_percent() {
     let text = complete(&report);
     assert!(text.starts_with("replayed 99.999 %"), "{text}");
     assert!(text.lines().next().unwrap().ends_with("; 3 packets were left unread at the end"), "{text}");
+}
+
+#[test]
+fn what_the_kernel_dropped_counts_although_it_left_no_gap() {
+    let (mut ledger, inject) = (good(), InjectStats::default());
+    let line = |ledger: &Ledger| {
+        let mut report = Report::of(ledger, &inject);
+        (report.capture.kernel_received, report.capture.kernel_dropped) = (1000, 750);
+        complete(&report).lines().next().unwrap().to_owned()
+    };
+    let text = line(&ledger);
+    assert!(text.starts_with("replayed about 25.000 % of client payload (51 234 567 bytes known)"), "{text}");
+    // Gaps that were seen are counted, and more than the estimate.
+    (ledger.gaps.count, ledger.gaps.bytes) = (1, 4 * 51_234_567);
+    let text = line(&ledger);
+    assert!(text.starts_with("replayed 20.000 % of client payload (256 172 835 bytes)"), "{text}");
 }
 
 #[test]

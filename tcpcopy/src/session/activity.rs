@@ -59,9 +59,9 @@ impl Activity {
         self.gate_at = Time::NEVER;
     }
 
-    /// The gate is to be asked again at this time.
+    /// The gate is to be asked again at this time, or before.
     pub(super) fn ask_gate_at(&mut self, time: Time) {
-        self.gate_at = time;
+        self.gate_at = self.gate_at.min(time);
     }
 
     pub(super) fn gate_at(&self) -> Time {

@@ -49,17 +49,24 @@ impl Session {
                 self.begin_turn_anew(cx, self.send_buffer.end());
                 self.open_connection(cx);
             }
-            if self.delivers_online_at_once() {
-                self.with_transform(cx, Transform::online_in_order);
-                if self.turn_queue.due_len() > 0 {
-                    self.move_due(cx);
-                }
-            }
-            if self.phase == Phase::Replaying && self.turn_queue.next_turn().is_none() {
+            let awaits_overtaken = self.delivers_online_at_once() && self.deliver_online(cx);
+            if !awaits_overtaken && self.phase == Phase::Replaying && self.turn_queue.next_turn().is_none() {
                 self.end_if_due(cx);
             }
         }
+        self.transform.note_progress(cx.now, &self.turn_queue);
         self.to_transmit |= self.connection.has_to_send(&self.send_buffer);
+    }
+
+    /// Delivers the stored answers of the online server. True if the rest waits for answers that it may have overtaken.
+    fn deliver_online(&mut self, cx: &mut Context<'_>) -> bool {
+        self.with_transform(cx, Transform::online_in_order);
+        if self.turn_queue.due_len() > 0 {
+            self.move_due(cx);
+        }
+        let until = self.transform.online_waits_until();
+        self.activity.ask_gate_at(until.unwrap_or(Time::NEVER));
+        until.is_some()
     }
 
     /// Moves the due bytes on, or drops them.

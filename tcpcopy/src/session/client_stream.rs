@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Segment, Seq};
 
 use crate::ledger::{DropReason, LedgerWriter};
@@ -27,9 +27,10 @@ const LATE: u32 = 1 << 20;
 /// Segments parked ahead of gaps: a window of 64 KB full of single bytes.
 const PARKED_MAX: usize = 65_536;
 
-/// The surroundings of one call: the time, where the bytes go, and where they are counted.
+/// The surroundings of one call: the times, where the bytes go, and where they are counted.
 pub(super) struct StreamCx<'a> {
     pub(super) now: Time,
+    pub(super) stamp: Stamp,
     pub(super) turn_queue: &'a mut TurnQueue,
     pub(super) ledger: &'a mut LedgerWriter,
 }
@@ -108,6 +109,11 @@ impl ClientStream {
     /// Joined in mid-stream: the SYN was not captured.
     pub(super) fn is_joined(&self) -> bool {
         self.isn.is_none()
+    }
+
+    /// The client's FIN or RST was captured.
+    pub(super) fn knows_end(&self) -> bool {
+        self.end.is_some()
     }
 
     /// The client has not sent any data.
@@ -529,7 +535,12 @@ mod tests {
     fn an_answer_of_any_length_may_lie_between_two_turns() {
         let (mut client_stream, mut turn_queue, mut ledger) =
             (accepted(), TurnQueue::default(), LedgerWriter::default());
-        let mut cx = StreamCx { now: Time::ZERO, turn_queue: &mut turn_queue, ledger: &mut ledger };
+        let mut cx = StreamCx {
+            now: Time::ZERO,
+            stamp: Stamp::FIRST,
+            turn_queue: &mut turn_queue,
+            ledger: &mut ledger,
+        };
         client_stream.push(&mut cx, &segment(ISN + 1, ONLINE_ISN + 1, Flags::PSH, b"first"));
         for seen in [100 << 20, 1 << 31, u32::MAX] {
             let next = segment(ISN + 6, ONLINE_ISN + 1 + seen, Flags::PSH, b"next");

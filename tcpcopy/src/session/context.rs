@@ -3,7 +3,7 @@
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{FlowId, ToIntercept};
 use common_core::flow::Flow;
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Outgoing, PacketBuilder};
 
 use crate::engine::Target;
@@ -15,6 +15,8 @@ use crate::settings::EngineConfig;
 /// Nothing here belongs to the session.
 pub(crate) struct Context<'a> {
     pub(crate) now: Time,
+    /// When the packet that was handled last was captured.
+    pub(crate) stamp: Stamp,
     /// All that intercept sent before this time has been read: silence of the test server is measured by it.
     pub(crate) answers_read_until: Time,
     pub(crate) config: &'a EngineConfig,
@@ -28,6 +30,8 @@ pub(crate) struct Context<'a> {
     pub(crate) link_up: bool,
     /// The program is about to end: nothing unimportant is waited for.
     pub(crate) draining: bool,
+    /// When the kernel was last known to have dropped packets before their capture.
+    pub(crate) capture_lost: Option<Time>,
     /// The connection to the test server.
     pub(crate) flow: Flow,
     /// Its id on the control links.

@@ -30,7 +30,7 @@ impl Session {
         self.drop_bytes(cx, reason, bytes);
         self.drop_turns(cx, reason);
         if self.delivers_online_at_once() {
-            self.with_transform(cx, Transform::online_in_order);
+            self.with_transform(cx, Transform::online_left);
         }
         if self.is_given_up() {
             return;
@@ -85,7 +85,7 @@ impl Session {
         // Segments after the end of the stream.
         self.client_stream.discard_parked(DropReason::CaptureGap, cx.ledger);
         self.drop_turn_queue(cx, DropReason::NoAnswer);
-        if self.reconnect.is_first() && self.outcome().is_none() {
+        if self.reconnect.is_first() && self.first_loss().is_none() {
             self.outcome.lost(self.reconnect.last_refusal());
         }
         self.set_phase(cx, Phase::Finished);

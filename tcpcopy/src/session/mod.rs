@@ -108,6 +108,8 @@ pub(crate) struct Session {
     activity: Activity,
     /// A newer session waits for the four-tuple.
     superseded: bool,
+    /// The end of the stream was not captured, and the kernel has dropped packets since its last captured one.
+    end_lost: bool,
     outcome: Outcome,
 }
 
@@ -147,6 +149,7 @@ impl Session {
             reconnect: Reconnect::new(),
             activity: Activity::new(now),
             superseded: false,
+            end_lost: false,
             outcome: Outcome::default(),
         }
     }
@@ -170,6 +173,11 @@ impl Session {
 
     /// Why the session was not replayed whole; `None` if it was.
     pub(crate) fn outcome(&self) -> Option<DropReason> {
+        self.first_loss().or(self.end_lost.then_some(DropReason::CaptureGap))
+    }
+
+    /// Why bytes of the session are not replayed; `None` if all that are known are.
+    fn first_loss(&self) -> Option<DropReason> {
         self.outcome.reason().or(self.client_stream.first_drop())
     }
 
@@ -217,7 +225,8 @@ impl Session {
     /// Not inlined: most sessions have no module, and this is asked after each packet.
     #[inline(never)]
     fn module_memory(&self) -> u64 {
-        self.transform.memory().unwrap_or_default() + self.send_buffer.own_bytes()
+        let kept = self.connection.kept_memory() as u64;
+        self.transform.memory().unwrap_or_default() + self.send_buffer.own_bytes() + kept
     }
 
     /// Client bytes that the session holds.
@@ -258,7 +267,8 @@ impl Session {
     /// The online server's SYN-ACK tells how much of the SYN's data it accepted.
     pub(crate) fn handle_syn_acknowledged(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
         self.activity.client_sent(cx.now);
-        let mut stream = StreamCx { now: cx.now, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
+        let mut stream =
+            StreamCx { now: cx.now, stamp: cx.stamp, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
         self.client_stream.syn_acknowledged(&mut stream, segment.ack, segment.seq + 1);
         self.advance(cx);
     }
@@ -307,8 +317,12 @@ impl Session {
             }
             _ => {
                 let silent = self.client_stream.is_silent();
-                let mut stream =
-                    StreamCx { now: cx.now, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
+                let mut stream = StreamCx {
+                    now: cx.now,
+                    stamp: cx.stamp,
+                    turn_queue: &mut self.turn_queue,
+                    ledger: cx.ledger,
+                };
                 self.client_stream.push(&mut stream, segment);
                 if silent {
                     self.measure_client(cx);
@@ -338,10 +352,13 @@ impl Session {
 
     /// Nothing more of this client will be captured on this connection.
     pub(crate) fn finish_client(&mut self, cx: &mut Context<'_>) {
+        let lost_since = cx.capture_lost.is_some_and(|lost| lost >= self.activity.last_client());
+        self.end_lost |= lost_since && !self.client_stream.knows_end();
         if let Phase::Ignoring(_) = self.phase {
             self.phase = Phase::Finished;
         }
-        let mut stream = StreamCx { now: cx.now, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
+        let mut stream =
+            StreamCx { now: cx.now, stamp: cx.stamp, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
         self.client_stream.finish(&mut stream, EndKind::Fin);
         self.advance(cx);
     }
@@ -371,8 +388,11 @@ impl Session {
         if received.fresh > 0 {
             self.activity.progress(cx.now);
             self.note_answer(cx, &received);
+            while let Some(received) = self.connection.take_kept(cx) {
+                self.note_answer(cx, &received);
+            }
         }
-        if let Some(event) = event {
+        if let Some(event) = event.or_else(|| self.connection.close_if_done(cx)) {
             self.handle_event(cx, event);
         } else if self.phase == Phase::Replaying && self.is_trial_hopeless(cx) {
             self.fail_trial(cx);
@@ -381,15 +401,16 @@ impl Session {
     }
 
     fn note_answer(&mut self, cx: &mut Context<'_>, received: &Received<'_>) {
-        let up_to = self.connection.acknowledged().unwrap_or_default();
-        let acknowledged = Acknowledged { up_to, all: self.send_buffer.is_empty() };
+        let up_to = self.connection.acknowledged_by(received.ack);
+        let acknowledged = Acknowledged { up_to, all: up_to >= self.send_buffer.end() };
         let (in_all, pushed) = (self.connection.received(), self.connection.is_pushed());
         self.gate.answer(cx.now, in_all, acknowledged, pushed, &mut cx.target.pacing);
         if self.unanswered.answered(self.transform.is_tentative()) {
             self.trial_answered(cx);
         }
         if self.phase == Phase::Replaying {
-            self.with_transform(cx, |transform, cx, parts| transform.answer(cx, received, parts));
+            let acks_all = acknowledged.all;
+            self.with_transform(cx, |transform, cx, parts| transform.answer(cx, received, acks_all, parts));
         }
     }
 

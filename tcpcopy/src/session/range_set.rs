@@ -8,10 +8,6 @@ use std::ops::Range;
 pub(super) struct RangeSet(Vec<Range<u64>>);
 
 impl RangeSet {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn contains(&self, offset: u64) -> bool {
         self.0.iter().any(|range| range.contains(&offset))
     }
@@ -42,23 +38,12 @@ impl RangeSet {
         removed
     }
 
-    /// Takes out the first range, if it starts at `offset` or before.
-    pub(super) fn pop_up_to(&mut self, offset: u64) -> Option<Range<u64>> {
-        let starts = self.0.first().is_some_and(|first| first.start <= offset);
-        starts.then(|| self.0.remove(0))
-    }
-
     /// Joins the first ranges, with the offsets between them, until no more than `most` are left.
     pub(super) fn join_first(&mut self, most: usize) {
         while self.0.len() > most.max(1) {
             let first = self.0.remove(0);
             self.0[0].start = first.start;
         }
-    }
-
-    /// Forgets the last ranges, until no more than `most` are left.
-    pub(super) fn truncate(&mut self, most: usize) {
-        self.0.truncate(most);
     }
 }
 
@@ -80,7 +65,7 @@ mod tests {
         assert_eq!(set.remove(12..15), 0);
         assert_eq!(set.remove(0..35), 7 + 5);
         assert_eq!(set.remove(0..100), 5);
-        assert!(set.is_empty());
+        assert!(set.0.is_empty());
     }
 
     #[test]
@@ -92,9 +77,6 @@ mod tests {
             set.join_first(32);
             assert!(set.0.len() <= 32);
         }
-        set.truncate(2);
-        assert_eq!((set.pop_up_to(0).is_some(), set.0.len()), (true, 1));
-        assert_eq!(set.pop_up_to(0), None);
     }
 
     proptest! {

@@ -49,7 +49,7 @@ impl Session {
 
     /// The stream was seen from its start, and nothing of it was dropped.
     pub(super) fn is_unbroken(&self) -> bool {
-        !self.client_stream.is_joined() && self.outcome().is_none()
+        !self.client_stream.is_joined() && self.first_loss().is_none()
     }
 
     /// Decides whether the next waiting turn may be the first on a new connection.

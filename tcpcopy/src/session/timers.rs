@@ -26,13 +26,15 @@ impl Session {
             _ => connection
                 .min(self.client_stream.next_timeout())
                 .min(self.activity.gate_at())
+                .min(self.transform.call_at())
                 .min(self.idle_at(cx)),
         }
     }
 
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        let mut stream = StreamCx { now: cx.now, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
+        let mut stream =
+            StreamCx { now: cx.now, stamp: cx.stamp, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
         self.client_stream.handle_timeout(&mut stream);
         if let Some(event) = self.connection.handle_timeout(cx, &self.send_buffer) {
             self.handle_event(cx, event);
@@ -41,6 +43,7 @@ impl Session {
             self.idle_too_long(cx);
         }
         self.trim(cx.now);
+        self.transform.handle_timeout(cx.now);
         self.advance(cx);
     }
 

@@ -1,13 +1,15 @@
 //! From the turn queue to the send buffer: straight, or through a protocol module.
 
+use common_core::time::{Stamp, Time};
 use common_core::wire::{Segment, Seq};
-use module_kit::{Action, Actions, Failure, Loss, Missing, Module, PayloadPrefix, Ready, ServerData};
+use module_kit::progress::Tracker;
+use module_kit::{Action, Actions, Failure, Loss, Missing, Module, Moment, PayloadPrefix, Ready, ServerData};
 
 use crate::ledger::DropReason;
 use crate::session::connection::{Connection, Received};
 use crate::session::context::Context;
 use crate::session::gate::Gate;
-use crate::session::online_stream::OnlineStream;
+use crate::session::online_stream::{OnlineSegment, OnlineStream};
 use crate::session::outcome::Outcome;
 use crate::session::send_buffer::{Origin, SendBuffer};
 use crate::session::turn_queue::{Turn, TurnQueue};
@@ -36,6 +38,12 @@ pub(crate) struct ModuleHost {
     online: Option<OnlineStream>,
     /// The last question to the online server whose answer was reported to the module.
     question: u64,
+    /// Tells modules of other sessions how far this one has come, if its module wants that.
+    tracker: Option<Tracker>,
+    /// When the turn that is due last was captured.
+    captured: (Time, Stamp),
+    /// The module is to be called at this time.
+    call_at: Time,
     /// The module asked to be called again: the first due byte is one that it has taken out already, for this reason.
     taken: Option<DropReason>,
 }
@@ -74,6 +82,14 @@ impl Transform {
         }
     }
 
+    /// Until when stored answers of the online server wait for others that they may have overtaken.
+    pub(super) fn online_waits_until(&self) -> Option<Time> {
+        match self {
+            Self::Straight => None,
+            Self::Module(host) => host.online.as_ref().and_then(OnlineStream::waits_until),
+        }
+    }
+
     /// Whether a module observes the online server, and this sequence number is plausible there.
     pub(super) fn wants_online_answer(&self, seq: Seq) -> bool {
         match self {
@@ -95,6 +111,23 @@ impl Transform {
         match self {
             Self::Straight => false,
             Self::Module(host) => host.module.online().is_some_and(|online| online.is_awaited()),
+        }
+    }
+
+    /// When the module is to be called, if it holds bytes then.
+    pub(super) fn call_at(&self) -> Time {
+        match self {
+            Self::Straight => Time::NEVER,
+            Self::Module(host) => host.call_at,
+        }
+    }
+
+    /// Time has passed: a call that is due is made with the next bytes that move.
+    pub(super) fn handle_timeout(&mut self, now: Time) {
+        if let Self::Module(host) = self
+            && host.call_at <= now
+        {
+            host.call_at = Time::NEVER;
         }
     }
 
@@ -150,11 +183,12 @@ impl Transform {
         }
     }
 
-    /// The test server has answered.
+    /// The test server has answered; `acks_all`: its segment acknowledges all that was sent.
     pub(super) fn answer(
         &mut self,
         cx: &mut Context<'_>,
         received: &Received<'_>,
+        acks_all: bool,
         parts: &mut HostCx<'_>,
     ) -> Result<(), ModuleExit> {
         match self {
@@ -162,30 +196,29 @@ impl Transform {
                 if received.skipped > 0 {
                     host.module.missed(Missing::TestServer(received.skipped));
                 }
-                let data = ServerData { bytes: received.payload, acks_all: parts.send_buffer.is_empty() };
+                let data = ServerData { bytes: &received.payload, tail: &received.tail, acks_all };
                 host.call(cx, parts, |module, actions| module.answer(data, actions))
             }
             _ => Ok(()),
         }
     }
 
-    /// The online server has answered: the segment is handed over `at_once` if nothing before it is missing, or stored.
+    /// The online server has answered: the segment is handed over if it waits for no turn (it is `due`) and for no segment
+    /// before it, or stored.
     pub(super) fn online_segment(
         &mut self,
         cx: &mut Context<'_>,
         segment: &Segment<'_>,
-        at_once: bool,
+        due: bool,
         parts: &mut HostCx<'_>,
     ) -> Result<(), ModuleExit> {
         let Self::Module(host) = self else { return Ok(()) };
-        if !at_once && cx.ledger.modules.memory > cx.config.memory_limit / 4 {
-            // Stored answers must not be the reason why sessions are given up.
-            return Ok(());
-        }
         let Some(online) = &mut host.online else { return Ok(()) };
-        if let Some((skipped, bytes)) =
-            online.place(segment.seq, segment.payload, segment.payload_len, at_once)
-        {
+        // Stored answers must not be the reason why sessions are given up.
+        let room = cx.ledger.modules.memory <= cx.config.memory_limit / 4;
+        let (payload, length) = (segment.payload, segment.payload_len);
+        let answer = OnlineSegment { seq: segment.seq, payload, length, captured: cx.now };
+        if let Some((skipped, bytes)) = online.place(answer, due, room) {
             return host.hand_over(cx, parts, skipped, bytes);
         }
         online.kept_answers(segment.ack);
@@ -198,8 +231,28 @@ impl Transform {
         cx: &mut Context<'_>,
         parts: &mut HostCx<'_>,
     ) -> Result<(), ModuleExit> {
+        let now = cx.now;
+        self.online_until(cx, parts, now)
+    }
+
+    /// Hands over all stored answers of the online server.
+    pub(super) fn online_left(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &mut HostCx<'_>,
+    ) -> Result<(), ModuleExit> {
+        self.online_until(cx, parts, Time::NEVER)
+    }
+
+    /// Hands over the stored answers of the online server that wait for others until `time` at most.
+    fn online_until(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &mut HostCx<'_>,
+        time: Time,
+    ) -> Result<(), ModuleExit> {
         let Self::Module(host) = self else { return Ok(()) };
-        while let Some(bytes) = host.online.as_mut().and_then(OnlineStream::next_in_order) {
+        while let Some(bytes) = host.online.as_mut().and_then(|online| online.next_in_order(time)) {
             host.hand_over_next(cx, parts, &bytes)?;
         }
         Ok(())
@@ -219,21 +272,38 @@ impl Transform {
                 online.queried(host.question);
             }
         }
-        if host.online.is_none() {
-            return Ok(());
+        host.hand_over_before(cx, parts, turn.ack)?;
+        host.captured = (turn.captured, turn.stamp);
+        if let Some(tracker) = &mut host.tracker {
+            tracker.released(turn.stamp, parts.turn_queue.due_len() == 0);
         }
-        let ack = turn.ack;
-        while let Some(bytes) = host.online.as_mut().and_then(|online| online.next_before(ack)) {
-            host.hand_over_next(cx, parts, &bytes)?;
+        Ok(())
+    }
+
+    /// Tells modules of other sessions how far this one has come.
+    pub(super) fn note_progress(&mut self, now: Time, turn_queue: &TurnQueue) {
+        if let Self::Module(host) = self
+            && let Some(tracker) = &mut host.tracker
+        {
+            let next = turn_queue.next_turn().map(|turn| turn.stamp);
+            tracker.write(now, turn_queue.due_len() == 0, next);
         }
-        host.hand_over_next(cx, parts, &[])
     }
 }
 
 impl ModuleHost {
     /// `wanted` are the beginnings of the online server's segments that the protocol observes.
     pub(crate) fn new(module: Box<dyn Module>, wanted: &[PayloadPrefix]) -> Self {
-        Self { module, actions: Actions::new(), online: OnlineStream::new(wanted), question: 0, taken: None }
+        Self {
+            tracker: module.progress().map(Tracker::new),
+            module,
+            actions: Actions::new(),
+            online: OnlineStream::new(wanted),
+            question: 0,
+            captured: (Time::ZERO, Stamp::FIRST),
+            call_at: Time::NEVER,
+            taken: None,
+        }
     }
 
     fn connected(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
@@ -247,8 +317,17 @@ impl ModuleHost {
 
     /// Offers the due bytes to the module, and carries out its actions.
     fn client(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
+        if let Some(next) = parts.turn_queue.next_turn()
+            && self.module.online().is_some_and(|online| online.is_awaited())
+        {
+            // It shows that the online server has answered what the module holds.
+            self.hand_over_before(cx, parts, next.ack)?;
+        }
+        let moment = self.moment(cx, parts);
         let due = parts.turn_queue.due();
         let untaken = due.get(usize::from(self.taken.is_some())..).unwrap_or_default();
+        self.call_at = Time::NEVER;
+        self.actions.set_moment(moment);
         self.module.client(untaken, &mut self.actions);
         if !self.actions.calls_again() {
             self.drop_taken(cx, parts);
@@ -263,16 +342,45 @@ impl ModuleHost {
         parts: &mut HostCx<'_>,
         work: impl FnOnce(&mut dyn Module, &mut Actions),
     ) -> Result<(), ModuleExit> {
+        self.actions.set_moment(self.moment(cx, parts));
         work(&mut *self.module, &mut self.actions);
         self.carry_out(cx, parts)
     }
 
+    fn moment(&self, cx: &Context<'_>, parts: &HostCx<'_>) -> Moment {
+        let (captured, stamp) = self.captured;
+        let next_captured = parts.turn_queue.next_turn().map(|turn| turn.captured);
+        Moment { now: cx.now, captured, stamp, next_captured }
+    }
+
     fn carry_out(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
         let actions = std::mem::take(&mut self.actions);
+        if let Some(time) = actions.calls_again_at() {
+            self.call_at = self.call_at.min(time);
+        }
         let result = self.carry_out_list(cx, &actions, parts);
         self.actions = actions;
         self.actions.clear();
         result
+    }
+
+    /// Hands over the stored answers that the client had acknowledged with `ack`, and reports missing ones.
+    fn hand_over_before(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &mut HostCx<'_>,
+        ack: Seq,
+    ) -> Result<(), ModuleExit> {
+        if self.online.is_none() {
+            return Ok(());
+        }
+        while let Some(bytes) = self.online.as_mut().and_then(OnlineStream::next_due) {
+            self.hand_over_next(cx, parts, &bytes)?;
+        }
+        while let Some(bytes) = self.online.as_mut().and_then(|online| online.next_before(ack)) {
+            self.hand_over_next(cx, parts, &bytes)?;
+        }
+        self.hand_over_next(cx, parts, &[])
     }
 
     /// Hands over a stored segment.
@@ -338,7 +446,9 @@ impl ModuleHost {
                     }
                 }
                 Action::Answers(mode) => parts.connection.ask_payload(cx, *mode),
+                Action::AwaitAnswered => parts.gate.await_module(),
                 Action::Ready | Action::Answered => parts.gate.module_ready(),
+                Action::StateLost => parts.outcome.lost(DropReason::StateLost),
                 Action::Refused => return Err(ModuleExit::Refused),
                 Action::Fail(failure) => return Err(ModuleExit::Failed(*failure)),
             }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::Seq;
 
 use crate::session::boxed_when_used::{BoxedWhenUsed, Empty};
@@ -11,7 +11,7 @@ use crate::session::send_buffer::{KEPT_BUSY, Origin, SendBuffer};
 
 /// Memory of a waiting turn beside its bytes, roughly, in bytes: the queue may have room for twice as many, and each
 /// turn has an allocation of its own.
-const TURN_BYTES: u64 = 96;
+const TURN_BYTES: u64 = 104;
 
 /// The start of a turn: a data segment whose sender had read more of the answer than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) struct Turn {
     pub(super) ack: Seq,
     /// When it was captured.
     pub(super) captured: Time,
+    /// The same in the order of all packets.
+    pub(super) stamp: Stamp,
     /// The bytes before it are incomplete: the turn goes to a new connection.
     pub(super) after_gap: bool,
 }
@@ -129,7 +131,7 @@ impl TurnQueue {
         emptied.is_some()
     }
 
-    pub(super) fn begin_turn(&mut self, acked_bytes: u32, ack: Seq, captured: Time, after_gap: bool) {
+    pub(super) fn begin_turn(&mut self, turn: Turn) {
         let nothing_due = self.due_len() == 0;
         self.emptied = None;
         let bytes = match self.contents.turns.back_mut() {
@@ -143,9 +145,7 @@ impl TurnQueue {
             None if nothing_due => std::mem::take(&mut self.contents.due),
             None => Vec::new(),
         };
-        self.contents
-            .turns
-            .push_back(Waiting { turn: Turn { acked_bytes, ack, captured, after_gap }, bytes });
+        self.contents.turns.push_back(Waiting { turn, bytes });
     }
 
     /// The stream ends here. The first end counts.
@@ -290,7 +290,13 @@ mod tests {
     }
 
     fn say(turn_queue: &mut TurnQueue, bytes: usize) {
-        turn_queue.begin_turn(0, Seq(1), Time::ZERO, false);
+        turn_queue.begin_turn(Turn {
+            acked_bytes: 0,
+            ack: Seq(1),
+            captured: Time::ZERO,
+            stamp: Stamp::FIRST,
+            after_gap: false,
+        });
         turn_queue.push(&vec![0; bytes]);
     }
 

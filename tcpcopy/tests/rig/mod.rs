@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common_core::control::{FlowId, ServerSegment, ToIntercept};
 use common_core::flow::{Endpoint, Flow};
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 use common_os::io::Captured;
 use module_kit::Protocol;
@@ -62,6 +62,8 @@ pub(crate) struct Rig {
     pub(crate) wire: Wire,
     builder: PacketBuilder,
     pub(crate) now: Time,
+    /// The last acknowledgement of the test server to each client.
+    acknowledged: HashMap<Endpoint, Seq>,
 }
 
 impl Rig {
@@ -104,6 +106,7 @@ impl Rig {
             wire: Wire::default(),
             builder: PacketBuilder::new(),
             now,
+            acknowledged: HashMap::new(),
         }
     }
 
@@ -133,7 +136,11 @@ impl Rig {
             payload: (payload, &[]),
         };
         let packet = self.builder.build(&Flow { client, server: ONLINE }, &segment);
-        self.engine.handle_packet(self.now, Captured { packet, outgoing: false }, &mut self.wire);
+        self.engine.handle_packet(
+            self.now,
+            Captured { packet, outgoing: false, stamp: Stamp::FIRST },
+            &mut self.wire,
+        );
     }
 
     pub(crate) fn say(&mut self, client: u16, seq: u32, flags: Flags, payload: &[u8]) {
@@ -153,7 +160,11 @@ impl Rig {
         };
         let packet = self.builder.build(&Flow { client, server: ONLINE }, &segment);
         let packet = &packet[..packet.len() - (length - kept)];
-        self.engine.handle_packet(self.now, Captured { packet, outgoing: false }, &mut self.wire);
+        self.engine.handle_packet(
+            self.now,
+            Captured { packet, outgoing: false, stamp: Stamp::FIRST },
+            &mut self.wire,
+        );
     }
 
     /// The online server sends this to a client.
@@ -168,7 +179,11 @@ impl Rig {
             payload: (payload, &[]),
         };
         let packet = self.builder.build(&Flow { client: ONLINE, server: client }, &segment);
-        self.engine.handle_packet(self.now, Captured { packet, outgoing: true }, &mut self.wire);
+        self.engine.handle_packet(
+            self.now,
+            Captured { packet, outgoing: true, stamp: Stamp::FIRST },
+            &mut self.wire,
+        );
     }
 
     pub(crate) fn connect(&mut self, client: u16) {
@@ -195,7 +210,30 @@ impl Rig {
         let id = self.wire.ids[&client];
         let (options, payload_len) = (Options::default(), payload.len() as u32);
         let (seq, ack) = (Seq(8 + said), Seq(0));
-        let answer = ServerSegment { id, seq, ack, flags, window: 0, payload_len, options, payload };
+        let answer =
+            ServerSegment { id, seq, ack, flags, window: 0, payload_len, options, payload, tail: &[] };
+        self.engine.handle_answer(self.now, &answer, &mut self.wire);
+        self.engine.flush(self.now, &mut self.wire);
+    }
+
+    /// The test server sends `length` bytes to a client, after `said` bytes, without their payload.
+    pub(crate) fn hear_length(&mut self, client: u16, said: u64, length: u32) {
+        self.hear_segment(client, said, 0, length, &[]);
+    }
+
+    /// The test server sends this to a client, after `said` bytes, and acknowledges all but the last `behind` bytes that it
+    /// has acknowledged before: the segment was overtaken.
+    pub(crate) fn hear_late(&mut self, client: u16, said: u64, behind: u32, payload: &[u8]) {
+        self.hear_segment(client, said, behind, payload.len() as u32, payload);
+    }
+
+    fn hear_segment(&mut self, client: u16, said: u64, behind: u32, payload_len: u32, payload: &[u8]) {
+        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let (id, ack) = (self.wire.ids[&client], self.acknowledged[&client] - behind);
+        let flags = Flags::ACK | Flags::PSH;
+        let (seq, options) = (Seq(8) + said as u32, Options::default());
+        let answer =
+            ServerSegment { id, seq, ack, flags, window: 500, payload_len, options, payload, tail: &[] };
         self.engine.handle_answer(self.now, &answer, &mut self.wire);
         self.engine.flush(self.now, &mut self.wire);
     }
@@ -233,8 +271,18 @@ impl Rig {
             };
             let id = self.wire.ids[&client];
             let options = Options::default();
-            let answer =
-                ServerSegment { id, seq, ack, flags, window: 500, payload_len: 0, options, payload: &[] };
+            self.acknowledged.insert(client, ack);
+            let answer = ServerSegment {
+                id,
+                seq,
+                ack,
+                flags,
+                window: 500,
+                payload_len: 0,
+                options,
+                payload: &[],
+                tail: &[],
+            };
             self.engine.handle_answer(self.now, &answer, &mut self.wire);
         }
     }

@@ -153,10 +153,22 @@ pub(crate) struct Session {
     pub(crate) end: Time,
     /// The test server answers as the online server did.
     pub(crate) same_answers: bool,
+    /// An answer is captured after a turn whose client had read it.
+    pub(crate) answers_late: bool,
     /// The header that its proxy sent, in bytes.
     pub(crate) preamble: usize,
     /// The data of its SYN, and how much of it the online server accepted.
     pub(crate) on_syn: OnSyn,
+}
+
+impl Session {
+    /// The online server's segment is captured at `arrival`, after a turn whose client had read it.
+    pub(crate) fn is_answered_late(&self, segment: &Segment<'_>, arrival: Time, delay: Duration) -> bool {
+        let parsed = self.sent.iter().filter(|sent| sent.outgoing).map(|sent| Segment::parse(&sent.packet));
+        let Some(syn_ack) = parsed.flatten().find(|sent| sent.flags.has(Flags::SYN)) else { return false };
+        let offset = u64::from(segment.seq.distance(syn_ack.seq + 1).unsigned_abs());
+        self.gates.iter().any(|gate| gate.seen > offset && gate.at + delay <= arrival)
+    }
 }
 
 /// Data of a SYN, in bytes.
@@ -313,6 +325,7 @@ impl Session {
             seq_end,
             end: end_at,
             same_answers,
+            answers_late: false,
             preamble,
             on_syn,
         }

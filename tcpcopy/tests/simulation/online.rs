@@ -96,10 +96,10 @@ fn follow(world: &World, session: &Session, story: &Story) -> Result<Sums, Strin
     Ok(sums)
 }
 
-/// The marked bytes in `skipped`, although nothing was lost or overtaken.
+/// The marked bytes in `skipped`, although they were captured in time.
 fn missing(world: &World, session: &Session, skipped: &Range<u64>) -> Option<Range<u64>> {
-    let in_order = world.online_lost == 0 && world.scenario.online.reorder == 0;
-    if !in_order || world.scenario.clients.creep > 0 || skipped.is_empty() {
+    if world.online_lost > 0 || session.answers_late || world.scenario.clients.creep > 0 || skipped.is_empty()
+    {
         return None;
     }
     let answers = &session.answers[skipped.start as usize..skipped.end as usize];

@@ -217,14 +217,17 @@ impl Module for Session {
                 }
                 let nonce = nonce.iter().fold(0, |nonce, byte| (nonce << 8) | u64::from(*byte));
                 actions.send(&login(nonce, self.password));
-                actions.answers(AnswerPayload::Head(1));
+                actions.answers(AnswerPayload::Ends { head: 1, tail: 0 });
                 self.state = State::Verdict;
             }
             State::Verdict => match bytes.first() {
                 Some(b'K') => {
                     self.state = State::Ready;
-                    let mode =
-                        if self.heard.is_some() { AnswerPayload::Head(16) } else { AnswerPayload::None };
+                    let mode = if self.heard.is_some() {
+                        AnswerPayload::Ends { head: 16, tail: 0 }
+                    } else {
+                        AnswerPayload::None
+                    };
                     actions.answers(mode);
                     actions.ready();
                 }

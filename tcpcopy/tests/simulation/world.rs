@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common_core::control::{FromIntercept, RefuseReason, ServerSegment, ToIntercept, VERSION};
 use common_core::flow::Endpoint;
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, LongPacket, Segment};
 use common_os::io::Captured;
 use intercept::router::{PeerId, Router, RouterConfig};
@@ -301,7 +301,7 @@ impl World {
             }
             Event::Answered { intercept, packet } => {
                 let mut out = RouterOutput::default();
-                let captured = Captured { packet: &packet, outgoing: false };
+                let captured = Captured { packet: &packet, outgoing: false, stamp: Stamp::FIRST };
                 self.intercepts[intercept].router.handle_packet(now, captured, &mut out);
                 self.send_back(intercept, &out.0);
             }
@@ -342,10 +342,15 @@ impl World {
     fn pass(&mut self, session: usize, packet: usize) {
         let sent = self.sessions[session].sent[packet].clone();
         let answer =
-            sent.outgoing && Segment::parse(&sent.packet).is_ok_and(|segment| segment.payload_len > 0);
-        let path = if answer { &mut self.online } else { &mut self.capture };
+            Segment::parse(&sent.packet).ok().filter(|segment| sent.outgoing && segment.payload_len > 0);
+        let path = if answer.is_some() { &mut self.online } else { &mut self.capture };
         let arrivals = path.carry(self.now);
-        if arrivals == [None, None] && answer {
+        if let (Some(segment), Some(arrival)) = (answer, arrivals[0]) {
+            let delay = Duration::from_micros(self.scenario.capture.delay);
+            let session = &mut self.sessions[session];
+            session.answers_late |= session.is_answered_late(&segment, arrival, delay);
+        }
+        if arrivals == [None, None] && answer.is_some() {
             self.online_lost += sent.packet.len() as u64;
         } else if arrivals == [None, None] {
             self.capture_lost += 1;
@@ -387,7 +392,9 @@ impl World {
         }
         let unread_since = (!self.unread.is_empty()).then_some(self.unread_since);
         self.engine.set_unread_since(unread_since);
-        self.with_engine(|engine, now, out| engine.handle_packet(now, Captured { packet, outgoing }, out));
+        self.with_engine(|engine, now, out| {
+            engine.handle_packet(now, Captured { packet, outgoing, stamp: Stamp::FIRST }, out)
+        });
         self.with_engine(|engine, now, out| engine.flush(now, out));
         self.read();
         self.engine.set_unread_since(None);

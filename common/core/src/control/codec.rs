@@ -107,7 +107,7 @@ impl<'a> FromIntercept<'a> {
         match self {
             Self::Hello { version } => Writer::frame(out, kind::HELLO_REPLY, |w| encode_hello(w, *version)),
             Self::Refuse(reason) => Writer::frame(out, kind::REFUSE, |w| encode_reason(w, *reason)),
-            Self::ServerSegment(answer) if answer.payload.len() <= SHORT_ANSWER => {
+            Self::ServerSegment(answer) if answer.payload.len() + answer.tail.len() <= SHORT_ANSWER => {
                 Writer::short_frame(out, kind::ANSWER, |w| encode_answer(w, answer));
             }
             Self::ServerSegment(answer) => Writer::frame(out, kind::ANSWER, |w| encode_answer(w, answer)),
@@ -157,9 +157,10 @@ fn decode_hello(r: &mut Reader<'_>) -> Result<u16, DecodeError> {
 fn encode_mode(w: &mut Writer<'_>, mode: AnswerPayload) {
     match mode {
         AnswerPayload::None => w.u8(0),
-        AnswerPayload::Head(bytes) => {
+        AnswerPayload::Ends { head, tail } => {
             w.u8(1);
-            w.u16(bytes);
+            w.u16(head);
+            w.u8(tail);
         }
         AnswerPayload::All => w.u8(2),
     }
@@ -168,7 +169,7 @@ fn encode_mode(w: &mut Writer<'_>, mode: AnswerPayload) {
 fn decode_mode(r: &mut Reader<'_>) -> Result<AnswerPayload, DecodeError> {
     match r.u8()? {
         0 => Ok(AnswerPayload::None),
-        1 => Ok(AnswerPayload::Head(r.u16()?)),
+        1 => Ok(AnswerPayload::Ends { head: r.u16()?, tail: r.u8()? }),
         2 => Ok(AnswerPayload::All),
         _ => Err(DecodeError::Value("payload mode")),
     }
@@ -205,13 +206,20 @@ mod present {
     pub(super) const MSS: u8 = 0x04;
     pub(super) const WINDOW_SCALE: u8 = 0x08;
     pub(super) const TIMESTAMPS: u8 = 0x10;
-    pub(super) const ALL: u8 = 0x1f;
+    /// One byte: how many of the payload's last bytes are the segment's last bytes.
+    pub(super) const TAIL: u8 = 0x20;
+    pub(super) const ALL: u8 = 0x3f;
 }
 
 fn encode_answer(w: &mut Writer<'_>, answer: &ServerSegment<'_>) {
     let short = u16::try_from(answer.payload_len).ok();
     let options = &answer.options;
     let bit = |there: bool, bit: u8| if there { bit } else { 0 };
+    let announced = usize::try_from(answer.payload_len).unwrap_or(usize::MAX);
+    let head = &answer.payload[..answer.payload.len().min(announced).min(MAX_ANSWER_PAYLOAD)];
+    let room = (announced - head.len()).min(MAX_ANSWER_PAYLOAD - head.len());
+    let tail = u8::try_from(answer.tail.len()).ok().filter(|tail| usize::from(*tail) <= room);
+    let tail = tail.filter(|tail| *tail > 0);
     w.u32(answer.id.0);
     w.u32(answer.seq.0);
     w.u32(answer.ack.0);
@@ -221,7 +229,8 @@ fn encode_answer(w: &mut Writer<'_>, answer: &ServerSegment<'_>) {
         | bit(short.is_none(), present::LONG_LENGTH)
         | bit(options.mss.is_some(), present::MSS)
         | bit(options.window_scale.is_some(), present::WINDOW_SCALE)
-        | bit(options.timestamps.is_some(), present::TIMESTAMPS));
+        | bit(options.timestamps.is_some(), present::TIMESTAMPS)
+        | bit(tail.is_some(), present::TAIL));
     match short {
         Some(0) => {}
         Some(length) => w.u16(length),
@@ -236,8 +245,13 @@ fn encode_answer(w: &mut Writer<'_>, answer: &ServerSegment<'_>) {
     if let Some(Timestamps { value, .. }) = options.timestamps {
         w.u32(value);
     }
-    let announced = usize::try_from(answer.payload_len).unwrap_or(usize::MAX);
-    w.bytes(&answer.payload[..answer.payload.len().min(announced).min(MAX_ANSWER_PAYLOAD)]);
+    if let Some(tail) = tail {
+        w.u8(tail);
+    }
+    w.bytes(head);
+    if tail.is_some() {
+        w.bytes(answer.tail);
+    }
 }
 
 fn decode_answer<'a>(r: &mut Reader<'a>) -> Result<ServerSegment<'a>, DecodeError> {
@@ -270,11 +284,14 @@ fn decode_answer<'a>(r: &mut Reader<'a>) -> Result<ServerSegment<'a>, DecodeErro
     if bits & present::TIMESTAMPS != 0 {
         options.timestamps = Some(Timestamps { value: r.u32()?, echo: 0 });
     }
+    let tail_len = if bits & present::TAIL != 0 { usize::from(r.u8()?) } else { 0 };
     let payload = r.rest();
     if u32::try_from(payload.len()).map_or(true, |length| length > payload_len) {
         return Err(DecodeError::Value("payload length"));
     }
-    Ok(ServerSegment { id, seq, ack, flags, window, payload_len, options, payload })
+    let head_len = payload.len().checked_sub(tail_len).ok_or(DecodeError::Value("tail length"))?;
+    let (payload, tail) = payload.split_at(head_len);
+    Ok(ServerSegment { id, seq, ack, flags, window, payload_len, options, payload, tail })
 }
 
 fn encode_statistics(w: &mut Writer<'_>, counters: &Statistics) {

@@ -27,7 +27,7 @@ fn endpoints() -> impl Strategy<Value = Endpoint> {
 fn modes() -> impl Strategy<Value = AnswerPayload> {
     prop_oneof![
         Just(AnswerPayload::None),
-        any::<u16>().prop_map(AnswerPayload::Head),
+        any::<(u16, u8)>().prop_map(|(head, tail)| AnswerPayload::Ends { head, tail }),
         Just(AnswerPayload::All),
     ]
 }
@@ -77,16 +77,17 @@ fn options() -> impl Strategy<Value = Options> {
         .prop_map(|(mss, window_scale, timestamps)| Options { mss, window_scale, timestamps })
 }
 
-fn answer<'a>(payload: &'a [u8], uncaptured: u32, options: Options) -> ServerSegment<'a> {
+fn answer<'a>(payload: &'a [u8], tail: &'a [u8], uncaptured: u32, options: Options) -> ServerSegment<'a> {
     ServerSegment {
         id: FlowId(7),
         seq: Seq(u32::MAX),
         ack: Seq(1),
         flags: Flags::ACK | Flags::PSH,
         window: 502,
-        payload_len: payload.len() as u32 + uncaptured,
+        payload_len: (payload.len() + tail.len()) as u32 + uncaptured,
         options,
         payload,
+        tail,
     }
 }
 
@@ -105,10 +106,11 @@ proptest! {
     #[test]
     fn answers_come_back(
         payload in prop::collection::vec(any::<u8>(), 0..200),
-        uncaptured in prop_oneof![Just(0), 0..3000_u32, 60_000..70_000_u32, Just(u32::MAX - 200)],
+        tail in prop::collection::vec(any::<u8>(), 0..=255),
+        uncaptured in prop_oneof![Just(0), 0..3000_u32, 60_000..70_000_u32, Just(u32::MAX - 455)],
         options in options(),
     ) {
-        let message = FromIntercept::ServerSegment(answer(&payload, uncaptured, options));
+        let message = FromIntercept::ServerSegment(answer(&payload, &tail, uncaptured, options));
         let bytes = body(|out| message.encode(out));
         prop_assert_eq!(FromIntercept::decode(&bytes), Ok(message));
     }
@@ -147,6 +149,7 @@ fn an_ordinary_answer_is_small() {
     for uncaptured in [0, 1448, 65_535] {
         let message = FromIntercept::ServerSegment(answer(
             &[],
+            &[],
             uncaptured,
             Options { timestamps, ..Options::default() },
         ));
@@ -160,7 +163,8 @@ fn an_ordinary_answer_is_small() {
 #[test]
 fn payload_that_no_frame_can_carry_is_cut() {
     let long = vec![5; MAX_FRAME * 2];
-    let bytes = body(|out| FromIntercept::ServerSegment(answer(&long, 0, Options::default())).encode(out));
+    let bytes =
+        body(|out| FromIntercept::ServerSegment(answer(&long, &[], 0, Options::default())).encode(out));
     let Ok(FromIntercept::ServerSegment(read)) = FromIntercept::decode(&bytes) else { panic!("no answer") };
     assert_eq!(read.payload, &long[..MAX_ANSWER_PAYLOAD]);
     assert_eq!(read.payload_len as usize, long.len());
@@ -168,7 +172,7 @@ fn payload_that_no_frame_can_carry_is_cut() {
 
 #[test]
 fn payload_beyond_the_segment_is_never_sent_nor_believed() {
-    let mut wrong = answer(&[1, 2, 3], 0, Options::default());
+    let mut wrong = answer(&[1, 2, 3], &[4], 0, Options::default());
     wrong.payload_len = 2;
     let mut bytes = body(|out| FromIntercept::ServerSegment(wrong).encode(out));
     let Ok(FromIntercept::ServerSegment(read)) = FromIntercept::decode(&bytes) else { panic!("no answer") };
@@ -183,7 +187,7 @@ fn undefined_values_are_named() {
         (&[], DecodeError::Truncated),
         (&[0x77], DecodeError::UnknownType(0x77)),
         (&[0x01, b't', b'c', b'p', b'c', b'o', b'p', b'y', b'\r', 0, 1], DecodeError::Magic),
-        (b"\x01tcpcopy\n\0\x03\0\0\0\x01", DecodeError::Trailing(4)),
+        (b"\x01tcpcopy\n\0\x04\0\0\0\x01", DecodeError::Trailing(4)),
         (&[0x02, 5, 10, 0, 0, 1, 0, 80], DecodeError::Value("address family")),
         (&[0x05, 0, 0, 0, 1, 3], DecodeError::Value("payload mode")),
         (&[0x83], DecodeError::UnknownType(0x83)),

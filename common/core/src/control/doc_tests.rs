@@ -35,6 +35,7 @@ fn answer() -> ServerSegment<'static> {
         payload_len: 1448,
         options: Options { timestamps: Some(Timestamps { value: 9, echo: 5 }), ..Options::default() },
         payload: &[],
+        tail: &[],
     }
 }
 
@@ -47,7 +48,7 @@ fn the_examples_in_the_specification_are_true() {
         ToIntercept::RouteAdd { id, flow: v4() },
         ToIntercept::RouteAdd { id, flow: v6() },
         ToIntercept::RouteDel { id },
-        ToIntercept::Payload { id, mode: AnswerPayload::Head(64) },
+        ToIntercept::Payload { id, mode: AnswerPayload::Ends { head: 64, tail: 12 } },
         ToIntercept::Payload { id, mode: AnswerPayload::All },
         ToIntercept::Ping { nonce: 3 },
     ];
@@ -64,6 +65,7 @@ fn the_examples_in_the_specification_are_true() {
         FromIntercept::ServerSegment(answer()),
         FromIntercept::ServerSegment(syn_ack),
         FromIntercept::ServerSegment(ServerSegment { payload: b"hello", ..answer() }),
+        FromIntercept::ServerSegment(ServerSegment { payload: b"hello", tail: b"bye", ..answer() }),
         FromIntercept::Pong { nonce: 3 },
         FromIntercept::Statistics(Statistics {
             captured: 6,

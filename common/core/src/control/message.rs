@@ -8,7 +8,7 @@ use crate::wire::{Flags, Options, Seq};
 pub const MAGIC: [u8; 8] = *b"tcpcopy\n";
 
 /// The version of the protocol that this build speaks; both ends must speak the same.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Default TCP port of intercept.
 pub const DEFAULT_PORT: u16 = 36524;
@@ -107,6 +107,8 @@ pub struct ServerSegment<'a> {
     pub options: Options,
     /// The payload asked for: empty, or the segment's first bytes.
     pub payload: &'a [u8],
+    /// The segment's last bytes, if they were asked for: empty if `payload` includes them.
+    pub tail: &'a [u8],
 }
 
 /// Counters of an intercept since its start, for all connections together.

@@ -126,7 +126,7 @@ impl Capture for AfPacket {
                 self.counters.dropped += 1;
             } else {
                 let packet = vlan::strip(bytes, frame.wire_length);
-                sink(Captured { packet, outgoing: frame.packet_type == PACKET_OUTGOING });
+                sink(Captured { packet, outgoing: frame.packet_type == PACKET_OUTGOING, stamp: frame.stamp });
             }
             self.ring.pop();
         }

@@ -24,7 +24,7 @@ use std::net::IpAddr;
 
 pub use open::OpenError;
 
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::LongPacket;
 
 /// One captured packet.
@@ -34,6 +34,8 @@ pub struct Captured<'a> {
     pub packet: &'a [u8],
     /// The host sent it; otherwise the host received it.
     pub outgoing: bool,
+    /// When, for the order of packets.
+    pub stamp: Stamp,
 }
 
 /// Kernel-side counters of a capture since it was opened, in packets.

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use common_core::time::Stamp;
 use nix::libc;
 
 use super::mapping::Mapping;
@@ -32,6 +33,8 @@ pub(super) struct Frame<'a> {
     pub(super) bytes: &'a [u8],
     /// Its length on the wire.
     pub(super) wire_length: usize,
+    /// When the kernel captured it.
+    pub(super) stamp: Stamp,
     /// `PACKET_*` of `linux/if_packet.h`.
     pub(super) packet_type: u8,
     /// The packet did not fit: it is the next one in the socket's queue, as far as the filter passes it.
@@ -97,6 +100,7 @@ impl Ring {
         Some(Frame {
             bytes,
             wire_length: header.tp_len as usize,
+            stamp: Stamp::from_nanos(u64::from(header.tp_sec) * 1_000_000_000 + u64::from(header.tp_nsec)),
             packet_type: address.sll_pkttype,
             queued: status & libc::TP_STATUS_COPY != 0,
         })

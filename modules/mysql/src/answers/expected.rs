@@ -8,13 +8,19 @@
 
 use std::collections::VecDeque;
 
+use crate::answers::end::{End, TAIL};
+use crate::answers::files::Files;
+use crate::session::connection_state::ChangeId;
 use crate::statements::table::Serial;
 use crate::wire::packet::{HEADER, Header, Reader};
 use crate::wire::prepare_ok::PrepareOk;
 use crate::wire::server_error::PROGRESS;
 
-/// Bytes of each segment that are needed: a whole answer to PREPARE.
-pub(crate) const HEAD: u16 = 16;
+/// Bytes of each segment that are needed: a whole answer to PREPARE, and the longest beginning of an OK up to its status.
+pub(crate) const HEAD: u16 = 25;
+
+/// A request for a file has come unseen, if so many segments have come that could have held it.
+const FILE_UNSEEN_MAX: u32 = 64;
 
 /// More answers than this are not expected at the same time.
 const EXPECTED_MAX: usize = 128;
@@ -24,8 +30,8 @@ const EXPECTED_MAX: usize = 128;
 pub(crate) enum Request {
     Prepare(Serial),
     Query,
-    /// A change of the database.
-    Use,
+    /// A change of the connection's state, which must be taken back if it is refused.
+    Change(ChangeId),
     Other,
 }
 
@@ -47,20 +53,26 @@ pub(crate) enum AnswerStart {
         whole: bool,
     },
     PrepareFailed(Serial),
-    UseFailed,
+    ChangeFailed(ChangeId),
     /// An error, whatever command it belongs to.
     Error(u16),
-    /// The server asks for the file of a LOAD DATA LOCAL.
+    /// The server asks for the file of a LOAD DATA LOCAL, whose first packet has this sequence id.
     FileWanted {
-        sequence: u8,
+        first: u8,
     },
     /// A success without a result set; `more` results follow, or may follow.
+    /// `id`: that of the inserted row, 0 for none, unless it is cut off.
     Ok {
         in_transaction: bool,
         more: bool,
+        id: Option<u64>,
     },
     /// The beginning of something else.
     Result,
+    /// The end of the last result of an answer that has begun before, or with this segment.
+    End {
+        in_transaction: bool,
+    },
 }
 
 impl AnswerStart {
@@ -70,17 +82,28 @@ impl AnswerStart {
             self,
             Self::Error(_)
                 | Self::PrepareFailed(_)
-                | Self::UseFailed
+                | Self::ChangeFailed(_)
                 | Self::Ok { more: false, .. }
                 | Self::Prepared { whole: true, .. }
+                | Self::End { .. }
         )
     }
+}
+
+/// An answer that has begun, and ends with a result.
+#[derive(Debug, Clone, Copy)]
+struct UnderWay {
+    /// The sequence id of the packet that looks like the end of the result, and ends the definitions of its columns.
+    columns_end: Option<u8>,
 }
 
 /// The answers that are still to come.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     expected: VecDeque<Expected>,
+    under_way: Option<UnderWay>,
+    /// A command was sent since the end of its answer was promised last.
+    unpromised: bool,
     /// Segments since the last command was sent that can have held the beginning of its answer.
     segments: u32,
     /// The last command was sent before the answer to the one before had begun.
@@ -88,6 +111,10 @@ pub(crate) struct Answers {
     /// An expected answer may have come unseen, or an answer may come that is not expected. So an error may belong to
     /// another command than it seems.
     unsure: bool,
+    /// The files that the last command may still ask for: the beginnings of their names.
+    files: Files,
+    /// The last command was sent before all answers to others had been seen: the next one may not be its own.
+    in_doubt: bool,
     /// Every answer to a PREPARE is captured, but for accidents: an answer belongs to the first PREPARE that waits, not to
     /// the last.
     all_seen: bool,
@@ -101,6 +128,17 @@ impl Answers {
 
     /// A command was sent that is answered.
     pub(crate) fn expect(&mut self, request: Request, sequence: Option<u8>) {
+        self.files.clear();
+        self.in_doubt = self.is_waiting();
+        self.expect_next(request, sequence);
+    }
+
+    /// A file was sent: the command that has asked for it goes on, and may ask for another.
+    pub(crate) fn expect_after_file(&mut self) {
+        self.expect_next(Request::Other, None);
+    }
+
+    fn expect_next(&mut self, request: Request, sequence: Option<u8>) {
         if self.expected.len() == EXPECTED_MAX {
             self.expected.pop_front();
         }
@@ -110,6 +148,8 @@ impl Answers {
             self.expected.clear();
         }
         self.pipelined = self.is_waiting();
+        self.under_way = None;
+        self.unpromised = true;
         self.expected.push_back(Expected { request, sequence });
         self.segments = 0;
     }
@@ -124,9 +164,31 @@ impl Answers {
         self.unsure
     }
 
+    /// The last command asks for these files, unless one of its statements fails.
+    pub(crate) fn expect_files(&mut self, files: Files) {
+        self.files = files;
+    }
+
+    /// Whether the answer to the last command can be mistaken for another.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
+    /// The server may ask for a file of the last command.
+    pub(crate) fn may_ask_for_file(&self) -> bool {
+        !self.files.is_empty() && self.segments < FILE_UNSEEN_MAX
+    }
+
     /// The answer to a PREPARE has not come.
     pub(crate) fn expects_prepare(&self) -> bool {
         self.expected.iter().any(|expected| matches!(expected.request, Request::Prepare(_)))
+    }
+
+    /// Whether the end of the answer to what was sent since the last call will be seen: it is the answer to one command, and
+    /// has an end of a known form.
+    pub(crate) fn promises_end(&mut self) -> bool {
+        let is_seen = |expected: &Expected| !matches!(expected.request, Request::Prepare(_));
+        std::mem::take(&mut self.unpromised) && self.expected.len() == 1 && self.expected.iter().all(is_seen)
     }
 
     /// Everything that was sent is answered, as far as can be seen: the next answer begins with a segment.
@@ -144,12 +206,38 @@ impl Answers {
         self.pipelined
     }
 
+    /// The end of a segment whose first `bytes` were read: an answer may end with it. `as_ok` as for [`End::find`].
+    pub(crate) fn segment_end(&mut self, bytes: &[u8], tail: &[u8], as_ok: bool) -> Option<AnswerStart> {
+        let UnderWay { columns_end } = self.under_way?;
+        let joined;
+        let last = match tail {
+            [] => bytes,
+            // Nothing is missing before it.
+            _ if tail.len() < TAIL.into() => {
+                joined = [bytes, tail].concat();
+                &joined
+            }
+            _ => tail,
+        };
+        let or_ok = if columns_end.is_none() { End::find_ok(last) } else { None };
+        let end = End::find(last, as_ok).or(or_ok)?;
+        if end.has_more_results() {
+            self.under_way = Some(UnderWay { columns_end: None });
+            return None;
+        }
+        if !as_ok && !end.has_cursor() && columns_end == Some(end.sequence) {
+            return None;
+        }
+        self.under_way = None;
+        Some(AnswerStart::End { in_transaction: end.is_in_transaction() })
+    }
+
     /// A new segment, or its beginning as intercept sent it. `had_all`: the server had received the last command when it
     /// sent the segment. Calls `see` for each answer that begins here, in order.
     pub(crate) fn segment(&mut self, mut bytes: &[u8], had_all: bool, mut see: impl FnMut(AnswerStart)) {
         let expected = self.expected.len();
         while let Some((start, rest)) = self.packet(bytes) {
-            if matches!(start, AnswerStart::PrepareFailed(_) | AnswerStart::UseFailed) {
+            if matches!(start, AnswerStart::PrepareFailed(_) | AnswerStart::ChangeFailed(_)) {
                 see(AnswerStart::Error(error_code(bytes).unwrap_or_default()));
             }
             see(start);
@@ -171,11 +259,20 @@ impl Answers {
             if code == PROGRESS {
                 return None;
             }
+            if !self.in_doubt {
+                // The statements behind the wrong one are not executed.
+                self.files.clear();
+            }
             return Some((self.error(header, code), rest));
         }
         if let Some(start) = self.prepared(header, payload) {
             // Definitions of parameters and columns follow, which begin no answer.
             return Some((start, &[]));
+        }
+        if first == 0xFB && header.length > 1 && self.files.take(&payload[1..], header.length - 1) {
+            // It may come behind other results, whose beginnings need not have been seen.
+            self.expected.clear();
+            return Some((AnswerStart::FileWanted { first: header.sequence.wrapping_add(1) }, &[]));
         }
         let expected = *self.expected.front()?;
         if expected.sequence.is_some_and(|sequence| sequence != header.sequence) {
@@ -183,13 +280,27 @@ impl Answers {
         }
         let start = match (expected.request, first) {
             (Request::Prepare(_), _) => return None,
-            (Request::Query, 0xFB) if header.length > 1 => {
-                AnswerStart::FileWanted { sequence: header.sequence }
+            // No result begins so.
+            (_, 0xFB) if header.length > 1 => {
+                AnswerStart::FileWanted { first: header.sequence.wrapping_add(1) }
             }
             (_, 0x00) if header.length >= 7 => ok(payload),
             _ => AnswerStart::Result,
         };
         self.expected.pop_front();
+        self.under_way = match start {
+            AnswerStart::Result => {
+                let columns =
+                    (header.length == 1).then(|| header.sequence.wrapping_add(first).wrapping_add(1));
+                Some(UnderWay { columns_end: columns })
+            }
+            AnswerStart::Ok { more: true, .. } => Some(UnderWay { columns_end: None }),
+            _ => None,
+        };
+        let is_asked = matches!(start, AnswerStart::FileWanted { .. });
+        if is_asked || start.ends_answer() && !self.in_doubt {
+            self.files.clear();
+        }
         Some((start, if matches!(start, AnswerStart::Ok { .. }) { rest } else { &[] }))
     }
 
@@ -208,7 +319,7 @@ impl Answers {
         self.unsure |= self.all_seen && self.expects_prepare();
         match request {
             Request::Prepare(serial) => AnswerStart::PrepareFailed(serial),
-            Request::Use if !was_unsure => AnswerStart::UseFailed,
+            Request::Change(change) if !was_unsure => AnswerStart::ChangeFailed(change),
             _ => AnswerStart::Error(code),
         }
     }
@@ -233,8 +344,13 @@ impl Answers {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.expected.capacity() * size_of::<Expected>()
+        self.expected.capacity() * size_of::<Expected>() + self.files.memory()
     }
+}
+
+/// A report of a statement's progress, which looks like an error.
+pub(crate) fn is_progress(bytes: &[u8]) -> bool {
+    error_code(bytes) == Some(PROGRESS)
 }
 
 /// The code of an error packet, recognised by its marker of an SQL state.
@@ -255,10 +371,12 @@ fn ok(payload: &[u8]) -> AnswerStart {
     const SERVER_STATUS_IN_TRANS: u16 = 1;
     const SERVER_MORE_RESULTS_EXISTS: u16 = 8;
     let mut reader = Reader::new(payload);
-    let status = reader.u8().and(reader.length()).and(reader.length()).and_then(|_| reader.u16());
+    let id = reader.u8().and(reader.length()).and_then(|_| reader.length());
+    let status = id.and_then(|_| reader.u16());
     let has = |flag| status.is_some_and(|status| status & flag != 0);
     AnswerStart::Ok {
         in_transaction: has(SERVER_STATUS_IN_TRANS),
         more: status.is_none() || has(SERVER_MORE_RESULTS_EXISTS),
+        id,
     }
 }

@@ -3,7 +3,8 @@
 //! The lengths of packets lead from one to the next in what was captured of its answers. After a gap, a packet is taken to
 //! begin with the next bytes, as it mostly does with a segment.
 
-use crate::answers::expected::{AnswerStart, Answers, HEAD, Request};
+use crate::answers::expected::{AnswerStart, Answers, HEAD, Request, is_progress};
+use crate::answers::files::Files;
 use crate::auth::admission::Admission;
 use crate::auth::greeting;
 use crate::statements::table::Serial;
@@ -74,6 +75,13 @@ pub(crate) enum OnlineEvent {
         serial: Serial,
         id: u32,
     },
+    /// The server asks for a file, most likely: of a command that is held here, or was lost. The file's first packet has this
+    /// sequence id.
+    FileWantedPerhaps {
+        first: u8,
+    },
+    /// A statement is still being executed.
+    Progress,
     /// The answer to a PREPARE that is held here; to the first of several, unless an error came before.
     PreparedEarly {
         id: u32,
@@ -112,6 +120,11 @@ impl OnlineAnswers {
         self.early = Early::Nothing;
     }
 
+    /// An error has come while commands were held, which it may answer.
+    pub(crate) fn has_early_error(&self) -> bool {
+        self.early == Early::Error
+    }
+
     /// Whether the online server lets the client in.
     pub(crate) fn admission(&self) -> Admission {
         self.admission
@@ -136,6 +149,11 @@ impl OnlineAnswers {
         }
         self.answers.expect(if missed { Request::Other } else { request }, sequence);
         missed
+    }
+
+    /// The last command asks for these files.
+    pub(crate) fn expect_files(&mut self, files: Files) {
+        self.answers.expect_files(files);
     }
 
     /// Commands of the client were lost, or their answers were: the next answer to a PREPARE may be to one of them.
@@ -221,6 +239,11 @@ impl OnlineAnswers {
         if header.sequence > 0 {
             let mut is_expected = false;
             let unsure = self.answers.is_unsure();
+            if is_progress(&self.head) {
+                see(OnlineEvent::Progress);
+            } else if header.length > 1 && payload.first() == Some(&0xFB) {
+                see(OnlineEvent::FileWantedPerhaps { first: header.sequence.wrapping_add(1) });
+            }
             self.answers.segment(&self.head, true, |start| {
                 is_expected |= matches!(start, AnswerStart::Prepared { .. });
                 self.is_ambiguous |= held && matches!(start, AnswerStart::Error(_));
@@ -257,7 +280,7 @@ const GREETING_HEAD: usize = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statements::table::Statements;
+    use crate::statements::table::{Statements, UNKNOWN_NATURE};
     use crate::wire::packet::packet;
 
     #[test]
@@ -271,7 +294,7 @@ mod tests {
         stream.extend(packet(1, b"\xff\x7a\x04#42S02no such table"));
         for cut in 0..stream.len() {
             let mut statements = Statements::new(true);
-            let serial = statements.prepare(None).unwrap();
+            let serial = statements.prepare(None, UNKNOWN_NATURE).unwrap();
             let mut online = OnlineAnswers::new(true);
             let mut heard = Vec::new();
             online.expect(Request::Query, Some(1), false);
@@ -317,7 +340,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_may_be_to_another_prepare_is_to_none() {
-        let prepare = || (OnlineAnswers::new(true), Statements::new(true).prepare(None).unwrap());
+        let prepare =
+            || (OnlineAnswers::new(true), Statements::new(true).prepare(None, UNKNOWN_NATURE).unwrap());
         let answered = |serial| {
             OnlineEvent::Answer(AnswerStart::Prepared { serial, id: 10, parameters: 0, whole: true })
         };

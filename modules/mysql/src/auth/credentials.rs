@@ -6,6 +6,8 @@ pub(crate) use module_kit::secret::Secret;
 pub use module_kit::secret::{CredentialsError, SecretSource};
 use module_kit::users::Users;
 
+use crate::session::connection_state::OnLostState;
+
 /// The `[mysql]` table of the configuration.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -16,6 +18,11 @@ pub struct Settings {
     pub default: Option<DefaultLogin>,
     /// Passwords may be sent in the clear where the test server asks for it (`mysql_clear_password`).
     pub allow_clear: bool,
+    /// What becomes of statements that depend on state which was lost with a connection (`--on-lost-state`).
+    #[serde(skip)]
+    pub on_lost_state: OnLostState,
+    /// Statements that change accounts (CREATE USER, GRANT, SET PASSWORD, FLUSH PRIVILEGES) are copied.
+    pub copy_accounts: bool,
 }
 
 /// The login of sessions whose own login was not seen.

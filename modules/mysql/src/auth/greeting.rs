@@ -20,10 +20,33 @@ pub(crate) const PLUGIN_MAX: usize = 64;
 pub(crate) struct Greeting {
     pub(crate) connection_id: u32,
     pub(crate) capabilities: Capabilities,
+    pub(crate) version: Version,
     /// The random bytes that a password is proved with.
     pub(crate) nonce: Vec<u8>,
     /// Name of the authentication method that the nonce is for.
     pub(crate) plugin: Vec<u8>,
+}
+
+/// A server's kind and version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub(crate) is_mariadb: bool,
+    /// 80032 is 8.0.32, 101104 is 10.11.4.
+    pub(crate) number: u32,
+}
+
+impl Version {
+    /// From the text of a greeting.
+    fn read(text: &[u8], is_mariadb: bool) -> Self {
+        // MariaDB 10 begins so for the sake of replicas that expect one digit.
+        let text = text.strip_prefix(b"5.5.5-").filter(|_| is_mariadb).unwrap_or(text);
+        let mut parts = text.splitn(3, |&byte| byte == b'.').map(|part| {
+            let digits = part.iter().take_while(|byte| byte.is_ascii_digit()).take(3);
+            digits.fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+        });
+        let mut next = || parts.next().unwrap_or_default().min(99);
+        Self { is_mariadb, number: next() * 10_000 + next() * 100 + next() }
+    }
 }
 
 /// The first packet of a server.
@@ -49,6 +72,7 @@ pub(crate) fn read_head(payload: &[u8]) -> Option<(u32, Capabilities)> {
 }
 
 struct Head<'a> {
+    version: &'a [u8],
     connection_id: u32,
     /// The first part of the nonce.
     nonce: &'a [u8],
@@ -59,14 +83,14 @@ struct Head<'a> {
 impl<'a> Head<'a> {
     fn read(reader: &mut Reader<'a>) -> Option<Self> {
         reader.u8().filter(|&version| version == VERSION)?;
-        reader.terminated()?; // the server's version
+        let version = reader.terminated()?;
         let connection_id = reader.u32()?;
         let nonce = reader.take(8)?;
         reader.take(1)?;
         let low = u32::from(reader.u16()?);
         reader.take(3)?; // character set, status; a server before 4.1 ends here
         let flags = low | u32::from(reader.u16()?) << 16;
-        Some(Self { connection_id, nonce, flags })
+        Some(Self { version, connection_id, nonce, flags })
     }
 }
 
@@ -76,7 +100,7 @@ pub(crate) fn read(payload: &[u8]) -> Option<FirstPacket> {
         return Some(FirstPacket::Refused(error));
     }
     let mut reader = Reader::new(payload);
-    let Head { connection_id, nonce, flags } = Head::read(&mut reader)?;
+    let Head { version, connection_id, nonce, flags } = Head::read(&mut reader)?;
     let mut nonce = nonce.to_vec();
     let nonce_length = usize::from(reader.u8()?);
     reader.take(6)?;
@@ -96,11 +120,28 @@ pub(crate) fn read(payload: &[u8]) -> Option<FirstPacket> {
         true => plugin_name(&mut reader).to_vec(),
         false => b"mysql_native_password".to_vec(),
     };
-    Some(FirstPacket::Greeting(Greeting { connection_id, capabilities, nonce, plugin }))
+    let version = Version::read(version, !capabilities.has(Capabilities::MYSQL));
+    Some(FirstPacket::Greeting(Greeting { connection_id, capabilities, version, nonce, plugin }))
 }
 
 /// The name of an authentication method, cut where none goes on.
 pub(crate) fn plugin_name<'a>(reader: &mut Reader<'a>) -> &'a [u8] {
     let name = reader.terminated_or_rest();
     name.get(..PLUGIN_MAX).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_a_number() {
+        let number = |text: &[u8], is_mariadb| Version::read(text, is_mariadb).number;
+        assert_eq!(number(b"9.7.1", false), 90_701);
+        assert_eq!(number(b"8.0.32-0ubuntu0.22.04.2", false), 80_032);
+        assert_eq!(number(b"5.5.5-10.11.6-MariaDB-1:10.11.6+maria~deb12", true), 101_106);
+        assert_eq!(number(b"11.4.2-MariaDB", true), 110_402);
+        assert_eq!(number(b"5.5.5", false), 50_505);
+        assert_eq!((number(b"", false), number(b"999999999999.9", false)), (0, 990_900));
+    }
 }

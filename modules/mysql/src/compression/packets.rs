@@ -3,6 +3,8 @@
 //! A compressed packet has a header of seven bytes. Its content is a part of the stream of ordinary packets, compressed as
 //! a whole or not at all. Source: dev.mysql.com, "Compressed Packet".
 
+use module_kit::Loss;
+
 use crate::compression::inflate::{Inflating, Method, PIECE, Unreadable};
 use crate::wire::command::looks_like_command;
 use crate::wire::packet::{HEADER, Header};
@@ -24,6 +26,8 @@ pub(crate) struct Inflated {
     pub(crate) plain: Vec<u8>,
     /// The packet that comes next, if a part of it is inflated.
     packet: Packet,
+    /// Inflated commands were left out, and none of the client's bytes were counted as lost for that.
+    pub(crate) loss: Option<Loss>,
     /// All inflated bytes, rounded up.
     pub(crate) work: usize,
 }
@@ -88,7 +92,7 @@ fn read_header(bytes: &[u8]) -> Option<(Header, usize, &[u8])> {
 
 impl Inflated {
     fn new(method: Method) -> Self {
-        Self { method, plain: Vec::new(), packet: Packet::Untouched, work: 0 }
+        Self { method, plain: Vec::new(), packet: Packet::Untouched, loss: None, work: 0 }
     }
 
     /// The memory that is allocated for it, roughly, in bytes.

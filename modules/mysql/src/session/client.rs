@@ -13,9 +13,7 @@ pub(super) const NAME_MAX: usize = 256;
 pub(super) struct Client {
     pub(super) hello: Hello,
     pub(super) password: Option<Secret>,
-    /// The database before the present one, until a server has refused that.
-    database_before: Option<Vec<u8>>,
-    /// The test server has let the client in before, or the present database is not that of its login.
+    /// The test server has let the client in before, or the client is not in the database of its login any more.
     is_let_in: bool,
 }
 
@@ -27,37 +25,22 @@ impl Client {
     }
 
     pub(super) fn with_password(hello: Hello, password: Option<Secret>) -> Self {
-        Self { hello, password, database_before: None, is_let_in: false }
+        Self { hello, password, is_let_in: false }
     }
 
     /// The memory that it takes, roughly, in bytes: all sessions of a user share the password.
     pub(super) fn memory(&self) -> usize {
-        self.hello.memory() + self.database_before.as_ref().map_or(0, Vec::capacity)
+        self.hello.memory()
     }
 
-    /// The client goes to another database, unless a server refuses. A name that no server takes changes nothing.
-    pub(super) fn use_database(&mut self, name: &[u8]) {
-        self.database_before = None;
-        if name.len() <= NAME_MAX {
-            self.database_before = Some(std::mem::replace(&mut self.hello.database, name.to_vec()));
-            self.is_let_in = true;
-        }
-    }
-
-    /// A server has refused the client's last change of the database: it stays where it was.
-    pub(super) fn use_refused(&mut self) {
-        if let Some(before) = self.database_before.take() {
-            self.hello.database = before;
-        }
-    }
-
-    /// The database that a login must name.
-    pub(super) fn database_of_login(&self) -> &[u8] {
+    /// The database that a login must name, where the client is in `present` now.
+    pub(super) fn database_of_login(&mut self, present: Option<&[u8]>) -> &[u8] {
+        self.is_let_in |= present.unwrap_or_default() != self.hello.database;
         if self.is_let_in { &[] } else { &self.hello.database }
     }
 
-    /// The test server has let the client in. Returns whether its database is still to be requested.
+    /// The test server has let the client in. Returns whether its login has named the database.
     pub(super) fn let_in(&mut self) -> bool {
-        std::mem::replace(&mut self.is_let_in, true) && !self.hello.database.is_empty()
+        !std::mem::replace(&mut self.is_let_in, true)
     }
 }

@@ -52,7 +52,9 @@ pub(super) fn run_inflated(
     let mut has_sent = false;
     loop {
         has_sent |= run_plain(inflated, server, cx, actions)?;
-        if !matches!(server, Server::Ready(_)) || has_sent && batch > BATCH {
+        let Server::Ready(ready) = server else { break };
+        // A file waits for the test server's answer, after which the rest is offered again.
+        if (has_sent || ready.answers.may_ask_for_file()) && batch > BATCH {
             break;
         }
         if batch > BATCH_UNSENT {
@@ -69,7 +71,11 @@ pub(super) fn run_inflated(
         batch += inflated.work.wrapping_sub(before);
     }
     if at > 0 {
-        actions.replace(at);
+        // Compressed bytes have no commands of their own: all that were taken at a time count as lost with one of them.
+        match inflated.loss.take() {
+            Some(loss) => actions.leave_out(at, loss),
+            None => actions.replace(at),
+        }
     }
     if !inflated.plain.is_empty() {
         actions.call_again();
@@ -87,8 +93,11 @@ fn run_plain(
     if inflated.plain.is_empty() {
         return Ok(false);
     }
-    let mut plain = Actions::new();
+    let mut plain = Actions::at(actions.moment());
     run(server, cx, &inflated.plain, &mut Edits::new(&mut plain))?;
+    if let Some(time) = plain.calls_again_at() {
+        actions.call_again_at(time);
+    }
     let mut at = 0;
     let mut has_sent = false;
     for action in plain.list() {
@@ -96,12 +105,17 @@ fn run_plain(
             Action::Pass(bytes) => actions.send(&inflated.plain[at..at + bytes]),
             Action::Send(range) => actions.send(&plain.own_bytes()[range.clone()]),
             Action::Answers(mode) => actions.answers(*mode),
+            Action::AwaitAnswered => actions.await_answered(),
             Action::Answered => actions.answered(),
+            Action::StateLost => actions.state_lost(),
             // No command calls for the others.
             Action::Replace(_) | Action::LeaveOut(..) | Action::Ready | Action::Refused | Action::Fail(_) => {
             }
         }
         has_sent |= matches!(action, Action::Pass(_) | Action::Send(_));
+        if let Action::LeaveOut(_, loss) = action {
+            inflated.loss = Some(*loss);
+        }
         if let Action::Pass(bytes) | Action::Replace(bytes) | Action::LeaveOut(bytes, _) = action {
             at += bytes;
         }

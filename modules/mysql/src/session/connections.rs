@@ -1,67 +1,151 @@
-//! Which connection of the test server copies which connection of the online server: a KILL must find it.
+//! Which connection of the test server copies which connection of the online server, and how far the copy has come: a KILL
+//! must find it where its victim was.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The test server's ids of the live connections of one online service, by online id. Touched when a session logs in or
-/// ends, and by KILL.
+use module_kit::Time;
+use module_kit::progress::{Progress, Reached};
+
+/// The live sessions of one online service whose online ids are known, by these. Touched when a session logs in or ends, and
+/// by KILL.
 #[derive(Debug, Default)]
-pub(crate) struct Connections(Mutex<HashMap<u32, u32>>);
+pub(crate) struct Connections(Mutex<HashMap<u32, Arc<Copied>>>);
 
 impl Connections {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, u32>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Arc<Copied>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The ids that the two servers give the connection of one session. While both are known, a KILL finds it.
+/// A session, as other sessions see it.
+#[derive(Debug, Default)]
+pub(super) struct Copied {
+    /// The test server's id of its connection; 0 if there is none.
+    test: AtomicU32,
+    /// When the test server began its last answer; [`Time::NEVER`] while it owes one, as far as is known.
+    idle_since: AtomicU64,
+    /// When the online server last said that it has interrupted a statement.
+    interrupted: AtomicU64,
+    progress: Arc<Progress>,
+    user: Mutex<Vec<u8>>,
+}
+
+impl Copied {
+    /// The test server's id of the connection, if there is one.
+    pub(super) fn test_id(&self) -> Option<u32> {
+        Some(self.test.load(Ordering::Acquire)).filter(|id| *id != 0)
+    }
+
+    /// How far the copy has come, and when it began to be idle there; [`Time::NEVER`] while it executes a command.
+    pub(super) fn state(&self) -> (Reached, Time) {
+        let reached = self.progress.reached();
+        // The newer of both: a command shows as executed before it shows as taken.
+        (reached, Time::from_micros(self.idle_since.load(Ordering::Acquire)))
+    }
+
+    /// When the online server last said that it has interrupted a statement.
+    pub(super) fn interrupted(&self) -> Time {
+        Time::from_micros(self.interrupted.load(Ordering::Relaxed))
+    }
+
+    fn is_user(&self, name: &[u8]) -> bool {
+        self.user.lock().unwrap_or_else(PoisonError::into_inner)[..] == *name
+    }
+}
+
+/// The session's place among the others. Once its online id is known, a KILL finds it.
 #[derive(Debug)]
 pub(super) struct ConnectionIds {
     connections: Arc<Connections>,
     online: Option<u32>,
-    test: Option<u32>,
+    copied: Arc<Copied>,
+    /// Whether a command is executed, as others see it.
+    executes: bool,
 }
 
 impl ConnectionIds {
     pub(super) fn new(connections: Arc<Connections>) -> Self {
-        Self { connections, online: None, test: None }
+        Self { connections, online: None, copied: Arc::default(), executes: false }
+    }
+
+    /// Where the engine writes how far the session has come.
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.copied.progress)
+    }
+
+    /// The memory that is allocated for it, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Copied>() + size_of::<Progress>()
     }
 
     pub(super) fn set_online(&mut self, id: u32) {
+        self.leave();
         self.online = Some(id);
-        self.insert();
+        self.connections.lock().insert(id, Arc::clone(&self.copied));
     }
 
-    pub(super) fn set_test(&mut self, id: u32) {
-        self.test = Some(id);
-        self.insert();
-    }
-
-    fn insert(&self) {
-        if let (Some(online), Some(test)) = (self.online, self.test) {
-            self.connections.lock().insert(online, test);
-        }
-    }
-
-    /// The connection to the test server is gone.
-    pub(super) fn forget_test(&mut self) {
-        if let (Some(online), Some(test)) = (self.online, self.test.take()) {
-            let mut ids = self.connections.lock();
-            // The online id may belong to another connection by now.
-            if ids.get(&online) == Some(&test) {
-                ids.remove(&online);
+    /// Where the session is no longer one of the online connection `id`, nobody finds it there.
+    fn leave(&mut self) {
+        if let Some(online) = self.online.take() {
+            let mut connections = self.connections.lock();
+            // The online id may belong to another session by now.
+            if connections.get(&online).is_some_and(|it| Arc::ptr_eq(it, &self.copied)) {
+                connections.remove(&online);
             }
         }
     }
 
-    /// The connection of the test server that copies the online server's `online`.
-    pub(super) fn copy_of(&self, online: u32) -> Option<u32> {
-        self.connections.lock().get(&online).copied()
+    pub(super) fn set_test(&mut self, id: u32) {
+        self.copied.test.store(id, Ordering::Release);
+    }
+
+    /// The connection to the test server is gone.
+    pub(super) fn forget_test(&mut self) {
+        self.set_test(0);
+    }
+
+    /// The client is this user.
+    pub(super) fn set_user(&mut self, name: &[u8]) {
+        name.clone_into(&mut self.copied.user.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether the test server owes an answer. To be called after each event of the session.
+    pub(super) fn set_executes(&mut self, executes: bool, now: Time) {
+        if self.executes != executes {
+            self.executes = executes;
+            let idle_since = if executes { Time::NEVER } else { now };
+            self.copied.idle_since.store(idle_since.as_micros(), Ordering::Release);
+        }
+    }
+
+    /// The online server says that it has interrupted a statement of this session.
+    pub(super) fn set_interrupted(&mut self, now: Time) {
+        self.copied.interrupted.store(now.as_micros(), Ordering::Relaxed);
+    }
+
+    /// Whether a session is this one.
+    pub(super) fn is_own(&self, copied: &Arc<Copied>) -> bool {
+        Arc::ptr_eq(copied, &self.copied)
+    }
+
+    /// The session of the online server's connection.
+    pub(super) fn copy_of(&self, online: u32) -> Option<Arc<Copied>> {
+        self.connections.lock().get(&online).cloned()
+    }
+
+    /// All sessions of a user, this one last.
+    pub(super) fn copies_of_user(&self, name: &[u8]) -> Vec<Arc<Copied>> {
+        let mut copies: Vec<_> =
+            self.connections.lock().values().filter(|copied| copied.is_user(name)).cloned().collect();
+        copies.sort_by_key(|copied| (Arc::ptr_eq(copied, &self.copied), copied.test_id()));
+        copies
     }
 }
 
 impl Drop for ConnectionIds {
     fn drop(&mut self) {
-        self.forget_test();
+        self.leave();
     }
 }

@@ -2,24 +2,29 @@
 
 use std::sync::Arc;
 
-use module_kit::Flow;
-use module_kit::{Failure, FailureKind};
+use module_kit::{Actions, Failure, FailureKind};
+use module_kit::{Flow, Time};
 
 use super::client::Client;
+use super::commands::{DueKill, OnlineVerdict};
+use super::connection_state::{ChangeId, ConnectionState, Decision, Kind, OnLostState, Place, Run};
 use super::connections::{ConnectionIds, Connections};
+use super::joined::Joined;
 use super::stream::Stream;
-use super::transaction::{Transaction, TxnBoundary};
 use crate::answers::expected::{AnswerStart, Request};
+use crate::answers::files::Files;
 use crate::answers::online::{OnlineAnswers, OnlineEvent};
 use crate::auth::admission::Admission;
 use crate::auth::hello::Hello;
 use crate::counters::Event;
 use crate::shared::Shared;
+use crate::sql::{Charset, Class, Effect, Script};
 use crate::statements::long_data::LongData;
-use crate::statements::table::Statements;
+use crate::statements::table::{Nature, Serial, Statements};
 use crate::wire::capabilities::Capabilities;
 use crate::wire::command::Command;
 use crate::wire::packet::Header;
+use crate::wire::server_error::INTERRUPTED;
 
 #[derive(Debug)]
 pub(super) struct Context {
@@ -30,13 +35,24 @@ pub(super) struct Context {
     pub(super) client: Option<Client>,
     pub(super) statements: Statements,
     pub(super) long_data: LongData,
-    pub(super) transaction: Transaction,
+    /// The state of the client's connection.
+    pub(super) state: ConnectionState,
     /// The online server's answers, as far as they are captured; not of a compressed session.
     pub(super) online: Option<Box<OnlineAnswers>>,
     /// The client sends query attributes, if that is known. Its login does not tell: some clients claim it, and do so only
     /// where the online server can read them.
     pub(super) attributes: Option<bool>,
     pub(super) ids: ConnectionIds,
+    /// What the online server tells of it, if it is older than the copy.
+    pub(super) joined: Joined,
+    /// Whether the online server has refused the command that waits for its answer.
+    pub(super) online_verdict: OnlineVerdict,
+    /// The KILL that is due.
+    pub(super) due_kill: Option<DueKill>,
+    /// Since when the command that is held has waited, if its waiting has an end.
+    pub(super) waiting_since: Option<Time>,
+    /// The online server has asked for a file while commands were held: its first packet has this sequence id.
+    pub(super) early_file: Option<u8>,
     /// The connection to the test server was ready before: the client becomes another user on it.
     pub(super) was_ready: bool,
     /// The engine holds bytes of the client for the module.
@@ -50,6 +66,7 @@ impl Context {
         flow: &Flow,
         from_start: bool,
     ) -> Self {
+        let on_lost = shared.on_lost_state;
         Self {
             shared,
             flow: *flow,
@@ -57,10 +74,15 @@ impl Context {
             client: None,
             statements: Statements::new(from_start),
             long_data: LongData::default(),
-            transaction: Transaction::new(from_start),
+            state: ConnectionState::new(from_start, on_lost),
             online: Some(Box::new(OnlineAnswers::new(from_start))),
             attributes: None,
             ids: ConnectionIds::new(connections),
+            joined: Joined::new(flow.client, from_start),
+            online_verdict: OnlineVerdict::default(),
+            due_kill: None,
+            waiting_since: None,
+            early_file: None,
             was_ready: false,
             held: false,
         }
@@ -72,6 +94,9 @@ impl Context {
             + self.online.as_ref().map_or(0, |online| online.memory())
             + self.statements.memory()
             + self.long_data.memory()
+            + self.state.memory()
+            + self.joined.memory()
+            + self.ids.memory()
     }
 
     /// The client has sent its login.
@@ -79,7 +104,21 @@ impl Context {
         if !hello.capabilities.has(Capabilities::QUERY_ATTRIBUTES) {
             self.attributes = Some(false);
         }
-        self.client = Some(Client::new(hello, &self.shared.credentials));
+        self.become_client(Client::new(hello, &self.shared.credentials));
+    }
+
+    /// The client of a session that was joined late: in which state it is nobody knows.
+    pub(super) fn assume_client(&mut self, client: Client) {
+        self.ids.set_user(&client.hello.user);
+        self.state.assume(&client.hello.database, Charset::of_collation(client.hello.charset));
+        self.client = Some(client);
+    }
+
+    /// The client logs in, or becomes another user: it has no state yet.
+    pub(super) fn become_client(&mut self, client: Client) {
+        self.ids.set_user(&client.hello.user);
+        self.state.log_in(&client.hello.database, Charset::of_collation(client.hello.charset));
+        self.client = Some(client);
     }
 
     fn admission(&self) -> Option<Admission> {
@@ -122,6 +161,19 @@ impl Context {
         }
     }
 
+    /// The client's last command asks for these files, if the online server allows it.
+    pub(super) fn expect_online_files(&mut self, files: Files) {
+        if let Some(online) = &mut self.online {
+            online.expect_files(files);
+        }
+    }
+
+    /// The command that was held has left, whatever has become of it.
+    pub(super) fn no_command_waits(&mut self) {
+        self.online_verdict = OnlineVerdict::NotAwaited;
+        (self.waiting_since, self.early_file, self.due_kill) = (None, None, None);
+    }
+
     /// The client goes on: its next bytes come after the online server's answers so far.
     pub(super) fn settle_online(&mut self) {
         if let Some(online) = &mut self.online {
@@ -130,11 +182,12 @@ impl Context {
     }
 
     /// More of the online server's answers.
-    pub(super) fn online_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn online_bytes(&mut self, bytes: &[u8], now: Time) -> Result<(), Failure> {
         let Some(online) = &mut self.online else { return Ok(()) };
         let (statements, counters, ids) = (&mut self.statements, &self.shared.counters, &mut self.ids);
-        let (attributes, transaction, client) =
-            (&mut self.attributes, &mut self.transaction, &mut self.client);
+        let (attributes, state) = (&mut self.attributes, &mut self.state);
+        let (stream, verdict, early_file) =
+            (&mut self.stream, &mut self.online_verdict, &mut self.early_file);
         let held = self.held;
         online.bytes(bytes, held, |event| match event {
             OnlineEvent::Greeting { id, capabilities } => {
@@ -149,31 +202,140 @@ impl Context {
             OnlineEvent::PreparedPerhaps { serial, id } => statements.online_id(serial, id, false),
             OnlineEvent::PreparedEarly { id } => statements.online_id_early(id),
             OnlineEvent::Answer(AnswerStart::PrepareFailed(serial)) => statements.forget(serial),
-            OnlineEvent::Answer(AnswerStart::UseFailed) => client.iter_mut().for_each(Client::use_refused),
-            OnlineEvent::Answer(AnswerStart::Error(code)) => counters.online_errors.count(&code),
+            OnlineEvent::Answer(AnswerStart::ChangeFailed(change)) => state.refuse(change),
+            OnlineEvent::Answer(AnswerStart::Error(code)) => {
+                counters.online_errors.count(&code);
+                if INTERRUPTED.contains(&code) {
+                    ids.set_interrupted(now);
+                }
+                verdict.error();
+                if code == DEADLOCK {
+                    state.transaction.rolled_back_online();
+                }
+            }
             // It may answer what is held, which can be a BEGIN.
             OnlineEvent::Answer(AnswerStart::Ok { in_transaction, .. }) if !held => {
-                if transaction.online_answer(in_transaction) {
+                if state.transaction.online_answer(in_transaction) {
                     counters.sessions.count(Event::TransactionStartMissed);
                 }
             }
+            OnlineEvent::Answer(AnswerStart::FileWanted { first }) if !held => {
+                stream.file_asked_online(first)
+            }
+            OnlineEvent::FileWantedPerhaps { first } => {
+                *early_file = held.then_some(first);
+                stream.file_asked_while_lost(first);
+            }
+            OnlineEvent::Progress => stream.progress_reported(),
             OnlineEvent::Answer(_) => {}
         });
         self.check_admission()
     }
 
-    /// The client begins or ends a transaction.
-    pub(super) fn transaction_boundary(&mut self, boundary: TxnBoundary) {
-        if self.transaction.client(boundary) {
-            self.shared.counters.sessions.count(Event::TransactionStartMissed);
+    /// Numbers the changes of these statements, if they change the state: a server may refuse them.
+    pub(super) fn change_of(&mut self, script: &Script<'_>) -> Option<ChangeId> {
+        ConnectionState::is_change(script).then(|| self.state.next_change())
+    }
+
+    /// Which of these statements of the client may be sent.
+    pub(super) fn decide(&self, script: &Script<'_>, text: &[u8]) -> Decision {
+        let place = Place { change: ChangeId::default(), statements: &self.statements };
+        self.state.decide(script, text, place)
+    }
+
+    /// The client has said these statements, and `run` tells what becomes of each here. To be called once for each text.
+    pub(super) fn said(
+        &mut self,
+        script: &Script<'_>,
+        text: &[u8],
+        change: Option<ChangeId>,
+        run: impl Fn(usize) -> Run,
+    ) {
+        let place = Place { change: change.unwrap_or_default(), statements: &self.statements };
+        self.state.script(script, text, &run, place);
+        for (number, statement) in script.statements().iter().enumerate() {
+            let takes_id = |effect: &&Effect<'_>| {
+                matches!(effect, Effect::Prepare { .. } | Effect::ExecuteImmediate { .. })
+            };
+            for _ in statement.effects.iter().filter(takes_id) {
+                self.statements.prepared_in_sql(run(number) == Run::Sent);
+            }
+        }
+        self.count_missed_starts();
+    }
+
+    fn count_missed_starts(&mut self) {
+        let missed = std::mem::take(&mut self.state.starts_missed);
+        self.shared.counters.sessions.add(Event::TransactionStartMissed, missed);
+    }
+
+    /// The client prepares a statement with this text; `is_whole`: all of it is here.
+    pub(super) fn prepare_said(&mut self, text: &[u8], is_whole: bool) -> Option<Serial> {
+        let nature = self.nature_of(text);
+        self.statements.prepare(is_whole.then_some(text), nature)
+    }
+
+    /// What a statement with this text does when it is executed.
+    pub(super) fn nature_of(&self, text: &[u8]) -> Nature {
+        let script = self.read_one(text);
+        let class = script.statements().first().map_or(Class::Other, |first| first.class);
+        Nature { class, has_effects: script.effects().next().is_some() }
+    }
+
+    /// The kind of lost state that an EXECUTE of the statement `online` depends on: it must not be sent.
+    pub(super) fn decide_execute(&self, online: u32) -> Option<Kind> {
+        if self.state.is_whole() {
+            return None;
+        }
+        let Some((_, text @ [_, ..])) = self.statements.executed(online) else {
+            return self.state.first_lost();
+        };
+        let script = self.read_one(text);
+        match self.decide(&script, text) {
+            Decision::Send => None,
+            Decision::Without(_, kind) | Decision::LeaveOut(kind) => Some(kind),
         }
     }
 
-    /// Both servers forget the client's statements and roll back its transaction, and go on counting statements.
+    /// The client executes the statement `online`. Returns what must be known of the answer.
+    pub(super) fn execute_said(&mut self, online: u32, run: Run) -> Request {
+        let Some((nature, text)) = self.statements.executed(online) else { return Request::Other };
+        if !nature.has_effects || text.is_empty() {
+            self.state.without_effects(nature.class, run);
+            return Request::Other;
+        }
+        let text = text.to_vec();
+        let script = self.read_one(&text);
+        let change = self.change_of(&script);
+        self.said(&script, &text, change, |_| run);
+        change.map_or(Request::Other, Request::Change)
+    }
+
+    /// COM_INIT_DB.
+    pub(super) fn database_said(&mut self, name: &[u8]) -> Request {
+        let change = self.state.next_change();
+        self.state.use_database(name, Place { change, statements: &self.statements });
+        Request::Change(change)
+    }
+
+    /// COM_SET_OPTION, whose payload this is.
+    pub(super) fn options_said(&mut self, payload: &[u8]) -> Request {
+        let Some(&[_, low, high]) = payload.first_chunk() else { return Request::Other };
+        let change = self.state.next_change();
+        self.state.set_options([low, high], Place { change, statements: &self.statements });
+        Request::Change(change)
+    }
+
+    /// COM_RESET_CONNECTION: both servers forget the client's statements and its state, and go on counting statements.
+    pub(super) fn reset_said(&mut self) {
+        self.forget_statements();
+        self.state.reset();
+    }
+
+    /// Both servers forget the client's statements.
     pub(super) fn forget_statements(&mut self) {
         self.statements.clear();
         self.long_data.clear();
-        self.transaction.rolled_back();
     }
 
     /// An EXECUTE is not sent: keeps the types that it binds, if any. Not if the client may send query attributes, because
@@ -185,31 +347,51 @@ impl Context {
     }
 
     /// The connection to the test server is gone, or is a new one. `was_waiting`: a command was not answered on it.
-    pub(super) fn connection_lost(&mut self, was_waiting: bool) {
-        if was_waiting {
-            // Whether it was executed is unknown.
-            self.transaction.client_lost();
+    pub(super) fn connection_lost(&mut self, was_waiting: bool, actions: &mut Actions) {
+        let mut kinds = self.state.connection_lost(was_waiting);
+        if self.statements.lacks_text() && !kinds.contains(&Kind::Prepared) {
+            kinds.push(Kind::Prepared);
         }
-        if self.transaction.connection_lost() {
+        if kinds.contains(&Kind::Transaction) {
             self.shared.counters.sessions.count(Event::TransactionCut);
         }
+        self.state_lost(&kinds, actions);
         self.was_ready = false;
+        self.no_command_waits();
         self.long_data.connection_lost();
         self.stream.connection_lost();
         self.ids.forget_test();
     }
 
-    /// Bytes of the client are lost.
-    pub(super) fn client_lost(&mut self) {
-        self.stream.client_lost();
+    /// State of these kinds is lost.
+    pub(super) fn state_lost(&self, kinds: &[Kind], actions: &mut Actions) {
+        for kind in kinds {
+            self.shared.counters.state_lost.count(*kind);
+        }
+        // An id that the client does not ask for is no loss.
+        let runs = self.shared.on_lost_state == OnLostState::Run;
+        if kinds.iter().any(|kind| runs || *kind != Kind::LastInsertId) {
+            actions.state_lost();
+        }
+    }
+
+    /// Bytes of the client are lost; `unknown`: nobody knows which.
+    pub(super) fn client_lost(&mut self, unknown: bool) {
         self.statements.commands_lost();
-        self.transaction.client_lost();
+        if unknown && self.state.client_lost() {
+            self.shared.counters.sessions.count(Event::TransactionCut);
+            self.shared.counters.state_lost.count(Kind::Transaction);
+        }
         self.held = false;
+        self.no_command_waits();
         if let Some(online) = &mut self.online {
             online.lost();
         }
     }
 }
+
+/// ER_LOCK_DEADLOCK: the server has rolled back the transaction.
+const DEADLOCK: u16 = 1213;
 
 impl Drop for Context {
     fn drop(&mut self) {

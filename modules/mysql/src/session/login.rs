@@ -25,6 +25,7 @@ impl ExpectGreeting {
         match greeting::read(&payload) {
             Some(FirstPacket::Greeting(greeting)) if sequence == 0 => {
                 cx.ids.set_test(greeting.connection_id);
+                cx.state.set_server(greeting.version);
                 Greeted { greeting: Box::new(greeting), packets: self.packets }.log_in(cx, actions)
             }
             Some(FirstPacket::Refused(error)) => Ok(connection_refused(&error, cx, actions)),
@@ -36,10 +37,11 @@ impl ExpectGreeting {
 impl Greeted {
     /// Logs in, if the client is known.
     pub(super) fn log_in(self, cx: &mut Context, actions: &mut Actions) -> Next {
-        if cx.client.is_none() && !cx.stream.is_in_login() {
-            cx.client = Some(default_client(cx)?);
+        if cx.client.is_none() && !cx.stream.is_in_login() && !cx.is_unknown() {
+            let client = default_client(cx)?;
+            cx.assume_client(client);
         }
-        let Some(client) = &cx.client else { return Ok(Server::Greeted(self)) };
+        let Some(client) = &mut cx.client else { return Ok(Server::Greeted(self)) };
         let Self { greeting, packets } = self;
         let mut wanted = client.hello.capabilities;
         if cx.attributes != Some(true) {
@@ -48,7 +50,8 @@ impl Greeted {
         let capabilities = wanted.agree_with(greeting.capabilities);
         let (dialogue, answer) =
             Dialogue::begin(&greeting, client.password.clone(), cx.shared.credentials.allow_clear);
-        let (hello, database) = (&client.hello, client.database_of_login());
+        let database = client.database_of_login(cx.state.database()).to_vec();
+        let (hello, database) = (&client.hello, &database[..]);
         let response = match answer {
             Some(answer) => hello.response(capabilities, &answer, &greeting.plugin, database),
             // The captured answer is sufficient where no password is required.

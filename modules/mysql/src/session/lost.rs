@@ -2,9 +2,8 @@
 //! next connection gets them.
 
 use super::client::Client;
-use super::commands::must_not_be_prepared;
+use super::connection_state::Run;
 use super::context::Context;
-use super::sql::{self, Query};
 use crate::answers::expected::Request;
 use crate::auth::hello::{self, FirstPacket};
 use crate::wire::attributes::text;
@@ -34,52 +33,69 @@ impl Context {
     }
 
     fn learn_command(&mut self, header: Header, payload: &[u8]) {
-        let Some((&command, rest)) = payload.split_first() else { return };
-        let Some(client) = &mut self.client else { return };
+        let Some(command) = payload.first().copied().map(Command) else { return };
+        let request = match command {
+            Command::PREPARE | Command::CLOSE => self.learn_effects(payload),
+            _ if self.client.is_some() => self.learn_effects(payload),
+            // The state that it changes is not known yet.
+            _ if self.joined.is_unknown() => {
+                self.joined.remember(payload);
+                Request::Other
+            }
+            _ => return,
+        };
+        self.expect_online(command, header, request);
+        if let (Command::CHANGE_USER, Some(online)) = (command, &mut self.online) {
+            online.login_packet(header.sequence);
+        }
+    }
+
+    /// Learns from a command, if it is whole. Returns what must be known of the online server's answer.
+    pub(super) fn learn_effects(&mut self, payload: &[u8]) -> Request {
+        let Some((&command, rest)) = payload.split_first() else { return Request::Other };
         let command = Command(command);
         let mut request = Request::Other;
         match command {
             Command::PREPARE => {
-                let serial = match must_not_be_prepared(rest) {
+                let serial = match self.must_not_be_prepared(rest, true) {
                     Some(_) => self.statements.prepare_left_out(),
-                    None => self.statements.prepare(Some(rest)),
+                    None => self.prepare_said(rest, true),
                 };
                 request = serial.map_or(Request::Other, Request::Prepare);
             }
-            Command::INIT_DB => {
-                client.use_database(rest);
-                request = Request::Use;
-            }
+            Command::INIT_DB => request = self.database_said(rest),
+            Command::SET_OPTION => request = self.options_said(payload),
             Command::CHANGE_USER => {
-                if let Some(hello) = client.hello.changed(payload) {
-                    self.client = Some(Client::new(hello, &self.shared.credentials));
+                let hello = self.client.as_ref().and_then(|client| client.hello.changed(payload));
+                if let Some(hello) = hello {
+                    self.become_client(Client::new(hello, &self.shared.credentials));
                 }
                 self.forget_statements();
             }
-            Command::RESET_CONNECTION => self.forget_statements(),
+            Command::RESET_CONNECTION => self.reset_said(),
             Command::QUERY => {
-                request = Request::Query;
-                if let Query::Use(database) = sql::classify(text(payload).unwrap_or_default()) {
-                    client.use_database(database);
-                    request = Request::Use;
-                }
+                let text = text(payload).unwrap_or_default();
+                let script = self.read(text);
+                let change = self.change_of(&script);
+                self.said(&script, text, change, |_| Run::Dropped);
+                request = change.map_or(Request::Query, Request::Change);
             }
             _ => {
                 if let Some(&[_, ref id @ ..]) = payload.first_chunk::<5>() {
                     let id = u32::from_le_bytes(*id);
                     match command {
                         Command::CLOSE => self.statements.close(id),
-                        Command::EXECUTE => self.execute_unsent(id, payload),
+                        Command::EXECUTE => {
+                            self.execute_unsent(id, payload);
+                            request = self.execute_said(id, Run::Dropped);
+                        }
                         _ => {}
                     }
                 }
                 self.long_data.note(command, payload, true);
             }
         }
-        self.expect_online(command, header, request);
-        if let (Command::CHANGE_USER, Some(online)) = (command, &mut self.online) {
-            online.login_packet(header.sequence);
-        }
+        request
     }
 }
 

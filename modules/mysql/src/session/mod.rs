@@ -10,13 +10,16 @@ mod client;
 mod client_login;
 mod commands;
 mod compressed;
+pub(crate) mod connection_state;
 pub(crate) mod connections;
 mod context;
+mod file;
+mod joined;
 mod login;
 mod lost;
+mod reading;
 mod ready;
 mod restore;
-mod sql;
 mod state;
 mod stream;
 mod transaction;
@@ -26,7 +29,8 @@ use std::sync::Arc;
 
 use module_kit::AnswerPayload;
 use module_kit::Flow;
-use module_kit::{Actions, Failure, Missing, Module, OnlineObserver, Ready, ServerData};
+use module_kit::progress::Progress;
+use module_kit::{Actions, Failure, Loss, Missing, Module, OnlineObserver, Ready, ServerData, Time};
 
 use self::commands::run;
 use self::compressed::{decide, rule_out, run_inflated};
@@ -34,9 +38,11 @@ use self::connections::Connections;
 use self::context::Context;
 use self::state::{ExpectGreeting, Next, Server, out_of_step};
 use crate::compression::packets::Compression;
+use crate::counters::LeftOut;
+use crate::online::Online;
 use crate::shared::Shared;
 use crate::wire::packet::Header;
-use module_kit::edits::Edits;
+use module_kit::edits::{Edits, Fate};
 
 /// One session.
 #[derive(Debug)]
@@ -60,6 +66,22 @@ impl Session {
             compression: Compression::Undecided,
             cx: Context::new(shared, connections, flow, from_start),
             skipped: 0,
+        }
+    }
+
+    /// The online server is queried about sessions that are older than the copy.
+    pub(crate) fn asking(mut self, online: Option<Arc<Online>>) -> Self {
+        online.into_iter().for_each(|online| self.cx.joined.ask(online));
+        self
+    }
+
+    /// The client's state is unknown: leaves out what it says, and learns from it. The next turn is due.
+    fn leave_out_unknown(&mut self, bytes: &[u8], actions: &mut Actions) {
+        self.learn(bytes);
+        self.cx.shared.counters.left_out.count(LeftOut::UnknownState);
+        Edits::new(actions).take(bytes.len(), Fate::LeaveOut(Loss::StateUnknown));
+        if !std::mem::replace(&mut self.cx.was_ready, true) {
+            actions.ready();
         }
     }
 
@@ -92,7 +114,7 @@ impl Session {
 
     fn client_lost(&mut self, due: &[u8]) {
         self.cx.settle_online();
-        self.cx.client_lost();
+        self.cx.client_lost(due.is_empty());
         self.learn(due);
         // Other commands may follow those in `due`.
         self.cx.statements.last_is_lost();
@@ -101,7 +123,9 @@ impl Session {
     /// Learns from lost bytes of the client.
     fn learn(&mut self, lost: &[u8]) {
         let Self { compression, cx, .. } = self;
-        if cx.client.is_some() && Header::read(lost).is_some_and(|header| header.sequence == 0) {
+        if (cx.client.is_some() || cx.is_unknown())
+            && Header::read(lost).is_some_and(|header| header.sequence == 0)
+        {
             decide(compression, cx, lost);
         }
         let plain = match compression {
@@ -109,12 +133,24 @@ impl Session {
             Compression::Undecided => Vec::new(),
             Compression::No => lost.to_vec(),
         };
-        if cx.client.is_some() {
-            cx.learn_commands(&plain);
+        let begins_command = Header::read(&plain).is_some_and(|header| header.sequence == 0);
+        if (cx.client.is_some() || cx.is_unknown()) && (lost.is_empty() || begins_command) {
+            // Commands may have been in what was never captured.
+            cx.stream.login_is_over();
+        }
+        let file = cx.stream.client_lost(&plain);
+        if cx.client.is_some() || cx.is_unknown() {
+            cx.learn_commands(&plain[file..]);
         } else {
             cx.learn_client(lost);
             rule_out(compression, cx);
         }
+    }
+
+    /// Shows other sessions whether the test server executes a command of this one.
+    fn show_execution(&mut self, now: Time) {
+        let executes = matches!(&self.server, Server::Ready(ready) if !ready.answers.is_quiet());
+        self.cx.ids.set_executes(executes, now);
     }
 
     fn server_bytes(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) -> Next {
@@ -134,7 +170,8 @@ impl Session {
 impl Module for Session {
     fn connected(&mut self, actions: &mut Actions) -> Ready {
         let was_waiting = matches!(&self.server, Server::Ready(ready) if ready.answers.is_waiting());
-        self.cx.connection_lost(was_waiting);
+        self.cx.connection_lost(was_waiting, actions);
+        self.cx.ids.set_executes(false, actions.now());
         if let Compression::Yes(inflated) = &mut self.compression {
             inflated.connection_lost();
         }
@@ -146,16 +183,22 @@ impl Module for Session {
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
         self.cx.settle_online();
+        if self.cx.is_unknown() {
+            return self.leave_out_unknown(bytes, actions);
+        }
+        self.cx.report_joined(actions);
         match self.client_bytes(bytes, actions) {
             Ok(taken) => self.cx.held = taken < bytes.len(),
             Err(failure) => actions.fail(failure.kind, failure.reason),
         }
+        self.show_execution(actions.now());
     }
 
     fn answer(&mut self, data: ServerData<'_>, actions: &mut Actions) {
         let skipped = std::mem::take(&mut self.skipped);
         if let Server::Ready(ready) = &mut self.server {
-            return ready.handle(data.bytes, data.acks_all, &mut self.cx, actions);
+            ready.handle(data, &mut self.cx, actions);
+            return self.show_execution(actions.now());
         }
         match self.server_bytes(skipped, data.bytes, actions) {
             Ok(state) => self.server = state,
@@ -176,6 +219,14 @@ impl Module for Session {
         Some(self)
     }
 
+    fn is_tentative(&self) -> bool {
+        self.cx.state.is_tentative()
+    }
+
+    fn progress(&self) -> Option<Arc<Progress>> {
+        Some(self.cx.ids.progress())
+    }
+
     fn memory(&self) -> usize {
         let inflated = match &self.compression {
             Compression::Yes(inflated) => inflated.memory(),
@@ -187,12 +238,16 @@ impl Module for Session {
 
 impl OnlineObserver for Session {
     fn answer(&mut self, bytes: &[u8], actions: &mut Actions) {
-        if let Err(failure) = self.cx.online_bytes(bytes) {
+        if let Err(failure) = self.cx.online_bytes(bytes, actions.now()) {
             actions.fail(failure.kind, failure.reason);
         }
     }
 
+    fn queried(&mut self, question: u64) {
+        self.cx.queried(question);
+    }
+
     fn is_awaited(&self) -> bool {
-        self.cx.awaits_admission()
+        self.cx.awaits_admission() || self.cx.online_verdict.is_awaited()
     }
 }

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 
 use module_kit::{Failure, FailureKind};
 
+use super::connection_state::Task;
 use crate::answers::expected::Answers;
 use crate::auth::dialogue::Dialogue;
 use crate::auth::greeting::Greeting;
-use crate::statements::table::Serial;
 use crate::wire::capabilities::Capabilities;
 use crate::wire::packet::Assembler;
 
@@ -59,7 +59,7 @@ pub(super) struct Switching {
     pub(super) tail: Vec<u8>,
 }
 
-/// Statements are prepared again.
+/// What the client has said is said again.
 #[derive(Debug)]
 pub(super) struct Restoring {
     pub(super) agreed: Agreed,
@@ -70,19 +70,12 @@ pub(super) struct Restoring {
     pub(super) rest: Option<usize>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Task {
-    /// Go to the client's database.
-    Database,
-    Prepare(Serial),
-}
-
 /// The server takes commands.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) agreed: Agreed,
     pub(super) answers: Answers,
-    /// The server waits for a file's packets, the first with this sequence id.
+    /// The server has asked for a file, and waits for its packets, the first with this sequence id.
     pub(super) file_wanted: Option<u8>,
 }
 
@@ -114,6 +107,7 @@ impl Server {
                     + state.agreed.greeting.memory()
                     + state.packets.memory()
                     + state.queue.capacity() * size_of::<Task>()
+                    + state.queue.iter().map(Task::memory).sum::<usize>()
             }
             Self::Ready(state) => state.answers.memory() + state.agreed.greeting.memory(),
         }

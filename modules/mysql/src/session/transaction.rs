@@ -1,30 +1,22 @@
 //! Transactions that the test server gets in halves: one was open when its connection was lost, or its beginning was
 //! never seen.
 //!
-//! The test server's OK packets show the transactions that are open there (SERVER_STATUS_IN_TRANS). Nothing shows those that
-//! were open before the session was joined, or were begun in lost bytes; but a COMMIT or ROLLBACK without a BEGIN ends
-//! one. So every counted transaction was cut, except with clients that work with autocommit off: their transactions have no
-//! BEGIN, and the first end that is seen may be that of a whole one.
-
-/// A client's command that begins or ends a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TxnBoundary {
-    Begin,
-    /// COMMIT or ROLLBACK.
-    End,
-}
+//! The client's statements and the test server's OK packets (SERVER_STATUS_IN_TRANS) show the transactions that are open. Nothing
+//! shows those that were open before the session was joined, or were begun in bytes that were never captured; but a COMMIT or
+//! ROLLBACK without a BEGIN ends one. So every counted transaction was cut, except with clients that work with autocommit
+//! off: their transactions have no BEGIN, and the first end that is seen may be that of a whole one.
 
 /// Whether a session is inside a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transaction {
     /// It is not.
     No,
-    /// It is, on the test server.
-    Open,
-    /// Commands of the client were not captured, or not sent: they may have begun one that the test server does not know.
+    /// It is, on the test server. `wrote`: it has done more than read, as far as is known.
+    Open { wrote: bool },
+    /// Commands of the client were not captured: they may have begun one that the test server does not know.
     Unclear,
-    /// It was cut, and counted; the client may still be in it.
-    Cut,
+    /// The client is inside one of which the test server lacks the beginning.
+    Lost,
 }
 
 impl Transaction {
@@ -33,26 +25,56 @@ impl Transaction {
         if from_start { Self::No } else { Self::Unclear }
     }
 
-    /// The client's BEGIN, COMMIT and ROLLBACK matter.
-    pub(crate) fn wants_client(self) -> bool {
-        matches!(self, Self::Unclear | Self::Cut)
+    /// One is open on the test server, or was lost with a connection.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::Open { .. })
     }
 
-    /// The client begins or ends a transaction. Returns whether it ends one whose beginning was missed.
-    pub(crate) fn client(&mut self, boundary: TxnBoundary) -> bool {
-        let missed = *self == Self::Unclear && boundary == TxnBoundary::End;
-        if self.wants_client() {
+    /// What the test server has done since its beginning is void if the connection breaks.
+    pub(crate) fn is_tentative(self) -> bool {
+        self == Self::Open { wrote: true }
+    }
+
+    /// The client begins one. `sent`: the test server gets the statement.
+    pub(crate) fn begin(&mut self, sent: bool) {
+        *self = if sent { Self::Open { wrote: false } } else { Self::Lost };
+    }
+
+    /// The client executes a statement in it that does more than read. Where none is open, `begins`: it begins one.
+    pub(crate) fn write(&mut self, begins: bool, sent: bool) {
+        match self {
+            Self::Open { wrote } => *wrote = true,
+            Self::No if begins && sent => *self = Self::Open { wrote: true },
+            Self::No if begins => *self = Self::Lost,
+            Self::No | Self::Unclear | Self::Lost => {}
+        }
+    }
+
+    /// The client reads. Where none is open, this begins one.
+    pub(crate) fn read_without_autocommit(&mut self, sent: bool) {
+        if *self == Self::No && sent {
+            *self = Self::Open { wrote: false };
+        }
+    }
+
+    /// The client ends one. Returns whether its beginning was missed.
+    pub(crate) fn end(&mut self) -> bool {
+        std::mem::replace(self, Self::No) == Self::Unclear
+    }
+
+    /// A statement of the client ends whatever is open, by the way.
+    pub(crate) fn end_implicitly(&mut self) {
+        if *self != Self::Unclear {
             *self = Self::No;
         }
-        missed
     }
 
-    /// The test server has answered OK; `open`: a transaction is open there.
-    pub(crate) fn test_answer(&mut self, open: bool) {
+    /// The test server has answered OK; `open`: a transaction is open there. `is_last`: to the last command.
+    pub(crate) fn test_answer(&mut self, open: bool, is_last: bool) {
         match self {
-            _ if open => *self = Self::Open,
-            Self::Open => *self = Self::No,
-            Self::No | Self::Unclear | Self::Cut => {}
+            Self::No | Self::Unclear if open && is_last => *self = Self::Open { wrote: true },
+            Self::Open { .. } if !open && is_last => *self = Self::No,
+            _ => {}
         }
     }
 
@@ -62,30 +84,36 @@ impl Transaction {
         if *self != Self::Unclear {
             return false;
         }
-        *self = if open { Self::Cut } else { Self::No };
+        *self = if open { Self::Lost } else { Self::No };
         open
     }
 
-    /// Both servers roll back the open transaction.
-    pub(crate) fn rolled_back(&mut self) {
-        *self = Self::No;
-    }
-
-    /// Commands of the client do not reach the test server.
-    pub(crate) fn client_lost(&mut self) {
-        // An open one ends with its connection, and is counted then.
-        if *self == Self::No {
-            *self = Self::Unclear;
+    /// The online server has rolled back the client's transaction.
+    pub(crate) fn rolled_back_online(&mut self) {
+        if *self == Self::Lost {
+            *self = Self::No;
         }
     }
 
-    /// The connection to the test server is a new one. Returns whether a transaction was open on the old one.
-    pub(crate) fn connection_lost(&mut self) -> bool {
-        let open = *self == Self::Open;
-        if open {
-            *self = Self::Cut;
+    /// Commands of the client were never captured, and the connection is given up. Returns whether a transaction is lost.
+    pub(crate) fn client_lost(&mut self) -> bool {
+        std::mem::replace(self, Self::Unclear).is_tentative()
+    }
+
+    /// The connection to the test server is gone. Returns whether a transaction is lost with it. One that has only read is
+    /// not, if a new connection is told its beginning (`has_begin`), or if it has none.
+    pub(crate) fn connection_lost(&mut self, has_begin: bool) -> bool {
+        match *self {
+            Self::Open { wrote: true } => {
+                *self = Self::Lost;
+                true
+            }
+            Self::Open { wrote: false } if !has_begin => {
+                *self = Self::No;
+                false
+            }
+            _ => false,
         }
-        open
     }
 }
 
@@ -96,40 +124,72 @@ mod tests {
     #[test]
     fn an_end_without_a_beginning_tells_what_was_open_at_a_join() {
         let mut joined = Transaction::new(false);
-        joined.test_answer(false); // an UPDATE, with autocommit there
-        assert!(joined.client(TxnBoundary::End));
-        assert!(!joined.client(TxnBoundary::End), "it is over");
+        joined.test_answer(false, true); // an UPDATE, with autocommit there
+        assert!(joined.end());
+        assert!(!joined.end(), "it is over");
         let mut between = Transaction::new(false);
-        assert!(!between.client(TxnBoundary::Begin));
-        between.test_answer(true);
-        assert!(!between.client(TxnBoundary::End));
-        assert!(!Transaction::new(true).client(TxnBoundary::End), "nothing was missed");
+        between.begin(true);
+        between.test_answer(true, true);
+        assert!(!between.end());
+        assert!(!Transaction::new(true).end(), "nothing was missed");
     }
 
     #[test]
     fn a_lost_connection_cuts_what_is_open_once() {
         let mut transaction = Transaction::new(true);
-        transaction.test_answer(true);
-        transaction.client_lost();
-        assert!(transaction.connection_lost());
-        assert!(!transaction.connection_lost());
-        transaction.client_lost();
-        transaction.test_answer(false);
-        assert!(!transaction.client(TxnBoundary::End), "it is counted");
-        transaction.test_answer(true);
-        transaction.test_answer(false);
-        assert!(!transaction.connection_lost());
+        transaction.begin(true);
+        transaction.write(false, true);
+        assert!(transaction.is_tentative());
+        assert!(transaction.connection_lost(true));
+        assert!(!transaction.connection_lost(true));
+        assert_eq!(transaction, Transaction::Lost);
+        transaction.test_answer(false, true);
+        assert_eq!(transaction, Transaction::Lost, "the client is still in it");
+        assert!(!transaction.end(), "it is counted");
+        transaction.test_answer(true, true);
+        transaction.test_answer(false, false);
+        assert!(transaction.is_open(), "a later command may have begun it");
+        transaction.test_answer(false, true);
+        assert!(!transaction.connection_lost(true));
     }
 
     #[test]
-    fn a_beginning_that_was_lost_shows_at_the_end() {
+    fn one_that_has_only_read_is_begun_again() {
         let mut transaction = Transaction::new(true);
-        transaction.client_lost();
-        assert!(!transaction.connection_lost());
-        assert!(transaction.client(TxnBoundary::End));
-        transaction.client_lost();
-        transaction.rolled_back();
-        assert!(!transaction.client(TxnBoundary::End));
+        transaction.begin(true);
+        transaction.test_answer(true, true);
+        assert!(!transaction.is_tentative() && !transaction.connection_lost(true) && transaction.is_open());
+        let mut without_autocommit = Transaction::new(true);
+        without_autocommit.read_without_autocommit(true);
+        assert!(!without_autocommit.connection_lost(false));
+        assert_eq!(without_autocommit, Transaction::No);
+    }
+
+    #[test]
+    fn one_whose_beginning_was_not_sent_is_lost() {
+        let mut begun = Transaction::new(true);
+        begun.begin(false);
+        assert_eq!(begun, Transaction::Lost);
+        begun.begin(true);
+        assert!(begun.is_open(), "another one");
+        let mut without_autocommit = Transaction::new(true);
+        without_autocommit.write(true, false);
+        assert_eq!(without_autocommit, Transaction::Lost);
+        without_autocommit.end_implicitly();
+        without_autocommit.write(false, false);
+        assert_eq!(without_autocommit, Transaction::No);
+    }
+
+    #[test]
+    fn a_beginning_that_was_not_captured_shows_at_the_end() {
+        let mut transaction = Transaction::new(true);
+        assert!(!transaction.client_lost());
+        assert!(!transaction.connection_lost(false));
+        assert!(transaction.end());
+        transaction.begin(true);
+        transaction.write(false, true);
+        assert!(transaction.client_lost() && !transaction.client_lost());
+        assert!(!transaction.connection_lost(false), "it is counted, and may have ended");
     }
 
     #[test]
@@ -137,9 +197,12 @@ mod tests {
         let mut open = Transaction::new(false);
         assert!(open.online_answer(true));
         assert!(!open.online_answer(true));
-        assert!(!open.client(TxnBoundary::End), "it is counted");
+        assert!(!open.end(), "it is counted");
         let mut closed = Transaction::new(false);
         assert!(!closed.online_answer(false));
-        assert!(!closed.client(TxnBoundary::End));
+        assert!(!closed.end());
+        open.begin(false);
+        open.rolled_back_online();
+        assert_eq!(open, Transaction::No);
     }
 }

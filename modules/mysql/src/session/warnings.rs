@@ -23,7 +23,44 @@ pub(super) fn client_speaks_tls(shared: &Shared, flow: &Flow) {
 pub(super) fn no_default_login(shared: &Shared) {
     shared.warnings.setup.once("no default", || {
         "sessions that began before tcpcopy did can only be copied with a login for them: give user and password under \
-         [mysql.default] in the --config file"
+         [mysql.default] in the --config file, or an account on the online server under [online.mysql]"
+            .to_owned()
+    });
+}
+
+/// The online server's list of connections does not have the session.
+pub(super) fn not_in_the_list(shared: &Shared, flow: &Flow) {
+    shared.warnings.setup.once("list", || {
+        format!(
+            "the online server does not list the connection of client {}: give the user of [online.mysql] the right PROCESS; \
+             a proxy in between hides clients, too; such sessions log in with [mysql.default]",
+            flow.client
+        )
+    });
+}
+
+/// Statements are longer than what the online server tells of them.
+pub(super) fn texts_are_cut(shared: &Shared) {
+    shared.warnings.setup.once("cut", || {
+        "the online server tells no more than 1024 bytes of a prepared statement: longer ones that were prepared before tcpcopy \
+         started are not known, and their executions are left out (failed_statement)"
+            .to_owned()
+    });
+}
+
+/// A session that is older than the copy executes what it prepared before.
+pub(super) fn prepared_before(shared: &Shared) {
+    shared.warnings.setup.once("before", || {
+        "statements that were prepared before tcpcopy started are not known, and their executions are left out; with a \
+         read-only account in [online.mysql] of --config tcpcopy asks the online server for them, as docs/MYSQL.md shows"
+            .to_owned()
+    });
+}
+
+pub(super) fn types_are_inferred(shared: &Shared) {
+    shared.warnings.setup.once("types", || {
+        "no server tells the types of parameters that clients bound before tcpcopy started: they are inferred from the values \
+         (types_inferred), until the clients connect again"
             .to_owned()
     });
 }
@@ -36,10 +73,18 @@ pub(super) fn order_is_wrong(shared: &Shared) {
     });
 }
 
+pub(super) fn accounts_are_not_copied(shared: &Shared) {
+    shared.warnings.setup.once("accounts", || {
+        "statements that change accounts (CREATE USER, GRANT, SET PASSWORD, FLUSH PRIVILEGES) are left out, because the \
+         copies log in with the test server's own accounts: change these there by hand, or give --copy-accounts"
+            .to_owned()
+    });
+}
+
 /// The test server does not let the client into its database again: the session goes on without one.
-pub(super) fn database_refused(shared: &Shared, client: &Client, error: &ServerError) {
+pub(super) fn database_refused(shared: &Shared, client: &Client, database: &[u8], error: &ServerError) {
     let user = printable(&client.hello.user, NAME_SHOWN);
-    let database = printable(&client.hello.database, NAME_SHOWN);
+    let database = printable(database, NAME_SHOWN);
     shared.warnings.databases.once(&format!("{database} {user}"), || {
         format!(
             "the test server does not let user \"{user}\" into database \"{database}\" again ({error}): create it there, and \

@@ -7,7 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Range;
 
+use crate::sql::Class;
 use crate::statements::types::{self, BoundTypes, EarlyExecutes, ParamTypes};
 
 /// More statements than this are not followed: servers have no more by default (`max_prepared_stmt_count`).
@@ -19,14 +21,24 @@ const RECENT: usize = 128;
 /// The texts and types that a session keeps for a new connection, in bytes.
 const KEPT_MAX: usize = 256 << 10;
 
+/// Room beyond that for the texts of statements whose effects must be known when they are executed, in bytes.
+const EFFECTS_MAX: usize = 64 << 10;
+
 /// MariaDB's name for the statement prepared last, unless that has failed or was closed. Clients execute it before they
 /// know its id. Source: MariaDB's documentation, "COM_STMT_EXECUTE". Here it is a further id of a statement: MySQL does not
 /// know it, and on a new connection another statement may have been prepared last.
 pub(crate) const LAST_PREPARED: u32 = u32::MAX;
 
 /// Names a statement of a session, whatever ids the servers give it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Serial(u32);
+
+impl Serial {
+    #[cfg(test)]
+    pub(crate) fn of(number: u32) -> Self {
+        Self(number)
+    }
+}
 
 /// Where a statement that the client names stands on the test server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +71,20 @@ enum Source {
     Server,
 }
 
+/// What a statement does, as far as it matters when it is executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Nature {
+    pub(crate) class: Class,
+    /// It has effects, which only its text tells.
+    pub(crate) has_effects: bool,
+}
+
+/// That of a statement of which nothing is known.
+pub(crate) const UNKNOWN_NATURE: Nature = Nature { class: Class::Other, has_effects: false };
+
 #[derive(Debug)]
 struct Statement {
+    nature: Nature,
     online: Option<u32>,
     source: Source,
     at_test: AtTest,
@@ -72,6 +96,8 @@ struct Statement {
     is_bound: bool,
     /// EXECUTEs before the answer to the PREPARE.
     early: Option<Box<EarlyExecutes>>,
+    /// The types are those that the values of EXECUTEs can have: the client bound them before the session was seen.
+    inferred: Option<Trials>,
 }
 
 impl Statement {
@@ -85,6 +111,25 @@ impl Statement {
 /// The types of a statement's parameters were never seen, or not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnknownTypes;
+
+/// Types that were inferred.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inferred<'a> {
+    pub(crate) types: Option<&'a [u8]>,
+    /// The test server knows them.
+    pub(crate) is_bound: bool,
+    /// From so many EXECUTEs.
+    pub(crate) trials: u8,
+    /// So many had no types.
+    pub(crate) failures: u8,
+}
+
+/// How often the types of a statement were inferred, and how often they could not be.
+#[derive(Debug, Default, Clone, Copy)]
+struct Trials {
+    trials: u8,
+    failures: u8,
+}
 
 #[derive(Debug, Default)]
 struct Index {
@@ -152,16 +197,18 @@ impl Statements {
     }
 
     /// The client's PREPARE of `text` is sent. `None` if there are too many statements.
-    pub(crate) fn prepare(&mut self, text: Option<&[u8]>) -> Option<Serial> {
+    pub(crate) fn prepare(&mut self, text: Option<&[u8]>, nature: Nature) -> Option<Serial> {
         let (online, test) = (self.next_online, self.next_test);
-        self.prepared_in_sql();
+        self.prepared_in_sql(true);
         self.last_is_lost();
         if self.index.all.len() >= STATEMENTS_MAX {
             return None;
         }
-        let kept = text.filter(|text| !text.is_empty() && self.kept + text.len() <= KEPT_MAX);
+        let room = if nature.has_effects { KEPT_MAX + EFFECTS_MAX } else { KEPT_MAX };
+        let kept = text.filter(|text| !text.is_empty() && self.kept + text.len() <= room);
         self.texts_given_up += u64::from(kept.is_none());
         let statement = Statement {
+            nature,
             online,
             source: Source::Order,
             at_test: AtTest::Waiting { id: test },
@@ -169,6 +216,7 @@ impl Statements {
             types: None,
             is_bound: false,
             early: None,
+            inferred: None,
         };
         self.kept += statement.kept();
         let serial = Serial(self.next_serial);
@@ -178,19 +226,50 @@ impl Statements {
         Some(serial)
     }
 
+    /// The client had prepared `text` as `online` before the session was seen. Without a text it cannot be prepared here. What
+    /// the session has shown itself is newer.
+    pub(crate) fn learn(&mut self, online: u32, text: Option<&[u8]>, nature: Nature) {
+        if self.index.by_online.contains_key(&online) {
+            return;
+        }
+        let next = (self.next_online.take(), self.next_test);
+        let serial = self.prepare(text, nature);
+        (self.next_online, self.next_test) = next;
+        let Some(serial) = serial else { return };
+        self.last_is_lost();
+        self.index.set_online(serial, online);
+        if let Some(statement) = self.index.all.get_mut(&serial) {
+            (statement.source, statement.at_test) = (Source::Server, AtTest::Failed);
+            statement.inferred = Some(Trials::default());
+        }
+    }
+
+    /// The number that the next statement gets.
+    pub(crate) fn next_serial(&self) -> Serial {
+        Serial(self.next_serial)
+    }
+
+    /// One of the statements with these numbers is open.
+    pub(crate) fn any_in(&self, numbers: Range<Serial>) -> bool {
+        numbers.start < numbers.end && self.index.all.range(numbers).next().is_some()
+    }
+
     /// The client's PREPARE is left out: only the online server gives the statement an id.
     pub(crate) fn prepare_left_out(&mut self) -> Option<Serial> {
         let (next_test, given_up) = (self.next_test, self.texts_given_up);
-        let serial = self.prepare(None)?;
+        let serial = self.prepare(None, UNKNOWN_NATURE)?;
         (self.next_test, self.texts_given_up) = (next_test, given_up);
         self.failed(serial);
         Some(serial)
     }
 
-    /// Both servers have given an id to a statement that the client prepared in SQL and cannot name by it.
-    pub(crate) fn prepared_in_sql(&mut self) {
+    /// The servers have given an id to a statement that the client prepared in SQL and cannot name by it. `sent`: the test
+    /// server, too.
+    pub(crate) fn prepared_in_sql(&mut self, sent: bool) {
         self.next_online = self.next_online.map(|id| id.wrapping_add(1));
-        self.next_test = self.next_test.map(|id| id.wrapping_add(1));
+        if sent {
+            self.prepared_again_in_sql();
+        }
     }
 
     /// The test server has answered a PREPARE with `id`. The answer belongs to the statement that has this id by order, or
@@ -214,7 +293,14 @@ impl Statements {
         }
         let Some(statement) = self.index.all.get_mut(&serial) else { return };
         statement.at_test = AtTest::Known { id, parameters: Some(parameters) };
-        if let Some(early) = statement.early.take() {
+        self.read_early(serial, parameters);
+    }
+
+    /// The number of the statement's parameters is known: so are the types that EXECUTEs before have bound.
+    fn read_early(&mut self, serial: Serial, parameters: u16) {
+        if let Some(statement) = self.index.all.get_mut(&serial)
+            && let Some(early) = statement.early.take()
+        {
             self.kept -= early.kept();
             statement.types = early.types(parameters).filter(|it| self.kept + it.bytes.len() <= KEPT_MAX);
             self.kept += statement.types.as_ref().map_or(0, |types| types.bytes.len());
@@ -360,6 +446,11 @@ impl Statements {
         self.kept = 0;
     }
 
+    /// A statement is open on the test server that cannot be prepared again.
+    pub(crate) fn lacks_text(&self) -> bool {
+        self.index.all.values().any(|it| it.text.is_empty() && it.at_test != AtTest::Failed)
+    }
+
     /// The test server's connection is a new one, on which the next statement gets the id `next`, if that is known. Returns
     /// the statements that can be prepared there again, in order.
     pub(crate) fn new_connection(&mut self, next: Option<u32>) -> Vec<Serial> {
@@ -372,10 +463,31 @@ impl Statements {
         with_text.map(|(&serial, _)| serial).collect()
     }
 
+    /// The test server's new connection has prepared a statement again, as `id`.
+    pub(crate) fn succeeded_again(&mut self, serial: Serial, id: u32, parameters: u16) {
+        self.next_test = Some(id.wrapping_add(1));
+        if let Some(statement) = self.index.all.get_mut(&serial) {
+            statement.at_test = AtTest::Known { id, parameters: Some(parameters) };
+            self.read_early(serial, parameters);
+        }
+    }
+
+    /// It could not. That takes an id too.
+    pub(crate) fn failed_again(&mut self, serial: Serial) {
+        self.prepared_again_in_sql();
+        self.failed(serial);
+    }
+
+    /// The test server's new connection was told a PREPARE of SQL.
+    pub(crate) fn prepared_again_in_sql(&mut self) {
+        self.next_test = self.next_test.map(|id| id.wrapping_add(1));
+    }
+
     /// An EXECUTE of the statement `online` is sent that binds the types of its parameters.
     pub(crate) fn types_bound(&mut self, online: u32, count: u16, bytes: &[u8]) {
         let Some(statement) = self.index.named_mut(online) else { return };
         statement.is_bound = true;
+        statement.inferred = None;
         if statement.types.as_ref().is_some_and(|types| types.count == count && *types.bytes == *bytes) {
             return;
         }
@@ -424,6 +536,42 @@ impl Statements {
         }
     }
 
+    /// Whether the types of the statement `online` are not known but by inference.
+    pub(crate) fn is_inferred(&self, online: u32) -> bool {
+        self.index.named(online).is_some_and(|statement| statement.inferred.is_some())
+    }
+
+    /// What was inferred of the types of the statement `online`, if they are not known.
+    pub(crate) fn inferred(&self, online: u32) -> Option<Inferred<'_>> {
+        let statement = self.index.named(online)?;
+        let types = statement.types.as_ref().map(|types| &*types.bytes);
+        let Trials { trials, failures } = statement.inferred?;
+        Some(Inferred { types, is_bound: statement.is_bound, trials, failures })
+    }
+
+    /// The types of the statement `online` are inferred to be these. Returns whether the test server must be told.
+    pub(crate) fn set_inferred(&mut self, online: u32, count: u16, bytes: &[u8]) -> bool {
+        let Some(statement) = self.index.named_mut(online) else { return false };
+        let mut tried = statement.inferred.unwrap_or_default();
+        tried.trials = tried.trials.saturating_add(1);
+        let is_known =
+            statement.is_bound && statement.types.as_ref().is_some_and(|types| *types.bytes == *bytes);
+        if !is_known {
+            self.types_bound(online, count, bytes);
+        }
+        if let Some(statement) = self.index.named_mut(online) {
+            statement.inferred = Some(tried);
+        }
+        !is_known
+    }
+
+    /// No types of the statement `online` could be inferred.
+    pub(crate) fn inference_failed(&mut self, online: u32) {
+        if let Some(Statement { inferred: Some(tried), .. }) = self.index.named_mut(online) {
+            tried.failures = tried.failures.saturating_add(1);
+        }
+    }
+
     /// The missing types are sent to the test server.
     pub(crate) fn types_sent(&mut self, online: u32) {
         if let Some(statement) = self.index.named_mut(online) {
@@ -441,9 +589,9 @@ impl Statements {
         self.index.all.get(&serial).map(|statement| &*statement.text)
     }
 
-    /// The text of the statement `online`, if it was kept.
-    pub(crate) fn text_of(&self, online: u32) -> Option<&[u8]> {
-        self.index.named(online).map(|statement| &*statement.text)
+    /// The nature of the statement `online`, and its text, which is empty if it was not kept.
+    pub(crate) fn executed(&self, online: u32) -> Option<(Nature, &[u8])> {
+        self.index.named(online).map(|statement| (statement.nature, &*statement.text))
     }
 
     /// The memory that they take, roughly, in bytes.
@@ -463,13 +611,13 @@ mod tests {
     #[test]
     fn ids_are_told_by_order_until_the_test_server_has_answered() {
         let mut statements = Statements::new(true);
-        let first = statements.prepare(Some(b"SELECT 1")).unwrap();
-        let second = statements.prepare(Some(b"SELECT 2")).unwrap();
+        let first = statements.prepare(Some(b"SELECT 1"), UNKNOWN_NATURE).unwrap();
+        let second = statements.prepare(Some(b"SELECT 2"), UNKNOWN_NATURE).unwrap();
         assert_eq!(statements.look_up(1), Lookup::Waiting { id: None });
         statements.succeeded(first, 7, 2);
         assert_eq!(statements.look_up(1), known(7, 2));
         assert_eq!(statements.look_up(2), Lookup::Waiting { id: None });
-        let third = statements.prepare(None).unwrap();
+        let third = statements.prepare(None, UNKNOWN_NATURE).unwrap();
         assert_eq!(statements.look_up(3), Lookup::Waiting { id: Some(9) });
         statements.failed(third);
         statements.failed(second);
@@ -482,11 +630,11 @@ mod tests {
     #[test]
     fn an_id_ahead_of_order_is_the_statement_prepared_last() {
         let mut statements = Statements::new(true);
-        let first = statements.prepare(Some(b"SELECT 1")).unwrap();
+        let first = statements.prepare(Some(b"SELECT 1"), UNKNOWN_NATURE).unwrap();
         statements.succeeded(first, 1, 0);
         assert_eq!(statements.look_up(5), known(1, 0));
         assert_eq!(statements.look_up(1), Lookup::Unknown);
-        let second = statements.prepare(Some(b"SELECT 2")).unwrap();
+        let second = statements.prepare(Some(b"SELECT 2"), UNKNOWN_NATURE).unwrap();
         statements.succeeded(second, 2, 0);
         assert_eq!(statements.look_up(6), known(2, 0));
     }
@@ -495,7 +643,7 @@ mod tests {
     fn after_a_late_join_old_ids_stay_unknown_and_new_ones_are_learned() {
         let mut statements = Statements::new(false);
         assert_eq!(statements.look_up(3), Lookup::Unknown);
-        let new = statements.prepare(Some(b"SELECT 1")).unwrap();
+        let new = statements.prepare(Some(b"SELECT 1"), UNKNOWN_NATURE).unwrap();
         statements.succeeded(new, 1, 0);
         assert_eq!(statements.look_up(9), known(1, 0));
         assert_eq!(statements.look_up(3), Lookup::Unknown);
@@ -504,10 +652,10 @@ mod tests {
     #[test]
     fn where_the_online_server_is_heard_nothing_is_guessed() {
         let mut statements = Statements::new(true);
-        let first = statements.prepare(None).unwrap();
+        let first = statements.prepare(None, UNKNOWN_NATURE).unwrap();
         statements.online_id(first, 93, true);
         statements.commands_lost();
-        let second = statements.prepare(None).unwrap();
+        let second = statements.prepare(None, UNKNOWN_NATURE).unwrap();
         statements.succeeded(first, 1, 0);
         statements.succeeded(second, 2, 0);
         assert_eq!(statements.look_up(93), Lookup::Known { id: 1, parameters: Some(0), by_order: false });
@@ -518,7 +666,7 @@ mod tests {
     fn once_the_order_is_wrong_only_what_was_prepared_last_can_be_told() {
         let mut statements = Statements::new(true);
         for id in 1..=3 {
-            let serial = statements.prepare(None).unwrap();
+            let serial = statements.prepare(None, UNKNOWN_NATURE).unwrap();
             statements.succeeded(serial, id, 0);
         }
         statements.order_is_wrong();
@@ -529,8 +677,8 @@ mod tests {
     #[test]
     fn what_was_prepared_is_prepared_again_as_far_as_its_text_was_kept() {
         let mut statements = Statements::new(true);
-        let kept = statements.prepare(Some(b"SELECT 1")).unwrap();
-        statements.prepare(None).unwrap();
+        let kept = statements.prepare(Some(b"SELECT 1"), UNKNOWN_NATURE).unwrap();
+        statements.prepare(None, UNKNOWN_NATURE).unwrap();
         assert_eq!(statements.new_connection(Some(1)), [kept]);
         assert_eq!(statements.text(kept), Some(&b"SELECT 1"[..]));
         assert_eq!(statements.look_up(1), Lookup::Failed);
@@ -542,7 +690,7 @@ mod tests {
     #[test]
     fn a_new_connection_is_told_the_types_once() {
         let mut statements = Statements::new(true);
-        let first = statements.prepare(Some(b"SELECT ?")).unwrap();
+        let first = statements.prepare(Some(b"SELECT ?"), UNKNOWN_NATURE).unwrap();
         statements.succeeded(first, 1, 1);
         statements.types_bound(1, 1, &[3, 0]);
         assert_eq!(statements.types_missing(1, 1), Ok(None));
@@ -562,7 +710,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut statements = Statements::new(true);
         for _ in 0..2 * STATEMENTS_MAX {
-            statements.prepare(Some(&[b'x'; 1000]));
+            statements.prepare(Some(&[b'x'; 1000]), UNKNOWN_NATURE);
         }
         assert!(statements.memory() < KEPT_MAX + STATEMENTS_MAX * 128);
     }

@@ -79,7 +79,7 @@ pub(crate) fn skip_values(
 }
 
 /// Skips a value of the binary protocol.
-fn skip_value(reader: &mut Reader<'_>, kind: u8) -> Option<()> {
+pub(crate) fn skip_value(reader: &mut Reader<'_>, kind: u8) -> Option<()> {
     let length = match kind {
         0x06 => 0,
         0x01 => 1,

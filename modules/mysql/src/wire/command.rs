@@ -14,6 +14,7 @@ impl Command {
     pub(crate) const QUIT: Self = Self(0x01);
     pub(crate) const INIT_DB: Self = Self(0x02);
     pub(crate) const QUERY: Self = Self(0x03);
+    pub(crate) const REFRESH: Self = Self(0x07);
     pub(crate) const SHUTDOWN: Self = Self(0x08);
     pub(crate) const PROCESS_KILL: Self = Self(0x0C);
     pub(crate) const PING: Self = Self(0x0E);
@@ -26,6 +27,7 @@ impl Command {
     pub(crate) const LONG_DATA: Self = Self(0x18);
     pub(crate) const CLOSE: Self = Self(0x19);
     pub(crate) const RESET: Self = Self(0x1A);
+    pub(crate) const SET_OPTION: Self = Self(0x1B);
     pub(crate) const FETCH: Self = Self(0x1C);
     pub(crate) const BINLOG_DUMP_GTID: Self = Self(0x1E);
     pub(crate) const RESET_CONNECTION: Self = Self(0x1F);

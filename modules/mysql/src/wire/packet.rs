@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;
         Some(*taken)
@@ -109,6 +109,12 @@ impl<'a> Reader<'a> {
     /// A length-encoded string.
     pub(crate) fn sized(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.length()?).ok()?;
+        self.take(length)
+    }
+
+    /// A string behind its length in one byte.
+    pub(crate) fn short(&mut self) -> Option<&'a [u8]> {
+        let length = usize::from(self.u8()?);
         self.take(length)
     }
 

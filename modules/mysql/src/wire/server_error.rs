@@ -9,6 +9,9 @@ use crate::wire::packet::Reader;
 /// MariaDB reports progress with this code, which is no error.
 pub(crate) const PROGRESS: u16 = 0xFFFF;
 
+/// A statement ends because of a KILL: MySQL's and MariaDB's errors.
+pub(crate) const INTERRUPTED: &[u16] = &[1053, 1317, 1927];
+
 /// An error as a server reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerError {

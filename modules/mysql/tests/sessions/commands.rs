@@ -122,41 +122,6 @@ fn a_bulk_execution_is_for_servers_that_know_it() {
     }
 }
 
-const LOAD: &str = "LOAD DATA LOCAL INFILE '/f' INTO TABLE t";
-
-#[test]
-fn a_file_goes_to_a_server_that_asks_for_it() {
-    let file = [packet(2, b"1\n"), packet(3, b"2\n"), packet(4, b"")].concat();
-    let mut run = Run::logged_in(USUAL | LOCAL_FILES, USUAL | LOCAL_FILES);
-    run.driven.client(&query(LOAD));
-    run.take_complete();
-    assert_eq!(run.driven.client(&file), b"", "nobody has asked yet");
-    assert_eq!(run.driven.answer(&packet(1, b"\xfb/f")), file);
-    assert!(!run.take_complete(), "its end is to be answered");
-    assert_eq!(run.driven.answer(&ok(5, 0)), b"");
-    assert!(run.take_complete());
-    assert_eq!(run.driven.client(&query("DO 1")), query("DO 1"));
-}
-
-#[test]
-fn a_file_that_is_not_asked_for_is_swallowed() {
-    let file = [packet(2, b"1\n"), packet(3, b"")].concat();
-    let mut run = Run::logged_in(USUAL | LOCAL_FILES, USUAL | LOCAL_FILES);
-    run.driven.client(&query(LOAD));
-    assert_eq!(run.driven.answer(&error(1146, "there is no table")), b"");
-    assert_eq!(run.driven.client(&[file.clone(), query("DO 1")].concat()), query("DO 1"));
-    assert_eq!((run.left_out(), run.count("left_out", "file")), (file.len(), 1));
-}
-
-#[test]
-fn a_file_that_there_is_not_is_an_empty_one() {
-    let mut run = Run::logged_in(USUAL | LOCAL_FILES, USUAL | LOCAL_FILES);
-    run.driven.client(&query(LOAD));
-    run.driven.answer(&packet(1, b"\xfb/f"));
-    // The online server has not asked for it.
-    assert_eq!(run.driven.client(&query("DO 1")), [packet(2, b""), query("DO 1")].concat());
-}
-
 #[test]
 fn an_answer_is_complete_when_all_its_results_are_here() {
     const MORE: u8 = 8;
@@ -179,7 +144,7 @@ fn an_answer_is_complete_when_all_its_results_are_here() {
     // An error after the first of them.
     run.driven.client(&several);
     run.driven.answer(&[ok(1, MORE), error(1064, "wrong")].concat());
-    assert_eq!(run.count("server_errors", "1064"), 1);
+    assert_eq!(run.count("server_errors", "1064"), 2);
 }
 
 #[test]
@@ -191,11 +156,11 @@ fn no_more_is_read_than_must_be() {
     run.driven.answer(&greeting(USUAL));
     assert_eq!(run.driven.mode(), AnswerPayload::All);
     run.driven.answer(&ok(2, 0));
-    assert_eq!(run.driven.mode(), AnswerPayload::Head(16));
+    assert_eq!(run.driven.mode(), AnswerPayload::Ends { head: 25, tail: 11 });
     run.prepared("SELECT 1", 1, 0);
     run.driven.client(&query("SELECT 1"));
     run.driven.answer(&packet(1, b"\x01"));
-    assert_eq!(run.driven.mode(), AnswerPayload::Head(16));
+    assert_eq!(run.driven.mode(), AnswerPayload::Ends { head: 25, tail: 11 });
     run.driven.connected();
     assert_eq!(run.driven.mode(), AnswerPayload::All, "of a new connection");
 }
@@ -241,7 +206,8 @@ fn a_reset_of_the_connection_ends_statements_on_both_sides() {
     run.driven.connected();
     run.driven.client(&execute(2));
     run.driven.answer(&greeting(USUAL));
-    assert_eq!(run.driven.answer(&ok(2, 0)), prepare("SELECT 2"), "the other is not prepared again");
+    assert_eq!(run.driven.answer(&ok(2, 0)), reset, "the variables have the server's values");
+    assert_eq!(run.driven.answer(&ok(1, 0)), prepare("SELECT 2"), "the other is not prepared again");
     assert_eq!(run.driven.answer(&prepared(1, 0, 0)), execute(1));
     assert_eq!(run.count("left_out", "unknown_statement"), 1);
 }
@@ -303,4 +269,30 @@ fn an_empty_packet_after_a_gap_is_no_command() {
         assert_eq!((run.driven.failure, run.driven.held()), (None, 0), "sequence id {sequence}");
         assert_eq!(run.driven.client(&next), next, "sequence id {sequence}");
     }
+}
+
+#[test]
+fn the_end_of_a_result_is_seen_in_its_last_bytes() {
+    // Two columns and a row; the definitions end with a packet that looks like the end of the result.
+    let columns = [packet(1, b"\x02"), packet(2, b"def 1"), packet(3, b"def 2")].concat();
+    let (row, eof) = (packet(5, &[b'r'; 300]), |sequence| packet(sequence, b"\xfe\0\0\x02\0"));
+    let mut run = Run::logged_in(USUAL, USUAL);
+    run.take_complete();
+    run.driven.client(&query("SELECT a, b FROM t"));
+    assert!(run.driven.awaits_answered);
+    run.driven.answer(&[&columns[..], &eof(4)].concat());
+    assert!(run.driven.awaits_answered && !run.take_complete(), "rows follow");
+    run.driven.answer(&row);
+    assert!(!run.take_complete());
+    run.driven.answer(&eof(6));
+    assert!(run.take_complete() && !run.driven.awaits_answered);
+    // In one segment, and with another result behind it.
+    run.driven.client(&query("CALL p()"));
+    run.driven.answer(&[&columns[..], &eof(4), &row, &packet(6, b"\xfe\0\0\x0a\0")].concat());
+    assert!(!run.take_complete());
+    run.driven.answer(&ok(7, 0));
+    assert!(run.take_complete());
+    // The answer to a PREPARE has no end of a known form.
+    run.driven.client(&prepare("SELECT ?"));
+    assert!(!run.driven.awaits_answered);
 }

@@ -6,8 +6,8 @@ use flate2::write::ZlibEncoder;
 
 use crate::support::*;
 
-/// Inflated at a time, in bytes: not much more than a megabyte.
-const MOST: usize = (1 << 20) + (256 << 10);
+/// Inflated at a time, in bytes: not much more than a megabyte beside the command that is read as a whole.
+const MOST: usize = LONG + 4 + (1 << 20) + (256 << 10);
 
 /// As much as one compressed packet can hold.
 const LONG: usize = 0xFF_FFFF;
@@ -118,4 +118,45 @@ fn a_long_command_that_is_left_out_holds_nothing_up() {
     assert_eq!((sent.len(), run.driven.held(), run.driven.failure), (0, 0, None));
     let next = query("SELECT 1");
     assert_eq!(run.driven.client(&compressed(&zlib(&next), next.len())), next);
+}
+
+#[test]
+fn a_long_file_of_a_compressed_client_waits_for_the_request_and_goes_all_the_way() {
+    let block = "x".repeat(60_000);
+    let mut plain: Vec<u8> = (0..600u32).flat_map(|at| packet((at + 2) as u8, block.as_bytes())).collect();
+    plain.extend(packet((602 % 256) as u8, b""));
+    let load = query("LOAD DATA LOCAL INFILE '/f' INTO TABLE t");
+    for asks_late in [false, true] {
+        let mut run = Run::logged_in(USUAL | COMPRESS | LOCAL_FILES, USUAL | LOCAL_FILES);
+        assert_eq!(run.driven.client(&compressed(&load, 0)), load);
+        let mut sent = Vec::new();
+        if !asks_late {
+            run.driven.answer(&packet(1, b"\xfb/f"));
+        }
+        for piece in plain.chunks(1 << 20) {
+            sent.extend(run.driven.client(&compressed(&zlib(piece), piece.len())));
+        }
+        if asks_late {
+            assert_eq!((sent.len(), run.driven.failure), (0, None));
+            sent.extend(run.driven.answer(&packet(1, b"\xfb/f")));
+        }
+        for _ in 0..100 {
+            sent.extend(run.driven.client(b""));
+        }
+        assert!(sent == plain, "{} of {}", sent.len(), plain.len());
+        assert_eq!((run.driven.held(), run.driven.failure), (0, None));
+        run.driven.answer(&ok(1, 0));
+        let next = query("DO 1");
+        assert_eq!(run.driven.client(&compressed(&next, 0)), next);
+    }
+}
+
+#[test]
+fn a_command_that_is_left_out_counts_as_lost() {
+    let mut run = Run::logged_in(USUAL | COMPRESS, USUAL);
+    for (said, lost) in [(query("DO 1"), false), (execute(77), true), (query("DO 2"), false)] {
+        let before = run.left_out();
+        run.driven.client(&compressed(&said, 0));
+        assert_eq!(run.left_out() > before, lost, "{said:?}");
+    }
 }

@@ -119,7 +119,10 @@ fn a_change_of_user_begins_wherever_the_answer_to_the_ping_is_cut() {
         assert_eq!(run.driven.mode(), AnswerPayload::All);
         assert_eq!(run.driven.answer(&rest[cut..]).get(4), Some(&0x11), "cut at {cut}");
         run.driven.answer(&ok(2, 0));
-        assert_eq!((run.driven.failure, run.driven.mode()), (None, AnswerPayload::Head(16)));
+        assert_eq!(
+            (run.driven.failure, run.driven.mode()),
+            (None, AnswerPayload::Ends { head: 25, tail: 11 })
+        );
     }
 }
 

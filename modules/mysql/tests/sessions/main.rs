@@ -5,10 +5,16 @@
 mod commands;
 mod compressed;
 mod databases;
+mod files;
+mod files_random;
+mod kills;
 mod logins;
 mod notices;
 mod pipelined;
+mod queried;
 mod recorded;
 mod refused_online;
 mod scripted;
+mod state;
+mod statements;
 mod support;

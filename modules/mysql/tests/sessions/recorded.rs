@@ -15,7 +15,7 @@ use crate::support::FLOW;
 use module_kit::testing::Driver;
 
 /// The bytes that [`slice::escape_ascii`] has written.
-fn unescape(text: &str) -> Vec<u8> {
+pub(crate) fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, behind @ ..] = rest {
@@ -42,7 +42,7 @@ fn unescape(text: &str) -> Vec<u8> {
 }
 
 /// An answer in RSA-OAEP for a key of 2048 bits, header included.
-const ENCRYPTED: usize = 4 + 256;
+pub(crate) const ENCRYPTED: usize = 4 + 256;
 
 /// `in_pieces`: what comes from the network comes byte by byte, as far as all of it is read.
 fn play(recording: &str, in_pieces: bool) {

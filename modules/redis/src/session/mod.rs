@@ -200,7 +200,7 @@ impl Session {
     fn live(&mut self, actions: &mut Actions) {
         self.mode = Mode::Live;
         self.is_fresh = false;
-        actions.answers(AnswerPayload::Head(HEAD));
+        actions.answers(AnswerPayload::Ends { head: HEAD, tail: 0 });
     }
 
     /// The database, and what else the client has set, is not known from here on.

@@ -2,7 +2,7 @@
 
 use super::super::Report;
 use super::super::number::Grouped;
-use super::applying;
+use super::{applying, module};
 use crate::ledger::DropReason;
 
 /// With fewer answer bytes a connection on average, the test server has hardly answered.
@@ -24,7 +24,7 @@ pub(super) fn hints(report: &Report<'_>) -> Vec<String> {
     let lacked_intercept = report.may_have_lacked_intercept();
     hints.extend(applying([
         (
-            report.lost(DropReason::Refused),
+            report.lost(DropReason::Refused) && !module::is_host_refused(report),
             "the test server refused some connections: was it restarted? Is its backlog or its connection limit too small?",
         ),
         (

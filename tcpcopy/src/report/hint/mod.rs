@@ -5,6 +5,7 @@
 
 mod connection;
 mod limit;
+mod module;
 mod obstacle;
 mod pace;
 mod protocol;
@@ -17,7 +18,7 @@ use super::{InterceptCounters, Report};
 /// The hints for this report, in the order in which data passes the faults.
 pub(super) fn hints(report: &Report<'_>) -> Vec<String> {
     let first = obstacle::first(report).into_iter().chain(send::failed(report));
-    let losses = limit::hints(report).into_iter().chain(protocol::hints(report));
+    let losses = limit::hints(report).into_iter().chain(protocol::hints(report)).chain(module::hints(report));
     first.chain(losses).chain(connection::hints(report)).chain(pace::hints(report)).collect()
 }
 

@@ -2,14 +2,11 @@
 
 use super::super::number::Grouped;
 use super::super::{Report, Service};
-use super::applying;
+use super::{applying, module};
 use crate::ledger::DropReason;
 
 const LOOPBACK: &str = "clients on 127.0.0.1 or ::1 cannot be copied, because no other host can answer them: let them use an \
                         address of this host, or exclude them with the service's own address in -x";
-
-/// An error is reported if the test server sent it so many times more than the online server.
-const ERRORS_MORE: u64 = 10;
 
 /// A protocol whose servers keep state for each connection, recognised by its usual port.
 struct Stateful {
@@ -45,23 +42,10 @@ impl Stateful {
 /// Why sessions were not copied, or not copied correctly.
 pub(super) fn hints(report: &Report<'_>) -> Vec<String> {
     let mut hints: Vec<String> = tls(report).into_iter().collect();
-    hints.extend(applying([
-        (
-            report.lost(DropReason::LoginFailed),
-            "the test server refused logins: the log names each user and the reason; put their passwords on the test server \
-             into a file for --config (docs/MYSQL.md and docs/REDIS.md show how), and create the users that it lacks",
-        ),
-        (
-            report.lost(DropReason::ModuleFailed),
-            "a protocol module gave up some sessions: the log has the reason; if the service of -x uses another protocol, \
-             set --protocol PORT=none",
-        ),
-        (report.ledger.packets.loopback > 0, LOOPBACK),
-    ]));
+    hints.extend(applying([(report.ledger.packets.loopback > 0, LOOPBACK)]));
     hints.extend(state_lost(report));
     hints.extend(state_unknown(report));
     hints.extend(report.services.iter().filter_map(|service| without_module(report, service)));
-    hints.extend(errors(report));
     hints
 }
 
@@ -87,6 +71,9 @@ fn tls(report: &Report<'_>) -> Option<String> {
 /// The connection with the state broke: the rest of the session would mean something else on a new one.
 fn state_lost(report: &Report<'_>) -> Option<String> {
     let (bytes, sessions) = dropped(report, DropReason::StateLost)?;
+    if module::has_lost_state(report) {
+        return None;
+    }
     Some(format!(
         "{} of {} sessions ended early, {} bytes: their connection broke, and with it the state that the rest depends on \
          (a login, a database, an upgrade); the log of the test service says why it closes{}",
@@ -155,25 +142,5 @@ fn without_module(report: &Report<'_>, service: &Service) -> Option<String> {
         "port {} ({}) is copied without a protocol module: a session ends where its connection breaks, and one that is older \
          than tcpcopy is not copied{logins}: {remedy}",
         service.port, protocol.name
-    ))
-}
-
-/// An error that the test server sends much more often than the online server.
-fn errors(report: &Report<'_>) -> Option<String> {
-    if report.ledger.packets.online_answers == 0 {
-        return None;
-    }
-    let errors = report
-        .protocols
-        .iter()
-        .flat_map(|protocol| protocol.errors().into_iter().map(|errors| (protocol.name, errors)));
-    let worst = errors.max_by_key(|(_, errors)| errors.test.saturating_sub(errors.online));
-    let (protocol, errors) = worst.filter(|(_, errors)| errors.test >= errors.online * 2 + ERRORS_MORE)?;
-    Some(format!(
-        "{protocol}: the test server answered with error {} {} times, the online server {} times: do its data, its user \
-         rights and its version differ?",
-        errors.code,
-        Grouped(errors.test),
-        Grouped(errors.online)
     ))
 }

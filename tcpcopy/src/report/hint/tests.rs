@@ -1,5 +1,7 @@
 //! Each hint, from the account of a run that needs it.
 
+mod module;
+
 use nix::errno::Errno;
 
 use super::super::{CaptureStats, InjectStats, InterceptStats, ProtocolStats, Service};
@@ -59,15 +61,6 @@ impl Run {
         self.services = vec![Service { port: 6380, protocol: Some("redis"), module: None, is_queried }];
     }
 
-    /// A module has counted errors of both servers.
-    fn count_errors(&mut self, online: u64, test: u64) {
-        let mut report = module_kit::Report::default();
-        report.group("server_errors", [("1146", test), ("1062", 3)]);
-        report.group("online_errors", [("1146", online), ("1062", 3)]);
-        self.protocols = vec![ProtocolStats { name: "mysql", groups: report.groups }];
-        self.ledger.packets.online_answers = 100;
-    }
-
     /// So many samples of round trips, in microseconds.
     fn round_trips(&mut self, test: u64, clients: u64, samples: u32) {
         for _ in 0..samples {
@@ -88,6 +81,15 @@ impl Run {
             protocols: self.protocols.clone(),
             ..Report::of(&self.ledger, &self.inject)
         })
+    }
+
+    /// The service of `-x` has a module, which has counted this.
+    fn use_module(&mut self, name: &'static str, counted: &[(&'static str, &[(&'static str, u64)])]) {
+        self.services = vec![Service { port: 1, protocol: Some(name), module: None, is_queried: false }];
+        let mut report = module_kit::Report::default();
+        counted.iter().for_each(|(group, counters)| report.group(group, counters.iter().copied()));
+        self.protocols = vec![ProtocolStats { name, groups: report.groups }];
+        self.ledger.packets.online_answers = 100;
     }
 
     /// Sessions of a service that lost their state.
@@ -393,26 +395,6 @@ fn a_stateful_service_without_its_module_is_named() {
                     run.ledger.bytes.dropped.add(DropReason::Tls, 1);
                 },
                 &["(PostgreSQL: sslmode=disable)"],
-            ),
-        ],
-    );
-}
-
-#[test]
-fn errors_that_only_the_test_server_makes_are_named() {
-    check(
-        Run::working,
-        &[
-            (|run| run.count_errors(3, 1200), &["error 1146 1 200 times, the online server 3 times"]),
-            (|run| run.count_errors(600, 1200), &[]),
-            (|run| run.count_errors(0, 9), &[]),
-            (|run| run.count_errors(1200, 3), &[]),
-            (
-                |run| {
-                    run.count_errors(0, 1200);
-                    run.ledger.packets.online_answers = 0;
-                },
-                &[],
             ),
         ],
     );

@@ -1,5 +1,6 @@
 //! The copied client's TCP connection to the test server (RFC 9293). A session may open several, one after the other.
 
+mod ahead;
 mod congestion;
 mod receiver;
 mod rtt;
@@ -160,7 +161,8 @@ impl Connection {
         self.set_state(cx, State::SynSent(opening));
     }
 
-    /// A segment of the test server arrived; its new bytes are reported in `received`.
+    /// A segment of the test server arrived; its new bytes are reported in `received`. To be called after this:
+    /// [`Self::take_kept`] until it returns `None`, then [`Self::close_if_done`].
     pub(super) fn handle_answer<'a>(
         &mut self,
         cx: &mut Context<'_>,
@@ -246,9 +248,11 @@ impl Connection {
             open.sender.receive(cx, answer, send_buffer);
         }
         let behind = open.receiver.acknowledgement().distance(answer.seq);
-        *received = open.receiver.receive(cx.now, answer);
+        // Segments that wait must not be the reason why sessions are given up.
+        let keeps_payload = cx.ledger.modules.memory <= cx.config.memory_limit / 4;
+        *received = open.receiver.receive(cx.now, answer, keeps_payload);
         let tcp = cx.ledger.tcp();
-        tcp.answer_bytes += u64::from(received.fresh);
+        tcp.answer_bytes += received.fresh;
         if answer.payload_len > 0 && received.fresh == 0 {
             if behind < 0 {
                 tcp.received_out_of_order += 1;
@@ -256,10 +260,27 @@ impl Connection {
                 tcp.received_duplicate += 1;
             }
         }
-        self.close_if_done(cx)
+        None
     }
 
-    fn close_if_done(&mut self, cx: &mut Context<'_>) -> Option<Event> {
+    /// The next segment that waited for those before it, if it waits no longer.
+    pub(super) fn take_kept(&mut self, cx: &mut Context<'_>) -> Option<Received<'static>> {
+        let State::Established(open) = &mut self.state else { return None };
+        let received = open.receiver.take_kept(cx.now)?;
+        cx.ledger.tcp().answer_bytes += received.fresh;
+        Some(received)
+    }
+
+    /// Memory of the segments that wait for those before them, in bytes.
+    pub(super) fn kept_memory(&self) -> usize {
+        match &self.state {
+            State::Established(open) => open.receiver.kept_memory(),
+            _ => 0,
+        }
+    }
+
+    /// Both halves may be closed now.
+    pub(super) fn close_if_done(&mut self, cx: &mut Context<'_>) -> Option<Event> {
         let State::Established(open) = &mut self.state else { return None };
         if !open.sender.is_closed() || !open.receiver.ended() {
             return None;
@@ -273,11 +294,12 @@ impl Connection {
         Some(Event::Closed)
     }
 
-    /// Up to where the server has acknowledged the send buffer on this connection.
-    pub(super) fn acknowledged(&self) -> Option<u64> {
+    /// Up to where the server had acknowledged the send buffer on this connection when it sent a segment with this
+    /// acknowledgement number.
+    pub(super) fn acknowledged_by(&self, ack: Seq) -> u64 {
         match &self.state {
-            State::Established(open) => Some(open.sender.acknowledged()),
-            _ => None,
+            State::Established(open) => open.sender.acknowledged_by(ack),
+            _ => 0,
         }
     }
 

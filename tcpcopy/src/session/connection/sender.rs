@@ -84,8 +84,11 @@ impl Sender {
         self.seq(self.una)
     }
 
-    pub(super) fn acknowledged(&self) -> u64 {
-        self.una
+    /// The position that a segment with this acknowledgement number acknowledges, which may be an overtaken one. Numbers
+    /// before the first byte are no server's.
+    pub(super) fn acknowledged_by(&self, ack: Seq) -> u64 {
+        let behind = u64::from(self.una_seq().distance(ack).max(0).unsigned_abs());
+        if behind > self.una - self.origin { self.una } else { self.una - behind }
     }
 
     /// No more data: a FIN follows the send buffer.

@@ -19,6 +19,9 @@ const LAG_MAX: Duration = Duration::from_millis(100);
 /// How long after the last answer a close waits if it might cut off the rest: longer than a server's retransmission takes.
 const END_WAIT: Duration = Duration::from_millis(300);
 
+/// How long the server is silent until a module that would have declared the end of its answer must have missed it.
+pub(super) const MODULE_WAIT: Duration = Duration::from_millis(50);
+
 /// How long the push of a longer answer may take, once the answer has as many bytes as the client had read.
 const PUSH_WAIT: Duration = Duration::from_millis(20);
 
@@ -65,7 +68,8 @@ impl Gate {
                 ReleaseReason::TimedOut,
             );
         };
-        Case { gate: self, pacing, now, turn: &turn, answering }.judge()
+        let case = Case { gate: self, pacing, now, turn: &turn, answering };
+        if self.module_tells { case.judge_without_end() } else { case.judge() }
     }
 
     /// May the connection be closed? The end of a stream is judged as a turn. But some servers drop the rest of an answer
@@ -114,6 +118,17 @@ impl Case<'_> {
             self.judge_after_end()
         } else {
             self.judge_amid_answer()
+        }
+    }
+
+    /// The module has not declared the end of the answer, as it will. Lengths and pushes show less: by them a turn goes only if
+    /// the server was silent since, because the module may have missed the end.
+    fn judge_without_end(&self) -> Verdict {
+        match self.judge() {
+            Verdict::Go(reason) if self.turn.acked_bytes > 0 && reason.is_answer() => {
+                self.wait_until(self.answering.last_segment + MODULE_WAIT, reason)
+            }
+            verdict => verdict,
         }
     }
 

@@ -67,6 +67,8 @@ pub(super) struct Gate {
     with_module: bool,
     /// The module is not ready on this connection: no turn follows the first.
     preparing: bool,
+    /// The module will declare the end of the answer to the last turn.
+    module_tells: bool,
 }
 
 impl Gate {
@@ -82,6 +84,7 @@ impl Gate {
             answer_timeout: AnswerTimeout::new(),
             with_module,
             preparing: with_module,
+            module_tells: false,
         }
     }
 
@@ -111,6 +114,7 @@ impl Gate {
             };
         }
         self.answering = Some(next);
+        self.module_tells = false;
     }
 
     /// Prepares for the case that the turn goes too early: the rest of the answer before must not be taken for the answer
@@ -188,12 +192,19 @@ impl Gate {
         self.in_step = true;
         self.open = Some(ReleaseReason::AtOnce);
         self.preparing = self.with_module;
+        self.module_tells = false;
     }
 
     /// The module is ready: the answer to all that was sent is complete.
     pub(super) fn module_ready(&mut self) {
         self.open = Some(ReleaseReason::ModuleReady);
         self.preparing = false;
+        self.module_tells = false;
+    }
+
+    /// The module will declare the end of the answer to what it has sent.
+    pub(super) fn await_module(&mut self) {
+        self.module_tells = true;
     }
 
     /// The module has sent or taken out all due bytes; the send buffer ends at `end`. If nothing of the last turn was sent,

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::judge::MODULE_WAIT;
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -307,4 +308,30 @@ fn what_the_server_says_first_is_waited_for() {
     assert!(matches!(judge(80, 0), Verdict::Wait(_)));
     assert_eq!(judge(80, 80), Verdict::Go(ReleaseReason::AtOnce));
     assert_eq!(judge(0, 0), Verdict::Go(ReleaseReason::AtOnce));
+}
+
+#[test]
+fn a_turn_waits_for_the_end_that_a_module_will_declare() {
+    let mut rig = Rig::used_to(100);
+    rig.gate.await_module();
+    rig.receive(100);
+    let silent = rig.now + MODULE_WAIT;
+    assert_eq!(rig.judge(100), Verdict::Wait(silent), "the answers were as long as online so far");
+    assert_eq!(rig.judge(0), Verdict::Go(ReleaseReason::Answered), "the client pipelines");
+    rig.now = rig.now + 40 * MS;
+    rig.receive(500);
+    assert_eq!(rig.judge(100), Verdict::Wait(rig.now + MODULE_WAIT), "the answer goes on");
+    rig.gate.module_ready();
+    assert_eq!(rig.judge(100), Verdict::Go(ReleaseReason::ModuleReady));
+}
+
+#[test]
+fn a_module_that_misses_an_end_costs_a_moment_of_silence() {
+    let mut rig = Rig::used_to(100);
+    rig.gate.await_module();
+    rig.receive(100);
+    assert_eq!(rig.pass(100), MODULE_WAIT);
+    // The promise was for one answer.
+    rig.receive(100);
+    assert_eq!(rig.judge(100), Verdict::Go(ReleaseReason::Answered));
 }

@@ -33,7 +33,9 @@ impl Whim {
             15..18 => actions.send(b"the module's own"),
             18..20 => actions.ready(),
             20..22 => actions.answered(),
-            22 => actions.answers(AnswerPayload::Head((self.0 & 63) as u16)),
+            22 => {
+                actions.answers(AnswerPayload::Ends { head: (self.0 & 63) as u16, tail: (self.0 & 7) as u8 })
+            }
             23 => actions.answers(AnswerPayload::None),
             24 => actions.answers(AnswerPayload::All),
             25 if self.0 & 7 == 0 => actions.fail(FailureKind::Unsupported, "a whim"),

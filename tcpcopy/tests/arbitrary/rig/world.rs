@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common_core::control::ServerSegment;
 use common_core::flow::{Endpoint, Flow};
-use common_core::time::Time;
+use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
 use common_os::io::Captured;
 use module_kit::Protocol;
@@ -210,7 +210,11 @@ impl World {
     }
 
     fn packet(&mut self, packet: &[u8], outgoing: bool) {
-        self.engine.handle_packet(self.now, Captured { packet, outgoing }, &mut self.network);
+        self.engine.handle_packet(
+            self.now,
+            Captured { packet, outgoing, stamp: Stamp::FIRST },
+            &mut self.network,
+        );
     }
 
     fn serve(&mut self, tuple: usize, length: u32, window: u16, last: u8) {
@@ -249,6 +253,7 @@ impl World {
             payload_len: length,
             options,
             payload: &self.payload[..(length as usize).min(1460)],
+            tail: &self.payload[..(length as usize).saturating_sub(1460).min(9)],
         };
         self.engine.handle_answer(self.now, &answer, &mut self.network);
     }

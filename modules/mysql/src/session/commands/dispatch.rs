@@ -5,11 +5,13 @@ use module_kit::{Failure, FailureKind, Loss};
 
 use super::cursor::{Commands, Stop, Taken};
 use crate::answers::expected::Request;
+use crate::answers::files::Files;
 use crate::counters::LeftOut;
 use crate::session::client::{Client, NAME_MAX};
+use crate::session::connection_state::Run;
 use crate::session::context::Context;
 use crate::session::state::{Server, Switching, out_of_step};
-use crate::session::stream::LastCommand;
+use crate::session::stream::{LastCommand, LostPlace};
 use crate::statements::long_data;
 use crate::wire::command::{Command, looks_like_command};
 use crate::wire::packet::{HEADER, Header, WHOLE_MAX, packet};
@@ -23,7 +25,11 @@ pub(in crate::session) fn run(
     edits: &mut Edits<'_>,
 ) -> Result<(), Failure> {
     let Server::Ready(ready) = server else { return Ok(()) };
-    match (Commands { cx, ready, edits, has_more: false }).all(bytes) {
+    let stop = (Commands { cx, ready, edits, has_more: false, files: Files::default() }).all(bytes);
+    if ready.answers.promises_end() {
+        edits.actions().await_answered();
+    }
+    match stop {
         Stop::Fail(failure) => return Err(failure),
         Stop::ChangeUser => {
             let agreed = ready.agreed.clone();
@@ -38,7 +44,15 @@ impl Commands<'_, '_> {
     fn all(&mut self, mut rest: &[u8]) -> Stop {
         loop {
             rest = &rest[self.cx.stream.follow(rest, self.edits)..];
-            if self.cx.stream.is_lost() && !self.find_command(rest) || !self.cx.stream.is_at_boundary() {
+            rest = &rest[self.file(rest)..];
+            if let Some(place) = self.cx.stream.lost_place() {
+                match self.find(place, rest) {
+                    Ok(taken) => rest = &rest[taken..],
+                    Err(stop) => return stop,
+                }
+                continue;
+            }
+            if !self.cx.stream.is_at_boundary() {
                 return Stop::Wait;
             }
             match self.packet(rest) {
@@ -48,16 +62,22 @@ impl Commands<'_, '_> {
         }
     }
 
-    /// Does a command begin here? If not, leaves out all of `rest`. If `rest` is too short to tell, returns false and
-    /// leaves out nothing.
-    fn find_command(&mut self, rest: &[u8]) -> bool {
-        let is_command = looks_like_command(rest);
-        match is_command {
-            Some(true) => self.cx.stream.at_boundary(),
-            Some(false) => drop(self.lose(rest)),
-            None => {}
+    /// The place in the stream is lost: finds out whether a command begins here, or a packet of a file. If not, leaves out
+    /// all of `rest`.
+    fn find(&mut self, lost: LostPlace, rest: &[u8]) -> Taken {
+        let header = Header::read(rest).ok_or(Stop::Wait)?;
+        // An empty packet is the end of a file.
+        let is_command = header.length > 0 && looks_like_command(rest).ok_or(Stop::Wait)?;
+        if is_command && lost != LostPlace::BeforeFile {
+            self.cx.stream.at_boundary();
+            return Ok(0);
         }
-        is_command == Some(true)
+        self.cx.stream.enter_unknown(header);
+        if self.cx.stream.lost_place().is_some() {
+            return self.lose(rest);
+        }
+        self.cx.shared.counters.left_out.count(LeftOut::OutOfStep);
+        Ok(0)
     }
 
     /// No command begins here: leaves out all of `rest`, because the next bytes most likely begin with a command. Declares
@@ -73,7 +93,7 @@ impl Commands<'_, '_> {
     /// A packet begins.
     fn packet(&mut self, rest: &[u8]) -> Taken {
         let header = Header::read(rest).ok_or(Stop::Wait)?;
-        if header.sequence != 0 {
+        if self.cx.stream.is_further_packet(header) {
             return self.further_packet(header, rest);
         }
         if self.cx.must_await_admission() {
@@ -88,15 +108,19 @@ impl Commands<'_, '_> {
             return self.lose(rest);
         }
         self.has_more = rest.len() > HEADER + header.length;
-        self.no_file();
+        self.no_file()?;
+        self.files.clear();
         let taken = match self.command(command, header, payload) {
             Err(Stop::LeaveOut(reason)) => self.leave_out(command, header, Request::Other, reason),
             taken => taken?,
         };
-        self.cx.stream.last = match command {
-            Command::QUERY => LastCommand::Query,
-            _ => LastCommand::Other,
-        };
+        let early_file = self.cx.early_file;
+        self.cx.no_command_waits();
+        self.cx.stream.last = LastCommand::Other;
+        if !self.files.is_empty() {
+            self.cx.stream.last = LastCommand::Load { first: early_file };
+            self.cx.expect_online_files(std::mem::take(&mut self.files));
+        }
         Ok(taken)
     }
 
@@ -108,8 +132,10 @@ impl Commands<'_, '_> {
             Command::CHANGE_USER => self.change_user(header, payload),
             Command::PROCESS_KILL => self.process_kill(header, payload),
             Command::SHUTDOWN => Err(Stop::LeaveOut(LeftOut::Shutdown)),
+            Command::REFRESH => self.refresh(header, payload),
+            Command::SET_OPTION => self.set_option(header, payload),
             Command::RESET_CONNECTION => {
-                self.cx.forget_statements();
+                self.cx.reset_said();
                 Ok(self.pass(command, header, Request::Other))
             }
             _ if command.is_replication() => {
@@ -120,7 +146,10 @@ impl Commands<'_, '_> {
             Command::LONG_DATA if payload.len() < header.length.min(long_data::NAMED) => Err(Stop::Wait),
             _ if command.names_statement() => {
                 let taken = match self.statement(command, header, payload) {
-                    Err(Stop::LeaveOut(reason)) => self.leave_out(command, header, Request::Other, reason),
+                    Err(Stop::LeaveOut(reason)) => {
+                        let request = self.not_executed(command, payload);
+                        self.leave_out(command, header, request, reason)
+                    }
                     taken => taken?,
                 };
                 self.cx.long_data.note(command, payload, false);
@@ -128,6 +157,44 @@ impl Commands<'_, '_> {
             }
             _ => Ok(self.pass(command, header, Request::Other)),
         }
+    }
+
+    /// A command that names a statement is not sent. Production executes it all the same.
+    fn not_executed(&mut self, command: Command, payload: &[u8]) -> Request {
+        match (command, payload) {
+            (Command::EXECUTE | Command::BULK_EXECUTE, [_, a, b, c, d, ..]) => {
+                self.cx.execute_said(u32::from_le_bytes([*a, *b, *c, *d]), Run::LeftOut)
+            }
+            _ => Request::Other,
+        }
+    }
+
+    /// COM_REFRESH: FLUSH of the kinds that its bits name, which may be accounts.
+    fn refresh(&mut self, header: Header, payload: &[u8]) -> Taken {
+        const GRANTS: u8 = 0x01;
+        let kinds = payload.get(1).copied();
+        if kinds.is_none() && header.length > 1 {
+            return Err(Stop::Wait);
+        }
+        if kinds.is_some_and(|kinds| kinds & GRANTS != 0) {
+            if !self.cx.shared.copy_accounts {
+                return Err(Stop::LeaveOut(LeftOut::Accounts));
+            }
+            if self.is_refused_online()? {
+                return Err(Stop::LeaveOut(LeftOut::RefusedOnline));
+            }
+        }
+        Ok(self.pass(Command::REFRESH, header, Request::Other))
+    }
+
+    /// COM_SET_OPTION: may the client send several statements in a packet?
+    fn set_option(&mut self, header: Header, payload: &[u8]) -> Taken {
+        const LENGTH: usize = 3;
+        if payload.len() < header.length.min(LENGTH) {
+            return Err(Stop::Wait);
+        }
+        let request = self.cx.options_said(payload);
+        Ok(self.pass(Command::SET_OPTION, header, request))
     }
 
     /// COM_INIT_DB. Its answer must be seen.
@@ -139,10 +206,8 @@ impl Commands<'_, '_> {
             return Err(Stop::Wait);
         }
         self.await_answers()?;
-        if let Some(client) = &mut self.cx.client {
-            client.use_database(&payload[1..]);
-        }
-        Ok(self.pass(Command::INIT_DB, header, Request::Use))
+        let request = self.cx.database_said(&payload[1..]);
+        Ok(self.pass(Command::INIT_DB, header, request))
     }
 
     /// COM_CHANGE_USER: the client becomes another user. It must be read as a whole.
@@ -162,7 +227,7 @@ impl Commands<'_, '_> {
         self.cx.stream.last = LastCommand::ChangeUser;
         self.cx.login_packet(header.sequence)?;
         self.cx.shared.counters.commands.count(Command::CHANGE_USER);
-        self.cx.client = Some(Client::new(hello, &self.cx.shared.credentials));
+        self.cx.become_client(Client::new(hello, &self.cx.shared.credentials));
         self.edits.actions().answers(AnswerPayload::All);
         self.edits.actions().send(&packet(0, &[Command::PING.0]));
         Err(Stop::ChangeUser)

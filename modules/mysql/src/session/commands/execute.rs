@@ -2,24 +2,24 @@
 //! no attributes if it knows none.
 
 use super::cursor::{Commands, Stop, Taken};
+use super::inferred::Untyped;
 use super::prepared::{NAMED, Target};
-use crate::answers::expected::Request;
 use crate::counters::{Event, LeftOut};
-use crate::session::sql::{self, Query};
+use crate::online::infer::Sample;
+use crate::session::connection_state::Run;
 use crate::session::warnings;
-use crate::statements::execute::{Changed, Execute, fits, without_attributes};
+use crate::statements::execute::{Changed, Execute, FIXED, fits, without_attributes};
 use crate::statements::types::{self, ParamTypes};
 use crate::wire::capabilities::Capabilities;
 use crate::wire::command::Command;
 use crate::wire::packet::{CHUNK_MAX, Header, WHOLE_MAX};
 
 /// Types, and the place in the payload of the byte that announces them.
-type MissingTypes = (usize, Box<[u8]>);
+pub(super) type MissingTypes = (usize, Box<[u8]>);
 
 impl Commands<'_, '_> {
     pub(super) fn execute(&mut self, header: Header, payload: &[u8], target: Target) -> Taken {
         let Target { online, parameters, .. } = target;
-        self.note_transaction(online);
         self.check_order(header, payload, target)?;
         let is_whole = payload.len() >= header.length.min(WHOLE_MAX);
         if self.cx.long_data.of(online).is_some_and(|values| values.lost) {
@@ -34,12 +34,27 @@ impl Commands<'_, '_> {
             Some(changed) => (&changed.head[..], Some(false)),
             None => (
                 payload,
-                self.cx.attributes.map(|it| it && self.server_knows(Capabilities::QUERY_ATTRIBUTES)),
+                if self.server_knows(Capabilities::QUERY_ATTRIBUTES) {
+                    self.cx.attributes
+                } else {
+                    Some(false)
+                },
             ),
         };
         let missing = match (parameters, has_names) {
             (Some(parameters @ 1..), Some(has_names)) => match types::find(known, parameters, has_names) {
                 None if stripped.is_none() && !is_whole => return Err(Stop::Wait),
+                Some(ParamTypes::Unchanged { at, .. }) if self.cx.statements.is_inferred(online) => {
+                    let is_all = header.length <= WHOLE_MAX && !header.goes_on();
+                    let values = match &stripped {
+                        _ if !is_all => return Err(Stop::LeaveOut(LeftOut::UnknownTypes)),
+                        Some(changed) => payload.get(changed.replaced..header.length - changed.cut),
+                        None => payload.get(at + 1..header.length),
+                    };
+                    let values = values.ok_or(Stop::Wait)?;
+                    let sample = Sample { nulls: known.get(FIXED..at).unwrap_or_default(), values };
+                    self.inferred_types(&Untyped { online, at, parameters, sample })?
+                }
                 Some(found) => {
                     self.missing_types(online, found, CHUNK_MAX - header.length.min(CHUNK_MAX), has_names)?
                 }
@@ -47,8 +62,9 @@ impl Commands<'_, '_> {
             },
             _ => None,
         };
+        let request = self.cx.execute_said(online, Run::Sent);
         if stripped.is_none() && missing.is_none() {
-            return Ok(self.name(Command::EXECUTE, header, target));
+            return Ok(self.name(Command::EXECUTE, header, request, target));
         }
         let is_stripped = stripped.is_some();
         let mut changed = stripped.unwrap_or_else(|| Changed { head: Vec::new(), replaced: 0, cut: 0 });
@@ -65,20 +81,10 @@ impl Commands<'_, '_> {
         changed.head[1..NAMED].copy_from_slice(&target.id.to_le_bytes());
         let Changed { head, replaced, cut } = changed;
         if cut == 0 {
-            return Ok(self.rewrite(Command::EXECUTE, header, Request::Other, &head, replaced));
+            return Ok(self.rewrite(Command::EXECUTE, header, request, &head, replaced));
         }
         self.cx.shared.counters.sessions.count(Event::AttributesLeftOut);
-        Ok(self.rewrite_and_cut(Command::EXECUTE, header, &head, replaced, cut))
-    }
-
-    /// A prepared COMMIT, ROLLBACK or BEGIN.
-    fn note_transaction(&mut self, online: u32) {
-        if self.cx.transaction.wants_client()
-            && let Some(text) = self.cx.statements.text_of(online)
-            && let Query::Transaction(boundary) = sql::classify(text)
-        {
-            self.cx.transaction_boundary(boundary);
-        }
+        Ok(self.rewrite_and_cut(Command::EXECUTE, header, request, &head, replaced, cut))
     }
 
     /// The EXECUTE must fit the statement that it names by order. With attributes it has another form.

@@ -4,9 +4,13 @@ mod cursor;
 mod dispatch;
 mod execute;
 mod file;
+mod inferred;
 mod kill;
 mod prepared;
 mod query;
+mod refusal;
+mod text;
 
 pub(super) use self::dispatch::run;
-pub(super) use self::prepared::must_not_be_prepared;
+pub(super) use self::kill::DueKill;
+pub(super) use self::refusal::OnlineVerdict;

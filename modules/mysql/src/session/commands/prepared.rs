@@ -3,7 +3,7 @@
 use super::cursor::{Commands, Stop, Taken};
 use crate::answers::expected::Request;
 use crate::counters::{Event, LeftOut};
-use crate::session::sql::{self, Query};
+use crate::session::connection_state::Run;
 use crate::statements::table::{LAST_PREPARED, Lookup};
 use crate::statements::types::EarlyExecutes;
 use crate::wire::capabilities::Capabilities;
@@ -17,16 +17,6 @@ const UNSEEN_MAX: u32 = 4;
 /// Bytes of a command and the id of a statement.
 pub(super) const NAMED: usize = 5;
 
-/// Why a statement with this text is left out, if it is.
-pub(in crate::session) fn must_not_be_prepared(text: &[u8]) -> Option<LeftOut> {
-    match sql::classify(text) {
-        // Its parameters may name a connection.
-        Query::Kill(_) => Some(LeftOut::Kill),
-        Query::Shutdown => Some(LeftOut::Shutdown),
-        _ => None,
-    }
-}
-
 /// A statement that the test server has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target {
@@ -39,18 +29,15 @@ pub(super) struct Target {
 
 impl Commands<'_, '_> {
     pub(super) fn prepare(&mut self, header: Header, payload: &[u8]) -> Taken {
-        let is_short = header.length <= WHOLE_MAX;
-        let needed = if is_short { header.length } else { 1 + sql::PEEK };
-        if payload.len() < needed {
-            return Err(Stop::Wait);
-        }
+        let text = self.whole_text(header, payload, 1, true)?;
         self.await_answers()?;
         let request = |serial: Option<_>| serial.map_or(Request::Other, Request::Prepare);
-        if let Some(reason) = must_not_be_prepared(&payload[1..]) {
+        if let Some(reason) = self.cx.must_not_be_prepared(text.bytes, text.is_whole) {
             let request = request(self.cx.statements.prepare_left_out());
             return Ok(self.leave_out(Command::PREPARE, header, request, reason));
         }
-        let request = request(self.cx.statements.prepare(is_short.then(|| &payload[1..])));
+        let is_short = header.length <= WHOLE_MAX;
+        let request = request(self.cx.prepare_said(text.bytes, is_short));
         Ok(self.pass(Command::PREPARE, header, request))
     }
 
@@ -63,6 +50,15 @@ impl Commands<'_, '_> {
         let online = u32::from_le_bytes(*id);
         if command == Command::BULK_EXECUTE && !self.server_knows(Capabilities::BULK) {
             return Err(Stop::LeaveOut(LeftOut::Bulk));
+        }
+        if matches!(command, Command::EXECUTE | Command::BULK_EXECUTE)
+            && self.cx.decide_execute(online).is_some()
+        {
+            if payload.len() < header.length.min(WHOLE_MAX) {
+                return Err(Stop::Wait);
+            }
+            self.cx.execute_unsent(online, payload);
+            return Err(Stop::LeaveOut(LeftOut::StateLost));
         }
         let target = match self.cx.statements.look_up(online) {
             Lookup::Known { id, parameters, by_order } => Target { online, id, parameters, by_order },
@@ -81,23 +77,36 @@ impl Commands<'_, '_> {
                 }
                 return Err(Stop::LeaveOut(LeftOut::FailedStatement));
             }
-            Lookup::Unknown => return Err(Stop::LeaveOut(LeftOut::UnknownStatement)),
+            Lookup::Unknown => {
+                self.cx.executes_unknown();
+                return Err(Stop::LeaveOut(LeftOut::UnknownStatement));
+            }
         };
         match command {
             Command::EXECUTE => return self.execute(header, payload, target),
             Command::CLOSE => self.cx.statements.close(online),
             _ => {}
         }
-        Ok(self.name(command, header, target))
+        let request = match command {
+            Command::BULK_EXECUTE => self.cx.execute_said(online, Run::Sent),
+            _ => Request::Other,
+        };
+        Ok(self.name(command, header, request, target))
     }
 
     /// Sends a command with the test server's id of the statement.
-    pub(super) fn name(&mut self, command: Command, header: Header, target: Target) -> usize {
+    pub(super) fn name(
+        &mut self,
+        command: Command,
+        header: Header,
+        request: Request,
+        target: Target,
+    ) -> usize {
         if target.id == target.online {
-            return self.pass(command, header, Request::Other);
+            return self.pass(command, header, request);
         }
         let [a, b, c, d] = target.id.to_le_bytes();
-        self.rewrite(command, header, Request::Other, &[command.0, a, b, c, d], NAMED)
+        self.rewrite(command, header, request, &[command.0, a, b, c, d], NAMED)
     }
 
     /// The statement that the client prepared last is also the one that the server got last.
@@ -108,7 +117,11 @@ impl Commands<'_, '_> {
             }
             self.cx.statements.executed_early(LAST_PREPARED, payload);
         }
-        Ok(self.pass(command, header, Request::Other))
+        let request = match command {
+            Command::EXECUTE | Command::BULK_EXECUTE => self.cx.execute_said(LAST_PREPARED, Run::Sent),
+            _ => Request::Other,
+        };
+        Ok(self.pass(command, header, request))
     }
 
     /// The answer to the PREPARE was not seen: the statement gets `id` by order, once the answer must have come.

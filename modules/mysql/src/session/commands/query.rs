@@ -1,14 +1,14 @@
-//! COM_QUERY: its text is classified; query attributes are overwritten for a server that knows none.
+//! COM_QUERY: its statements are judged; query attributes are overwritten for a server that knows none.
 
 use super::cursor::{Commands, Stop, Taken};
-use super::kill::NAMING_MAX;
+use super::text::{Change, END, Verdict, commits};
 use crate::answers::expected::Request;
 use crate::counters::{Event, LeftOut};
-use crate::session::sql::{self, Query};
+use crate::sql::Effect;
 use crate::wire::attributes::{Attributes, are_there, before_text};
 use crate::wire::capabilities::Capabilities;
 use crate::wire::command::Command;
-use crate::wire::packet::{Header, WHOLE_MAX};
+use crate::wire::packet::{Header, WHOLE_MAX, packet};
 
 /// Bytes of an empty list of attributes.
 const NO_ATTRIBUTES: usize = 2;
@@ -29,39 +29,65 @@ impl Commands<'_, '_> {
             }
         };
         let text_at = 1 + attributes;
-        need(text_at + sql::PEEK)?;
-        let text = &payload[text_at..payload.len().min(text_at + sql::PEEK)];
-        let mut request = Request::Query;
-        match sql::classify(text) {
-            Query::Kill(_) => {
-                need(NAMING_MAX)?;
-                return self.kill(header, payload, text_at);
+        let text = self.whole_text(header, payload, text_at, false)?;
+        let script = self.cx.read(text.bytes);
+        let verdict = self.decide(text, &script)?;
+        if let Verdict::Send(_) = verdict
+            && Self::must_see_answer(&script)
+        {
+            if script.effects().any(|effect| *effect == Effect::LoadLocal) {
+                self.await_all_answers()?;
             }
-            Query::Use(_) => {
-                need(NAMING_MAX)?;
-                self.await_answers()?;
-                if let (Query::Use(database), Some(client)) =
-                    (sql::classify(&payload[text_at..]), &mut self.cx.client)
-                {
-                    client.use_database(database);
-                    request = Request::Use;
+            self.await_answers()?;
+        }
+        // The client sends them even if the text is left out.
+        self.expect_files(text, &script);
+        let change = self.cx.change_of(&script);
+        let request = change.map_or(Request::Query, Request::Change);
+        let taken = match &verdict {
+            Verdict::LeaveOut(reason) => {
+                let taken = self.leave_out(command, header, request, *reason);
+                let ends = script.statements().iter().any(|statement| commits(statement, *reason));
+                if ends && self.cx.state.transaction.is_open() {
+                    self.end_transaction();
                 }
+                taken
             }
-            Query::Shutdown => return Err(Stop::LeaveOut(LeftOut::Shutdown)),
-            Query::Load => self.await_answers()?,
-            Query::Prepare => self.cx.statements.prepared_in_sql(),
-            Query::Transaction(boundary) => self.cx.transaction_boundary(boundary),
-            Query::Plain => {}
-        }
-        if attributes == 0 || self.server_knows(Capabilities::QUERY_ATTRIBUTES) {
-            return Ok(self.pass(command, header, request));
-        }
-        if attributes > NO_ATTRIBUTES {
+            Verdict::Send(changes) => self.send_query(header, attributes, request, changes)?,
+        };
+        self.said(text, &script, change, &verdict);
+        Ok(taken)
+    }
+
+    /// Production has ended a transaction by a statement that is not copied.
+    fn end_transaction(&mut self) {
+        self.edits.send(&packet(0, &[&[Command::QUERY.0], END].concat()));
+        self.ready.answers.expect(Request::Other, Some(1));
+    }
+
+    /// Sends a query with changes of its text, which are all here.
+    fn send_query(
+        &mut self,
+        header: Header,
+        attributes: usize,
+        request: Request,
+        changes: &[Change],
+    ) -> Taken {
+        let command = Command::QUERY;
+        let text_at = 1 + attributes;
+        let knows_attributes = attributes == 0 || self.server_knows(Capabilities::QUERY_ATTRIBUTES);
+        if attributes > NO_ATTRIBUTES && !knows_attributes {
             self.cx.shared.counters.sessions.count(Event::AttributesLeftOut);
         }
-        // Blanks before a text change nothing, not even the packet's length.
-        let mut head = vec![b' '; text_at];
-        head[0] = command.0;
-        Ok(self.rewrite(command, header, request, &head, text_at))
+        if changes.is_empty() {
+            if knows_attributes {
+                return Ok(self.pass(command, header, request));
+            }
+            // Blanks before a text change nothing, not even the packet's length.
+            let mut head = vec![b' '; text_at];
+            head[0] = command.0;
+            return Ok(self.rewrite(command, header, request, &head, text_at));
+        }
+        self.rewrite_text(header, request, if knows_attributes { 0 } else { attributes }, text_at, changes)
     }
 }

@@ -30,6 +30,13 @@ impl log::Log for Log {
     fn flush(&self) {}
 }
 
+/// Keeps the lines that are logged from here on.
+pub(crate) fn keep_log() {
+    // The first test sets it for all.
+    let _ = log::set_logger(&Log);
+    log::set_max_level(log::LevelFilter::Warn);
+}
+
 /// The lines of this test that contain a text.
 pub(crate) fn lines_with(text: &str) -> Vec<String> {
     LINES.with_borrow(|lines| lines.iter().filter(|line| line.contains(text)).cloned().collect())
@@ -81,9 +88,7 @@ impl Run {
     }
 
     fn configured(settings: &Settings, from_start: bool) -> Self {
-        // The first test sets it for all.
-        let _ = log::set_logger(&Log);
-        log::set_max_level(log::LevelFilter::Warn);
+        keep_log();
         let protocol = Mysql::new(settings).unwrap();
         let driven = Driver::new(protocol.module(&FLOW, from_start));
         Self { protocol, driven, complete: (0, false) }
@@ -96,9 +101,9 @@ impl Run {
         Self { protocol, driven, complete: (0, false) }
     }
 
-    /// Another session, from its start.
-    pub(crate) fn again(&mut self) {
-        self.driven = Driver::new(self.protocol.module(&FLOW, true));
+    /// Another session, from its start. Returns the one before.
+    pub(crate) fn again(&mut self) -> Driver {
+        std::mem::replace(&mut self.driven, Driver::new(self.protocol.module(&FLOW, true)))
     }
 
     /// A session whose login is done.

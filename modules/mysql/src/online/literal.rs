@@ -1,0 +1,98 @@
+//! Values and names as SQL, whatever the session's `sql_mode` and character set are.
+
+/// A value whose type is not known: a number if it is written as servers write numbers, else a text.
+pub(super) fn literal(value: Option<&[u8]>) -> Vec<u8> {
+    match value {
+        None => b"NULL".to_vec(),
+        Some(value) if is_number(value) => value.to_vec(),
+        Some(value) if std::str::from_utf8(value).is_ok() => hex(b"_utf8mb4 ", value),
+        Some(value) => hex(b"", value),
+    }
+}
+
+fn hex(introducer: &[u8], value: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = Vec::with_capacity(introducer.len() + 3 + 2 * value.len());
+    text.extend_from_slice(introducer);
+    text.extend_from_slice(b"x'");
+    for byte in value {
+        text.push(DIGITS[usize::from(byte >> 4)]);
+        text.push(DIGITS[usize::from(byte & 15)]);
+    }
+    text.push(b'\'');
+    text
+}
+
+/// Digits that would be written in the same way again: no leading zeros, no sign but a minus, at most 18 digits.
+fn is_number(value: &[u8]) -> bool {
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    let (whole, fraction) = match digits.iter().position(|byte| *byte == b'.') {
+        Some(point) => (&digits[..point], Some(&digits[point + 1..])),
+        None => (digits, None),
+    };
+    let all = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    digits.len() <= 18
+        && all(whole)
+        && (whole.len() == 1 || whole[0] != b'0')
+        && fraction.is_none_or(all)
+        && value != b"-0"
+}
+
+/// A name in backticks.
+pub(super) fn name(name: &[u8]) -> Vec<u8> {
+    let mut text = vec![b'`'];
+    for byte in name {
+        text.push(*byte);
+        if *byte == b'`' {
+            text.push(b'`');
+        }
+    }
+    text.push(b'`');
+    text
+}
+
+/// A text in quotes. `None` if it cannot be written in a way that both readings of a backslash agree on.
+pub(super) fn quoted(text: &[u8]) -> Option<Vec<u8>> {
+    if text.contains(&b'\\') || text.contains(&0) {
+        return None;
+    }
+    let mut quoted = vec![b'\''];
+    for byte in text {
+        quoted.push(*byte);
+        if *byte == b'\'' {
+            quoted.push(b'\'');
+        }
+    }
+    quoted.push(b'\'');
+    Some(quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(value: &[u8]) -> String {
+        String::from_utf8(literal(Some(value))).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_numbers_and_all_else_is_a_text() {
+        for number in ["0", "1", "-17", "1.50", "0.5", "123456789012345678"] {
+            assert_eq!(said(number.as_bytes()), number);
+        }
+        for text in ["", "007", "-", "-0", "1.", ".5", "1e5", "1234567890123456789", "1; DROP TABLE t", "+1"]
+        {
+            assert!(said(text.as_bytes()).starts_with("_utf8mb4 x'"), "{text}");
+        }
+        assert_eq!(said(b"x'y"), "_utf8mb4 x'782779'");
+        assert_eq!(said(b"\0\xff"), "x'00ff'");
+        assert_eq!(literal(None), b"NULL");
+    }
+
+    #[test]
+    fn quotes_end_where_they_should() {
+        assert_eq!(name(b"a`b"), b"`a``b`");
+        assert_eq!(quoted(b"it's").unwrap(), b"'it''s'");
+        assert_eq!(quoted(b"a\\'"), None);
+    }
+}
