@@ -40,7 +40,7 @@ load_on() {
   load_end "$2"
 }
 
-# The same in the background: load_start HOST NAME COMMAND... and load_end NAME.
+# The same in the background: load_start HOST NAME COMMAND... and load_end NAME, or loads_end for all.
 declare -A LOAD=()
 load_start() {
   local host=$1 name=$2
@@ -50,6 +50,10 @@ load_start() {
 }
 load_end() {
   wait "${LOAD[$1]}" || fail "$1 failed: $(tail -n 1 "$CASE_DIR/$1.log")"
+}
+loads_end() {
+  local name
+  for name in "${!LOAD[@]}"; do load_end "$name"; done
 }
 load_runs() { alive "${LOAD[$1]}"; }
 

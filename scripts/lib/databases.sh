@@ -90,6 +90,13 @@ sql_user() {
     >>"$CASE_DIR/$1/users.sql"
 }
 
+# sql_first_login KIND USER: the drivers of Python want MySQL's public key without TLS, which is needed for the first login only.
+sql_first_login() {
+  [[ $1 != mariadb ]] || return 0
+  on client "${MYSQL_ROOT[@]}" mysql --no-defaults -h "$ONLINE4" -u "$2" -p"$2-online" --ssl-mode=DISABLED --get-server-public-key -e 'DO 1' \
+    >known.log 2>&1 || stopped_short 'no first login' known
+}
+
 # sql_ask HOST STATEMENT: as the administrator, by the server's socket.
 sql_ask() { mariadb --no-defaults -BN -S "$CASE_DIR/$1/sql.sock" -u root -e "$2"; }
 
@@ -142,6 +149,15 @@ sql_arrived() {
   sql_count_kinds
   difference=$(join -a 1 -a 2 -e 0 -o 0,1.2,2.2 "$CASE_DIR"/{online,test}/commands.txt | awk '$2 != $3 { print $1 " " $2 "/" $3 }')
   [[ -z $difference ]] || fail "commands online/test: $(paste -sd, <<<"$difference")"
+}
+
+# The end of a load that loses commands: waits until the test server has as much, or no more comes, then the copy ends.
+# Rows tell what arrived.
+sql_ended() {
+  PATIENCE=${PATIENCE:-3} settle
+  copy_stop
+  N_ONLINE=$(arrived online) N_TEST=$(arrived test)
+  ((N_ONLINE > 0)) || fail 'no load at all'
 }
 
 # Writes the commands by kind, since counting_sql, to HOST/commands.txt; sql_kind HOST KIND is one of them.

@@ -120,12 +120,36 @@ loss_case() {
 mend() {
   local host
   ip -n "$(netns wire)" link delete copies 2>/dev/null || true
+  swapper_end
   for host in "${HOSTS[@]}"; do
     lab_loss "$host" 0
     nft_end "$host" inet
     ip -n "$(netns wire)" link set "$host" up
     on "$host" sysctl -q -w net.ipv4.ip_local_port_range='10000 65000' net.core.somaxconn=65535
   done
+}
+
+# swapper EVERY: of the long segments that leave the test host, every EVERY-th is overtaken by the next one. SWAPPER is the
+# process that does it, and is ended before another begins.
+# shellcheck disable=SC2034
+swapper() {
+  local wire
+  wire=$(netns wire)
+  if ! on wire ip link show swap0 >/dev/null 2>&1; then
+    ip -n "$wire" link add swap0 type veth peer name swap1
+    ip -n "$wire" link set swap0 master wire up
+    ip -n "$wire" link set swap1 promisc on up
+    ip -n "$wire" link set test promisc on nomaster
+  fi
+  spawn wire "$CASE_DIR/swapper.log" python3 "$ROOT/scripts/lib/swapper.py" test swap1 "$1"
+  SWAPPER=$SPAWNED
+  await 5 grep -qs forwarding "$CASE_DIR/swapper.log" || stopped_short 'nothing swaps' swapper
+}
+
+# The test host is on the wire again.
+swapper_end() {
+  ip -n "$(netns wire)" link delete swap0 2>/dev/null || return 0
+  ip -n "$(netns wire)" link set test promisc off master wire
 }
 
 # The report shows no loss and no expired answer timeout. After all_arrived.
