@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='psql over TLS, without a module: nothing can be copied, and the report explains it'
+about='psql over TLS: nothing can be copied, and the report explains it'
 unit=rows
 wire=any
 ours=yes

@@ -3,19 +3,20 @@
 //! The help and the errors of `--protocol` name them in words (`cli/raw.rs`, `cli/error.rs`); a test compares these with the
 //! table.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use common_core::flow::Endpoint;
 use module_kit::Protocol;
-use module_kit::secret::CredentialsError;
 use serde::Deserialize;
 use tcpcopy_mysql::Mysql;
+use tcpcopy_postgres::Postgres;
 use tcpcopy_redis::Redis;
 
 use crate::settings::Transfer;
 
 /// One protocol for each service.
-type Built = Result<Vec<Arc<dyn Protocol>>, CredentialsError>;
+type Built = Result<Vec<Arc<dyn Protocol>>, Box<dyn Error>>;
 
 /// A protocol that has a module.
 pub(crate) struct Registration {
@@ -34,7 +35,7 @@ pub(crate) struct Registration {
 }
 
 /// All of them.
-pub(crate) static PROTOCOLS: [Registration; 2] = [
+pub(crate) static PROTOCOLS: [Registration; 3] = [
     Registration {
         name: "mysql",
         port: 3306,
@@ -42,6 +43,14 @@ pub(crate) static PROTOCOLS: [Registration; 2] = [
         error_name: tcpcopy_mysql::error_name,
         without_answers: ", and must infer MySQL's ids of prepared statements from their order",
         build: mysql,
+    },
+    Registration {
+        name: "postgres",
+        port: 5432,
+        manual: "docs/POSTGRES.md",
+        error_name: tcpcopy_postgres::error_name,
+        without_answers: "",
+        build: postgres,
     },
     Registration {
         name: "redis",
@@ -58,6 +67,7 @@ pub(crate) static PROTOCOLS: [Registration; 2] = [
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     pub(crate) mysql: tcpcopy_mysql::Settings,
+    pub(crate) postgres: tcpcopy_postgres::Settings,
     pub(crate) redis: tcpcopy_redis::Settings,
     pub(crate) online: OnlineServers,
 }
@@ -73,13 +83,22 @@ pub(crate) struct OnlineServers {
 fn mysql(config: &Config, services: &[Endpoint]) -> Built {
     let mysql = Mysql::new(&config.mysql)?;
     let online = config.online.mysql.as_ref();
-    services.iter().map(|usual| mysql.for_service(online, *usual).map(|mysql| Arc::new(mysql) as _)).collect()
+    let built =
+        services.iter().map(|usual| mysql.for_service(online, *usual).map(|mysql| Arc::new(mysql) as _));
+    Ok(built.collect::<Result<_, _>>()?)
+}
+
+fn postgres(config: &Config, services: &[Endpoint]) -> Built {
+    let postgres = Postgres::new(&config.postgres)?;
+    Ok(services.iter().map(|_| Arc::new(postgres.for_another_service()) as _).collect())
 }
 
 fn redis(config: &Config, services: &[Endpoint]) -> Built {
     let redis = Redis::new(&config.redis)?;
     let online = config.online.redis.as_ref();
-    services.iter().map(|usual| redis.for_service(online, *usual).map(|redis| Arc::new(redis) as _)).collect()
+    let built =
+        services.iter().map(|usual| redis.for_service(online, *usual).map(|redis| Arc::new(redis) as _));
+    Ok(built.collect::<Result<_, _>>()?)
 }
 
 impl Registration {

@@ -48,7 +48,7 @@ fn manuals(text: &str) -> String {
     let table = table.unwrap_or_default().trim_start_matches("online.");
     let all: Vec<_> = PROTOCOLS.iter().map(|protocol| protocol.manual).collect();
     let one = PROTOCOLS.iter().find(|protocol| table.starts_with(protocol.name));
-    one.map_or_else(|| all.join(" and "), |protocol| protocol.manual.to_owned())
+    one.map_or_else(|| all.join(", "), |protocol| protocol.manual.to_owned())
 }
 
 /// The line of a byte, from 1.
@@ -133,7 +133,8 @@ mod tests {
         for (text, manual) in [
             ("[mysql]\nusres = 1\n", ": docs/MYSQL.md"),
             ("[mysql.users]\n[online.redis]\naddress = 1\n", ": docs/REDIS.md"),
-            ("users = 1\n", ": docs/MYSQL.md and docs/REDIS.md"),
+            ("users = 1\n", ": docs/MYSQL.md, docs/POSTGRES.md, docs/REDIS.md"),
+            ("[postgres]\nusres = 1\n", ": docs/POSTGRES.md"),
         ] {
             let complaint = parse(text.as_bytes()).unwrap_err().to_string();
             assert!(complaint.ends_with(manual), "{complaint}");

@@ -101,7 +101,7 @@ pub enum UsageError {
     },
     /// A piece of `--protocol` cannot be used.
     #[error(
-        "--protocol: '{piece}': {problem}; the form is PORT=mysql, PORT=redis or PORT=none, as in 3307=mysql"
+        "--protocol: '{piece}': {problem}; the form is PORT=mysql, PORT=postgres, PORT=redis or PORT=none, as in 3307=mysql"
     )]
     Protocol {
         /// The piece between commas.

@@ -86,7 +86,8 @@ pub(super) struct RawArgs {
     /// Write the account to this file as JSON, every second and at the end
     #[arg(long = "stats-json", value_name = "FILE")]
     pub(super) stats_json: Option<PathBuf>,
-    /// Treat an online service as this protocol: PORT=mysql, redis or none; without it 3306 is mysql, 6379 redis
+    /// Treat an online service as this protocol: PORT=mysql, postgres, redis or none; without it 3306 is mysql, 5432 postgres,
+    /// 6379 redis
     #[arg(long = "protocol", value_name = "PORT=NAME")]
     pub(super) protocols: Vec<String>,
     /// Read users and passwords of the test server from this file (TOML, mode 600)
