@@ -77,6 +77,8 @@ pub(super) struct Worker<I> {
     /// Replies of online servers to the questions of modules.
     queries: Watch,
     captured: CaptureStats,
+    /// The kernel has dropped packets; those that it captured before are not read to the end yet.
+    drops_noticed: bool,
     sched_policy: Option<SchedPolicy>,
     /// A packet was captured in the last round.
     captured_some: bool,
@@ -111,6 +113,7 @@ impl<I: Inject> Worker<I> {
             sink,
             queries,
             captured: CaptureStats::default(),
+            drops_noticed: false,
             sched_policy: None,
             captured_some: false,
             read_at: clock.now(),
@@ -320,17 +323,24 @@ impl<I: Inject> Worker<I> {
             self.next_tick = now + TICK;
             self.tick();
         }
+        if self.drops_noticed && !self.captures.any_ready() {
+            self.report_drops(now);
+        }
         self.handle_phase(now);
         ticks
+    }
+
+    /// All packets that were captured before the dropped ones have been handled.
+    fn report_drops(&mut self, now: Time) {
+        self.drops_noticed = false;
+        self.engine.capture_lost(now);
     }
 
     /// Completes the statistics.
     fn tick(&mut self) {
         let before = self.captured.kernel_dropped;
         self.captured = self.captures.tick();
-        if self.captured.kernel_dropped > before {
-            self.engine.capture_lost(self.clock.now());
-        }
+        self.drops_noticed |= self.captured.kernel_dropped > before;
         if let Some(sched_policy) = &mut self.sched_policy {
             sched_policy.tick(self.captured.kernel_received);
         }
@@ -377,6 +387,9 @@ impl<I: Inject> Worker<I> {
         {
             // Sessions whose end was dropped a moment ago are not complete.
             self.tick();
+            if self.drops_noticed {
+                self.report_drops(self.clock.now());
+            }
             self.engine.drain(now, &mut self.sink);
             self.phase = Phase::Draining { end };
         }
