@@ -13,7 +13,7 @@ other_vendor() {
   sql_passwords 'app = "app-test"'
   # All hosts share two cores. The clients saturate them, so tcpcopy gets a small part.
   sql_copying -B 256 --config tcpcopy.toml
-  # Only MariaDB can prepare BEGIN. MySQL refuses it; the module leaves out its executions, and the session continues.
+  # Only MariaDB can prepare BEGIN. MySQL refuses it; the module sends its text instead, and the session continues.
   counting_sql
   sysbench_load differing app app-online --threads=1 --events=5 --time=0
   await 30 sql_level Com_commit || fail 'a statement that only one server knows stops the session'

@@ -34,7 +34,7 @@ run() {
   sql_same_data
   ledger_holds tcpcopy '.ledger.sessions.incomplete.login_failed_online == 4' 'not all sessions that the online server refused are counted'
   for user in wrong absent; do
-    lines=$(grep -c "$user" tcpcopy.log) || true
+    lines=$(grep -c "user \"$user\"" tcpcopy.log) || true
     ((lines == 1)) || fail "$lines lines about user $user instead of one"
   done
 }

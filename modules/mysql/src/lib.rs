@@ -63,7 +63,9 @@ const BEGINNINGS: &[PayloadPrefix] = &[
     &[None, None, Some(0), Some(6)],
     // Another method, or the cached password, at once.
     &[None, Some(0), Some(0), Some(1), Some(0xFE)],
-    &[Some(2), Some(0), Some(0), Some(1), Some(1)],
+    // Not the number of a result's columns, which has the same form.
+    &[Some(2), Some(0), Some(0), Some(1), Some(1), Some(3)],
+    &[Some(2), Some(0), Some(0), Some(1), Some(1), Some(4)],
 ];
 
 /// Asserts what holds for the reading of any SQL, in one of the dialects.

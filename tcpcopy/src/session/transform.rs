@@ -317,12 +317,19 @@ impl ModuleHost {
 
     /// Offers the due bytes to the module, and carries out its actions.
     fn client(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
-        if let Some(next) = parts.turn_queue.next_turn()
+        self.offer(cx, parts)?;
+        if parts.turn_queue.due_len() > 0
+            && let Some(next) = parts.turn_queue.next_turn()
             && self.module.online().is_some_and(|online| online.is_awaited())
         {
-            // It shows that the online server has answered what the module holds.
+            // It shows that the online server has answered what the module holds. Not before the module knows that.
             self.hand_over_before(cx, parts, next.ack)?;
+            self.offer(cx, parts)?;
         }
+        Ok(())
+    }
+
+    fn offer(&mut self, cx: &mut Context<'_>, parts: &mut HostCx<'_>) -> Result<(), ModuleExit> {
         let moment = self.moment(cx, parts);
         let due = parts.turn_queue.due();
         let untaken = due.get(usize::from(self.taken.is_some())..).unwrap_or_default();

@@ -18,7 +18,7 @@ use crate::auth::admission::Admission;
 use crate::auth::hello::Hello;
 use crate::counters::Event;
 use crate::shared::Shared;
-use crate::sql::{Charset, Class, Effect, Script};
+use crate::sql::{Charset, Class, Effect, Script, Step};
 use crate::statements::long_data::LongData;
 use crate::statements::table::{Nature, Serial, Statements};
 use crate::wire::capabilities::Capabilities;
@@ -295,6 +295,14 @@ impl Context {
             Decision::Send => None,
             Decision::Without(_, kind) | Decision::LeaveOut(kind) => Some(kind),
         }
+    }
+
+    /// The text of a prepared statement that does nothing but begin a transaction.
+    pub(super) fn begins_by(&self, online: u32) -> Option<Vec<u8>> {
+        let (nature, text) = self.statements.executed(online)?;
+        let script = nature.has_effects.then(|| self.read_one(text))?;
+        let is_begin = |effect: &Effect<'_>| matches!(effect, Effect::Transaction(Step::Begin));
+        (script.effects().next().is_some() && script.effects().all(is_begin)).then(|| text.to_vec())
     }
 
     /// The client executes the statement `online`. Returns what must be known of the answer.

@@ -329,3 +329,15 @@ fn an_account_statement_that_is_left_out_ends_the_transaction_as_it_did_in_produ
     assert_eq!(run.driven.client(&query("GRANT SELECT ON t TO u")), b"", "none is open");
     assert_eq!(run.count("left_out", "accounts"), 2);
 }
+
+#[test]
+fn a_begin_that_the_test_server_cannot_prepare_is_sent_as_a_text() {
+    let mut run = session();
+    assert_eq!(run.driven.client(&prepare("BEGIN")), prepare("BEGIN"));
+    run.driven.online(0, &prepared(1, 0, 0));
+    run.driven.answer(&error(1295, "This command is not supported in the prepared statement protocol yet"));
+    assert_eq!(run.driven.client(&execute(1)), query("BEGIN"));
+    run.driven.answer(&ok(1, 3));
+    assert_eq!(run.driven.client(&query("INSERT INTO t VALUES (1)")), query("INSERT INTO t VALUES (1)"));
+    assert_eq!((run.left_out(), run.count("left_out", "failed_statement")), (0, 0));
+}

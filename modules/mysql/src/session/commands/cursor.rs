@@ -74,7 +74,7 @@ impl Commands<'_, '_> {
     }
 
     /// A command goes to the test server.
-    fn send(&mut self, command: Command, header: Header, request: Request) {
+    pub(super) fn send(&mut self, command: Command, header: Header, request: Request) {
         self.cx.shared.counters.commands.count(command);
         self.cx.state.next_command();
         if !command.has_no_answer() {

@@ -8,7 +8,7 @@ use crate::statements::table::{LAST_PREPARED, Lookup};
 use crate::statements::types::EarlyExecutes;
 use crate::wire::capabilities::Capabilities;
 use crate::wire::command::Command;
-use crate::wire::packet::{Header, WHOLE_MAX};
+use crate::wire::packet::{HEADER, Header, WHOLE_MAX, packet};
 use module_kit::edits::Fate;
 
 /// So many segments may pass that could be the answer to a PREPARE, unless the client goes on.
@@ -75,6 +75,11 @@ impl Commands<'_, '_> {
                 if command == Command::CLOSE {
                     self.cx.statements.close(online);
                 }
+                if command == Command::EXECUTE
+                    && let Some(text) = self.cx.begins_by(online)
+                {
+                    return self.execute_as_text(header, payload, online, &text);
+                }
                 return Err(Stop::LeaveOut(LeftOut::FailedStatement));
             }
             Lookup::Unknown => {
@@ -92,6 +97,20 @@ impl Commands<'_, '_> {
             _ => Request::Other,
         };
         Ok(self.name(command, header, request, target))
+    }
+
+    /// The test server cannot prepare a BEGIN, as MySQL cannot, but it can execute the text: without it all that follows would
+    /// be committed statement by statement.
+    fn execute_as_text(&mut self, header: Header, payload: &[u8], online: u32, text: &[u8]) -> Taken {
+        if payload.len() < header.length {
+            return Err(Stop::Wait);
+        }
+        self.edits.take(HEADER + header.length, Fate::Replace);
+        self.cx.stream.enter(header, header.length, Fate::Replace);
+        self.edits.send(&packet(0, &[&[Command::QUERY.0], text].concat()));
+        self.send(Command::QUERY, header, Request::Query);
+        self.cx.execute_said(online, Run::Sent);
+        Ok(HEADER + header.length)
     }
 
     /// Sends a command with the test server's id of the statement.
