@@ -227,6 +227,8 @@ struct Delays {
     /// What was seen, and when.
     events: Events,
     refused: bool,
+    /// The due bytes were offered before.
+    holds: bool,
 }
 
 type Events = Arc<Mutex<Vec<(u64, &'static str)>>>;
@@ -268,10 +270,13 @@ impl Module for Delays {
         if std::mem::take(&mut self.refused) {
             self.note(actions, "left out");
             actions.leave_out(bytes.len(), Loss::LeftOut);
-        } else if next_captured.is_some() || now >= due {
+        } else if self.holds && next_captured.is_some() || now >= due {
+            self.holds = false;
             self.note(actions, if now >= due { "late" } else { "answered" });
             actions.pass(bytes.len());
         } else {
+            // What is awaited is handed over once the bytes are held.
+            self.holds = true;
             actions.call_again_at(due);
         }
     }
@@ -357,6 +362,76 @@ fn an_awaited_answer_is_handed_over_although_the_next_turn_waits() {
     rig.answer();
     assert_eq!(*events.lock().unwrap(), [(10_000, "left out")]);
     assert!(rig.ledger().balances());
+}
+
+/// A module that takes all it gets at once, and always awaits the online server.
+#[derive(Clone, Default)]
+struct Takes(Arc<Mutex<Vec<&'static str>>>);
+
+impl Protocol for Takes {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
+    fn module(&self, _: &Flow, _: bool) -> Box<dyn Module> {
+        Box::new(self.clone())
+    }
+
+    fn online(&self) -> Option<&dyn OnlineService> {
+        Some(self)
+    }
+}
+
+impl OnlineService for Takes {
+    fn answers(&self) -> &'static [PayloadPrefix] {
+        &[&[Some(b'-')]]
+    }
+}
+
+impl Module for Takes {
+    fn connected(&mut self, _: &mut Actions) -> Ready {
+        Ready::Now
+    }
+
+    fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
+        self.0.lock().unwrap().push("client");
+        actions.pass(bytes.len());
+        actions.answered();
+    }
+
+    fn answer(&mut self, _: ServerData<'_>, _: &mut Actions) {}
+
+    fn missed(&mut self, _: Missing<'_>) {}
+
+    fn online(&mut self) -> Option<&mut dyn OnlineObserver> {
+        Some(self)
+    }
+}
+
+impl OnlineObserver for Takes {
+    fn answer(&mut self, _: &[u8], _: &mut Actions) {
+        self.0.lock().unwrap().push("online");
+    }
+
+    fn is_awaited(&self) -> bool {
+        true
+    }
+}
+
+/// A login in several rounds, for example.
+#[test]
+fn no_answer_is_handed_over_before_the_bytes_that_it_answers() {
+    let module = Takes::default();
+    let events = Arc::clone(&module.0);
+    let mut rig = Rig::with_protocol(module);
+    rig.connect(0);
+    rig.online_says(0, 0, 1, Flags::SYN | Flags::ACK, &[]);
+    let flags = Flags::ACK | Flags::PSH;
+    rig.data(0, 1);
+    rig.say_after(0, 2, 4, flags, b"x");
+    rig.online_says(0, 1, 2, flags, b"-ok");
+    rig.answer();
+    assert_eq!(*events.lock().unwrap(), ["client", "online", "client"]);
 }
 
 /// Holds what is due until it has an even number of bytes, and tells other sessions how far it has come.
