@@ -11,7 +11,7 @@ run() {
   pg_servers
   pgbench_start simple -M simple -c 5 -R 50 -T 6
   late_copying 2 5432 -B 256 --config tcpcopy.toml
-  # Each connection has a transaction under way, and reports its counts up to a second late: they begin some apart.
+  # Each connection has a transaction under way, and the two counts begin one after the other.
   counting pg_count
   load_end simple
   PATIENCE=2 settle
