@@ -13,6 +13,7 @@ run() {
   late_copying 2 5432 -B 256 --config tcpcopy.toml
   # Each connection has a transaction under way. The online count begins last, so that what it has, the other must have.
   counting pg_count
+  # shellcheck disable=SC2154 # the associative array of scripts/lib/case.sh
   BEFORE[online]=$(pg_count online)
   load_end simple
   PATIENCE=2 settle
