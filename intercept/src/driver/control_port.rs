@@ -13,6 +13,7 @@ use mio::{Interest, Registry, Token};
 
 use super::acceptor::Acceptor;
 use super::filter_schedule::FilterSchedule;
+use super::hosts::{CUT_OFF, Hosts};
 use super::peer::{Peer, PeerError};
 use super::peer_log::PeerLog;
 use super::peers::Peers;
@@ -30,6 +31,7 @@ pub(super) struct ControlPort {
     listener: TcpListener,
     acceptor: Acceptor,
     pub(super) peers: Peers,
+    hosts: Hosts,
     log: PeerLog,
     first_token: usize,
     /// Messages of the peer that is being served; kept for its memory.
@@ -44,6 +46,7 @@ impl ControlPort {
             listener,
             acceptor: Acceptor::new(),
             peers: Peers::default(),
+            hosts: Hosts::default(),
             log: PeerLog::new(),
             first_token: 0,
             messages: Vec::new(),
@@ -80,7 +83,9 @@ impl ControlPort {
     /// Accepts all connections that have come.
     pub(super) fn accept(&mut self, now: Time, registry: &Registry, router: &mut Router) {
         while let Some((stream, address)) = self.acceptor.next(now, || self.listener.accept()) {
-            if !self.peers.have_room(address.ip()) {
+            if self.hosts.is_cut_off(now, address.ip().into()) {
+                log::debug!("{address}: closed at once: its host is cut off");
+            } else if !self.peers.have_room(address.ip()) {
                 let line = format_args!(
                     "{address}: refused: its host has {} connections open, all have {} of {MAX_PEERS}",
                     self.peers.of(address.ip()),
@@ -132,7 +137,26 @@ impl ControlPort {
         }
         match outcome {
             Ok(()) => self.handle_result(now, id, received, router),
+            Err((RefuseReason::CutOff, why)) => self.cut_off(now, id, &why, router),
             Err((reason, why)) => self.refuse(now, id, reason, &why, router),
+        }
+    }
+
+    /// Refuses all peers on the host of this one, and keeps the host out for a minute. One line names it and says why.
+    fn cut_off(&mut self, now: Time, id: PeerId, why: &str, router: &mut Router) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        let (address, host) = (peer.address, Host::from(peer.ip()));
+        if !self.hosts.is_cut_off(now, host) {
+            let seconds = CUT_OFF.as_secs();
+            log::warn!("{address}: its host is cut off for {seconds} s: {why}");
+        }
+        self.hosts.cut_off(now, host);
+        for id in self.peers.ids() {
+            let Some(peer) = self.peers.get_mut(id).filter(|peer| Host::from(peer.ip()) == host) else {
+                continue;
+            };
+            peer.refuse(now, RefuseReason::CutOff);
+            router.handle_peer_gone(id);
         }
     }
 
@@ -241,5 +265,9 @@ fn describe(reason: RefuseReason, version: Option<u16>) -> String {
         (RefuseReason::TooManyRoutes, _) => {
             "it announces more routes or targets than intercept accepts".into()
         }
+        (RefuseReason::CutOff, _) => "it does what no tcpcopy does".into(),
+        (RefuseReason::KeyWanted, _) => "it has no key; give tcpcopy --key-file".into(),
+        (RefuseReason::NoKey, _) => "it has a key, and this intercept has none".into(),
+        (RefuseReason::WrongKey, _) => "wrong key".into(),
     }
 }

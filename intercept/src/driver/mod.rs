@@ -8,6 +8,7 @@ mod addresses;
 mod captures;
 mod control_port;
 mod filter_schedule;
+mod hosts;
 mod listener;
 mod peer;
 mod peer_log;

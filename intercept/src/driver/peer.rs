@@ -100,8 +100,11 @@ impl Peer {
         undecodable.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Sends the peer the reason of its refusal; its further messages are discarded.
+    /// Sends the peer the reason of its first refusal; its further messages are discarded.
     pub(super) fn refuse(&mut self, now: Time, reason: RefuseReason) {
+        if matches!(self.stage, Stage::Refused { .. }) {
+            return;
+        }
         self.connection.queue(|out| FromIntercept::Refuse(reason).encode(out));
         self.stage = Stage::Refused { deadline: now + FAREWELL_TIMEOUT, discarded: 0, finished: false };
         self.readable = true;

@@ -2,6 +2,7 @@
 
 use super::filter_schedule::AT_ONCE;
 use super::*;
+use crate::router::PeerId;
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{FlowId, FrameBuffer, FromIntercept, RefuseReason, ToIntercept, VERSION};
 use common_core::flow::{Endpoint, Flow};
@@ -363,4 +364,23 @@ fn what_a_slow_tcpcopy_has_no_room_for_is_counted() {
     }
     let statistics = rig.driver.statistics();
     assert_eq!((statistics.forwarded, statistics.overflowed), (u64::from(captured) - 1, 1));
+}
+
+#[test]
+fn a_host_that_is_cut_off_loses_all_its_connections_and_comes_back_a_minute_later() {
+    let mut rig = Rig::new();
+    let mut clients = [rig.greeted(), rig.greeted()];
+    let mut other = rig.connect_from("127.0.0.2");
+    other.send(&ToIntercept::Hello { version: VERSION });
+    assert_eq!(rig.next(&mut other), Some(Message::Hello(VERSION)));
+    let Driver { control, router, clock, .. } = &mut rig.driver;
+    control.cut_off(clock.now(), PeerId(1), "a test", router);
+    for client in &mut clients {
+        assert_eq!(rig.next(client), Some(Message::Refuse(RefuseReason::CutOff)));
+        assert_eq!(rig.next(client), None);
+    }
+    let mut again = rig.connect();
+    assert_eq!(rig.next(&mut again), None, "it is closed at once");
+    other.send(&ToIntercept::Ping { nonce: 1 });
+    assert_eq!(rig.next(&mut other), Some(Message::Pong(1)));
 }

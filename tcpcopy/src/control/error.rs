@@ -60,6 +60,10 @@ impl ControlError {
             Self::Refused(RefuseReason::TooManyConnections | RefuseReason::TooManyRoutes) => {
                 "start another intercept"
             }
+            Self::Refused(RefuseReason::CutOff) => "read intercept's log, and wait for a minute",
+            Self::Refused(RefuseReason::KeyWanted) => "give tcpcopy intercept's key file with --key-file",
+            Self::Refused(RefuseReason::NoKey) => "give intercept the same key file with --key-file",
+            Self::Refused(RefuseReason::WrongKey) => "copy intercept's key file to this host again",
             Self::Version { .. } | Self::Refused(_) => "install the same release on both hosts",
             Self::Malformed(_) | Self::NoHello => "check that -s names intercept's address and port",
             Self::Connect(_) | Self::NoAnswer | Self::Silent | Self::Lost(_) | Self::Overflow => {
@@ -99,5 +103,9 @@ fn refusal(reason: RefuseReason) -> &'static str {
         RefuseReason::Malformed => "it could not read a message of tcpcopy",
         RefuseReason::TooManyConnections => "it has as many connections as it accepts",
         RefuseReason::TooManyRoutes => "it has as many routes as it accepts",
+        RefuseReason::CutOff => "it has cut this host off for a minute; its log says why",
+        RefuseReason::KeyWanted => "it wants a key",
+        RefuseReason::NoKey => "it has no key, and this tcpcopy has one",
+        RefuseReason::WrongKey => "the keys differ",
     }
 }

@@ -184,6 +184,10 @@ fn encode_reason(w: &mut Writer<'_>, reason: RefuseReason) {
         RefuseReason::Malformed => w.u8(2),
         RefuseReason::TooManyConnections => w.u8(3),
         RefuseReason::TooManyRoutes => w.u8(4),
+        RefuseReason::CutOff => w.u8(5),
+        RefuseReason::KeyWanted => w.u8(6),
+        RefuseReason::NoKey => w.u8(7),
+        RefuseReason::WrongKey => w.u8(8),
     }
 }
 
@@ -193,6 +197,10 @@ fn decode_reason(r: &mut Reader<'_>) -> Result<RefuseReason, DecodeError> {
         2 => Ok(RefuseReason::Malformed),
         3 => Ok(RefuseReason::TooManyConnections),
         4 => Ok(RefuseReason::TooManyRoutes),
+        5 => Ok(RefuseReason::CutOff),
+        6 => Ok(RefuseReason::KeyWanted),
+        7 => Ok(RefuseReason::NoKey),
+        8 => Ok(RefuseReason::WrongKey),
         _ => Err(DecodeError::Value("refuse reason")),
     }
 }

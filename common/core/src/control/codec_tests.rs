@@ -51,6 +51,10 @@ fn refuse_reasons() -> impl Strategy<Value = RefuseReason> {
         Just(RefuseReason::Malformed),
         Just(RefuseReason::TooManyConnections),
         Just(RefuseReason::TooManyRoutes),
+        Just(RefuseReason::CutOff),
+        Just(RefuseReason::KeyWanted),
+        Just(RefuseReason::NoKey),
+        Just(RefuseReason::WrongKey),
     ]
 }
 
@@ -195,7 +199,7 @@ fn undefined_values_are_named() {
     for (bytes, error) in cases {
         assert_eq!(ToIntercept::decode(bytes), Err(error));
     }
-    assert_eq!(FromIntercept::decode(&[0x82, 9]), Err(DecodeError::Value("refuse reason")));
+    assert_eq!(FromIntercept::decode(&[0x82, 200]), Err(DecodeError::Value("refuse reason")));
 }
 
 #[test]

@@ -85,6 +85,14 @@ pub enum RefuseReason {
     TooManyConnections,
     /// More routes or targets than intercept accepts.
     TooManyRoutes,
+    /// The peer's host has done something that no tcpcopy does, and is kept out for a minute.
+    CutOff,
+    /// Intercept has a key, and the peer began without one.
+    KeyWanted,
+    /// The peer began with a key, and intercept has none.
+    NoKey,
+    /// The peer's key is none of intercept's.
+    WrongKey,
 }
 
 /// One segment that the test server sent.
