@@ -143,7 +143,7 @@ impl ControlPort {
     }
 
     /// Refuses all peers on the host of this one, and keeps the host out for a minute. One line names it and says why.
-    fn cut_off(&mut self, now: Time, id: PeerId, why: &str, router: &mut Router) {
+    pub(super) fn cut_off(&mut self, now: Time, id: PeerId, why: &str, router: &mut Router) {
         let Some(peer) = self.peers.get_mut(id) else { return };
         let (address, host) = (peer.address, Host::from(peer.ip()));
         if !self.hosts.is_cut_off(now, host) {
