@@ -13,6 +13,7 @@ use common_core::wire::{Flags, Segment};
 use common_os::clock::Clock;
 use common_os::io::af_packet::{AfPacket, Room};
 use common_os::io::bpf::{Program, Service, ServiceAnswers, worker_of};
+use common_os::io::witness::Witness;
 use common_os::io::{Capture, CaptureCounters, OpenError};
 use namespace::{isolated, pair, sh};
 use sniffer::{ROOM, Seen, Sniffer, stream};
@@ -507,4 +508,30 @@ fn serve_short(listener: &TcpListener) {
     let (mut connection, _) = listener.accept().unwrap();
     connection.read_to_end(&mut Vec::new()).unwrap();
     connection.write_all(b"answer").unwrap();
+}
+
+#[test]
+fn a_witness_counts_what_passes_and_only_when_told() {
+    isolated(|| {
+        let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
+        let request = || {
+            std::thread::scope(|scope| {
+                scope.spawn(|| serve(&listener));
+                upload("127.0.0.1:8080".parse().unwrap());
+            });
+        };
+        let mut witness = Witness::open().unwrap();
+        request();
+        assert_eq!(witness.counted(), 0);
+        witness.count(Some(&Program::answers(&[endpoint("127.0.0.1:8080")]))).unwrap();
+        request();
+        let counted = witness.counted();
+        assert!(counted > 10, "{counted}: more than its buffer holds");
+        witness.count(Some(&Program::answers(&[endpoint("127.0.0.1:8081")]))).unwrap();
+        request();
+        assert_eq!(witness.counted(), counted, "another filter");
+        witness.count(None).unwrap();
+        request();
+        assert_eq!((witness.counted(), witness.is_counting()), (counted, false));
+    });
 }

@@ -10,6 +10,7 @@ mod control_port;
 mod filter_schedule;
 mod hosts;
 mod listener;
+mod passing;
 mod peer;
 mod peer_log;
 mod peers;
@@ -36,6 +37,7 @@ use captures::Captures;
 use control_port::{ControlPort, MAX_PEERS};
 use filter_schedule::FilterSchedule;
 pub(crate) use listener::hint as listen_hint;
+use passing::Passing;
 
 const SIGNALS: Token = Token(0);
 const FIRST_CONTROL: usize = 1;
@@ -56,6 +58,7 @@ pub struct Driver {
     /// A signal has come.
     signalled: bool,
     captures: Captures,
+    passing: Passing,
     control: ControlPort,
     router: Router,
     filter: FilterSchedule,
@@ -73,7 +76,12 @@ impl Driver {
     pub fn open(config: &Config) -> Result<Self, RunError> {
         let captures = Captures::open(&config.interfaces, config.filter.as_deref())?;
         let control = ControlPort::new(listener::open(config.bind, config.port)?);
-        Ok(Self::with(captures, control).map_err(StartError::system("set up the event loop"))?)
+        let restricted = config.filter.is_some() || !config.interfaces.is_empty();
+        let passing = Passing::open(restricted).map_err(StartError::from)?;
+        let mut driver =
+            Self::with(captures, control).map_err(StartError::system("set up the event loop"))?;
+        driver.passing = passing;
+        Ok(driver)
     }
 
     fn with(captures: Captures, mut control: ControlPort) -> io::Result<Self> {
@@ -88,6 +96,7 @@ impl Driver {
             clock: Clock::start(),
             signalled: false,
             captures,
+            passing: Passing::default(),
             control,
             filter: FilterSchedule::new(&router),
             router,
@@ -192,6 +201,7 @@ impl Driver {
             self.addresses.read();
         }
         let statistics = self.statistics();
+        self.passing.tick(&self.router, statistics.forwarded);
         self.sched_policy.tick(statistics.captured);
         self.control.tick(now, &mut self.router, statistics);
     }
@@ -204,6 +214,7 @@ impl Driver {
             kernel_dropped: self.captures.counters().dropped,
             forwarded: routed.forwarded.saturating_sub(overflowed),
             overflowed,
+            passing: self.passing.count(),
             ..routed
         }
     }
@@ -211,7 +222,7 @@ impl Driver {
     /// All counters, for the log.
     fn report(&mut self) -> String {
         let (connections, routes) = (self.control.peers.len(), self.router.routes());
-        let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed } =
+        let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } =
             self.statistics();
         let report = format!(
             "captured {captured} packets (dropped by the kernel: {kernel_dropped}, unreadable: {unreadable}), \

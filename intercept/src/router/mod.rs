@@ -181,16 +181,23 @@ impl Router {
         };
         // A host that forwards answers captures each twice, incoming and outgoing. An outgoing packet counts only if its
         // source is this host; an incoming one, which over loopback is a second copy, only if its source is not.
+        let flow = Flow { client: segment.destination, server: segment.source };
         if captured.outgoing != self.is_local(segment.source.ip) {
+            if captured.outgoing && self.routes.subscribers(&flow).is_some() {
+                self.counters.relayed += 1;
+            }
             return;
         }
-        let flow = Flow { client: segment.destination, server: segment.source };
         if let Some(subscribers) = self.routes.subscribers(&flow) {
-            for subscriber in subscribers {
+            for (index, subscriber) in subscribers.enumerate() {
                 self.counters.forwarded += 1;
+                self.counters.shared += u64::from(index == 1);
                 out.send(subscriber.peer, &FromIntercept::ServerSegment(answer(&segment, subscriber)));
             }
         } else if answers_syn(&segment) {
+            let prober = segment.destination.ip;
+            self.counters.probed +=
+                u64::from(self.is_local(prober) || self.routes.have_peer_on(prober.into()));
             let anybody = Subscriber { peer: PeerId(0), id: FlowId(0), mode: AnswerPayload::None };
             let kept = ServerSegment { payload: &[], tail: &[], ..answer(&segment, &anybody) };
             self.counters.unrouted += self.delayed.keep(now + DELAY, flow, kept);

@@ -103,6 +103,11 @@ impl Routes {
         self.by_peer.get(&peer).filter(|routes| routes.greeted).map(|routes| routes.host)
     }
 
+    /// Whether a peer on this host has been greeted.
+    pub(super) fn have_peer_on(&self, host: Host) -> bool {
+        self.by_peer.values().any(|peer| peer.greeted && peer.host == host)
+    }
+
     /// The number of routes of all peers.
     pub(super) fn len(&self) -> usize {
         self.routes.taken()

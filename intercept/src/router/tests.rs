@@ -166,6 +166,26 @@ fn a_shared_flow_is_answered_to_each() {
 }
 
 #[test]
+fn answers_that_tell_of_a_fault_are_counted() {
+    let mut rig = Rig::new();
+    rig.route(FIRST, 1, flow(1));
+    rig.data(flow(1), 10);
+    assert_eq!(rig.router.statistics().shared, 0);
+    rig.route(SECOND, 9, flow(1));
+    rig.data(flow(1), 11);
+    assert_eq!((rig.router.statistics().shared, rig.router.statistics().forwarded), (1, 3));
+    // The packet leaves the host, whose address is another.
+    rig.capture(&packet(flow(1), 12, Flags::ACK, b"hello"), true);
+    rig.capture(&packet(flow(2), 12, Flags::ACK, b"hello"), true);
+    assert_eq!((rig.router.statistics().relayed, rig.router.statistics().forwarded), (1, 3));
+    for (prober, probed) in [("10.0.0.9", 0), ("10.9.0.1", 1), (LOCAL, 2)] {
+        let client = Endpoint::new(prober.parse().unwrap(), 40_000);
+        rig.syn_ack(Flow { client, server: endpoint(SERVER) }, 10);
+        assert_eq!(rig.router.statistics().probed, probed, "{prober}");
+    }
+}
+
+#[test]
 fn an_answer_that_overtakes_its_route_is_delivered_once() {
     let mut rig = Rig::new();
     rig.syn_ack(flow(1), 10);

@@ -34,14 +34,9 @@ impl StatisticsSince {
 }
 
 fn combine(a: Statistics, b: Statistics, each: fn(u64, u64) -> u64) -> Statistics {
-    Statistics {
-        captured: each(a.captured, b.captured),
-        kernel_dropped: each(a.kernel_dropped, b.kernel_dropped),
-        unreadable: each(a.unreadable, b.unreadable),
-        unrouted: each(a.unrouted, b.unrouted),
-        forwarded: each(a.forwarded, b.forwarded),
-        overflowed: each(a.overflowed, b.overflowed),
-    }
+    let mut counters = a.to_array();
+    counters.iter_mut().zip(b.to_array()).for_each(|(a, b)| *a = each(*a, b));
+    counters.into()
 }
 
 #[cfg(test)]

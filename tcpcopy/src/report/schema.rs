@@ -158,12 +158,32 @@ pub struct InterceptCounters {
     pub forwarded: u64,
     /// Segments dropped because the queue of a control connection was full.
     pub overflowed: u64,
+    /// Segments that its host forwarded to the real clients.
+    pub relayed: u64,
+    /// Segments of flows that several control connections have announced.
+    pub shared: u64,
+    /// Answers to probes.
+    pub probed: u64,
+    /// Packets of the targets on any interface, while nothing was forwarded.
+    pub passing: u64,
 }
 
 impl From<Statistics> for InterceptCounters {
     fn from(from: Statistics) -> Self {
-        let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed } = from;
-        Self { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed }
+        let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } = from;
+        let Statistics { relayed, shared, probed, passing, .. } = from;
+        Self {
+            captured,
+            kernel_dropped,
+            unreadable,
+            unrouted,
+            forwarded,
+            overflowed,
+            relayed,
+            shared,
+            probed,
+            passing,
+        }
     }
 }
 

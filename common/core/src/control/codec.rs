@@ -113,7 +113,7 @@ impl<'a> FromIntercept<'a> {
             Self::ServerSegment(answer) => Writer::frame(out, kind::ANSWER, |w| encode_answer(w, answer)),
             Self::Pong { nonce } => Writer::frame(out, kind::PONG, |w| w.u32(*nonce)),
             Self::Statistics(counters) => {
-                Writer::frame(out, kind::STATISTICS, |w| encode_statistics(w, counters))
+                Writer::frame(out, kind::STATISTICS, |w| encode_statistics(w, *counters))
             }
         }
     }
@@ -302,22 +302,16 @@ fn decode_answer<'a>(r: &mut Reader<'a>) -> Result<ServerSegment<'a>, DecodeErro
     Ok(ServerSegment { id, seq, ack, flags, window, payload_len, options, payload, tail })
 }
 
-fn encode_statistics(w: &mut Writer<'_>, counters: &Statistics) {
-    let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed } = *counters;
-    for counter in [captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed] {
-        w.u64(counter);
-    }
+fn encode_statistics(w: &mut Writer<'_>, counters: Statistics) {
+    counters.to_array().into_iter().for_each(|counter| w.u64(counter));
 }
 
 fn decode_statistics(r: &mut Reader<'_>) -> Result<Statistics, DecodeError> {
-    Ok(Statistics {
-        captured: r.u64()?,
-        kernel_dropped: r.u64()?,
-        unreadable: r.u64()?,
-        unrouted: r.u64()?,
-        forwarded: r.u64()?,
-        overflowed: r.u64()?,
-    })
+    let mut counters = [0; Statistics::COUNT];
+    for counter in &mut counters {
+        *counter = r.u64()?;
+    }
+    Ok(counters.into())
 }
 
 #[cfg(test)]

@@ -64,14 +64,7 @@ fn from_intercept() -> impl Strategy<Value = FromIntercept<'static>> {
         any::<u16>().prop_map(|version| FromIntercept::Hello { version }),
         refuse_reasons().prop_map(FromIntercept::Refuse),
         any::<u32>().prop_map(|nonce| FromIntercept::Pong { nonce }),
-        any::<[u64; 6]>().prop_map(|c| FromIntercept::Statistics(Statistics {
-            captured: c[0],
-            kernel_dropped: c[1],
-            unreadable: c[2],
-            unrouted: c[3],
-            forwarded: c[4],
-            overflowed: c[5],
-        })),
+        any::<[u64; Statistics::COUNT]>().prop_map(|counters| FromIntercept::Statistics(counters.into())),
     ]
 }
 

@@ -74,6 +74,10 @@ fn the_examples_in_the_specification_are_true() {
             unrouted: 3,
             forwarded: 4,
             overflowed: 5,
+            relayed: 7,
+            shared: 8,
+            probed: 9,
+            passing: 10,
         }),
     ];
     let document = DOCUMENT.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -134,4 +134,67 @@ pub struct Statistics {
     pub forwarded: u64,
     /// Answers dropped because the queue of their connection was full.
     pub overflowed: u64,
+    /// Answers with a route that the host forwarded to the real client, which will reset the connection.
+    pub relayed: u64,
+    /// Answers of flows that several connections have announced.
+    pub shared: u64,
+    /// Answers to SYNs from the address of a connected tcpcopy or of intercept's own host, without a route: a tcpcopy whose
+    /// copies are not answered probes the target in this way.
+    pub probed: u64,
+    /// Packets of announced targets on any interface of the host, whatever `-i` and `-F` are. They are counted only while no
+    /// answer is forwarded.
+    pub passing: u64,
+}
+
+impl Statistics {
+    /// The number of counters.
+    pub const COUNT: usize = 10;
+
+    /// The counters in the order in which they are sent.
+    #[must_use]
+    pub fn to_array(self) -> [u64; Self::COUNT] {
+        let Self { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } = self;
+        let Self { relayed, shared, probed, passing, .. } = self;
+        [
+            captured,
+            kernel_dropped,
+            unreadable,
+            unrouted,
+            forwarded,
+            overflowed,
+            relayed,
+            shared,
+            probed,
+            passing,
+        ]
+    }
+}
+
+impl From<[u64; Statistics::COUNT]> for Statistics {
+    fn from(counters: [u64; Self::COUNT]) -> Self {
+        let [
+            captured,
+            kernel_dropped,
+            unreadable,
+            unrouted,
+            forwarded,
+            overflowed,
+            relayed,
+            shared,
+            probed,
+            passing,
+        ] = counters;
+        Self {
+            captured,
+            kernel_dropped,
+            unreadable,
+            unrouted,
+            forwarded,
+            overflowed,
+            relayed,
+            shared,
+            probed,
+            passing,
+        }
+    }
 }

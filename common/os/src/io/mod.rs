@@ -17,6 +17,7 @@ pub(crate) mod scheduler;
 mod sys;
 mod vlan;
 pub mod wake_timer;
+pub mod witness;
 mod xdp;
 
 use std::io;
