@@ -16,7 +16,7 @@ pub mod online_query;
 pub mod progress;
 mod report;
 pub mod secret;
-pub mod secret_file;
+pub use secret_file;
 pub mod setup;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,6 +1,5 @@
 //! Reports for the user: as text whose first line answers "did it work?", and as JSON for other programs.
 
-mod file;
 mod headline;
 mod hint;
 mod number;
@@ -9,7 +8,7 @@ mod schema;
 mod text;
 mod worker_stats;
 
-pub use file::{StatsFile, StatsFileError};
+pub use common_os::process::stats_file::{StatsFile, StatsFileError};
 pub use protocol::ProtocolStats;
 pub use schema::{
     CaptureStats, InjectStats, InterceptCounters, InterceptStats, OutputStats, Report, Service,

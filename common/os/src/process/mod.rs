@@ -9,4 +9,5 @@ pub mod privileges;
 pub mod sched_policy;
 pub mod signals;
 pub mod start;
+pub mod stats_file;
 pub mod worker_thread;

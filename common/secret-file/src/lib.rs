@@ -1,7 +1,7 @@
-//! Files that hold passwords.
+//! Files that hold passwords or keys: who else can read them, and how they are read and made.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use common_core::text::shown;
 
-/// Why a file with passwords is not read: one line with a hint, and nothing of its content.
+/// Why a file with secrets is not read: one line with a hint, and nothing of its content.
 #[derive(Debug, Error)]
 pub enum SecretFileError {
     /// It cannot be opened, or read.
@@ -22,13 +22,13 @@ pub enum SecretFileError {
     #[error("it is no regular file; give the path of one")]
     NoFile,
     /// Others than its owner can read or change it.
-    #[error("it may hold passwords, and others can read or change it: chmod 600 {path}")]
+    #[error("it holds secrets, and others can read or change it: chmod 600 {path}")]
     Mode {
         /// Its path, fit for the terminal.
         path: String,
     },
     /// Its owner is neither root nor the caller.
-    #[error("it belongs to another user: chown it to the one who runs tcpcopy, or to root")]
+    #[error("it belongs to another user: chown it to the one who runs this program, or to root")]
     Owner,
     /// It is longer than this, in bytes.
     #[error("it has more than {0} bytes; it must not hold anything else")]
@@ -49,6 +49,17 @@ pub fn read(path: &Path, length_max: u64) -> Result<Zeroizing<Vec<u8>>, SecretFi
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(length_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > length_max { Err(SecretFileError::Length(length_max)) } else { Ok(bytes) }
+}
+
+/// Creates a file that only the caller can read and change.
+///
+/// # Errors
+/// The operating system's error; [`io::ErrorKind::AlreadyExists`] if there is something of this name.
+pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    // Half a file would be taken for a damaged one.
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    written.inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
 /// Nobody but root and the caller may read or change it. Returns its length, in bytes.
@@ -108,6 +119,16 @@ mod tests {
         let file = Scratch::file("length", "secret", 0o600);
         assert_eq!(read(&file.0, 6).unwrap()[..], b"secret"[..]);
         assert!(matches!(read(&file.0, 5), Err(SecretFileError::Length(5))));
+    }
+
+    #[test]
+    fn what_is_created_can_be_read_by_its_owner_alone_and_replaces_nothing() {
+        let file = Scratch::path("created");
+        create(&file.0, b"secret").unwrap();
+        assert_eq!(fs::metadata(&file.0).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(read(&file.0, 100).unwrap()[..], b"secret"[..]);
+        assert_eq!(create(&file.0, b"other").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(read(&file.0, 100).unwrap()[..], b"secret"[..]);
     }
 
     #[test]
