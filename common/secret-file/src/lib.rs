@@ -22,7 +22,7 @@ pub enum SecretFileError {
     #[error("it is no regular file; give the path of one")]
     NoFile,
     /// Others than its owner can read or change it.
-    #[error("it holds secrets, and others can read or change it: chmod 600 {path}")]
+    #[error("it holds a password or key, and others can read or change it: chmod 600 {path}")]
     Mode {
         /// Its path, fit for the terminal.
         path: String,
