@@ -196,8 +196,8 @@ impl Router {
             }
         } else if answers_syn(&segment) {
             let prober = segment.destination.ip;
-            self.counters.probed +=
-                u64::from(self.is_local(prober) || self.routes.have_peer_on(prober.into()));
+            self.counters.probed += u64::from(self.routes.have_peer_on(prober.into()));
+            self.counters.probed_local += u64::from(self.is_local(prober));
             let anybody = Subscriber { peer: PeerId(0), id: FlowId(0), mode: AnswerPayload::None };
             let kept = ServerSegment { payload: &[], tail: &[], ..answer(&segment, &anybody) };
             self.counters.unrouted += self.delayed.keep(now + DELAY, flow, kept);

@@ -25,7 +25,7 @@ pub(crate) use self::timers::GRAIN;
 use self::timers::Timers;
 use self::visits::{Visit, Visits};
 use crate::failure_log::FailureLog;
-use crate::ledger::{DropReason, Ledger, LedgerWriter};
+use crate::ledger::{DropReason, Ledger, LedgerWriter, TargetCounts};
 use crate::online_query::OwnEndpoints;
 use crate::output::Output;
 use crate::session::{Context, Session};
@@ -270,6 +270,11 @@ impl Engine {
         &self.ledger
     }
 
+    /// What was sent to the test server of each transfer, and what came back, in the order of the transfers.
+    pub fn targets(&self) -> impl Iterator<Item = TargetCounts> + '_ {
+        self.targets.iter().map(|target| target.counts)
+    }
+
     fn for_all(
         &mut self,
         now: Time,
@@ -350,6 +355,8 @@ impl Engine {
         if slot.is_awaiting != awaits {
             slot.is_awaiting = awaits;
             self.awaiting = if awaits { self.awaiting + 1 } else { self.awaiting - 1 };
+            let awaiting = &mut cx.target.counts.awaiting;
+            *awaiting = if awaits { *awaiting + 1 } else { awaiting.saturating_sub(1) };
         }
         if !stays {
             let id = slot.id;

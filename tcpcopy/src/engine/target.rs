@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use common_core::time::Time;
 
+use crate::ledger::TargetCounts;
 use crate::session::{Pacing, Trials};
 use crate::settings::OnReconnect;
 
 /// Shared by all sessions of one transfer in one engine: a session need not learn what another one has found out.
 #[derive(Debug)]
 pub(crate) struct Target {
+    /// What was sent to it, and what came back.
+    pub(crate) counts: TargetCounts,
     /// The pace of its answers.
     pub(crate) pacing: Pacing,
     /// The user's setting for its sessions.
@@ -56,6 +59,7 @@ const AWAY: Duration = Duration::from_secs(1);
 impl Target {
     pub(super) fn new(on_reconnect: OnReconnect) -> Self {
         Self {
+            counts: TargetCounts::default(),
             pacing: Pacing::default(),
             on_reconnect,
             unknown: Trials::default(),
@@ -70,11 +74,13 @@ impl Target {
 
     /// Something was retransmitted to it.
     pub(crate) fn sent_again(&mut self) {
+        self.counts.sent_again += 1;
         self.sent_again = true;
     }
 
     /// A segment of it was received. True if it was away until now.
     pub(super) fn is_back(&mut self, now: Time) -> bool {
+        self.counts.received += 1;
         let away = std::mem::take(&mut self.sent_again) && now > self.last_received + AWAY;
         self.last_received = now;
         away

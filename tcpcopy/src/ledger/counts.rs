@@ -182,6 +182,24 @@ counts! {
         answer_bytes: u64,
     }
 
+    /// One test server, beside the sums of [`Tcp`].
+    TargetCounts {
+        /// Connections that it accepted.
+        connected: u64,
+        /// SYNs that it answered with RST.
+        refused: u64,
+        /// Open connections that it reset.
+        reset: u64,
+        /// Timeouts after which something was sent to it again: SYNs, data, probes of a closed window.
+        sent_again: u64,
+        /// Segments received from it.
+        received: u64,
+        /// Of its payload, bytes received in order.
+        answer_bytes: u64,
+        /// Sessions that wait for it now: for its answer, an acknowledgement, or a connection.
+        awaiting: u64,
+    }
+
     /// Protocol modules.
     Modules {
         /// Memory of the modules, of the bytes they send and of the answers kept for them, roughly, in bytes.

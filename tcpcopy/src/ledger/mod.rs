@@ -12,7 +12,7 @@ mod writer;
 
 use common_core::time::Time;
 
-pub use self::counts::{Bytes, Gaps, Ledger, Modules, Packets, Sessions, Tcp, Turns};
+pub use self::counts::{Bytes, Gaps, Ledger, Modules, Packets, Sessions, TargetCounts, Tcp, Turns};
 pub use self::gauge::{Largest, RoundTrip};
 pub use self::lag::Waiting;
 pub(crate) use self::reason::ReleaseReason;

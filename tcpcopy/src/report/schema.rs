@@ -162,8 +162,10 @@ pub struct InterceptCounters {
     pub relayed: u64,
     /// Segments of flows that several control connections have announced.
     pub shared: u64,
-    /// Answers to probes.
+    /// Answers to probes from the address of a connected tcpcopy.
     pub probed: u64,
+    /// Answers to probes from an address of its host.
+    pub probed_local: u64,
     /// Packets of the targets on any interface, while nothing was forwarded.
     pub passing: u64,
 }
@@ -171,7 +173,7 @@ pub struct InterceptCounters {
 impl From<Statistics> for InterceptCounters {
     fn from(from: Statistics) -> Self {
         let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } = from;
-        let Statistics { relayed, shared, probed, passing, .. } = from;
+        let Statistics { relayed, shared, probed, probed_local, passing, .. } = from;
         Self {
             captured,
             kernel_dropped,
@@ -182,6 +184,7 @@ impl From<Statistics> for InterceptCounters {
             relayed,
             shared,
             probed,
+            probed_local,
             passing,
         }
     }

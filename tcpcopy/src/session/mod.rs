@@ -404,6 +404,7 @@ impl Session {
         let up_to = self.connection.acknowledged_by(received.ack);
         let acknowledged = Acknowledged { up_to, all: up_to >= self.send_buffer.end() };
         let (in_all, pushed) = (self.connection.received(), self.connection.is_pushed());
+        cx.target.counts.answer_bytes += received.fresh;
         self.gate.answer(cx.now, in_all, acknowledged, pushed, &mut cx.target.pacing);
         if self.unanswered.answered(self.transform.is_tentative()) {
             self.trial_answered(cx);

@@ -77,7 +77,8 @@ fn the_examples_in_the_specification_are_true() {
             relayed: 7,
             shared: 8,
             probed: 9,
-            passing: 10,
+            probed_local: 10,
+            passing: 11,
         }),
     ];
     let document = DOCUMENT.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -138,9 +138,11 @@ pub struct Statistics {
     pub relayed: u64,
     /// Answers of flows that several connections have announced.
     pub shared: u64,
-    /// Answers to SYNs from the address of a connected tcpcopy or of intercept's own host, without a route: a tcpcopy whose
-    /// copies are not answered probes the target in this way.
+    /// Answers to SYNs from the address of a connected tcpcopy, without a route: a tcpcopy whose copies are not answered probes
+    /// the target in this way.
     pub probed: u64,
+    /// The same, from an address of intercept's own host.
+    pub probed_local: u64,
     /// Packets of announced targets on any interface of the host, whatever `-i` and `-F` are. They are counted only while no
     /// answer is forwarded.
     pub passing: u64,
@@ -148,13 +150,13 @@ pub struct Statistics {
 
 impl Statistics {
     /// The number of counters.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
 
     /// The counters in the order in which they are sent.
     #[must_use]
     pub fn to_array(self) -> [u64; Self::COUNT] {
         let Self { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } = self;
-        let Self { relayed, shared, probed, passing, .. } = self;
+        let Self { relayed, shared, probed, probed_local, passing, .. } = self;
         [
             captured,
             kernel_dropped,
@@ -165,6 +167,7 @@ impl Statistics {
             relayed,
             shared,
             probed,
+            probed_local,
             passing,
         ]
     }
@@ -182,6 +185,7 @@ impl From<[u64; Statistics::COUNT]> for Statistics {
             relayed,
             shared,
             probed,
+            probed_local,
             passing,
         ] = counters;
         Self {
@@ -194,6 +198,7 @@ impl From<[u64; Statistics::COUNT]> for Statistics {
             relayed,
             shared,
             probed,
+            probed_local,
             passing,
         }
     }

@@ -205,6 +205,7 @@ impl Connection {
             Outcome::Waiting => None,
             Outcome::Refused => {
                 cx.ledger.tcp().refused += 1;
+                cx.target.counts.refused += 1;
                 self.set_state(cx, State::Closed);
                 Some(Event::Refused)
             }
@@ -213,6 +214,7 @@ impl Connection {
                 let sender = Sender::new(opening.iss(), send_buffer.start(), answer, mss, rtt);
                 let receiver = Receiver::new(answer, self.mode, mss);
                 cx.ledger.tcp().connected += 1;
+                cx.target.counts.connected += 1;
                 self.set_state(cx, State::Established(Box::new(Established { sender, receiver })));
                 Some(Event::Opened)
             }
@@ -236,6 +238,7 @@ impl Connection {
                 // Bytes that the server received before it gave up must not be sent to it again.
                 open.sender.receive(cx, answer, send_buffer);
             }
+            cx.target.counts.reset += 1;
             self.set_state(cx, State::Closed);
             return Some(Event::Reset { certain });
         }

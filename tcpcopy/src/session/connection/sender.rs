@@ -297,6 +297,7 @@ impl Sender {
             self.send_again(cx, send_buffer, header);
         } else {
             cx.ledger.tcp().window_probes += 1;
+            cx.target.counts.sent_again += 1;
             cx.send(&Outgoing {
                 seq: self.seq(self.una) - 1,
                 ack: header.ack,
