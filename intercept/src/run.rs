@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
+use common_os::process::rights::Needs;
 use common_os::process::start::{Process, StartError};
 use thiserror::Error;
 
@@ -33,17 +35,18 @@ impl RunError {
     }
 }
 
-/// Runs intercept until a signal ends it.
+/// Runs intercept until a signal ends it; returns its exit code.
 ///
 /// # Errors
 /// [`RunError`], before the daemon has left the terminal wherever that is possible.
-pub fn run(config: &Config) -> Result<(), RunError> {
+pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let mut process = Process::start(&config.process)?;
     let mut driver = Driver::open(config)?;
-    process.drop_privileges(&[])?;
+    process.give_up_rights(Needs::default())?;
     log::info!("intercept {} listens on {}", env!("CARGO_PKG_VERSION"), driver.address());
     process.detach()?;
-    let ended = driver.run(&mut process.signals).map_err(StartError::system("wait for events"));
+    let ended = driver.run(&mut process).map_err(StartError::system("wait for events"));
     process.remove_pid_file();
-    Ok(ended?)
+    ended?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -15,6 +15,7 @@ run() {
   mkfs.ext4 -q disk || fail 'no ext4 can be made: install e2fsprogs'
   mkdir "$FROZEN"
   mount -o loop disk "$FROZEN" || { fail 'no file system can be mounted from a file'; exit 1; }
+  give_to_daemons "$FROZEN"
   # Where the rest of the lab reads it.
   ln -s "$FROZEN/tcpcopy.json" tcpcopy.json
 

@@ -18,6 +18,9 @@ read -ra INTERCEPT_COMMAND <<<"$INTERCEPT_BIN"
 OURS=yes
 [[ ${TCPCOPY_COMMAND[0]} == "$ROOT"/* ]] || grep -q -e --stats-json <("${TCPCOPY_COMMAND[@]}" -h 2>&1) || OURS=
 
+# give_to_daemons DIRECTORY: the daemons, which are user nobody once they run, replace files there.
+give_to_daemons() { chown nobody "$1"; }
+
 # intercept_start [ARGUMENT...]
 intercept_start() {
   (($# > 0)) || set -- -i eth0 -F 'tcp and src port 80'

@@ -204,13 +204,15 @@ fn the_meaning_of_several_workers_is_logged_once() {
 fn it_leaves_no_core_file() {
     let (intercept, directory) = (Intercept::new(), File::new("core"));
     fs::create_dir(directory.path()).unwrap();
-    let mut command = tcpcopy(&intercept.address(), &[]);
-    command.current_dir(directory.path());
-    let child = command.spawn().unwrap();
+    let plain = tcpcopy(&intercept.address(), &[]);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -c unlimited && exec \"$@\"", "-"])
+        .arg(plain.get_program())
+        .args(plain.get_args());
+    let child = command.current_dir(directory.path()).stdin(Stdio::null()).spawn().unwrap();
     // Its memory is private before the connection is up.
     let mut conn = intercept.accept_up();
-    let unlimited = format!("--core=unlimited --pid={}", child.id());
-    assert!(Command::new("prlimit").args(unlimited.split(' ')).status().unwrap().success());
     signal(pid(&child), Signal::SIGABRT);
     conn.wait_for_end();
     let status = child.wait_with_output().unwrap().status;
@@ -279,8 +281,52 @@ fn a_daemon_detaches_once_it_runs_and_holds_its_pid_file() {
 
     signal(pid_file.text().trim().parse().unwrap(), Signal::SIGTERM);
     conn.wait_for_end();
-    assert!(!pid_file.0.exists());
+    // The user that it has become may not remove a file of root.
+    assert_eq!(pid_file.text(), "");
     assert!(log.text().contains("nothing replayed"), "{}", log.text());
+}
+
+#[test]
+fn the_failed_start_of_a_daemon_is_in_its_log() {
+    let (address, log) = (Intercept::new().address(), File::new("failed-log"));
+    let line = complaint(&tcpcopy(&address, &["-d", "-l", log.path()]).output().unwrap());
+    assert!(line.contains("cannot connect"), "{line}");
+    let reason = line.strip_prefix("tcpcopy: ").unwrap();
+    let logged = log.text();
+    assert!(logged.lines().any(|line| line.contains("ERROR") && line.ends_with(reason)), "{logged}");
+}
+
+#[test]
+fn the_report_is_logged_at_every_level_and_may_decide_the_exit_code() {
+    for (form, limit, code) in [("text", None, 0), ("json", Some("0.001"), 3)] {
+        let intercept = Intercept::new();
+        let mut command = tcpcopy(&intercept.address(), &["--log-format", form]);
+        command.args(limit.map(|limit| ["--fail-below", limit]).iter().flatten());
+        let child = command.env("RUST_LOG", "off").spawn().unwrap();
+        let mut conn = intercept.accept_up();
+        // It opens its log again, and goes on.
+        signal(pid(&child), Signal::SIGHUP);
+        signal(pid(&child), Signal::SIGTERM);
+        conn.wait_for_end();
+        let output = child.wait_with_output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{log}");
+        assert!(log.contains("nothing replayed: no client session was seen"), "{log}");
+        assert_eq!(log.contains("replayed 0.000 %, less than the 0.001 %"), limit.is_some(), "{log}");
+        let is_json = log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok());
+        assert_eq!(is_json, form == "json", "{log}");
+    }
+}
+
+#[test]
+fn a_directory_that_its_user_cannot_write_is_refused_with_the_cure() {
+    let (address, directory) = (Intercept::new().address(), File::new("roots"));
+    fs::create_dir(directory.path()).unwrap();
+    let stats = format!("{}/stats.json", directory.path());
+    let line = complaint(&tcpcopy(&address, &["--stats-json", &stats]).output().unwrap());
+    fs::remove_dir(directory.path()).unwrap();
+    assert!(line.contains("Permission denied") && line.contains("user 65534"), "{line}");
+    assert!(line.contains(&format!("chown 65534 '{}'", directory.path())), "{line}");
 }
 
 #[test]

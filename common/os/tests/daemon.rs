@@ -10,7 +10,9 @@ use std::process::{Command, Stdio, exit};
 use std::time::Duration;
 
 use common_os::process::daemon::{PidFile, daemonize};
+use common_os::process::log_format::LogFormat;
 use common_os::process::logging;
+use common_os::process::rights::Rights;
 use log::LevelFilter;
 use nix::unistd::{getpid, getsid};
 
@@ -33,7 +35,13 @@ fn daemon(part: &str) {
     let directory = env::args().nth(1).unwrap();
     let starting = daemonize().unwrap();
     if part == "panics" {
-        let log = logging::init(Some(&Path::new(&directory).join("log")), LevelFilter::Info).unwrap();
+        let log = logging::init(
+            Some(&Path::new(&directory).join("log")),
+            LogFormat::Text,
+            LevelFilter::Info,
+            &Rights::new(None),
+        );
+        let log = log.unwrap();
         starting.detach().unwrap();
         let worker = std::thread::Builder::new().name("worker-1".to_owned());
         assert!(worker.spawn(|| panic!("two\nlines, {}", 2)).unwrap().join().is_err());

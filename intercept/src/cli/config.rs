@@ -20,7 +20,7 @@ pub struct Config {
     pub bind: Option<IpAddr>,
     /// TCP port to listen on (`-p`).
     pub port: u16,
-    /// `-l`, `-P` and `-d`.
+    /// `-l`, `--log-format`, `-P`, `--user` and `-d`.
     pub process: ProcessOptions,
 }
 
@@ -34,7 +34,14 @@ impl Config {
             filter: filter(raw.filter.as_deref())?,
             bind: raw.bind.as_deref().map(address).transpose()?,
             port: raw.port,
-            process: ProcessOptions { log_file, pid_file, background: raw.background, ignored },
+            process: ProcessOptions {
+                log_file,
+                pid_file,
+                log_format: raw.log_format,
+                user: raw.user,
+                background: raw.background,
+                ignored,
+            },
         })
     }
 }

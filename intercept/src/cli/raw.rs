@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser};
 use common_core::control::DEFAULT_PORT;
 use common_os::command_line::{Ignored, Unsupported, Value, whole};
+use common_os::process::log_format::LogFormat;
 
 /// Captures the answers of test servers for the tcpcopies that connect.
 #[derive(Parser, Debug)]
@@ -34,9 +35,15 @@ pub(super) struct RawArgs {
     /// Write the log to this file
     #[arg(short = 'l', value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,
+    /// Form of the log's lines
+    #[arg(long = "log-format", value_name = "FORM", value_enum, default_value_t)]
+    pub(super) log_format: LogFormat,
     /// Write the process id to this file
     #[arg(short = 'P', value_name = "FILE")]
     pub(super) pid_file: Option<PathBuf>,
+    /// Run as this user once all sockets are open; without it as nobody, if root starts it
+    #[arg(long = "user", value_name = "NAME")]
+    pub(super) user: Option<String>,
     /// Run in the background
     #[arg(short = 'd')]
     pub(super) background: bool,
@@ -44,7 +51,7 @@ pub(super) struct RawArgs {
     #[arg(short = 'h', long = "help", action = ArgAction::HelpShort)]
     help: (),
     /// Print the version
-    #[arg(short = 'v', long = "version", action = ArgAction::Version)]
+    #[arg(short = 'v', visible_short_alias = 'V', long = "version", action = ArgAction::Version)]
     version: (),
 }
 

@@ -25,8 +25,8 @@ use common_os::clock::Clock;
 use common_os::io::interfaces;
 use common_os::process::logging;
 use common_os::process::sched_policy::SchedPolicy;
-use common_os::process::signals::{Signal, Signals};
-use common_os::process::start::StartError;
+use common_os::process::signals::Signal;
+use common_os::process::start::{Process, StartError};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::cli::Config;
@@ -117,22 +117,35 @@ impl Driver {
     ///
     /// # Errors
     /// The event loop failed. Neither peers nor packets can cause that.
-    pub fn run(&mut self, signals: &mut Signals) -> io::Result<()> {
-        self.poll.registry().register(signals, SIGNALS, Interest::READABLE)?;
+    pub fn run(&mut self, process: &mut Process) -> io::Result<()> {
+        self.poll.registry().register(&mut process.signals, SIGNALS, Interest::READABLE)?;
+        let mut ticks = self.ticks;
         loop {
             self.round()?;
-            if std::mem::take(&mut self.signalled) {
-                while let Some(signal) = signals.fetch()? {
-                    if signal == Signal::End {
-                        logging::flush();
-                    }
-                    log::info!("{}", self.report());
-                    if signal == Signal::End {
-                        return Ok(());
-                    }
+            if std::mem::replace(&mut ticks, self.ticks) != self.ticks {
+                process.service_manager.alive();
+            }
+            if std::mem::take(&mut self.signalled) && self.obey(process)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does what the pending signals ask for; true if one ends the process.
+    fn obey(&mut self, process: &mut Process) -> io::Result<bool> {
+        while let Some(signal) = process.signals.fetch()? {
+            match signal {
+                Signal::Reopen => logging::reopen(),
+                Signal::Report => log::info!(target: logging::REPORT, "{}", self.report()),
+                Signal::End => {
+                    process.service_manager.stopping();
+                    logging::flush();
+                    log::info!(target: logging::REPORT, "{}", self.report());
+                    return Ok(true);
                 }
             }
         }
+        Ok(false)
     }
 
     /// Waits until there is something to do, and serves each source once.

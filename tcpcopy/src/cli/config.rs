@@ -10,6 +10,7 @@ use common_os::command_line::{Ignored, files, filter, interfaces};
 use common_os::process::start::ProcessOptions;
 use module_kit::Protocol;
 
+use crate::report::Percentage;
 use crate::settings::{EngineConfig, Transfer};
 
 use super::UsageError;
@@ -54,10 +55,12 @@ pub struct Config {
     pub wait_for_answers: bool,
     /// `-L`: continue when no intercept can be reached.
     pub alone: bool,
-    /// `-l`, `-P` and `-d`.
+    /// `-l`, `--log-format`, `-P`, `--user` and `-d`.
     pub process: ProcessOptions,
     /// `--stats-json`, absolute.
     pub stats_json: Option<PathBuf>,
+    /// `--fail-below`.
+    pub fail_below: Option<Percentage>,
 }
 
 impl Config {
@@ -98,8 +101,16 @@ impl Config {
             keepalive_timeout: Duration::from_secs(raw.keepalive_seconds.into()),
             wait_for_answers: !raw.no_wait,
             alone: raw.alone,
-            process: ProcessOptions { log_file, pid_file, background: raw.background, ignored },
+            process: ProcessOptions {
+                log_file,
+                pid_file,
+                log_format: raw.log_format,
+                user: raw.user.clone(),
+                background: raw.background,
+                ignored,
+            },
             stats_json,
+            fail_below: raw.fail_below,
         })
     }
 

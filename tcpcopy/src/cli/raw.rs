@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser};
 use common_core::control::DEFAULT_PORT;
 use common_os::command_line::{Ignored, Unsupported, Value, whole};
+use common_os::process::log_format::LogFormat;
 
 use super::protocol::LostState;
 use super::reconnect::Choice;
+use crate::report::Percentage;
 
 /// Limit of `-C`.
 const MAX_WORKERS: u64 = 64;
@@ -77,15 +79,24 @@ pub(super) struct RawArgs {
     /// Write the log to this file
     #[arg(short = 'l', value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,
+    /// Form of the log's lines
+    #[arg(long = "log-format", value_name = "FORM", value_enum, default_value_t)]
+    pub(super) log_format: LogFormat,
     /// Write the process id to this file
     #[arg(short = 'P', value_name = "FILE")]
     pub(super) pid_file: Option<PathBuf>,
+    /// Run as this user once all sockets are open; without it as nobody, if root starts it
+    #[arg(long = "user", value_name = "NAME")]
+    pub(super) user: Option<String>,
     /// Run in the background
     #[arg(short = 'd')]
     pub(super) background: bool,
     /// Write the account to this file as JSON, every second and at the end
     #[arg(long = "stats-json", value_name = "FILE")]
     pub(super) stats_json: Option<PathBuf>,
+    /// End with exit code 3 if less than this part of the clients' payload was replayed, in percent
+    #[arg(long = "fail-below", value_name = "PERCENT", allow_negative_numbers = true)]
+    pub(super) fail_below: Option<Percentage>,
     /// Treat an online service as this protocol: PORT=mysql, postgres, redis or none; without it 3306 is mysql, 5432 postgres,
     /// 6379 redis
     #[arg(long = "protocol", value_name = "PORT=NAME")]
@@ -111,7 +122,7 @@ pub(super) struct RawArgs {
     #[arg(short = 'h', long = "help", action = ArgAction::HelpShort)]
     help: (),
     /// Print the version
-    #[arg(short = 'v', long = "version", action = ArgAction::Version)]
+    #[arg(short = 'v', visible_short_alias = 'V', long = "version", action = ArgAction::Version)]
     version: (),
 }
 

@@ -10,6 +10,7 @@ mod workers;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use common_core::time::Time;
 use common_os::clock::Clock;
 use common_os::io::injector::Injector;
 use common_os::io::interfaces;
+use common_os::process::rights::Needs;
 use common_os::process::start::{Process, StartError};
 use mio::Interest;
 use thiserror::Error;
@@ -37,6 +39,9 @@ use crate::settings::Transfer;
 
 /// Limit for the connections to all intercepts at the start.
 const START_LIMIT: Duration = Duration::from_secs(3);
+
+/// Exit code if less was replayed than `--fail-below` demands.
+const TOO_LITTLE: u8 = 3;
 
 /// Why tcpcopy ended other than by a signal: one line with a hint.
 #[derive(Debug, Error)]
@@ -67,23 +72,23 @@ impl RunError {
     }
 }
 
-/// Runs tcpcopy until a signal ends it.
+/// Runs tcpcopy until a signal ends it; returns its exit code.
 ///
 /// # Errors
 /// [`RunError`], before the daemon has left the terminal wherever that is possible.
-pub fn run(config: &Config) -> Result<(), RunError> {
+pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let mut process = Process::start(&config.process)?;
     let captures = Captures::open(config, FIRST_CAPTURE)?;
     let sinks: Vec<_> = captures.iter().map(|_| open_sink(config)).collect::<Result<_, _>>()?;
     warn_of_local_targets(config, &interfaces::local_addresses());
     announce_protocols(config);
     announce_workers(config);
-    process.drop_privileges(config.stats_json.as_deref().as_slice())?;
+    let (own, queries) = (Arc::default(), Query::of(&config.transfers));
+    process.give_up_rights(needs(config, &queries))?;
 
     let clock = Clock::start();
     let conn_log = ConnLog::new(config.alone);
     // The captures already queue what clients send from now on.
-    let (own, queries) = (Arc::default(), Query::of(&config.transfers));
     let _askers = Askers::start(&queries, &own, clock).map_err(StartError::system("start a thread"))?;
     let worker = |(captures, sink)| worker(config, clock, &conn_log, captures, sink, (&queries, &own));
     let mut workers: Vec<_> = captures.into_iter().zip(sinks).map(worker).collect::<Result<_, _>>()?;
@@ -93,14 +98,26 @@ pub fn run(config: &Config) -> Result<(), RunError> {
             .map_err(StartError::system("take over signals"))?;
     }
     let stats = config.stats_json.clone().map(StatsFile::open).transpose()?;
-    let reporter = Reporter::new(clock, stats, config.protocols(), services(config));
+    let reporter = Reporter::new(clock, stats, config.protocols(), services(config), config.fail_below);
     if !config.alone {
         workers.iter_mut().try_for_each(|worker| worker.connect(START_LIMIT))?;
     }
     process.detach()?;
-    let ended = workers::run(workers, clock, reporter, &mut process.signals);
+    let ended = workers::run(workers, clock, reporter, &mut process);
     process.remove_pid_file();
-    Ok(ended.map(drop).inspect_err(|error| log::error!("{error}"))?)
+    let (_workers, enough) = ended?;
+    Ok(if enough { ExitCode::SUCCESS } else { ExitCode::from(TOO_LITTLE) })
+}
+
+/// What remains to be done with files and connections.
+fn needs(config: &Config, queries: &[Query]) -> Needs {
+    let intercepts = config.intercepts.iter().map(|intercept| intercept.port);
+    let online = queries.iter().map(|query| query.query.address().port);
+    Needs {
+        written: config.stats_json.clone().into_iter().collect(),
+        connects_to: intercepts.chain(online).collect(),
+        ..Needs::default()
+    }
 }
 
 fn open_sink(config: &Config) -> Result<PacketSink<Injector>, StartError> {

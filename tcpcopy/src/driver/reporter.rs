@@ -9,7 +9,7 @@ use common_os::process::logging;
 use module_kit::Protocol;
 
 use super::phase::END_LIMIT;
-use crate::report::{self, OutputStats, ProtocolStats, Report, Service, StatsFile, WorkerStats};
+use crate::report::{self, OutputStats, Percentage, ProtocolStats, Report, Service, StatsFile, WorkerStats};
 
 /// Between two summaries in the log.
 const REPORT: Duration = Duration::from_secs(30);
@@ -21,6 +21,7 @@ pub(super) struct Reporter {
     /// Protocols whose counters are reported.
     protocols: Vec<Arc<dyn Protocol>>,
     services: Vec<Service>,
+    fail_below: Option<Percentage>,
     next_report: Time,
     ending: bool,
 }
@@ -31,8 +32,17 @@ impl Reporter {
         stats: Option<StatsFile>,
         protocols: Vec<Arc<dyn Protocol>>,
         services: Vec<Service>,
+        fail_below: Option<Percentage>,
     ) -> Self {
-        Self { clock, stats, protocols, services, next_report: clock.now() + REPORT, ending: false }
+        Self {
+            clock,
+            stats,
+            protocols,
+            services,
+            fail_below,
+            next_report: clock.now() + REPORT,
+            ending: false,
+        }
     }
 
     /// The statistics are complete, as they are once a second.
@@ -52,7 +62,8 @@ impl Reporter {
     /// Logs the complete report, because a signal asks for it.
     pub(super) fn report(&self, parts: &[WorkerStats]) {
         let sum = WorkerStats::sum(parts);
-        log::info!("{}", report::complete(&self.account(self.clock.now(), parts, &sum)).trim_end());
+        let account = self.account(self.clock.now(), parts, &sum);
+        log::info!(target: logging::REPORT, "{}", report::complete(&account).trim_end());
     }
 
     /// Logs that the end has begun.
@@ -62,14 +73,27 @@ impl Reporter {
         }
     }
 
-    /// Writes the last report.
-    pub(super) fn close(mut self, parts: &[WorkerStats]) {
+    /// Writes the last report; returns whether enough was replayed.
+    pub(super) fn close(mut self, parts: &[WorkerStats]) -> bool {
         logging::flush();
         self.tick(parts);
         self.report(parts);
+        let enough = self.is_enough(parts);
         if let Some(stats) = self.stats {
             stats.finish();
         }
+        enough
+    }
+
+    fn is_enough(&self, parts: &[WorkerStats]) -> bool {
+        let Some(limit) = self.fail_below else { return true };
+        let sum = WorkerStats::sum(parts);
+        let replayed = report::replayed(&self.account(self.clock.now(), parts, &sum));
+        let enough = replayed >= limit;
+        if !enough {
+            log::error!(target: logging::REPORT, "replayed {replayed} %, less than the {limit} % of --fail-below");
+        }
+        enough
     }
 
     fn account<'a>(&self, now: Time, parts: &[WorkerStats], sum: &'a WorkerStats) -> Report<'a> {

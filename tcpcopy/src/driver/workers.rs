@@ -9,8 +9,9 @@ use std::time::Duration;
 use common_core::time::Time;
 use common_os::clock::Clock;
 use common_os::io::Inject;
+use common_os::process::logging;
 use common_os::process::signals::{Signal, Signals};
-use common_os::process::start::StartError;
+use common_os::process::start::{Process, StartError};
 use common_os::process::worker_thread::WorkerThread;
 use mio::{Events, Interest, Poll, Token, Waker};
 
@@ -27,33 +28,34 @@ const WORKERS: Token = Token(1);
 /// Runs the workers until a signal ends them, and writes the reports. For a single worker, signals must be registered as its
 /// [`CALLER`].
 ///
-/// Returns the workers with their open sockets.
+/// Returns the workers with their open sockets, and whether enough was replayed.
 pub(super) fn run<I: Inject + Send + 'static>(
     mut workers: Vec<Worker<I>>,
     clock: Clock,
     mut reporter: Reporter,
-    signals: &mut Signals,
-) -> Result<Vec<Worker<I>>, StartError> {
+    process: &mut Process,
+) -> Result<(Vec<Worker<I>>, bool), StartError> {
     if let [only] = &mut workers[..] {
-        run_here(only, &mut reporter, signals)?;
+        run_here(only, &mut reporter, process)?;
     } else {
-        workers = run_in_threads(workers, clock, &mut reporter, signals)?;
+        workers = run_in_threads(workers, clock, &mut reporter, process)?;
     }
     let stats: Vec<WorkerStats> = workers.iter_mut().map(Worker::last_stats).collect();
-    reporter.close(&stats);
-    Ok(workers)
+    let enough = reporter.close(&stats);
+    Ok((workers, enough))
 }
 
 fn run_here<I: Inject>(
     worker: &mut Worker<I>,
     reporter: &mut Reporter,
-    signals: &mut Signals,
+    process: &mut Process,
 ) -> Result<(), StartError> {
     worker.settle();
     // Signals may have come during the start.
     let mut called = true;
     while !worker.has_ended() {
-        if called && fetch_all(signals, || reporter.report(&[worker.stats()]))? {
+        if called && fetch_all(&mut process.signals, || reporter.report(&[worker.stats()]))? {
+            process.service_manager.stopping();
             reporter.ending();
             worker.end();
         }
@@ -61,6 +63,7 @@ fn run_here<I: Inject>(
         called = round.called;
         if round.ticked {
             reporter.tick(&[worker.stats()]);
+            process.service_manager.alive();
         }
     }
     Ok(())
@@ -73,6 +76,7 @@ fn fetch_all(signals: &mut Signals, report: impl Fn()) -> Result<bool, StartErro
     while let Some(signal) = signals.fetch().map_err(StartError::system("read a signal"))? {
         match signal {
             Signal::Report => report(),
+            Signal::Reopen => logging::reopen(),
             Signal::End => end = true,
         }
     }
@@ -85,6 +89,8 @@ fn fetch_all(signals: &mut Signals, report: impl Fn()) -> Result<bool, StartErro
 struct Mailbox {
     /// How often the main thread has asked the worker to end.
     ends: AtomicU32,
+    /// How often the worker has written its statistics.
+    beats: AtomicU32,
     /// The latest statistics of the worker.
     stats: Mutex<WorkerStats>,
 }
@@ -92,6 +98,7 @@ struct Mailbox {
 impl Mailbox {
     fn put(&self, stats: WorkerStats) {
         *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+        self.beats.fetch_add(1, Ordering::Relaxed);
     }
 
     fn stats(&self) -> WorkerStats {
@@ -104,6 +111,8 @@ struct WorkerHandle<I> {
     thread: WorkerThread<Result<Worker<I>, StartError>>,
     mailbox: Arc<Mailbox>,
     waker: Waker,
+    /// The beats at the last question.
+    beats: u32,
 }
 
 impl<I: Inject + Send + 'static> WorkerHandle<I> {
@@ -113,7 +122,7 @@ impl<I: Inject + Send + 'static> WorkerHandle<I> {
         let mailbox = Arc::new(Mailbox::default());
         let own = Arc::clone(&mailbox);
         let thread = WorkerThread::start(index, main, move || work(worker, &own));
-        Ok(Self { thread: thread.map_err(StartError::system("start a thread"))?, mailbox, waker })
+        Ok(Self { thread: thread.map_err(StartError::system("start a thread"))?, mailbox, waker, beats: 0 })
     }
 
     fn end(&self, times: u32) {
@@ -125,6 +134,12 @@ impl<I: Inject + Send + 'static> WorkerHandle<I> {
 
     fn is_over(&self) -> bool {
         self.thread.is_over()
+    }
+
+    /// Whether it has worked since the last question.
+    fn has_beaten(&mut self) -> bool {
+        let beats = self.mailbox.beats.load(Ordering::Relaxed);
+        std::mem::replace(&mut self.beats, beats) != beats
     }
 }
 
@@ -150,7 +165,7 @@ fn run_in_threads<I: Inject + Send + 'static>(
     workers: Vec<Worker<I>>,
     clock: Clock,
     reporter: &mut Reporter,
-    signals: &mut Signals,
+    process: &mut Process,
 ) -> Result<Vec<Worker<I>>, StartError> {
     let set_up = |signals: &mut Signals| -> io::Result<(Poll, Arc<Waker>)> {
         let poll = Poll::new()?;
@@ -158,7 +173,7 @@ fn run_in_threads<I: Inject + Send + 'static>(
         let waker = Waker::new(poll.registry(), WORKERS)?;
         Ok((poll, Arc::new(waker)))
     };
-    let (mut poll, main) = set_up(signals).map_err(StartError::system("make an event loop"))?;
+    let (mut poll, main) = set_up(&mut process.signals).map_err(StartError::system("make an event loop"))?;
     let mut handles = Vec::new();
     for (index, worker) in workers.into_iter().enumerate() {
         // If this fails, the process ends, and with it the workers that have started.
@@ -177,8 +192,9 @@ fn run_in_threads<I: Inject + Send + 'static>(
             }
             _ => {}
         }
-        if fetch_all(signals, || reporter.report(&stats(&handles)))? {
+        if fetch_all(&mut process.signals, || reporter.report(&stats(&handles)))? {
             ending = true;
+            process.service_manager.stopping();
             reporter.ending();
             handles.iter().for_each(|each| each.end(1));
         }
@@ -190,6 +206,11 @@ fn run_in_threads<I: Inject + Send + 'static>(
         if next_tick <= clock.now() {
             next_tick = clock.now() + TICK;
             reporter.tick(&stats(&handles));
+            // One that hangs is a part of the clients that is not copied: then the service manager must not hear of life.
+            if handles.iter_mut().filter_map(|each| each.has_beaten().then_some(())).count() == handles.len()
+            {
+                process.service_manager.alive();
+            }
         }
     }
     handles.into_iter().map(|each| each.thread.join()).collect()

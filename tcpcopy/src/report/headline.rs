@@ -5,7 +5,7 @@ use std::fmt;
 use crate::ledger::{DropReason, Ledger};
 
 use super::number::{Grouped, Percent};
-use super::{CaptureStats, Report};
+use super::{CaptureStats, Percentage, Report};
 
 /// How many reasons are named before the rest is summed.
 const NAMED: usize = 3;
@@ -24,9 +24,7 @@ impl fmt::Display for Headline<'_> {
             if *client_bytes == 0 {
                 f.write_str("no client payload was captured")?;
             } else {
-                let lost = capture.kernel_dropped > 0 || capture.unread > 0;
-                let incomplete = lost || !ledger.is_whole() || !self.0.balanced;
-                let percent = Percent { part: ledger.bytes.replayed, whole: said, incomplete };
+                let percent = self.percent();
                 let (about, known) = if said > *client_bytes { ("about ", " known") } else { ("", "") };
                 let bytes = Grouped(*client_bytes);
                 write!(f, "replayed {about}{percent} % of client payload ({bytes} bytes{known})")?;
@@ -48,7 +46,20 @@ impl fmt::Display for Headline<'_> {
     }
 }
 
+/// The part of the clients' payload that was replayed; 0 if there was none.
+#[must_use]
+pub fn replayed(report: &Report<'_>) -> Percentage {
+    if report.client_bytes == 0 { Percentage::default() } else { Headline(report).percent().rounded() }
+}
+
 impl Headline<'_> {
+    fn percent(&self) -> Percent {
+        let Report { ledger, capture, balanced, .. } = self.0;
+        let lost = capture.kernel_dropped > 0 || capture.unread > 0;
+        let incomplete = lost || !ledger.is_whole() || !balanced;
+        Percent { part: ledger.bytes.replayed, whole: self.said(), incomplete }
+    }
+
     /// The client payload of which the percentage is. What the kernel dropped at the end of a stream leaves no gap: then the
     /// dropped packets count like the others, on average.
     fn said(&self) -> u64 {

@@ -3,12 +3,15 @@
 mod headline;
 mod hint;
 mod number;
+mod percentage;
 mod protocol;
 mod schema;
 mod text;
 mod worker_stats;
 
 pub use common_os::process::stats_file::{StatsFile, StatsFileError};
+pub use headline::replayed;
+pub use percentage::Percentage;
 pub use protocol::ProtocolStats;
 pub use schema::{
     CaptureStats, InjectStats, InterceptCounters, InterceptStats, OutputStats, Report, Service,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Percentage;
+
 /// A count with its digits in groups of three: `51 234 567`.
 pub(super) struct Grouped(pub(super) u64);
 
@@ -28,11 +30,19 @@ pub(super) struct Percent {
     pub(super) incomplete: bool,
 }
 
+impl Percent {
+    pub(super) fn rounded(&self) -> Percentage {
+        let thousandths = u128::from(self.part) * 100_000 / u128::from(self.whole.max(1));
+        let most = if self.incomplete { 99_999 } else { 100_000 };
+        Percentage::of_thousandths(
+            u32::try_from(thousandths).map_or(most, |thousandths| thousandths.min(most)),
+        )
+    }
+}
+
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rounded = u128::from(self.part) * 100_000 / u128::from(self.whole.max(1));
-        let thousandths = if self.incomplete { rounded.min(99_999) } else { rounded };
-        write!(f, "{}.{:03}", thousandths / 1000, thousandths % 1000)
+        self.rounded().fmt(f)
     }
 }
 

@@ -14,6 +14,7 @@ mod open;
 pub mod raw_ip;
 mod ring;
 pub(crate) mod scheduler;
+pub(crate) mod seccomp;
 mod sys;
 mod vlan;
 pub mod wake_timer;

@@ -20,6 +20,8 @@ use crate::io::fork::fork_single_threaded;
 #[must_use = "the foreground process waits until the daemon has detached"]
 pub struct Starting {
     ready: File,
+    // Opened first: later the process may have no right to do so.
+    null: File,
 }
 
 /// Continues as a background process. The foreground process waits until [`Starting::detach`] and then exits with code 0. If
@@ -32,8 +34,9 @@ pub struct Starting {
 /// The operating system's error.
 pub fn daemonize() -> io::Result<Starting> {
     let (wait, ready) = unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     match fork_single_threaded()? {
-        ForkResult::Child => Ok(Starting { ready: ready.into() }),
+        ForkResult::Child => Ok(Starting { ready: ready.into(), null }),
         ForkResult::Parent { child } => {
             drop(ready);
             let detached = File::from(wait).read_exact(&mut [0]).is_ok();
@@ -57,10 +60,9 @@ impl Starting {
     /// The operating system's error.
     pub fn detach(mut self) -> io::Result<()> {
         unistd::setsid()?;
-        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-        unistd::dup2_stdin(&null)?;
-        unistd::dup2_stdout(&null)?;
-        unistd::dup2_stderr(&null)?;
+        unistd::dup2_stdin(&self.null)?;
+        unistd::dup2_stdout(&self.null)?;
+        unistd::dup2_stderr(&self.null)?;
         self.ready.write_all(&[1])
     }
 }
@@ -86,7 +88,9 @@ pub enum PidFileError {
     },
 }
 
-/// The file that names the running process. It is locked while the process runs and removed at its end.
+/// The file that names the running process. It is locked while the process runs and removed at its end. It belongs to the user
+/// who has started the process, because scripts of that user trust its contents. If the user that the process became may not
+/// remove it, it stays, empty.
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
@@ -156,7 +160,12 @@ impl Drop for PidFile {
         let (path, file) = (self.path.clone(), self.file.take());
         let remove = move || {
             // Before the lock is released: the file is still ours.
-            let removed = fs::remove_file(path);
+            let removed = match fs::remove_file(path) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    file.as_ref().map_or(Ok(()), |file| file.set_len(0))
+                }
+                result => result,
+            };
             drop(file);
             removed
         };

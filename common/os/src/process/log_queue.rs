@@ -9,7 +9,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use log::Level;
 
-use super::privileges;
+use super::log_file::Destination;
+use super::rights::{Needs, Rights};
 
 /// Limit of the queue in bytes, and a lower one for lines of debug and trace level, which leaves room for the others.
 const ROOM: usize = 1 << 20;
@@ -31,6 +32,8 @@ pub fn lost() -> u64 {
 
 enum Item {
     Line(Box<[u8]>),
+    /// The lines that follow go to a new file.
+    Reopen,
     /// A message is sent here once all lines before it are written.
     Mark(Sender<()>),
 }
@@ -89,6 +92,12 @@ impl LogQueue {
         }
     }
 
+    /// Lets the lines that follow go to a new file.
+    pub(super) fn reopen(&self) {
+        // The thread has ended only if it has panicked.
+        let _ = self.items.send(Item::Reopen);
+    }
+
     /// Waits until all lines now in the queue are written, at most until `limit`; false if they are still not written.
     pub(super) fn wait(&self, limit: Duration) -> bool {
         let (mark, passed) = bounded(1);
@@ -111,21 +120,21 @@ impl Write for LogQueue {
 }
 
 impl LogSource {
-    /// Starts the thread that writes to `out`.
+    /// Starts the thread that writes to `out`. It gives up all `rights` but its `needs`.
     ///
     /// # Errors
     /// The operating system's error: there can be no more threads.
-    pub(super) fn start(self, out: Box<dyn Write + Send>) -> io::Result<()> {
+    pub(super) fn start(self, out: Box<dyn Destination>, rights: Rights, needs: Needs) -> io::Result<()> {
         Builder::new().name("log".to_owned()).spawn(move || {
-            // The main thread drops its privileges later, because it still has sockets to open. If it fails here, it fails
-            // there as well and ends the process.
-            let _ = privileges::drop_privileges(&[]);
+            // The main thread does so later, because it still has sockets to open. If it fails here, it fails there as well
+            // and ends the process.
+            let _ = rights.give_up_in_thread(&needs);
             self.write_to(out);
         })?;
         Ok(())
     }
 
-    fn write_to(self, mut out: Box<dyn Write + Send>) {
+    fn write_to(self, mut out: Box<dyn Destination>) {
         let mut batch = Batch::default();
         while let Ok(item) = self.items.recv() {
             let mut next = Some(item);
@@ -133,14 +142,22 @@ impl LogSource {
                 batch.add(&line);
                 next = if batch.bytes.len() < BATCH { self.items.try_recv().ok() } else { None };
             }
-            if batch.write_to(&mut out).is_err() {
+            if batch.write_to(&mut *out).is_err() {
                 self.counters.lose(batch.lines);
             }
             self.counters.waiting.fetch_sub(batch.room, Ordering::Relaxed);
             batch.clear();
-            if let Some(Item::Mark(passed)) = next {
-                // The waiting thread may have given up.
-                let _ = passed.send(());
+            match next {
+                Some(Item::Mark(passed)) => {
+                    // The waiting thread may have given up.
+                    let _ = passed.send(());
+                }
+                Some(Item::Reopen) => {
+                    if let Err(problem) = out.reopen() {
+                        log::error!("{problem}");
+                    }
+                }
+                Some(Item::Line(_)) | None => {}
             }
         }
     }
@@ -162,7 +179,7 @@ impl Batch {
         self.room += line.len() + OVERHEAD;
     }
 
-    fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn write_to(&self, out: &mut dyn Destination) -> io::Result<()> {
         out.write_all(&self.bytes)?;
         out.flush()
     }
@@ -201,7 +218,11 @@ mod tests {
         }
     }
 
+    impl Destination for Hanging {}
+
     struct Failing;
+
+    impl Destination for Failing {}
 
     impl Write for Failing {
         fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
@@ -211,6 +232,10 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    fn start(source: LogSource, out: impl Destination + 'static) {
+        source.start(Box::new(out), Rights::new(None), Needs::default()).unwrap();
     }
 
     /// Queues lines until there is no room for another one of this level; returns their number.
@@ -228,7 +253,7 @@ mod tests {
         let (written, what_is_written) = mpsc::channel();
         let (let_go, hang) = mpsc::channel::<()>();
         let (mut queue, source) = log_queue();
-        source.start(Box::new(Hanging { written, hang })).unwrap();
+        start(source, Hanging { written, hang });
         let verbose = fill(&mut queue, Level::Trace);
         let others = fill(&mut queue, Level::Info);
         assert!(verbose > 3_000 && others > 1_000, "{verbose} and {others} lines");
@@ -245,7 +270,7 @@ mod tests {
     #[test]
     fn lines_that_cannot_be_written_are_counted() {
         let (mut queue, source) = log_queue();
-        source.start(Box::new(Failing)).unwrap();
+        start(source, Failing);
         queue.write_all(b"a line\n").unwrap();
         assert!(queue.wait(LONG));
         assert_eq!(queue.take_unreported(), 1);

@@ -3,17 +3,20 @@
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::env;
-use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use env_logger::{Builder, Target, WriteStyle};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use thiserror::Error;
 
-use super::background::{END_LIMIT, START_LIMIT, within};
+use super::background::{END_LIMIT, within};
+use super::log_file::{Destination, LogFile};
+use super::log_format::LogFormat;
 use super::log_queue::{LogQueue, log_queue};
+use super::rights::{Needs, Rights};
 use common_core::text::shown;
 
 pub use super::log_queue::lost;
@@ -53,10 +56,38 @@ pub fn flush() {
     log::logger().flush();
 }
 
+/// The target of lines that are always written, whatever `RUST_LOG` says: the report at the end, which is the result of the
+/// run.
+pub const REPORT: &str = "report";
+
+/// The log of this process.
+static LOG: OnceLock<Running> = OnceLock::new();
+
+struct Running {
+    queue: LogQueue,
+    is_file: bool,
+}
+
+/// Continues in a new file of the same name, because the file was renamed.
+pub fn reopen() {
+    if let Some(log) = LOG.get() {
+        log.queue.reopen();
+    }
+}
+
+/// Logs why the process ends, unless the log is standard error, where the caller writes it as well.
+pub fn record_end(line: &str) {
+    if LOG.get().is_some_and(|log| log.is_file) {
+        log::error!(target: REPORT, "{line}");
+        flush();
+    }
+}
+
 /// Starts to log: appends to `file`, or writes to standard error. The environment's `RUST_LOG` overrides `default_level`.
 /// Timestamps are UTC with milliseconds.
 ///
 /// A thread writes the lines, so logging never waits. Lines for which the queue has no room are lost and counted ([`lost`]).
+/// The thread gives up all `rights` at once, because it never needs them.
 /// Call this after [`super::daemon::daemonize`], because a process with threads cannot fork, and after
 /// [`super::signals::Signals::take`], because the thread inherits the mask of signals.
 ///
@@ -64,31 +95,41 @@ pub fn flush() {
 ///
 /// # Errors
 /// [`LogError`] is one line for the user.
-pub fn init(file: Option<&Path>, default_level: LevelFilter) -> Result<LogWriter, LogError> {
-    let out: Box<dyn Write + Send> = match file {
-        Some(path) => Box::new(open(path)?),
+pub fn init(
+    file: Option<&Path>,
+    format: LogFormat,
+    default_level: LevelFilter,
+    rights: &Rights,
+) -> Result<LogWriter, LogError> {
+    let out: Box<dyn Destination> = match file {
+        Some(path) => {
+            let opened = LogFile::open(path, rights.account());
+            Box::new(opened.map_err(|source| LogError::File { path: path.into(), source })?)
+        }
         None => Box::new(io::stderr()),
     };
     let (queue, source) = log_queue();
-    let mut builder = Builder::new();
-    builder.filter_level(default_level).parse_default_env().format_timestamp_millis();
-    if file.is_none() && has_colours() {
-        builder.write_style(WriteStyle::Always);
-    }
-    let format = builder.target(Target::Pipe(Box::new(queue.clone()))).build();
-    let max_level = format.filter();
-    log::set_boxed_logger(Box::new(Logger { format, queue })).map_err(|_| LogError::Twice)?;
+    let builder = |level| {
+        let mut builder = Builder::new();
+        builder.filter_level(level);
+        format.apply_to(&mut builder);
+        if file.is_none() && has_colours() {
+            builder.write_style(WriteStyle::Always);
+        }
+        builder.target(Target::Pipe(Box::new(queue.clone())));
+        builder
+    };
+    let chosen = builder(default_level).parse_default_env().build();
+    let always = builder(LevelFilter::Info).build();
+    let max_level = chosen.filter().max(LevelFilter::Info);
+    let logger = Logger { chosen, always, queue: queue.clone() };
+    log::set_boxed_logger(Box::new(logger)).map_err(|_| LogError::Twice)?;
     log::set_max_level(max_level);
-    source.start(out).map_err(LogError::Thread)?;
+    let needs = Needs { written: file.map(Path::to_owned).into_iter().collect(), ..Needs::default() };
+    source.start(out, rights.clone(), needs).map_err(LogError::Thread)?;
     panic::set_hook(Box::new(report_panic));
+    let _ = LOG.set(Running { queue, is_file: file.is_some() });
     Ok(LogWriter(()))
-}
-
-/// Opens the log file. This may hang: the open of a pipe waits for a reader.
-fn open(path: &Path) -> Result<File, LogError> {
-    let name = path.to_owned();
-    let opened = within(START_LIMIT, "log", move || OpenOptions::new().create(true).append(true).open(name));
-    opened.and_then(|file| file).map_err(|source| LogError::File { path: path.into(), source })
 }
 
 /// Whether standard error is a terminal with colours. `RUST_LOG_STYLE` and others can disable them.
@@ -100,18 +141,25 @@ fn has_colours() -> bool {
 
 /// Formats lines in the calling thread and queues them for the thread that writes.
 struct Logger {
-    format: env_logger::Logger,
+    /// Lines that the environment or the default level lets pass.
+    chosen: env_logger::Logger,
+    /// Lines of [`REPORT`].
+    always: env_logger::Logger,
     queue: LogQueue,
 }
 
 impl Logger {
+    fn of(&self, target: &str) -> &env_logger::Logger {
+        if target == REPORT { &self.always } else { &self.chosen }
+    }
+
     /// Logs how many lines are missing before the next one.
     fn report_lost(&self, level: Level, target: &str) {
         let lost = self.queue.take_unreported();
         if lost > 0 {
             let mut record = Record::builder();
             record.level(level.min(Level::Warn)).target(target);
-            self.format.log(
+            self.of(target).log(
                 &record
                     .args(format_args!(
                         "{lost} log lines were lost: the log is not read, or written, fast enough"
@@ -124,13 +172,14 @@ impl Logger {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.format.enabled(metadata)
+        self.of(metadata.target()).enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.format.matches(record) && self.queue.has_room(record.level()) {
+        let format = self.of(record.target());
+        if format.matches(record) && self.queue.has_room(record.level()) {
             self.report_lost(record.level(), record.target());
-            self.format.log(record);
+            format.log(record);
         }
     }
 
@@ -171,6 +220,10 @@ fn message(payload: &dyn Any) -> &str {
 mod tests {
     use super::*;
 
+    fn init(file: Option<&Path>, level: LevelFilter) -> Result<LogWriter, LogError> {
+        super::init(file, LogFormat::Text, level, &Rights::new(None))
+    }
+
     #[test]
     fn a_file_that_cannot_be_written_is_named() {
         let error = init(Some(Path::new("/proc/none/log")), LevelFilter::Info).unwrap_err().to_string();
@@ -192,7 +245,19 @@ mod tests {
         std::fs::write(&path, "before\n").unwrap();
         let writer = init(Some(&path), LevelFilter::Error).unwrap();
         log::error!("a message");
+        log::warn!("a message of a level that is left out");
+        log::info!(target: REPORT, "the report");
+        flush();
+        let moved = path.with_extension("moved");
+        std::fs::rename(&path, &moved).unwrap();
+        log::error!("a line after the rename");
+        reopen();
+        log::error!("a line after the reopen");
         drop(writer);
+        let new = std::fs::read_to_string(&path).unwrap();
+        assert!(new.ends_with("a line after the reopen\n") && new.lines().count() == 1, "{new}");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::rename(&moved, &path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let mut lines = text.lines();
@@ -202,6 +267,8 @@ mod tests {
         assert!(date.starts_with('[') && date.contains('T'), "{line}");
         assert_eq!(fraction.find('Z'), Some(3), "{line}");
         assert!(line.contains("ERROR"), "{line}");
+        assert!(text.contains("INFO  report] the report\n") && !text.contains("left out"), "{text}");
+        assert!(text.ends_with("a line after the rename\n"), "{text}");
         assert!(matches!(init(None, LevelFilter::Error), Err(LogError::Twice)));
     }
 }

@@ -3,10 +3,13 @@
 pub mod background;
 pub mod daemon;
 mod limits;
+mod log_file;
+pub mod log_format;
 mod log_queue;
 pub mod logging;
-pub mod privileges;
+pub mod rights;
 pub mod sched_policy;
+pub mod service_manager;
 pub mod signals;
 pub mod start;
 pub mod stats_file;

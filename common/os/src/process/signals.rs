@@ -12,8 +12,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 /// A request of the user or the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// End cleanly: SIGINT, SIGTERM, and SIGHUP unless the process is a daemon.
+    /// End cleanly: SIGINT, SIGTERM.
     End,
+    /// Open the log again: SIGHUP. It never ends a process, because logrotate sends it to all.
+    Reopen,
     /// Report the statistics: SIGUSR1.
     Report,
 }
@@ -27,23 +29,19 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks the signals and takes them over. A daemon ignores SIGHUP, because it has no terminal that could hang up.
+    /// Blocks the signals and takes them over.
     ///
     /// Call this before any thread is started, because threads inherit the mask. Register with an event loop only after
     /// [`super::daemon::daemonize`], because the kernel wakes the process that has registered.
     ///
     /// # Errors
     /// The operating system's error.
-    pub fn take(daemon: bool) -> io::Result<Self> {
+    pub fn take() -> io::Result<Self> {
         let mut wanted = SigSet::empty();
         for number in [Number::SIGINT, Number::SIGTERM, Number::SIGUSR1, Number::SIGHUP] {
             wanted.add(number);
         }
         wanted.thread_block()?;
-        if daemon {
-            // It stays blocked and is never fetched.
-            wanted.remove(Number::SIGHUP);
-        }
         Ok(Self { file: SignalFd::with_flags(&wanted, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)? })
     }
 
@@ -53,8 +51,12 @@ impl Signals {
     /// The operating system's error.
     pub fn fetch(&mut self) -> io::Result<Option<Signal>> {
         let Some(info) = self.file.read_signal()? else { return Ok(None) };
-        let report = Number::SIGUSR1 as u32;
-        Ok(Some(if info.ssi_signo == report { Signal::Report } else { Signal::End }))
+        let is = |number: Number| info.ssi_signo == number as u32;
+        Ok(Some(match () {
+            () if is(Number::SIGUSR1) => Signal::Report,
+            () if is(Number::SIGHUP) => Signal::Reopen,
+            () => Signal::End,
+        }))
     }
 }
 
@@ -81,14 +83,14 @@ mod tests {
     /// `raise` sends to this thread alone. The other threads of a test process have not blocked the signal.
     #[test]
     fn signals_wake_the_event_loop_and_are_distinguished() {
-        let mut signals = Signals::take(false).unwrap();
+        let mut signals = Signals::take().unwrap();
         assert_eq!(signals.fetch().unwrap(), None);
         let mut poll = Poll::new().unwrap();
         poll.registry().register(&mut signals, Token(7), Interest::READABLE).unwrap();
         for (number, meaning) in [
             (Number::SIGTERM, Signal::End),
             (Number::SIGUSR1, Signal::Report),
-            (Number::SIGHUP, Signal::End),
+            (Number::SIGHUP, Signal::Reopen),
             (Number::SIGINT, Signal::End),
         ] {
             raise(number).unwrap();
@@ -98,12 +100,5 @@ mod tests {
             assert_eq!(signals.fetch().unwrap(), Some(meaning));
             assert_eq!(signals.fetch().unwrap(), None);
         }
-    }
-
-    #[test]
-    fn a_daemon_ignores_the_hang_up() {
-        let mut signals = Signals::take(true).unwrap();
-        raise(Number::SIGHUP).unwrap();
-        assert_eq!(signals.fetch().unwrap(), None);
     }
 }

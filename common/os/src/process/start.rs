@@ -2,34 +2,39 @@
 //!
 //! | step | why here |
 //! |---|---|
-//! | keep memory private | before a password is read |
+//! | keep memory private, `umask` | before a password is read, before a file is created |
 //! | parse the command line | |
 //! | fork (`-d`) | a process with threads cannot fork; all later errors still appear on the terminal |
 //! | block signals | threads inherit the mask |
+//! | look up the user to become | its list may not be readable later; the log is created for it |
 //! | start the log | its thread is the first one; later steps log |
 //! | raise the limit of open files | before sockets are opened |
 //! | create the PID file | a second instance fails before it captures anything |
+//! | find the service manager | its socket may not be reached later |
 //! | open sockets | needs privileges |
-//! | drop privileges | before the threads that handle traffic are started |
+//! | give up rights | before the threads that handle traffic are started |
 //! | connect, start workers | |
-//! | leave the terminal | all that can fail at the start has succeeded |
+//! | leave the terminal, tell the service manager | all that can fail at the start has succeeded |
 //!
 //! At the end the PID file is removed before sockets are closed: whoever sees them closed may start the next instance. The
 //! log is written last.
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use common_core::text::one_line;
 use log::LevelFilter;
+use nix::sys::stat::{Mode, umask};
 use thiserror::Error;
 
 use super::daemon::{PidFile, PidFileError, Starting, daemonize};
 use super::limits::raise_open_files;
+use super::log_format::LogFormat;
 use super::logging::{self, LogError, LogWriter, write_standard_error};
-use super::privileges::{drop_privileges, keep_memory_private};
+use super::rights::{Account, AccountError, Needs, Rights, RightsError, keep_memory_private};
+use super::service_manager::ServiceManager;
 use super::signals::Signals;
 use crate::command_line::{Ignored, Invocation};
 use crate::io::OpenError;
@@ -45,6 +50,10 @@ pub struct ProcessOptions {
     pub log_file: Option<PathBuf>,
     /// Absolute path of the PID file (`-P`).
     pub pid_file: Option<PathBuf>,
+    /// Form of log lines (`--log-format`).
+    pub log_format: LogFormat,
+    /// The user to become, if root starts the process (`--user`).
+    pub user: Option<String>,
     /// Run in the background (`-d`).
     pub background: bool,
     /// Flags that were given but have no effect.
@@ -60,6 +69,12 @@ pub enum StartError {
     /// `-P` cannot be used.
     #[error(transparent)]
     PidFile(#[from] PidFileError),
+    /// `--user` cannot be used.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// Rights cannot be given up.
+    #[error(transparent)]
+    Rights(#[from] RightsError),
     /// `-F` does not compile.
     #[error("-F: {0}")]
     Filter(#[from] FilterError),
@@ -86,7 +101,7 @@ impl StartError {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Filter(_) => true,
+            Self::Filter(_) | Self::Account(_) => true,
             Self::Open(error) => error.is_usage(),
             _ => false,
         }
@@ -95,17 +110,22 @@ impl StartError {
 
 /// The `main` of a daemon: parses the command line, runs, and reports an error as one line.
 ///
-/// `is_usage` says whether an error of `run` is one of the command line, which has an exit code of its own.
+/// `run` returns the exit code. `is_usage` says whether its error is one of the command line, which has a code of its own.
 pub fn main<C, P: Error, R: Error>(
     program: &str,
     parse: impl FnOnce(std::env::ArgsOs) -> Result<Invocation<C>, P>,
-    run: impl FnOnce(&C) -> Result<(), R>,
+    run: impl FnOnce(&C) -> Result<ExitCode, R>,
     is_usage: impl FnOnce(&R) -> bool,
 ) -> ExitCode {
     let fail = |error: &dyn Error, code| {
-        write_standard_error(format!("{program}: {}\n", one_line(error)));
+        let line = one_line(error);
+        // A background process has no standard error.
+        logging::record_end(&line);
+        write_standard_error(format!("{program}: {line}\n"));
         code
     };
+    // Logs have addresses of clients.
+    umask(Mode::from_bits_truncate(0o027));
     if let Err(error) = keep_memory_private() {
         return fail(&error, ExitCode::FAILURE);
     }
@@ -116,7 +136,7 @@ pub fn main<C, P: Error, R: Error>(
             ExitCode::SUCCESS
         }
         Ok(Invocation::Run(config)) => match run(&config) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(error) if is_usage(&error) => fail(&error, ExitCode::from(USAGE)),
             Err(error) => fail(&error, ExitCode::FAILURE),
         },
@@ -129,6 +149,9 @@ pub fn main<C, P: Error, R: Error>(
 pub struct Process {
     /// The signals to handle.
     pub signals: Signals,
+    /// The service manager to tell of the state.
+    pub service_manager: ServiceManager,
+    rights: Rights,
     starting: Option<Starting>,
     pid_file: Option<PidFile>,
     has_log_file: bool,
@@ -142,34 +165,42 @@ impl Process {
     /// # Errors
     /// [`StartError`].
     pub fn start(options: &ProcessOptions) -> Result<Self, StartError> {
+        let rights = Rights::new(Account::choose(options.user.as_deref())?);
         let starting = options.background.then(daemonize).transpose();
         let starting = starting.map_err(StartError::system("start in the background"))?;
-        let signals = Signals::take(options.background).map_err(StartError::system("take over signals"))?;
-        let log = logging::init(options.log_file.as_deref(), LevelFilter::Info)?;
+        let signals = Signals::take().map_err(StartError::system("take over signals"))?;
+        let log = logging::init(options.log_file.as_deref(), options.log_format, LevelFilter::Info, &rights)?;
         options.ignored.iter().for_each(|flag| log::warn!("{flag}"));
         raise_open_files().map_err(StartError::system("raise the limit of open files"))?;
         let pid_file = options.pid_file.as_deref().map(PidFile::create).transpose()?;
-        Ok(Self { signals, starting, pid_file, has_log_file: options.log_file.is_some(), _log: log })
+        let service_manager = ServiceManager::find()
+            .map_err(StartError::system("reach the service manager of NOTIFY_SOCKET"))?;
+        let has_log_file = options.log_file.is_some();
+        Ok(Self { signals, service_manager, rights, starting, pid_file, has_log_file, _log: log })
     }
 
-    /// Drops privileges once all sockets are open. `files` are created or replaced later on.
+    /// Gives up all rights that the process does not need once all sockets are open, and logs what it has kept.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn drop_privileges(&self, files: &[&Path]) -> Result<(), StartError> {
-        let files = self.pid_file.as_ref().map(PidFile::path).into_iter().chain(files.iter().copied());
-        let directories: Vec<&Path> = files.filter_map(Path::parent).collect();
-        let kept = drop_privileges(&directories).map_err(StartError::system("drop privileges"))?;
-        log::debug!("privileges kept: {kept:?}");
+    pub fn give_up_rights(&self, mut needs: Needs) -> Result<(), StartError> {
+        needs.written.extend(self.pid_file.as_ref().map(|file| file.path().to_owned()));
+        for kept in self.rights.give_up(&needs)? {
+            let level = if kept.is_serious() { log::Level::Warn } else { log::Level::Info };
+            log::log!(level, "{kept}");
+        }
         Ok(())
     }
 
-    /// Leaves the terminal, if the process runs in the background.
+    /// The start has succeeded: tells the service manager, or leaves the terminal if the process runs in the background.
     ///
     /// # Errors
     /// [`StartError`].
     pub fn detach(&mut self) -> Result<(), StartError> {
-        let Some(starting) = self.starting.take() else { return Ok(()) };
+        let Some(starting) = self.starting.take() else {
+            self.service_manager.ready();
+            return Ok(());
+        };
         if !self.has_log_file {
             log::warn!("-d without -l: nothing is logged from here on, not even the report at the end");
         }

@@ -2,17 +2,28 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::background::{END_LIMIT, LatestWriter, START_LIMIT, within};
+use nix::unistd::{Uid, geteuid};
 use serde::Serialize;
 use thiserror::Error;
 
+use super::background::{END_LIMIT, LatestWriter, START_LIMIT, within};
+
+/// `S_ISVTX` of inode(7).
+const STICKY: u32 = 0o1000;
+
 /// The file of `--stats-json` cannot be used: one line for the user.
 #[derive(Debug, Error)]
-#[error("cannot write --stats-json '{}': {source}; name a file in a directory that this user can write to", path.display())]
+#[error(
+    "cannot write --stats-json '{}': {source}; it is written as user {user}: chown {user} '{}', or name another file, or the \
+     directory's owner with --user", path.display(), directory.display()
+)]
 pub struct StatsFileError {
     path: PathBuf,
+    directory: PathBuf,
+    user: Uid,
     source: io::Error,
 }
 
@@ -31,7 +42,10 @@ impl StatsFile {
         let start =
             |mut file: Replaced| LatestWriter::start("statistics", move |json: Vec<u8>| file.write(&json));
         let started = tried.and_then(|file| file).and_then(start);
-        started.map(Self).map_err(|source| StatsFileError { path, source })
+        started.map(Self).map_err(|source| {
+            let directory = path.parent().unwrap_or(&path).to_owned();
+            StatsFileError { path, directory, user: geteuid(), source }
+        })
     }
 
     /// Queues the report. It replaces one that the thread has not begun to write.
@@ -86,7 +100,17 @@ impl Replaced {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         write_new(&self.temporary, &[])?;
-        fs::remove_file(&self.temporary)
+        fs::remove_file(&self.temporary)?;
+        if self.is_kept_by_its_owner()? { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
+    }
+
+    /// In a directory like /tmp only the owner of a file can replace it.
+    fn is_kept_by_its_owner(&self) -> io::Result<bool> {
+        let Ok(file) = fs::symlink_metadata(&self.path) else { return Ok(false) };
+        let directory = fs::metadata(self.path.parent().unwrap_or(&self.path))?;
+        let user = geteuid();
+        let owners = [file.uid(), directory.uid()];
+        Ok(directory.mode() & STICKY != 0 && !user.is_root() && !owners.contains(&user.as_raw()))
     }
 
     /// Logs the first of consecutive failures. Copying goes on.
