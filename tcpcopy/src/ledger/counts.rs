@@ -178,6 +178,11 @@ counts! {
         received_duplicate: u64,
         /// Of these, ahead of a gap.
         received_out_of_order: u64,
+        /// Of these, with sequence or acknowledgement numbers that the test server cannot have sent, or resets that do not name
+        /// the next byte: forged, late, or after a lost answer.
+        received_unbelieved: u64,
+        /// Acknowledgements sent because of them (RFC 5961); the others came too soon after one.
+        challenges_sent: u64,
         /// Payload bytes of the test server, in order, without duplicates.
         answer_bytes: u64,
     }

@@ -20,6 +20,12 @@ impl StreamOffset {
         self.seq
     }
 
+    /// The sequence number of the first byte.
+    pub(super) fn first(self) -> Seq {
+        // Sequence numbers wrap.
+        self.seq - self.offset as u32
+    }
+
     /// Bytes before the place.
     pub(super) fn bytes(self) -> u64 {
         self.offset

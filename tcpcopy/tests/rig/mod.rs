@@ -64,6 +64,8 @@ pub(crate) struct Rig {
     pub(crate) now: Time,
     /// The last acknowledgement of the test server to each client.
     acknowledged: HashMap<Endpoint, Seq>,
+    /// What the test server has said to each client on its present connection, in bytes, its FIN included.
+    said: HashMap<Endpoint, u32>,
 }
 
 impl Rig {
@@ -107,7 +109,12 @@ impl Rig {
             builder: PacketBuilder::new(),
             now,
             acknowledged: HashMap::new(),
+            said: HashMap::new(),
         }
+    }
+
+    fn client(number: u16) -> Endpoint {
+        Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + number)
     }
 
     pub(crate) fn link_up(mut self) -> Self {
@@ -126,7 +133,7 @@ impl Rig {
 
     /// A client sends this, and acknowledges `seen` answer bytes.
     pub(crate) fn say_after(&mut self, client: u16, seq: u32, seen: u32, flags: Flags, payload: &[u8]) {
-        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let client = Self::client(client);
         let segment = Outgoing {
             seq: Seq(seq),
             ack: Seq(1 + seen),
@@ -149,7 +156,7 @@ impl Rig {
 
     /// A client sends `length` bytes, of which the capture keeps the first `kept`.
     pub(crate) fn say_cut(&mut self, client: u16, seq: u32, length: usize, kept: usize) {
-        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let client = Self::client(client);
         let segment = Outgoing {
             seq: Seq(seq),
             ack: Seq(1),
@@ -169,7 +176,7 @@ impl Rig {
 
     /// The online server sends this to a client.
     pub(crate) fn online_says(&mut self, client: u16, seq: u32, ack: u32, flags: Flags, payload: &[u8]) {
-        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let client = Self::client(client);
         let segment = Outgoing {
             seq: Seq(seq),
             ack: Seq(ack),
@@ -196,7 +203,8 @@ impl Rig {
 
     /// The test server resets the connection of a client.
     pub(crate) fn reset(&mut self, client: u16) {
-        self.hear(client, 0, Flags::RST, &[]);
+        let said = self.said.get(&Self::client(client)).copied().unwrap_or(0);
+        self.hear(client, said, Flags::RST, &[]);
     }
 
     /// The test server closes the connection of a client.
@@ -206,12 +214,18 @@ impl Rig {
 
     /// The test server sends this to a client, after `said` bytes.
     pub(crate) fn hear(&mut self, client: u16, said: u32, flags: Flags, payload: &[u8]) {
-        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let client = Self::client(client);
         let id = self.wire.ids[&client];
         let (options, payload_len) = (Options::default(), payload.len() as u32);
-        let (seq, ack) = (Seq(8 + said), Seq(0));
+        let (seq, ack) = (Seq(8) + said, self.acknowledged.get(&client).copied().unwrap_or(Seq(0)));
+        let flags = if flags.has(Flags::RST) { flags } else { flags | Flags::ACK };
+        if flags.has(Flags::FIN) || !payload.is_empty() {
+            let end = said + payload.len() as u32 + u32::from(flags.has(Flags::FIN));
+            let so_far = self.said.entry(client).or_default();
+            *so_far = end.max(*so_far);
+        }
         let answer =
-            ServerSegment { id, seq, ack, flags, window: 0, payload_len, options, payload, tail: &[] };
+            ServerSegment { id, seq, ack, flags, window: 500, payload_len, options, payload, tail: &[] };
         self.engine.handle_answer(self.now, &answer, &mut self.wire);
         self.engine.flush(self.now, &mut self.wire);
     }
@@ -228,7 +242,7 @@ impl Rig {
     }
 
     fn hear_segment(&mut self, client: u16, said: u64, behind: u32, payload_len: u32, payload: &[u8]) {
-        let client = Endpoint::new(Ipv4Addr::new(10, 1, 0, 1).into(), 1024 + client);
+        let client = Self::client(client);
         let (id, ack) = (self.wire.ids[&client], self.acknowledged[&client] - behind);
         let flags = Flags::ACK | Flags::PSH;
         let (seq, options) = (Seq(8) + said as u32, Options::default());
@@ -265,9 +279,12 @@ impl Rig {
 
     fn acknowledge(&mut self, sent: impl Iterator<Item = (Endpoint, Flags, Seq)>) {
         for (client, flags, ack) in sent {
-            let (seq, flags) = match flags.has(Flags::SYN) {
-                true => (Seq(7), Flags::SYN | Flags::ACK),
-                false => (Seq(8), Flags::ACK),
+            let said = self.said.entry(client).or_default();
+            let (seq, flags) = if flags.has(Flags::SYN) {
+                *said = 0;
+                (Seq(7), Flags::SYN | Flags::ACK)
+            } else {
+                (Seq(8 + *said), Flags::ACK)
             };
             let id = self.wire.ids[&client];
             let options = Options::default();

@@ -1,6 +1,7 @@
 //! The copied client's TCP connection to the test server (RFC 9293). A session may open several, one after the other.
 
 mod ahead;
+mod belief;
 mod congestion;
 mod receiver;
 mod rtt;
@@ -15,6 +16,7 @@ use common_core::control::ServerSegment;
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
+use self::belief::Belief;
 use self::receiver::{Receiver, WINDOW_FIELD};
 use self::sender::{Header, Sender};
 pub(crate) use self::syn_sent::TupleHistory;
@@ -57,6 +59,8 @@ pub(super) enum Event {
 struct Established {
     sender: Sender,
     receiver: Receiver,
+    /// When a segment that is not believed may be challenged again.
+    challenge_from: Time,
 }
 
 #[derive(Debug)]
@@ -215,7 +219,11 @@ impl Connection {
                 let receiver = Receiver::new(answer, self.mode, mss);
                 cx.ledger.tcp().connected += 1;
                 cx.target.counts.connected += 1;
-                self.set_state(cx, State::Established(Box::new(Established { sender, receiver })));
+                let challenge_from = Time::ZERO;
+                self.set_state(
+                    cx,
+                    State::Established(Box::new(Established { sender, receiver, challenge_from })),
+                );
                 Some(Event::Opened)
             }
         }
@@ -229,10 +237,26 @@ impl Connection {
         received: &mut Received<'a>,
     ) -> Option<Event> {
         let State::Established(open) = &mut self.state else { return None };
-        if answer.flags.has(Flags::RST) {
-            if !open.receiver.accepts_reset(answer.seq) {
+        match open.judge(answer) {
+            Belief::Take => {}
+            Belief::Accepted => {
+                open.receiver.acknowledge_soon();
                 return None;
             }
+            Belief::Challenge => {
+                cx.ledger.tcp().received_unbelieved += 1;
+                if open.may_challenge(cx.now) {
+                    cx.ledger.tcp().challenges_sent += 1;
+                    open.receiver.acknowledge_soon();
+                }
+                return None;
+            }
+            Belief::Discard => {
+                cx.ledger.tcp().received_unbelieved += 1;
+                return None;
+            }
+        }
+        if answer.flags.has(Flags::RST) {
             let certain = answer.flags.has(Flags::ACK) || open.receiver.ended();
             if answer.flags.has(Flags::ACK) {
                 // Bytes that the server received before it gave up must not be sent to it again.
@@ -242,14 +266,7 @@ impl Connection {
             self.set_state(cx, State::Closed);
             return Some(Event::Reset { certain });
         }
-        if answer.flags.has(Flags::SYN) {
-            // The SYN-ACK again, or a challenge: our acknowledgement did not arrive.
-            open.receiver.acknowledge_soon();
-            return None;
-        }
-        if answer.flags.has(Flags::ACK) {
-            open.sender.receive(cx, answer, send_buffer);
-        }
+        open.sender.receive(cx, answer, send_buffer);
         let behind = open.receiver.acknowledgement().distance(answer.seq);
         // Segments that wait must not be the reason why sessions are given up.
         let keeps_payload = cx.ledger.modules.memory <= cx.config.memory_limit / 4;

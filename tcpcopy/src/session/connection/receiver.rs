@@ -95,6 +95,11 @@ impl Receiver {
         self.next.seq()
     }
 
+    /// The number of the peer's first byte.
+    pub(super) fn first(&self) -> Seq {
+        self.next.first()
+    }
+
     /// The timestamp to echo, if the connection has the option.
     pub(super) fn echo(&self) -> Option<u32> {
         self.timestamps.then_some(self.echo)
@@ -125,13 +130,6 @@ impl Receiver {
     /// Memory of the segments that wait for those before them, in bytes.
     pub(super) fn kept_memory(&self) -> usize {
         self.ahead.memory()
-    }
-
-    /// A reset with this sequence number belongs to this connection. Answers that intercept missed must not make it
-    /// look foreign, so the whole window is accepted (RFC 9293 section 3.5.3).
-    pub(super) fn accepts_reset(&self, seq: Seq) -> bool {
-        let distance = self.next.distance_to(seq);
-        (-1..=WINDOW as i32).contains(&distance)
     }
 
     /// Takes in a segment's sequence space. `keeps_payload`: there is memory for payload that must wait. After this,

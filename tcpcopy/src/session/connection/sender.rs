@@ -37,6 +37,8 @@ pub(super) struct Sender {
     /// The peer's window in bytes, and its shift.
     window: u32,
     shift: u8,
+    /// The largest window so far, in bytes.
+    max_window: u32,
     mss: u16,
     congestion: Congestion,
     duplicates: u8,
@@ -60,6 +62,7 @@ impl Sender {
             fin: None,
             window: u32::from(syn_ack.window),
             shift: syn_ack.options.window_scale.unwrap_or(0),
+            max_window: u32::from(syn_ack.window),
             mss,
             congestion: Congestion::new(mss),
             duplicates: 0,
@@ -72,6 +75,19 @@ impl Sender {
 
     fn seq(&self, position: u64) -> Seq {
         self.iss + 1 + (position.wrapping_sub(self.origin) as u32)
+    }
+
+    /// The number of the first byte.
+    pub(super) fn first(&self) -> Seq {
+        self.iss + 1
+    }
+
+    /// The peer can have sent this acknowledgement number: it names something sent, and is not older than the peer's window
+    /// is long (RFC 5961 section 5.2).
+    pub(super) fn can_acknowledge(&self, ack: Seq) -> bool {
+        let behind = self.seq(self.snd_max).distance(ack);
+        let oldest = (self.snd_max - self.una).saturating_add(u64::from(self.max_window));
+        behind >= 0 && u64::from(behind.unsigned_abs()) <= oldest.min(self.snd_max - self.origin)
     }
 
     /// The sequence number of the next byte to send.
@@ -119,6 +135,7 @@ impl Sender {
         let window = u32::from(answer.window) << self.shift;
         let opened = window != self.window;
         self.window = window;
+        self.max_window = self.max_window.max(window);
         if advance == 0 {
             let duplicate = answer.payload_len == 0 && !answer.flags.has(Flags::FIN) && !opened;
             if duplicate && self.snd_max > self.una {
