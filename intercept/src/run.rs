@@ -44,6 +44,12 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let mut driver = Driver::open(config)?;
     process.give_up_rights(Needs::default())?;
     log::info!("intercept {} listens on {}", env!("CARGO_PKG_VERSION"), driver.address());
+    if config.keys.is_none() {
+        log::warn!(
+            "no key: whoever is on the way between the hosts can read and change what passes, and any host that reaches this port \
+             may ask for answers; make a key with intercept --new-key FILE, and give it to both programs with --key-file FILE"
+        );
+    }
     process.detach()?;
     let ended = driver.run(&mut process).map_err(StartError::system("wait for events"));
     process.remove_pid_file();

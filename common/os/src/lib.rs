@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod command_line;
 pub mod io;
+pub mod key_file;
 pub mod process;

@@ -1,9 +1,12 @@
 //! The validated configuration.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use common_core::text::shown;
+use common_noise::key::Keys;
 use common_os::command_line::{Ignored, files, filter, interfaces};
+use common_os::key_file;
 use common_os::process::start::ProcessOptions;
 
 use super::error::UsageError;
@@ -20,6 +23,8 @@ pub struct Config {
     pub bind: Option<IpAddr>,
     /// TCP port to listen on (`-p`).
     pub port: u16,
+    /// The keys that tcpcopies may have; if absent, they need none (`--key-file`).
+    pub keys: Option<Arc<Keys>>,
     /// `-l`, `--log-format`, `-P`, `--user` and `-d`.
     pub process: ProcessOptions,
 }
@@ -42,6 +47,7 @@ impl Config {
                 background: raw.background,
                 ignored,
             },
+            keys: raw.key_file.as_deref().map(key_file::read).transpose()?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Why a command line cannot be used: each error is one line with a hint.
 
 use common_os::command_line::{EmptyFilter, FileError, ParseError};
+use common_os::key_file::KeyFileError;
 use thiserror::Error;
 
 /// Why the command line cannot be used. Parts that the user wrote are escaped, so that it stays one line.
@@ -31,6 +32,9 @@ pub enum UsageError {
         "-b: '{0}' is no IP address; name one of this host, as in -b 10.0.0.18; the port is given with -p"
     )]
     Bind(String),
+    /// `--key-file` or `--new-key` cannot be used.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
     /// `-l` or `-P` cannot be used.
     #[error(transparent)]
     File(#[from] FileError),

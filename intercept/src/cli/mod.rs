@@ -8,13 +8,14 @@ use std::ffi::OsString;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use common_os::command_line::{Ignored, Invocation, Unsupported};
+use common_os::key_file;
 
 pub use config::Config;
 pub use error::UsageError;
 
 use raw::RawArgs;
 
-/// Reads the command line, program name included.
+/// Reads the command line, program name included. `--new-key` is carried out here.
 ///
 /// # Errors
 /// [`UsageError`], one line with a hint.
@@ -25,7 +26,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation<Conf
     };
     refuse_unsupported(&matches)?;
     let ignored = Ignored::given(&raw::IGNORED, &matches);
-    Ok(Invocation::Run(Config::validate(RawArgs::from_arg_matches(&matches)?, ignored)?))
+    let raw = RawArgs::from_arg_matches(&matches)?;
+    match &raw.new_key {
+        Some(path) => Ok(Invocation::Print(key_file::create(path)?)),
+        None => Ok(Invocation::Run(Config::validate(raw, ignored)?)),
+    }
 }
 
 /// The derived command, with the flags that are refused or ignored.
@@ -79,6 +84,19 @@ mod tests {
         assert_eq!(config.interfaces, [""; 0]);
         assert_eq!((config.filter, config.bind, config.port), (None, None, 36524));
         assert_eq!(config.process, ProcessOptions::default());
+    }
+
+    #[test]
+    fn a_key_is_made_and_read_and_nothing_is_made_beside_other_flags() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let name = path.to_str().unwrap();
+        let missing = parsed(&["--key-file", name]).unwrap_err().to_string();
+        assert!(missing.starts_with("--key-file: '") && missing.contains("No such file"), "{missing}");
+        assert!(parsed(&["--new-key", name, "-p", "1"]).is_err() && !path.exists());
+        assert!(matches!(parsed(&["--new-key", name]), Ok(Invocation::Print(_))));
+        assert!(parsed(&["--new-key", name]).unwrap_err().to_string().contains("never overwritten"));
+        assert!(config(&["--key-file", name]).keys.is_some() && config(&[]).keys.is_none());
     }
 
     #[test]

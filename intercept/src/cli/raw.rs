@@ -32,6 +32,12 @@ pub(super) struct RawArgs {
     /// Listen on this address only: choose an internal one; without it on all
     #[arg(short = 'b', value_name = "IP")]
     pub(super) bind: Option<String>,
+    /// Talk only to tcpcopies that have this file's key, in secret
+    #[arg(long = "key-file", value_name = "FILE")]
+    pub(super) key_file: Option<PathBuf>,
+    /// Make a file with a new key for --key-file, and do nothing else
+    #[arg(long = "new-key", value_name = "FILE", exclusive = true)]
+    pub(super) new_key: Option<PathBuf>,
     /// Write the log to this file
     #[arg(short = 'l', value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,

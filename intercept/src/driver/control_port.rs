@@ -2,10 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use common_core::control::{FromIntercept, RefuseReason, Statistics, ToIntercept};
+use common_core::control::{FromIntercept, RefuseReason, Statistics, ToIntercept, VERSION};
 use common_core::time::Time;
-use common_os::io::control_conn::{ConnError, ControlConn};
+use common_noise::handshake::HandshakeError;
+use common_noise::key::Keys;
+use common_os::io::control_conn::{ConnError, ControlConn, SecrecyError};
 use log::Level;
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream};
@@ -29,6 +32,7 @@ const QUEUE: usize = 4 << 20;
 /// The listening socket and its peers.
 pub(super) struct ControlPort {
     listener: TcpListener,
+    keys: Option<Arc<Keys>>,
     acceptor: Acceptor,
     pub(super) peers: Peers,
     hosts: Hosts,
@@ -41,9 +45,11 @@ pub(super) struct ControlPort {
 }
 
 impl ControlPort {
-    pub(super) fn new(listener: TcpListener) -> Self {
+    /// With `keys`, peers must prove that they have one of them.
+    pub(super) fn new(listener: TcpListener, keys: Option<Arc<Keys>>) -> Self {
         Self {
             listener,
+            keys,
             acceptor: Acceptor::new(),
             peers: Peers::default(),
             hosts: Hosts::default(),
@@ -106,7 +112,7 @@ impl ControlPort {
         registry: &Registry,
         router: &mut Router,
     ) -> io::Result<()> {
-        let mut connection = ControlConn::new(stream, QUEUE)?;
+        let mut connection = ControlConn::accepted(stream, QUEUE, self.keys.clone())?;
         let id = self.peers.vacant();
         let token = Token(self.first_token + 1 + usize::try_from(id.0).unwrap_or(MAX_PEERS));
         connection.register(registry, token, Interest::READABLE | Interest::WRITABLE)?;
@@ -176,7 +182,9 @@ impl ControlPort {
         handled.map_err(|reason| (reason, describe(reason, version)))?;
         if let (Some(version), Some(peer)) = (version, self.peers.get_mut(id)) {
             peer.greet();
-            let line = format_args!("{}: tcpcopy connected (protocol version {version})", peer.address);
+            let how = if peer.is_secret() { "with the key" } else { "without a key" };
+            let line =
+                format_args!("{}: tcpcopy connected (protocol version {version}, {how})", peer.address);
             self.log.log(now, peer.ip(), Level::Info, line);
             self.newcomers.push(id);
         }
@@ -193,6 +201,10 @@ impl ControlPort {
             Err(PeerError::Decode(error)) => {
                 self.refuse(now, id, RefuseReason::Malformed, &error.to_string(), router);
             }
+            Err(PeerError::ControlConn(ConnError::Secrecy(error))) => match refusal(error) {
+                Some(reason) => self.refuse(now, id, reason, &describe_secrecy(error), router),
+                None => self.remove(now, id, &ConnError::Secrecy(error).into(), router),
+            },
             Err(error) => self.remove(now, id, &error, router),
         }
     }
@@ -250,6 +262,31 @@ impl ControlPort {
     }
 }
 
+/// What a peer is told about its failed handshake; nothing in the middle of a channel that somebody has tampered with.
+fn refusal(error: SecrecyError) -> Option<RefuseReason> {
+    match error {
+        SecrecyError::PeerHasNone => Some(RefuseReason::KeyWanted),
+        SecrecyError::WeHaveNone => Some(RefuseReason::NoKey),
+        SecrecyError::Handshake(HandshakeError::Version(_)) => Some(RefuseReason::Version(VERSION)),
+        SecrecyError::Handshake(HandshakeError::WrongKey) => Some(RefuseReason::WrongKey),
+        SecrecyError::Handshake(_) | SecrecyError::Unproven => Some(RefuseReason::Malformed),
+        SecrecyError::Record(_) => None,
+    }
+}
+
+/// The same, for the log.
+fn describe_secrecy(error: SecrecyError) -> String {
+    match error {
+        SecrecyError::PeerHasNone => describe(RefuseReason::KeyWanted, None),
+        SecrecyError::WeHaveNone => describe(RefuseReason::NoKey, None),
+        SecrecyError::Handshake(HandshakeError::Version(theirs)) => {
+            describe(RefuseReason::Version(VERSION), Some(theirs))
+        }
+        SecrecyError::Handshake(HandshakeError::WrongKey) => describe(RefuseReason::WrongKey, None),
+        error => error.to_string(),
+    }
+}
+
 /// Why a peer is refused, for the log. `version` is that of its hello, if the message was one.
 fn describe(reason: RefuseReason, version: Option<u16>) -> String {
     match (reason, version) {
@@ -266,8 +303,12 @@ fn describe(reason: RefuseReason, version: Option<u16>) -> String {
             "it announces more routes or targets than intercept accepts".into()
         }
         (RefuseReason::CutOff, _) => "it does what no tcpcopy does".into(),
-        (RefuseReason::KeyWanted, _) => "it has no key; give tcpcopy --key-file".into(),
-        (RefuseReason::NoKey, _) => "it has a key, and this intercept has none".into(),
-        (RefuseReason::WrongKey, _) => "wrong key".into(),
+        (RefuseReason::KeyWanted, _) => "it has no key; give it to tcpcopy with --key-file".into(),
+        (RefuseReason::NoKey, _) => {
+            "it has a key, and this intercept has none; give it to both with --key-file".into()
+        }
+        (RefuseReason::WrongKey, _) => {
+            "it does not have the key of this intercept (wrong key); copy the key file again".into()
+        }
     }
 }

@@ -75,7 +75,7 @@ impl Driver {
     /// [`RunError`] is one line for the user.
     pub fn open(config: &Config) -> Result<Self, RunError> {
         let captures = Captures::open(&config.interfaces, config.filter.as_deref())?;
-        let control = ControlPort::new(listener::open(config.bind, config.port)?);
+        let control = ControlPort::new(listener::open(config.bind, config.port)?, config.keys.clone());
         let restricted = config.filter.is_some() || !config.interfaces.is_empty();
         let passing = Passing::open(restricted).map_err(StartError::from)?;
         let mut driver =

@@ -71,6 +71,11 @@ impl Peer {
         self.stage == Stage::Greeted
     }
 
+    /// It has proved that it has the key.
+    pub(super) fn is_secret(&self) -> bool {
+        self.connection.is_secret()
+    }
+
     pub(super) fn greet(&mut self) {
         self.stage = Stage::Greeted;
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use common_core::flow::Endpoint;
 use common_core::text::shown;
+use common_noise::key::Key;
 use common_os::command_line::{Ignored, files, filter, interfaces};
+use common_os::key_file;
 use common_os::process::start::ProcessOptions;
 use module_kit::Protocol;
 
@@ -33,6 +35,8 @@ pub struct Config {
     pub transfers: Vec<Transfer>,
     /// Where intercept runs (`-s`), at least one.
     pub intercepts: Vec<Endpoint>,
+    /// The key that the intercepts must have, too (`--key-file`).
+    pub key: Option<Key>,
     /// Threads that share the work (`-C`).
     pub workers: u16,
     /// Capture interfaces (`-i`); empty for all.
@@ -89,6 +93,7 @@ impl Config {
         Ok(Self {
             transfers,
             intercepts: intercepts(&raw.intercepts, raw.port)?,
+            key: raw.key_file.as_deref().map(key_file::read).transpose()?.map(|keys| keys.first().clone()),
             workers: raw.workers,
             interfaces: interfaces(&raw.interfaces)
                 .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?,
@@ -196,6 +201,17 @@ mod tests {
         assert!(config.wait_for_answers && !config.alone);
         assert_eq!(config.process, ProcessOptions::default());
         assert!(config.interfaces.is_empty() && config.filter.is_none() && config.stats_json.is_none());
+    }
+
+    #[test]
+    fn a_key_file_is_read_at_the_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let name = path.to_str().unwrap();
+        let missing = config(&["--key-file", name]).err().unwrap().to_string();
+        assert!(missing.starts_with("--key-file: '") && missing.contains("No such file"), "{missing}");
+        key_file::create(&path).unwrap();
+        assert!(config(&["--key-file", name]).unwrap().key.is_some() && config(&[]).unwrap().key.is_none());
     }
 
     #[test]

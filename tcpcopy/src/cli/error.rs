@@ -1,6 +1,7 @@
 //! Why a command line cannot be used: each error is one line with a hint.
 
 use common_os::command_line::{EmptyFilter, FileError, ParseError};
+use common_os::key_file::KeyFileError;
 use thiserror::Error;
 
 /// Why the command line cannot be used. Parts that the user wrote are escaped, so that it stays one line.
@@ -21,6 +22,9 @@ pub enum UsageError {
     /// No `-s`.
     #[error("no intercept given: name the host where it runs with -s IP[:PORT], as in -s 10.0.0.18")]
     NoIntercept,
+    /// `--key-file` cannot be used.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
     /// A piece of `-x` cannot be read.
     #[error(
         "-x: '{piece}': {problem}; the form is [IP:]PORT-IP:PORT, as in 80-10.0.0.17:8080 or [2001:db8::1]:80-[2001:db8::2]:80"

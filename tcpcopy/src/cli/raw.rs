@@ -76,6 +76,9 @@ pub(super) struct RawArgs {
     /// Start and continue without intercept when it cannot be reached
     #[arg(short = 'L')]
     pub(super) alone: bool,
+    /// Talk only to intercepts that have this file's key, in secret
+    #[arg(long = "key-file", value_name = "FILE")]
+    pub(super) key_file: Option<PathBuf>,
     /// Write the log to this file
     #[arg(short = 'l', value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use common_core::control::{FromIntercept, ServerSegment, ToIntercept, VERSION};
 use common_core::flow::Endpoint;
 use common_core::time::Time;
+use common_noise::key::Key;
 use common_os::io::control_conn::{ControlConn, Received};
 use log::Level;
 use mio::event::Event;
@@ -34,6 +35,7 @@ pub(super) enum Change {
 /// The control connection to one intercept.
 pub(super) struct Client {
     address: Endpoint,
+    key: Option<Key>,
     token: Token,
     state: ConnState,
     connection: Option<ControlConn>,
@@ -51,10 +53,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The first [`Self::handle_timeout`] connects to `address`.
-    pub(super) fn new(address: Endpoint, token: Token, now: Time, log: ConnLog) -> Self {
+    /// The first [`Self::handle_timeout`] connects to `address`. With a key, whoever answers there must have it, too.
+    pub(super) fn new(address: Endpoint, key: Option<Key>, token: Token, now: Time, log: ConnLog) -> Self {
         Self {
             address,
+            key,
             token,
             state: ConnState::new(now),
             connection: None,
@@ -210,7 +213,8 @@ impl Client {
     }
 
     fn connect(&mut self, now: Time, registry: &Registry) -> Option<Change> {
-        let opened = ControlConn::connect(self.address.into(), QUEUE_LIMIT).and_then(|mut connection| {
+        let opened = ControlConn::connect(self.address.into(), QUEUE_LIMIT, self.key.as_ref());
+        let opened = opened.and_then(|mut connection| {
             registry.register(&mut connection, self.token, INTEREST)?;
             Ok(connection)
         });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common_core::control::{DecodeError, RefuseReason, VERSION};
-use common_os::io::control_conn::ConnError;
+use common_os::io::control_conn::{ConnError, SecrecyError};
 use thiserror::Error;
 
 use super::state::{ATTEMPT, SILENCE};
@@ -35,6 +35,9 @@ pub enum ControlError {
     /// The peer sends something other than messages.
     #[error("does not speak the control protocol: {0}")]
     Malformed(String),
+    /// The peer does not prove that it has the key, or what it sends is not from the one that has proved it.
+    #[error("cannot be trusted: {0}")]
+    Secrecy(SecrecyError),
     /// Nothing has been received for too long.
     #[error("silent for {} s", SILENCE.as_secs())]
     Silent,
@@ -50,7 +53,7 @@ impl ControlError {
     /// Another attempt soon will not help: somebody must change something first.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        matches!(self, Self::Version { .. } | Self::Refused(_) | Self::Malformed(_))
+        matches!(self, Self::Version { .. } | Self::Refused(_) | Self::Malformed(_) | Self::Secrecy(_))
     }
 
     /// What the user can do.
@@ -64,6 +67,9 @@ impl ControlError {
             Self::Refused(RefuseReason::KeyWanted) => "give tcpcopy intercept's key file with --key-file",
             Self::Refused(RefuseReason::NoKey) => "give intercept the same key file with --key-file",
             Self::Refused(RefuseReason::WrongKey) => "copy intercept's key file to this host again",
+            Self::Secrecy(_) => {
+                "give both programs the same key file with --key-file, and check the addresses of -s"
+            }
             Self::Version { .. } | Self::Refused(_) => "install the same release on both hosts",
             Self::Malformed(_) | Self::NoHello => "check that -s names intercept's address and port",
             Self::Connect(_) | Self::NoAnswer | Self::Silent | Self::Lost(_) | Self::Overflow => {
@@ -77,6 +83,7 @@ impl From<ConnError> for ControlError {
     fn from(error: ConnError) -> Self {
         match error {
             ConnError::Closed | ConnError::Io(_) => Self::Lost(error.to_string()),
+            ConnError::Secrecy(error) => Self::Secrecy(error),
             ConnError::Frame(error) => Self::Malformed(error.to_string()),
         }
     }

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use common_core::control::{ServerSegment, ToIntercept};
 use common_core::flow::Endpoint;
 use common_core::time::Time;
+use common_noise::key::Key;
 use mio::event::Event;
 use mio::{Registry, Token};
 
@@ -29,6 +30,15 @@ pub enum ConnChange {
     Down,
 }
 
+/// The intercepts of `-s`.
+#[derive(Debug, Clone, Copy)]
+pub struct Intercepts<'a> {
+    /// Their addresses.
+    pub addresses: &'a [Endpoint],
+    /// The key that all of them must have; without it anybody is believed.
+    pub key: Option<&'a Key>,
+}
+
 /// All control connections of a worker. They connect, and reconnect, by themselves.
 ///
 /// Call order: [`ControlConns::handle_event`] for each event of the poll, [`ControlConns::receive`] for each connection that
@@ -45,16 +55,16 @@ impl ControlConns {
     /// The connections of a worker to `intercepts`, with tokens from `first_token` on. Each announces `targets`.
     #[must_use]
     pub fn new(
-        intercepts: &[Endpoint],
+        intercepts: Intercepts<'_>,
         targets: Vec<Endpoint>,
         first_token: usize,
         now: Time,
         log: &ConnLog,
     ) -> Self {
         let client = |(index, &address): (usize, &_)| {
-            Client::new(address, Token(first_token + index), now, log.clone())
+            Client::new(address, intercepts.key.cloned(), Token(first_token + index), now, log.clone())
         };
-        let clients = intercepts.iter().enumerate().map(client).collect();
+        let clients = intercepts.addresses.iter().enumerate().map(client).collect();
         Self { clients, targets, first_token, changes: VecDeque::new() }
     }
 

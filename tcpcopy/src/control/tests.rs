@@ -33,7 +33,17 @@ impl Rig {
     }
 
     fn with(addresses: &[Endpoint], listeners: Vec<TcpListener>) -> Self {
-        let conns = ControlConns::new(addresses, vec![TARGET], 3, Time::ZERO, &ConnLog::new(true));
+        Self::with_key(addresses, listeners, None)
+    }
+
+    fn with_key(addresses: &[Endpoint], listeners: Vec<TcpListener>, key: Option<&Key>) -> Self {
+        let conns = ControlConns::new(
+            Intercepts { addresses, key },
+            vec![TARGET],
+            3,
+            Time::ZERO,
+            &ConnLog::new(true),
+        );
         let mut rig = Self {
             poll: Poll::new().unwrap(),
             conns,
@@ -276,4 +286,41 @@ fn a_connection_that_accepts_nothing_is_closed() {
     rig.note_changes();
     assert_eq!(rig.changes, [ConnChange::Up(0), ConnChange::Down]);
     assert!(matches!(rig.conns.first_down().unwrap().1, Some(ControlError::Overflow)));
+}
+
+#[test]
+fn with_a_key_a_stranger_at_the_address_of_intercept_learns_nothing_and_is_not_believed() {
+    let key = Key::generate().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address: Endpoint = listener.local_addr().unwrap().into();
+    let mut rig = Rig::with_key(&[address], vec![listener], Some(&key));
+    let (mut stranger, _) = rig.listeners[0].accept().unwrap();
+    rig.run_until(|rig| !rig.conns.clients[0].is_connecting());
+    let mut hello = Vec::new();
+    HELLO.encode(&mut hello);
+    stranger.write_all(&hello).unwrap();
+    rig.run_until(|rig| rig.conns.lasting_error().is_some());
+    let (_, error) = rig.conns.lasting_error().unwrap();
+    assert!(error.to_string().contains("does not prove that it has the key"), "{error}");
+    assert!(error.hint().contains("--key-file") && rig.changes.is_empty());
+    let mut seen = Vec::new();
+    stranger.read_to_end(&mut seen).unwrap();
+    assert_eq!(seen.len(), 4 + 1 + 8 + 2, "the first message of the handshake: magic and version");
+}
+
+#[test]
+fn refusals_about_keys_are_told_with_their_cure() {
+    for (reason, part, cure) in [
+        (RefuseReason::KeyWanted, "it wants a key", "--key-file"),
+        (RefuseReason::NoKey, "it has no key", "--key-file"),
+        (RefuseReason::WrongKey, "the keys differ", "key file"),
+        (RefuseReason::CutOff, "cut this host off", "log"),
+    ] {
+        let mut rig = Rig::new(1);
+        let mut peer = rig.accept(0);
+        peer.write(&[FromIntercept::Refuse(reason)]);
+        rig.run_until(|rig| rig.conns.lasting_error().is_some());
+        let (_, error) = rig.conns.lasting_error().unwrap();
+        assert!(error.to_string().contains(part) && error.hint().contains(cure), "{error}; {}", error.hint());
+    }
 }

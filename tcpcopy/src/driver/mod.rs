@@ -30,7 +30,7 @@ use reporter::Reporter;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
 use crate::cli::Config;
-use crate::control::{ConnLog, ControlConns};
+use crate::control::{ConnLog, ControlConns, Intercepts};
 use crate::engine::Engine;
 use crate::online_query::{Askers, OwnEndpoints, Query, Watch};
 use crate::protocols::{filter_notice, usual_protocol};
@@ -102,6 +102,7 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     if !config.alone {
         workers.iter_mut().try_for_each(|worker| worker.connect(START_LIMIT))?;
     }
+    warn_without_key(config);
     process.detach()?;
     let ended = workers::run(workers, clock, reporter, &mut process);
     process.remove_pid_file();
@@ -133,7 +134,8 @@ fn worker(
     (queries, own): (&[Query], &Arc<OwnEndpoints>),
 ) -> Result<Worker<Injector>, StartError> {
     let first_conn = FIRST_CAPTURE + captures.count();
-    let conns = ControlConns::new(&config.intercepts, config.targets(), first_conn, Time::ZERO, conn_log);
+    let intercepts = Intercepts { addresses: &config.intercepts, key: config.key.as_ref() };
+    let conns = ControlConns::new(intercepts, config.targets(), first_conn, Time::ZERO, conn_log);
     let mut engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
     if !queries.is_empty() {
         engine.set_own(Arc::clone(own));
@@ -179,6 +181,16 @@ fn announce_workers(config: &Config) {
         log::info!(
             "-C {workers}: {workers} threads share the work, each with a connection to each intercept; TCPCopy 1.x makes \
              connections of it alone"
+        );
+    }
+}
+
+/// Logs what a key would add.
+fn warn_without_key(config: &Config) {
+    if config.key.is_none() {
+        log::warn!(
+            "no key: whoever answers at the addresses of -s, or is on the way to them, is believed and can read and change what \
+             passes; make a key with intercept --new-key FILE, and give it to both programs with --key-file FILE"
         );
     }
 }

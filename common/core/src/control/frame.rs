@@ -74,6 +74,22 @@ impl FrameBuffer {
         self.end = (self.end + count).min(self.bytes.len());
     }
 
+    /// Appends bytes of the stream that have come by other means than [`Self::space`].
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.space();
+        if self.bytes.len() - self.end < bytes.len() {
+            self.bytes.resize(self.end + bytes.len(), 0);
+        }
+        self.bytes[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    /// All bytes have been returned.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
     /// The body of the next complete frame.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The driver with peers on loopback, and packets handed to its router by hand.
 
+mod key;
+
 use super::filter_schedule::AT_ONCE;
 use super::*;
 use crate::router::PeerId;
@@ -21,8 +23,12 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with_keys(None)
+    }
+
+    fn with_keys(keys: Option<std::sync::Arc<common_noise::key::Keys>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        Self { driver: Driver::with(Captures::none(), ControlPort::new(listener)).unwrap() }
+        Self { driver: Driver::with(Captures::none(), ControlPort::new(listener, keys)).unwrap() }
     }
 
     fn connect(&self) -> Client {
