@@ -5,27 +5,30 @@
 # shellcheck source=scripts/lib/protocols.sh
 source "$ROOT/scripts/lib/protocols.sh"
 
-# pg_servers [METHOD]: both servers, with this method of authentication, and tcpcopy.toml for the user.
+# pg_servers [METHOD]: both servers, with this method of authentication, and tcpcopy.toml for the user. The test server listens
+# on PG_TEST_PORT.
+PG_TEST_PORT=5432
+pg_port() { if [[ $1 == test ]]; then say "$PG_TEST_PORT"; else say 5432; fi; }
 pg_servers() {
   local host method=${1:-scram-sha-256}
   for host in online test; do
     mkdir -p "$CASE_DIR/$host"
-    postgres_peer "$host" 5432
+    postgres_peer "$host" "$(pg_port "$host")"
   done
   for host in online test; do
-    await 60 listening "$host" 5432 || stopped_short "no PostgreSQL on $host" "$host/postgres"
+    await 60 listening "$host" "$(pg_port "$host")" || stopped_short "no PostgreSQL on $host" "$host/postgres"
     [[ $method != md5 ]] || pg_ask "$host" "ALTER SYSTEM SET password_encryption = 'md5'"
     printf 'local all all trust\nhost all all all %s\n' "$method" >"$CASE_DIR/$host/postgres/pg_hba.conf"
     pg_ask "$host" 'SELECT pg_reload_conf()' >/dev/null
     pg_ask "$host" "CREATE ROLE app SUPERUSER LOGIN PASSWORD 'app-$host'"
-    on "$host" pgbench -h "$CASE_DIR/$host/postgres" -U lab -i -q -s 5 postgres >"$CASE_DIR/$host/pgbench.log" 2>&1
+    on "$host" pgbench -h "$CASE_DIR/$host/postgres" -p "$(pg_port "$host")" -U lab -i -q -s 5 postgres >"$CASE_DIR/$host/pgbench.log" 2>&1
   done
   (umask 077; printf '%s\n' '[postgres]' 'allow_clear = true' '[postgres.users]' 'app = "app-test"' \
     '[postgres.default]' 'user = "app"' 'database = "postgres"' >"$CASE_DIR/tcpcopy.toml")
 }
 
 # pg_ask HOST STATEMENT: as the administrator, by the server's socket.
-pg_ask() { on "$1" psql -AqtX -h "$CASE_DIR/$1/postgres" -U lab -d postgres -c "$2"; }
+pg_ask() { on "$1" psql -AqtX -h "$CASE_DIR/$1/postgres" -p "$(pg_port "$1")" -U lab -d postgres -c "$2"; }
 
 # Transactions of pgbench.
 pg_count() { pg_ask "$1" 'SELECT count(*) FROM pgbench_history'; }
@@ -54,4 +57,12 @@ pg_whole() {
     AND sum(delta) = (SELECT sum(tbalance) FROM pgbench_tellers)
     AND sum(delta) = (SELECT sum(bbalance) FROM pgbench_branches) FROM pgbench_history') == t ]] ||
     fail "a transaction was executed in part on $1"
+}
+
+# Bytes that intercept has sent, for each transaction that arrived so far.
+pg_measure_control() {
+  settle
+  measured control_bytes "$(on assist ss -Htni state established "sport = :$CONTROL_PORT" | grep -o 'bytes_sent:[0-9]*' |
+    awk -F : -v count="$N_TEST" '{ bytes += $2 } END { printf "%.0f", bytes / (count ? count : 1) }')"
+  note "$(jq .control_bytes <<<"$MEASURED") control bytes for each transaction"
 }

@@ -14,6 +14,8 @@ pub(super) struct Cycles {
     is_flushed: bool,
     /// The cycle that is being answered has an error.
     has_error: bool,
+    /// A part of its answer was not seen.
+    has_gap: bool,
     /// How a transaction has ended in that cycle, if one has: whether it was committed.
     ended: Option<bool>,
     /// As of the last cycle that was answered.
@@ -69,6 +71,26 @@ impl Cycles {
         self.done < self.sent
     }
 
+    /// Whether the answers to several cycles are awaited, or to parts of one: each message counts.
+    pub(super) fn needs_all(&self) -> bool {
+        self.is_flushed || self.done + 1 < self.sent
+    }
+
+    /// Whether the cycle that is being answered has an error.
+    pub(super) fn has_error(&self) -> bool {
+        self.has_error
+    }
+
+    /// A part of the answer was not seen, but its end is. `acks_all`: the server had everything that was sent. Returns the cycle.
+    pub(super) fn gap(&mut self, acks_all: bool) -> u64 {
+        self.has_gap = true;
+        if acks_all && self.is_waiting() {
+            // An end may not have been seen either.
+            self.done = self.sent - 1;
+        }
+        self.done + 1
+    }
+
     /// Whether answers are awaited that decide what becomes of the client's data.
     pub(super) fn awaits_copy(&self) -> bool {
         (self.is_waiting() || self.replies > 0) && !self.has_error
@@ -117,11 +139,13 @@ impl Cycles {
         self.sent = self.sent.max(self.done);
         let was_open = std::mem::replace(&mut self.status, status) != TransactionStatus::Idle;
         let (has_error, ended) = (std::mem::take(&mut self.has_error), self.ended.take());
+        // The tag that has ended it was not seen: without an error that is a COMMIT.
+        let has_gap = std::mem::take(&mut self.has_gap);
         let settles = match (status, ended) {
             (TransactionStatus::Open | TransactionStatus::Failed, _) => Settles::Nothing,
             (TransactionStatus::Idle, Some(false)) => Settles::RollsBack,
             // Without a transaction the whole cycle is one.
-            (TransactionStatus::Idle, None) if has_error || was_open => Settles::RollsBack,
+            (TransactionStatus::Idle, None) if has_error || was_open && !has_gap => Settles::RollsBack,
             (TransactionStatus::Idle, _) => Settles::Commits,
         };
         Outcome { cycle: self.done, has_error, settles }
@@ -158,6 +182,20 @@ mod tests {
         assert_eq!(play(&["BEGIN", "SET"], false, Open), (Settles::Nothing, false));
         assert_eq!(play(&["ROLLBACK", "COMMIT"], false, Idle), (Settles::Commits, false));
         assert_eq!(play(&["BEGIN", "SET", "ROLLBACK"], false, Idle), (Settles::RollsBack, false));
+    }
+
+    #[test]
+    fn an_answer_with_a_gap_ends_what_was_sent() {
+        let mut cycles = Cycles::default();
+        cycles.close(true);
+        cycles.ready(TransactionStatus::Open);
+        cycles.close(true);
+        cycles.close(true);
+        assert!(cycles.needs_all());
+        assert_eq!(cycles.gap(false), 2);
+        assert_eq!(cycles.gap(true), 3);
+        assert_eq!(cycles.ready(TransactionStatus::Idle).settles, Settles::Commits);
+        assert!(!cycles.is_waiting() && !cycles.needs_all());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use module_kit::Loss;
 use module_kit::edits::{Edits, Fate};
 use postgres_wire::framing::HEAD;
-use postgres_wire::frontend::{Frontend, names_of_bind};
+use postgres_wire::frontend::{Frontend, Target, names_of_bind};
 
 use super::Session;
 use super::resolve::resolve;
@@ -154,6 +154,13 @@ impl Session {
         match self.statements.need(name, self.cycles.present()) {
             Need::Nothing => return None,
             Need::Prepare(message) => edits.send(message),
+            Need::PrepareAnew(message) => {
+                let mut messages = Vec::new();
+                Frontend::Close(Target::Statement(name)).write(&mut messages);
+                messages.extend_from_slice(message);
+                edits.send(&messages);
+                self.cycles.expect_reply();
+            }
             Need::NotKept => {
                 self.shared.counters.state_lost.count(StateLost::Prepared);
                 return Some(Loss::StateLost);

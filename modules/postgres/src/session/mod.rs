@@ -41,7 +41,8 @@ use self::messages::Messages;
 pub(crate) use self::online::BEGINNINGS;
 use self::state::State;
 use self::statements::Statements;
-use crate::answers::Answers;
+use crate::answers::end::TAIL;
+use crate::answers::{Answers, BEGINNING};
 use crate::counters::{Event, LeftOut, StateLost};
 use crate::shared::Shared;
 
@@ -86,6 +87,8 @@ pub(crate) struct Session {
     missed: bool,
     /// The client may go on, on this connection.
     is_ready: bool,
+    /// The client does not wait for answers before it goes on: each of their messages is needed.
+    needs_all: bool,
     cycles: Cycles,
     copy: Copy,
     /// What the client says between two cycles.
@@ -115,6 +118,7 @@ impl Session {
             answers: Answers::default(),
             missed: false,
             is_ready: false,
+            needs_all: false,
             cycles: Cycles::default(),
             copy: Copy::None,
             unit: Unit::default(),
@@ -134,6 +138,23 @@ impl Session {
     /// Lets the client's next turn follow.
     fn release(&mut self, actions: &mut Actions) {
         if std::mem::replace(&mut self.is_ready, true) { actions.answered() } else { actions.ready() }
+    }
+
+    /// Of the answers to a client that waits for them, the ends are sufficient.
+    fn reduce_payload(&self, actions: &mut Actions) {
+        if !self.needs_all {
+            actions.answers(AnswerPayload::Ends { head: BEGINNING, tail: TAIL });
+        }
+    }
+
+    /// Messages were sent: how their answer shows.
+    fn await_answer(&mut self, cycle_before: u64, actions: &mut Actions) {
+        if self.cycles.needs_all() && !std::mem::replace(&mut self.needs_all, true) {
+            actions.answers(AnswerPayload::All);
+        }
+        if self.cycles.present() > cycle_before && self.cycles.is_waiting() && self.is_ready {
+            actions.await_answered();
+        }
     }
 
     fn log_in(&mut self, actions: &mut Actions) -> Result<(), Failure> {
@@ -224,15 +245,19 @@ impl Module for Session {
     }
 
     fn client(&mut self, bytes: &[u8], actions: &mut Actions) {
+        let cycle = self.cycles.present();
         let result = self.client_bytes(bytes, &mut Edits::new(actions));
         match result {
-            Ok(()) => self.go_on_with_login(actions),
+            Ok(()) => {
+                self.await_answer(cycle, actions);
+                self.go_on_with_login(actions);
+            }
             Err(failure) => actions.fail(failure.kind, failure.reason),
         }
     }
 
     fn answer(&mut self, data: ServerData<'_>, actions: &mut Actions) {
-        if let Err(failure) = self.server_bytes(data.bytes, actions) {
+        if let Err(failure) = self.server_data(data, actions) {
             actions.fail(failure.kind, failure.reason);
         }
     }
@@ -241,7 +266,10 @@ impl Module for Session {
         match missing {
             Missing::Dropped(bytes) => self.learn_dropped(bytes),
             Missing::Uncaptured => self.uncaptured(),
-            Missing::TestServer(bytes) => self.missed |= bytes > 0,
+            Missing::TestServer(bytes) => {
+                self.missed |= bytes > 0;
+                self.answers.missing(bytes);
+            }
             Missing::OnlineServer(bytes) => self.online_missed(bytes),
         }
     }

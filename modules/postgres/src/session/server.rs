@@ -1,6 +1,6 @@
 //! The test server's messages.
 
-use module_kit::{Actions, Failure};
+use module_kit::{Actions, Failure, ServerData};
 use postgres_wire::backend::TransactionStatus;
 use postgres_wire::server_error::ServerError;
 
@@ -8,14 +8,64 @@ use super::copy::Copy;
 use super::cycles::Settles;
 use super::login::Next;
 use super::{Server, Session, out_of_step};
+use crate::answers::end::{End, Last};
+use crate::answers::may_have_gap;
 use crate::counters::Event;
 
 impl Session {
     /// The next bytes of the test server.
-    pub(super) fn server_bytes(&mut self, bytes: &[u8], actions: &mut Actions) -> Result<(), Failure> {
-        if self.missed {
+    pub(super) fn server_data(&mut self, data: ServerData<'_>, actions: &mut Actions) -> Result<(), Failure> {
+        if self.missed && !matches!(self.server, Server::Live) {
             return Err(out_of_step("a part of the test server's answers was not captured"));
         }
+        self.server_bytes(data.bytes, actions)?;
+        if !data.tail.is_empty() && !may_have_gap(data.tail) {
+            self.answers.was_read(data.tail.len());
+            self.server_bytes(data.tail, actions)?;
+            if self.answers.is_lost() {
+                let whole = [data.bytes, data.tail].concat();
+                return self.server_data(ServerData { bytes: &whole, tail: &[], ..data }, actions);
+            }
+            return Ok(());
+        }
+        let mut answers = std::mem::take(&mut self.answers);
+        if !data.tail.is_empty()
+            && let Some((kind, body)) = answers.cut_error()
+        {
+            self.live_message(kind, body, actions);
+        }
+        if let Some(end) = answers.segment_end(data.bytes, data.tail) {
+            self.segment_end(end, data.acks_all, actions);
+        }
+        self.answers = answers;
+        Ok(())
+    }
+
+    /// A segment ends so, of which a part was not seen.
+    fn segment_end(&mut self, end: End<'_>, acks_all: bool, actions: &mut Actions) {
+        match end {
+            End::CopyIn if !self.cycles.awaits_copy() => {}
+            End::CopyIn => self.live_message(b'G', &[], actions),
+            End::Ready { status, last } => {
+                match last {
+                    Last::Complete(tag) => self.cycles.tagged(tag),
+                    Last::Error(code) if !self.cycles.has_error() => {
+                        match code {
+                            Some(code) => self.shared.counters.server_errors.count(&code),
+                            None => self.shared.counters.server_errors.count_other(),
+                        }
+                        self.cycles.error();
+                    }
+                    Last::Error(_) | Last::Other => {}
+                }
+                let cycle = self.cycles.gap(acks_all);
+                self.statements.gap(cycle, self.cycles.has_error());
+                self.now_ready(status, actions);
+            }
+        }
+    }
+
+    fn server_bytes(&mut self, bytes: &[u8], actions: &mut Actions) -> Result<(), Failure> {
         let mut answers = std::mem::take(&mut self.answers);
         let mut rest = bytes;
         let result = loop {
@@ -58,6 +108,7 @@ impl Session {
             self.say_again(actions);
         } else {
             self.release(actions);
+            self.reduce_payload(actions);
         }
     }
 
@@ -100,6 +151,10 @@ impl Session {
 
     fn ready_for_query(&mut self, body: &[u8], actions: &mut Actions) {
         let status = body.first().and_then(|letter| TransactionStatus::read(*letter)).unwrap_or_default();
+        self.now_ready(status, actions);
+    }
+
+    fn now_ready(&mut self, status: TransactionStatus, actions: &mut Actions) {
         let outcome = self.cycles.ready(status);
         self.copy = Copy::None;
         self.statements.cycle_over(outcome.cycle);
@@ -130,6 +185,9 @@ impl Session {
         self.in_transaction = status != TransactionStatus::Idle;
         if had_own || self.is_ready {
             self.release(actions);
+        }
+        if had_own && self.own.is_empty() {
+            self.reduce_payload(actions);
         }
     }
 }

@@ -30,6 +30,8 @@ enum Presence {
     Absent,
     /// It was sent, or is there.
     Sent,
+    /// It was sent in a cycle with an error, and the answer was not seen.
+    Unsure,
 }
 
 /// What is to be done before a statement is used.
@@ -39,6 +41,8 @@ pub(super) enum Need<'s> {
     Nothing,
     /// The test server needs this message first.
     Prepare(&'s [u8]),
+    /// The same, but it may have it already: it must be closed before.
+    PrepareAnew(&'s [u8]),
     /// Its text is not kept.
     NotKept,
     /// Nobody has seen it prepared.
@@ -105,17 +109,21 @@ impl Statements {
         };
         match statement.presence {
             Presence::Sent => Need::Nothing,
-            Presence::Absent if statement.message.is_empty() => {
+            Presence::Absent | Presence::Unsure if statement.message.is_empty() => {
                 if name.is_empty() {
                     Need::Nothing
                 } else {
                     Need::NotKept
                 }
             }
-            Presence::Absent => {
+            before => {
                 statement.presence = Presence::Sent;
                 self.unconfirmed.push_back((cycle, name.to_vec()));
-                Need::Prepare(&statement.message)
+                if before == Presence::Unsure {
+                    Need::PrepareAnew(&statement.message)
+                } else {
+                    Need::Prepare(&statement.message)
+                }
             }
         }
     }
@@ -142,6 +150,17 @@ impl Statements {
     /// The test server has confirmed a Parse.
     pub(super) fn confirmed(&mut self) {
         self.unconfirmed.pop_front();
+    }
+
+    /// An answer has ended of which a part was not seen: without an error it has confirmed all Parses up to this cycle.
+    pub(super) fn gap(&mut self, cycle: u64, has_error: bool) {
+        while self.unconfirmed.front().is_some_and(|(of, _)| *of <= cycle)
+            && let Some((_, name)) = self.unconfirmed.pop_front()
+        {
+            if has_error && let Some(statement) = get_mut(&mut self.named, &mut self.unnamed, &name) {
+                statement.presence = Presence::Unsure;
+            }
+        }
     }
 
     /// The test server has skipped what is left of this cycle, or has ended it: what was not confirmed is not there.
@@ -223,6 +242,20 @@ mod tests {
         assert_eq!(statements.bytes, 0);
         statements.is_complete = false;
         assert_eq!(statements.need(b"s", 1), Need::Unknown);
+    }
+
+    #[test]
+    fn a_statement_whose_answer_was_not_seen_is_there_unless_there_was_an_error() {
+        let mut statements = Statements::new(true);
+        let message = message(b"s", b"SELECT 1");
+        statements.parse(b"s", &message, true, Some(1));
+        statements.gap(1, false);
+        statements.cycle_over(1);
+        assert_eq!(statements.need(b"s", 2), Need::Nothing);
+        statements.parse(b"s", &message, true, Some(2));
+        statements.gap(2, true);
+        statements.cycle_over(2);
+        assert_eq!(statements.need(b"s", 3), Need::PrepareAnew(&message));
     }
 
     #[test]

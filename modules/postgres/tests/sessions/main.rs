@@ -6,6 +6,7 @@ mod any_cut;
 mod copies;
 mod joined;
 mod logins;
+mod long_answers;
 mod online;
 mod rebuilt;
 mod support;
