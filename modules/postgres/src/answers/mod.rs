@@ -11,7 +11,7 @@ use postgres_wire::framing::{HEAD, Head, NotPostgres};
 use self::end::{End, Last, TAIL};
 
 /// The beginnings of segments that are needed: room for most answers, which are whole then, in bytes.
-pub(crate) const BEGINNING: u16 = 256;
+pub(crate) const BEGINNING: u16 = 128;
 
 /// Reads the stream.
 #[derive(Debug, Default)]
