@@ -141,6 +141,7 @@ fn answer(wire: &Wire, session: usize, seq: Seq, flags: Flags, payload_len: u32)
 
 fn config() -> EngineConfig {
     EngineConfig {
+        sees_copies: true,
         transfers: vec![Transfer {
             online_ip: None,
             online_port: 80,

@@ -10,6 +10,7 @@ pub mod driver;
 pub mod engine;
 mod failure_log;
 pub mod ledger;
+pub mod offline;
 pub mod online_query;
 pub mod output;
 mod protocols;

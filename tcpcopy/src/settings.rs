@@ -49,6 +49,8 @@ impl Transfer {
 pub struct EngineConfig {
     /// The transfers; the first match counts.
     pub transfers: Vec<Transfer>,
+    /// Packets to a target may be copies, which are not copied again. In a capture file none is.
+    pub sees_copies: bool,
     /// A turn waits for the answer to the turn before (off with `-W`).
     pub wait_for_answers: bool,
     /// The largest payload of a segment to an IPv4 target, in bytes, TCP options included (`-D`, `-M`).

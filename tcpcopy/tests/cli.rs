@@ -74,9 +74,12 @@ fn errors_of_the_command_line_exit_with_2() {
         (&with_good(&["-i", "no\nif"]), "no\\nif"),
         (
             &with_good(&["-i", "traffic.pcap"]),
-            "'traffic.pcap' is a file: capture files cannot be replayed yet",
+            "-i: cannot read capture file 'traffic.pcap': No such file or directory",
         ),
-        (&with_good(&["-i", "/dev/null"]), "'/dev/null' is a file"),
+        (&with_good(&["-i", "/dev/null"]), "capture file '/dev/null' is empty"),
+        (&with_good(&["-i", "/bin/sh"]), "'/bin/sh' is no capture file"),
+        (&with_good(&["-a", "10"]), "-a is for capture files"),
+        (&with_good(&["-i", "lo,traffic.pcap"]), "'lo' is no file, 'traffic.pcap' is one"),
         (&with_good(&["-F", "tcp und port 80"]), "-F: filter 'tcp und port 80' does not compile"),
     ] {
         let line = complaint(arguments, 2);

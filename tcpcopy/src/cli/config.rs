@@ -12,15 +12,17 @@ use common_os::key_file;
 use common_os::process::start::ProcessOptions;
 use module_kit::Protocol;
 
+use crate::offline::Offline;
 use crate::report::Percentage;
 use crate::settings::{EngineConfig, Transfer};
 
 use super::UsageError;
 use super::address::endpoint_or_default;
+use super::offline;
 use super::protocol::{ProtocolOptions, attach};
 use super::raw::RawArgs;
 use super::reconnect;
-use super::transfer::transfers;
+use super::transfer::{refuse_loops, transfers};
 
 /// Headers without options (RFC 791, RFC 8200, RFC 9293), which do not count towards the MSS (RFC 6691 section 2).
 const HEADERS_V4: u16 = 20 + 20;
@@ -41,6 +43,8 @@ pub struct Config {
     pub workers: u16,
     /// Capture interfaces (`-i`); empty for all.
     pub interfaces: Vec<String>,
+    /// The capture files to replay instead of a live capture (`-i`, `--offline`, `-a`, `-I`, `-T`).
+    pub offline: Option<Offline>,
     /// The user's own capture filter (`-F`).
     pub filter: Option<String>,
     /// Capture buffer of each interface in bytes (`-B`).
@@ -77,7 +81,13 @@ impl Config {
             ("-P", raw.pid_file.as_deref()),
             ("--stats-json", raw.stats_json.as_deref()),
         ])?;
+        let interfaces = interfaces(&raw.interfaces)
+            .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?;
+        let (interfaces, offline) = offline::sources(raw, interfaces)?;
         let mut transfers = transfers(&raw.transfers)?;
+        if offline.is_none() {
+            refuse_loops(&transfers)?;
+        }
         let config = raw.config.as_deref();
         let options = ProtocolOptions {
             protocols: &raw.protocols,
@@ -86,6 +96,9 @@ impl Config {
             on_lost_state: raw.on_lost_state,
         };
         attach(&mut transfers, &options)?;
+        if offline.is_some() {
+            offline::refuse_queries(&transfers)?;
+        }
         reconnect::apply(&mut transfers, raw.on_reconnect, &raw.stateless)?;
         if raw.memory_mb < u64::from(raw.workers) * WORKER_MEMORY_MB {
             return Err(UsageError::Memory { megabytes: raw.memory_mb, workers: raw.workers });
@@ -95,8 +108,8 @@ impl Config {
             intercepts: intercepts(&raw.intercepts, raw.port)?,
             key: raw.key_file.as_deref().map(key_file::read).transpose()?.map(|keys| keys.first().clone()),
             workers: raw.workers,
-            interfaces: interfaces(&raw.interfaces)
-                .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?,
+            interfaces,
+            offline,
             filter: filter(raw.filter.as_deref())?,
             buffer_bytes: usize::try_from(megabytes(raw.buffer_mb)).unwrap_or(usize::MAX),
             snap: usize::try_from(raw.snap).unwrap_or(usize::MAX),
@@ -124,6 +137,7 @@ impl Config {
     pub fn engine(&self, seed: u64, timestamp_origin: u32) -> EngineConfig {
         EngineConfig {
             transfers: self.transfers.clone(),
+            sees_copies: self.offline.is_none(),
             wait_for_answers: self.wait_for_answers,
             mss_v4: self.mss.0,
             mss_v6: self.mss.1,

@@ -89,6 +89,34 @@ pub enum UsageError {
         /// Why it cannot be used.
         problem: &'static str,
     },
+    /// Interfaces and files together.
+    #[error("-i: '{interface}' is no file, '{file}' is one: capture live, or replay files, but not both")]
+    FilesAndInterfaces {
+        /// The first interface.
+        interface: String,
+        /// The first file.
+        file: String,
+    },
+    /// A capture file is given twice.
+    #[error("the capture file '{file}' is given twice; -T 2 replays files twice, one pass after the other")]
+    FileTwice {
+        /// The file.
+        file: String,
+    },
+    /// A flag that has a meaning only for capture files.
+    #[error("{flag} is for capture files; name them with -i FILE or --offline FILE, or leave {flag} out")]
+    OnlyOffline {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A flag that has no meaning for capture files.
+    #[error("{flag} has no meaning for capture files: {reason}; leave it out")]
+    NotOffline {
+        /// The flag.
+        flag: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
     /// An empty `-F`.
     #[error("{0}")]
     Filter(#[from] EmptyFilter),

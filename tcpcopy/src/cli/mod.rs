@@ -4,6 +4,7 @@ mod address;
 mod config;
 mod config_file;
 mod error;
+mod offline;
 mod protocol;
 mod raw;
 mod reconnect;

@@ -26,7 +26,7 @@ const MAX_WORKERS: u64 = 64;
     override_usage = "tcpcopy -x TRANSFER,... -s IP,... [OPTIONS]",
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Not supported yet, and refused: -a -c -f -g -H -I -n (but 1) -o -O -r (but 100) -T.\n\
+    after_help = "Not supported yet, and refused: -c -f -g -H -n (but 1) -o -O -r (but 100).\n\
                   Accepted without effect: -R -U.\n\
                   Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0"
 )]
@@ -43,9 +43,21 @@ pub(super) struct RawArgs {
     /// Share the work among this many threads
     #[arg(short = 'C', value_name = "WORKERS", default_value_t = 1, value_parser = whole::<u16>(1..=MAX_WORKERS))]
     pub(super) workers: u16,
-    /// Capture on these interfaces; without it, or with any, on all
+    /// Capture on these interfaces; without it, or with any, on all. Or replay these capture files
     #[arg(short = 'i', value_name = "NAME,...")]
     pub(super) interfaces: Vec<String>,
+    /// Replay a capture file instead of a live capture (pcap, pcapng, gzip, zstd); - is standard input
+    #[arg(long = "offline", value_name = "FILE")]
+    pub(super) offline: Vec<PathBuf>,
+    /// Files: replay them this many times faster than captured
+    #[arg(short = 'a', value_name = "N", value_parser = whole::<u32>(1..=1_000_000))]
+    pub(super) speed: Option<u32>,
+    /// Files: cut longer idle times to this, in milliseconds of the capture
+    #[arg(short = 'I', value_name = "MS", value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
+    pub(super) longest_gap_ms: Option<u32>,
+    /// Files: replay them this many times, each time with other client ports
+    #[arg(short = 'T', value_name = "N", value_parser = whole::<u32>(1..=60_000))]
+    pub(super) repeats: Option<u32>,
     /// Capture what this pcap filter passes, instead of what -x implies
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,
@@ -134,18 +146,15 @@ pub(super) const USERS: [Unsupported; 1] =
     [Unsupported { id: "u", meaning: "users and passwords of the test server", value: Value::Any }];
 
 /// Flags of TCPCopy 1.x that this build refuses.
-pub(super) const UNSUPPORTED: [Unsupported; 11] = [
-    Unsupported { id: "a", meaning: "speed-up of an offline replay", value: Value::Any },
+pub(super) const UNSUPPORTED: [Unsupported; 8] = [
     Unsupported { id: "c", meaning: "other client addresses", value: Value::Any },
     Unsupported { id: "f", meaning: "port shift of several instances", value: Value::Any },
     Unsupported { id: "g", meaning: "gradual start", value: Value::Any },
     Unsupported { id: "H", meaning: "another address for local clients", value: Value::Any },
-    Unsupported { id: "I", meaning: "longest idle gap of an offline replay", value: Value::Any },
     Unsupported { id: "n", meaning: "several copies of the traffic", value: Value::Usual("1") },
     Unsupported { id: "o", meaning: "output interface", value: Value::Any },
     Unsupported { id: "O", meaning: "only sessions seen from their SYN", value: Value::None },
     Unsupported { id: "r", meaning: "percentage of the sessions", value: Value::Usual("100") },
-    Unsupported { id: "T", meaning: "repeats of an offline replay", value: Value::Any },
 ];
 
 /// Flags of TCPCopy 1.x that have no effect in this build.

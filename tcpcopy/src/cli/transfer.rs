@@ -42,10 +42,17 @@ fn transfer(piece: &str) -> Result<Transfer, UsageError> {
     if online_ip.is_some_and(|ip| ip.is_ipv4() != target.ip.is_ipv4()) {
         return Err(UsageError::Families { piece: shown(piece, 80) });
     }
-    if online_ip == Some(target.ip) && online_port == target.port {
-        return Err(UsageError::ToItself { piece: shown(piece, 80) });
-    }
     Ok(Transfer { online_ip, online_port, target, protocol: None, on_reconnect: OnReconnect::default() })
+}
+
+/// Refuses transfers that would send copies of live traffic to the service itself. Files may have been captured there.
+pub(super) fn refuse_loops(transfers: &[Transfer]) -> Result<(), UsageError> {
+    for Transfer { online_ip, online_port, target, .. } in transfers {
+        if *online_ip == Some(target.ip) && *online_port == target.port {
+            return Err(UsageError::ToItself { piece: format!("{target}-{target}") });
+        }
+    }
+    Ok(())
 }
 
 /// Whether `earlier` applies to every packet of `later`. Copied clients keep their address family, so a service on any
@@ -91,6 +98,14 @@ mod tests {
     }
 
     #[test]
+    fn live_traffic_of_the_target_is_not_copied_to_it() {
+        let value = ["10.0.0.1:80-10.0.0.1:80".to_owned()];
+        let transfers = transfers(&value).unwrap();
+        let error = UsageError::ToItself { piece: value.concat() };
+        assert_eq!(refuse_loops(&transfers), Err(error));
+    }
+
+    #[test]
     fn refused_with_the_piece_and_the_form() {
         for (value, problem) in [
             ("", "-x: '': no '-'"),
@@ -117,11 +132,7 @@ mod tests {
     fn refused_for_its_effect() {
         let piece = |text: &str| text.to_owned();
         for (values, expected) in [
-            (
-                &["10.0.0.1:80-10.0.0.1:80"][..],
-                UsageError::ToItself { piece: piece("10.0.0.1:80-10.0.0.1:80") },
-            ),
-            (&["10.0.0.1:80-[::1]:80"], UsageError::Families { piece: piece("10.0.0.1:80-[::1]:80") }),
+            (&["10.0.0.1:80-[::1]:80"][..], UsageError::Families { piece: piece("10.0.0.1:80-[::1]:80") }),
             (
                 &["80@00:13:21:B2:5E:42-10.0.0.1:80"],
                 UsageError::Mac { piece: piece("80@00:13:21:B2:5E:42-10.0.0.1:80") },

@@ -2,8 +2,12 @@
 
 mod captures;
 mod deferral;
+mod input;
 mod packet_sink;
 mod phase;
+mod pressure;
+mod progress;
+mod replay;
 mod reporter;
 mod worker;
 mod workers;
@@ -21,17 +25,22 @@ use common_os::io::injector::Injector;
 use common_os::io::interfaces;
 use common_os::process::rights::Needs;
 use common_os::process::start::{Process, StartError};
-use mio::Interest;
+use mio::{Interest, Token};
 use thiserror::Error;
 
 use captures::{Captures, warn_of_local_targets};
+use input::Input;
 use packet_sink::PacketSink;
-use reporter::Reporter;
+use progress::Progress;
+use replay::Replay;
+use reporter::{Outcome, Reporter};
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
 use crate::cli::Config;
 use crate::control::{ConnLog, ControlConns, Intercepts};
 use crate::engine::Engine;
+use crate::offline::OfflineError;
+use crate::offline::reader::Reader;
 use crate::online_query::{Askers, OwnEndpoints, Query, Watch};
 use crate::protocols::{filter_notice, usual_protocol};
 use crate::report::{Service, StatsFile, StatsFileError};
@@ -52,6 +61,15 @@ pub enum RunError {
     /// `--stats-json` cannot be used.
     #[error(transparent)]
     Stats(#[from] StatsFileError),
+    /// The capture files cannot be replayed.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+    /// Nothing of the capture files was replayed.
+    #[error("nothing was replayed: {obstacle}")]
+    NothingReplayed {
+        /// The first obstacle.
+        obstacle: String,
+    },
     /// An intercept of `-s` cannot be reached.
     #[error("intercept at {address}: {reason}; {hint}")]
     Intercept {
@@ -68,7 +86,11 @@ impl RunError {
     /// The command line names something that does not exist, or a filter that does not compile.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Start(error) if error.is_usage())
+        match self {
+            Self::Start(error) => error.is_usage(),
+            Self::Offline(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -78,9 +100,11 @@ impl RunError {
 /// [`RunError`], before the daemon has left the terminal wherever that is possible.
 pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let mut process = Process::start(&config.process)?;
-    let captures = Captures::open(config, FIRST_CAPTURE)?;
-    let sinks: Vec<_> = captures.iter().map(|_| open_sink(config)).collect::<Result<_, _>>()?;
-    warn_of_local_targets(config, &interfaces::local_addresses());
+    let inputs = open_inputs(config)?;
+    let sinks: Vec<_> = inputs.iter().map(|_| open_sink(config)).collect::<Result<_, _>>()?;
+    if config.offline.is_none() {
+        warn_of_local_targets(config, &interfaces::local_addresses());
+    }
     announce_protocols(config);
     announce_workers(config);
     let (own, queries) = (Arc::default(), Query::of(&config.transfers));
@@ -90,15 +114,18 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let conn_log = ConnLog::new(config.alone);
     // The captures already queue what clients send from now on.
     let _askers = Askers::start(&queries, &own, clock).map_err(StartError::system("start a thread"))?;
-    let worker = |(captures, sink)| worker(config, clock, &conn_log, captures, sink, (&queries, &own));
-    let mut workers: Vec<_> = captures.into_iter().zip(sinks).map(worker).collect::<Result<_, _>>()?;
+    let worker = |(input, sink)| worker(config, clock, &conn_log, input, sink, (&queries, &own));
+    let mut workers: Vec<_> = inputs.into_iter().zip(sinks).map(worker).collect::<Result<_, _>>()?;
     if let [only] = &workers[..] {
         only.registry()
             .register(&mut process.signals, CALLER, Interest::READABLE)
             .map_err(StartError::system("take over signals"))?;
     }
     let stats = config.stats_json.clone().map(StatsFile::open).transpose()?;
-    let reporter = Reporter::new(clock, stats, config.protocols(), services(config), config.fail_below);
+    let progress =
+        config.offline.as_ref().and_then(|offline| Progress::new(&config.process, offline.repeats));
+    let reporter =
+        Reporter::new(clock, stats, config.protocols(), services(config), config.fail_below, progress);
     if !config.alone {
         workers.iter_mut().try_for_each(|worker| worker.connect(START_LIMIT))?;
     }
@@ -106,8 +133,26 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     process.detach()?;
     let ended = workers::run(workers, clock, reporter, &mut process);
     process.remove_pid_file();
-    let (_workers, enough) = ended?;
-    Ok(if enough { ExitCode::SUCCESS } else { ExitCode::from(TOO_LITTLE) })
+    let (_workers, outcome) = ended?;
+    match outcome {
+        Outcome { replayed: 0, cause, .. } if config.offline.is_some() => {
+            let obstacle = cause.unwrap_or_else(|| "the report above has the counters".to_owned());
+            Err(RunError::NothingReplayed { obstacle })
+        }
+        Outcome { enough: false, .. } => Ok(ExitCode::from(TOO_LITTLE)),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Opens the sources of packets, one for each worker.
+fn open_inputs(config: &Config) -> Result<Vec<Input>, RunError> {
+    match &config.offline {
+        None => Ok(Captures::open(config, FIRST_CAPTURE)?.into_iter().map(Input::Live).collect()),
+        Some(offline) => {
+            let reader = Reader::open(offline, &config.transfers, config.filter.as_deref())?;
+            Ok(vec![Input::Files(Box::new(Replay::new(reader, offline.speed, Token(FIRST_CAPTURE))))])
+        }
+    }
 }
 
 /// What remains to be done with files and connections.
@@ -129,18 +174,18 @@ fn worker(
     config: &Config,
     clock: Clock,
     conn_log: &ConnLog,
-    captures: Captures,
+    input: Input,
     sink: PacketSink<Injector>,
     (queries, own): (&[Query], &Arc<OwnEndpoints>),
 ) -> Result<Worker<Injector>, StartError> {
-    let first_conn = FIRST_CAPTURE + captures.count();
+    let first_conn = FIRST_CAPTURE + input.tokens();
     let intercepts = Intercepts { addresses: &config.intercepts, key: config.key.as_ref() };
     let conns = ControlConns::new(intercepts, config.targets(), first_conn, Time::ZERO, conn_log);
     let mut engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
     if !queries.is_empty() {
         engine.set_own(Arc::clone(own));
     }
-    Worker::new(clock, captures, conns, engine, sink, Watch::new(queries))
+    Worker::new(clock, input, conns, engine, sink, Watch::new(queries))
         .map_err(StartError::system("make an event loop"))
 }
 

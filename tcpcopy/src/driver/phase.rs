@@ -8,6 +8,8 @@ use common_core::time::Time;
 pub(super) const END_LIMIT: Duration = Duration::from_secs(5);
 /// Limit, within [`END_LIMIT`], of reading the packets that the capture sockets have queued.
 const EMPTY_LIMIT: Duration = Duration::from_secs(2);
+/// Time without any progress after which the sessions of capture files are given up: longer than all attempts to connect.
+const FINISH_LIMIT: Duration = Duration::from_secs(15);
 /// Time reserved at the end of [`END_LIMIT`] to reset each remaining session. At most a half of the limit is reserved, so
 /// that pending data has the other half.
 const RESET_TIME: Duration = Duration::from_micros(15);
@@ -18,6 +20,13 @@ const RESET_TIME_MAX: Duration = Duration::from_millis(2500);
 pub(super) enum Phase {
     /// It copies.
     Running,
+    /// All packets of the capture files are read. Sessions finish for as long as there is progress.
+    Finishing {
+        /// Grows with each progress.
+        progress: u64,
+        /// When the rest is given up.
+        until: Time,
+    },
     /// The capture is stopped; the packets that it has queued are still replayed.
     Emptying {
         /// When the queue is given up.
@@ -40,11 +49,16 @@ impl Phase {
         Self::Emptying { until: now + EMPTY_LIMIT, end: now + END_LIMIT }
     }
 
+    /// The phase after the last packet of capture files; `progress` is the progress so far.
+    pub(super) fn finishing(now: Time, progress: u64) -> Self {
+        Self::Finishing { progress, until: now + FINISH_LIMIT }
+    }
+
     /// When the phase ends at the latest; `sessions` are the active ones.
     pub(super) fn deadline(self, sessions: u64) -> Time {
         match self {
             Self::Running => Time::NEVER,
-            Self::Emptying { until, .. } => until,
+            Self::Emptying { until, .. } | Self::Finishing { until, .. } => until,
             Self::Draining { end } => Time::ZERO + end.since(Time::ZERO).saturating_sub(reset_time(sessions)),
             Self::Ended => Time::ZERO,
         }

@@ -9,10 +9,22 @@ use common_os::process::logging;
 use module_kit::Protocol;
 
 use super::phase::END_LIMIT;
+use super::progress::Progress;
 use crate::report::{self, OutputStats, Percentage, ProtocolStats, Report, Service, StatsFile, WorkerStats};
 
 /// Between two summaries in the log.
 const REPORT: Duration = Duration::from_secs(30);
+
+/// The outcome of a run.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// At least as much was replayed as `--fail-below` wants.
+    pub(super) enough: bool,
+    /// Payload bytes that were replayed.
+    pub(super) replayed: u64,
+    /// The first cause of losses, if the counters show one.
+    pub(super) cause: Option<String>,
+}
 
 /// Reports on all workers together.
 pub(super) struct Reporter {
@@ -22,6 +34,8 @@ pub(super) struct Reporter {
     protocols: Vec<Arc<dyn Protocol>>,
     services: Vec<Service>,
     fail_below: Option<Percentage>,
+    /// The progress bar of a replay of files.
+    progress: Option<Progress>,
     next_report: Time,
     ending: bool,
 }
@@ -33,6 +47,7 @@ impl Reporter {
         protocols: Vec<Arc<dyn Protocol>>,
         services: Vec<Service>,
         fail_below: Option<Percentage>,
+        progress: Option<Progress>,
     ) -> Self {
         Self {
             clock,
@@ -40,6 +55,7 @@ impl Reporter {
             protocols,
             services,
             fail_below,
+            progress,
             next_report: clock.now() + REPORT,
             ending: false,
         }
@@ -53,7 +69,9 @@ impl Reporter {
         if let Some(stats) = &mut self.stats {
             stats.put(&account);
         }
-        if self.next_report <= now {
+        if let (Some(progress), Some(files)) = (&self.progress, &sum.files) {
+            progress.show(files, &sum.ledger);
+        } else if self.next_report <= now {
             self.next_report = now + REPORT;
             log::info!("{}", report::short(&account));
         }
@@ -73,22 +91,30 @@ impl Reporter {
         }
     }
 
-    /// Writes the last report; returns whether enough was replayed.
-    pub(super) fn close(mut self, parts: &[WorkerStats]) -> bool {
+    /// Writes the last report.
+    pub(super) fn close(mut self, parts: &[WorkerStats]) -> Outcome {
         logging::flush();
         self.tick(parts);
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
         self.report(parts);
-        let enough = self.is_enough(parts);
+        let sum = WorkerStats::sum(parts);
+        let account = self.account(self.clock.now(), parts, &sum);
+        let outcome = Outcome {
+            enough: self.is_enough(&account),
+            replayed: sum.ledger.bytes.replayed,
+            cause: report::first_cause(&account),
+        };
         if let Some(stats) = self.stats {
             stats.finish();
         }
-        enough
+        outcome
     }
 
-    fn is_enough(&self, parts: &[WorkerStats]) -> bool {
+    fn is_enough(&self, account: &Report<'_>) -> bool {
         let Some(limit) = self.fail_below else { return true };
-        let sum = WorkerStats::sum(parts);
-        let replayed = report::replayed(&self.account(self.clock.now(), parts, &sum));
+        let replayed = report::replayed(account);
         let enough = replayed >= limit;
         if !enough {
             log::error!(target: logging::REPORT, "replayed {replayed} %, less than the {limit} % of --fail-below");
@@ -105,6 +131,7 @@ impl Reporter {
             client_bytes: sum.ledger.client_bytes(),
             ledger: &sum.ledger,
             capture: sum.capture,
+            files: sum.files.clone(),
             inject: &sum.inject,
             intercepts: sum.intercepts.clone(),
             services: self.services.clone(),

@@ -13,8 +13,8 @@ use common_os::process::start::StartError;
 use mio::{Events, Poll, Registry, Token};
 
 use super::RunError;
-use super::captures::Captures;
 use super::deferral::Deferral;
+use super::input::Input;
 use super::packet_sink::PacketSink;
 use super::phase::Phase;
 use crate::control::{ConnChange, ControlConns, ControlError};
@@ -70,7 +70,7 @@ pub(super) struct Worker<I> {
     events: Events,
     clock: Clock,
     timer: WakeTimer,
-    captures: Captures,
+    input: Input,
     conns: ControlConns,
     engine: Engine,
     sink: PacketSink<I>,
@@ -92,14 +92,14 @@ pub(super) struct Worker<I> {
 impl<I: Inject> Worker<I> {
     pub(super) fn new(
         clock: Clock,
-        captures: Captures,
+        mut input: Input,
         conns: ControlConns,
         engine: Engine,
         sink: PacketSink<I>,
         queries: Watch,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        captures.register(poll.registry())?;
+        input.register(poll.registry())?;
         let timer = WakeTimer::new(clock)?;
         timer.register(poll.registry(), TIMER)?;
         Ok(Self {
@@ -107,7 +107,7 @@ impl<I: Inject> Worker<I> {
             events: Events::with_capacity(64),
             clock,
             timer,
-            captures,
+            input,
             conns,
             engine,
             sink,
@@ -150,6 +150,15 @@ impl<I: Inject> Worker<I> {
     /// The calling thread will do all further work.
     pub(super) fn settle(&mut self) {
         self.sched_policy = Some(SchedPolicy::new());
+        self.begin(self.clock.now());
+    }
+
+    /// Packets of capture files come from now on.
+    fn begin(&mut self, now: Time) {
+        if let Input::Files(replay) = &mut self.input {
+            replay.begin(now);
+            self.engine.capture_begins(now, replay.speed());
+        }
     }
 
     /// Waits for something to do, at the longest until `limit`, and does it. See [`Mode`] for the order.
@@ -161,12 +170,13 @@ impl<I: Inject> Worker<I> {
         // The only reading of the clock in a round.
         let now = self.clock.now();
         self.sink.set_now(now);
+        self.input.observe(now, || self.engine.load());
         let mut called = false;
         for event in &self.events {
             match event.token() {
                 CALLER => called = true,
                 TIMER => self.timer.handle_expired(),
-                token if self.captures.handle_event(token) => {}
+                token if self.input.handle_event(token) => {}
                 _ => drop(self.conns.handle_event(now, event)),
             }
         }
@@ -194,12 +204,13 @@ impl<I: Inject> Worker<I> {
             }
         }
         self.read_at = now;
-        if answered && !self.captures.any_ready() {
+        if answered && !self.input.any_ready() {
             self.take_answers(now);
         }
         let ticked = self.handle_timers(now);
         self.send(now);
         self.defer_answers(now);
+        self.input.observe(now, || self.engine.load());
         Ok(Round { called, ticked })
     }
 
@@ -238,7 +249,7 @@ impl<I: Inject> Worker<I> {
 
     /// Lets packets gather before the next round, unless some are left to read or copies lag.
     fn gather(&self) {
-        let all_read = !self.captures.any_ready() && !self.conns.any_readable();
+        let all_read = !self.input.any_ready() && !self.conns.any_readable();
         if let Some(sched_policy) = &self.sched_policy
             && self.captured_some
             && all_read
@@ -249,7 +260,7 @@ impl<I: Inject> Worker<I> {
     }
 
     fn wait(&mut self, limit: Time) -> io::Result<()> {
-        let timeout = if self.captures.any_ready() || self.conns.any_readable() {
+        let timeout = if self.input.any_ready() || self.conns.any_readable() {
             Some(Duration::ZERO)
         } else {
             self.timer.set(self.next_timer().min(limit).min(self.deferral.deadline()))?;
@@ -265,7 +276,7 @@ impl<I: Inject> Worker<I> {
         let budget = if self.lags() { CAPTURE_BUDGET_LAGGING } else { CAPTURE_BUDGET };
         let (engine, sink) = (&mut self.engine, &mut self.sink);
         let mut sink = |captured: Captured<'_>| engine.handle_packet(now, captured, sink);
-        self.captured_some = self.captures.receive(budget, &mut sink) > 0;
+        self.captured_some = self.input.receive(budget, &mut sink) > 0;
         self.deliver(now);
     }
 
@@ -307,7 +318,7 @@ impl<I: Inject> Worker<I> {
 
     fn next_timer(&self) -> Time {
         let phase = self.phase.deadline(self.engine.ledger().sessions.active);
-        let now_and_then = self.next_tick.min(self.sink.poll_timeout());
+        let now_and_then = self.next_tick.min(self.sink.poll_timeout()).min(self.input.poll_timeout());
         self.engine.poll_timeout().min(self.conns.poll_timeout()).min(now_and_then).min(phase)
     }
 
@@ -323,7 +334,7 @@ impl<I: Inject> Worker<I> {
             self.next_tick = now + TICK;
             self.tick();
         }
-        if self.drops_noticed && !self.captures.any_ready() {
+        if self.drops_noticed && !self.input.any_ready() {
             self.report_drops(now);
         }
         self.handle_phase(now);
@@ -339,10 +350,10 @@ impl<I: Inject> Worker<I> {
     /// Completes the statistics.
     fn tick(&mut self) {
         let before = self.captured.kernel_dropped;
-        self.captured = self.captures.tick();
+        self.captured = self.input.tick();
         self.drops_noticed |= self.captured.kernel_dropped > before;
         if let Some(sched_policy) = &mut self.sched_policy {
-            sched_policy.tick(self.captured.kernel_received);
+            sched_policy.tick(self.input.received(&self.captured));
         }
     }
 
@@ -353,13 +364,14 @@ impl<I: Inject> Worker<I> {
             capture: self.captured,
             inject: self.sink.account().clone(),
             intercepts: self.conns.account(),
+            files: self.input.file_stats(),
         }
     }
 
     /// The statistics at the end.
     pub(super) fn last_stats(&mut self) -> WorkerStats {
         self.sink.close();
-        self.captures.discard();
+        self.input.discard();
         self.tick();
         self.stats()
     }
@@ -367,8 +379,8 @@ impl<I: Inject> Worker<I> {
     /// Ends in good order; a second call ends at once.
     pub(super) fn end(&mut self) {
         let now = self.clock.now();
-        if self.phase == Phase::Running {
-            self.captures.stop();
+        if matches!(self.phase, Phase::Running | Phase::Finishing { .. }) {
+            self.input.stop();
             self.phase = Phase::emptying(now);
         } else {
             self.abort(now);
@@ -381,9 +393,17 @@ impl<I: Inject> Worker<I> {
     }
 
     fn handle_phase(&mut self, now: Time) {
+        if self.phase == Phase::Running && self.input.is_read() {
+            log::info!("all packets of the capture files are read; finishing their sessions");
+            self.engine.drain(now, &mut self.sink);
+            self.phase = Phase::finishing(now, 0);
+        }
+        if let Phase::Finishing { progress, .. } = self.phase {
+            self.finish(now, progress);
+        }
         let is_over = now >= self.phase.deadline(self.engine.ledger().sessions.active);
         if let Phase::Emptying { end, .. } = self.phase
-            && (is_over || !self.captures.any_ready())
+            && (is_over || !self.input.any_ready())
         {
             // Sessions whose end was dropped a moment ago are not complete.
             self.tick();
@@ -399,6 +419,19 @@ impl<I: Inject> Worker<I> {
             } else if now >= self.phase.deadline(self.engine.ledger().sessions.active) {
                 self.abort(now);
             }
+        }
+    }
+
+    /// Sessions of capture files take as much time as they need, if it is not in vain.
+    fn finish(&mut self, now: Time, before: u64) {
+        let ledger = self.engine.ledger();
+        let progress = ledger.bytes.captured - ledger.bytes.pending + ledger.tcp.segments_received;
+        if self.engine.is_empty() {
+            self.phase = Phase::Ended;
+        } else if progress != before {
+            self.phase = Phase::finishing(now, progress);
+        } else if now >= self.phase.deadline(ledger.sessions.active) {
+            self.abort(now);
         }
     }
 

@@ -15,7 +15,7 @@ use common_os::process::start::{Process, StartError};
 use common_os::process::worker_thread::WorkerThread;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::reporter::Reporter;
+use super::reporter::{Outcome, Reporter};
 use super::worker::{CALLER, Worker};
 use crate::report::WorkerStats;
 
@@ -28,21 +28,21 @@ const WORKERS: Token = Token(1);
 /// Runs the workers until a signal ends them, and writes the reports. For a single worker, signals must be registered as its
 /// [`CALLER`].
 ///
-/// Returns the workers with their open sockets, and whether enough was replayed.
+/// Returns the workers with their open sockets, and the outcome.
 pub(super) fn run<I: Inject + Send + 'static>(
     mut workers: Vec<Worker<I>>,
     clock: Clock,
     mut reporter: Reporter,
     process: &mut Process,
-) -> Result<(Vec<Worker<I>>, bool), StartError> {
+) -> Result<(Vec<Worker<I>>, Outcome), StartError> {
     if let [only] = &mut workers[..] {
         run_here(only, &mut reporter, process)?;
     } else {
         workers = run_in_threads(workers, clock, &mut reporter, process)?;
     }
     let stats: Vec<WorkerStats> = workers.iter_mut().map(Worker::last_stats).collect();
-    let enough = reporter.close(&stats);
-    Ok((workers, enough))
+    let outcome = reporter.close(&stats);
+    Ok((workers, outcome))
 }
 
 fn run_here<I: Inject>(

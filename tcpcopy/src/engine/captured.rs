@@ -1,7 +1,5 @@
 //! The engine's handling of captured packets.
 
-use std::time::Duration;
-
 use common_core::control::ToIntercept;
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::{Stamp, Time};
@@ -14,10 +12,7 @@ use super::slot::{Slot, WAITING_MAX, is_syn};
 use crate::ledger::{DropReason, PacketKind};
 use crate::output::Output;
 use crate::session::{ModuleHost, Session};
-
-/// For this long after the start of the capture, a new stream may be in the middle of a turn. A stream whose first data
-/// comes later was silent before, and begins a turn.
-const SETTLING: Duration = Duration::from_millis(200);
+use crate::settings::EngineConfig;
 
 /// A pushed segment shorter than this is most likely a whole request, even then. It is shorter than any usual segment
 /// size, in bytes.
@@ -35,7 +30,8 @@ impl Engine {
         let Ok(segment) = &Segment::parse(captured.packet) else {
             return self.ledger.packet(PacketKind::Unreadable);
         };
-        match classify(&self.config.transfers, self.own.as_deref(), &captured, segment) {
+        let EngineConfig { transfers, sees_copies, .. } = &self.config;
+        match classify(transfers, *sees_copies, self.own.as_deref(), &captured, segment) {
             Class::Client { flow, transfer } => {
                 self.ledger.packet(PacketKind::Client);
                 if flow.client.ip.is_loopback() && !flow.server.ip.is_loopback() {
@@ -135,7 +131,7 @@ impl Engine {
             Session::from_syn(now, segment.seq, module)
         } else {
             let whole = segment.flags.has(Flags::PSH) && segment.payload_len < SHORT;
-            let mid_turn = !whole && now < self.started + SETTLING;
+            let mid_turn = !whole && now < self.settled_at;
             Session::joined(now, segment, mid_turn, module)
         })
     }

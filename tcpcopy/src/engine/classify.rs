@@ -25,16 +25,18 @@ pub(super) enum Class {
     Unrelated,
 }
 
-/// Classifies a segment. `outgoing` segments are those that left this host.
+/// Classifies a segment. `outgoing` segments are those that left this host. `sees_copies` is false if no packet to a target
+/// can be a copy, because the packets are from a time before the copy.
 pub(super) fn classify(
     transfers: &[Transfer],
+    sees_copies: bool,
     own: Option<&OwnEndpoints>,
     captured: &Captured<'_>,
     segment: &Segment<'_>,
 ) -> Class {
     // Copies on their way out pass only a filter of the user's own (`-F`); received ones are seen if this host is the
     // target.
-    if transfers.iter().any(|transfer| transfer.target == segment.destination) {
+    if sees_copies && transfers.iter().any(|transfer| transfer.target == segment.destination) {
         return Class::Own;
     }
     let client = if captured.outgoing { &segment.destination } else { &segment.source };
@@ -117,7 +119,7 @@ mod tests {
             payload: &[],
             payload_len: 0,
         };
-        classify(&[transfer], None, &Captured { packet: &[], outgoing, stamp: Stamp::FIRST }, &segment)
+        classify(&[transfer], true, None, &Captured { packet: &[], outgoing, stamp: Stamp::FIRST }, &segment)
     }
 
     #[test]

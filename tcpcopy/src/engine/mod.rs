@@ -31,6 +31,10 @@ use crate::output::Output;
 use crate::session::{Context, Session};
 use crate::settings::EngineConfig;
 
+/// For this long after the start of the capture, a new stream may be in the middle of a turn. A stream whose first data
+/// comes later was silent before, and begins a turn.
+const SETTLING: Duration = Duration::from_millis(200);
+
 /// How long intercept has to read the routes of a new link before answers are provoked that it must notice.
 const LINK_HEAD_START: Duration = Duration::from_millis(10);
 
@@ -41,13 +45,25 @@ const TIMER_HORIZON: Duration = Duration::from_secs(30);
 /// other sources.
 const VISITS_A_CALL: usize = 1024;
 
+/// How much sessions have to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Four-tuples that wait for an answer of the test server.
+    pub awaiting: u64,
+    /// Turns that wait for their release.
+    pub turns: u64,
+    /// Payload bytes that are not acknowledged by the test server yet.
+    pub bytes: u64,
+}
+
 /// All sessions of one worker.
 ///
 /// Call order: any `handle_*` as things happen; [`Engine::flush`] after each batch of them; then sleep until
 /// [`Engine::poll_timeout`] and call [`Engine::handle_timeout`].
 pub struct Engine {
     config: EngineConfig,
-    started: Time,
+    /// Until then, a new stream may be in the middle of a turn.
+    settled_at: Time,
     links: usize,
     /// When sessions that waited for a link go on; a link came up shortly before.
     resume_at: Time,
@@ -82,7 +98,7 @@ impl Engine {
         let targets = config.transfers.iter().map(|transfer| Target::new(transfer.on_reconnect)).collect();
         Self {
             config,
-            started: now,
+            settled_at: now + SETTLING,
             links: 0,
             resume_at: Time::NEVER,
             evictable: Evictable::default(),
@@ -101,6 +117,18 @@ impl Engine {
             ledger: LedgerWriter::default(),
             failures: FailureLog::default(),
         }
+    }
+
+    /// The capture begins only now, and its packets come `speed` times faster than they were captured.
+    pub fn capture_begins(&mut self, now: Time, speed: u32) {
+        self.settled_at = now + SETTLING / speed.max(1);
+    }
+
+    /// How much the sessions have to do.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let Ledger { bytes, turns, .. } = self.ledger();
+        Load { awaiting: self.awaiting as u64, turns: turns.waiting.total(), bytes: bytes.pending }
     }
 
     /// Connections from these endpoints are our own, and are not copied.

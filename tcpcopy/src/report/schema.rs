@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::{ProtocolStats, WorkerSummary};
 use crate::ledger::Ledger;
+use crate::offline::FileStats;
 
 /// The state of a run at one moment.
 #[derive(Debug, Serialize)]
@@ -26,6 +27,9 @@ pub struct Report<'a> {
     pub ledger: &'a Ledger,
     /// The kernel's side of the capture.
     pub capture: CaptureStats,
+    /// The reading of capture files, if they are replayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<FileStats>,
     /// The outcome of packets sent.
     pub inject: &'a InjectStats,
     /// The intercepts, in the order of `-s`. The control connections of several workers to one intercept are merged.
@@ -210,6 +214,7 @@ impl<'a> Report<'a> {
             client_bytes: ledger.client_bytes(),
             ledger,
             capture: CaptureStats::default(),
+            files: None,
             inject,
             intercepts: Vec::new(),
             services: Vec::new(),
@@ -281,6 +286,7 @@ mod tests {
             services: vec![Service { port: 80, protocol: None, module: None, is_queried: false }],
             protocols: vec![ProtocolStats { name: "mysql", groups: Vec::new() }],
             workers: vec![(&crate::report::WorkerStats::default()).into()],
+            files: Some(FileStats::default()),
             ..Report::of(&ledger, &inject)
         };
         let json = serde_json::to_value(&report).unwrap();

@@ -71,6 +71,7 @@ impl Display for Complete<'_> {
         write_group(f, "turns", &ledger.turns)?;
         write_group(f, "packets", &ledger.packets)?;
         write_group(f, "capture", &self.0.capture)?;
+        write_group(f, "files", &self.0.files)?;
         write_group(f, "tcp", &ledger.tcp)?;
         write_group(f, "inject", inject)?;
         for (symbol, meaning, count) in inject.failed.occurred() {

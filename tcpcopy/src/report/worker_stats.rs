@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{CaptureStats, InjectStats, InterceptStats};
 use crate::ledger::Ledger;
+use crate::offline::FileStats;
 
 /// The counters of one worker.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +17,8 @@ pub struct WorkerStats {
     pub inject: InjectStats,
     /// Its control connections, in the order of `-s`.
     pub intercepts: Vec<InterceptStats>,
+    /// The reading of capture files, which only a single worker does.
+    pub files: Option<FileStats>,
 }
 
 impl WorkerStats {

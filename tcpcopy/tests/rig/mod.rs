@@ -93,6 +93,7 @@ impl Rig {
         let now = Time::from_micros(10_000_000);
         let transfer = Transfer { online_ip: None, online_port: 80, target: TARGET, protocol, on_reconnect };
         let config = EngineConfig {
+            sees_copies: true,
             transfers: vec![transfer],
             wait_for_answers: true,
             mss_v4: 1460,

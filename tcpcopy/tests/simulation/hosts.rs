@@ -47,6 +47,7 @@ pub(crate) fn config(scenario: &Scenario, seed: u64, timestamp_origin: u32, hear
     let [online_v4, online_v6] = online();
     let [target_v4, target_v6] = targets();
     EngineConfig {
+        sees_copies: true,
         transfers: vec![
             Transfer {
                 online_ip: Some(online_v4.ip),

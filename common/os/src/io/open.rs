@@ -20,7 +20,7 @@ pub enum OpenError {
     },
     /// A capture file in place of an interface.
     #[error(
-        "-i: '{name}' is a file: capture files cannot be replayed yet; name interfaces to capture live on: {}",
+        "-i: '{name}' is a file; name interfaces to capture on: {}",
         existing.join(", ")
     )]
     CaptureFile {

@@ -3,11 +3,15 @@
 use super::super::Report;
 use super::super::number::Grouped;
 use crate::ledger::DropReason;
+use crate::offline::FileStats;
 
 /// The hop where everything stops, if there is one.
 pub(super) fn first(report: &Report<'_>) -> Option<String> {
     let ledger = report.ledger;
     let (packets, tcp) = (&ledger.packets, &ledger.tcp);
+    if let Some(obstacle) = report.files.as_ref().and_then(FileStats::obstacle) {
+        return Some(obstacle);
+    }
     let hint = if packets.captured == 0 {
         "no packet was captured: check -x (port, address), -i and -F, and that clients connect"
     } else if packets.client == 0 {

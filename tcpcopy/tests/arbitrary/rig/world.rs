@@ -95,6 +95,7 @@ impl World {
             }
         });
         let config = EngineConfig {
+            sees_copies: true,
             transfers,
             wait_for_answers,
             mss_v4: MSS.0,

@@ -12,6 +12,7 @@ mod selection;
 pub(crate) mod split;
 #[cfg(test)]
 mod split_tests;
+mod user_filter;
 
 use pcap::{Capture, Linktype};
 use socket2::SockFilter;
@@ -23,6 +24,7 @@ use common_core::payload_prefix::PayloadPrefix;
 pub use filters::HEAD;
 pub(crate) use filters::nothing;
 pub use split::worker_of;
+pub use user_filter::UserFilter;
 
 /// Limit of the instructions of one program (`BPF_MAXINSNS`).
 const MAX_INSTRUCTIONS: usize = 4096;
