@@ -155,7 +155,7 @@ fn step(op: &Op, router: &mut Router, links: &mut ControlConns, now: &mut Time) 
             let link = id_of(link);
             if !links.greeted.contains_key(&link) {
                 links.greeted.insert(link, false);
-                router.handle_peer_connected(link, IpAddr::from([10, 0, 0, link.0 as u8 / 2]).into());
+                router.handle_peer_connected(link, IpAddr::from([10, 0, 0, link.0 as u8 / 2]));
             }
             return;
         }

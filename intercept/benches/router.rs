@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use common_core::control::{FlowId, FromIntercept, ToIntercept, VERSION};
+use common_core::control::{FlowId, FromIntercept, Proof, ToIntercept, VERSION};
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
@@ -38,18 +38,22 @@ fn main() {
     }
 }
 
+/// The proof of a connection whose answers acknowledge this number.
+const ACK: Seq = Seq(2);
+const PROOF: Proof = Proof::Open { una: ACK, max: ACK, segment: 1, next: Seq(0) };
+
 fn measure(flows: u32, payload: usize) {
     let mut router = Router::new(RouterConfig::default());
     let mut queue = Queue::default();
-    router.handle_peer_connected(PEER, IpAddr::from([10, 0, 0, 9]).into());
-    let hello = ToIntercept::Hello { version: VERSION };
+    router.handle_peer_connected(PEER, IpAddr::from([10, 0, 0, 9]));
+    let hello = ToIntercept::Hello { version: VERSION, instance: 1 };
     router.handle_message(Time::ZERO, PEER, hello, &mut queue).unwrap();
     let mut builder = PacketBuilder::new();
     let payload = vec![b'x'; payload];
     let packets: Vec<Vec<u8>> = (0..flows)
         .map(|number| {
             let flow = flow(number);
-            let route = ToIntercept::RouteAdd { id: FlowId(number), flow };
+            let route = ToIntercept::RouteAdd { id: FlowId(number), flow, proof: PROOF };
             router.handle_message(Time::ZERO, PEER, route, &mut queue).unwrap();
             answer(&mut builder, flow, &payload)
         })
@@ -92,7 +96,7 @@ fn answer(builder: &mut PacketBuilder, flow: Flow, payload: &[u8]) -> Vec<u8> {
     let timestamps = Some(Timestamps { value: 1, echo: 2 });
     let segment = Outgoing {
         seq: Seq(1),
-        ack: Seq(2),
+        ack: ACK,
         flags: Flags::ACK,
         window: 502,
         options: Options { timestamps, ..Options::default() },

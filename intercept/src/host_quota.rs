@@ -2,6 +2,7 @@
 //! it can get has a half, the next one a half of the rest.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The host of a peer: an IPv4 address, or an IPv6 network of 64 bits, because whoever has one of its addresses has all of
@@ -15,6 +16,15 @@ impl From<IpAddr> for Host {
             IpAddr::V4(_) => ip,
             IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
         })
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(ip) => ip.fmt(f),
+            IpAddr::V6(ip) => write!(f, "{ip}/64"),
+        }
     }
 }
 

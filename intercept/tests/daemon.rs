@@ -3,6 +3,8 @@
 
 #[path = "../../common/os/tests/namespace/mod.rs"]
 mod namespace;
+#[path = "../../common/os/tests/sniffer/mod.rs"]
+mod sniffer;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,12 +13,14 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::{DEFAULT_PORT, FlowId, FrameBuffer, FromIntercept, ToIntercept, VERSION};
+use common_core::control::{DEFAULT_PORT, FlowId, FrameBuffer, FromIntercept, Proof, ToIntercept, VERSION};
 use common_core::flow::Flow;
 use common_core::wire::Flags;
+use common_os::io::bpf::Program;
 use namespace::isolated;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sniffer::Sniffer;
 
 /// A test fails if an expected message takes longer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -91,7 +95,7 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut client = Self { stream, frames: FrameBuffer::new(), answers: Vec::new() };
-        client.send(&ToIntercept::Hello { version: VERSION });
+        client.send(&ToIntercept::Hello { version: VERSION, instance: 1 });
         client
     }
 
@@ -141,11 +145,14 @@ fn session(filter: &[&str], server: &str) {
         client.send(&ToIntercept::Target(target.into()));
         client.settle(1);
 
+        let mut sniffer = Sniffer::open(Some("lo"), &Program::answers(&[target.into()]));
         let connection = TcpStream::connect(target).unwrap();
         let (mut accepted, peer) = listener.accept().unwrap();
+        let isn = sniffer.until(|seen| seen.flags.has(Flags::SYN))[0].ack - 1;
         client.send(&ToIntercept::RouteAdd {
             id: FlowId(5),
             flow: Flow { client: peer.into(), server: target.into() },
+            proof: Proof::Opening { isn, past: None },
         });
         client.send(&ToIntercept::Payload { id: FlowId(5), mode: AnswerPayload::All });
         client.settle(2);
@@ -196,7 +203,7 @@ fn hostile_peers_cost_a_line_each_and_harm_nobody() {
         client.settle(1);
         let mut other = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
         let mut hello = Vec::new();
-        ToIntercept::Hello { version: VERSION + 1 }.encode(&mut hello);
+        ToIntercept::Hello { version: VERSION + 1, instance: 1 }.encode(&mut hello);
         other.write_all(&hello).unwrap();
         let mut refusal = Vec::new();
         other.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -218,7 +225,7 @@ fn hostile_peers_cost_a_line_each_and_harm_nobody() {
         let warnings: Vec<_> =
             log.lines().filter(|line| line.contains("WARN") && !line.contains("no key")).collect();
         assert_eq!(warnings.len(), 2, "{log}");
-        assert!(warnings[0].contains("version 5") && warnings[0].contains("version 4"), "{log}");
+        assert!(warnings[0].contains("version 6") && warnings[0].contains("version 5"), "{log}");
         assert!(warnings[1].contains("not the control protocol"), "{log}");
     });
 }

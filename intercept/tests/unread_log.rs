@@ -32,7 +32,7 @@ fn serves() {
     let mut stream = TcpStream::connect(("127.0.0.1", DEFAULT_PORT)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut hello = Vec::new();
-    ToIntercept::Hello { version: VERSION }.encode(&mut hello);
+    ToIntercept::Hello { version: VERSION, instance: 1 }.encode(&mut hello);
     stream.write_all(&hello).unwrap();
     assert!(stream.read(&mut [0; 64]).unwrap() > 0);
 }

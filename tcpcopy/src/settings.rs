@@ -37,6 +37,12 @@ pub struct Transfer {
 }
 
 impl Transfer {
+    /// Whether clients that connect to this address are copied.
+    #[must_use]
+    pub fn copies_at(&self, ip: IpAddr) -> bool {
+        self.online_ip.map_or(ip.is_ipv4() == self.target.ip.is_ipv4(), |online| online == ip)
+    }
+
     /// The prefixes of those answers of the online service that the protocol module needs.
     #[must_use]
     pub fn online_answers(&self) -> &'static [PayloadPrefix] {

@@ -69,7 +69,7 @@ impl Intercept {
         let (stream, _) = self.0.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut conn = Conn { stream, input: FrameBuffer::new() };
-        assert_eq!(conn.read(), Some(ToIntercept::Hello { version: VERSION }));
+        assert!(matches!(conn.read(), Some(ToIntercept::Hello { version: VERSION, .. })));
         let mut bytes = Vec::new();
         FromIntercept::Hello { version }.encode(&mut bytes);
         conn.stream.write_all(&bytes).unwrap();
@@ -79,7 +79,7 @@ impl Intercept {
     /// Accepts a connection and waits until tcpcopy announces its target, and so runs.
     fn accept_up(&self) -> Conn {
         let mut conn = self.accept(VERSION);
-        assert!(matches!(conn.read(), Some(ToIntercept::Target(_))));
+        while matches!(conn.read().unwrap(), ToIntercept::Service(_)) {}
         conn
     }
 }

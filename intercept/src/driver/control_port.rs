@@ -116,7 +116,7 @@ impl ControlPort {
         let id = self.peers.vacant();
         let token = Token(self.first_token + 1 + usize::try_from(id.0).unwrap_or(MAX_PEERS));
         connection.register(registry, token, Interest::READABLE | Interest::WRITABLE)?;
-        router.handle_peer_connected(id, address.ip().into());
+        router.handle_peer_connected(id, address.ip());
         self.peers.insert(id, Peer::new(connection, address, now));
         Ok(())
     }
@@ -177,7 +177,7 @@ impl ControlPort {
         message: ToIntercept,
         router: &mut Router,
     ) -> Result<(), (RefuseReason, String)> {
-        let version = if let ToIntercept::Hello { version } = message { Some(version) } else { None };
+        let version = if let ToIntercept::Hello { version, .. } = message { Some(version) } else { None };
         let handled = router.handle_message(now, id, message, &mut self.peers);
         handled.map_err(|reason| (reason, describe(reason, version)))?;
         if let (Some(version), Some(peer)) = (version, self.peers.get_mut(id)) {
@@ -309,6 +309,12 @@ fn describe(reason: RefuseReason, version: Option<u16>) -> String {
         }
         (RefuseReason::WrongKey, _) => {
             "it does not have the key of this intercept (wrong key); copy the key file again".into()
+        }
+        (RefuseReason::TargetIsCopied(target), _) => {
+            format!("the clients of its target {target} are copied, by it or by another tcpcopy")
+        }
+        (RefuseReason::TargetNotAllowed(target), _) => {
+            format!("--allow-target does not name its target {target}")
         }
     }
 }

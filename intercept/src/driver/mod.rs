@@ -30,7 +30,7 @@ use common_os::process::start::{Process, StartError};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::cli::Config;
-use crate::router::{Router, RouterConfig};
+use crate::router::{Guesser, Router, RouterConfig};
 use crate::run::RunError;
 use addresses::Addresses;
 use captures::Captures;
@@ -212,6 +212,12 @@ impl Driver {
         }
         if self.ticks.is_multiple_of(ADDRESS_TICKS) {
             self.addresses.read();
+        }
+        for Guesser { host, refuted } in self.router.take_guessers() {
+            log::warn!(
+                "{host}: {refuted} of its routes are of connections that it has not opened: it guesses, or another tcpcopy \
+                 copies the same clients; it gets no answers of them"
+            );
         }
         let statistics = self.statistics();
         self.passing.tick(&self.router, statistics.forwarded);

@@ -32,6 +32,11 @@ impl Delayed {
         dropped + u64::from(self.answers.insert(flow, (deadline, answer)).is_some())
     }
 
+    /// The answer of a flow.
+    pub(super) fn get(&self, flow: &Flow) -> Option<&ServerSegment<'static>> {
+        self.answers.get(flow).map(|(_, answer)| answer)
+    }
+
     /// Removes the answer of a flow.
     pub(super) fn take(&mut self, flow: &Flow) -> Option<ServerSegment<'static>> {
         let (_, answer) = self.answers.remove(flow)?;

@@ -1,27 +1,31 @@
 //! The router: which captured segment is sent to which tcpcopy. Free of I/O.
 
 mod delayed;
+mod guesses;
+mod owners;
+mod packets;
 mod routes;
+mod standing;
 mod targets;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common_core::answer_payload::AnswerPayload;
 use common_core::control::{
-    FlowId, FromIntercept, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
+    FlowId, FromIntercept, Proof, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
 };
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
-use common_core::wire::{Flags, Segment, Seq};
-use common_os::io::Captured;
 
 use delayed::Delayed;
-use routes::{Hasher, Routes, Subscriber};
+use guesses::Guesses;
+use routes::{Hasher, Routes, Sharing};
+use standing::Evidence;
 use targets::Targets;
 
 pub use crate::host_quota::Host;
+pub use guesses::Guesser;
 
 /// How long an answer waits for its route. tcpcopy announces the route just before it injects the SYN, on another path: an
 /// answer without route after this time was never asked for.
@@ -77,6 +81,7 @@ pub struct Router {
     routes: Routes,
     targets: Targets,
     delayed: Delayed,
+    guesses: Guesses,
     counters: Statistics,
 }
 
@@ -89,6 +94,7 @@ impl Router {
             routes: Routes::new(config.max_peers, config.max_routes),
             targets: Targets::new(config.max_targets_per_peer, config.max_targets),
             delayed: Delayed::new(config.max_delayed),
+            guesses: Guesses::new(),
             counters: Statistics::default(),
         }
     }
@@ -99,9 +105,9 @@ impl Router {
         self.local.extend(addresses);
     }
 
-    /// A peer has connected from this host. Nothing is sent to it before its hello.
-    pub fn handle_peer_connected(&mut self, peer: PeerId, host: Host) {
-        self.routes.open(peer, host);
+    /// A peer has connected from this address. Nothing is sent to it before its hello.
+    pub fn handle_peer_connected(&mut self, peer: PeerId, address: IpAddr) {
+        self.routes.open(peer, address);
     }
 
     /// A peer is gone: its routes and targets end with it.
@@ -122,11 +128,17 @@ impl Router {
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
         match (message, self.routes.greeted(peer)) {
-            (ToIntercept::Hello { version }, None) => self.handle_hello(peer, version, out),
+            (ToIntercept::Hello { version, instance }, None) => {
+                self.handle_hello(peer, version, instance, out)
+            }
             // The hello is the first message, and only the first.
             (ToIntercept::Hello { .. }, Some(_)) | (_, None) => Err(RefuseReason::Malformed),
+            (_, Some(host)) if self.guesses.are_too_many(host) => Err(RefuseReason::CutOff),
             (ToIntercept::Target(target), Some(host)) => self.targets.add(peer, host, target),
-            (ToIntercept::RouteAdd { id, flow }, Some(_)) => self.handle_route(now, peer, id, flow, out),
+            (ToIntercept::Service(_), Some(_)) => Ok(()),
+            (ToIntercept::RouteAdd { id, flow, proof }, Some(_)) => {
+                self.handle_route(now, peer, id, flow, proof, out)
+            }
             (ToIntercept::RouteDel { id }, Some(_)) => {
                 self.routes.remove(peer, id);
                 Ok(())
@@ -142,11 +154,17 @@ impl Router {
         }
     }
 
-    fn handle_hello(&mut self, peer: PeerId, version: u16, out: &mut dyn Output) -> Result<(), RefuseReason> {
+    fn handle_hello(
+        &mut self,
+        peer: PeerId,
+        version: u16,
+        instance: u64,
+        out: &mut dyn Output,
+    ) -> Result<(), RefuseReason> {
         if version != VERSION {
             return Err(RefuseReason::Version(VERSION));
         }
-        if !self.routes.greet(peer) {
+        if !self.routes.greet(peer, instance) {
             return Err(RefuseReason::TooManyConnections);
         }
         out.send(peer, &FromIntercept::Hello { version: VERSION });
@@ -159,55 +177,46 @@ impl Router {
         peer: PeerId,
         id: FlowId,
         flow: Flow,
+        proof: Proof,
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
-        if !self.routes.add(peer, id, flow) {
+        if !self.routes.add(peer, id, flow, proof) {
             return Err(RefuseReason::TooManyRoutes);
         }
         self.handle_timeout(now);
-        if let Some(answer) = self.delayed.take(&flow) {
-            self.counters.forwarded += 1;
-            out.send(peer, &FromIntercept::ServerSegment(ServerSegment { id, ..answer }));
+        if let Some(answer) = self.delayed.get(&flow)
+            && let Some(subscriber) = self.routes.route(peer, &flow)
+        {
+            if subscriber.standing.accept_early(Evidence::from(answer)) {
+                self.counters.forwarded += 1;
+                out.send(peer, &FromIntercept::ServerSegment(ServerSegment { id, ..*answer }));
+                self.delayed.take(&flow);
+                self.note_proved(now, peer);
+            } else {
+                self.note_refuted(now, peer, proof.points());
+            }
         }
+        self.tell_of_sharing(now, &flow, out);
         Ok(())
     }
 
-    /// A packet was captured.
-    pub fn handle_packet(&mut self, now: Time, captured: Captured<'_>, out: &mut dyn Output) {
-        self.counters.captured += 1;
-        let Ok(segment) = Segment::parse(captured.packet) else {
-            self.counters.unreadable += 1;
-            return;
-        };
-        // A host that forwards answers captures each twice, incoming and outgoing. An outgoing packet counts only if its
-        // source is this host; an incoming one, which over loopback is a second copy, only if its source is not.
-        let flow = Flow { client: segment.destination, server: segment.source };
-        if captured.outgoing != self.is_local(segment.source.ip) {
-            if captured.outgoing && self.routes.subscribers(&flow).is_some() {
-                self.counters.relayed += 1;
-            }
-            return;
-        }
-        if let Some(subscribers) = self.routes.subscribers(&flow) {
-            for (index, subscriber) in subscribers.enumerate() {
-                self.counters.forwarded += 1;
-                self.counters.shared += u64::from(index == 1);
-                out.send(subscriber.peer, &FromIntercept::ServerSegment(answer(&segment, subscriber)));
-            }
-        } else if answers_syn(&segment) {
-            let prober = segment.destination.ip;
-            self.counters.probed += u64::from(self.routes.have_peer_on(prober.into()));
-            self.counters.probed_local += u64::from(self.is_local(prober));
-            let anybody = Subscriber { peer: PeerId(0), id: FlowId(0), mode: AnswerPayload::None };
-            let kept = ServerSegment { payload: &[], tail: &[], ..answer(&segment, &anybody) };
-            self.counters.unrouted += self.delayed.keep(now + DELAY, flow, kept);
-        } else {
-            self.counters.unrouted += 1;
+    fn note_proved(&mut self, now: Time, peer: PeerId) {
+        if let Some(host) = self.routes.greeted(peer) {
+            self.guesses.proved(now, host);
         }
     }
 
-    fn is_local(&self, ip: IpAddr) -> bool {
-        ip.is_loopback() || self.local.contains(&ip)
+    fn note_refuted(&mut self, now: Time, peer: PeerId, points: u32) {
+        if let Some(host) = self.routes.greeted(peer) {
+            self.guesses.refuted(now, host, points);
+        }
+    }
+
+    /// Only the owner of a connection is told that another peer wants its answers: nobody else learns that it is copied.
+    fn tell_of_sharing(&mut self, now: Time, flow: &Flow, out: &mut dyn Output) {
+        if let Some(Sharing { owner, id, other }) = self.routes.sharing_to_tell(now, flow) {
+            out.send(owner, &FromIntercept::Shared { id, host: other });
+        }
     }
 
     /// When [`Router::handle_timeout`] must be called; [`Time::NEVER`] if no answer waits.
@@ -225,6 +234,11 @@ impl Router {
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.counters
+    }
+
+    /// Hosts that are to be named in the log: most of their routes are of connections that are not their own.
+    pub fn take_guessers(&mut self) -> Vec<Guesser> {
+        self.guesses.take_named()
     }
 
     /// The number of routes of all peers.
@@ -249,39 +263,6 @@ impl Router {
     pub fn targets_version(&self) -> u64 {
         self.targets.version()
     }
-}
-
-/// The answer to one subscriber, with as much payload as it asked for.
-fn answer<'a>(segment: &Segment<'a>, subscriber: &Subscriber) -> ServerSegment<'a> {
-    let (head, tail) = match subscriber.mode {
-        AnswerPayload::None => (0, 0),
-        AnswerPayload::All => (usize::MAX, 0),
-        AnswerPayload::Ends { head, tail } => (usize::from(head), usize::from(tail)),
-    };
-    let (payload, rest) = segment.payload.split_at(segment.payload.len().min(head));
-    // The capture may have cut the segment.
-    let is_whole = segment.payload.len() == segment.payload_len as usize;
-    let tail = if is_whole { &rest[rest.len() - rest.len().min(tail)..] } else { &[] };
-    ServerSegment {
-        id: subscriber.id,
-        seq: segment.seq,
-        ack: segment.ack,
-        flags: segment.flags,
-        window: segment.window,
-        payload_len: segment.payload_len,
-        options: segment.options,
-        payload,
-        tail,
-    }
-}
-
-/// Whether a segment answers a SYN. Only such a segment can overtake its route: all others answer segments that tcpcopy sent
-/// after it had received this one.
-fn answers_syn(segment: &Segment<'_>) -> bool {
-    let accepted = segment.flags.has(Flags::SYN | Flags::ACK);
-    // RFC 9293 section 3.10.7.1: a reset that answers a segment without acknowledgement has sequence number zero.
-    let refused = segment.flags.has(Flags::RST | Flags::ACK) && segment.seq == Seq(0);
-    accepted || refused
 }
 
 #[cfg(test)]

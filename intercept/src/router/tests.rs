@@ -1,14 +1,20 @@
 //! The router, driven by hand.
 
 use super::*;
+use common_core::answer_payload::AnswerPayload;
 use common_core::time::Stamp;
-use common_core::wire::{Outgoing, PacketBuilder};
+use common_core::wire::{Flags, Outgoing, PacketBuilder, Seq};
+use common_os::io::Captured;
 use std::net::SocketAddr;
 
 const LOCAL: &str = "10.0.0.3";
 const SERVER: &str = "10.0.0.2:80";
 const FIRST: PeerId = PeerId(0);
 const SECOND: PeerId = PeerId(1);
+
+/// What the server acknowledges in the segments of [`packet`], and the proof of a connection with that number.
+const ACK: Seq = Seq(77);
+const PROOF: Proof = Proof::Open { una: ACK, max: ACK, segment: 1, next: Seq(0) };
 
 /// Messages sent: peer, flow, the answer's sequence number and payload.
 #[derive(Default)]
@@ -25,6 +31,9 @@ impl Output for Sent {
             }
             FromIntercept::Hello { version } => self.others.push((peer, FromIntercept::Hello { version })),
             FromIntercept::Pong { nonce } => self.others.push((peer, FromIntercept::Pong { nonce })),
+            FromIntercept::Shared { id, host } => {
+                self.others.push((peer, FromIntercept::Shared { id, host }));
+            }
             FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
         }
     }
@@ -59,8 +68,8 @@ impl Rig {
     }
 
     fn greet(&mut self, peer: PeerId) {
-        self.router.handle_peer_connected(peer, host(peer));
-        self.tell(peer, ToIntercept::Hello { version: VERSION });
+        self.router.handle_peer_connected(peer, address(peer));
+        self.tell(peer, greeting(peer));
     }
 
     fn try_tell(&mut self, peer: PeerId, message: ToIntercept) -> Result<(), RefuseReason> {
@@ -72,7 +81,7 @@ impl Rig {
     }
 
     fn route(&mut self, peer: PeerId, id: u32, flow: Flow) {
-        self.tell(peer, ToIntercept::RouteAdd { id: FlowId(id), flow });
+        self.tell(peer, ToIntercept::RouteAdd { id: FlowId(id), flow, proof: PROOF });
     }
 
     fn capture(&mut self, packet: &[u8], outgoing: bool) {
@@ -111,8 +120,13 @@ fn endpoint(text: &str) -> Endpoint {
 }
 
 /// Each peer is on a host of its own.
-fn host(peer: PeerId) -> Host {
-    Host::from(IpAddr::from([10, 9, 0, peer.0 as u8]))
+/// Each peer is a tcpcopy of its own.
+fn greeting(peer: PeerId) -> ToIntercept {
+    ToIntercept::Hello { version: VERSION, instance: peer.0.into() }
+}
+
+fn address(peer: PeerId) -> IpAddr {
+    [10, 9, 0, peer.0 as u8].into()
 }
 
 fn flow(client_port: u16) -> Flow {
@@ -124,7 +138,7 @@ fn packet(flow: Flow, seq: u32, flags: Flags, payload: &[u8]) -> Vec<u8> {
     let back = Flow { client: flow.server, server: flow.client };
     let segment = Outgoing {
         seq: Seq(seq),
-        ack: Seq(77),
+        ack: ACK,
         flags,
         window: 502,
         options: common_core::wire::Options::default(),
@@ -306,8 +320,8 @@ fn a_closed_peer_takes_its_routes_and_targets_along() {
     assert_eq!(rig.router.targets().collect::<Vec<_>>(), [endpoint(SERVER)]);
 
     // Its name may be used again, by a peer that has to say hello itself.
-    rig.router.handle_peer_connected(FIRST, host(FIRST));
-    let route = ToIntercept::RouteAdd { id: FlowId(1), flow: flow(1) };
+    rig.router.handle_peer_connected(FIRST, address(FIRST));
+    let route = ToIntercept::RouteAdd { id: FlowId(1), flow: flow(1), proof: PROOF };
     assert_eq!(rig.try_tell(FIRST, route), Err(RefuseReason::Malformed));
 }
 
@@ -426,16 +440,16 @@ fn what_is_no_segment_is_counted() {
 fn the_hello_is_the_first_message_and_only_the_first() {
     let mut rig = Rig::new();
     let third = PeerId(3);
-    rig.router.handle_peer_connected(third, host(third));
+    rig.router.handle_peer_connected(third, address(third));
     assert_eq!(rig.try_tell(third, ToIntercept::Ping { nonce: 1 }), Err(RefuseReason::Malformed));
-    let other = ToIntercept::Hello { version: VERSION + 1 };
+    let other = ToIntercept::Hello { version: VERSION + 1, instance: 1 };
     assert_eq!(rig.try_tell(third, other), Err(RefuseReason::Version(VERSION)));
     assert_eq!(rig.sent.others, []);
-    rig.tell(third, ToIntercept::Hello { version: VERSION });
+    rig.tell(third, greeting(third));
     rig.tell(third, ToIntercept::Ping { nonce: 2 });
     let hello = FromIntercept::Hello { version: VERSION };
     assert_eq!(rig.sent.others, [(third, hello), (third, FromIntercept::Pong { nonce: 2 })]);
-    let again = ToIntercept::Hello { version: VERSION };
+    let again = greeting(third);
     assert_eq!(rig.try_tell(third, again), Err(RefuseReason::Malformed));
 }
 
@@ -448,13 +462,13 @@ fn limits_are_kept() {
         ..RouterConfig::default()
     });
     let (third, fourth) = (PeerId(2), PeerId(3));
-    let hello = ToIntercept::Hello { version: VERSION };
+    let hello = greeting(PeerId(9));
     // One peer more is accepted, but not from a host that has one.
-    rig.router.handle_peer_connected(third, host(FIRST));
+    rig.router.handle_peer_connected(third, address(FIRST));
     assert_eq!(rig.try_tell(third, hello.clone()), Err(RefuseReason::TooManyConnections));
     rig.router.handle_peer_gone(third);
     rig.greet(third);
-    rig.router.handle_peer_connected(fourth, host(fourth));
+    rig.router.handle_peer_connected(fourth, address(fourth));
     assert_eq!(rig.try_tell(fourth, hello.clone()), Err(RefuseReason::TooManyConnections));
 
     for port in 1..=3 {
@@ -462,7 +476,7 @@ fn limits_are_kept() {
     }
     rig.route(FIRST, 3, flow(30));
     rig.route(FIRST, 4, flow(30));
-    let another = |port| ToIntercept::RouteAdd { id: FlowId(9), flow: flow(port) };
+    let another = |port| ToIntercept::RouteAdd { id: FlowId(9), flow: flow(port), proof: PROOF };
     assert_eq!(rig.try_tell(FIRST, another(4)), Err(RefuseReason::TooManyRoutes), "no more than are left");
     rig.tell(SECOND, another(30));
     assert_eq!(rig.router.routes(), 4);
@@ -486,12 +500,13 @@ fn a_greedy_host_leaves_half_of_the_routes() {
     let mut rig = Rig::with(RouterConfig { max_peers: 8, max_routes: 4000, ..RouterConfig::default() });
     let greedy = [FIRST, PeerId(2), PeerId(3)];
     for peer in &greedy[1..] {
-        rig.router.handle_peer_connected(*peer, host(FIRST));
-        rig.tell(*peer, ToIntercept::Hello { version: VERSION });
+        rig.router.handle_peer_connected(*peer, address(FIRST));
+        rig.tell(*peer, greeting(*peer));
     }
     let mut got = 0;
     for (number, peer) in greedy.into_iter().cycle().enumerate() {
-        let add = ToIntercept::RouteAdd { id: FlowId(number as u32), flow: flow(number as u16) };
+        let add =
+            ToIntercept::RouteAdd { id: FlowId(number as u32), flow: flow(number as u16), proof: PROOF };
         if rig.try_tell(peer, add).is_err() {
             break;
         }
@@ -520,8 +535,8 @@ fn a_greedy_host_leaves_half_of_the_targets() {
     });
     let greedy = [FIRST, PeerId(2), PeerId(3)];
     for peer in &greedy[1..] {
-        rig.router.handle_peer_connected(*peer, host(FIRST));
-        rig.tell(*peer, ToIntercept::Hello { version: VERSION });
+        rig.router.handle_peer_connected(*peer, address(FIRST));
+        rig.tell(*peer, greeting(*peer));
     }
     let target = |port| ToIntercept::Target(Endpoint::new([10, 0, 0, 2].into(), port));
     // A target of two peers counts twice.

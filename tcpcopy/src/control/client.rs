@@ -1,5 +1,6 @@
 //! The control connection to one intercept, which is opened again whenever it breaks.
 
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use common_core::control::{FromIntercept, ServerSegment, ToIntercept, VERSION};
@@ -37,6 +38,8 @@ pub(super) struct Client {
     address: Endpoint,
     key: Option<Key>,
     token: Token,
+    /// The number of this run of tcpcopy.
+    instance: u64,
     state: ConnState,
     connection: Option<ControlConn>,
     /// The routes have been announced: messages to all intercepts go to this one, too.
@@ -50,15 +53,25 @@ pub(super) struct Client {
     lost: u64,
     last_error: Option<ControlError>,
     statistics: Option<StatisticsSince>,
+    /// The host of another peer that announces the same flows.
+    shared_with: Option<IpAddr>,
 }
 
 impl Client {
     /// The first [`Self::handle_timeout`] connects to `address`. With a key, whoever answers there must have it, too.
-    pub(super) fn new(address: Endpoint, key: Option<Key>, token: Token, now: Time, log: ConnLog) -> Self {
+    pub(super) fn new(
+        address: Endpoint,
+        key: Option<Key>,
+        token: Token,
+        instance: u64,
+        now: Time,
+        log: ConnLog,
+    ) -> Self {
         Self {
             address,
             key,
             token,
+            instance,
             state: ConnState::new(now),
             connection: None,
             announced: false,
@@ -69,6 +82,7 @@ impl Client {
             lost: 0,
             last_error: None,
             statistics: None,
+            shared_with: None,
         }
     }
 
@@ -119,6 +133,7 @@ impl Client {
             connects: self.connects,
             disconnects: self.lost,
             last_error: self.last_error.as_ref().map(ToString::to_string),
+            shared_with: self.shared_with.map(|host| host.to_string()),
             statistics: self.statistics.map(|since| since.counted().into()),
         }
     }
@@ -151,14 +166,18 @@ impl Client {
         let was_up = self.state.is_up();
         let mut failure = None;
         let (state, statistics) = (&mut self.state, &mut self.statistics);
+        let mut shared_with = None;
         let result = connection.receive(budget, &mut |body| {
-            match handle_body(now, body, state, statistics, answers) {
+            match handle_body(now, body, state, statistics, &mut shared_with, answers) {
                 Ok(()) if state.is_up() == was_up => return ControlFlow::Continue(()),
                 Ok(()) => {}
                 Err(error) => failure = Some(error),
             }
             ControlFlow::Break(())
         });
+        if let Some(host) = shared_with {
+            self.note_shared(now, host);
+        }
         if let Some(error) = failure {
             return self.fail(now, error);
         }
@@ -173,6 +192,17 @@ impl Client {
         let line = format!("connected to intercept at {}", self.address);
         self.log.log(now, self.connects, Level::Info, line);
         Some(Change::Up)
+    }
+
+    /// Another peer of intercept announces the same flows. Intercept tells it once a minute.
+    fn note_shared(&mut self, now: Time, host: IpAddr) {
+        self.shared_with = Some(host);
+        let line = format!(
+            "intercept at {}: another tcpcopy, on {host}, announces the same connections: of two copies the test server \
+             accepts one; stop one of them",
+            self.address
+        );
+        self.log.log(now, self.connects, Level::Warn, line);
     }
 
     /// Queues the messages that intercept must receive first.
@@ -233,7 +263,7 @@ impl Client {
         match self.connection.as_ref()?.check_connected() {
             Ok(true) => {
                 self.state.handle_connected(now);
-                let hello = ToIntercept::Hello { version: VERSION };
+                let hello = ToIntercept::Hello { version: VERSION, instance: self.instance };
                 self.queue(now, |out| hello.encode(out))
             }
             Ok(false) => None,
@@ -274,6 +304,7 @@ fn handle_body(
     body: &[u8],
     state: &mut ConnState,
     statistics: &mut Option<StatisticsSince>,
+    shared_with: &mut Option<IpAddr>,
     answers: &mut dyn FnMut(&ServerSegment<'_>),
 ) -> Result<(), ControlError> {
     let message = FromIntercept::decode(body)?;
@@ -297,6 +328,10 @@ fn handle_body(
         }
         FromIntercept::Pong { .. } => {
             state.handle_pong();
+            Ok(())
+        }
+        FromIntercept::Shared { host, .. } => {
+            *shared_with = Some(host);
             Ok(())
         }
         FromIntercept::Statistics(latest) => {

@@ -1,5 +1,6 @@
 //! Why a control connection is down.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use common_core::control::{DecodeError, RefuseReason, VERSION};
@@ -70,6 +71,10 @@ impl ControlError {
             Self::Secrecy(_) => {
                 "give both programs the same key file with --key-file, and check the addresses of -s"
             }
+            Self::Refused(RefuseReason::TargetIsCopied(_)) => "name a test server in -x",
+            Self::Refused(RefuseReason::TargetNotAllowed(_)) => {
+                "name another target in -x, or add it to intercept's --allow-target"
+            }
             Self::Version { .. } | Self::Refused(_) => "install the same release on both hosts",
             Self::Malformed(_) | Self::NoHello => "check that -s names intercept's address and port",
             Self::Connect(_) | Self::NoAnswer | Self::Silent | Self::Lost(_) | Self::Overflow => {
@@ -104,8 +109,8 @@ impl From<RefuseReason> for ControlError {
     }
 }
 
-fn refusal(reason: RefuseReason) -> &'static str {
-    match reason {
+fn refusal(reason: RefuseReason) -> Cow<'static, str> {
+    Cow::Borrowed(match reason {
         RefuseReason::Version(_) => "it speaks another version",
         RefuseReason::Malformed => "it could not read a message of tcpcopy",
         RefuseReason::TooManyConnections => "it has as many connections as it accepts",
@@ -114,5 +119,12 @@ fn refusal(reason: RefuseReason) -> &'static str {
         RefuseReason::KeyWanted => "it wants a key",
         RefuseReason::NoKey => "it has no key, and this tcpcopy has one",
         RefuseReason::WrongKey => "the keys differ",
-    }
+        RefuseReason::TargetIsCopied(target) => {
+            return format!("the clients of the target {target} are copied: it is a production service")
+                .into();
+        }
+        RefuseReason::TargetNotAllowed(target) => {
+            return format!("its --allow-target does not name the target {target}").into();
+        }
+    })
 }

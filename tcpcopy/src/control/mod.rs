@@ -39,6 +39,17 @@ pub struct Intercepts<'a> {
     pub key: Option<&'a Key>,
 }
 
+/// What a tcpcopy says about itself on every control connection.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Introduction {
+    /// A random number of this run.
+    pub instance: u64,
+    /// The services whose clients are copied, at each address of this host.
+    pub services: Vec<Endpoint>,
+    /// The test servers.
+    pub targets: Vec<Endpoint>,
+}
+
 /// All control connections of a worker. They connect, and reconnect, by themselves.
 ///
 /// Call order: [`ControlConns::handle_event`] for each event of the poll, [`ControlConns::receive`] for each connection that
@@ -46,26 +57,27 @@ pub struct Intercepts<'a> {
 /// work. After any of them [`ControlConns::next_change`] may return a change.
 pub struct ControlConns {
     clients: Vec<Client>,
-    targets: Vec<Endpoint>,
+    introduction: Introduction,
     first_token: usize,
     changes: VecDeque<ConnChange>,
 }
 
 impl ControlConns {
-    /// The connections of a worker to `intercepts`, with tokens from `first_token` on. Each announces `targets`.
+    /// The connections of a worker to `intercepts`, with tokens from `first_token` on.
     #[must_use]
     pub fn new(
         intercepts: Intercepts<'_>,
-        targets: Vec<Endpoint>,
+        introduction: Introduction,
         first_token: usize,
         now: Time,
         log: &ConnLog,
     ) -> Self {
         let client = |(index, &address): (usize, &_)| {
-            Client::new(address, intercepts.key.cloned(), Token(first_token + index), now, log.clone())
+            let (key, token) = (intercepts.key.cloned(), Token(first_token + index));
+            Client::new(address, key, token, introduction.instance, now, log.clone())
         };
         let clients = intercepts.addresses.iter().enumerate().map(client).collect();
-        Self { clients, targets, first_token, changes: VecDeque::new() }
+        Self { clients, introduction, first_token, changes: VecDeque::new() }
     }
 
     /// The number of connections, up or not.
@@ -165,11 +177,12 @@ impl ControlConns {
         self.note(index, change);
     }
 
-    /// Queues the targets and `routes`, which are encoded messages, on a connection that came up.
+    /// Queues the services, the targets and `routes`, which are encoded messages, on a connection that came up.
     pub fn announce(&mut self, now: Time, index: usize, routes: &[u8]) {
         let Some(client) = self.clients.get_mut(index) else { return };
-        let targets = &self.targets;
+        let Introduction { services, targets, .. } = &self.introduction;
         let change = client.announce(now, |out| {
+            services.iter().for_each(|service| ToIntercept::Service(*service).encode(out));
             targets.iter().for_each(|target| ToIntercept::Target(*target).encode(out));
             out.extend_from_slice(routes);
         });

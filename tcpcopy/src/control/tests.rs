@@ -13,6 +13,7 @@ use mio::{Events, Poll};
 use super::*;
 
 const TARGET: Endpoint = Endpoint::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 17)), 8080);
+const SERVICE: Endpoint = Endpoint::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 16)), 80);
 const HELLO: FromIntercept<'_> = FromIntercept::Hello { version: VERSION };
 
 /// Connections, the listeners of their intercepts, and the answers received.
@@ -23,6 +24,10 @@ struct Rig {
     now: Time,
     answers: Vec<FlowId>,
     changes: Vec<ConnChange>,
+}
+
+fn introduction() -> Introduction {
+    Introduction { instance: 7, services: vec![SERVICE], targets: vec![TARGET] }
 }
 
 impl Rig {
@@ -39,7 +44,7 @@ impl Rig {
     fn with_key(addresses: &[Endpoint], listeners: Vec<TcpListener>, key: Option<&Key>) -> Self {
         let conns = ControlConns::new(
             Intercepts { addresses, key },
-            vec![TARGET],
+            introduction(),
             3,
             Time::ZERO,
             &ConnLog::new(true),
@@ -97,7 +102,7 @@ impl Rig {
         let mut peer = Peer { stream, input: FrameBuffer::new() };
         // The link sends its hello when the poll says that it is connected.
         self.run_until(|rig| !rig.conns.clients[index].is_connecting());
-        assert_eq!(peer.read(), ToIntercept::Hello { version: VERSION });
+        assert_eq!(peer.read(), ToIntercept::Hello { version: VERSION, instance: 7 });
         peer
     }
 
@@ -166,7 +171,8 @@ fn a_connection_announces_targets_and_routes_before_anything_else() {
     rig.conns.announce(rig.now, 0, &encoded(&route));
     rig.conns.broadcast(rig.now, &encoded(&later));
     rig.conns.flush();
-    assert_eq!([peer.read(), peer.read(), peer.read()], [ToIntercept::Target(TARGET), route, later]);
+    assert_eq!([peer.read(), peer.read()], [ToIntercept::Service(SERVICE), ToIntercept::Target(TARGET)]);
+    assert_eq!([peer.read(), peer.read()], [route, later]);
 }
 
 #[test]
@@ -268,7 +274,8 @@ fn each_connection_breaks_alone() {
     let message = ToIntercept::RouteDel { id: FlowId(3) };
     rig.conns.broadcast(rig.now, &encoded(&message));
     rig.conns.flush();
-    assert_eq!([first.read(), first.read()], [ToIntercept::Target(TARGET), message]);
+    assert_eq!([first.read(), first.read()], [ToIntercept::Service(SERVICE), ToIntercept::Target(TARGET)]);
+    assert_eq!(first.read(), message);
     let up: Vec<bool> = rig.conns.account().iter().map(|conn| conn.connected).collect();
     assert_eq!(up, [true, false]);
 }

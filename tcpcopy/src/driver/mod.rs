@@ -14,6 +14,7 @@ mod workers;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,7 @@ use reporter::{Outcome, Reporter};
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
 use crate::cli::Config;
-use crate::control::{ConnLog, ControlConns, Intercepts};
+use crate::control::{ConnLog, ControlConns, Intercepts, Introduction};
 use crate::engine::Engine;
 use crate::offline::OfflineError;
 use crate::offline::reader::Reader;
@@ -51,6 +52,9 @@ const START_LIMIT: Duration = Duration::from_secs(3);
 
 /// Exit code if less was replayed than `--fail-below` demands.
 const TOO_LITTLE: u8 = 3;
+
+/// Services that are announced to intercept, which accepts some thousand of all hosts.
+const SERVICES_MAX: usize = 256;
 
 /// Why tcpcopy ended other than by a signal: one line with a hint.
 #[derive(Debug, Error)]
@@ -102,9 +106,9 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let mut process = Process::start(&config.process)?;
     let inputs = open_inputs(config)?;
     let sinks: Vec<_> = inputs.iter().map(|_| open_sink(config)).collect::<Result<_, _>>()?;
-    if config.offline.is_none() {
-        warn_of_local_targets(config, &interfaces::local_addresses());
-    }
+    // The clients of capture files are nobody's now.
+    let local_addresses = if config.offline.is_none() { interfaces::local_addresses() } else { Vec::new() };
+    warn_of_local_targets(config, &local_addresses);
     announce_protocols(config);
     announce_workers(config);
     let (own, queries) = (Arc::default(), Query::of(&config.transfers));
@@ -114,7 +118,13 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let conn_log = ConnLog::new(config.alone);
     // The captures already queue what clients send from now on.
     let _askers = Askers::start(&queries, &own, clock).map_err(StartError::system("start a thread"))?;
-    let worker = |(input, sink)| worker(config, clock, &conn_log, input, sink, (&queries, &own));
+    let introduction = Introduction {
+        instance: random(),
+        services: copied_services(config, &local_addresses),
+        targets: config.targets(),
+    };
+    let worker =
+        |(input, sink)| worker(config, clock, (&introduction, &conn_log), input, sink, (&queries, &own));
     let mut workers: Vec<_> = inputs.into_iter().zip(sinks).map(worker).collect::<Result<_, _>>()?;
     if let [only] = &workers[..] {
         only.registry()
@@ -173,20 +183,31 @@ fn open_sink(config: &Config) -> Result<PacketSink<Injector>, StartError> {
 fn worker(
     config: &Config,
     clock: Clock,
-    conn_log: &ConnLog,
+    (introduction, conn_log): (&Introduction, &ConnLog),
     input: Input,
     sink: PacketSink<Injector>,
     (queries, own): (&[Query], &Arc<OwnEndpoints>),
 ) -> Result<Worker<Injector>, StartError> {
     let first_conn = FIRST_CAPTURE + input.tokens();
     let intercepts = Intercepts { addresses: &config.intercepts, key: config.key.as_ref() };
-    let conns = ControlConns::new(intercepts, config.targets(), first_conn, Time::ZERO, conn_log);
+    let conns = ControlConns::new(intercepts, introduction.clone(), first_conn, Time::ZERO, conn_log);
     let mut engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
     if !queries.is_empty() {
         engine.set_own(Arc::clone(own));
     }
     Worker::new(clock, input, conns, engine, sink, Watch::new(queries))
         .map_err(StartError::system("make an event loop"))
+}
+
+/// The services of `-x` at each address of this host.
+fn copied_services(config: &Config, local_addresses: &[IpAddr]) -> Vec<Endpoint> {
+    let at = |ip: &IpAddr| {
+        let services = config.transfers.iter().filter(|transfer| transfer.copies_at(*ip));
+        services.map(|transfer| Endpoint::new(*ip, transfer.online_port)).collect::<Vec<_>>()
+    };
+    let mut services: Vec<_> = local_addresses.iter().flat_map(at).collect();
+    services.truncate(SERVICES_MAX);
+    services
 }
 
 /// The services of `-x`, for the report.

@@ -1,6 +1,5 @@
 //! The engine's handling of captured packets.
 
-use common_core::control::ToIntercept;
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Segment};
@@ -151,9 +150,7 @@ impl Engine {
                 return None;
             }
         }
-        let (index, id) = self.table.insert(|id| Slot::new(id, flow, transfer, online))?;
-        out.control(&ToIntercept::RouteAdd { id, flow });
-        Some(index)
+        self.table.insert(|id| Slot::new(id, flow, transfer, online))
     }
 
     /// The client has a connection to another service that is copied to the same target: both would be one connection

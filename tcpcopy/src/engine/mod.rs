@@ -28,7 +28,7 @@ use crate::failure_log::FailureLog;
 use crate::ledger::{DropReason, Ledger, LedgerWriter, TargetCounts};
 use crate::online_query::OwnEndpoints;
 use crate::output::Output;
-use crate::session::{Context, Session};
+use crate::session::Context;
 use crate::settings::EngineConfig;
 
 /// For this long after the start of the capture, a new stream may be in the middle of a turn. A stream whose first data
@@ -65,6 +65,8 @@ pub struct Engine {
     /// Until then, a new stream may be in the middle of a turn.
     settled_at: Time,
     links: usize,
+    /// How often a link came up.
+    link_epoch: u32,
     /// When sessions that waited for a link go on; a link came up shortly before.
     resume_at: Time,
     evictable: Evictable,
@@ -100,6 +102,7 @@ impl Engine {
             config,
             settled_at: now + SETTLING,
             links: 0,
+            link_epoch: 0,
             resume_at: Time::NEVER,
             evictable: Evictable::default(),
             unread_since: Time::NEVER,
@@ -178,10 +181,14 @@ impl Engine {
     /// flows are announced. A little later, sessions that waited for a link go on.
     pub fn handle_link_up(&mut self, now: Time, out: &mut dyn Output) {
         self.links += 1;
+        self.link_epoch = self.link_epoch.wrapping_add(1);
         self.resume_at = now + LINK_HEAD_START;
         for slot in self.table.iter() {
-            out.control(&ToIntercept::RouteAdd { id: slot.id, flow: slot.flow });
-            let mode = slot.sessions().next().map(Session::payload_mode).unwrap_or_default();
+            // A flow without a connection is announced when one is opened.
+            let Some(session) = slot.sessions().next() else { continue };
+            let Some(proof) = session.proof() else { continue };
+            out.control(&ToIntercept::RouteAdd { id: slot.id, flow: slot.flow, proof });
+            let mode = session.payload_mode();
             if mode != AnswerPayload::None {
                 out.control(&ToIntercept::Payload { id: slot.id, mode });
             }
@@ -365,6 +372,7 @@ impl Engine {
             failures: &mut self.failures,
             builder: &mut self.builder,
             link_up: self.links > 0,
+            link_epoch: self.link_epoch,
             draining: self.draining,
             capture_lost: self.capture_lost,
             flow: slot.flow,
@@ -387,9 +395,11 @@ impl Engine {
             *awaiting = if awaits { *awaiting + 1 } else { awaiting.saturating_sub(1) };
         }
         if !stays {
-            let id = slot.id;
+            let (id, has_route) = (slot.id, slot.was_opened());
             self.table.remove(index);
-            out.control(&ToIntercept::RouteDel { id });
+            if has_route {
+                out.control(&ToIntercept::RouteDel { id });
+            }
             return;
         }
         let deadline = slot.next_timeout(&cx).min(now + TIMER_HORIZON);

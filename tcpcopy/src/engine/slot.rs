@@ -15,7 +15,7 @@ use crate::session::{Context, Idle, Session, TupleHistory};
 /// being replayed, and the work on it would be in vain.
 pub(super) const WAITING_MAX: usize = 1024;
 
-/// A slot has a route at intercept as long as it exists.
+/// A slot has a route at intercept from its first connection on, as long as it exists.
 pub(super) struct Slot {
     pub(super) id: FlowId,
     pub(super) flow: Flow,
@@ -51,6 +51,11 @@ impl Slot {
             past: TupleHistory::default(),
             sessions: VecDeque::with_capacity(1),
         }
+    }
+
+    /// A connection was opened: the slot has a route.
+    pub(super) fn was_opened(&self) -> bool {
+        self.sessions.front().map_or(self.past, Session::past).is_used()
     }
 
     /// The session that is being replayed.
@@ -137,8 +142,7 @@ impl Slot {
                 return true;
             }
             if let Some(session) = self.sessions.pop_front() {
-                self.past = session.past();
-                cx.ledger.session_ends(session.outcome());
+                self.retire(cx, &session);
             }
             self.start_first(cx);
             self.meter(cx.ledger);
@@ -217,7 +221,7 @@ impl Slot {
         }
         while let Some(mut session) = self.sessions.pop_front() {
             session.evict(cx);
-            cx.ledger.session_ends(session.outcome());
+            self.retire(cx, &session);
         }
     }
 
@@ -239,8 +243,16 @@ impl Slot {
     pub(super) fn abort(&mut self, cx: &mut Context<'_>, reason: DropReason) {
         while let Some(mut session) = self.sessions.pop_front() {
             session.abort(cx, reason);
-            cx.ledger.session_ends(session.outcome());
+            self.retire(cx, &session);
         }
+    }
+
+    /// The first session is over; those after it were never started.
+    fn retire(&mut self, cx: &mut Context<'_>, session: &Session) {
+        if session.past().is_used() {
+            self.past = session.past();
+        }
+        cx.ledger.session_ends(session.outcome());
     }
 }
 

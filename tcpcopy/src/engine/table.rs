@@ -58,7 +58,7 @@ impl Table {
     }
 
     /// Adds the slot that `make` makes for a new id; `None` if the table is full.
-    pub(super) fn insert(&mut self, make: impl FnOnce(FlowId) -> Slot) -> Option<(u32, FlowId)> {
+    pub(super) fn insert(&mut self, make: impl FnOnce(FlowId) -> Slot) -> Option<u32> {
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.entries.len() <= INDEX_MASK as usize => {
@@ -75,7 +75,7 @@ impl Table {
         entry.slot = Some(slot);
         let (entries, hasher) = (&self.entries, &self.hasher);
         self.by_flow.insert_unique(hash, index, |index| hash_of(entries, hasher, *index));
-        Some((index, id))
+        Some(index)
     }
 
     pub(super) fn remove(&mut self, index: u32) {

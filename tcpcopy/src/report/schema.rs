@@ -142,6 +142,8 @@ pub struct InterceptStats {
     pub disconnects: u64,
     /// The reason of the last failure or loss.
     pub last_error: Option<String>,
+    /// The host of another tcpcopy that announces the same flows, if intercept has told of one.
+    pub shared_with: Option<String>,
     /// The last counters that intercept sent.
     pub statistics: Option<InterceptCounters>,
 }
@@ -158,6 +160,10 @@ pub struct InterceptCounters {
     pub unreadable: u64,
     /// Segments of flows that no tcpcopy had announced.
     pub unrouted: u64,
+    /// Segments of announced flows, on connections that no tcpcopy had proved to be its own.
+    pub unproved: u64,
+    /// Segments of loopback addresses.
+    pub withheld: u64,
     /// Segments forwarded to a tcpcopy.
     pub forwarded: u64,
     /// Segments dropped because the queue of a control connection was full.
@@ -177,7 +183,7 @@ pub struct InterceptCounters {
 impl From<Statistics> for InterceptCounters {
     fn from(from: Statistics) -> Self {
         let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } = from;
-        let Statistics { relayed, shared, probed, probed_local, passing, .. } = from;
+        let Statistics { relayed, shared, probed, probed_local, passing, unproved, withheld, .. } = from;
         Self {
             captured,
             kernel_dropped,
@@ -190,6 +196,8 @@ impl From<Statistics> for InterceptCounters {
             probed,
             probed_local,
             passing,
+            unproved,
+            withheld,
         }
     }
 }

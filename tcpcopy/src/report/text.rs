@@ -133,13 +133,17 @@ fn write_errors(f: &mut Formatter<'_>, protocol: &str, servers: &str, counts: Ve
 }
 
 fn write_intercept(f: &mut Formatter<'_>, intercept: &InterceptStats) -> fmt::Result {
-    let InterceptStats { address, connected, connects, disconnects, last_error, statistics } = intercept;
+    let InterceptStats { address, connected, connects, disconnects, last_error, shared_with, statistics } =
+        intercept;
     let state = if *connected { "connected" } else { "not connected" };
     write!(f, "  intercept {address}: {state}, {connects} connects, {disconnects} disconnects")?;
-    match last_error {
-        Some(error) => writeln!(f, ", last error: {error}")?,
-        None => writeln!(f)?,
+    if let Some(error) = last_error {
+        write!(f, ", last error: {error}")?;
     }
+    if let Some(host) = shared_with {
+        write!(f, ", {host} announces the same connections")?;
+    }
+    writeln!(f)?;
     statistics.iter().try_for_each(|statistics| write_group(f, "  statistics", statistics))
 }
 

@@ -1,7 +1,7 @@
 //! The surroundings of a session during one call.
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::{FlowId, ToIntercept};
+use common_core::control::{FlowId, Proof, ToIntercept};
 use common_core::flow::Flow;
 use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Outgoing, PacketBuilder};
@@ -28,6 +28,8 @@ pub(crate) struct Context<'a> {
     pub(crate) out: &'a mut dyn Output,
     /// At least one intercept is connected: answers can come.
     pub(crate) link_up: bool,
+    /// How often a link to an intercept came up.
+    pub(crate) link_epoch: u32,
     /// The program is about to end: nothing unimportant is waited for.
     pub(crate) draining: bool,
     /// When the kernel was last known to have dropped packets before their capture.
@@ -76,6 +78,14 @@ impl Context<'_> {
     /// Our timestamp clock (RFC 7323 section 4.1), milliseconds.
     pub(super) fn timestamp(&self) -> u32 {
         self.config.timestamp_origin.wrapping_add(self.now.as_millis() as u32)
+    }
+
+    /// Announces the route of this flow to all intercepts, with the payload that is wanted of its answers.
+    pub(super) fn announce(&mut self, proof: Proof, mode: AnswerPayload) {
+        self.out.control(&ToIntercept::RouteAdd { id: self.id, flow: self.flow, proof });
+        if mode != AnswerPayload::None {
+            self.ask_payload(mode);
+        }
     }
 
     /// Asks intercept for payload of this flow's answers.

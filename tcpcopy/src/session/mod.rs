@@ -41,7 +41,7 @@ mod turn_queue;
 mod unanswered;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::ServerSegment;
+use common_core::control::{Proof, ServerSegment};
 use common_core::time::Time;
 use common_core::wire::{Flags, Segment, Seq};
 use module_kit::FailureKind;
@@ -199,6 +199,11 @@ impl Session {
     /// The history of the four-tuple, the session included.
     pub(crate) fn past(&self) -> TupleHistory {
         self.connection.past()
+    }
+
+    /// What proves to an intercept that answers are those of its connection, if it has one.
+    pub(crate) fn proof(&self) -> Option<Proof> {
+        self.connection.proof()
     }
 
     /// The answer payload that intercept was asked for, to be repeated on a link that comes up.

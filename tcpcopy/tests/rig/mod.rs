@@ -39,7 +39,7 @@ impl Output for Wire {
     }
 
     fn control(&mut self, message: &ToIntercept) {
-        if let ToIntercept::RouteAdd { id, flow } = message {
+        if let ToIntercept::RouteAdd { id, flow, .. } = message {
             self.ids.insert(flow.client, *id);
         }
     }

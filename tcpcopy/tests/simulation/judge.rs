@@ -49,7 +49,7 @@ impl Judge {
     }
 
     pub(crate) fn control(&mut self, message: &ToIntercept) {
-        if let ToIntercept::RouteAdd { id, flow } = message {
+        if let ToIntercept::RouteAdd { id, flow, .. } = message {
             self.flows.insert(*id, *flow);
             assert!(self.targets.contains(&flow.server), "a route of no target: {flow}");
             assert!(self.clients.contains(&flow.client), "a route of no client: {flow}");

@@ -97,6 +97,8 @@ pub(crate) struct World {
     /// The records of the modules, if they observe the online server.
     pub(crate) heard: Heard,
     intercepts: Vec<Intercept>,
+    /// How often tcpcopy was started again.
+    runs: u64,
     queue: Queue<Event>,
     capture: Path,
     online: Path,
@@ -156,6 +158,7 @@ impl World {
             online_lost: 0,
             heard,
             intercepts,
+            runs: 0,
             queue: Queue::new(),
             capture: Path::new(scenario.capture, less.faults[0].clone(), rng.fork(2)),
             inject: Path::new(scenario.inject, less.faults[1].clone(), rng.fork(3)),
@@ -524,6 +527,7 @@ impl World {
                 FromIntercept::Hello { .. } => self.link_up(intercept),
                 FromIntercept::Refuse(reason) => panic!("intercept refuses the link: {reason:?}"),
                 FromIntercept::Pong { .. } | FromIntercept::Statistics(_) => {}
+                FromIntercept::Shared { .. } => panic!("there is one tcpcopy"),
             }
         }
     }
@@ -543,8 +547,8 @@ impl World {
     fn connect(&mut self, intercept: usize) {
         let Intercept { router, link } = &mut self.intercepts[intercept];
         link.connect();
-        router.handle_peer_connected(PeerId(link.epoch), IpAddr::from([10, 0, 0, 1]).into());
-        self.send_forth(intercept, &[ToIntercept::Hello { version: VERSION }]);
+        router.handle_peer_connected(PeerId(link.epoch), IpAddr::from([10, 0, 0, 1]));
+        self.send_forth(intercept, &[ToIntercept::Hello { version: VERSION, instance: self.runs }]);
     }
 
     fn link_up(&mut self, intercept: usize) {
@@ -574,6 +578,7 @@ impl World {
         let origin = TIMESTAMP_ORIGIN.wrapping_add(10_000);
         self.engine =
             Engine::new(config(&self.scenario, self.now.as_micros(), origin, &self.heard), self.now);
+        self.runs += 1;
         self.captured = Seen::default();
         self.judge.restart();
         for intercept in 0..self.intercepts.len() {

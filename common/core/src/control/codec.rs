@@ -1,6 +1,6 @@
 //! The binary form of the messages, field by field, big endian; docs/CONTROL_PROTOCOL.md has the byte tables.
 //!
-//! A frame is a length (one byte in most answers, four in all other messages) and a body: a type byte and the fields of
+//! A frame is a length (one byte in most messages, four in the first one and in long ones) and a body: a type byte and the fields of
 //! that type. Encoders append a whole frame; decoders take the body alone, as [`crate::control::FrameBuffer`] cuts it
 //! out. Decoders are total: any bytes give a message or an error.
 
@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::answer_payload::AnswerPayload;
 use crate::control::fields::{Reader, Writer};
 use crate::control::{
-    FlowId, FromIntercept, MAGIC, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
+    FlowId, FromIntercept, MAGIC, Proof, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
 };
 use crate::flow::Flow;
 use crate::wire::{Flags, Options, Seq, Timestamps};
@@ -51,30 +51,37 @@ mod kind {
     pub(super) const ROUTE_DEL: u8 = 0x04;
     pub(super) const PAYLOAD: u8 = 0x05;
     pub(super) const PING: u8 = 0x06;
+    pub(super) const SERVICE: u8 = 0x07;
     pub(super) const HELLO_REPLY: u8 = 0x81;
     pub(super) const REFUSE: u8 = 0x82;
     pub(super) const ANSWER: u8 = 0x83;
     pub(super) const PONG: u8 = 0x84;
     pub(super) const STATISTICS: u8 = 0x85;
+    pub(super) const SHARED: u8 = 0x86;
 }
 
 impl ToIntercept {
     /// Appends the message as one frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match *self {
-            Self::Hello { version } => Writer::frame(out, kind::HELLO, |w| encode_hello(w, version)),
-            Self::Target(endpoint) => Writer::frame(out, kind::TARGET, |w| w.endpoint(endpoint)),
-            Self::RouteAdd { id, flow } => Writer::frame(out, kind::ROUTE_ADD, |w| {
+            Self::Hello { version, instance } => Writer::frame(out, kind::HELLO, |w| {
+                encode_hello(w, version);
+                w.u64(instance);
+            }),
+            Self::Target(endpoint) => Writer::short_frame(out, kind::TARGET, |w| w.endpoint(endpoint)),
+            Self::Service(endpoint) => Writer::short_frame(out, kind::SERVICE, |w| w.endpoint(endpoint)),
+            Self::RouteAdd { id, flow, proof } => Writer::short_frame(out, kind::ROUTE_ADD, |w| {
                 w.u32(id.0);
                 w.endpoint(flow.client);
                 w.endpoint(flow.server);
+                encode_proof(w, proof);
             }),
-            Self::RouteDel { id } => Writer::frame(out, kind::ROUTE_DEL, |w| w.u32(id.0)),
-            Self::Payload { id, mode } => Writer::frame(out, kind::PAYLOAD, |w| {
+            Self::RouteDel { id } => Writer::short_frame(out, kind::ROUTE_DEL, |w| w.u32(id.0)),
+            Self::Payload { id, mode } => Writer::short_frame(out, kind::PAYLOAD, |w| {
                 w.u32(id.0);
                 encode_mode(w, mode);
             }),
-            Self::Ping { nonce } => Writer::frame(out, kind::PING, |w| w.u32(nonce)),
+            Self::Ping { nonce } => Writer::short_frame(out, kind::PING, |w| w.u32(nonce)),
         }
     }
 
@@ -85,11 +92,16 @@ impl ToIntercept {
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
         let message = match r.u8()? {
-            kind::HELLO => Self::Hello { version: decode_hello(&mut r)? },
+            kind::HELLO => match decode_hello(&mut r)? {
+                VERSION => Self::Hello { version: VERSION, instance: r.u64()? },
+                version => Self::Hello { version, instance: 0 },
+            },
             kind::TARGET => Self::Target(r.endpoint()?),
+            kind::SERVICE => Self::Service(r.endpoint()?),
             kind::ROUTE_ADD => Self::RouteAdd {
                 id: FlowId(r.u32()?),
                 flow: Flow { client: r.endpoint()?, server: r.endpoint()? },
+                proof: decode_proof(&mut r)?,
             },
             kind::ROUTE_DEL => Self::RouteDel { id: FlowId(r.u32()?) },
             kind::PAYLOAD => Self::Payload { id: FlowId(r.u32()?), mode: decode_mode(&mut r)? },
@@ -111,10 +123,14 @@ impl<'a> FromIntercept<'a> {
                 Writer::short_frame(out, kind::ANSWER, |w| encode_answer(w, answer));
             }
             Self::ServerSegment(answer) => Writer::frame(out, kind::ANSWER, |w| encode_answer(w, answer)),
-            Self::Pong { nonce } => Writer::frame(out, kind::PONG, |w| w.u32(*nonce)),
+            Self::Pong { nonce } => Writer::short_frame(out, kind::PONG, |w| w.u32(*nonce)),
             Self::Statistics(counters) => {
                 Writer::frame(out, kind::STATISTICS, |w| encode_statistics(w, *counters))
             }
+            Self::Shared { id, host } => Writer::short_frame(out, kind::SHARED, |w| {
+                w.u32(id.0);
+                w.address(*host);
+            }),
         }
     }
 
@@ -130,6 +146,7 @@ impl<'a> FromIntercept<'a> {
             kind::ANSWER => Self::ServerSegment(decode_answer(&mut r)?),
             kind::PONG => Self::Pong { nonce: r.u32()? },
             kind::STATISTICS => Self::Statistics(decode_statistics(&mut r)?),
+            kind::SHARED => Self::Shared { id: FlowId(r.u32()?), host: r.address()? },
             other => return Err(DecodeError::UnknownType(other)),
         };
         r.finish()?;
@@ -152,6 +169,38 @@ fn decode_hello(r: &mut Reader<'_>) -> Result<u16, DecodeError> {
         r.rest();
     }
     Ok(version)
+}
+
+fn encode_proof(w: &mut Writer<'_>, proof: Proof) {
+    match proof {
+        Proof::Opening { isn, past: None } => {
+            w.u8(1);
+            w.u32(isn.0);
+        }
+        Proof::Opening { isn, past: Some(past) } => {
+            w.u8(2);
+            w.u32(isn.0);
+            w.u32(past.0);
+        }
+        Proof::Open { una, max, segment, next } => {
+            w.u8(3);
+            w.u32(una.0);
+            w.u32(max.0);
+            w.u16(segment);
+            w.u32(next.0);
+        }
+    }
+}
+
+fn decode_proof(r: &mut Reader<'_>) -> Result<Proof, DecodeError> {
+    match r.u8()? {
+        1 => Ok(Proof::Opening { isn: Seq(r.u32()?), past: None }),
+        2 => Ok(Proof::Opening { isn: Seq(r.u32()?), past: Some(Seq(r.u32()?)) }),
+        3 => {
+            Ok(Proof::Open { una: Seq(r.u32()?), max: Seq(r.u32()?), segment: r.u16()?, next: Seq(r.u32()?) })
+        }
+        _ => Err(DecodeError::Value("proof")),
+    }
 }
 
 fn encode_mode(w: &mut Writer<'_>, mode: AnswerPayload) {
@@ -188,6 +237,14 @@ fn encode_reason(w: &mut Writer<'_>, reason: RefuseReason) {
         RefuseReason::KeyWanted => w.u8(6),
         RefuseReason::NoKey => w.u8(7),
         RefuseReason::WrongKey => w.u8(8),
+        RefuseReason::TargetIsCopied(target) => {
+            w.u8(9);
+            w.endpoint(target);
+        }
+        RefuseReason::TargetNotAllowed(target) => {
+            w.u8(10);
+            w.endpoint(target);
+        }
     }
 }
 
@@ -201,6 +258,8 @@ fn decode_reason(r: &mut Reader<'_>) -> Result<RefuseReason, DecodeError> {
         6 => Ok(RefuseReason::KeyWanted),
         7 => Ok(RefuseReason::NoKey),
         8 => Ok(RefuseReason::WrongKey),
+        9 => Ok(RefuseReason::TargetIsCopied(r.endpoint()?)),
+        10 => Ok(RefuseReason::TargetNotAllowed(r.endpoint()?)),
         _ => Err(DecodeError::Value("refuse reason")),
     }
 }

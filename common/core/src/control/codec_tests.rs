@@ -32,13 +32,26 @@ fn modes() -> impl Strategy<Value = AnswerPayload> {
     ]
 }
 
+fn proofs() -> impl Strategy<Value = Proof> {
+    prop_oneof![
+        (any::<u32>(), option::of(any::<u32>()))
+            .prop_map(|(isn, past)| Proof::Opening { isn: Seq(isn), past: past.map(Seq) }),
+        any::<(u32, u32, u16, u32)>().prop_map(|(una, max, segment, next)| {
+            Proof::Open { una: Seq(una), max: Seq(max), segment, next: Seq(next) }
+        }),
+    ]
+}
+
 fn to_intercept() -> impl Strategy<Value = ToIntercept> {
     let id = || any::<u32>().prop_map(FlowId);
     prop_oneof![
-        any::<u16>().prop_map(|version| ToIntercept::Hello { version }),
+        any::<u64>().prop_map(|instance| ToIntercept::Hello { version: VERSION, instance }),
+        (0..VERSION).prop_map(|version| ToIntercept::Hello { version, instance: 0 }),
         endpoints().prop_map(ToIntercept::Target),
-        (id(), endpoints(), endpoints())
-            .prop_map(|(id, client, server)| ToIntercept::RouteAdd { id, flow: Flow { client, server } }),
+        endpoints().prop_map(ToIntercept::Service),
+        (id(), endpoints(), endpoints(), proofs()).prop_map(|(id, client, server, proof)| {
+            ToIntercept::RouteAdd { id, flow: Flow { client, server }, proof }
+        }),
         id().prop_map(|id| ToIntercept::RouteDel { id }),
         (id(), modes()).prop_map(|(id, mode)| ToIntercept::Payload { id, mode }),
         any::<u32>().prop_map(|nonce| ToIntercept::Ping { nonce }),
@@ -55,6 +68,8 @@ fn refuse_reasons() -> impl Strategy<Value = RefuseReason> {
         Just(RefuseReason::KeyWanted),
         Just(RefuseReason::NoKey),
         Just(RefuseReason::WrongKey),
+        endpoints().prop_map(RefuseReason::TargetIsCopied),
+        endpoints().prop_map(RefuseReason::TargetNotAllowed),
     ]
 }
 
@@ -64,6 +79,8 @@ fn from_intercept() -> impl Strategy<Value = FromIntercept<'static>> {
         any::<u16>().prop_map(|version| FromIntercept::Hello { version }),
         refuse_reasons().prop_map(FromIntercept::Refuse),
         any::<u32>().prop_map(|nonce| FromIntercept::Pong { nonce }),
+        (any::<u32>(), any::<std::net::IpAddr>())
+            .prop_map(|(id, host)| FromIntercept::Shared { id: FlowId(id), host }),
         any::<[u64; Statistics::COUNT]>().prop_map(|counters| FromIntercept::Statistics(counters.into())),
     ]
 }
@@ -184,7 +201,7 @@ fn undefined_values_are_named() {
         (&[], DecodeError::Truncated),
         (&[0x77], DecodeError::UnknownType(0x77)),
         (&[0x01, b't', b'c', b'p', b'c', b'o', b'p', b'y', b'\r', 0, 1], DecodeError::Magic),
-        (b"\x01tcpcopy\n\0\x04\0\0\0\x01", DecodeError::Trailing(4)),
+        (b"\x01tcpcopy\n\0\x05\0\0\0\x01\0\0\0\x01\0\0\0\x01", DecodeError::Trailing(4)),
         (&[0x02, 5, 10, 0, 0, 1, 0, 80], DecodeError::Value("address family")),
         (&[0x05, 0, 0, 0, 1, 3], DecodeError::Value("payload mode")),
         (&[0x83], DecodeError::UnknownType(0x83)),
@@ -197,7 +214,7 @@ fn undefined_values_are_named() {
 
 #[test]
 fn the_hello_of_a_later_version_is_recognised() {
-    let later = ToIntercept::Hello { version: VERSION + 1 };
+    let later = ToIntercept::Hello { version: VERSION + 1, instance: 0 };
     let mut bytes = body(|out| later.encode(out));
     bytes.extend_from_slice(b"and more");
     assert_eq!(ToIntercept::decode(&bytes), Ok(later.clone()));

@@ -42,11 +42,17 @@ fn answer() -> ServerSegment<'static> {
 #[test]
 fn the_examples_in_the_specification_are_true() {
     let id = FlowId(7);
+    let isn = Seq(0x0102_0304);
+    let opening = Proof::Opening { isn, past: None };
+    let again = Proof::Opening { isn, past: Some(Seq(0x0001_0203)) };
+    let open = Proof::Open { una: isn + 1, max: isn + 101, segment: 1448, next: Seq(0x0506_0708) };
     let to: Vec<ToIntercept> = vec![
-        ToIntercept::Hello { version: VERSION },
+        ToIntercept::Hello { version: VERSION, instance: 0x0102_0304_0506_0708 },
         ToIntercept::Target(v4().server),
-        ToIntercept::RouteAdd { id, flow: v4() },
-        ToIntercept::RouteAdd { id, flow: v6() },
+        ToIntercept::Service(Endpoint::new([10, 0, 0, 16].into(), 80)),
+        ToIntercept::RouteAdd { id, flow: v4(), proof: opening },
+        ToIntercept::RouteAdd { id, flow: v6(), proof: again },
+        ToIntercept::RouteAdd { id, flow: v4(), proof: open },
         ToIntercept::RouteDel { id },
         ToIntercept::Payload { id, mode: AnswerPayload::Ends { head: 64, tail: 12 } },
         ToIntercept::Payload { id, mode: AnswerPayload::All },
@@ -62,6 +68,7 @@ fn the_examples_in_the_specification_are_true() {
         FromIntercept::Hello { version: VERSION },
         FromIntercept::Refuse(RefuseReason::Version(VERSION)),
         FromIntercept::Refuse(RefuseReason::TooManyRoutes),
+        FromIntercept::Refuse(RefuseReason::TargetIsCopied(v4().server)),
         FromIntercept::ServerSegment(answer()),
         FromIntercept::ServerSegment(syn_ack),
         FromIntercept::ServerSegment(ServerSegment { payload: b"hello", ..answer() }),
@@ -79,7 +86,10 @@ fn the_examples_in_the_specification_are_true() {
             probed: 9,
             probed_local: 10,
             passing: 11,
+            unproved: 12,
+            withheld: 13,
         }),
+        FromIntercept::Shared { id, host: v4().client.ip },
     ];
     let document = DOCUMENT.split_whitespace().collect::<Vec<_>>().join(" ");
     let examples = to.iter().map(|message| hex(|out| message.encode(out)));

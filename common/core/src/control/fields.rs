@@ -54,7 +54,13 @@ impl Writer<'_> {
 
     /// Address family (4 or 6), address, port.
     pub(super) fn endpoint(&mut self, endpoint: Endpoint) {
-        match endpoint.ip {
+        self.address(endpoint.ip);
+        self.u16(endpoint.port);
+    }
+
+    /// Address family (4 or 6), address.
+    pub(super) fn address(&mut self, ip: IpAddr) {
+        match ip {
             IpAddr::V4(ip) => {
                 self.u8(4);
                 self.bytes(&ip.octets());
@@ -64,7 +70,6 @@ impl Writer<'_> {
                 self.bytes(&ip.octets());
             }
         }
-        self.u16(endpoint.port);
     }
 }
 
@@ -107,12 +112,16 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn endpoint(&mut self) -> Result<Endpoint, DecodeError> {
-        let ip = match self.u8()? {
-            4 => IpAddr::from(self.array::<4>()?),
-            6 => IpAddr::from(self.array::<16>()?),
-            _ => return Err(DecodeError::Value("address family")),
-        };
+        let ip = self.address()?;
         Ok(Endpoint::new(ip, self.u16()?))
+    }
+
+    pub(super) fn address(&mut self) -> Result<IpAddr, DecodeError> {
+        match self.u8()? {
+            4 => Ok(IpAddr::from(self.array::<4>()?)),
+            6 => Ok(IpAddr::from(self.array::<16>()?)),
+            _ => Err(DecodeError::Value("address family")),
+        }
     }
 
     /// The remaining bytes.

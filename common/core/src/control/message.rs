@@ -1,6 +1,9 @@
 //! The messages between the two daemons.
 
+use std::net::IpAddr;
+
 use crate::answer_payload::AnswerPayload;
+use crate::control::Proof;
 use crate::flow::{Endpoint, Flow};
 use crate::wire::{Flags, Options, Seq};
 
@@ -8,7 +11,7 @@ use crate::wire::{Flags, Options, Seq};
 pub const MAGIC: [u8; 8] = *b"tcpcopy\n";
 
 /// The version of the protocol that this build speaks; both ends must speak the same.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// Default TCP port of intercept.
 pub const DEFAULT_PORT: u16 = 36524;
@@ -24,15 +27,21 @@ pub enum ToIntercept {
     Hello {
         /// [`VERSION`] of the sender.
         version: u16,
+        /// A random number of this run of tcpcopy, the same on all its connections. Zero with another version.
+        instance: u64,
     },
     /// A server whose answers are wanted. Intercept derives its capture filter from the targets.
     Target(Endpoint),
-    /// Send this flow's answers to me.
+    /// A service whose clients are copied. It must not be a target of anybody.
+    Service(Endpoint),
+    /// Send this flow's answers to me: those of the connections that the proof names.
     RouteAdd {
         /// The name to use for it.
         id: FlowId,
         /// The connection as the test server sees it.
         flow: Flow,
+        /// What only the sender of the connection's segments, and who is on their path, can know.
+        proof: Proof,
     },
     /// The flow is over.
     RouteDel {
@@ -72,6 +81,13 @@ pub enum FromIntercept<'a> {
     },
     /// Counters, sent after the hello and every second.
     Statistics(Statistics),
+    /// Another peer announces a flow of this one, which has proved that it is its own.
+    Shared {
+        /// The flow's name.
+        id: FlowId,
+        /// The host of the other peer.
+        host: IpAddr,
+    },
 }
 
 /// Why intercept refuses a peer.
@@ -93,6 +109,10 @@ pub enum RefuseReason {
     NoKey,
     /// The peer's key is none of intercept's.
     WrongKey,
+    /// The clients of this target are copied, by this peer or another: it is a production service.
+    TargetIsCopied(Endpoint),
+    /// This target is not among those that intercept's user allows.
+    TargetNotAllowed(Endpoint),
 }
 
 /// One segment that the test server sent.
@@ -146,17 +166,21 @@ pub struct Statistics {
     /// Packets of announced targets on any interface of the host, whatever `-i` and `-F` are. They are counted only while no
     /// answer is forwarded.
     pub passing: u64,
+    /// Segments of announced flows, on connections that no peer has proved to be its own.
+    pub unproved: u64,
+    /// Segments of loopback addresses, which are sent to nobody unless intercept's user says so.
+    pub withheld: u64,
 }
 
 impl Statistics {
     /// The number of counters.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 13;
 
     /// The counters in the order in which they are sent.
     #[must_use]
     pub fn to_array(self) -> [u64; Self::COUNT] {
         let Self { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } = self;
-        let Self { relayed, shared, probed, probed_local, passing, .. } = self;
+        let Self { relayed, shared, probed, probed_local, passing, unproved, withheld, .. } = self;
         [
             captured,
             kernel_dropped,
@@ -169,6 +193,8 @@ impl Statistics {
             probed,
             probed_local,
             passing,
+            unproved,
+            withheld,
         ]
     }
 }
@@ -187,6 +213,8 @@ impl From<[u64; Statistics::COUNT]> for Statistics {
             probed,
             probed_local,
             passing,
+            unproved,
+            withheld,
         ] = counters;
         Self {
             captured,
@@ -200,6 +228,8 @@ impl From<[u64; Statistics::COUNT]> for Statistics {
             probed,
             probed_local,
             passing,
+            unproved,
+            withheld,
         }
     }
 }

@@ -4,12 +4,14 @@ mod codec;
 mod fields;
 mod frame;
 mod message;
+mod proof;
 
 pub use codec::{DecodeError, MAX_ANSWER_PAYLOAD};
 pub use frame::{FrameBuffer, FrameError, MAX_FIRST_FRAME, MAX_FRAME};
 pub use message::{
     DEFAULT_PORT, FlowId, FromIntercept, MAGIC, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
 };
+pub use proof::Proof;
 
 #[cfg(test)]
 mod doc_tests;

@@ -17,7 +17,7 @@ fn keys(bytes: &[u8]) -> Arc<Keys> {
 fn heard(rig: &mut Rig, key: Option<&Keys>) -> Vec<Message> {
     let mut conn = ControlConn::connect(rig.driver.address(), 1 << 20, key.map(Keys::first)).unwrap();
     conn.queue(|out| {
-        ToIntercept::Hello { version: VERSION }.encode(out);
+        ToIntercept::Hello { version: VERSION, instance: 1 }.encode(out);
         ToIntercept::Ping { nonce: 7 }.encode(out);
     });
     let mut heard = Vec::new();

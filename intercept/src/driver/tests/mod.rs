@@ -6,7 +6,7 @@ use super::filter_schedule::AT_ONCE;
 use super::*;
 use crate::router::PeerId;
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::{FlowId, FrameBuffer, FromIntercept, RefuseReason, ToIntercept, VERSION};
+use common_core::control::{FlowId, FrameBuffer, FromIntercept, Proof, RefuseReason, ToIntercept, VERSION};
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::Stamp;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
@@ -45,7 +45,7 @@ impl Rig {
 
     fn greeted(&mut self) -> Client {
         let mut client = self.connect();
-        client.send(&ToIntercept::Hello { version: VERSION });
+        client.send(&ToIntercept::Hello { version: VERSION, instance: 1 });
         assert_eq!(self.next(&mut client), Some(Message::Hello(VERSION)));
         client
     }
@@ -70,7 +70,7 @@ impl Rig {
         let back = Flow { client: flow().server, server: flow().client };
         let segment = Outgoing {
             seq: Seq(seq),
-            ack: Seq(1),
+            ack: ACK,
             flags: Flags::ACK,
             window: 1,
             options: Options::default(),
@@ -141,6 +141,7 @@ impl Client {
                     Message::ServerSegment(answer.id, answer.seq, answer.payload.len())
                 }
                 FromIntercept::Pong { nonce } => Message::Pong(nonce),
+                FromIntercept::Shared { .. } => panic!("no flow is shared here"),
                 FromIntercept::Statistics(_) => {
                     self.statistics += 1;
                     continue;
@@ -149,6 +150,10 @@ impl Client {
         }
     }
 }
+
+/// What captured segments acknowledge, and the proof of a connection with that number.
+const ACK: Seq = Seq(1);
+const PROOF: Proof = Proof::Open { una: ACK, max: ACK, segment: 1, next: Seq(0) };
 
 fn flow() -> Flow {
     Flow { client: Endpoint::new([10, 0, 0, 1].into(), 1), server: Endpoint::new([10, 0, 0, 2].into(), 80) }
@@ -187,7 +192,7 @@ fn packets_are_captured_whole_only_while_somebody_wants_that() {
     };
     let ask = || ToIntercept::Payload { id: FlowId(7), mode: AnswerPayload::All };
     assert!(!send(&mut rig, ask()), "of a route that does not stand");
-    assert!(!send(&mut rig, ToIntercept::RouteAdd { id: FlowId(7), flow: flow() }));
+    assert!(!send(&mut rig, ToIntercept::RouteAdd { id: FlowId(7), flow: flow(), proof: PROOF }));
     assert!(send(&mut rig, ask()), "at once");
     rig.tick_after(TICK);
     assert!(rig.driver.captures.keeps_payload());
@@ -202,7 +207,7 @@ fn new_targets_are_captured_at_once_but_no_host_keeps_the_filter_busy() {
     rig.driver.next_tick = rig.driver.clock.now() + Duration::from_secs(3600);
     let mut restless = rig.greeted();
     let mut other = rig.connect_from("127.0.0.2");
-    other.send(&ToIntercept::Hello { version: VERSION });
+    other.send(&ToIntercept::Hello { version: VERSION, instance: 1 });
     assert_eq!(rig.next(&mut other), Some(Message::Hello(VERSION)));
     let mut all = Vec::new();
     let mut announced = |rig: &mut Rig, client: &mut Client| {
@@ -238,7 +243,7 @@ fn an_answer_reaches_its_tcpcopy() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();
     client.send(&ToIntercept::Target(flow().server));
-    client.send(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow() });
+    client.send(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow(), proof: PROOF });
     client.send(&ToIntercept::Payload { id: FlowId(7), mode: AnswerPayload::All });
     client.send(&ToIntercept::Ping { nonce: 1 });
     assert_eq!(rig.next(&mut client), Some(Message::Pong(1)));
@@ -278,7 +283,7 @@ fn noise_is_refused_and_other_peers_are_served() {
 fn another_version_is_refused_with_ours_whatever_follows_its_hello() {
     let mut rig = Rig::new();
     let mut client = rig.connect();
-    client.send(&ToIntercept::Hello { version: VERSION + 1 });
+    client.send(&ToIntercept::Hello { version: VERSION + 1, instance: 1 });
     client.send(&ToIntercept::Target(flow().server));
     client.stream.write_all(&noise(1000)).unwrap();
     assert_eq!(rig.next(&mut client), Some(Message::Refuse(RefuseReason::Version(VERSION))));
@@ -290,7 +295,7 @@ fn another_version_is_refused_with_ours_whatever_follows_its_hello() {
 fn a_peer_that_goes_wrong_later_takes_its_routes_along() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();
-    client.send(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow() });
+    client.send(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow(), proof: PROOF });
     client.stream.write_all(&[0, 0, 0, 1, 0x99]).unwrap();
     assert_eq!(rig.next(&mut client), Some(Message::Refuse(RefuseReason::Malformed)));
     assert_eq!(rig.next(&mut client), None);
@@ -318,7 +323,7 @@ fn a_peer_without_hello_is_removed_after_its_deadline() {
 fn a_refused_peer_that_stays_is_dropped() {
     let mut rig = Rig::new();
     let mut client = rig.connect();
-    client.send(&ToIntercept::Hello { version: VERSION + 1 });
+    client.send(&ToIntercept::Hello { version: VERSION + 1, instance: 1 });
     assert_eq!(rig.next(&mut client), Some(Message::Refuse(RefuseReason::Version(VERSION))));
     assert_eq!(rig.driver.control.peers.len(), 1, "it may still be reading");
     rig.tick_after(Duration::from_secs(3));
@@ -335,7 +340,7 @@ fn a_host_takes_no_more_connections_than_it_leaves() {
     assert_eq!(rig.driver.control.peers.len(), MAX_PEERS / 2);
     // All of loopback's addresses are this host's, but each counts for itself.
     let mut other = rig.connect_from("127.0.0.2");
-    other.send(&ToIntercept::Hello { version: VERSION });
+    other.send(&ToIntercept::Hello { version: VERSION, instance: 1 });
     assert_eq!(rig.next(&mut other), Some(Message::Hello(VERSION)));
     client.send(&ToIntercept::Ping { nonce: 4 });
     assert_eq!(rig.next(&mut client), Some(Message::Pong(4)));
@@ -351,7 +356,7 @@ fn what_a_slow_tcpcopy_has_no_room_for_is_counted() {
     let mut rig = Rig::new();
     let mut slow = rig.greeted();
     let mut client = rig.greeted();
-    slow.send(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow() });
+    slow.send(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow(), proof: PROOF });
     slow.send(&ToIntercept::Payload { id: FlowId(7), mode: AnswerPayload::All });
     slow.send(&ToIntercept::Ping { nonce: 5 });
     assert_eq!(rig.next(&mut slow), Some(Message::Pong(5)));
@@ -377,7 +382,7 @@ fn a_host_that_is_cut_off_loses_all_its_connections_and_comes_back_a_minute_late
     let mut rig = Rig::new();
     let mut clients = [rig.greeted(), rig.greeted()];
     let mut other = rig.connect_from("127.0.0.2");
-    other.send(&ToIntercept::Hello { version: VERSION });
+    other.send(&ToIntercept::Hello { version: VERSION, instance: 1 });
     assert_eq!(rig.next(&mut other), Some(Message::Hello(VERSION)));
     let Driver { control, router, clock, .. } = &mut rig.driver;
     control.cut_off(clock.now(), PeerId(1), "a test", router);

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::ServerSegment;
+use common_core::control::{Proof, ServerSegment};
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
@@ -85,11 +85,14 @@ pub(super) struct Connection {
     past: TupleHistory,
     /// The payload that intercept was asked for.
     mode: AnswerPayload,
+    /// [`Context::link_epoch`] when an answer was received last, or a SYN was sent. An intercept that came up since may
+    /// not know what was sent since.
+    heard: u32,
 }
 
 impl Connection {
     pub(super) fn new(past: TupleHistory) -> Self {
-        Self { state: State::Closed, past, mode: AnswerPayload::None }
+        Self { state: State::Closed, past, mode: AnswerPayload::None, heard: 0 }
     }
 
     fn set_state(&mut self, cx: &Context<'_>, state: State) {
@@ -149,7 +152,10 @@ impl Connection {
         if let State::Established(open) = &mut self.state {
             open.receiver.set_mode(mode);
         }
-        cx.ask_payload(mode);
+        // Otherwise there is no route yet; its announcement will say it.
+        if self.past.connections > 0 {
+            cx.ask_payload(mode);
+        }
     }
 
     /// The payload that intercept was asked for.
@@ -157,11 +163,36 @@ impl Connection {
         self.mode
     }
 
+    /// What proves to an intercept that answers are those of this connection; `None` if there is none.
+    pub(super) fn proof(&self) -> Option<Proof> {
+        match &self.state {
+            State::SynSent(opening) => Some(opening.proof(self.past)),
+            State::Established(open) => Some(Proof::Open {
+                una: open.sender.una_seq(),
+                max: open.sender.next_seq(),
+                segment: open.sender.segment_size(),
+                next: open.receiver.acknowledgement(),
+            }),
+            State::TimeWait { seq, header, .. } => {
+                Some(Proof::Open { una: *seq, max: *seq, segment: 0, next: header.ack })
+            }
+            State::Closed => None,
+        }
+    }
+
+    /// Announces the route again, with the present proof.
+    fn announce(&self, cx: &mut Context<'_>) {
+        if let Some(proof) = self.proof() {
+            cx.announce(proof, self.mode);
+        }
+    }
+
     /// Sends a SYN.
     pub(super) fn open(&mut self, cx: &mut Context<'_>) {
         let past = self.past();
         self.past = TupleHistory { connections: past.connections.wrapping_add(1), ..past };
-        let opening = SynSent::new(cx, self.past);
+        self.heard = cx.link_epoch;
+        let opening = SynSent::new(cx, self.past, self.mode);
         self.set_state(cx, State::SynSent(opening));
     }
 
@@ -174,6 +205,7 @@ impl Connection {
         send_buffer: &mut SendBuffer,
         received: &mut Received<'a>,
     ) -> Option<Event> {
+        self.heard = cx.link_epoch;
         match &mut self.state {
             State::Closed => {
                 cx.ledger.tcp().received_stray += 1;
@@ -371,6 +403,10 @@ impl Connection {
             let header = open.header(cx, self.past);
             if open.sender.transmit(cx, send_buffer, &header) {
                 open.receiver.acknowledged();
+                if self.heard != cx.link_epoch {
+                    // The answer acknowledges more than what was in flight when the link came up.
+                    self.announce(cx);
+                }
             }
         }
     }
@@ -405,7 +441,7 @@ impl Connection {
     pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>, send_buffer: &SendBuffer) -> Option<Event> {
         match &mut self.state {
             State::SynSent(opening) if opening.retry_at() <= cx.now => {
-                if opening.retry(cx, self.past) {
+                if opening.retry(cx, self.past, self.mode) {
                     return None;
                 }
                 self.set_state(cx, State::Closed);
@@ -415,6 +451,8 @@ impl Connection {
                 let header = open.header(cx, self.past);
                 if open.sender.handle_timeout(cx, send_buffer, &header) {
                     open.receiver.acknowledged();
+                    // An intercept may be silent because it takes the answers for those of another connection.
+                    self.announce(cx);
                 }
                 self.flush(cx);
                 None

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common_core::control::ServerSegment;
+use common_core::answer_payload::AnswerPayload;
+use common_core::control::{Proof, ServerSegment};
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
@@ -36,6 +37,11 @@ pub(crate) struct TupleHistory {
 }
 
 impl TupleHistory {
+    /// A connection was opened.
+    pub(crate) fn is_used(self) -> bool {
+        self.connections > 0
+    }
+
     /// The timestamp of a segment that is sent now.
     pub(super) fn timestamp(self, cx: &Context<'_>) -> u32 {
         cx.timestamp().wrapping_add(self.connections)
@@ -85,11 +91,11 @@ pub(super) struct SynSent {
 
 impl SynSent {
     /// Sends the first SYN; `past` already counts the connection.
-    pub(super) fn new(cx: &mut Context<'_>, past: TupleHistory) -> Self {
+    pub(super) fn new(cx: &mut Context<'_>, past: TupleHistory, mode: AnswerPayload) -> Self {
         let iss = past.initial_sequence_number(cx);
         let mut opening =
             Self { iss, sent: 0, in_vain: 0, stale: 0, last: cx.now, retry: Time::NEVER, rtt: Rtt::new() };
-        opening.send_syn(cx, past);
+        opening.send_syn(cx, past, mode);
         opening
     }
 
@@ -101,7 +107,14 @@ impl SynSent {
         self.retry
     }
 
-    fn send_syn(&mut self, cx: &mut Context<'_>, past: TupleHistory) {
+    /// The proof that an answer to the SYN is ours; `past` is the history before this connection.
+    pub(super) fn proof(&self, past: TupleHistory) -> Proof {
+        Proof::Opening { isn: self.iss, past: past.top }
+    }
+
+    /// The route is announced each time: intercept may have given its place to another, or be new.
+    fn send_syn(&mut self, cx: &mut Context<'_>, past: TupleHistory, mode: AnswerPayload) {
+        cx.announce(self.proof(past), mode);
         self.sent += 1;
         self.in_vain += 1;
         self.last = cx.now;
@@ -160,7 +173,7 @@ impl SynSent {
     }
 
     /// Sends the SYN again. False if that was done often enough.
-    pub(super) fn retry(&mut self, cx: &mut Context<'_>, past: TupleHistory) -> bool {
+    pub(super) fn retry(&mut self, cx: &mut Context<'_>, past: TupleHistory, mode: AnswerPayload) -> bool {
         if cx.link_up && self.in_vain >= SYN_TRIES {
             return false;
         }
@@ -170,7 +183,7 @@ impl SynSent {
         }
         cx.ledger.tcp().syn_retries += 1;
         cx.target.sent_again();
-        self.send_syn(cx, past);
+        self.send_syn(cx, past, mode);
         true
     }
 

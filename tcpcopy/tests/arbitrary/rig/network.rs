@@ -97,7 +97,7 @@ impl Output for Network {
 
     fn control(&mut self, message: &ToIntercept) {
         match message {
-            ToIntercept::RouteAdd { id, flow } => {
+            ToIntercept::RouteAdd { id, flow, .. } => {
                 let before = self.routes.insert(*id, *flow);
                 assert!(before.is_none_or(|before| before == *flow), "an id used twice");
                 let namesakes = self.routes.values().filter(|other| *other == flow).count();
