@@ -80,7 +80,7 @@ fuzz_target!(|input: Input| {
     let heard: Vec<ServiceAnswers> = services
         .iter()
         .zip(wanted.iter().cycle())
-        .map(|(service, answers)| ServiceAnswers { service: *service, answers: *answers })
+        .map(|(service, answers)| ServiceAnswers { service: *service, answers: *answers, whole: answers.get(1..).unwrap_or_default() })
         .collect();
     let _ = (Program::conversations(&services, &heard, &targets), Program::answers(&targets));
 

@@ -48,6 +48,12 @@ impl Transfer {
     pub fn online_answers(&self) -> &'static [PayloadPrefix] {
         self.protocol.as_ref().map_or(&[], |protocol| protocol.online_answers())
     }
+
+    /// Those of them of which the module needs more than the beginning.
+    #[must_use]
+    pub fn whole_online_answers(&self) -> &'static [PayloadPrefix] {
+        self.protocol.as_ref().map_or(&[], |protocol| protocol.whole_online_answers())
+    }
 }
 
 /// Validated settings of an engine.

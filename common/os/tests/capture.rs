@@ -142,7 +142,8 @@ fn the_heads_of_answers_with_a_wanted_prefix_are_captured() {
         for address in ["10.77.0.2:8080", "[fd77::2]:8080"] {
             let service = Service { ip: None, port: 8080 };
             let answers: &[PayloadPrefix] = &[&[Some(b'y'), None, Some(b's')]];
-            let program = Program::conversations(&[service], &[ServiceAnswers { service, answers }], &[]);
+            let program =
+                Program::conversations(&[service], &[ServiceAnswers { service, answers, whole: &[] }], &[]);
             let (client, online) = pair(offloads);
             let (mut sniffer, listener) = online
                 .run(move || (Sniffer::open(Some("io-b"), &program), TcpListener::bind(address).unwrap()));
@@ -188,7 +189,8 @@ fn the_heads_of_long_answers_take_no_room_in_the_queue() {
         isolated(|| {
             let service = Service { ip: None, port: 8080 };
             let answers: &[PayloadPrefix] = &[&[Some(b'y')]];
-            let program = Program::conversations(&[service], &[ServiceAnswers { service, answers }], &[]);
+            let program =
+                Program::conversations(&[service], &[ServiceAnswers { service, answers, whole: &[] }], &[]);
             let room = Room { frame: 320, packets: 256, queue: 1, ..ROOM };
             let mut capture = AfPacket::open(Some("lo"), &program, room).unwrap();
             let listener = TcpListener::bind(address).unwrap();

@@ -127,6 +127,11 @@ impl dyn Protocol + '_ {
         self.online().map_or(&[], OnlineService::answers)
     }
 
+    /// Those of them of which more is needed than the beginning.
+    pub fn whole_online_answers(&self) -> &'static [PayloadPrefix] {
+        self.online().map_or(&[], OnlineService::whole_answers)
+    }
+
     /// How to query the online server; `None` if it is not queried.
     pub fn online_query(&self) -> Option<Arc<dyn OnlineQuery>> {
         self.online().and_then(OnlineService::query)

@@ -7,12 +7,17 @@ use common_core::payload_prefix::PayloadPrefix;
 use crate::actions::Actions;
 use crate::online_query::OnlineQuery;
 
-/// What the modules of a [`Protocol`](crate::Protocol) need of the online server. Both are asked for once, at the start, and
+/// What the modules of a [`Protocol`](crate::Protocol) need of the online server. All are asked for once, at the start, and
 /// must not change.
 pub trait OnlineService {
     /// The beginnings of those segments of the online server that modules need. Of each segment a few hundred bytes are
     /// captured.
     fn answers(&self) -> &'static [PayloadPrefix];
+
+    /// Those of [`Self::answers`] whose segments are captured whole: few, because a long one costs a system call.
+    fn whole_answers(&self) -> &'static [PayloadPrefix] {
+        &[]
+    }
 
     /// How to query the online server about connections that are older than the copy; `None` if it is not queried.
     fn query(&self) -> Option<Arc<dyn OnlineQuery>> {

@@ -81,8 +81,12 @@ pub(crate) enum LeftOut {
     CopyRefused,
     /// Names a statement that was prepared before the session was joined.
     UnknownStatement,
-    /// CancelRequest.
-    Cancel,
+    /// A CancelRequest for a connection that has no copy, or whose key was not captured.
+    CancelUnknown,
+    /// One whose victim's copy did not come to the same statement in time.
+    CancelVictimBehind,
+    /// One that comes too late: the victim's copy has executed the statement.
+    CancelLate,
     /// Depends on state that was lost with a connection.
     StateLost,
     /// Bytes that begin no message: the session was joined, or goes on after a loss, inside of one.
@@ -90,8 +94,15 @@ pub(crate) enum LeftOut {
 }
 
 impl Counted for LeftOut {
-    const NAMES: &'static [&'static str] =
-        &["copy_refused", "unknown_statement", "cancel", "state_lost", "out_of_step"];
+    const NAMES: &'static [&'static str] = &[
+        "copy_refused",
+        "unknown_statement",
+        "cancel_unknown",
+        "cancel_victim_behind",
+        "cancel_late",
+        "state_lost",
+        "out_of_step",
+    ];
 
     fn index(self) -> usize {
         self as usize
@@ -140,6 +151,10 @@ pub(crate) enum Event {
     CopyEnded,
     /// Keys of SCRAM were derived.
     KeysDerived,
+    /// A CancelRequest was sent with the test server's key.
+    CancelMapped,
+    /// One was not, because its victim was idle.
+    CancelOfIdle,
 }
 
 impl Counted for Event {
@@ -153,6 +168,8 @@ impl Counted for Event {
         "replication",
         "copy_ended",
         "scram_keys_derived",
+        "cancel_mapped",
+        "cancel_of_idle",
     ];
 
     fn index(self) -> usize {

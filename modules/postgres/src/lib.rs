@@ -25,7 +25,8 @@ use module_kit::{Flow, Module, OnlineService, PayloadPrefix, Protocol, Report};
 use crate::counters::Counters;
 use crate::key_cache::KeyCache;
 pub use crate::pgpass::PgpassError;
-use crate::session::{BEGINNINGS, Session};
+use crate::session::connections::Connections;
+use crate::session::{BEGINNINGS, Session, WHOLE};
 use crate::settings::Logins;
 pub use crate::settings::{DefaultLogin, Settings, SettingsError};
 use crate::shared::{Shared, Warnings};
@@ -35,6 +36,7 @@ pub use crate::sqlstate::error_name;
 #[derive(Debug)]
 pub struct Postgres {
     shared: Arc<Shared>,
+    connections: Arc<Connections>,
 }
 
 impl Postgres {
@@ -50,19 +52,23 @@ impl Postgres {
             counters: Counters::default(),
             warnings: Warnings::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), connections: Arc::default() })
     }
 
     /// The same for another online service: users and report are one.
     #[must_use]
     pub fn for_another_service(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self { shared: Arc::clone(&self.shared), connections: Arc::default() }
     }
 }
 
 impl OnlineService for Postgres {
     fn answers(&self) -> &'static [PayloadPrefix] {
         BEGINNINGS
+    }
+
+    fn whole_answers(&self) -> &'static [PayloadPrefix] {
+        WHOLE
     }
 }
 
@@ -72,7 +78,7 @@ impl Protocol for Postgres {
     }
 
     fn module(&self, flow: &Flow, from_start: bool) -> Box<dyn Module> {
-        Box::new(Session::new(Arc::clone(&self.shared), flow, from_start))
+        Box::new(Session::new(Arc::clone(&self.shared), Arc::clone(&self.connections), flow, from_start))
     }
 
     fn online(&self) -> Option<&dyn OnlineService> {

@@ -180,7 +180,8 @@ fn service(transfer: &Transfer) -> Service {
 
 /// The wanted answers of the service.
 fn service_answers(transfer: &Transfer) -> ServiceAnswers {
-    ServiceAnswers { service: service(transfer), answers: transfer.online_answers() }
+    let (answers, whole) = (transfer.online_answers(), transfer.whole_online_answers());
+    ServiceAnswers { service: service(transfer), answers, whole }
 }
 
 /// Warns of a target that is an address of this host and matches a service as well: clients that connect to it directly cannot

@@ -61,11 +61,15 @@ pub(crate) fn may_have_gap(tail: &[u8]) -> bool {
     tail.len() >= TAIL.into()
 }
 
+/// The longest BackendKeyData: a number, and a key, in bytes.
+const KEY_MAX: usize = 4 + 256;
+
 /// How many bytes of a message's body are reported.
 fn kept(head: Head) -> usize {
     let most = match head.kind {
         b'Z' | b'C' => 64,
         b'R' => REQUEST_MAX,
+        b'K' => KEY_MAX,
         b'E' => ERROR_KEPT,
         _ => 0,
     };

@@ -17,8 +17,9 @@ use crate::sql::{Effect, Reading};
 impl Session {
     /// Deals with as many messages as it can.
     pub(super) fn messages(&mut self, bytes: &[u8], edits: &mut Edits<'_>) -> Result<(), Failure> {
-        let may_go_on =
-            matches!(self.server, Server::Live) && self.own.is_empty() && self.admission == Admission::Open;
+        let may_go_on = matches!(self.server, Server::Live) && self.own.is_empty() && self.admission == Admission::Open
+            // What it says next must not be what is cancelled.
+            && !self.identity.is_being_cancelled();
         if !may_go_on {
             return Ok(());
         }

@@ -71,6 +71,11 @@ impl Cycles {
         self.done < self.sent
     }
 
+    /// Whether the server owes an answer.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_waiting() || self.is_flushed && self.replies > 0
+    }
+
     /// Whether the answers to several cycles are awaited, or to parts of one: each message counts.
     pub(super) fn needs_all(&self) -> bool {
         self.is_flushed || self.done + 1 < self.sent

@@ -10,6 +10,7 @@ use postgres_wire::login::credential::Credential;
 use postgres_wire::opening::{Startup, write_startup};
 use postgres_wire::server_error::ServerError;
 
+use super::connections::BackendKey;
 use super::warnings::{self, Failed};
 use crate::counters::{Event, Outcome};
 use crate::key_cache::{Progress, advance};
@@ -83,13 +84,15 @@ pub(super) struct LoggingIn {
     progress: Option<Arc<Mutex<Progress>>>,
     /// The server has let us in, and introduces itself.
     is_accepted: bool,
+    /// With this the connection's statements can be cancelled.
+    key: Option<BackendKey>,
 }
 
 /// The progress of a login.
 pub(super) enum Next {
     Goes,
-    /// The server takes commands.
-    Done,
+    /// The server takes commands. It has given this key.
+    Done(Option<BackendKey>),
     /// The server refuses the connection, whoever the user is.
     Refused,
 }
@@ -119,7 +122,7 @@ impl LoggingIn {
         let credential = who.password.as_ref().and_then(|password| Credential::read(password.bytes()).ok());
         let user = shared.logins.user_name(&who.user);
         let login = ClientLogin::new(user, credential, shared.logins.allow_clear, nonce);
-        Ok(Self { login, progress: None, is_accepted: false })
+        Ok(Self { login, progress: None, is_accepted: false, key: None })
     }
 
     /// The server's next message.
@@ -140,11 +143,16 @@ impl LoggingIn {
             }
             b'Z' if self.is_accepted => {
                 shared.counters.logins.count(&(Outcome::Accepted, self.login.method()));
-                return Ok(Next::Done);
+                return Ok(Next::Done(self.key.take()));
             }
             b'E' => return self.error(body, who, shared),
-            // Notices, settings, the key for a cancel, the negotiated version.
-            b'N' | b'S' | b'K' | b'v' => {}
+            b'K' => {
+                if let Some(Backend::BackendKeyData { pid, key }) = Backend::of_body(kind, body) {
+                    self.key = Some(BackendKey { pid, key: key.to_vec() });
+                }
+            }
+            // Notices, settings, the negotiated version.
+            b'N' | b'S' | b'v' => {}
             _ => return Err(NO_LOGIN),
         }
         Ok(Next::Goes)

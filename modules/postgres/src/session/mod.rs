@@ -5,7 +5,9 @@
 //! wait with the engine until then. A new connection begins with the first state; the client's stream goes on.
 
 mod admission;
+mod cancel;
 mod client;
+pub(crate) mod connections;
 mod copy;
 mod cycles;
 mod extended;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 
 use module_kit::edits::{Edits, Fate};
 use module_kit::framing::Framed;
+use module_kit::progress::Progress;
 use module_kit::{
     Actions, AnswerPayload, Failure, FailureKind, Flow, Loss, Missing, Module, OnlineObserver, Ready,
     ServerData,
@@ -32,13 +35,15 @@ use module_kit::{
 use postgres_wire::backend::TransactionStatus;
 
 use self::admission::Admission;
+use self::cancel::{Cancel, LOOK_EVERY};
+use self::connections::{Connections, Identity};
 use self::copy::Copy;
 use self::cycles::Cycles;
 use self::extended::Unit;
 use self::login::{LoggingIn, Who};
 use self::lost::Lost;
 use self::messages::Messages;
-pub(crate) use self::online::BEGINNINGS;
+pub(crate) use self::online::{BEGINNINGS, WHOLE};
 use self::state::State;
 use self::statements::Statements;
 use crate::answers::end::TAIL;
@@ -79,6 +84,9 @@ pub(crate) struct Session {
     stream: Framed<Messages>,
     who: Option<Who>,
     admission: Admission,
+    identity: Identity,
+    /// What it is, if its first message is a CancelRequest.
+    cancel: Option<Cancel>,
     /// Answers of one byte of the online server, which are not captured.
     one_byte_answers: u64,
     server: Server,
@@ -105,9 +113,16 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>, flow: &Flow, from_start: bool) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        connections: Arc<Connections>,
+        flow: &Flow,
+        from_start: bool,
+    ) -> Self {
         Self {
             shared,
+            identity: Identity::new(connections),
+            cancel: None,
             flow: *flow,
             phase: if from_start { Phase::Opening } else { Phase::Lost },
             stream: Framed::default(),
@@ -192,6 +207,12 @@ impl Session {
         }
     }
 
+    /// Others see whether the test server owes an answer.
+    fn show_progress(&mut self, actions: &Actions) {
+        let executes = matches!(self.server, Server::Live) && self.cycles.is_awaited();
+        self.identity.set_executes(executes, actions.now());
+    }
+
     /// Applies the loss of the connection to the state. Returns whether any is lost that cannot be said again.
     fn connection_lost(&mut self) -> bool {
         // Transactions whose end was not answered are lost, too, most likely. The client has gone on.
@@ -236,6 +257,8 @@ impl Module for Session {
             actions.state_lost();
         }
         (self.answers, self.missed, self.server) = (Answers::default(), false, Server::Connected);
+        self.identity.set_test(None);
+        self.show_progress(actions);
         actions.answers(AnswerPayload::All);
         self.is_ready = self.who.is_none();
         if let Err(failure) = self.log_in(actions) {
@@ -249,6 +272,11 @@ impl Module for Session {
         let result = self.client_bytes(bytes, &mut Edits::new(actions));
         match result {
             Ok(()) => {
+                if self.identity.is_being_cancelled() {
+                    let now = actions.now();
+                    actions.call_again_at(now + LOOK_EVERY);
+                }
+                self.show_progress(actions);
                 self.await_answer(cycle, actions);
                 self.go_on_with_login(actions);
             }
@@ -260,6 +288,7 @@ impl Module for Session {
         if let Err(failure) = self.server_data(data, actions) {
             actions.fail(failure.kind, failure.reason);
         }
+        self.show_progress(actions);
     }
 
     fn missed(&mut self, missing: Missing<'_>) {
@@ -278,6 +307,10 @@ impl Module for Session {
         Some(self)
     }
 
+    fn progress(&self) -> Option<Arc<Progress>> {
+        Some(self.identity.progress())
+    }
+
     fn is_tentative(&self) -> bool {
         self.cycles.status() != TransactionStatus::Idle
     }
@@ -289,6 +322,7 @@ impl Module for Session {
         };
         size_of_val(self)
             + login
+            + self.identity.memory()
             + self.who.as_ref().map_or(0, Who::memory)
             + self.answers.memory()
             + self.statements.memory()

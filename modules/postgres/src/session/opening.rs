@@ -26,10 +26,7 @@ impl Session {
                 self.one_byte_answers += 1;
                 edits.take(length, Fate::Replace);
             }
-            Opening::Cancel { .. } => {
-                self.left_out(LeftOut::Cancel);
-                edits.take(length, Fate::LeaveOut(Loss::LeftOut));
-            }
+            Opening::Cancel { pid, key } => self.cancel(pid, key, length, edits),
             Opening::Startup(startup) => {
                 if startup.parameter(b"replication").is_some_and(is_replication) {
                     self.shared.counters.sessions.count(Event::Replication);

@@ -88,9 +88,13 @@ impl Session {
             (Server::LoggingIn(login), Some(who)) => {
                 match login.handle(kind, body, who, &self.shared, actions)? {
                     Next::Goes => {}
-                    Next::Done => self.logged_in(actions),
+                    Next::Done(key) => {
+                        self.identity.set_test(key);
+                        self.logged_in(actions);
+                    }
                     Next::Refused => {
                         self.server = Server::Down;
+                        self.identity.set_test(None);
                         actions.refused();
                     }
                 }

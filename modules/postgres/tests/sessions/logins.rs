@@ -154,16 +154,3 @@ fn users_and_databases_may_have_other_names() {
     assert!(sent.contains("user\0app2\0database\0shop2\0\0"), "{sent}");
     assert_eq!(count(&protocol, "logins", "accepted_md5"), 1);
 }
-
-#[test]
-fn a_cancel_is_left_out() {
-    let protocol = protocol();
-    let mut session = Session::new(&protocol, true);
-    session.connected();
-    session.client(&opening(Opening::Cancel { pid: 1, key: &[1, 2, 3, 4] }));
-    assert!(session.driver.sent.is_empty());
-    assert_eq!(
-        (session.left_out(), session.count("left_out", "cancel")),
-        (vec![(module_kit::Loss::LeftOut, 16)], 1)
-    );
-}

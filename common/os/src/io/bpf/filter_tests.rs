@@ -199,7 +199,7 @@ fn of_outgoing_segments_only_the_syn_acks_of_services_pass() {
 fn of_a_service_without_prefixes_the_heads_of_all_answers_pass() {
     let (quiet, wanted) = ("10.0.0.1:81", [service(SERVICE), service(SERVICE_6)]);
     let services = [&wanted[..], &[service(quiet)]].concat();
-    let answers = wanted.map(|service| ServiceAnswers { service, answers: &[&[]] });
+    let answers = wanted.map(|service| ServiceAnswers { service, answers: &[&[]], whole: &[] });
     let program = Program::conversations(&services, &answers, &[endpoint(TARGET)]);
     let (ack, syn_ack) = (Flags::ACK, Flags::SYN | Flags::ACK);
     for (from, to, flags, payload, wanted) in [
@@ -232,8 +232,11 @@ const ANSWERS: &[PayloadPrefix] = &[&[None, Some(7), None, Some(9)], &[Some(1), 
 
 #[test]
 fn only_answers_with_a_wanted_prefix_pass() {
-    let answers =
-        [SERVICE, SERVICE_6].map(|text| ServiceAnswers { service: service(text), answers: ANSWERS });
+    let answers = [SERVICE, SERVICE_6].map(|text| ServiceAnswers {
+        service: service(text),
+        answers: ANSWERS,
+        whole: &[],
+    });
     let program = Program::conversations(&answers.map(|each| each.service), &answers, &[endpoint(TARGET)]);
     let ack = Flags::ACK | Flags::PSH;
     let long = [&[1, 2, 3][..], &[0; 3000]].concat();
@@ -278,8 +281,8 @@ fn only_answers_with_a_wanted_prefix_pass() {
 #[test]
 fn services_of_one_port_share_their_prefixes() {
     let other: &[PayloadPrefix] = &[&[Some(4)]];
-    let wanted = |text: &str, answers| ServiceAnswers { service: service(text), answers };
-    let any = |port, answers| ServiceAnswers { service: Service { ip: None, port }, answers };
+    let wanted = |text: &str, answers| ServiceAnswers { service: service(text), answers, whole: &[] };
+    let any = |port, answers| ServiceAnswers { service: Service { ip: None, port }, answers, whole: &[] };
     let says = |list: &[ServiceAnswers], from: &str, payload: &[u8]| {
         let services: Vec<_> = list.iter().map(|each| each.service).collect();
         let program = Program::conversations(&services, list, &[]);
@@ -306,6 +309,7 @@ fn services_of_one_port_share_their_prefixes() {
         .map(|each| ServiceAnswers {
             service: Service { ip: Some(each.ip), port: each.port },
             answers: if each.port == 1007 { other } else { ANSWERS },
+            whole: &[],
         })
         .collect();
     assert!(says(&many, "11.0.0.7:1007", &[4]) && says(&many, "11.0.0.8:1008", &[1, 2, 3]));
@@ -440,4 +444,20 @@ fn a_list_much_longer_than_a_filter_is_handled_quickly() {
     assert!(taken < Duration::from_secs(5), "{taken:?}");
     assert_eq!(program.instructions.len(), Program::answers(&servers[..100]).instructions.len());
     check_received(&program, &[("a server", packet("[fd00::99]:80", CLIENT_6, Flags::ACK, 0), true)]);
+}
+
+#[test]
+fn answers_that_are_wanted_whole_pass_whole() {
+    let answers = [ServiceAnswers { service: service(SERVICE), answers: ANSWERS, whole: &ANSWERS[1..] }];
+    // Without addresses, of a port beside one with other prefixes, and of all ports.
+    for count in [1, 2, 300] {
+        let others = (0..count).map(|number| Service { ip: None, port: 100 + number });
+        let services: Vec<_> = answers.iter().map(|each| each.service).chain(others).collect();
+        let program = Program::conversations(&services, &answers, &[]);
+        for (payload, wanted) in [(&[5, 7, 5, 9, 5][..], HEAD), (&[1, 2, 3, 4], u32::MAX), (&[1, 2, 4, 4], 0)]
+        {
+            let packet = packet_of(SERVICE, CLIENT, Flags::ACK, payload);
+            assert_eq!(kept(&program, &packet, OUTGOING, 0), wanted, "{payload:?}, {count} services");
+        }
+    }
 }

@@ -40,7 +40,7 @@ impl Program {
         Self::conversations(services, &[], targets)
     }
 
-    /// As [`Program::clients`], and also the first [`HEAD`] bytes of outgoing segments with the wanted `answers`.
+    /// As [`Program::clients`], and also outgoing segments with the wanted `answers`: the first [`HEAD`] bytes, or all.
     #[must_use]
     pub fn conversations(services: &[Service], answers: &[ServiceAnswers], targets: &[Endpoint]) -> Self {
         let targets = Ports::new(targets.iter().map(|target| (target.port, Some(target.ip))));
@@ -50,8 +50,7 @@ impl Program {
             } else {
                 AnswerGroup::by_prefixes(answers)
             };
-            let groups: Vec<_> =
-                groups.iter().map(|group| (detail.ports(&group.services), &*group.prefixes)).collect();
+            let groups: Vec<_> = groups.iter().map(|group| (detail.ports(&group.services), group)).collect();
             clients(&detail.ports(services), &groups, detail.names_targets().then_some(&targets))
         };
         DETAILS.into_iter().find_map(at).unwrap_or_else(nothing)
@@ -78,11 +77,7 @@ pub(crate) fn nothing() -> Program {
     Program { instructions: vec![Instruction { code: RETURN, jt: 0, jf: 0, k: 0 }] }
 }
 
-fn clients(
-    services: &Ports,
-    groups: &[(Ports, &[PayloadPrefix])],
-    targets: Option<&Ports>,
-) -> Option<Program> {
+fn clients(services: &Ports, groups: &[(Ports, &AnswerGroup)], targets: Option<&Ports>) -> Option<Program> {
     let mut asm = Assembler::default();
     let exits = Exits::new(&mut asm);
     let from_client = asm.label();
@@ -120,14 +115,15 @@ fn clients(
         asm.jump(exits.drop);
     });
 
-    for ((_, prefixes), wanted) in groups.iter().zip(wanted) {
+    for ((_, group), wanted) in groups.iter().zip(wanted) {
         asm.place(wanted);
-        match prefixes.split_first() {
+        let hit = |prefix| if group.whole.contains(prefix) { exits.pass } else { exits.pass_head };
+        match group.prefixes.split_first() {
             // The empty prefix is sorted first and matches whenever another one does.
-            Some(([], _)) => jump_if_payload(&mut asm, exits.pass_head),
+            Some((first @ [], _)) => jump_if_payload(&mut asm, hit(first)),
             _ => {
                 payload(&mut asm);
-                begins(&mut asm, prefixes, exits.pass_head);
+                group.prefixes.iter().for_each(|prefix| begins(&mut asm, prefix, hit(prefix)));
             }
         }
         asm.jump(exits.drop);
@@ -158,19 +154,17 @@ fn jump_if_payload(asm: &mut Assembler, hit: Label) {
     asm.jump_if(Test::AboveX, hit);
 }
 
-/// Jumps to `hit` if the payload at X begins with one of `prefixes`, and falls through if not. Shorter ones must come first: a
-/// load beyond the end of the packet drops it, and a packet too short for one prefix is too short for the later ones.
-fn begins(asm: &mut Assembler, prefixes: &[PayloadPrefix], hit: Label) {
-    for prefix in prefixes {
-        let next = asm.label();
-        for (at, byte) in (0..).zip(*prefix) {
-            let Some(byte) = byte else { continue };
-            asm.op(Op::LoadByteX(at));
-            asm.jump_unless(Test::Equal((*byte).into()), next);
-        }
-        asm.jump(hit);
-        asm.place(next);
+/// Jumps to `hit` if the payload at X begins with `prefix`, and falls through if not. Shorter ones must come first: a load
+/// beyond the end of the packet drops it, and a packet too short for one prefix is too short for the later ones.
+fn begins(asm: &mut Assembler, prefix: PayloadPrefix, hit: Label) {
+    let next = asm.label();
+    for (at, byte) in (0..).zip(prefix) {
+        let Some(byte) = byte else { continue };
+        asm.op(Op::LoadByteX(at));
+        asm.jump_unless(Test::Equal((*byte).into()), next);
     }
+    asm.jump(hit);
+    asm.place(next);
 }
 
 fn answers(servers: &Ports) -> Option<Program> {

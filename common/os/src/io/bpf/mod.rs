@@ -48,6 +48,8 @@ pub struct ServiceAnswers {
     pub service: Service,
     /// How the payload of a wanted segment begins.
     pub answers: &'static [PayloadPrefix],
+    /// Those of them of which more is wanted than the first [`HEAD`] bytes.
+    pub whole: &'static [PayloadPrefix],
 }
 
 /// Why a filter expression cannot be used.

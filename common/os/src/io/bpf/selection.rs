@@ -70,12 +70,14 @@ impl Detail {
     }
 }
 
-/// Services whose answers are wanted if they begin with one of the same prefixes.
+/// Services whose answers are wanted if they begin with one of the same prefixes, and whole for the same of them.
 #[derive(Default)]
 pub(super) struct AnswerGroup {
     pub(super) services: Vec<Service>,
     /// Shorter ones first.
     pub(super) prefixes: Vec<PayloadPrefix>,
+    /// Those of segments that are wanted whole.
+    pub(super) whole: BTreeSet<PayloadPrefix>,
 }
 
 impl AnswerGroup {
@@ -87,7 +89,10 @@ impl AnswerGroup {
         }
         let mut list: Vec<Self> = Vec::new();
         for port in ports.into_values() {
-            match list.iter_mut().find(|other| other.prefixes == port.prefixes) {
+            match list
+                .iter_mut()
+                .find(|other| (&other.prefixes, &other.whole) == (&port.prefixes, &port.whole))
+            {
                 Some(other) => other.services.extend(port.services),
                 None => list.push(port),
             }
@@ -107,6 +112,7 @@ impl AnswerGroup {
         self.prefixes.extend(answers.answers);
         self.prefixes.sort_by_key(|prefix| (prefix.len(), *prefix));
         self.prefixes.dedup();
+        self.whole.extend(answers.whole);
     }
 }
 
