@@ -38,6 +38,12 @@ enum Op {
     },
     Startup,
     Answer(Answer),
+    /// Many rows, of which the middle is not there, and perhaps an end.
+    LongAnswer(u8, Option<Answer>),
+    /// The end of the login online, with the key.
+    OnlineKey,
+    /// Another connection's statement is cancelled: perhaps this one's.
+    Cancel,
     Time(u8),
 }
 
@@ -108,6 +114,15 @@ impl Answer {
     }
 }
 
+/// The end of a login online.
+const ONLINE: &[u8] = b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x07keysZ\0\0\0\x05I";
+
+const CANCEL: &[u8] = b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x07keys";
+
+fn rows(count: u8) -> Vec<u8> {
+    b"D\0\0\0\x0f\0\x01\0\0\0\x05hello".repeat(usize::from(count))
+}
+
 fn message(kind: u8, name: bool, text: &Text, more: &[u8]) -> Vec<u8> {
     let kind = KINDS[usize::from(kind) % KINDS.len()];
     let name: &[u8] = if name { b"s\0" } else { b"\0" };
@@ -126,7 +141,7 @@ fn message(kind: u8, name: bool, text: &Text, more: &[u8]) -> Vec<u8> {
 /// What a session may allocate besides the bytes that the engine holds for it.
 const MEMORY_MAX: usize = 4 << 20;
 
-fn handle(driver: &mut Driver, op: Op) {
+fn handle(driver: &mut Driver, other: &mut Driver, op: Op) {
     match op {
         Op::Connected => drop(driver.connected()),
         Op::ClientLost => driver.drop_client(&[]),
@@ -144,7 +159,17 @@ fn handle(driver: &mut Driver, op: Op) {
         }
         Op::Startup => drop(driver.client(b"\0\0\0\x12\0\x03\0\0user\0app\0\0")),
         Op::Answer(answer) => drop(driver.answer(&answer.bytes())),
-        Op::Time(ms) => drop(driver.pass_time(Duration::from_millis(ms.into()))),
+        Op::LongAnswer(count, end) => {
+            let end = end.map_or_else(Vec::new, Answer::bytes);
+            driver.answer(&[rows(count), end].concat());
+        }
+        Op::OnlineKey => drop(driver.online(0, ONLINE)),
+        Op::Cancel => drop(other.client(CANCEL)),
+        Op::Time(ms) => {
+            let time = Duration::from_millis(ms.into());
+            driver.pass_time(time);
+            other.pass_time(time);
+        }
     }
     if driver.refused > 0 {
         driver.refused = 0;
@@ -171,7 +196,9 @@ fuzz_target!(|input: Input| {
     let flow = Flow { client: end(40_000), server: end(5432) };
     let postgres = Postgres::new(&settings).expect("no password comes from elsewhere");
     let mut driver = Driver::new(postgres.module(&flow, input.from_start));
+    let mut other = Driver::new(postgres.module(&flow, true));
+    other.connected();
     for op in input.ops {
-        handle(&mut driver, op);
+        handle(&mut driver, &mut other, op);
     }
 });

@@ -16,9 +16,15 @@ install_protocols() {
   exec {lock}>"$DATABASES.lock"
   flock "$lock"
   made peers protocol_peers || status=1
+  made pg-drivers postgres_drivers || status=1
   made plugin ed25519_plugin && made mariadb mariadb_template || status=1
   exec {lock}>&-
   return "$status"
+}
+
+postgres_drivers() {
+  rm -rf "$PG_DRIVERS"
+  /usr/bin/python3 -m venv "$PG_DRIVERS" && "$PG_DRIVERS/bin/pip" -q install 'psycopg[binary]' asyncpg
 }
 
 protocol_peers() {

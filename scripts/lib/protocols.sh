@@ -3,6 +3,7 @@
 # each, and what became of its sessions. Installed by install-protocols.sh.
 
 PROTOCOL_PEERS=$DATABASES/protocol-peers # servers and clients in Python
+PG_DRIVERS=$DATABASES/postgres-drivers # clients of PostgreSQL in Python
 
 # A target for each, so that each has an account and connections of its own.
 PROTOCOLS=(http h2c grpc websocket sse redis redis3 memcached memcached_binary mqtt amqp smtp imap ftp ssh tls postgres mysql

@@ -2,7 +2,7 @@
 //! the copy is where its victim was.
 //!
 //! The copy is there when every turn of the victim that was captured before the CancelRequest has gone to the test server, and
-//! when the last of them has been there for as long as it had been in production. If it was executed in less time, the cancel
+//! when that has executed the last of them for as long as the online server had. If it was executed in less time, the cancel
 //! found nothing to do in production either, unless the online server tells the victim that it has cancelled something.
 
 use std::sync::Arc;
@@ -59,18 +59,18 @@ enum Aim {
 
 impl Due {
     fn aim(&self, victim: &Copied, now: Time) -> Aim {
-        let (reached, idle_since) = victim.state();
-        if now < self.captured + READ_WITHIN || reached.waiting_since < self.stamp {
-            return Aim::NotYet;
-        }
-        if reached.last > self.stamp {
+        let (waiting_since, executing) = victim.state();
+        if executing.turn > self.stamp {
             return Aim::Late;
         }
-        let ran = self.stamp.since(reached.last);
-        if idle_since == Time::NEVER {
-            return if now < reached.taken_at + ran { Aim::NotYet } else { Aim::Now };
+        if now < self.captured + READ_WITHIN || waiting_since < self.stamp || executing.next < self.stamp {
+            return Aim::NotYet;
         }
-        if idle_since.since(reached.taken_at) > ran || victim.cancelled() + READ_WITHIN >= self.captured {
+        let ran = self.stamp.since(executing.turn);
+        if executing.ended == Time::NEVER {
+            return if now < executing.begun + ran { Aim::NotYet } else { Aim::Now };
+        }
+        if executing.ended.since(executing.begun) > ran || victim.cancelled() + READ_WITHIN >= self.captured {
             return Aim::Late;
         }
         if now < self.captured + TOLD_WITHIN { Aim::NotYet } else { Aim::Nothing }

@@ -1,12 +1,12 @@
 //! Which connection of the test server copies which connection of the online server, and how far the copy has come: a
 //! CancelRequest must find it where its victim was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use module_kit::Time;
-use module_kit::progress::{Progress, Reached};
+use module_kit::progress::Progress;
+use module_kit::{Moment, Stamp, Time};
 
 /// By this a CancelRequest names a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,8 +38,7 @@ pub(super) struct Copied {
     progress: Arc<Progress>,
     /// The test server's key, while there is a connection that takes messages.
     test: Mutex<Option<BackendKey>>,
-    /// When the test server had answered last; [`Time::NEVER`] while it owes an answer.
-    idle_since: AtomicU64,
+    executing: Mutex<Executing>,
     /// When the online server last said that a statement was cancelled.
     cancelled: AtomicU64,
     /// CancelRequests on their way to the test server.
@@ -47,11 +46,11 @@ pub(super) struct Copied {
 }
 
 impl Copied {
-    /// How far the copy has come, and when it became idle there; [`Time::NEVER`] while the test server executes something.
-    pub(super) fn state(&self) -> (Reached, Time) {
-        let reached = self.progress.reached();
+    /// The first turn that has not gone to the test server, and what that executes.
+    pub(super) fn state(&self) -> (Stamp, Executing) {
+        let waiting_since = self.progress.reached().waiting_since;
         // The newer of both: a message shows as executed before it shows as taken.
-        (reached, Time::from_micros(self.idle_since.load(Ordering::Acquire)))
+        (waiting_since, *self.executing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// When the online server last said that a statement was cancelled.
@@ -64,6 +63,28 @@ impl Copied {
         self.test.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+/// What the test server executes, or has executed last. A turn may go to it before the one before is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Executing {
+    /// The client's turn.
+    pub(super) turn: Stamp,
+    /// When the server began with it.
+    pub(super) begun: Time,
+    /// When it had answered; [`Time::NEVER`] if it has not.
+    pub(super) ended: Time,
+    /// The next turn that it has got; [`Stamp::NEVER`] if there is none, [`Stamp::FIRST`] if that is not known.
+    pub(super) next: Stamp,
+}
+
+impl Default for Executing {
+    fn default() -> Self {
+        Self { turn: Stamp::FIRST, begun: Time::ZERO, ended: Time::ZERO, next: Stamp::NEVER }
+    }
+}
+
+/// Turns that are not answered, and are kept.
+const TURNS_MAX: usize = 1024;
 
 /// A CancelRequest on its way to the test server: its victim begins nothing else as long as this lives.
 #[derive(Debug)]
@@ -88,13 +109,20 @@ pub(super) struct Identity {
     connections: Arc<Connections>,
     online: Option<BackendKey>,
     copied: Arc<Copied>,
-    /// Whether something is executed, as others see it.
-    executes: bool,
+    /// The turns that the test server has not answered, one for each cycle.
+    turns: VecDeque<Stamp>,
+    executing: Executing,
 }
 
 impl Identity {
     pub(super) fn new(connections: Arc<Connections>) -> Self {
-        Self { connections, online: None, copied: Arc::default(), executes: false }
+        Self {
+            connections,
+            online: None,
+            copied: Arc::default(),
+            turns: VecDeque::new(),
+            executing: Executing::default(),
+        }
     }
 
     /// The sessions of the same online service.
@@ -110,7 +138,7 @@ impl Identity {
     /// The memory that is allocated for it, in bytes.
     pub(super) fn memory(&self) -> usize {
         let keys = self.online.as_ref().map_or(0, |online| online.key.capacity());
-        size_of::<Copied>() + size_of::<Progress>() + 2 * keys
+        size_of::<Copied>() + size_of::<Progress>() + 2 * keys + self.turns.capacity() * size_of::<Stamp>()
     }
 
     /// The online server has given the session's connection this key.
@@ -136,12 +164,27 @@ impl Identity {
         *self.copied.test.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
-    /// Whether the test server owes an answer. To be called after each event of the session.
-    pub(super) fn set_executes(&mut self, executes: bool, now: Time) {
-        if self.executes != executes {
-            self.executes = executes;
-            let idle_since = if executes { Time::NEVER } else { now };
-            self.copied.idle_since.store(idle_since.as_micros(), Ordering::Release);
+    /// How many cycles the test server has not answered. To be called after each event of the session.
+    pub(super) fn set_unanswered(&mut self, cycles: u64, moment: Moment) {
+        let count = usize::try_from(cycles).unwrap_or(usize::MAX);
+        let (is_known, was_idle) = (count <= TURNS_MAX, self.turns.is_empty());
+        let answered = self.turns.len().saturating_sub(count);
+        self.turns.drain(..answered);
+        self.turns.resize(count.min(TURNS_MAX), moment.stamp);
+        let mut executing = self.executing;
+        match (self.turns.front(), self.turns.get(1)) {
+            (None, _) if was_idle => return,
+            (None, _) => (executing.ended, executing.next) = (moment.now, Stamp::NEVER),
+            (Some(turn), next) => {
+                if was_idle || answered > 0 {
+                    (executing.turn, executing.begun, executing.ended) = (*turn, moment.now, Time::NEVER);
+                }
+                executing.next = if is_known { next.copied().unwrap_or(Stamp::NEVER) } else { Stamp::FIRST };
+            }
+        }
+        if executing != self.executing {
+            self.executing = executing;
+            *self.copied.executing.lock().unwrap_or_else(PoisonError::into_inner) = executing;
         }
     }
 

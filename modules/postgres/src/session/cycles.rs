@@ -71,9 +71,9 @@ impl Cycles {
         self.done < self.sent
     }
 
-    /// Whether the server owes an answer.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.is_waiting() || self.is_flushed && self.replies > 0
+    /// How many cycles the server has not answered; one that is flushed is one.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.sent.saturating_sub(self.done) + u64::from(self.is_flushed && self.replies > 0)
     }
 
     /// Whether the answers to several cycles are awaited, or to parts of one: each message counts.

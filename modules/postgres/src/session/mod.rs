@@ -207,10 +207,10 @@ impl Session {
         }
     }
 
-    /// Others see whether the test server owes an answer.
+    /// Others see what the test server executes.
     fn show_progress(&mut self, actions: &Actions) {
-        let executes = matches!(self.server, Server::Live) && self.cycles.is_awaited();
-        self.identity.set_executes(executes, actions.now());
+        let cycles = if let Server::Live = self.server { self.cycles.unanswered() } else { 0 };
+        self.identity.set_unanswered(cycles, actions.moment());
     }
 
     /// Applies the loss of the connection to the state. Returns whether any is lost that cannot be said again.

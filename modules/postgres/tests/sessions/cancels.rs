@@ -101,6 +101,35 @@ fn a_cancel_waits_until_the_copy_is_where_its_victim_was() {
     assert_eq!(sends(&mut canceller, 60), mapped());
 }
 
+/// The engine lets a turn go when an answer takes very long.
+#[test]
+fn a_statement_that_waits_in_the_test_server_is_not_under_way() {
+    let protocol = protocol();
+    let mut victim = victim(&protocol, 9);
+    victim.client(&query("SELECT 1"));
+    victim.driver.pass_time(milliseconds(100));
+    victim.client(&query("SELECT pg_sleep(9)"));
+    let mut canceller = canceller(&protocol, milliseconds(300));
+    canceller.connected();
+    canceller.turn(&request(9));
+    assert!(sends(&mut canceller, 500).is_empty(), "SELECT 1 would be cancelled");
+    victim.driver.pass_time(milliseconds(700));
+    victim.answer(&ready(TransactionStatus::Idle));
+    assert!(sends(&mut canceller, 150).is_empty());
+    assert_eq!(sends(&mut canceller, 100), mapped());
+    // What is executed first was cancelled, and something that the client said after that waits behind it.
+    victim.answer(&ready(TransactionStatus::Idle));
+    drop(canceller);
+    victim.driver.pass_time(milliseconds(200));
+    victim.client(&query("SELECT pg_sleep(8)"));
+    let mut canceller = self::canceller(&protocol, milliseconds(1400));
+    canceller.turn_captured(&request(9));
+    victim.driver.pass_time(milliseconds(500));
+    victim.client(&query("SELECT 2"));
+    canceller.connected();
+    assert_eq!(sends(&mut canceller, 600), mapped());
+}
+
 #[test]
 fn a_cancel_whose_victim_is_behind_for_long_is_left_out() {
     let protocol = protocol();
