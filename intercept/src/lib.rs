@@ -6,5 +6,6 @@
 pub mod cli;
 pub mod driver;
 mod host_quota;
+mod report;
 pub mod router;
 pub mod run;

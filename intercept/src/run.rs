@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use common_os::process::rights::Needs;
 use common_os::process::start::{Process, StartError};
+use common_os::process::stats_file::{StatsFile, StatsFileError};
 use thiserror::Error;
 
 use crate::cli::Config;
@@ -17,6 +18,9 @@ pub enum RunError {
     /// It could not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// `--stats-json` cannot be used.
+    #[error(transparent)]
+    Stats(#[from] StatsFileError),
     /// The control port cannot be opened.
     #[error("cannot listen on {address}: {source}; {}", listen_hint(source))]
     Listen {
@@ -42,7 +46,13 @@ impl RunError {
 pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let mut process = Process::start(&config.process)?;
     let mut driver = Driver::open(config)?;
-    process.give_up_rights(Needs::default())?;
+    process.give_up_rights(Needs {
+        written: config.stats_json.clone().into_iter().collect(),
+        ..Needs::default()
+    })?;
+    if let Some(path) = config.stats_json.clone() {
+        driver.report_to(StatsFile::open(path)?);
+    }
     log::info!("intercept {} listens on {}", env!("CARGO_PKG_VERSION"), driver.address());
     if config.keys.is_none() {
         log::warn!(

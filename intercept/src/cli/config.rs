@@ -1,6 +1,7 @@
 //! The validated configuration.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use common_core::text::shown;
@@ -25,6 +26,8 @@ pub struct Config {
     pub port: u16,
     /// The keys that tcpcopies may have; if absent, they need none (`--key-file`).
     pub keys: Option<Arc<Keys>>,
+    /// `--stats-json`, absolute.
+    pub stats_json: Option<PathBuf>,
     /// `-l`, `--log-format`, `-P`, `--user` and `-d`.
     pub process: ProcessOptions,
 }
@@ -32,13 +35,18 @@ pub struct Config {
 impl Config {
     /// `ignored` are the flags that were given but have no effect.
     pub(super) fn validate(raw: RawArgs, ignored: Vec<Ignored>) -> Result<Self, UsageError> {
-        let [log_file, pid_file] = files([("-l", raw.log_file.as_deref()), ("-P", raw.pid_file.as_deref())])?;
+        let [log_file, pid_file, stats_json] = files([
+            ("-l", raw.log_file.as_deref()),
+            ("-P", raw.pid_file.as_deref()),
+            ("--stats-json", raw.stats_json.as_deref()),
+        ])?;
         Ok(Self {
             interfaces: interfaces(&raw.interfaces)
                 .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?,
             filter: filter(raw.filter.as_deref())?,
             bind: raw.bind.as_deref().map(address).transpose()?,
             port: raw.port,
+            stats_json,
             process: ProcessOptions {
                 log_file,
                 pid_file,

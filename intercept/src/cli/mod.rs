@@ -83,6 +83,7 @@ mod tests {
         let config = config(&[]);
         assert_eq!(config.interfaces, [""; 0]);
         assert_eq!((config.filter, config.bind, config.port), (None, None, 36524));
+        assert!(config.keys.is_none() && config.stats_json.is_none());
         assert_eq!(config.process, ProcessOptions::default());
     }
 

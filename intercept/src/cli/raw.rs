@@ -50,6 +50,9 @@ pub(super) struct RawArgs {
     /// Run as this user once all sockets are open; without it as nobody, if root starts it
     #[arg(long = "user", value_name = "NAME")]
     pub(super) user: Option<String>,
+    /// Write the account to this file as JSON, every second and at the end
+    #[arg(long = "stats-json", value_name = "FILE")]
+    pub(super) stats_json: Option<PathBuf>,
     /// Run in the background
     #[arg(short = 'd')]
     pub(super) background: bool,

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use common_core::control::{FromIntercept, RefuseReason, Statistics, ToIntercept, VERSION};
+use common_core::control::{FromIntercept, RefuseReason, Statistics, ToIntercept};
+use common_core::log_limiter::{Limits, LogLimiter};
 use common_core::time::Time;
-use common_noise::handshake::HandshakeError;
 use common_noise::key::Keys;
-use common_os::io::control_conn::{ConnError, ControlConn, SecrecyError};
+use common_os::io::control_conn::{ConnError, ControlConn};
 use log::Level;
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream};
@@ -19,15 +20,23 @@ use super::filter_schedule::FilterSchedule;
 use super::hosts::{CUT_OFF, Hosts};
 use super::peer::{Peer, PeerError};
 use super::peer_log::PeerLog;
-use super::peers::Peers;
+use super::peers::{Peers, QUEUE};
+use super::refusal;
+use super::work::{self, Work};
 use crate::router::{Host, Output, PeerId, Router};
 
 /// Connections on the control port, including those that have not sent their hello or were refused. One host gets as many
 /// as are left.
 pub(super) const MAX_PEERS: usize = 256;
 
-/// Bytes queued for one tcpcopy: about 140 000 answers, two seconds of a busy server.
-const QUEUE: usize = 4 << 20;
+/// Of these, for hosts that have copied before or proved the key.
+pub(super) const RESERVED: usize = 64;
+
+/// Connections accepted in one round of the event loop.
+const ACCEPTS: usize = 64;
+
+/// Lines about connections that are refused unread: one a minute for each host.
+const LIMITS: Limits = Limits { lines: 1, period: Duration::from_secs(60), keys: 64 };
 
 /// The listening socket and its peers.
 pub(super) struct ControlPort {
@@ -35,8 +44,14 @@ pub(super) struct ControlPort {
     keys: Option<Arc<Keys>>,
     acceptor: Acceptor,
     pub(super) peers: Peers,
-    hosts: Hosts,
+    pub(super) hosts: Hosts,
     log: PeerLog,
+    /// Lines about connections that are refused unread.
+    crowds: LogLimiter<Host>,
+    /// The peer to serve first: each in turn, because a round may not reach all.
+    turn: u32,
+    /// Peers have something to read that had to wait for the next round.
+    pub(super) is_behind: bool,
     first_token: usize,
     /// Messages of the peer that is being served; kept for its memory.
     messages: Vec<ToIntercept>,
@@ -54,6 +69,9 @@ impl ControlPort {
             peers: Peers::default(),
             hosts: Hosts::default(),
             log: PeerLog::new(),
+            crowds: LogLimiter::new(LIMITS),
+            turn: 0,
+            is_behind: false,
             first_token: 0,
             messages: Vec::new(),
             newcomers: Vec::new(),
@@ -64,6 +82,11 @@ impl ControlPort {
     pub(super) fn register(&mut self, registry: &Registry, first_token: usize) -> io::Result<()> {
         self.first_token = first_token;
         self.listener.register(registry, Token(first_token), Interest::READABLE)
+    }
+
+    /// Peers must have a key.
+    pub(super) fn wants_key(&self) -> bool {
+        self.keys.is_some()
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
@@ -83,25 +106,47 @@ impl ControlPort {
 
     /// There may be connections or messages that no event will report.
     pub(super) fn any_ready(&self) -> bool {
-        self.acceptor.is_ready() || self.peers.any_readable()
+        self.acceptor.is_ready()
+            || self.peers.iter().any(|peer| peer.readable && !self.hosts.waits(peer.host()))
     }
 
-    /// Accepts all connections that have come.
+    /// Accepts connections that have come.
     pub(super) fn accept(&mut self, now: Time, registry: &Registry, router: &mut Router) {
-        while let Some((stream, address)) = self.acceptor.next(now, || self.listener.accept()) {
-            if self.hosts.is_cut_off(now, address.ip().into()) {
-                log::debug!("{address}: closed at once: its host is cut off");
-            } else if !self.peers.have_room(address.ip()) {
-                let line = format_args!(
-                    "{address}: refused: its host has {} connections open, all have {} of {MAX_PEERS}",
-                    self.peers.of(address.ip()),
-                    self.peers.len()
-                );
-                self.log.log(now, address.ip(), Level::Warn, line);
+        for _ in 0..ACCEPTS {
+            let Some((stream, address)) = self.acceptor.next(now, || self.listener.accept()) else { return };
+            let host = Host::from(address.ip());
+            let state = self.hosts.of(now, host);
+            if state.is_cut_off(now) || !state.connects() {
+                let reason = if state.is_cut_off(now) { "cut_off" } else { "too_many_connections" };
+                state.refused(reason);
+                log::debug!("{address}: closed at once: {reason}");
+            } else if !self.make_room(now, host, router) {
+                self.hosts.of(now, host).refused("too_many_connections");
+                if let Some(admitted) = self.crowds.admit(now, host) {
+                    log::warn!(
+                        "{address}: refused: its host has {} connections open, all have {} of {MAX_PEERS} (before in this \
+                         minute: {} more)",
+                        self.peers.of(address.ip()),
+                        self.peers.len(),
+                        admitted.left_out
+                    );
+                }
             } else if let Err(error) = self.admit(now, stream, address, registry, router) {
                 self.log.log(now, address.ip(), Level::Warn, format_args!("{address}: {error}"));
             }
         }
+    }
+
+    /// Whether there is a place for a connection of this host, at the expense of another if need be.
+    fn make_room(&mut self, now: Time, host: Host, router: &mut Router) -> bool {
+        if self.peers.have_room(host, &self.hosts) {
+            return true;
+        }
+        let displaced = self.peers.to_displace(host, &self.hosts);
+        if let Some(id) = displaced {
+            self.remove(now, id, &PeerError::Displaced, router);
+        }
+        displaced.is_some()
     }
 
     fn admit(
@@ -117,21 +162,57 @@ impl ControlPort {
         let token = Token(self.first_token + 1 + usize::try_from(id.0).unwrap_or(MAX_PEERS));
         connection.register(registry, token, Interest::READABLE | Interest::WRITABLE)?;
         router.handle_peer_connected(id, address.ip());
-        self.peers.insert(id, Peer::new(connection, address, now));
+        let mut peer = Peer::new(connection, address, now);
+        let host = self.hosts.of(now, peer.host());
+        host.opened();
+        peer.is_known = host.is_known();
+        self.peers.insert(id, peer);
         Ok(())
     }
 
-    /// Reads the messages of all peers, a budget of each, and carries them out.
+    /// Reads the messages of all peers, a budget of each, and carries them out. A host that has asked for enough waits for the
+    /// next round or second.
     pub(super) fn serve(&mut self, now: Time, router: &mut Router, filter: &mut FilterSchedule) {
-        for id in self.peers.ids() {
-            self.serve_peer(now, id, router, filter);
+        let mut done: Vec<(Host, Work)> = Vec::new();
+        let mut all = 0;
+        self.is_behind = false;
+        self.turn = self.turn.wrapping_add(1);
+        for id in self.peers.ids_from(self.turn) {
+            let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.readable) else { continue };
+            let host = peer.host();
+            let of_host = match done.iter().position(|(other, _)| *other == host) {
+                Some(index) => index,
+                None => {
+                    done.push((host, 0));
+                    done.len() - 1
+                }
+            };
+            if self.hosts.waits(host) {
+                continue;
+            }
+            if done[of_host].1 >= work::HOST_ROUND || all >= work::ROUND {
+                self.is_behind = true;
+                continue;
+            }
+            let work = self.serve_peer(now, id, router, filter);
+            done[of_host].1 += work;
+            all += work;
         }
     }
 
-    fn serve_peer(&mut self, now: Time, id: PeerId, router: &mut Router, filter: &mut FilterSchedule) {
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.readable) else { return };
+    /// Returns the work that it was.
+    fn serve_peer(
+        &mut self,
+        now: Time,
+        id: PeerId,
+        router: &mut Router,
+        filter: &mut FilterSchedule,
+    ) -> Work {
+        let Some(peer) = self.peers.get_mut(id) else { return 0 };
         let mut messages = std::mem::take(&mut self.messages);
-        let (received, host) = (peer.receive(&mut messages), Host::from(peer.ip()));
+        let (received, host) = (peer.receive(&mut messages), peer.host());
+        let pings = messages.iter().filter(|message| matches!(message, ToIntercept::Ping { .. })).count();
+        let work = work::of_reading(peer.take_received()) + messages.iter().map(work::of).sum::<Work>();
         let targets_version = router.targets_version();
         let mut outcome = Ok(());
         for message in messages.drain(..) {
@@ -146,19 +227,24 @@ impl ControlPort {
             Err((RefuseReason::CutOff, why)) => self.cut_off(now, id, &why, router),
             Err((reason, why)) => self.refuse(now, id, reason, &why, router),
         }
+        let state = self.hosts.of(now, host);
+        state.works(work, u32::try_from(pings).unwrap_or(u32::MAX));
+        if let Some(excess) = state.excess() {
+            self.cut_off(now, id, &excess.to_string(), router);
+        }
+        work
     }
 
     /// Refuses all peers on the host of this one, and keeps the host out for a minute. One line names it and says why.
     pub(super) fn cut_off(&mut self, now: Time, id: PeerId, why: &str, router: &mut Router) {
         let Some(peer) = self.peers.get_mut(id) else { return };
-        let (address, host) = (peer.address, Host::from(peer.ip()));
-        if !self.hosts.is_cut_off(now, host) {
+        let (address, host) = (peer.address, peer.host());
+        if self.hosts.of(now, host).cut_off(now) {
             let seconds = CUT_OFF.as_secs();
             log::warn!("{address}: its host is cut off for {seconds} s: {why}");
         }
-        self.hosts.cut_off(now, host);
         for id in self.peers.ids() {
-            let Some(peer) = self.peers.get_mut(id).filter(|peer| Host::from(peer.ip()) == host) else {
+            let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.host() == host) else {
                 continue;
             };
             peer.refuse(now, RefuseReason::CutOff);
@@ -179,7 +265,7 @@ impl ControlPort {
     ) -> Result<(), (RefuseReason, String)> {
         let version = if let ToIntercept::Hello { version, .. } = message { Some(version) } else { None };
         let handled = router.handle_message(now, id, message, &mut self.peers);
-        handled.map_err(|reason| (reason, describe(reason, version)))?;
+        handled.map_err(|reason| (reason, refusal::describe(reason, version)))?;
         if let (Some(version), Some(peer)) = (version, self.peers.get_mut(id)) {
             peer.greet();
             let how = if peer.is_secret() { "with the key" } else { "without a key" };
@@ -201,8 +287,8 @@ impl ControlPort {
             Err(PeerError::Decode(error)) => {
                 self.refuse(now, id, RefuseReason::Malformed, &error.to_string(), router);
             }
-            Err(PeerError::ControlConn(ConnError::Secrecy(error))) => match refusal(error) {
-                Some(reason) => self.refuse(now, id, reason, &describe_secrecy(error), router),
+            Err(PeerError::ControlConn(ConnError::Secrecy(error))) => match refusal::of_handshake(error) {
+                Some(reason) => self.refuse(now, id, reason, &refusal::describe_handshake(error), router),
                 None => self.remove(now, id, &ConnError::Secrecy(error).into(), router),
             },
             Err(error) => self.remove(now, id, &error, router),
@@ -213,6 +299,7 @@ impl ControlPort {
     fn refuse(&mut self, now: Time, id: PeerId, reason: RefuseReason, why: &str, router: &mut Router) {
         router.handle_peer_gone(id);
         let Some(peer) = self.peers.get_mut(id) else { return };
+        self.hosts.of(now, peer.host()).refused(refusal::name(reason));
         self.log.log(now, peer.ip(), Level::Warn, format_args!("{}: refused: {why}", peer.address));
         peer.refuse(now, reason);
     }
@@ -220,8 +307,16 @@ impl ControlPort {
     fn remove(&mut self, now: Time, id: PeerId, error: &PeerError, router: &mut Router) {
         router.handle_peer_gone(id);
         let Some(peer) = self.peers.remove(id) else { return };
+        let host = self.hosts.of(now, peer.host());
+        host.closed(peer.answers, peer.overflowed);
+        match error {
+            PeerError::NoHello => host.refused("no_hello"),
+            PeerError::Stalled => host.refused("reads_nothing"),
+            PeerError::Displaced => host.refused("displaced"),
+            _ => {}
+        }
         let level = match error {
-            PeerError::NoHello => Level::Warn,
+            PeerError::NoHello | PeerError::Stalled => Level::Warn,
             _ if peer.greeted() => Level::Info,
             // Either its refusal was logged, or it was a probe of the port, which sent nothing.
             _ => return log::debug!("{}: disconnected: {error}", peer.address),
@@ -246,6 +341,7 @@ impl ControlPort {
     /// A second has passed: sends the counters and removes peers whose deadline has passed.
     pub(super) fn tick(&mut self, now: Time, router: &mut Router, statistics: Statistics) {
         self.acceptor.handle_tick();
+        self.hosts.tick();
         self.send_statistics(self.peers.ids(), statistics);
         for id in self.peers.ids() {
             let checked = self.peers.get_mut(id).map_or(Ok(()), |peer| peer.check(now));
@@ -256,65 +352,15 @@ impl ControlPort {
     /// Writes all queues, as far as the connections take them.
     pub(super) fn flush(&mut self, now: Time, router: &mut Router) {
         for id in self.peers.ids() {
-            let flushed = self.peers.get_mut(id).map_or(Ok(()), Peer::flush);
+            let Some(peer) = self.peers.get_mut(id) else { continue };
+            let flushed = peer.flush(now);
+            if !peer.is_known && peer.proves_itself() {
+                peer.is_known = true;
+                let host = peer.host();
+                self.hosts.of(now, host).know();
+            }
             self.handle_result(now, id, flushed, router);
         }
-    }
-}
-
-/// What a peer is told about its failed handshake; nothing in the middle of a channel that somebody has tampered with.
-fn refusal(error: SecrecyError) -> Option<RefuseReason> {
-    match error {
-        SecrecyError::PeerHasNone => Some(RefuseReason::KeyWanted),
-        SecrecyError::WeHaveNone => Some(RefuseReason::NoKey),
-        SecrecyError::Handshake(HandshakeError::Version(_)) => Some(RefuseReason::Version(VERSION)),
-        SecrecyError::Handshake(HandshakeError::WrongKey) => Some(RefuseReason::WrongKey),
-        SecrecyError::Handshake(_) | SecrecyError::Unproven => Some(RefuseReason::Malformed),
-        SecrecyError::Record(_) => None,
-    }
-}
-
-/// The same, for the log.
-fn describe_secrecy(error: SecrecyError) -> String {
-    match error {
-        SecrecyError::PeerHasNone => describe(RefuseReason::KeyWanted, None),
-        SecrecyError::WeHaveNone => describe(RefuseReason::NoKey, None),
-        SecrecyError::Handshake(HandshakeError::Version(theirs)) => {
-            describe(RefuseReason::Version(VERSION), Some(theirs))
-        }
-        SecrecyError::Handshake(HandshakeError::WrongKey) => describe(RefuseReason::WrongKey, None),
-        error => error.to_string(),
-    }
-}
-
-/// Why a peer is refused, for the log. `version` is that of its hello, if the message was one.
-fn describe(reason: RefuseReason, version: Option<u16>) -> String {
-    match (reason, version) {
-        (RefuseReason::Version(own), Some(theirs)) => {
-            format!(
-                "it speaks version {theirs} of the protocol, this intercept version {own}; install one release"
-            )
-        }
-        (RefuseReason::Version(_) | RefuseReason::Malformed, _) => {
-            "its hello is not its first message, or not its only hello".into()
-        }
-        (RefuseReason::TooManyConnections, _) => "too many tcpcopies are connected".into(),
-        (RefuseReason::TooManyRoutes, _) => {
-            "it announces more routes or targets than intercept accepts".into()
-        }
-        (RefuseReason::CutOff, _) => "it does what no tcpcopy does".into(),
-        (RefuseReason::KeyWanted, _) => "it has no key; give it to tcpcopy with --key-file".into(),
-        (RefuseReason::NoKey, _) => {
-            "it has a key, and this intercept has none; give it to both with --key-file".into()
-        }
-        (RefuseReason::WrongKey, _) => {
-            "it does not have the key of this intercept (wrong key); copy the key file again".into()
-        }
-        (RefuseReason::TargetIsCopied(target), _) => {
-            format!("the clients of its target {target} are copied, by it or by another tcpcopy")
-        }
-        (RefuseReason::TargetNotAllowed(target), _) => {
-            format!("--allow-target does not name its target {target}")
-        }
+        self.peers.limit_queues();
     }
 }

@@ -14,6 +14,9 @@ mod passing;
 mod peer;
 mod peer_log;
 mod peers;
+mod refusal;
+mod reporter;
+mod work;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +30,7 @@ use common_os::process::logging;
 use common_os::process::sched_policy::SchedPolicy;
 use common_os::process::signals::Signal;
 use common_os::process::start::{Process, StartError};
+use common_os::process::stats_file::StatsFile;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::cli::Config;
@@ -38,6 +42,7 @@ use control_port::{ControlPort, MAX_PEERS};
 use filter_schedule::FilterSchedule;
 pub(crate) use listener::hint as listen_hint;
 use passing::Passing;
+use reporter::Reporter;
 
 const SIGNALS: Token = Token(0);
 const FIRST_CONTROL: usize = 1;
@@ -46,6 +51,9 @@ const FIRST_CAPTURE: usize = FIRST_CONTROL + 1 + MAX_PEERS;
 
 /// Between two messages of statistics, and between two checks of deadlines.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Further readings of the captures in a round in which messages had to wait.
+const MORE_PACKETS: usize = 15;
 
 /// The host's addresses are read again after this many ticks.
 const ADDRESS_TICKS: u64 = 10;
@@ -64,6 +72,7 @@ pub struct Driver {
     filter: FilterSchedule,
     addresses: Addresses,
     sched_policy: SchedPolicy,
+    reporter: Reporter,
     ticks: u64,
     next_tick: Time,
 }
@@ -89,7 +98,9 @@ impl Driver {
         control.register(poll.registry(), FIRST_CONTROL)?;
         captures.register(poll.registry(), FIRST_CAPTURE)?;
         let local_addresses = interfaces::local_addresses();
-        let router = Router::new(RouterConfig { local_addresses, ..RouterConfig::default() });
+        // The driver divides the connections among hosts.
+        let config = RouterConfig { local_addresses, max_peers: usize::MAX, ..RouterConfig::default() };
+        let router = Router::new(config);
         Ok(Self {
             poll,
             events: Events::with_capacity(256),
@@ -102,9 +113,15 @@ impl Driver {
             router,
             addresses: Addresses::default(),
             sched_policy: SchedPolicy::new(),
+            reporter: Reporter::default(),
             ticks: 0,
             next_tick: Time::ZERO + TICK,
         })
+    }
+
+    /// From now on the account is written to this file, too.
+    pub fn report_to(&mut self, stats: StatsFile) {
+        self.reporter = Reporter::new(Some(stats));
     }
 
     /// The address of the control port.
@@ -136,11 +153,12 @@ impl Driver {
         while let Some(signal) = process.signals.fetch()? {
             match signal {
                 Signal::Reopen => logging::reopen(),
-                Signal::Report => log::info!(target: logging::REPORT, "{}", self.report()),
+                Signal::Report => self.report(),
                 Signal::End => {
                     process.service_manager.stopping();
                     logging::flush();
-                    log::info!(target: logging::REPORT, "{}", self.report());
+                    let statistics = self.statistics();
+                    self.reporter.close(self.clock.now(), statistics, &self.control, &self.router);
                     return Ok(true);
                 }
             }
@@ -158,6 +176,13 @@ impl Driver {
         self.follow_routes();
         let (router, peers) = (&mut self.router, &mut self.control.peers);
         self.captures.receive(&mut |captured| router.handle_packet(now, captured, peers));
+        // Somebody asks for much: captured packets get the larger part of the time.
+        for _ in 0..MORE_PACKETS {
+            if !self.control.is_behind || !self.captures.any_readable() {
+                break;
+            }
+            self.captures.receive(&mut |captured| router.handle_packet(now, captured, peers));
+        }
         self.router.handle_timeout(now);
         if self.next_tick <= now {
             self.next_tick = now + TICK;
@@ -223,6 +248,7 @@ impl Driver {
         self.passing.tick(&self.router, statistics.forwarded);
         self.sched_policy.tick(statistics.captured);
         self.control.tick(now, &mut self.router, statistics);
+        self.reporter.tick(now, statistics, &self.control, &self.router);
     }
 
     /// All counters.
@@ -238,20 +264,10 @@ impl Driver {
         }
     }
 
-    /// All counters, for the log.
-    fn report(&mut self) -> String {
-        let (connections, routes) = (self.control.peers.len(), self.router.routes());
-        let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } =
-            self.statistics();
-        let report = format!(
-            "captured {captured} packets (dropped by the kernel: {kernel_dropped}, unreadable: {unreadable}), \
-             forwarded {forwarded} answers (without route: {unrouted}, queue full: {overflowed}); \
-             {connections} connections, {routes} routes"
-        );
-        match logging::lost() {
-            0 => report,
-            lost => format!("{report}; {lost} log lines lost"),
-        }
+    /// Logs all counters.
+    fn report(&mut self) {
+        let statistics = self.statistics();
+        self.reporter.complete(self.clock.now(), statistics, &self.control, &self.router);
     }
 }
 

@@ -9,6 +9,8 @@ use common_core::time::Time;
 use common_os::io::control_conn::{ConnError, ControlConn, Received};
 use thiserror::Error;
 
+use crate::router::Host;
+
 /// How long a peer may take to send its hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -18,7 +20,10 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 const FAREWELL_BYTES: usize = 1 << 20;
 
 /// Bytes read from one peer in a round.
-const BUDGET: usize = 64 * 1024;
+const BUDGET: usize = 16 * 1024;
+
+/// How long a peer may take nothing of what is queued for it. A tcpcopy notices the silence of its intercept after 6 s.
+const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A peer, from its connection to its removal.
 pub(super) struct Peer {
@@ -26,6 +31,15 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) readable: bool,
     pub(super) writable: bool,
+    /// Its host has copied before, or it has proved the key.
+    pub(super) is_known: bool,
+    /// Answers queued.
+    pub(super) answers: u64,
+    /// Answers for which the queue had no room.
+    pub(super) overflowed: u64,
+    since: Time,
+    /// It has taken nothing of its queue since then.
+    stalled: Option<Time>,
     connection: ControlConn,
     stage: Stage,
 }
@@ -49,6 +63,10 @@ pub(super) enum PeerError {
     Decode(#[from] DecodeError),
     #[error("no hello within {} seconds", HELLO_TIMEOUT.as_secs())]
     NoHello,
+    #[error("it has read nothing for {} seconds", STALL_TIMEOUT.as_secs())]
+    Stalled,
+    #[error("displaced by a host that has fewer connections")]
+    Displaced,
     #[error("refused")]
     Refused,
 }
@@ -56,7 +74,41 @@ pub(super) enum PeerError {
 impl Peer {
     pub(super) fn new(connection: ControlConn, address: SocketAddr, now: Time) -> Self {
         let stage = Stage::Connected { deadline: now + HELLO_TIMEOUT };
-        Self { address, readable: true, writable: true, connection, stage }
+        Self {
+            address,
+            readable: true,
+            writable: true,
+            is_known: false,
+            answers: 0,
+            overflowed: 0,
+            since: now,
+            stalled: None,
+            connection,
+            stage,
+        }
+    }
+
+    pub(super) fn host(&self) -> Host {
+        self.ip().into()
+    }
+
+    /// When it connected.
+    pub(super) fn since(&self) -> Time {
+        self.since
+    }
+
+    /// Bytes queued for it.
+    pub(super) fn queued(&self) -> usize {
+        self.connection.queued()
+    }
+
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.connection.set_limit(limit);
+    }
+
+    /// It has proved the key, or has read answers to connections of its own.
+    pub(super) fn proves_itself(&self) -> bool {
+        self.greeted() && (self.is_secret() || (self.answers > 0 && !self.connection.wants_write()))
     }
 
     pub(super) fn ip(&self) -> IpAddr {
@@ -78,6 +130,11 @@ impl Peer {
 
     pub(super) fn greet(&mut self) {
         self.stage = Stage::Greeted;
+    }
+
+    /// Bytes read since the last call.
+    pub(super) fn take_received(&mut self) -> usize {
+        self.connection.take_received()
     }
 
     /// Appends received messages to `messages`, also those before an error.
@@ -116,10 +173,12 @@ impl Peer {
     }
 
     /// Writes the queue, as far as the connection takes it.
-    pub(super) fn flush(&mut self) -> Result<(), PeerError> {
+    pub(super) fn flush(&mut self, now: Time) -> Result<(), PeerError> {
         if self.writable && self.connection.wants_write() {
             self.connection.flush().map_err(ConnError::from)?;
             self.writable = !self.connection.wants_write();
+            // An event says when it takes more.
+            self.stalled = (!self.writable).then_some(now);
         }
         match &mut self.stage {
             Stage::Refused { finished, .. } if !*finished && !self.connection.wants_write() => {
@@ -136,6 +195,7 @@ impl Peer {
         match self.stage {
             Stage::Connected { deadline } if deadline <= now => Err(PeerError::NoHello),
             Stage::Refused { deadline, .. } if deadline <= now => Err(PeerError::Refused),
+            _ if self.stalled.is_some_and(|since| since + STALL_TIMEOUT <= now) => Err(PeerError::Stalled),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,10 @@
 
 mod key;
 
+use super::control_port::RESERVED;
 use super::filter_schedule::AT_ONCE;
+use super::peer::Peer;
+use super::peers::QUEUE;
 use super::*;
 use crate::router::PeerId;
 use common_core::answer_payload::AnswerPayload;
@@ -12,7 +15,7 @@ use common_core::time::Stamp;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
 use common_os::io::Captured;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 
 use mio::net::TcpListener;
 
@@ -330,14 +333,17 @@ fn a_refused_peer_that_stays_is_dropped() {
     assert_eq!(rig.driver.control.peers.len(), 0);
 }
 
+/// Connections that one host can get if it is unknown and alone.
+const CROWD: usize = (MAX_PEERS - RESERVED) / 2;
+
 #[test]
 fn a_host_takes_no_more_connections_than_it_leaves() {
     let mut rig = Rig::new();
     let mut client = rig.greeted();
-    let crowd: Vec<_> = (1..MAX_PEERS / 2).map(|_| rig.connect()).collect();
+    let crowd: Vec<_> = (1..CROWD).map(|_| rig.connect()).collect();
     let mut late = rig.connect();
     assert_eq!(rig.next(&mut late), None);
-    assert_eq!(rig.driver.control.peers.len(), MAX_PEERS / 2);
+    assert_eq!(rig.driver.control.peers.len(), CROWD);
     // All of loopback's addresses are this host's, but each counts for itself.
     let mut other = rig.connect_from("127.0.0.2");
     other.send(&ToIntercept::Hello { version: VERSION, instance: 1 });
@@ -349,6 +355,108 @@ fn a_host_takes_no_more_connections_than_it_leaves() {
         rig.driver.round().unwrap();
     }
     rig.greeted();
+}
+
+#[test]
+fn hosts_that_hold_all_places_make_room_for_one_that_has_none() {
+    let mut rig = Rig::new();
+    let mut crowd = Vec::new();
+    for host in 10..18 {
+        let ip = format!("127.0.0.{host}");
+        crowd.extend((0..100).map(|_| rig.connect_from(&ip)));
+        for _ in 0..4 {
+            rig.driver.round().unwrap();
+        }
+    }
+    let held = rig.driver.control.peers.len();
+    assert!(
+        (100..=MAX_PEERS - RESERVED).contains(&held),
+        "some are left, and the last ones are reserved: {held}"
+    );
+    for ip in ["127.0.0.1", "127.0.0.2"] {
+        let mut client = rig.connect_from(ip);
+        client.send(&ToIntercept::Hello { version: VERSION, instance: 1 });
+        assert_eq!(rig.next(&mut client), Some(Message::Hello(VERSION)));
+        assert!(rig.driver.control.peers.len() <= MAX_PEERS - RESERVED);
+    }
+}
+
+#[test]
+fn a_host_that_has_copied_has_places_whatever_others_hold() {
+    let mut rig = Rig::new();
+    let mut client = rig.greeted();
+    rig.driver.control.hosts.of(Time::ZERO, IpAddr::from([127, 0, 0, 1]).into()).know();
+    let mut crowd = Vec::new();
+    for number in 0..250 {
+        crowd.push(rig.connect_from(&format!("127.0.1.{}", number + 1)));
+        if number % 20 == 19 {
+            rig.driver.round().unwrap();
+        }
+    }
+    rig.driver.round().unwrap();
+    assert!((150..=MAX_PEERS - RESERVED + 1).contains(&rig.driver.control.peers.len()));
+    let mut more: Vec<_> = (0..RESERVED + 10).map(|_| rig.greeted()).collect();
+    more.push(rig.greeted());
+    client.send(&ToIntercept::Ping { nonce: 4 });
+    assert_eq!(rig.next(&mut client), Some(Message::Pong(4)), "and none of its own is displaced");
+    drop(crowd);
+}
+
+#[test]
+fn a_flood_of_pings_is_cut_off() {
+    let mut rig = Rig::new();
+    let mut flooder = rig.greeted();
+    let mut other = rig.connect_from("127.0.0.2");
+    other.send(&ToIntercept::Hello { version: VERSION, instance: 1 });
+    assert_eq!(rig.next(&mut other), Some(Message::Hello(VERSION)));
+    let mut frames = Vec::new();
+    (0..2000).for_each(|nonce| ToIntercept::Ping { nonce }.encode(&mut frames));
+    flooder.stream.write_all(&frames).unwrap();
+    let last = std::iter::from_fn(|| rig.next(&mut flooder)).last();
+    assert_eq!(last, Some(Message::Refuse(RefuseReason::CutOff)));
+    other.send(&ToIntercept::Ping { nonce: 1 });
+    assert_eq!(rig.next(&mut other), Some(Message::Pong(1)));
+}
+
+#[test]
+fn who_asks_for_more_than_its_share_waits_for_the_next_second() {
+    let mut rig = Rig::new();
+    rig.driver.next_tick = rig.driver.clock.now() + Duration::from_secs(3600);
+    let mut flooder = rig.greeted();
+    let mut other = rig.connect_from("127.0.0.2");
+    other.send(&ToIntercept::Hello { version: VERSION, instance: 1 });
+    assert_eq!(rig.next(&mut other), Some(Message::Hello(VERSION)));
+    let host = IpAddr::from([127, 0, 0, 1]).into();
+    rig.driver.control.hosts.of(Time::ZERO, host).works(1 << 40, 0);
+    flooder.send(&ToIntercept::Ping { nonce: 1 });
+    for nonce in 0..5 {
+        other.send(&ToIntercept::Ping { nonce });
+        assert_eq!(rig.next(&mut other), Some(Message::Pong(nonce)));
+    }
+    assert!(!rig.driver.control.any_ready(), "it must not keep the loop from sleeping");
+    rig.tick_after(TICK);
+    assert_eq!(rig.next(&mut flooder), Some(Message::Pong(1)));
+}
+
+#[test]
+fn a_peer_that_reads_nothing_is_removed() {
+    let mut rig = Rig::new();
+    let mut slow = rig.greeted();
+    slow.send(&ToIntercept::RouteAdd { id: FlowId(7), flow: flow(), proof: PROOF });
+    slow.send(&ToIntercept::Payload { id: FlowId(7), mode: AnswerPayload::All });
+    slow.send(&ToIntercept::Ping { nonce: 5 });
+    assert_eq!(rig.next(&mut slow), Some(Message::Pong(5)));
+    let payload = vec![1; 60_000];
+    for seq in 0..500 {
+        rig.capture(seq, &payload);
+    }
+    let queued: usize = rig.driver.control.peers.iter().map(Peer::queued).sum();
+    assert!(queued <= QUEUE, "{queued}");
+    assert!(rig.driver.statistics().overflowed > 0);
+    rig.tick_after(Duration::from_secs(15));
+    assert_eq!(rig.driver.control.peers.len(), 1);
+    rig.tick_after(Duration::from_secs(25));
+    assert_eq!(rig.driver.control.peers.len(), 0);
 }
 
 #[test]

@@ -79,6 +79,8 @@ pub struct ControlConn {
     /// Bytes that go out as they are, before the queue: frames of the handshake, or records.
     wire: Vec<u8>,
     wire_sent: usize,
+    /// Bytes of frames read since the last [`Self::take_received`].
+    received: usize,
 }
 
 impl ControlConn {
@@ -124,6 +126,7 @@ impl ControlConn {
             limit,
             wire: Vec::new(),
             wire_sent: 0,
+            received: 0,
         })
     }
 
@@ -169,7 +172,10 @@ impl ControlConn {
                 return Ok(Received::More);
             }
             match self.fill()? {
-                Some(count) => total += count,
+                Some(count) => {
+                    total += count;
+                    self.received += count;
+                }
                 None => return Ok(Received::Drained),
             }
         }
@@ -266,6 +272,16 @@ impl ControlConn {
     pub fn wants_write(&self) -> bool {
         let waits_for_handshake = matches!(self.secrecy, Secrecy::Initiating(_));
         self.wire_sent < self.wire.len() || (self.sent < self.output.len() && !waits_for_handshake)
+    }
+
+    /// Sets the limit of the bytes that are queued.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Bytes read since the last call.
+    pub fn take_received(&mut self) -> usize {
+        std::mem::take(&mut self.received)
     }
 
     /// Bytes that are queued.
