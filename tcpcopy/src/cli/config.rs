@@ -8,6 +8,7 @@ use common_core::flow::Endpoint;
 use common_core::text::shown;
 use common_noise::key::Key;
 use common_os::command_line::{Ignored, files, filter, interfaces};
+use common_os::io::output::Output;
 use common_os::key_file;
 use common_os::process::start::ProcessOptions;
 use module_kit::Protocol;
@@ -22,7 +23,7 @@ use super::offline;
 use super::protocol::{ProtocolOptions, attach};
 use super::raw::RawArgs;
 use super::reconnect;
-use super::transfer::{refuse_loops, transfers};
+use super::transfer::{links, refuse_loops, transfers};
 
 /// Headers without options (RFC 791, RFC 8200, RFC 9293), which do not count towards the MSS (RFC 6691 section 2).
 const HEADERS_V4: u16 = 20 + 20;
@@ -45,6 +46,8 @@ pub struct Config {
     pub interfaces: Vec<String>,
     /// The capture files to replay instead of a live capture (`-i`, `--offline`, `-a`, `-I`, `-T`).
     pub offline: Option<Offline>,
+    /// Where copies leave this host (`-o`, and the MAC addresses of `-x`).
+    pub output: Output,
     /// The user's own capture filter (`-F`).
     pub filter: Option<String>,
     /// Capture buffer of each interface in bytes (`-B`).
@@ -110,6 +113,7 @@ impl Config {
             workers: raw.workers,
             interfaces,
             offline,
+            output: Output { interface: raw.output.clone(), links: links(&raw.transfers)? },
             filter: filter(raw.filter.as_deref())?,
             buffer_bytes: usize::try_from(megabytes(raw.buffer_mb)).unwrap_or(usize::MAX),
             snap: usize::try_from(raw.snap).unwrap_or(usize::MAX),

@@ -43,13 +43,16 @@ pub enum UsageError {
         /// Why it cannot be used.
         problem: String,
     },
-    /// A MAC address in `-x`.
+    /// A MAC address in `-x` cannot be used.
     #[error(
-        "-x: '{piece}': MAC addresses ('@') are not supported yet; leave them out: the kernel's routes decide"
+        "-x: '{piece}': {problem}; the form is [IP:]PORT@MAC-IP:PORT@MAC, as in \
+         80@00:13:21:b2:5e:42-10.0.0.17:8080@00:0f:1f:03:f2:e6"
     )]
     Mac {
         /// The piece between commas.
         piece: String,
+        /// Why it cannot be used.
+        problem: String,
     },
     /// A transfer that would send copies to the service itself.
     #[error("-x: '{piece}' copies the online service to itself; name the test server after the '-'")]

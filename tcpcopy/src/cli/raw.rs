@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Parser};
 use common_core::control::DEFAULT_PORT;
 use common_os::command_line::{Ignored, Unsupported, Value, whole};
@@ -26,12 +27,13 @@ const MAX_WORKERS: u64 = 64;
     override_usage = "tcpcopy -x TRANSFER,... -s IP,... [OPTIONS]",
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Not supported yet, and refused: -c -f -g -H -n (but 1) -o -O -r (but 100).\n\
+    after_help = "Not supported yet, and refused: -c -f -g -H -n (but 1) -O -r (but 100).\n\
                   Accepted without effect: -R -U.\n\
                   Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0"
 )]
 pub(super) struct RawArgs {
-    /// What to copy and where to: [IP:]PORT-IP:PORT,...; IPv6 addresses in brackets
+    /// What to copy and where to: [IP:]PORT-IP:PORT,...; IPv6 addresses in brackets. In the form [IP:]PORT@MAC-IP:PORT@MAC
+    /// copies are frames from the first MAC address to the second
     #[arg(short = 'x', value_name = "TRANSFER,...")]
     pub(super) transfers: Vec<String>,
     /// Where intercept runs: IP[:PORT],...
@@ -58,6 +60,9 @@ pub(super) struct RawArgs {
     /// Files: replay them this many times, each time with other client ports
     #[arg(short = 'T', value_name = "N", value_parser = whole::<u32>(1..=60_000))]
     pub(super) repeats: Option<u32>,
+    /// Send copies on this interface
+    #[arg(short = 'o', value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) output: Option<String>,
     /// Capture what this pcap filter passes, instead of what -x implies
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,
@@ -146,13 +151,12 @@ pub(super) const USERS: [Unsupported; 1] =
     [Unsupported { id: "u", meaning: "users and passwords of the test server", value: Value::Any }];
 
 /// Flags of TCPCopy 1.x that this build refuses.
-pub(super) const UNSUPPORTED: [Unsupported; 8] = [
+pub(super) const UNSUPPORTED: [Unsupported; 7] = [
     Unsupported { id: "c", meaning: "other client addresses", value: Value::Any },
     Unsupported { id: "f", meaning: "port shift of several instances", value: Value::Any },
     Unsupported { id: "g", meaning: "gradual start", value: Value::Any },
     Unsupported { id: "H", meaning: "another address for local clients", value: Value::Any },
     Unsupported { id: "n", meaning: "several copies of the traffic", value: Value::Usual("1") },
-    Unsupported { id: "o", meaning: "output interface", value: Value::Any },
     Unsupported { id: "O", meaning: "only sessions seen from their SYN", value: Value::None },
     Unsupported { id: "r", meaning: "percentage of the sessions", value: Value::Usual("100") },
 ];

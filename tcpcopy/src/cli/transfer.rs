@@ -1,6 +1,7 @@
 //! `-x`: services and their targets.
 
 use common_core::text::shown;
+use common_os::io::output::{Link, Mac};
 
 use crate::settings::{OnReconnect, Transfer};
 
@@ -23,15 +24,12 @@ pub(super) fn transfers(values: &[String]) -> Result<Vec<Transfer>, UsageError> 
     Ok(read.into_iter().map(|(_, transfer)| transfer).collect())
 }
 
-/// Reads one `[IP:]PORT-IP:PORT`.
+/// Reads one `[IP:]PORT[@MAC]-IP:PORT[@MAC]`, without its MAC addresses.
 fn transfer(piece: &str) -> Result<Transfer, UsageError> {
-    if piece.contains('@') {
-        return Err(UsageError::Mac { piece: shown(piece, 80) });
-    }
     let wrong = |problem: String| UsageError::Transfer { piece: shown(piece, 80), problem };
     let (online, target) =
         piece.split_once('-').ok_or_else(|| wrong("no '-' between what to copy and where to".to_owned()))?;
-    let (online, target) = (online.trim_end(), target.trim_start());
+    let (online, target) = (without_mac(online).trim(), without_mac(target).trim());
     let (online_ip, online_port) = if online.contains(['.', ':', '[']) {
         let online = endpoint(online).map_err(wrong)?;
         (Some(online.ip), online.port)
@@ -43,6 +41,48 @@ fn transfer(piece: &str) -> Result<Transfer, UsageError> {
         return Err(UsageError::Families { piece: shown(piece, 80) });
     }
     Ok(Transfer { online_ip, online_port, target, protocol: None, on_reconnect: OnReconnect::default() })
+}
+
+/// Reads the MAC addresses in all values of `-x`.
+pub(super) fn links(values: &[String]) -> Result<Vec<Link>, UsageError> {
+    let mut links: Vec<Link> = Vec::new();
+    for piece in values.iter().flat_map(|value| value.split(',')).map(str::trim) {
+        let Some((online, target)) = piece.split_once('-') else { continue };
+        let wrong = |problem: String| UsageError::Mac { piece: shown(piece, 80), problem };
+        let source = mac(online).map_err(wrong)?;
+        let link = match (source, mac(target).map_err(wrong)?) {
+            (None, None) => continue,
+            (Some(_), None) => {
+                return Err(wrong("the MAC address of the next hop is missing after the target".to_owned()));
+            }
+            (source, Some(next_hop)) => {
+                let target = endpoint(without_mac(target).trim()).map_err(wrong)?;
+                Link { destination: target.ip, source, next_hop }
+            }
+        };
+        match links.iter().find(|known| known.destination == link.destination) {
+            Some(known) if *known != link => {
+                let problem = format!("{} has other MAC addresses in another piece", link.destination);
+                return Err(wrong(problem));
+            }
+            Some(_) => {}
+            None => links.push(link),
+        }
+    }
+    Ok(links)
+}
+
+/// The MAC address after the '@', if there is one.
+fn mac(end: &str) -> Result<Option<Mac>, String> {
+    let Some((_, text)) = end.split_once('@') else { return Ok(None) };
+    match text.trim().parse::<Mac>() {
+        Ok(mac) if mac.is_station() => Ok(Some(mac)),
+        _ => Err(format!("'{}' is no MAC address of a station", shown(text.trim(), 40))),
+    }
+}
+
+fn without_mac(end: &str) -> &str {
+    end.split_once('@').map_or(end, |(end, _)| end)
 }
 
 /// Refuses transfers that would send copies of live traffic to the service itself. Files may have been captured there.
@@ -129,14 +169,35 @@ mod tests {
     }
 
     #[test]
+    fn mac_addresses_name_the_link() {
+        let owners = "80@00:13:21:B2:5E:42-121.55.111.148:18080@00:0F:1F:03:F2:E6".to_owned();
+        assert_eq!(read(&[&owners]).unwrap(), ["None 80 121.55.111.148:18080"]);
+        let mac = |text: &str| text.parse::<Mac>().unwrap();
+        let link = Link {
+            destination: "121.55.111.148".parse().unwrap(),
+            source: Some(mac("00:13:21:b2:5e:42")),
+            next_hop: mac("00:0f:1f:03:f2:e6"),
+        };
+        assert_eq!(links(&[owners]).unwrap(), [link]);
+        let bare = links(&["80-10.0.0.1:80@2:0:0:0:0:1,81-10.0.0.1:81@2:0:0:0:0:1".to_owned()]).unwrap();
+        assert_eq!((bare.len(), bare[0].source), (1, None));
+        assert!(links(&["80-10.0.0.1:80".to_owned()]).unwrap().is_empty());
+        for (value, part) in [
+            ("80@2:0:0:0:0:1-10.0.0.1:80", "next hop is missing"),
+            ("80-10.0.0.1:80@ff:ff:ff:ff:ff:ff", "no MAC address of a station"),
+            ("80-10.0.0.1:80@eth0", "'eth0' is no MAC address"),
+            ("80-10.0.0.1:80@2:0:0:0:0:1,81-10.0.0.1:81@2:0:0:0:0:2", "other MAC addresses"),
+        ] {
+            let error = links(&[value.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains('\n'), "{value}: {error}");
+        }
+    }
+
+    #[test]
     fn refused_for_its_effect() {
         let piece = |text: &str| text.to_owned();
         for (values, expected) in [
             (&["10.0.0.1:80-[::1]:80"][..], UsageError::Families { piece: piece("10.0.0.1:80-[::1]:80") }),
-            (
-                &["80@00:13:21:B2:5E:42-10.0.0.1:80"],
-                UsageError::Mac { piece: piece("80@00:13:21:B2:5E:42-10.0.0.1:80") },
-            ),
             (
                 &["80-10.0.0.1:80", "10.0.0.9:80-10.0.0.2:80"],
                 UsageError::Covered {

@@ -177,7 +177,7 @@ fn needs(config: &Config, queries: &[Query]) -> Needs {
 }
 
 fn open_sink(config: &Config) -> Result<PacketSink<Injector>, StartError> {
-    Ok(PacketSink::new(Injector::open(config.targets().iter().map(|target| target.ip))?))
+    Ok(PacketSink::new(Injector::open_on(config.targets().iter().map(|target| target.ip), &config.output)?))
 }
 
 fn worker(

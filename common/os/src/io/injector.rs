@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::ethernet::{self, Ethernet};
 use super::next_hop::{NextHop, Resolver};
 use super::open::OpenError;
+use super::output::Output;
 use super::raw_ip::{self, RawIp};
 use super::{Inject, Lost};
 use common_core::time::Time;
@@ -41,6 +42,8 @@ pub struct Injector {
 #[derive(Debug, Default)]
 struct Path {
     hop: Option<NextHop>,
+    /// The user has named the next hop: there is no other way.
+    is_fixed: bool,
     /// When the next hop must be looked up again.
     until: Time,
 }
@@ -52,11 +55,37 @@ impl Injector {
     /// # Errors
     /// [`OpenError`] is one line for the user.
     pub fn open(destinations: impl IntoIterator<Item = IpAddr>) -> Result<Self, OpenError> {
-        let paths: BTreeMap<_, _> = destinations.into_iter().map(|ip| (ip, Path::default())).collect();
+        Self::open_on(destinations, &Output::default())
+    }
+
+    /// As [`Self::open`], but packets to the destinations of links in `output` are sent on the link layer only, so that the IP
+    /// layer of this host never sees them; and if `output` names an interface, all packets leave by it.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; or the interface does not exist, or is no Ethernet.
+    pub fn open_on(
+        destinations: impl IntoIterator<Item = IpAddr>,
+        output: &Output,
+    ) -> Result<Self, OpenError> {
+        let mut resolver =
+            Resolver::open().map_err(|error| OpenError::new("ask the kernel for routes", error))?;
+        let device = output.interface.as_deref();
+        if let Some(device) = device {
+            resolver.use_interface(device)?;
+        }
+        let mut paths: BTreeMap<_, _> = destinations.into_iter().map(|ip| (ip, Path::default())).collect();
+        for link in &output.links {
+            let hop = Some(resolver.fixed(link, device)?);
+            paths.insert(link.destination, Path { hop, is_fixed: true, until: Time::NEVER });
+        }
         Ok(Self {
-            raw: RawIp::open(paths.keys().any(IpAddr::is_ipv4), paths.keys().any(IpAddr::is_ipv6))?,
+            raw: RawIp::open_on(
+                paths.keys().any(IpAddr::is_ipv4),
+                paths.keys().any(IpAddr::is_ipv6),
+                device,
+            )?,
             ethernet: Ethernet::open().map_err(|error| OpenError::new("send packets", error))?,
-            resolver: Resolver::open().map_err(|error| OpenError::new("ask the kernel for routes", error))?,
+            resolver,
             paths,
             now: Time::ZERO,
             next_check: Time::ZERO,
@@ -78,8 +107,9 @@ impl Inject for Injector {
             return result;
         }
         if let Some(hop) = &path.hop {
-            if self.ethernet.send(hop, packet).is_ok() {
-                return Ok(());
+            let sent = self.ethernet.send(hop, packet);
+            if sent.is_ok() || path.is_fixed {
+                return sent;
             }
             // The interface is gone, its queue is full, or the packet is too long. Until the next look-up all packets go
             // through the kernel, which has a queue and returns the reason of an error.
@@ -99,7 +129,11 @@ impl Inject for Injector {
         let Some(path) = path else { return Err(io::ErrorKind::Unsupported.into()) };
         let Some(hop) = &path.hop else { return Err(io::ErrorKind::Unsupported.into()) };
         // As for short packets, except that only the caller can cut this one.
-        self.ethernet.send_long(hop, packet, segment).inspect_err(|_| path.hop = None)
+        let sent = self.ethernet.send_long(hop, packet, segment);
+        if sent.is_err() && !path.is_fixed {
+            path.hop = None;
+        }
+        sent
     }
 
     fn unsent(&self) -> u64 {
@@ -117,7 +151,8 @@ impl Inject for Injector {
         }
         self.next_check = now + CHECK_INTERVAL;
         if self.resolver.has_changes() {
-            self.paths.values_mut().for_each(|path| path.until = now);
+            let found = self.paths.values_mut().filter(|path| !path.is_fixed);
+            found.for_each(|path| path.until = now);
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod interfaces;
 mod mapping;
 mod next_hop;
 mod open;
+pub mod output;
 pub mod raw_ip;
 mod ring;
 pub(crate) mod scheduler;

@@ -13,10 +13,13 @@ use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, Ro
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::libc::{AF_NETLINK, NETLINK_ROUTE};
 use nix::libc::{RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE, RTMGRP_LINK, RTMGRP_NEIGH};
-use nix::net::if_::if_indextoname;
+use nix::net::if_::{if_indextoname, if_nametoindex};
 use nix::sys::socket::{NetlinkAddr, bind};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::interfaces;
+use super::open::OpenError;
+use super::output::Link;
 use super::sys;
 
 /// Size of the reply buffer in bytes; every reply to the requests made here fits.
@@ -43,6 +46,8 @@ pub(super) struct Resolver {
     requests: Socket,
     notifications: Socket,
     sequence: u32,
+    /// Routes by this interface only; zero for all.
+    interface: u32,
 }
 
 impl Resolver {
@@ -51,7 +56,36 @@ impl Resolver {
         let notifications = netlink()?;
         let groups = RTMGRP_NEIGH | RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
         bind(notifications.as_raw_fd(), &NetlinkAddr::new(0, groups.cast_unsigned()))?;
-        Ok(Self { requests: netlink()?, notifications, sequence: 0 })
+        Ok(Self { requests: netlink()?, notifications, sequence: 0, interface: 0 })
+    }
+
+    /// Looks up routes by this interface only.
+    pub(super) fn use_interface(&mut self, name: &str) -> Result<(), OpenError> {
+        self.interface = if_nametoindex(name).map_err(|_| OpenError::not_an_interface(name))?;
+        Ok(())
+    }
+
+    /// The station that the user has named for a destination: on `interface`, or on the one with the source address.
+    pub(super) fn fixed(&self, link: &Link, interface: Option<&str>) -> Result<NextHop, OpenError> {
+        let names = match interface {
+            Some(name) => vec![name.to_owned()],
+            None => interfaces::names(),
+        };
+        let mac = |name: &String| sys::interface_mac(self.requests.as_fd(), name).ok().flatten();
+        // A given interface may send with the address of another station.
+        let fits = |name: &String| interface.is_some() || link.source.map(|source| source.0) == mac(name);
+        let found = names.iter().find_map(|name| Some((name, mac(name).filter(|_| fits(name))?)));
+        let (name, own) = found.ok_or_else(|| OpenError::NoLink {
+            interface: interface.map(str::to_owned),
+            source_mac: link.source,
+        })?;
+        let failed = |error| OpenError::new("read the properties of the output interface", error);
+        Ok(NextHop {
+            interface: if_nametoindex(name.as_str()).map_err(|_| OpenError::not_an_interface(name))?,
+            source: link.source.map_or(own, |source| source.0),
+            mac: link.next_hop.0,
+            mtu: sys::interface_mtu(self.requests.as_fd(), name).map_err(failed)?,
+        })
     }
 
     /// The next hop of a packet to `destination`; `None` if it must go through the kernel's routing.
@@ -83,6 +117,9 @@ impl Resolver {
         request.header.address_family = family(destination);
         request.header.destination_prefix_length = if destination.is_ipv4() { 32 } else { 128 };
         request.attributes.push(RouteAttribute::Destination(destination.into()));
+        if self.interface > 0 {
+            request.attributes.push(RouteAttribute::Oif(self.interface));
+        }
         let RouteNetlinkMessage::NewRoute(route) = self.request(RouteNetlinkMessage::GetRoute(request))?
         else {
             return None;

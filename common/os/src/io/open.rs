@@ -6,6 +6,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::interfaces;
+use super::output::Mac;
 
 /// Why a packet socket cannot be opened.
 #[derive(Debug, Error)]
@@ -28,6 +29,14 @@ pub enum OpenError {
         name: String,
         /// The names of interfaces that exist.
         existing: Vec<String>,
+    },
+    /// There is no interface for frames with the MAC addresses that the user gives.
+    #[error("{}", no_link(interface.as_deref(), *source_mac))]
+    NoLink {
+        /// The interface that the user names.
+        interface: Option<String>,
+        /// The source address that the user gives.
+        source_mac: Option<Mac>,
     },
     /// The process lacks a privilege.
     #[error(
@@ -81,6 +90,20 @@ impl OpenError {
     /// The command line names something that does not exist.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::NoSuchInterface { .. } | Self::CaptureFile { .. })
+        matches!(self, Self::NoSuchInterface { .. } | Self::CaptureFile { .. } | Self::NoLink { .. })
+    }
+}
+
+fn no_link(interface: Option<&str>, source: Option<Mac>) -> String {
+    match (interface, source) {
+        (Some(name), _) => {
+            format!(
+                "interface '{name}' is no Ethernet, so no frame can be sent there to a MAC address; name another with -o"
+            )
+        }
+        (None, Some(mac)) => {
+            format!("no interface has the MAC address {mac} of -x; name the one that sends with -o")
+        }
+        (None, None) => "a MAC address in -x, but no interface that sends to it; name it with -o".to_owned(),
     }
 }

@@ -26,8 +26,16 @@ impl RawIp {
     /// # Errors
     /// [`OpenError`] is one line for the user.
     pub fn open(v4: bool, v6: bool) -> Result<Self, OpenError> {
-        let v4 = v4.then(|| open(Domain::IPV4)).transpose();
-        let v6 = v6.then(|| open(Domain::IPV6)).transpose();
+        Self::open_on(v4, v6, None)
+    }
+
+    /// As [`Self::open`], but with a `device` all packets leave by it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_on(v4: bool, v6: bool, device: Option<&str>) -> Result<Self, OpenError> {
+        let v4 = v4.then(|| open(Domain::IPV4, device)).transpose();
+        let v6 = v6.then(|| open(Domain::IPV6, device)).transpose();
         Ok(Self {
             v4: v4.map_err(|error| OpenError::new("send IPv4 packets", error))?,
             v6: v6.map_err(|error| OpenError::new("send IPv6 packets", error))?,
@@ -51,8 +59,11 @@ impl Inject for RawIp {
     }
 }
 
-fn open(family: Domain) -> io::Result<Socket> {
+fn open(family: Domain, device: Option<&str>) -> io::Result<Socket> {
     let socket = Socket::new(family, Type::RAW, Some(Protocol::from(IPPROTO_RAW)))?;
+    if let Some(device) = device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
     // The socket only sends: stray packets of IP protocol 255 must not fill its receive buffer.
     socket.attach_filter(&bpf::nothing().to_sock_filters())?;
     socket.set_nonblocking(true)?;
