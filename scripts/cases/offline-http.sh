@@ -32,7 +32,11 @@ run() {
   counting count_http
   replay paced 80 http.pcap
   counted "$N_ONLINE" '-a 1'
-  note "-a 1 took $REPLAY_SECONDS s"
+  local span
+  span=$(tcpdump -r http.pcap -tt 2>/dev/null | awk 'NR == 1 { first = $1 } { last = $1 } END { print last - first }')
+  awk -v took="$REPLAY_SECONDS" -v span="$span" 'BEGIN { exit !(took >= span && took < span * 1.02 + 1) }' ||
+    fail "-a 1 took $REPLAY_SECONDS s, the capture $span s"
+  measured paced_seconds "$REPLAY_SECONDS"
 
   # The clients' side alone, without its first packets.
   tcpdump -r http.pcap -w half.pcap "tcp dst port 80" >/dev/null 2>&1

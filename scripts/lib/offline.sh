@@ -32,6 +32,7 @@ replay() {
   done
   wait "$pid" || status=$?
   TCPCOPY_US=$((TCPCOPY_US + REPLAY_CPU_US))
+  # shellcheck disable=SC2034 # for the cases
   REPLAY_SECONDS=$(awk -v from="$from" -v to="$EPOCHREALTIME" 'BEGIN { print to - from }')
   [[ ${REPLAY_STATUS:-0} == any ]] || ((status == ${REPLAY_STATUS:-0})) || fail "$name ended with status $status: $(tail -n 1 "$CASE_DIR/$name.log")"
   ledger_holds "$name" '.balanced' 'the ledger does not balance'
