@@ -91,6 +91,16 @@ pub enum CredentialsError {
         /// Why.
         problem: SecretFileError,
     },
+    /// The file with a server's public key cannot be used.
+    #[error(
+        "cannot read public_key from {}: {problem}; copy the file that the server names public_key.pem", path.display()
+    )]
+    PublicKey {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
 }
 
 impl SecretSource {

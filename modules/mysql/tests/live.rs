@@ -92,6 +92,7 @@ fn a_question() {
         address: server.to_socket_addrs().unwrap().next(),
         user: user.to_owned(),
         password: Some(SecretSource::Plain(password.to_owned().into())),
+        public_key: None,
         timeout: None,
     };
     let usual = settings.address.unwrap().into();

@@ -1,11 +1,13 @@
 //! Who may log in to the test server, and with which password.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 pub(crate) use module_kit::secret::Secret;
 pub use module_kit::secret::{CredentialsError, SecretSource};
 use module_kit::users::Users;
 
+use crate::auth::policy::Policy;
 use crate::session::connection_state::OnLostState;
 
 /// The `[mysql]` table of the configuration.
@@ -18,6 +20,8 @@ pub struct Settings {
     pub default: Option<DefaultLogin>,
     /// Passwords may be sent in the clear where the test server asks for it (`mysql_clear_password`).
     pub allow_clear: bool,
+    /// The test server's RSA public key, in PEM. Without it, the key that the server sends is trusted.
+    pub public_key: Option<PathBuf>,
     /// What becomes of statements that depend on state which was lost with a connection (`--on-lost-state`).
     #[serde(skip)]
     pub on_lost_state: OnLostState,
@@ -43,7 +47,7 @@ pub struct DefaultLogin {
 pub(crate) struct Credentials {
     pub(crate) users: Users,
     pub(crate) default: Option<Login>,
-    pub(crate) allow_clear: bool,
+    pub(crate) policy: Policy,
 }
 
 /// A user with a password and a database.
@@ -65,7 +69,8 @@ impl Credentials {
             };
             Ok(Login { user, password, database })
         });
-        Ok(Self { default: default.transpose()?, users, allow_clear: settings.allow_clear })
+        let policy = Policy::new(settings.allow_clear, settings.public_key.as_deref())?;
+        Ok(Self { default: default.transpose()?, users, policy })
     }
 }
 

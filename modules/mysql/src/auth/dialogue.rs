@@ -5,6 +5,7 @@
 use crate::auth::credentials::Secret;
 use crate::auth::greeting::{Greeting, NONCE_MAX, PLUGIN_MAX};
 use crate::auth::plugin::{Plugin, encrypted};
+use crate::auth::policy::Policy;
 use crate::wire::packet::Reader;
 use crate::wire::server_error::{ServerError, printable};
 
@@ -12,7 +13,7 @@ use crate::wire::server_error::{ServerError, printable};
 const SWITCHES_MAX: u8 = 3;
 
 /// A public key is no longer, in bytes: one of 4096 bits has 800.
-const KEY_MAX: usize = 8 << 10;
+pub(crate) const KEY_MAX: usize = 8 << 10;
 
 /// The next step of a login.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub(crate) struct Dialogue {
     plugin: Plugin,
     nonce: Vec<u8>,
     password: Option<Secret>,
-    allow_clear: bool,
+    policy: Policy,
     switches: u8,
     stage: Stage,
 }
@@ -69,10 +70,11 @@ impl Dialogue {
     pub(crate) fn begin(
         greeting: &Greeting,
         password: Option<Secret>,
-        allow_clear: bool,
+        policy: &Policy,
     ) -> (Self, Option<Vec<u8>>) {
         let (plugin, nonce) = (Plugin::from_name(&greeting.plugin), greeting.nonce.clone());
-        let mut dialogue = Self { plugin, nonce, password, allow_clear, switches: 0, stage: Stage::Answered };
+        let policy = policy.clone();
+        let mut dialogue = Self { plugin, nonce, password, policy, switches: 0, stage: Stage::Answered };
         let answer = dialogue.first_answer();
         (dialogue, answer)
     }
@@ -87,6 +89,11 @@ impl Dialogue {
         self.plugin
     }
 
+    /// The server was asked for its public key: the password will be readable for whoever answers.
+    pub(crate) fn has_asked_for_key(&self) -> bool {
+        self.stage == Stage::KeyAsked
+    }
+
     /// A password is configured.
     pub(crate) fn has_password(&self) -> bool {
         self.password.is_some()
@@ -95,11 +102,17 @@ impl Dialogue {
     /// The first answer, if a password is configured.
     fn first_answer(&mut self) -> Option<Vec<u8>> {
         let password = self.password.as_ref()?;
-        if self.plugin == Plugin::Clear && !self.allow_clear {
+        if self.plugin == Plugin::Clear && !self.policy.allow_clear {
             // The server will ask again, and be refused then.
             return Some(Vec::new());
         }
         if self.plugin == Plugin::Sha256 && !password.bytes().is_empty() {
+            if let Some(key) = &self.policy.public_key
+                && let Some(secret) = encrypted(password.bytes(), &self.nonce, key)
+            {
+                self.stage = Stage::Done;
+                return Some(secret);
+            }
             self.stage = Stage::KeyAsked;
         }
         Some(self.plugin.answer(password.bytes(), &self.nonce))
@@ -141,7 +154,7 @@ impl Dialogue {
         self.stage = Stage::Answered;
         match self.plugin {
             Plugin::Other => return self.unknown(printable(name, PLUGIN_MAX)),
-            Plugin::Clear if !self.allow_clear => return Step::Refused(Refusal::Clear),
+            Plugin::Clear if !self.policy.allow_clear => return Step::Refused(Refusal::Clear),
             _ => {}
         }
         // Without a password there may be none on the test server either.
@@ -166,22 +179,30 @@ impl Dialogue {
                 Step::Wait
             }
             (Plugin::CachingSha2, Stage::Answered, [FULL]) if self.password.is_some() => {
-                self.stage = Stage::KeyAsked;
-                Step::Send(vec![KEY_REQUEST])
+                let Some(key) = self.policy.public_key.clone() else {
+                    self.stage = Stage::KeyAsked;
+                    return Step::Send(vec![KEY_REQUEST]);
+                };
+                self.encrypt(&key)
             }
             (Plugin::CachingSha2, Stage::Answered, [FULL]) => Step::Refused(Refusal::NoPassword),
             (Plugin::CachingSha2 | Plugin::Sha256, Stage::KeyAsked, key) => {
-                self.stage = Stage::Done;
                 if key.len() > KEY_MAX {
                     return Step::Refused(Refusal::Key);
                 }
-                let Some(password) = &self.password else { return Step::Refused(Refusal::NoPassword) };
-                match encrypted(password.bytes(), &self.nonce, key) {
-                    Some(secret) => Step::Send(secret),
-                    None => Step::Refused(Refusal::Key),
-                }
+                self.encrypt(key)
             }
             _ => Step::Refused(Refusal::OutOfStep),
+        }
+    }
+
+    /// The password for the owner of `key`.
+    fn encrypt(&mut self, key: &[u8]) -> Step {
+        self.stage = Stage::Done;
+        let Some(password) = &self.password else { return Step::Refused(Refusal::NoPassword) };
+        match encrypted(password.bytes(), &self.nonce, key) {
+            Some(secret) => Step::Send(secret),
+            None => Step::Refused(Refusal::Key),
         }
     }
 }

@@ -6,3 +6,4 @@ pub(crate) mod dialogue;
 pub(crate) mod greeting;
 pub(crate) mod hello;
 pub(crate) mod plugin;
+pub(crate) mod policy;

@@ -87,6 +87,11 @@ fn ed25519(password: &[u8], nonce: &[u8]) -> Vec<u8> {
     raw_sign::<Sha512>(&key, nonce, &VerifyingKey::from(&key)).to_bytes().to_vec()
 }
 
+/// Whether `pem` is an RSA public key that [`encrypted`] can use for passwords of usual length.
+pub(crate) fn is_public_key(pem: &[u8]) -> bool {
+    encrypted(&[0; 64], &[0; 20], pem).is_some()
+}
+
 /// The password, encrypted for the owner of a public key: RSA-OAEP of (p + NUL) xor nonce. `None` if `pem` is no RSA key, or
 /// too short a one.
 pub(crate) fn encrypted(password: &[u8], nonce: &[u8], pem: &[u8]) -> Option<Vec<u8>> {

@@ -140,7 +140,8 @@ impl Talk<'_> {
         };
         let hello = Hello::assumed(&self.online.user, b"");
         let capabilities = CAPABILITIES.agree_with(greeting.capabilities);
-        let (dialogue, answer) = Dialogue::begin(&greeting, Some(self.online.password.clone()), false);
+        let (dialogue, answer) =
+            Dialogue::begin(&greeting, Some(self.online.password.clone()), &self.online.policy);
         let response = hello.response(capabilities, &answer.unwrap_or_default(), &greeting.plugin, b"");
         self.to_send.extend(packet(1, &response));
         Ok(Next::Go(Stage::LoggingIn(Box::new(dialogue), greeting.capabilities)))

@@ -14,6 +14,7 @@ mod refusal;
 mod result;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use self::conversation::Asking;
 use self::entry::Entry;
 use self::known_types::KnownTypes;
 use crate::auth::credentials::{CredentialsError, Secret, SecretSource};
+use crate::auth::policy::Policy;
 
 /// The time limit for a question without a setting: some answers are long.
 const TIME_LIMIT: u8 = 3;
@@ -40,6 +42,8 @@ pub struct OnlineServer {
     pub user: String,
     /// Its password; without, it has none.
     pub password: Option<SecretSource>,
+    /// Its RSA public key, in PEM. Without it, the key that the server sends is trusted.
+    pub public_key: Option<PathBuf>,
     /// The time limit for a question, in seconds; 3 without.
     pub timeout: Option<u8>,
 }
@@ -51,6 +55,7 @@ pub(crate) struct Online {
     time_limit: Duration,
     user: Vec<u8>,
     password: Secret,
+    policy: Policy,
     questions: Questions,
     connections: Connections<Entry>,
     /// The last question that has failed.
@@ -68,6 +73,7 @@ impl Online {
             time_limit: Duration::from_secs(settings.timeout.unwrap_or(TIME_LIMIT).max(1).into()),
             user: settings.user.clone().into_bytes(),
             password: password.unwrap_or_else(|| Secret::new(b"")),
+            policy: Policy::new(false, settings.public_key.as_deref())?,
             questions: Questions::default(),
             connections: Connections::default(),
             failed: AtomicU64::new(0),

@@ -31,7 +31,7 @@ impl Switching {
         let agreed = self.agreed;
         let greeting = &agreed.greeting;
         let (dialogue, answer) =
-            Dialogue::begin(greeting, client.password.clone(), cx.shared.credentials.allow_clear);
+            Dialogue::begin(greeting, client.password.clone(), &cx.shared.credentials.policy);
         let (hello, capabilities) = (&client.hello, agreed.capabilities);
         let request = match answer {
             Some(answer) => hello.change_user(capabilities, &answer, &greeting.plugin),

@@ -49,7 +49,7 @@ impl Greeted {
         }
         let capabilities = wanted.agree_with(greeting.capabilities);
         let (dialogue, answer) =
-            Dialogue::begin(&greeting, client.password.clone(), cx.shared.credentials.allow_clear);
+            Dialogue::begin(&greeting, client.password.clone(), &cx.shared.credentials.policy);
         let database = client.database_of_login(cx.state.database()).to_vec();
         let (hello, database) = (&client.hello, &database[..]);
         let response = match answer {
@@ -80,6 +80,9 @@ impl LoggingIn {
     pub(super) fn handle(mut self: Box<Self>, bytes: &[u8], cx: &mut Context, actions: &mut Actions) -> Next {
         self.packets.push(bytes);
         loop {
+            if self.dialogue.has_asked_for_key() {
+                warnings::key_is_trusted(&cx.shared);
+            }
             let step = match self.packets.next() {
                 Ok(Some((sequence, payload))) => match self.dialogue.handle(&payload) {
                     Step::Send(answer) => {

@@ -106,6 +106,14 @@ pub(super) fn connection_refused(shared: &Shared, error: &ServerError) {
     });
 }
 
+pub(super) fn key_is_trusted(shared: &Shared) {
+    shared.warnings.setup.once("public key", || {
+        "the test server's public key is not known: passwords are encrypted with the key that it sends, so whoever answers in \
+         its place can read them; copy its public_key.pem, and name the copy as public_key under [mysql] in the --config file"
+            .to_owned()
+    });
+}
+
 pub(super) fn login_refused(shared: &Shared, user: &[u8], refusal: &Refusal, dialogue: &Dialogue) {
     let is_known = shared.credentials.users.names(user);
     let warnings = if is_known { &shared.warnings.known_users } else { &shared.warnings.other_users };

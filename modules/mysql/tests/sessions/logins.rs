@@ -143,6 +143,8 @@ fn a_change_of_user_may_take_another_method_and_what_follows_is_counted_on() {
     assert_eq!(run.driven.answer(&packet(3, b"\x01\x04")), packet(4, b"\x02"), "the key is asked for");
     let encrypted = run.driven.answer(&packet(5, &[b"\x01", KEY].concat()));
     assert_eq!((encrypted.len(), encrypted[3]), (4 + 128, 6));
+    let lines = lines_with("whoever answers in its place");
+    assert!(matches!(&lines[..], [line] if line.contains("public_key under [mysql]")), "{lines:?}");
     assert_eq!(run.driven.answer(&ok(7, 0)), b"");
     assert_eq!((run.driven.failure, run.driven.held()), (None, 0));
     assert_eq!(run.count("logins", "accepted_caching_sha2_password"), 1);
@@ -153,6 +155,52 @@ fn a_change_of_user_may_take_another_method_and_what_follows_is_counted_on() {
     assert_eq!(run.driven.client(&said), prepare("SELECT 2"));
     assert_eq!(run.driven.answer(&packet(9, b"not to be told")), [execute(2), query("DO 1")].concat());
     assert_eq!(run.count("sessions", "statement_id_assumed"), 1);
+}
+
+/// A file of this test alone.
+fn key_file(name: &str, content: &[u8]) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("tcpcopy-mysql-{}-{name}", std::process::id()));
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+#[test]
+fn a_key_that_is_known_is_not_asked_for() {
+    let path = key_file("known.pem", KEY);
+    let mut run = Run::with(&Settings { public_key: Some(path.clone()), ..settings() });
+    std::fs::remove_file(path).unwrap();
+    let nonce = b"01234567890123456789\0";
+    for (method, full) in [("caching_sha2_password", true), ("sha256_password", false)] {
+        run.again();
+        run.driven.connected();
+        run.driven.client(&hello_of(KNOWN, USUAL));
+        run.driven.answer(&greeting(USUAL));
+        let mut sent = run.driven.answer(&switch_to(method, nonce));
+        if full {
+            assert_eq!(sent.len(), 4 + 32);
+            sent = run.driven.answer(&packet(4, b"\x01\x04"));
+        }
+        assert_eq!(sent.len(), 4 + 128, "{method}: {}", sent.escape_ascii());
+        run.driven.answer(&ok(6, 0));
+        assert_eq!(run.driven.failure, None);
+    }
+}
+
+#[test]
+fn a_file_that_holds_no_key_is_refused() {
+    let private = b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n";
+    let long = [KEY, &[b'\n'; 9000]].concat();
+    for (content, part) in
+        [(&b""[..], "no RSA"), (private, "no RSA"), (&long, "no RSA"), (&KEY[..100], "no RSA")]
+    {
+        let path = key_file("wrong.pem", content);
+        let wrong = Settings { public_key: Some(path.clone()), ..Settings::default() };
+        let error = tcpcopy_mysql::Mysql::new(&wrong).err().unwrap().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(error.contains(part) && error.contains(path.to_str().unwrap()), "{error}");
+        let error = tcpcopy_mysql::Mysql::new(&wrong).err().unwrap().to_string();
+        assert!(error.contains("No such file"), "{error}");
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn protocol() -> Mysql {
         address: None,
         user: "tcpcopy".to_owned(),
         password: Some(secret("of-tcpcopy")),
+        public_key: None,
         timeout: None,
     };
     Mysql::new(&settings).unwrap().for_service(Some(&online), FLOW.server).unwrap()
