@@ -29,6 +29,13 @@ fn usage_errors_are_one_line_and_exit_with_2() {
     refused(&["-b", "nowhere"], 2, &["-b: 'nowhere'"]);
     refused(&["-i", ""], 2, &["-i: ''"]);
     refused(&["--what"], 2, &["--what", "intercept -h"]);
+    refused(
+        &["start", "--interface", "eth0"],
+        2,
+        &["'start' belongs to no flag", "SIGTERM", "did you mean -i?"],
+    );
+    refused(&["--user", "root"], 2, &["--user: 'root' is root"]);
+    refused(&["--user", "no-such-user"], 2, &["no user 'no-such-user'", "useradd"]);
 }
 
 #[test]
@@ -39,7 +46,7 @@ fn errors_of_the_system_are_one_line_and_exit_with_1() {
 
 #[test]
 fn help_and_version_are_printed() {
-    for (flag, start) in [("-h", "Captures the answers"), ("-v", "intercept ")] {
+    for (flag, start) in [("-h", "Captures the answers"), ("-v", "intercept "), ("-V", "intercept ")] {
         let output = intercept(&[flag]);
         assert_eq!(output.status.code(), Some(0));
         assert!(String::from_utf8(output.stdout).unwrap().starts_with(start));

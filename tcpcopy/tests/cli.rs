@@ -42,6 +42,7 @@ fn help_and_version_go_to_standard_output() {
         ("-h", "Copies live TCP"),
         ("--help", "Copies live TCP"),
         ("-v", "tcpcopy "),
+        ("-V", "tcpcopy "),
         ("--version", "tcpcopy "),
     ] {
         let output = run(&[flag]);

@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -315,6 +316,33 @@ fn the_report_is_logged_at_every_level_and_may_decide_the_exit_code() {
         assert_eq!(log.contains("replayed 0.000 %, less than the 0.001 %"), limit.is_some(), "{log}");
         let is_json = log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok());
         assert_eq!(is_json, form == "json", "{log}");
+    }
+}
+
+/// As systemd does for a unit with Type=notify and WatchdogSec.
+#[test]
+fn a_service_manager_hears_of_the_start_the_life_and_the_end() {
+    for workers in ["1", "2"] {
+        let (intercept, name) = (Intercept::new(), File::new(&format!("notify-{workers}")));
+        let manager = UnixDatagram::bind(name.path()).unwrap();
+        manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let told = || {
+            let mut buffer = [0; 64];
+            let length = manager.recv(&mut buffer).unwrap();
+            String::from_utf8(buffer[..length].to_vec()).unwrap()
+        };
+        let mut command = tcpcopy(&intercept.address(), &["-C", workers]);
+        command.env("NOTIFY_SOCKET", name.path()).env("WATCHDOG_USEC", "30000000").stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut conns = vec![intercept.accept_up()];
+        conns.extend((workers == "2").then(|| intercept.accept_up()));
+        assert_eq!(told(), "READY=1");
+        assert_eq!(told(), "WATCHDOG=1");
+        signal(pid(&child), Signal::SIGTERM);
+        let end = std::iter::repeat_with(told).find(|state| state != "WATCHDOG=1");
+        assert_eq!(end.as_deref(), Some("STOPPING=1"));
+        conns.iter_mut().for_each(Conn::wait_for_end);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
     }
 }
 

@@ -6,11 +6,13 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use common_core::text::shown;
 use thiserror::Error;
+
+use crate::unknown_words;
 
 /// The meaning of a command line.
 #[derive(Debug)]
@@ -25,14 +27,18 @@ impl Invocation<ArgMatches> {
     /// Parses a command line, program name included.
     ///
     /// # Errors
-    /// The parser's error.
-    pub fn parse(command: Command, args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        match command.try_get_matches_from(args) {
+    /// [`ParseError`] names all unknown words, or the first other problem.
+    pub fn parse(command: &Command, args: impl IntoIterator<Item = OsString>) -> Result<Self, ParseError> {
+        let args: Vec<OsString> = args.into_iter().collect();
+        match command.clone().try_get_matches_from(&args) {
             Ok(matches) => Ok(Self::Run(matches)),
             Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
                 Ok(Self::Print(error.render().to_string()))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(match unknown_words::explain(command, args, &error) {
+                Some(line) => ParseError(line),
+                None => ParseError::from(&error),
+            }),
         }
     }
 }
@@ -234,25 +240,14 @@ pub fn files<const N: usize>(
 
 /// An error of the argument parser, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ParseError {
-    /// A word that is no flag and no value of one.
-    Stray(String),
-    /// Any other error.
-    Arguments(String),
-}
+pub struct ParseError(pub String);
 
 impl From<&clap::Error> for ParseError {
     /// The first line says what is wrong; the rest is usage and tips, which the help shows.
     fn from(error: &clap::Error) -> Self {
-        if let (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) =
-            (error.kind(), error.get(ContextKind::InvalidArg))
-            && (word == "-" || !word.starts_with('-'))
-        {
-            return Self::Stray(shown(word, 80));
-        }
         let text = error.render().to_string();
         let line = text.lines().next().unwrap_or_default();
-        Self::Arguments(shown(line.strip_prefix("error: ").unwrap_or(line), 200))
+        Self(shown(line.strip_prefix("error: ").unwrap_or(line), 200))
     }
 }
 

@@ -5,3 +5,4 @@ pub mod command_line;
 pub mod io;
 pub mod key_file;
 pub mod process;
+mod unknown_words;

@@ -179,7 +179,14 @@ fn works(own: &Path, capture: &mut AfPacket) {
     println!("done");
 }
 
+/// The thread of the log gives up its rights while others do.
 fn every_thread_is_without_rights() {
+    for _ in 0..20 {
+        all_threads_are_without_rights();
+    }
+}
+
+fn all_threads_are_without_rights() {
     let directory = Directory::new("threads");
     let mut child = start("waits", &directory).spawn().unwrap();
     await_line(&mut child, "ready");

@@ -10,9 +10,6 @@ pub enum UsageError {
     /// The argument parser refused it.
     #[error("{0}; see tcpcopy -h")]
     Arguments(String),
-    /// A word that is no flag and no value of one.
-    #[error("'{0}' belongs to no flag: lists are written without spaces, A,B; see tcpcopy -h")]
-    Stray(String),
     /// Flags of TCPCopy 1.x that this build refuses.
     #[error("{0}")]
     Unsupported(String),
@@ -176,11 +173,14 @@ pub enum UsageError {
     File(#[from] FileError),
 }
 
+impl From<ParseError> for UsageError {
+    fn from(ParseError(line): ParseError) -> Self {
+        Self::Arguments(line)
+    }
+}
+
 impl From<clap::Error> for UsageError {
     fn from(error: clap::Error) -> Self {
-        match ParseError::from(&error) {
-            ParseError::Stray(word) => Self::Stray(word),
-            ParseError::Arguments(line) => Self::Arguments(line),
-        }
+        ParseError::from(&error).into()
     }
 }

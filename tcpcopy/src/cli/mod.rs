@@ -25,7 +25,7 @@ use raw::RawArgs;
 /// # Errors
 /// [`UsageError`], one line with a hint.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation<Config>, UsageError> {
-    let matches = match Invocation::parse(command(), args)? {
+    let matches = match Invocation::parse(&command(), args)? {
         Invocation::Run(matches) => matches,
         Invocation::Print(text) => return Ok(Invocation::Print(text)),
     };

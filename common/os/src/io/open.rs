@@ -40,7 +40,7 @@ pub enum OpenError {
     },
     /// The process lacks a privilege.
     #[error(
-        "no permission to {action}: run with sudo, or once: setcap cap_net_raw,cap_net_admin+ep {program}"
+        "no permission to {action}: run with sudo, or once: setcap cap_net_raw,cap_net_admin,cap_setpcap+ep {program}"
     )]
     Permission {
         /// The action that failed.

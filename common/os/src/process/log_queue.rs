@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use log::Level;
 
 use super::log_file::Destination;
+use super::logging::LogError;
 use super::rights::{Needs, Rights};
 
 /// Limit of the queue in bytes, and a lower one for lines of debug and trace level, which leaves room for the others.
@@ -120,30 +121,45 @@ impl Write for LogQueue {
 }
 
 impl LogSource {
-    /// Starts the thread that writes to `out`. It gives up all `rights` but its `needs`.
+    /// Starts the thread that writes to `out`. It gives up all `rights` but its `needs`, before this returns: the restriction of
+    /// system calls, which follows for all threads, would cut it short.
     ///
     /// # Errors
-    /// The operating system's error: there can be no more threads.
-    pub(super) fn start(self, out: Box<dyn Destination>, rights: Rights, needs: Needs) -> io::Result<()> {
-        Builder::new().name("log".to_owned()).spawn(move || {
-            // The main thread does so later, because it still has sockets to open. If it fails here, it fails there as well
-            // and ends the process.
-            let _ = rights.give_up_in_thread(&needs);
+    /// There can be no more threads, or the thread keeps rights.
+    pub(super) fn start(
+        self,
+        out: Box<dyn Destination>,
+        rights: Rights,
+        needs: Needs,
+    ) -> Result<(), LogError> {
+        let (result, wait) = bounded(1);
+        let thread = Builder::new().name("log".to_owned()).spawn(move || {
+            // The main thread keeps the same, and reports it.
+            let _ = result.send(rights.give_up_in_thread(&needs).map(drop));
             self.write_to(out);
-        })?;
-        Ok(())
+        });
+        thread.map_err(LogError::Thread)?;
+        wait.recv().unwrap_or(Ok(())).map_err(LogError::Rights)
     }
 
     fn write_to(self, mut out: Box<dyn Destination>) {
         let mut batch = Batch::default();
+        let mut is_cut = false;
         while let Ok(item) = self.items.recv() {
             let mut next = Some(item);
             while let Some(Item::Line(line)) = next {
                 batch.add(&line);
                 next = if batch.bytes.len() < BATCH { self.items.try_recv().ok() } else { None };
             }
-            if batch.write_to(&mut *out).is_err() {
-                self.counters.lose(batch.lines);
+            if batch.lines > 0 {
+                if is_cut {
+                    // A disk that was full may have taken a part of a line, to which the next one must not be joined.
+                    batch.bytes.insert(0, b'\n');
+                }
+                is_cut = batch.write_to(&mut *out).is_err();
+                if is_cut {
+                    self.counters.lose(batch.lines);
+                }
             }
             self.counters.waiting.fetch_sub(batch.room, Ordering::Relaxed);
             batch.clear();
@@ -265,6 +281,44 @@ mod tests {
         drop(queue);
         let bytes: usize = what_is_written.iter().map(|bytes| bytes.len()).sum();
         assert_eq!(bytes as u64, (verbose + others) * 100, "nothing else is lost");
+    }
+
+    /// A disk that has room for some bytes, and later for all.
+    struct Full {
+        written: mpsc::Sender<Vec<u8>>,
+        room: Option<usize>,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.room.unwrap_or(usize::MAX));
+            if taken == 0 {
+                self.room = None;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room = self.room.map(|room| room - taken);
+            self.written.send(bytes[..taken].to_vec()).unwrap();
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Destination for Full {}
+
+    #[test]
+    fn a_line_that_is_cut_by_a_full_disk_ends_before_the_next() {
+        let (written, what_is_written) = mpsc::channel();
+        let (mut queue, source) = log_queue();
+        start(source, Full { written, room: Some(4) });
+        queue.write_all(b"cut in its middle\n").unwrap();
+        assert!(queue.wait(LONG));
+        queue.write_all(b"whole\n").unwrap();
+        assert!(queue.wait(LONG));
+        drop(queue);
+        assert_eq!(what_is_written.iter().collect::<Vec<_>>().concat(), b"cut \nwhole\n");
     }
 
     #[test]

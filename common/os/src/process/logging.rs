@@ -16,7 +16,7 @@ use super::background::{END_LIMIT, within};
 use super::log_file::{Destination, LogFile};
 use super::log_format::LogFormat;
 use super::log_queue::{LogQueue, log_queue};
-use super::rights::{Needs, Rights};
+use super::rights::{Needs, Rights, RightsError};
 use common_core::text::shown;
 
 pub use super::log_queue::lost;
@@ -35,6 +35,9 @@ pub enum LogError {
     /// No more threads can be started.
     #[error("cannot start a thread for the log: {0}; raise the limit of processes (ulimit -u)")]
     Thread(io::Error),
+    /// The thread of the log cannot give up its rights.
+    #[error(transparent)]
+    Rights(RightsError),
     /// Logging is already set up.
     #[error("logging was set up before")]
     Twice,
@@ -126,7 +129,7 @@ pub fn init(
     log::set_boxed_logger(Box::new(logger)).map_err(|_| LogError::Twice)?;
     log::set_max_level(max_level);
     let needs = Needs { written: file.map(Path::to_owned).into_iter().collect(), ..Needs::default() };
-    source.start(out, rights.clone(), needs).map_err(LogError::Thread)?;
+    source.start(out, rights.clone(), needs)?;
     panic::set_hook(Box::new(report_panic));
     let _ = LOG.set(Running { queue, is_file: file.is_some() });
     Ok(LogWriter(()))

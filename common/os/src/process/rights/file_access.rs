@@ -13,8 +13,8 @@ use super::Needs;
 /// The newest features in use; older kernels leave out what they do not have. This one has files, TCP and scopes.
 const FEATURES: ABI = ABI::V6;
 
-/// What findings about the network read.
-const SETTINGS: &str = "/proc/sys/net";
+/// What findings about the network read, and what the C library reads when it returns memory.
+const SETTINGS: [&str; 2] = ["/proc/sys/net", "/proc/sys/vm/overcommit_memory"];
 
 /// A set of rules that is not in force yet.
 pub(super) struct FileAccess(Result<RulesetCreated, RulesetError>);
@@ -51,8 +51,8 @@ fn rules(needs: &Needs) -> Result<RulesetCreated, RulesetError> {
         }
     }
     let program = std::env::current_exe().ok();
-    let own = [Some(Path::new(SETTINGS)), program.as_deref()];
-    for path in own.into_iter().flatten().chain(needs.read.iter().map(AsRef::as_ref)) {
+    let own = SETTINGS.iter().map(Path::new).chain(program.as_deref());
+    for path in own.chain(needs.read.iter().map(AsRef::as_ref)) {
         let access =
             if path.is_dir() { AccessFs::ReadFile | AccessFs::ReadDir } else { AccessFs::ReadFile.into() };
         rules = allow(rules, path, access)?;

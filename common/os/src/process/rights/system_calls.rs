@@ -189,11 +189,12 @@ const NEVER_USED: &[i64] = &[
 const FAMILIES: [i32; 4] = [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_UNIX];
 
 /// Requests of ioctl(2): blocking, and properties of interfaces.
-const REQUESTS: [libc::Ioctl; 7] = [
+const REQUESTS: [libc::Ioctl; 8] = [
     libc::FIONBIO,
     libc::FIONREAD,
     libc::FIOCLEX,
     libc::TCGETS,
+    libc::SIOCGIFINDEX,
     libc::SIOCGIFNAME,
     libc::SIOCGIFMTU,
     libc::SIOCGIFHWADDR,
