@@ -135,6 +135,9 @@ impl Display for Short<'_> {
     }
 }
 
+/// Hosts that the report lists; the file of `--stats-json` has all.
+const LISTED: usize = 20;
+
 /// The report at the end, and for SIGUSR1: a line, and one for each host.
 pub(crate) struct Complete<'r>(pub(crate) &'r Report);
 
@@ -152,7 +155,11 @@ impl Display for Complete<'_> {
         if output.log_lines_lost > 0 {
             write!(f, "; {} log lines lost", output.log_lines_lost)?;
         }
-        hosts.iter().try_for_each(|host| write!(f, "\n  {host}"))
+        hosts.iter().take(LISTED).try_for_each(|host| write!(f, "\n  {host}"))?;
+        match hosts.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} other hosts"),
+        }
     }
 }
 
@@ -223,6 +230,12 @@ mod tests {
         assert!(text.contains("forwarded 7 answers (without route: 0, queue full: 0)"), "{text}");
         let host = "\n  host 10.0.0.16: 1 connections of 3 open, answers 7, overflowed 2, refused no_hello 1, cut off 1";
         assert!(text.ends_with(host), "{text}");
+        let mut many = report();
+        for _ in 0..LISTED {
+            many.hosts.extend(report().hosts);
+        }
+        let text = Complete(&many).to_string();
+        assert!(text.lines().count() == LISTED + 2 && text.ends_with("and 1 other hosts"), "{text}");
     }
 
     /// Every field and counter is described.

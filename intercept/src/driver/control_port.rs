@@ -227,6 +227,10 @@ impl ControlPort {
             Err((RefuseReason::CutOff, why)) => self.cut_off(now, id, &why, router),
             Err((reason, why)) => self.refuse(now, id, reason, &why, router),
         }
+        // Without the key a peer can send a few bytes only, and must not spend what is for one on its host that has it.
+        if self.wants_key() && !self.peers.get_mut(id).is_some_and(|peer| peer.is_secret()) {
+            return work;
+        }
         let state = self.hosts.of(now, host);
         state.works(work, u32::try_from(pings).unwrap_or(u32::MAX));
         if let Some(excess) = state.excess() {
