@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Strangers on the control port of intercept, for cases of the lab. docs/CONTROL_PROTOCOL.md has the messages.
 
-    strangers.py KIND HOST [PORT] [NUMBER | FILE] [SOURCE]...
+    strangers.py KIND HOST [NUMBER | FILE | SOURCE] [SOURCE]...
 
 Each goes on until it is ended, unless it says what it has seen on one line and ends.
 
-    pings, routes     a flood of messages, on one connection after the other
+    pings SOURCE      a flood of messages from this address, on one connection after the other
+    routes SOURCE     the same, of routes
     hold N            N connections with a hello, from each SOURCE in turn
     mute N            N connections that ask for payload and never read
     many N            N connections as fast as possible, then says how many are open
@@ -55,11 +56,11 @@ def connect(address, source=None):
     return socket.create_connection(address, timeout=10, source_address=(source, 0) if source else None)
 
 
-def flood(address, messages):
+def flood(address, messages, source):
     block = hello() + messages
     while True:
         try:
-            with connect(address) as link:
+            with connect(address, source) as link:
                 link.settimeout(2)
                 link.sendall(block)
                 while True:
@@ -137,9 +138,9 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     links = []
     if kind == "pings":
-        flood(address, PING * 1000)
+        flood(address, PING * 1000, *rest)
     elif kind == "routes":
-        flood(address, b"".join(route(number) + route_end(number) for number in range(1000)))
+        flood(address, b"".join(route(number) + route_end(number) for number in range(1000)), *rest)
     elif kind == "hold":
         sources = rest[1:] or [None]
         for number in range(int(rest[0])):
