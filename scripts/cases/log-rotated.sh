@@ -41,7 +41,7 @@ rotated() {
   account_whole
   ledger_holds tcpcopy '.output.log_lines_lost == 0 and .output.statistics_skipped == 0' 'output was lost'
   [[ $(stat -c %U tcpcopy-rotated) == nobody ]] || fail 'the new log does not belong to the daemon'
-  (($(stat -c %a tcpcopy-rotated) == 640)) || fail 'the log is open to all'
+  [[ $(stat -c %a tcpcopy-rotated tcpcopy.json | uniq) == 640 ]] || fail 'log or statistics are open to all'
   grep -q 'replayed 100.000 %' tcpcopy-rotated || fail 'the final report is not in the new log'
   ! grep -vh '^\[20\|^ \|^hint\|^$' intercept-rotated* || fail 'a line is cut'
 }
