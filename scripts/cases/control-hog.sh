@@ -35,7 +35,7 @@ hog_is_bounded() {
 
 # Hellos and targets are as in docs/CONTROL_PROTOCOL.md. $0 is intercept's address.
 hog() {
-  local hello='\0\0\0\013\001tcpcopy\n\0\004' links=() link n target targets=''
+  local hello='\0\0\0\023\001tcpcopy\n\0\005\0\0\0\0\0\0\0\001' links=() link n target targets=''
   # fd00::, up to the last four bytes; port 80.
   local front='\224\002\006\375\0\0\0\0\0\0\0\0\0\0\0' back='\0\120'
   trap '' PIPE
