@@ -9,6 +9,7 @@ pub mod control;
 pub mod driver;
 pub mod engine;
 mod failure_log;
+pub mod findings;
 pub mod ledger;
 pub mod offline;
 pub mod online_query;

@@ -13,6 +13,7 @@ use common_core::wire::{Flags, Segment};
 use common_os::clock::Clock;
 use common_os::io::af_packet::{AfPacket, Room};
 use common_os::io::bpf::{Program, Service, ServiceAnswers, worker_of};
+use common_os::io::way::{Station, Way, Ways};
 use common_os::io::witness::Witness;
 use common_os::io::{Capture, CaptureCounters, OpenError};
 use namespace::{isolated, pair, sh};
@@ -514,26 +515,62 @@ fn serve_short(listener: &TcpListener) {
 
 #[test]
 fn a_witness_counts_what_passes_and_only_when_told() {
-    isolated(|| {
+    let (near, far) = pair(true);
+    let request = |server: &'static str| {
+        let served = far.start(move || serve(&TcpListener::bind(server).unwrap()));
+        near.run(move || while TcpStream::connect(server).is_err() {});
+        served.recv().unwrap();
+    };
+    let mut witness = near.run(|| Witness::open().unwrap());
+    let answers = |address| Program::answers(&[endpoint(address)]);
+    request("10.77.0.2:8080");
+    assert_eq!(witness.counted(), 0);
+    witness.count(Some(&answers("10.77.0.2:8080"))).unwrap();
+    for _ in 0..50 {
+        request("10.77.0.2:8080");
+    }
+    let counted = witness.counted();
+    assert!(counted >= 50, "{counted}: more than its buffer holds");
+    witness.count(Some(&answers("10.77.0.2:8081"))).unwrap();
+    request("10.77.0.2:8080");
+    assert_eq!(witness.counted(), counted, "another filter");
+    witness.count(Some(&answers("127.0.0.1:8080"))).unwrap();
+    near.run(|| {
         let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
-        let request = || {
-            std::thread::scope(|scope| {
-                scope.spawn(|| serve(&listener));
-                upload("127.0.0.1:8080".parse().unwrap());
-            });
-        };
-        let mut witness = Witness::open().unwrap();
-        request();
-        assert_eq!(witness.counted(), 0);
-        witness.count(Some(&Program::answers(&[endpoint("127.0.0.1:8080")]))).unwrap();
-        request();
-        let counted = witness.counted();
-        assert!(counted > 10, "{counted}: more than its buffer holds");
-        witness.count(Some(&Program::answers(&[endpoint("127.0.0.1:8081")]))).unwrap();
-        request();
-        assert_eq!(witness.counted(), counted, "another filter");
-        witness.count(None).unwrap();
-        request();
-        assert_eq!((witness.counted(), witness.is_counting()), (counted, false));
+        drop(TcpStream::connect("127.0.0.1:8080").unwrap());
+        serve(&listener);
     });
+    assert_eq!(witness.counted(), counted, "loopback");
+    witness.count(None).unwrap();
+    request("10.77.0.2:8080");
+    assert_eq!((witness.counted(), witness.is_counting()), (counted, false));
+}
+
+#[test]
+fn a_way_names_interface_hop_and_station() {
+    let (near, _far) = pair(true);
+    let way = |destination: &'static str| {
+        near.run(move || Ways::open().unwrap().find(destination.parse().unwrap()))
+    };
+    let send = |destination: &'static str| {
+        near.run(move || {
+            drop(std::net::UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"x", (destination, 9)))
+        });
+    };
+    send("10.77.0.2");
+    let direct = way("10.77.0.2").unwrap();
+    assert_eq!((&*direct.interface, direct.is_gateway), ("io-a", false));
+    assert!(matches!(direct.station, Station::Known(_)), "{direct:?}");
+    near.run(|| sh("ip route add 10.99.0.0/16 via 10.77.0.9"));
+    send("10.99.0.1");
+    let lost = way("10.99.0.1").unwrap();
+    let expected = Way {
+        interface: "io-a".into(),
+        hop: "10.77.0.9".parse().unwrap(),
+        is_gateway: true,
+        station: Station::Silent,
+    };
+    assert_eq!(lost, expected);
+    assert_eq!(way("10.98.0.1"), None, "no route");
+    assert_eq!(way("10.77.0.1"), None, "this host");
 }

@@ -10,20 +10,28 @@ pub(super) struct StatisticsSince {
     latest: Statistics,
     /// The sum of the counters before the last restart.
     before: Statistics,
+    updates: u64,
 }
 
 impl StatisticsSince {
     /// `first` are the first counters received.
     pub(super) fn new(first: Statistics) -> Self {
-        Self { base: first, latest: first, before: Statistics::default() }
+        Self { base: first, latest: first, before: Statistics::default(), updates: 0 }
     }
 
     pub(super) fn update(&mut self, latest: Statistics) {
         // A counter never decreases, so this is another process.
         if latest.captured < self.latest.captured {
-            *self = Self { base: Statistics::default(), latest, before: self.counted() };
+            let before = self.counted();
+            *self = Self { base: Statistics::default(), latest, before, ..*self };
         }
         self.latest = latest;
+        self.updates += 1;
+    }
+
+    /// How many messages with counters were received.
+    pub(super) fn updates(&self) -> u64 {
+        self.updates
     }
 
     /// The counters as if they had begun at zero with the first ones received.

@@ -29,6 +29,11 @@ const PACKETS_MAX: usize = 1024 * 1024;
 /// Packets discarded at once at the end.
 const DISCARDED_AT_ONCE: usize = 1024;
 
+/// The filter that passes the packets of all clients and nothing else.
+pub(super) fn all_clients(config: &Config) -> Program {
+    Program::clients(&services(config), &config.targets())
+}
+
 /// All capture sockets of a worker.
 pub(super) struct Captures {
     sources: Vec<Source>,

@@ -1,14 +1,18 @@
 //! The driver: sockets, clock, signals and files around the engine.
 
+mod announce;
 mod captures;
 mod deferral;
 mod input;
 mod packet_sink;
 mod phase;
 mod pressure;
+mod prober;
 mod progress;
 mod replay;
 mod reporter;
+mod unseen;
+mod watch;
 mod worker;
 mod workers;
 
@@ -35,6 +39,7 @@ use packet_sink::PacketSink;
 use progress::Progress;
 use replay::Replay;
 use reporter::{Outcome, Reporter};
+use watch::WatchSockets;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
 use crate::cli::Config;
@@ -106,6 +111,8 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let mut process = Process::start(&config.process)?;
     let inputs = open_inputs(config)?;
     let sinks: Vec<_> = inputs.iter().map(|_| open_sink(config)).collect::<Result<_, _>>()?;
+    let mut watching = WatchSockets::open(config).map_err(StartError::from)?;
+    let first_line = announce::first_line(config, watching.ways());
     // The clients of capture files are nobody's now.
     let local_addresses = if config.offline.is_none() { interfaces::local_addresses() } else { Vec::new() };
     warn_of_local_targets(config, &local_addresses);
@@ -132,13 +139,16 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
             .map_err(StartError::system("take over signals"))?;
     }
     let stats = config.stats_json.clone().map(StatsFile::open).transpose()?;
+    let watch = watch::Watch::start(watching, watch::setup(config, clock));
+    let watch = watch.map_err(StartError::system("start a thread"))?;
     let progress =
         config.offline.as_ref().and_then(|offline| Progress::new(&config.process, offline.repeats));
     let reporter =
-        Reporter::new(clock, stats, config.protocols(), services(config), config.fail_below, progress);
+        Reporter::new(clock, stats, config.protocols(), services(config), watch, config.fail_below, progress);
     if !config.alone {
         workers.iter_mut().try_for_each(|worker| worker.connect(START_LIMIT))?;
     }
+    log::info!("{first_line}");
     warn_without_key(config);
     process.detach()?;
     let ended = workers::run(workers, clock, reporter, &mut process);
@@ -169,9 +179,11 @@ fn open_inputs(config: &Config) -> Result<Vec<Input>, RunError> {
 fn needs(config: &Config, queries: &[Query]) -> Needs {
     let intercepts = config.intercepts.iter().map(|intercept| intercept.port);
     let online = queries.iter().map(|query| query.query.address().port);
+    // A silent test server is probed.
+    let targets = config.transfers.iter().map(|transfer| transfer.target.port);
     Needs {
         written: config.stats_json.clone().into_iter().collect(),
-        connects_to: intercepts.chain(online).collect(),
+        connects_to: intercepts.chain(online).chain(targets).collect(),
         ..Needs::default()
     }
 }

@@ -10,7 +10,11 @@ use module_kit::Protocol;
 
 use super::phase::END_LIMIT;
 use super::progress::Progress;
-use crate::report::{self, OutputStats, Percentage, ProtocolStats, Report, Service, StatsFile, WorkerStats};
+use super::watch::Watch;
+use crate::report::{
+    self, FindingStats, OutputStats, Percentage, ProtocolStats, Recent, Report, Service, StatsFile,
+    TargetStats, Totals, WorkerStats,
+};
 
 /// Between two summaries in the log.
 const REPORT: Duration = Duration::from_secs(30);
@@ -33,6 +37,9 @@ pub(super) struct Reporter {
     /// Protocols whose counters are reported.
     protocols: Vec<Arc<dyn Protocol>>,
     services: Vec<Service>,
+    watch: Watch,
+    totals: Totals,
+    recent: Recent,
     fail_below: Option<Percentage>,
     /// The progress bar of a replay of files.
     progress: Option<Progress>,
@@ -46,6 +53,7 @@ impl Reporter {
         stats: Option<StatsFile>,
         protocols: Vec<Arc<dyn Protocol>>,
         services: Vec<Service>,
+        watch: Watch,
         fail_below: Option<Percentage>,
         progress: Option<Progress>,
     ) -> Self {
@@ -54,6 +62,9 @@ impl Reporter {
             stats,
             protocols,
             services,
+            watch,
+            totals: Totals::default(),
+            recent: Recent::default(),
             fail_below,
             progress,
             next_report: clock.now() + REPORT,
@@ -65,6 +76,10 @@ impl Reporter {
     pub(super) fn tick(&mut self, parts: &[WorkerStats]) {
         let now = self.clock.now();
         let sum = WorkerStats::sum(parts);
+        if !self.ending {
+            self.watch.tick(now, &sum);
+        }
+        self.recent = self.totals.tick(&self.account(now, parts, &sum));
         let account = self.account(now, parts, &sum);
         if let Some(stats) = &mut self.stats {
             stats.put(&account);
@@ -122,6 +137,13 @@ impl Reporter {
         enough
     }
 
+    fn targets(&self, sum: &WorkerStats) -> Vec<TargetStats> {
+        let named = self.watch.setup().targets.iter().zip(&sum.targets);
+        named
+            .map(|(target, counts)| TargetStats { target: target.address.to_string(), counts: *counts })
+            .collect()
+    }
+
     fn account<'a>(&self, now: Time, parts: &[WorkerStats], sum: &'a WorkerStats) -> Report<'a> {
         let statistics_skipped = self.stats.as_ref().map_or(0, StatsFile::skipped);
         Report {
@@ -129,11 +151,19 @@ impl Reporter {
             uptime_seconds: now.since(Time::ZERO).as_secs(),
             balanced: parts.iter().all(|part| part.ledger.balances()),
             client_bytes: sum.ledger.client_bytes(),
+            recent: self.recent,
+            findings: self
+                .watch
+                .episodes()
+                .iter()
+                .map(|episode| FindingStats::of(episode, self.watch.setup(), now))
+                .collect(),
             ledger: &sum.ledger,
             capture: sum.capture,
             files: sum.files.clone(),
             inject: &sum.inject,
             intercepts: sum.intercepts.clone(),
+            targets: self.targets(sum),
             services: self.services.clone(),
             protocols: self.protocols.iter().map(|protocol| ProtocolStats::of(&**protocol)).collect(),
             workers: if parts.len() > 1 { parts.iter().map(Into::into).collect() } else { Vec::new() },

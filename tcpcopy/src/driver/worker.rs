@@ -365,6 +365,7 @@ impl<I: Inject> Worker<I> {
             inject: self.sink.account().clone(),
             intercepts: self.conns.account(),
             files: self.input.file_stats(),
+            targets: self.engine.targets().collect(),
         }
     }
 

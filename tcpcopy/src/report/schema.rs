@@ -8,8 +8,8 @@ use common_os::io::CaptureCounters;
 use nix::errno::Errno;
 use serde::{Serialize, Serializer};
 
-use super::{ProtocolStats, WorkerSummary};
-use crate::ledger::Ledger;
+use super::{FindingStats, ProtocolStats, Recent, WorkerSummary};
+use crate::ledger::{Ledger, TargetCounts};
 use crate::offline::FileStats;
 
 /// The state of a run at one moment.
@@ -23,6 +23,10 @@ pub struct Report<'a> {
     pub balanced: bool,
     /// Bytes that clients are known to have sent, each counted once: see [`Ledger::client_bytes`].
     pub client_bytes: u64,
+    /// The last 30 seconds.
+    pub recent: Recent,
+    /// The faults of this run, the latest last; those that are over included.
+    pub findings: Vec<FindingStats>,
     /// The sum of the workers' ledgers.
     pub ledger: &'a Ledger,
     /// The kernel's side of the capture.
@@ -34,6 +38,8 @@ pub struct Report<'a> {
     pub inject: &'a InjectStats,
     /// The intercepts, in the order of `-s`. The control connections of several workers to one intercept are merged.
     pub intercepts: Vec<InterceptStats>,
+    /// The test servers, in the order of `-x`.
+    pub targets: Vec<TargetStats>,
     /// The services of `-x`.
     pub services: Vec<Service>,
     /// Counters of the protocol modules in use.
@@ -48,6 +54,16 @@ pub struct Report<'a> {
 
 fn by_name<S: Serializer>(all: &[ProtocolStats], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(all.iter().map(|protocol| (protocol.name, protocol)))
+}
+
+/// A test server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TargetStats {
+    /// Its address and port.
+    pub target: String,
+    /// What was sent to it and what came back.
+    #[serde(flatten)]
+    pub counts: TargetCounts,
 }
 
 /// A service of `-x`.
@@ -144,6 +160,9 @@ pub struct InterceptStats {
     pub last_error: Option<String>,
     /// The host of another tcpcopy that announces the same flows, if intercept has told of one.
     pub shared_with: Option<String>,
+    /// Messages with counters received.
+    #[serde(skip)]
+    pub reports: u64,
     /// The last counters that intercept sent.
     pub statistics: Option<InterceptCounters>,
 }
@@ -220,11 +239,14 @@ impl<'a> Report<'a> {
             uptime_seconds: 5,
             balanced: ledger.balances(),
             client_bytes: ledger.client_bytes(),
+            recent: Recent::default(),
+            findings: Vec::new(),
             ledger,
             capture: CaptureStats::default(),
             files: None,
             inject,
             intercepts: Vec::new(),
+            targets: Vec::new(),
             services: Vec::new(),
             protocols: Vec::new(),
             workers: Vec::new(),
@@ -261,11 +283,14 @@ mod tests {
             "balanced",
             "capture",
             "client_bytes",
+            "findings",
             "inject",
             "intercepts",
             "ledger",
             "output",
+            "recent",
             "services",
+            "targets",
             "uptime_seconds",
             "version",
         ];
@@ -295,6 +320,16 @@ mod tests {
             protocols: vec![ProtocolStats { name: "mysql", groups: Vec::new() }],
             workers: vec![(&crate::report::WorkerStats::default()).into()],
             files: Some(FileStats::default()),
+            targets: vec![TargetStats { target: String::new(), counts: TargetCounts::default() }],
+            findings: vec![FindingStats {
+                name: "refused",
+                concerns: Some(String::new()),
+                present: true,
+                begun: String::new(),
+                seconds: 0,
+                evidence: String::new(),
+                line: String::new(),
+            }],
             ..Report::of(&ledger, &inject)
         };
         let json = serde_json::to_value(&report).unwrap();

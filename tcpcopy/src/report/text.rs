@@ -10,9 +10,10 @@ use crate::ledger::{DropReason, Ledger};
 use super::headline::Headline;
 use super::hint::hints;
 use super::number::Grouped;
-use super::{InterceptStats, ProtocolStats, Report};
+use super::{FindingStats, InterceptStats, ProtocolStats, Report};
 
-/// The report in one line, for the log of a running tcpcopy. It has a hint until something is replayed.
+/// The report in one line, for the log of a running tcpcopy. It has the faults that are present, or a hint until something is
+/// replayed.
 #[must_use]
 pub fn short(report: &Report<'_>) -> String {
     Short(report).to_string()
@@ -28,11 +29,11 @@ struct Short<'r>(&'r Report<'r>);
 
 impl Display for Short<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Report { ledger, intercepts, inject, .. } = self.0;
+        let Report { ledger, intercepts, inject, recent, .. } = self.0;
         let connected = intercepts.iter().filter(|intercept| intercept.connected).count();
         write!(
             f,
-            "{}; {} bytes pending, {connected} of {} intercepts connected",
+            "{recent}; since the start: {}; {} bytes pending, {connected} of {} intercepts connected",
             Headline(self.0),
             Grouped(ledger.bytes.pending),
             intercepts.len()
@@ -43,6 +44,12 @@ impl Display for Short<'_> {
         }
         if inject.failed.total() > 0 {
             write!(f, ", {} sends failed", Grouped(inject.failed.total()))?;
+        }
+        let mut present = self.0.findings.iter().filter(|finding| finding.present).peekable();
+        if present.peek().is_some() {
+            return present.try_for_each(|finding| {
+                write!(f, "; {} since {}: {}", finding.name, finding.begun, finding.evidence)
+            });
         }
         match hints(self.0).first() {
             Some(hint) if ledger.bytes.replayed == 0 => write!(f, "; hint: {hint}"),
@@ -63,6 +70,7 @@ impl Display for Complete<'_> {
                 "  THE LEDGER DOES NOT BALANCE: a defect of tcpcopy, please report it with these lines"
             )?;
         }
+        self.0.findings.iter().try_for_each(|finding| write_finding(f, finding))?;
         hints(self.0).iter().try_for_each(|hint| writeln!(f, "  hint: {hint}"))?;
         write_dropped(f, ledger)?;
         write_group(f, "sessions", &ledger.sessions)?;
@@ -85,6 +93,13 @@ impl Display for Complete<'_> {
         }
         write_group(f, "output", &self.0.output)
     }
+}
+
+/// What was logged, and how long it lasted.
+fn write_finding(f: &mut Formatter<'_>, finding: &FindingStats) -> fmt::Result {
+    let FindingStats { present, begun, seconds, line, .. } = finding;
+    let end = if *present { "not over" } else { "over" };
+    writeln!(f, "  finding of {begun}, {end} after {} s: {line}", Grouped(*seconds))
 }
 
 /// Bytes and sessions that were not replayed, by reason. A session counts under its first reason.
@@ -133,8 +148,9 @@ fn write_errors(f: &mut Formatter<'_>, protocol: &str, servers: &str, counts: Ve
 }
 
 fn write_intercept(f: &mut Formatter<'_>, intercept: &InterceptStats) -> fmt::Result {
-    let InterceptStats { address, connected, connects, disconnects, last_error, shared_with, statistics } =
-        intercept;
+    let InterceptStats {
+        address, connected, connects, disconnects, last_error, shared_with, statistics, ..
+    } = intercept;
     let state = if *connected { "connected" } else { "not connected" };
     write!(f, "  intercept {address}: {state}, {connects} connects, {disconnects} disconnects")?;
     if let Some(error) = last_error {

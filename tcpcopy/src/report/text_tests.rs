@@ -1,6 +1,6 @@
 //! The reports of a good run, a bad one and an empty one, against expected files.
 
-use super::super::{InjectStats, InterceptCounters};
+use super::super::{InjectStats, InterceptCounters, Recent};
 use super::*;
 use crate::ledger::{DropReason, Largest};
 
@@ -43,12 +43,20 @@ fn intercept() -> InterceptStats {
 #[test]
 fn a_good_run() {
     let (ledger, inject) = (good(), InjectStats { sent: 140_000, ..InjectStats::default() });
-    let report = Report { intercepts: vec![intercept()], ..Report::of(&ledger, &inject) };
+    let recent = Recent {
+        window_seconds: 30,
+        bytes_sent: 1000,
+        bytes_acknowledged: 1000,
+        sessions_begun: 9,
+        sessions_whole: 8,
+        ..Recent::default()
+    };
+    let report = Report { recent, intercepts: vec![intercept()], ..Report::of(&ledger, &inject) };
     assert_eq!(complete(&report), include_str!("../../tests/expected/report_good.txt"));
     assert_eq!(
         short(&report),
-        "replayed 100.000 % of client payload (51 234 567 bytes), 20 000 of 20 000 sessions complete; 0 bytes pending, 1 of 1 \
-         intercepts connected"
+        "last 30 s: 100.000 % of 1 000 bytes replayed, 9 sessions begun, 8 complete; since the start: replayed 100.000 % of \
+         client payload (51 234 567 bytes), 20 000 of 20 000 sessions complete; 0 bytes pending, 1 of 1 intercepts connected"
     );
 }
 
@@ -77,7 +85,7 @@ fn a_run_with_losses() {
     assert_eq!(complete(&report), include_str!("../../tests/expected/report_losses.txt"));
     assert_eq!(
         short(&report),
-        "replayed 99.996 % of client payload (51 235 927 bytes), 19 997 of 20 000 sessions complete (1 still open); 200 \
+        "last 0 s: no client payload, 0 sessions begun, 0 complete; since the start: replayed 99.996 % of client payload (51 235 927 bytes), 19 997 of 20 000 sessions complete (1 still open); 200 \
          bytes dropped: capture_gap 150, memory_limit 50; 1 360 bytes never captured; the kernel dropped 1 234 packets \
          before capture; 100 bytes pending, 1 of 2 intercepts connected, the oldest turn has waited for 12 s, 1 sends failed"
     );
@@ -92,13 +100,38 @@ fn a_run_that_saw_nothing() {
 }
 
 #[test]
+fn faults_that_are_present_are_told_again() {
+    let (ledger, inject) = (good(), InjectStats::default());
+    let finding = |name: &'static str, present| FindingStats {
+        name,
+        concerns: None,
+        present,
+        begun: "00:21:43".to_owned(),
+        seconds: 1234,
+        evidence: "31 sessions wait".to_owned(),
+        line: format!("{name}: a line"),
+    };
+    let findings = vec![finding("refused", false), finding("route-missing", true)];
+    let report = Report { findings, ..Report::of(&ledger, &inject) };
+    let text = short(&report);
+    assert!(text.ends_with(" connected; route-missing since 00:21:43: 31 sessions wait"), "{text}");
+    let text = complete(&report);
+    let expected = "\n  finding of 00:21:43, over after 1 234 s: refused: a line\n  finding of 00:21:43, not over after 1 234 \
+                    s: route-missing: a line\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn one_missing_byte_is_not_a_hundred_percent() {
     let mut ledger = good();
     ledger.bytes.replayed -= 1;
     ledger.bytes.pending = 1;
     let inject = InjectStats::default();
     let text = short(&Report::of(&ledger, &inject));
-    assert!(text.starts_with("replayed 99.999 % of client payload (51 234 567 bytes)"), "{text}");
+    assert!(
+        text.contains("; since the start: replayed 99.999 % of client payload (51 234 567 bytes)"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -116,7 +149,7 @@ fn bytes_replaced_by_a_module_are_not_missing() {
     ledger.bytes.dropped.add(DropReason::Replaced, 100);
     let inject = InjectStats::default();
     let text = short(&Report::of(&ledger, &inject));
-    assert!(text.starts_with("replayed 100.000 % of client payload (51 234 467 bytes)"), "{text}");
+    assert!(text.contains("start: replayed 100.000 % of client payload (51 234 467 bytes)"), "{text}");
 }
 
 #[test]

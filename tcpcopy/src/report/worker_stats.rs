@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{CaptureStats, InjectStats, InterceptStats};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, TargetCounts};
 use crate::offline::FileStats;
 
 /// The counters of one worker.
@@ -19,6 +19,8 @@ pub struct WorkerStats {
     pub intercepts: Vec<InterceptStats>,
     /// The reading of capture files, which only a single worker does.
     pub files: Option<FileStats>,
+    /// Its counts of each test server, in the order of `-x`.
+    pub targets: Vec<TargetCounts>,
 }
 
 impl WorkerStats {
@@ -33,6 +35,7 @@ impl WorkerStats {
             sum.capture.unread += part.capture.unread;
             sum.inject.sent += part.inject.sent;
             sum.inject.failed.extend(&part.inject.failed);
+            sum.targets.iter_mut().zip(&part.targets).for_each(|(target, other)| *target += other);
             sum.intercepts
                 .iter_mut()
                 .zip(&part.intercepts)
@@ -50,6 +53,7 @@ impl InterceptStats {
         self.disconnects = self.disconnects.max(other.disconnects);
         self.last_error = self.last_error.take().or_else(|| other.last_error.clone());
         // Each worker receives the totals of the whole intercept, but not at the same moment.
+        self.reports = self.reports.min(other.reports);
         let latest = [self.statistics, other.statistics].into_iter().flatten();
         self.statistics = latest.max_by_key(|statistics| statistics.captured);
     }

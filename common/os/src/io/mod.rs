@@ -19,6 +19,7 @@ pub(crate) mod seccomp;
 mod sys;
 mod vlan;
 pub mod wake_timer;
+pub mod way;
 pub mod witness;
 mod xdp;
 

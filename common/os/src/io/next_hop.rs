@@ -41,6 +41,15 @@ pub(super) struct NextHop {
     pub(super) mtu: u32,
 }
 
+/// A station, as the kernel knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Neighbour {
+    /// Its MAC address.
+    Known([u8; 6]),
+    /// It has been asked for its MAC address, and has not answered.
+    Silent,
+}
+
 /// Requests and notifications of the kernel.
 pub(super) struct Resolver {
     requests: Socket,
@@ -112,7 +121,7 @@ impl Resolver {
     }
 
     /// The outgoing interface, and the gateway unless the destination is on the network of the interface.
-    fn route(&mut self, destination: IpAddr) -> Option<(u32, Option<IpAddr>)> {
+    pub(super) fn route(&mut self, destination: IpAddr) -> Option<(u32, Option<IpAddr>)> {
         let mut request = RouteMessage::default();
         request.header.address_family = family(destination);
         request.header.destination_prefix_length = if destination.is_ipv4() { 32 } else { 128 };
@@ -167,23 +176,32 @@ impl Resolver {
     }
 
     fn neighbour(&mut self, interface: u32, ip: IpAddr) -> Option<[u8; 6]> {
+        match self.neighbour_of(interface, ip)? {
+            Neighbour::Known(mac) => Some(mac),
+            Neighbour::Silent => None,
+        }
+    }
+
+    /// What the kernel knows of the station with this address; `None` if nothing, or if it has no MAC address.
+    pub(super) fn neighbour_of(&mut self, interface: u32, ip: IpAddr) -> Option<Neighbour> {
         let mut request = NeighbourMessage::default();
         request.header.family = family(ip);
         request.header.ifindex = interface;
         request.attributes.push(NeighbourAttribute::Destination(ip.into()));
         let request = RouteNetlinkMessage::GetNeighbour(request);
         let RouteNetlinkMessage::NewNeighbour(neighbour) = self.request(request)? else { return None };
-        // While the kernel probes a neighbour, it still sends to it.
-        let known = matches!(
-            neighbour.header.state,
+        match neighbour.header.state {
+            NeighbourState::Incomplete | NeighbourState::Failed => return Some(Neighbour::Silent),
+            // While the kernel probes a neighbour, it still sends to it.
             NeighbourState::Reachable
-                | NeighbourState::Stale
-                | NeighbourState::Delay
-                | NeighbourState::Probe
-                | NeighbourState::Permanent
-        );
-        neighbour.attributes.into_iter().filter(|_| known).find_map(|attribute| match attribute {
-            NeighbourAttribute::LinkLayerAddress(address) => address.try_into().ok(),
+            | NeighbourState::Stale
+            | NeighbourState::Delay
+            | NeighbourState::Probe
+            | NeighbourState::Permanent => {}
+            _ => return None,
+        }
+        neighbour.attributes.into_iter().find_map(|attribute| match attribute {
+            NeighbourAttribute::LinkLayerAddress(address) => address.try_into().ok().map(Neighbour::Known),
             _ => None,
         })
     }

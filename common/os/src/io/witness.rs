@@ -1,4 +1,4 @@
-//! Counts the packets of all interfaces that pass a filter, and reads none of them.
+//! Counts the packets of all interfaces except loopback that pass a filter, and reads none of them.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -51,7 +51,7 @@ impl Witness {
             }
             return Ok(());
         };
-        self.socket.attach_filter(&program.to_sock_filters())?;
+        self.socket.attach_filter(&program.clone().without_loopback().to_sock_filters())?;
         if !self.counting {
             sys::bind_packet(self.socket.as_fd(), 0, ETH_P_ALL as u16)?;
             self.counting = true;

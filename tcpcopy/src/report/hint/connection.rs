@@ -44,9 +44,8 @@ fn closes(report: &Report<'_>) -> Option<String> {
     let (tcp, turns) = (&report.ledger.tcp, &report.ledger.turns);
     if is_mostly_reset(report) {
         return Some(if tcp.answer_bytes < tcp.connected.saturating_mul(HARDLY_ANSWERED) {
-            "the test server resets most connections: does the assistant forward the answers to the real clients, which \
-             reset them? Then run 'sysctl net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0' there; otherwise see \
-             the log of the test service"
+            "the test server, or somebody in the clients' names, reset most connections before they were answered: see the \
+             log of the test service"
                 .to_owned()
         } else {
             "the test server closes most connections before it answers: see the log of the test service"

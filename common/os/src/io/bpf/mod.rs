@@ -32,6 +32,14 @@ const MAX_INSTRUCTIONS: usize = 4096;
 /// `DLT_RAW` of Linux's libpcap: packets that start with their IP header.
 const DLT_RAW: Linktype = Linktype(12);
 
+/// `BPF_LD | BPF_W | BPF_ABS` and `BPF_JMP | BPF_JEQ | BPF_K`.
+const LOAD_WORD: u16 = 0x20;
+const JUMP_EQUAL: u16 = 0x15;
+/// `SKF_AD_OFF + SKF_AD_HATYPE` of `linux/filter.h`: the hardware type of the interface.
+const HARDWARE_TYPE: u32 = 0xffff_f000 + 28;
+/// `ARPHRD_LOOPBACK` of `linux/if_arp.h`.
+const LOOPBACK: u32 = 772;
+
 /// A service whose clients are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Service {
@@ -125,6 +133,18 @@ impl Program {
                 instruction.k = instruction.k.min(bytes);
             }
         }
+        self
+    }
+
+    /// The same program, but it passes nothing of loopback interfaces.
+    #[must_use]
+    pub(crate) fn without_loopback(mut self) -> Self {
+        let beginning = [
+            Instruction { code: LOAD_WORD, jt: 0, jf: 0, k: HARDWARE_TYPE },
+            Instruction { code: JUMP_EQUAL, jt: 0, jf: 1, k: LOOPBACK },
+            Instruction { code: assembler::RETURN, jt: 0, jf: 0, k: 0 },
+        ];
+        self.instructions.splice(0..0, beginning);
         self
     }
 

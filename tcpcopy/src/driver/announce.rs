@@ -1,0 +1,54 @@
+//! The first line of the log: what is copied, from where to where, and how.
+
+use std::fmt::Write;
+
+use common_os::io::way::{Station, Ways};
+
+use crate::cli::Config;
+use crate::settings::Transfer;
+
+/// So many transfers are named.
+const NAMED: usize = 4;
+
+/// The line for this configuration.
+pub(super) fn first_line(config: &Config, mut ways: Option<&mut Ways>) -> String {
+    let mut line = format!("tcpcopy {}: copies ", env!("CARGO_PKG_VERSION"));
+    for (index, transfer) in config.transfers.iter().take(NAMED).enumerate() {
+        let comma = if index > 0 { "; " } else { "" };
+        let _ = write!(line, "{comma}{}", copied(transfer, ways.as_deref_mut()));
+    }
+    let others = config.transfers.len().saturating_sub(NAMED);
+    if others > 0 {
+        let _ = write!(line, "; and {others} other services");
+    }
+    let interfaces =
+        if config.interfaces.is_empty() { "all interfaces".to_owned() } else { config.interfaces.join(", ") };
+    let _ = write!(line, "; captures on {interfaces}");
+    if let Some(filter) = &config.filter {
+        let _ = write!(line, " with filter '{filter}'");
+    }
+    let intercepts: Vec<String> = config.intercepts.iter().map(ToString::to_string).collect();
+    let _ = write!(line, "; answers from intercept at {}", intercepts.join(", "));
+    line
+}
+
+fn copied(transfer: &Transfer, ways: Option<&mut Ways>) -> String {
+    let online = transfer.online_ip.map_or_else(|| "port".to_owned(), |ip| format!("{ip}, port"));
+    let way = match ways.and_then(|ways| ways.find(transfer.target.ip)) {
+        None => "by the kernel's routing".to_owned(),
+        Some(way) => {
+            let hop = if way.is_gateway { format!("gateway {}", way.hop) } else { "directly".to_owned() };
+            let station = match way.station {
+                Station::Known(mac) => format!(", to MAC address {}", shown(mac)),
+                Station::Unknown => ", MAC address not known yet".to_owned(),
+                Station::Silent => ", whose MAC address is not found".to_owned(),
+            };
+            format!("by {}, {hop}{station}", way.interface)
+        }
+    };
+    format!("{online} {} to {} ({way})", transfer.online_port, transfer.target)
+}
+
+fn shown(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
