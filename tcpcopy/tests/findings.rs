@@ -84,8 +84,7 @@ impl Run {
         let sample = self.sample();
         let changes = self.detector.tick(sample);
         if let Some(wanted) = self.detector.poll_probe() {
-            self.probe =
-                Some(Probe { request: wanted.request, own: Own::Answered, foreign: wanted.foreign });
+            self.probe = Some(Probe { request: wanted.request, own: Own::Answered, foreign: wanted.foreign });
         }
         changes
     }
@@ -133,7 +132,9 @@ fn a_fault_after_an_hour_of_success_is_found_by_the_counters_of_the_engine() {
         let mut run = Run::new();
         run.quiet(3600, Server::Answers);
         let changes = run.changes(60, server);
-        let [(seconds, Change::Begun(finding, line))] = &changes[..] else { panic!("{server:?}: {changes:?}") };
+        let [(seconds, Change::Begun(finding, line))] = &changes[..] else {
+            panic!("{server:?}: {changes:?}")
+        };
         assert_eq!(*finding, expected, "{line}");
         assert!(*seconds <= 10, "{server:?}: after {seconds} s");
         let changes = run.changes(60, Server::Answers);

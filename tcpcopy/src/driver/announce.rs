@@ -21,9 +21,12 @@ pub(super) fn first_line(config: &Config, mut ways: Option<&mut Ways>) -> String
     if others > 0 {
         let _ = write!(line, "; and {others} other services");
     }
-    let interfaces =
-        if config.interfaces.is_empty() { "all interfaces".to_owned() } else { config.interfaces.join(", ") };
-    let _ = write!(line, "; captures on {interfaces}");
+    let source = match &config.offline {
+        Some(offline) => format!("reads {} capture files", offline.files.len()),
+        None if config.interfaces.is_empty() => "captures on all interfaces".to_owned(),
+        None => format!("captures on {}", config.interfaces.join(", ")),
+    };
+    let _ = write!(line, "; {source}");
     if let Some(filter) = &config.filter {
         let _ = write!(line, " with filter '{filter}'");
     }

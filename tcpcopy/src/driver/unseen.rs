@@ -20,7 +20,8 @@ pub(super) struct Unseen {
 
 impl Unseen {
     pub(super) fn open(config: &Config) -> Result<Self, OpenError> {
-        let restricted = config.filter.is_some() || !config.interfaces.is_empty();
+        let is_live = config.offline.is_none();
+        let restricted = is_live && (config.filter.is_some() || !config.interfaces.is_empty());
         let witness = restricted.then(Witness::open).transpose()?;
         Ok(Self { witness: witness.map(|witness| (witness, all_clients(config))), captured: 0, silent: 0 })
     }

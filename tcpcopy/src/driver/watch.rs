@@ -159,7 +159,8 @@ pub(super) fn setup(config: &Config, clock: Clock) -> Setup {
     Setup {
         targets: config.transfers.iter().map(target).collect(),
         intercepts: config.intercepts.clone(),
-        has_filter: config.filter.is_some(),
+        // A file need not contain what production answered.
+        has_filter: config.filter.is_some() || config.offline.is_some(),
         started: Clock::unix_millis().saturating_sub(uptime),
     }
 }

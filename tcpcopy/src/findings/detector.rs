@@ -187,12 +187,12 @@ impl Detector {
         self.episodes.iter().filter(|episode| episode.until.is_none())
     }
 
-    /// The targets that repeat packets without an answer: their next hop, in [`super::TargetSample::hop`], would be of use.
+    /// The targets to which packets are repeated, or cannot be sent: their next hop, in [`super::TargetSample::hop`], would be of use.
     pub fn suspects(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.silences.len()).filter(|&target| {
             self.history.over(1).is_some_and(|span| {
                 span.of_target(target, |counts| counts.sent_again) > 0
-                    && span.of_target(target, |counts| counts.received) == 0
+                    || span.growth(|sample| sample.failed) > 0
             })
         })
     }

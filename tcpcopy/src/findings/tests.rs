@@ -145,6 +145,17 @@ fn no_neighbour(sample: &mut Sample, second: u32) {
     sample.targets[0].hop = Some(Hop { ip, interface: "eth1".to_owned(), is_unresolved: true });
 }
 
+/// The last acknowledgements are still under way when the fault begins, and the kernel refuses some packets.
+fn no_gateway(sample: &mut Sample, second: u32) {
+    no_neighbour(sample, second);
+    sample.failed += 60;
+    sample.errno = Some("EHOSTUNREACH (No route to host)".to_owned());
+    target(sample).received += if second < 2 { 3 } else { 0 };
+    if second < 2 {
+        sample.targets[0].hop = None;
+    }
+}
+
 fn translated(sample: &mut Sample, second: u32) {
     silent(sample, second);
     counters(sample).captured += 20;
@@ -256,7 +267,7 @@ fn losing_answers(sample: &mut Sample, second: u32) {
 /// A fault, what a probe meets, how often intercept sees the probe answered (to this host, to its own), and the finding.
 type Case = (Second, Own, (u64, u64), Finding);
 
-const CASES: [Case; 21] = [
+const CASES: [Case; 22] = [
     (silent, Own::Answered, (0, 1), Finding::RouteMissing),
     (silent, Own::Unanswered, (1, 1), Finding::RouteMissing),
     (silent, Own::Answered, (0, 0), Finding::SourcesDropped),
@@ -264,6 +275,7 @@ const CASES: [Case; 21] = [
     (silent, Own::Unanswered, (0, 0), Finding::TargetSilent),
     (translated, Own::Answered, (0, 0), Finding::OtherAddress),
     (wrong_filter, Own::Answered, (0, 0), Finding::InterceptMisses),
+    (no_gateway, Own::Failed(String::new()), (0, 0), Finding::NeighbourUnknown),
     (no_neighbour, Own::Unanswered, (0, 0), Finding::NeighbourUnknown),
     (not_linked, Own::Answered, (0, 0), Finding::InterceptAway),
     (intercept_stopped, Own::Answered, (0, 0), Finding::InterceptAway),

@@ -5,6 +5,9 @@ use super::{Verdict, View};
 /// Seconds that the rules look back.
 const WINDOW: usize = 5;
 
+/// Seconds in which something must have come, if something was repeated.
+const RECENT: usize = 2;
+
 /// So many events are no coincidence.
 const SOME: u64 = 3;
 
@@ -69,9 +72,12 @@ pub(super) fn server_hangs(view: &View<'_>, target: usize) -> Verdict {
         span.samples().map(|sample| sample.targets.get(target).map_or(0, |target| target.counts.awaiting));
     let waits = waits.min().unwrap_or(0);
     let received = span.of_target(target, |counts| counts.received);
-    let again = span.of_target(target, |counts| counts.sent_again);
     let rejected = span.of_target(target, |counts| counts.refused + counts.reset);
-    let responds = (received > 0 || again == 0) && rejected == 0;
+    // At the beginning of a silence the last acknowledgements are in the window.
+    let responds = view.history.over(RECENT).is_some_and(|recent| {
+        recent.of_target(target, |counts| counts.received) > 0
+            || recent.of_target(target, |counts| counts.sent_again) == 0
+    }) && rejected == 0;
     Verdict::of(waits > 0 && responds && span.is_linked() && !view.is_broken, false, || {
         format!("{waits} sessions wait; {received} segments and not a byte of an answer in {WINDOW} s")
     })

@@ -1,6 +1,6 @@
 //! Losses at limits, and of the control connection.
 
-use super::super::sample::Sample;
+use super::super::sample::{Sample, TargetSample};
 use super::{Verdict, View};
 
 /// Seconds that the rules look back.
@@ -9,8 +9,9 @@ const WINDOW: usize = 5;
 /// A control connection that is away for this long is no short interruption, in seconds.
 const AWAY: usize = 3;
 
-/// Fewer failed sends in a window are not told.
+/// Fewer failed sends in a window are not told, nor those of fewer seconds.
 const FAILED: u64 = 10;
+const LASTING: usize = 3;
 
 pub(super) fn capture_overflow(view: &View<'_>) -> Verdict {
     grows(view, |sample| sample.kernel_dropped, "packets")
@@ -54,9 +55,17 @@ pub(super) fn sends_fail(view: &View<'_>) -> Verdict {
     let (Some(span), Some(latest)) = (view.history.over(WINDOW), view.history.latest()) else {
         return Verdict::Open;
     };
+    // The kernel refuses packets to a next hop that it does not find, too; that has a finding of its own.
+    let is_unresolved = |target: &TargetSample| target.hop.as_ref().is_some_and(|hop| hop.is_unresolved);
+    if span.samples().any(|sample| sample.targets.iter().any(is_unresolved)) {
+        return Verdict::Open;
+    }
     let failed = span.growth(|sample| sample.failed);
     let sent = span.growth(|sample| sample.sent);
-    Verdict::of(failed >= FAILED && failed >= sent / 10, failed == 0 && sent > 0, || {
+    let counts: Vec<u64> = span.samples().map(|sample| sample.failed).collect();
+    let lasts = counts.windows(2).filter(|pair| pair[1] > pair[0]).count() >= LASTING;
+    let lasts = lasts && counts.windows(2).last().is_some_and(|pair| pair[1] > pair[0]);
+    Verdict::of(lasts && failed >= FAILED && failed >= sent / 10, failed == 0 && sent > 0, || {
         format!("{failed} sends failed in {WINDOW} s: {}", latest.errno.as_deref().unwrap_or("an error"))
     })
 }

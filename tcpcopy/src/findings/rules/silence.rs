@@ -83,7 +83,7 @@ impl Silence {
         }
         let Some(span) = history.over(WINDOW) else { return Heard::Unclear };
         let repeated = span.of_target(target, |counts| counts.sent_again);
-        if repeated < REPEATED || received(span) > 0 || !span.is_linked() || sends_fail(span) {
+        if repeated < REPEATED || received(span) > 0 || !span.is_linked() {
             return Heard::Unclear;
         }
         let Some((cause, evidence)) = self.cause(span, latest, setup, target) else { return Heard::Unclear };
@@ -122,6 +122,9 @@ impl Silence {
         if let Some(hop) = sample.hop.as_ref().filter(|hop| hop.is_unresolved) {
             let evidence = format!("{} on {} does not tell its MAC address", hop.ip, hop.interface);
             return Some((Finding::NeighbourUnknown, evidence));
+        }
+        if sends_fail(span) {
+            return None;
         }
         let passing = span.growth(|sample| sample.sum(|counters| counters.passing));
         let captured = span.growth(|sample| sample.sum(|counters| counters.captured));
