@@ -34,7 +34,9 @@ run() {
   counted "$N_ONLINE" '-a 1'
   local span
   span=$(tcpdump -r http.pcap -tt 2>/dev/null | awk 'NR == 1 { first = $1 } { last = $1 } END { print last - first }')
-  awk -v took="$REPLAY_SECONDS" -v span="$span" 'BEGIN { exit !(took >= span && took < span * 1.02 + 1) }' ||
+  # A short capture is no longer than the start and the end of a busy machine.
+  awk -v took="$REPLAY_SECONDS" -v span="$span" -v more="$(size 5 0.5)" \
+    'BEGIN { exit !(took >= span && took < span * 1.02 + more) }' ||
     fail "-a 1 took $REPLAY_SECONDS s, the capture $span s"
   measured paced_seconds "$REPLAY_SECONDS"
 

@@ -42,6 +42,8 @@ struct Service {
     port: u16,
     target: IpAddr,
     answers: &'static [PayloadPrefix],
+    /// Of these, those of which more than the beginning is needed.
+    whole: &'static [PayloadPrefix],
 }
 
 impl Service {
@@ -61,6 +63,7 @@ impl Selector {
             port: transfer.online_port,
             target: transfer.target.ip,
             answers: transfer.online_answers(),
+            whole: transfer.whole_online_answers(),
         };
         let services = transfers.iter().map(service).collect();
         let (vote, spare, stats) = ((0, 0), Vec::new(), FileStats::default());
@@ -115,6 +118,7 @@ impl Selector {
             (Some(_), Some(_)) if !accepts => Some((false, usize::MAX)),
             (Some(_), None) => Some((false, usize::MAX)),
             // As many bytes as a live capture has of them.
+            (_, Some(service)) if begins_with_any(segment.payload, service.whole) => Some((true, usize::MAX)),
             (_, Some(service)) if accepts || begins_with_any(segment.payload, service.answers) => {
                 Some((true, HEAD as usize))
             }
