@@ -6,14 +6,14 @@
 source "$ROOT/scripts/lib/protocols.sh"
 
 # pg_servers [METHOD]: both servers, with this method of authentication, and tcpcopy.toml for the user. The test server listens
-# on PG_TEST_PORT.
-PG_TEST_PORT=5432
+# on PG_TEST_PORT; PG_OPTIONS are options of both.
+PG_TEST_PORT=5432 PG_OPTIONS=()
 pg_port() { if [[ $1 == test ]]; then say "$PG_TEST_PORT"; else say 5432; fi; }
 pg_servers() {
   local host method=${1:-scram-sha-256}
   for host in online test; do
     mkdir -p "$CASE_DIR/$host"
-    postgres_peer "$host" "$(pg_port "$host")"
+    postgres_peer "$host" "$(pg_port "$host")" "${PG_OPTIONS[@]}"
   done
   for host in online test; do
     await 60 listening "$host" "$(pg_port "$host")" || stopped_short "no PostgreSQL on $host" "$host/postgres"

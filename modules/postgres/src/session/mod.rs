@@ -152,7 +152,15 @@ impl Session {
 
     /// Lets the client's next turn follow.
     fn release(&mut self, actions: &mut Actions) {
-        if std::mem::replace(&mut self.is_ready, true) { actions.answered() } else { actions.ready() }
+        if std::mem::replace(&mut self.is_ready, true) { self.answered(actions) } else { actions.ready() }
+    }
+
+    /// The answer is complete.
+    fn answered(&self, actions: &mut Actions) {
+        // While the next turn is held, turns after it must not fall due: they would be sent with it.
+        if self.is_ready && !self.identity.is_being_cancelled() {
+            actions.answered();
+        }
     }
 
     /// Of the answers to a client that waits for them, the ends are sufficient.

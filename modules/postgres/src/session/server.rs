@@ -136,8 +136,8 @@ impl Session {
             b'2' | b'3' | b'T' | b'n' | b'I' | b's' => self.cycles.replied(),
             _ => false,
         };
-        if is_answered && self.is_ready {
-            actions.answered();
+        if is_answered {
+            self.answered(actions);
         }
     }
 

@@ -74,10 +74,12 @@ fn the_statement_that_was_cancelled_online_is_cancelled() {
     assert!(canceller.turn(&request(9)).is_empty(), "what another thread has captured is read first");
     assert_eq!(sends(&mut canceller, 20), mapped());
     assert_eq!((canceller.held(), count(&protocol, "sessions", "cancel_mapped")), (0, 1));
-    // What the client says next waits until the request has reached the server.
+    // What the client says next waits until the request has reached the server. Nothing falls due behind it.
+    let answered = victim.driver.answered;
     victim.answer(&[error("57014"), ready(TransactionStatus::Idle)].concat());
     assert!(victim.client(&query("SELECT 1")).is_empty());
     assert!(victim.driver.pass_time(milliseconds(10)).is_empty());
+    assert_eq!(victim.driver.answered, answered);
     drop(canceller);
     assert_eq!(victim.driver.pass_time(milliseconds(10)), query("SELECT 1"));
     assert!(victim.left_out().is_empty());
