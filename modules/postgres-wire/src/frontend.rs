@@ -91,7 +91,9 @@ impl<'b> Frontend<'b> {
         Ok(Some((message, head.message())))
     }
 
-    fn of_body(kind: u8, body: &'b [u8]) -> Option<Self> {
+    /// The message of this type and body; `None` if the fields do not fit.
+    #[must_use]
+    pub fn of_body(kind: u8, body: &'b [u8]) -> Option<Self> {
         let mut fields = Fields(body);
         let message = match kind {
             b'B' => Self::Bind(Bind {

@@ -2,7 +2,8 @@
 //! in, bytes out.
 //!
 //! [`framing`] finds messages in a stream that is cut anywhere, [`opening`] reads a connection's first message, which has
-//! no type; [`frontend`] and [`backend`] read and write all others; [`server_error`] reads errors. [`login`] logs in as a
+//! no type; [`frontend`] and [`backend`] read and write all others; [`server_error`] reads errors, [`tokens`] the words of
+//! statements. [`login`] logs in as a
 //! client, and lets clients in as a server.
 //!
 //! All bytes are untrusted: nothing panics, and nothing is kept that has no limit. A message that was read is written with
@@ -20,3 +21,4 @@ pub mod frontend;
 pub mod login;
 pub mod opening;
 pub mod server_error;
+pub mod tokens;

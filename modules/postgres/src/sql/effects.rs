@@ -2,7 +2,7 @@
 
 use super::Reading;
 use super::setting;
-use super::tokens::{Token, Tokens};
+use postgres_wire::tokens::{Token, Tokens};
 
 /// An effect on the state of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

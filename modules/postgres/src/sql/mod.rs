@@ -3,11 +3,10 @@
 mod effects;
 mod plain;
 mod setting;
-pub(crate) mod tokens;
 
 pub(crate) use self::effects::{Argument, Effect, Setting, memory};
 use self::plain::is_plain;
-use self::tokens::{Token, Tokens};
+use postgres_wire::tokens::{Token, Tokens};
 
 /// What a text does to the state of the connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

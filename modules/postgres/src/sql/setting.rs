@@ -1,7 +1,7 @@
 //! SET, RESET and `set_config`.
 
 use super::effects::{Argument, Effect, Setting};
-use super::tokens::Token;
+use postgres_wire::tokens::Token;
 
 /// The effect of SET, of which these are the tokens behind the verb.
 pub(super) fn set(rest: &[Token<'_>], text: &[u8]) -> Option<Effect> {

@@ -2,13 +2,14 @@
 
 /// A token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Token<'t> {
+pub enum Token<'t> {
     /// A keyword or a name without quotes.
     Word(&'t [u8]),
     /// What is between the quotes of a name, `""` as it is.
     Quoted(&'t [u8]),
     /// A string, with everything that makes it one.
     Literal(&'t [u8]),
+    /// A number, with the letters that follow it.
     Number(&'t [u8]),
     /// `$1`.
     Parameter(u16),
@@ -18,18 +19,21 @@ pub(crate) enum Token<'t> {
 
 /// The tokens of a text, without comments. What is not terminated ends with the text.
 #[derive(Debug, Clone)]
-pub(crate) struct Tokens<'t> {
+pub struct Tokens<'t> {
     text: &'t [u8],
     at: usize,
 }
 
 impl<'t> Tokens<'t> {
-    pub(crate) fn new(text: &'t [u8]) -> Self {
+    /// The tokens of `text`.
+    #[must_use]
+    pub fn new(text: &'t [u8]) -> Self {
         Self { text, at: 0 }
     }
 
     /// The place behind the last token, in bytes.
-    pub(crate) fn at(&self) -> usize {
+    #[must_use]
+    pub fn at(&self) -> usize {
         self.at
     }
 
@@ -165,12 +169,14 @@ impl<'t> Iterator for Tokens<'t> {
 
 impl Token<'_> {
     /// Whether it is this keyword, which is given in lower case.
-    pub(crate) fn is(&self, keyword: &str) -> bool {
+    #[must_use]
+    pub fn is(&self, keyword: &str) -> bool {
         matches!(self, Self::Word(word) if word.eq_ignore_ascii_case(keyword.as_bytes()))
     }
 
     /// As a name: without quotes it is in lower case.
-    pub(crate) fn name(&self) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn name(&self) -> Option<Vec<u8>> {
         match self {
             Self::Word(word) => Some(word.to_ascii_lowercase()),
             Self::Quoted(name) => Some(name.to_vec()),
@@ -179,7 +185,8 @@ impl Token<'_> {
     }
 
     /// Whether it is this name.
-    pub(crate) fn is_name(&self, name: &[u8]) -> bool {
+    #[must_use]
+    pub fn is_name(&self, name: &[u8]) -> bool {
         match self {
             Self::Word(word) => word.eq_ignore_ascii_case(name),
             Self::Quoted(quoted) => *quoted == name,

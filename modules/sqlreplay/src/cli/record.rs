@@ -1,0 +1,197 @@
+//! `sqlreplay record`.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use regex::bytes::Regex;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::Failure;
+use crate::clock::{Clock, wall_time};
+use crate::decoding::Settings;
+use crate::masking::Masking;
+use crate::proxy::{Counters, Shared, Tls, serve};
+use crate::recording::record::Header;
+use crate::recording::{FORMAT, Progress, Sink, Writer, at_end};
+
+/// What `record` is asked for.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The address that clients connect to
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "localhost:5433")]
+    listen: String,
+    /// The server
+    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:5432")]
+    upstream: String,
+    /// The recording; compressed if its name ends with .zst
+    #[arg(long, short, value_name = "FILE", default_value = "queries.jsonl")]
+    output: PathBuf,
+    /// Continue the recording if it is there
+    #[arg(long, conflicts_with = "overwrite")]
+    append: bool,
+    /// Replace the recording if it is there
+    #[arg(long)]
+    overwrite: bool,
+    /// Record the rows of results, too (of each statement, up to 1 MB)
+    #[arg(long)]
+    results: bool,
+    /// Put *** in place of what fits this regular expression, in all texts (may be repeated)
+    #[arg(long, value_name = "REGEX")]
+    mask: Vec<Regex>,
+    /// Leave out all parameters, rows and data of COPY, and the literals of statements
+    #[arg(long)]
+    mask_params: bool,
+    /// Clients that ask for TLS: tell them that there is none, or let it pass unrecorded
+    #[arg(long, value_enum, default_value_t = TlsArgument::Refuse)]
+    tls: TlsArgument,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TlsArgument {
+    Refuse,
+    Pass,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    if !arguments.upstream.contains(':') {
+        return Err(Failure::Usage(format!("--upstream {} has no port: HOST:PORT", arguments.upstream)));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let status = runtime.block_on(record(arguments));
+    // Connections that do not end must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    status
+}
+
+async fn record(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let listener = TcpListener::bind(&arguments.listen)
+        .await
+        .map_err(|problem| Failure::Other(format!("cannot listen on {}: {problem}", arguments.listen)))?;
+    let listen = listener.local_addr()?;
+    let ended =
+        if arguments.append && arguments.output.exists() { Some(at_end(&arguments.output)?) } else { None };
+    let header = Header {
+        format: FORMAT,
+        protocol: "postgres".to_owned(),
+        source: "proxy".to_owned(),
+        listen: Some(listen.to_string()),
+        server: Some(arguments.upstream.clone()),
+        tool: concat!("sqlreplay ", env!("CARGO_PKG_VERSION")).to_owned(),
+        started: wall_time(),
+    };
+    let (writer, sink) = Writer::open(&arguments.output, header, ended, arguments.overwrite)?;
+    let before = ended.unwrap_or_default();
+    println!("listening on     {listen}");
+    println!("forwarding to    {}", arguments.upstream);
+    println!("recording into   {}", arguments.output.display());
+    println!("connect with     psql -h {} -p {} -U USER DATABASE", listen.ip(), listen.port());
+    println!("stop with        Ctrl+C");
+    if before.is_torn {
+        println!("the last line of the recording was torn, and was removed");
+    }
+    let shared = Arc::new(Shared {
+        upstream: arguments.upstream,
+        tls: match arguments.tls {
+            TlsArgument::Refuse => Tls::Refuse,
+            TlsArgument::Pass => Tls::Pass,
+        },
+        settings: Arc::new(Settings {
+            masking: Masking { patterns: arguments.mask, parameters: arguments.mask_params },
+            results: arguments.results,
+        }),
+        clock: Clock::start(before.at),
+        sink: sink.clone(),
+        counters: Counters::default(),
+        sessions_before: before.session,
+    });
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(serve(listener, Arc::clone(&shared), stopped));
+    until_stopped(&shared.counters, &sink).await?;
+    let _ = stop.send(true);
+    let _ = serving.await;
+    let progress = tokio::task::spawn_blocking(|| writer.finish()).await?;
+    summary(&shared.counters, &progress, &arguments.output.display().to_string());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the status once a second, until the user or the system wants the end.
+async fn until_stopped(counters: &Counters, sink: &Sink) -> Result<(), Failure> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    let mut status = Status { is_shown: std::io::stderr().is_terminal(), statements: 0, told_stopped: false };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = seconds.tick() => status.second(counters, &sink.progress()),
+        }
+    }
+    status.clear();
+    Ok(())
+}
+
+/// The line that changes.
+struct Status {
+    is_shown: bool,
+    statements: u64,
+    told_stopped: bool,
+}
+
+impl Status {
+    fn second(&mut self, counters: &Counters, progress: &Progress) {
+        if let Some(problem) = counters.take_problem() {
+            self.clear();
+            eprintln!("sqlreplay: {problem}");
+        }
+        if let (Some(problem), false) = (&progress.stopped, self.told_stopped) {
+            self.told_stopped = true;
+            self.clear();
+            eprintln!("sqlreplay: the recording has stopped: {problem}. Clients are served as before");
+        }
+        let totals = counters.totals();
+        let rate = totals.statements - self.statements;
+        self.statements = totals.statements;
+        if self.is_shown {
+            let size = indicatif::HumanBytes(progress.length);
+            self.clear();
+            eprint!("{} sessions open, {rate} statements/s, {size}", totals.open);
+            let _ = std::io::stderr().flush();
+        }
+    }
+
+    fn clear(&self) {
+        if self.is_shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+fn summary(counters: &Counters, progress: &Progress, file: &str) {
+    let totals = counters.totals();
+    println!(
+        "recorded {} sessions, {} statements: {} records, {} in {file}",
+        totals.sessions,
+        totals.statements,
+        progress.records,
+        indicatif::HumanBytes(progress.length)
+    );
+    if let Some(problem) = &progress.stopped {
+        println!("the recording stopped early: {problem}");
+    }
+    for (count, what) in [
+        (progress.skipped, "records skipped: the disk was full or too slow"),
+        (totals.unrecorded, "connections not recorded: see \"skipped\" in the recording"),
+        (totals.refused_tls, "times a client asked for TLS and was told that there is none"),
+        (totals.unreachable, "connections for which the server could not be reached"),
+    ] {
+        if count > 0 {
+            println!("{count} {what}");
+        }
+    }
+}

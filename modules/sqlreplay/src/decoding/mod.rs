@@ -1,0 +1,11 @@
+//! From the bytes of a session to its records. No I/O, no clock: a proxy, a sniffer and a capture file feed the same code.
+
+mod answers;
+mod exchange;
+mod known;
+mod recorder;
+mod stream;
+
+pub use self::exchange::{Exchange, Expected};
+pub use self::recorder::{Recorder, Settings};
+pub use self::stream::{Body, Stream};

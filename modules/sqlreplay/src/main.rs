@@ -1,0 +1,7 @@
+//! sqlreplay: the command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sqlreplay::cli::main()
+}
