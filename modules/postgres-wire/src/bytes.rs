@@ -74,6 +74,16 @@ impl<'b> Values<'b> {
         Some(Self { count, bytes: fields.values(count)? })
     }
 
+    /// Values that stand one behind another in `bytes`, each behind its length of four bytes; `None` if they are not as
+    /// many as `count`.
+    #[must_use]
+    pub fn of(count: u16, bytes: &'b [u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        fields.values(count)?;
+        fields.end()?;
+        Some(Self { count, bytes })
+    }
+
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.count.to_be_bytes());
         out.extend_from_slice(self.bytes);
@@ -110,6 +120,12 @@ impl<'b> Formats<'b> {
     pub(crate) fn read(fields: &mut Fields<'b>) -> Option<Self> {
         let count = fields.u16()?;
         fields.take(2 * usize::from(count)).map(Self)
+    }
+
+    /// Numbers of two bytes; `None` if there are too many, or half of one.
+    #[must_use]
+    pub fn of(bytes: &'b [u8]) -> Option<Self> {
+        (bytes.len().is_multiple_of(2) && u16::try_from(bytes.len() / 2).is_ok()).then_some(Self(bytes))
     }
 
     pub(crate) fn write(&self, out: &mut Vec<u8>) {

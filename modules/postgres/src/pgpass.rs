@@ -7,20 +7,14 @@ use module_kit::secret::Secret;
 use module_kit::secret_file::{self, SecretFileError};
 use module_kit::{Endpoint, shown};
 use postgres_wire::login::credential::{Credential, CredentialError};
+use postgres_wire::login::pgpass::{self, NoLine};
 
 /// The longest file, in bytes.
 const LENGTH_MAX: u64 = 1 << 20;
 
 /// The lines of the file.
 #[derive(Debug, Default)]
-pub(crate) struct Pgpass(Vec<Line>);
-
-#[derive(Debug)]
-struct Line {
-    /// Host, port, database and user; none fits every one.
-    fields: [Option<Vec<u8>>; 4],
-    password: Secret,
-}
+pub(crate) struct Pgpass(pgpass::Pgpass);
 
 /// Why the file is not used: one line, without anything secret.
 #[derive(Debug, thiserror::Error)]
@@ -58,81 +52,25 @@ impl Pgpass {
         let name = || shown(&path.to_string_lossy(), 200);
         let content = secret_file::read(path, LENGTH_MAX)
             .map_err(|problem| PgpassError::Read { path: name(), problem })?;
-        let mut lines = Vec::new();
-        for (at, line) in content.split(|byte| *byte == b'\n').enumerate() {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.is_empty() || line.starts_with(b"#") {
-                continue;
-            }
-            let read = Line::read(line).ok_or_else(|| PgpassError::Line { path: name(), line: at + 1 })?;
-            Credential::read(read.password.bytes()).map_err(|problem| PgpassError::Credential {
+        let lines = pgpass::Pgpass::parse(&content)
+            .map_err(|NoLine(line)| PgpassError::Line { path: name(), line })?;
+        for (line, password) in lines.passwords() {
+            Credential::read(password).map_err(|problem| PgpassError::Credential {
                 path: name(),
-                line: at + 1,
+                line,
                 problem,
             })?;
-            lines.push(read);
         }
         Ok(Self(lines))
     }
 
     /// The password of `user` in `database`, as the test server calls them, which listens at `server`.
-    pub(crate) fn password(&self, server: &Endpoint, database: &[u8], user: &[u8]) -> Option<&Secret> {
-        let (host, port) = (server.ip.to_string(), server.port.to_string());
-        let fits = |line: &&Line| {
-            let [of_host, of_port, of_database, of_user] = &line.fields;
-            let is =
-                |field: &Option<Vec<u8>>, value: &[u8]| field.as_ref().is_none_or(|field| field == value);
-            let is_local = server.ip.is_loopback() && of_host.as_deref() == Some(b"localhost");
-            (is_local || is(of_host, host.as_bytes()))
-                && is(of_port, port.as_bytes())
-                && is(of_database, database)
-                && is(of_user, user)
-        };
-        self.0.iter().find(fits).map(|line| &line.password)
+    pub(crate) fn password(&self, server: &Endpoint, database: &[u8], user: &[u8]) -> Option<Secret> {
+        let address = server.ip.to_string();
+        let names = [address.as_str(), "localhost"];
+        let names = names.get(..if server.ip.is_loopback() { 2 } else { 1 }).unwrap_or_default();
+        self.0.password(names, server.port, database, user).map(Secret::new)
     }
-}
-
-impl Line {
-    fn read(line: &[u8]) -> Option<Self> {
-        let mut rest = line;
-        let mut fields = [const { None }; 4];
-        for field in &mut fields {
-            let (text, after) = field_of(rest)?;
-            *field = (text != b"*").then_some(text);
-            rest = after;
-        }
-        let password = field_of(rest).map_or_else(|| unescaped(rest), |(password, _)| password);
-        Some(Self { fields, password: Secret::new(&zeroizing(password)) })
-    }
-}
-
-/// The text up to a colon, and what comes after that.
-fn field_of(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut is_escaped = false;
-    let end = line.iter().position(|byte| {
-        let ends = *byte == b':' && !is_escaped;
-        is_escaped = *byte == b'\\' && !is_escaped;
-        ends
-    })?;
-    Some((unescaped(line.get(..end)?), line.get(end + 1..)?))
-}
-
-/// Without the backslashes before colons and backslashes.
-fn unescaped(text: &[u8]) -> Vec<u8> {
-    // A buffer that grows would leave copies in memory.
-    let mut plain = Vec::with_capacity(text.len());
-    let mut bytes = text.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        plain.push(match (byte, bytes.peek()) {
-            (b'\\', Some(_)) => bytes.next().unwrap_or(byte),
-            _ => byte,
-        });
-    }
-    plain
-}
-
-fn zeroizing(bytes: Vec<u8>) -> zeroize::Zeroizing<Vec<u8>> {
-    zeroize::Zeroizing::new(bytes)
 }
 
 #[cfg(test)]
@@ -170,7 +108,11 @@ mod tests {
         ] {
             let server: std::net::SocketAddr = server.parse().unwrap();
             let password = pgpass.password(&server.into(), database.as_bytes(), user.as_bytes());
-            assert_eq!(password.map(Secret::bytes), expected.map(str::as_bytes), "{server} {database}");
+            assert_eq!(
+                password.as_ref().map(Secret::bytes),
+                expected.map(str::as_bytes),
+                "{server} {database}"
+            );
         }
         assert!(!format!("{pgpass:?}").contains("three"));
     }

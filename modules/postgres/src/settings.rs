@@ -103,9 +103,9 @@ impl Logins {
     }
 
     /// The password of `user` in `database`, both as the client calls them, on this test server.
-    pub(crate) fn password(&self, user: &[u8], database: &[u8], server: &Endpoint) -> Option<&Secret> {
+    pub(crate) fn password(&self, user: &[u8], database: &[u8], server: &Endpoint) -> Option<Secret> {
         let of_file = || self.pgpass.password(server, self.database_name(database), self.user_name(user));
-        self.users.password_in(user, database).or_else(of_file)
+        self.users.password_in(user, database).cloned().or_else(of_file)
     }
 
     /// Whether the configuration names the user.

@@ -9,6 +9,10 @@
 pub mod cli;
 mod clock;
 pub mod decoding;
+pub mod fingerprint;
+pub mod inspect;
 pub mod masking;
 pub mod proxy;
 pub mod recording;
+pub mod replay;
+pub mod report;

@@ -62,7 +62,7 @@ impl Who {
         shared: &Shared,
     ) -> Self {
         let logins = &shared.logins;
-        let password = password.or_else(|| logins.password(&user, &database, server).cloned());
+        let password = password.or_else(|| logins.password(&user, &database, server));
         let mut parameters = vec![
             (b"user".to_vec(), logins.user_name(&user).to_vec()),
             (b"database".to_vec(), logins.database_name(&database).to_vec()),

@@ -13,14 +13,14 @@ const ROWS_MAX: usize = 1 << 20;
 
 /// The result that the server is sending.
 #[derive(Debug, Default)]
-pub(super) struct Result {
+pub(crate) struct Answers {
     rows: u64,
     columns: Columns,
     data: Rows,
     length: usize,
 }
 
-impl Result {
+impl Answers {
     /// Its columns.
     pub(super) fn begin(&mut self, columns: Columns) {
         *self = Self { columns, ..Self::default() };
@@ -32,7 +32,7 @@ impl Result {
     }
 
     /// A row; without values if rows are not recorded.
-    pub(super) fn row(&mut self, values: Option<Values<'_>>, masking: &Masking) {
+    pub(crate) fn row(&mut self, values: Option<Values<'_>>, masking: &Masking) {
         self.rows += 1;
         let Some(values) = values else { return };
         self.length += 8 + values.iter().map(|value| 8 + value.map_or(0, <[u8]>::len)).sum::<usize>();
@@ -47,7 +47,7 @@ impl Result {
     }
 
     /// It is complete.
-    pub(super) fn done(&mut self, tag: &[u8]) -> Outcome {
+    pub(crate) fn done(&mut self, tag: &[u8]) -> Outcome {
         let (counted, data) = self.take();
         // Counts of changed rows are in the tag only; those of other statements' rows are not in it.
         let rows = tag
@@ -58,7 +58,7 @@ impl Result {
     }
 
     /// There is more.
-    pub(super) fn suspended(&mut self) -> Outcome {
+    pub(crate) fn suspended(&mut self) -> Outcome {
         let (rows, data) = self.take();
         Outcome::Suspended { rows, data }
     }
@@ -73,7 +73,7 @@ impl Result {
 }
 
 /// The body of an error. `is_secret`: the text may repeat a part of the statement that must not be kept.
-pub(super) fn error(body: &[u8], masking: &Masking, is_secret: bool) -> ErrorText {
+pub(crate) fn error_of(body: &[u8], masking: &Masking, is_secret: bool) -> ErrorText {
     match ServerError::read(body) {
         Some(error) => ErrorText {
             sqlstate: String::from_utf8_lossy(&error.code).into_owned(),

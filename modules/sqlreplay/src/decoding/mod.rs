@@ -6,6 +6,7 @@ mod known;
 mod recorder;
 mod stream;
 
+pub(crate) use self::answers::{Answers, error_of};
 pub use self::exchange::{Exchange, Expected};
 pub use self::recorder::{Recorder, Settings};
 pub use self::stream::{Body, Stream};

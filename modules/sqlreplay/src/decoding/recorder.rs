@@ -8,7 +8,7 @@ use postgres_wire::framing::NotPostgres;
 use postgres_wire::frontend::{Frontend, Target as Named};
 use postgres_wire::opening::Startup;
 
-use super::answers::{Result as Rows, error};
+use super::answers::{Answers, error_of};
 use super::exchange::{Exchange, Expected};
 use super::known::{Columns, Known};
 use super::stream::{Body, Stream};
@@ -46,7 +46,7 @@ pub struct Recorder {
     session: u64,
     exchange: Exchange,
     known: Known,
-    result: Rows,
+    result: Answers,
     /// Groups that are not complete, or have no answer; those that were written lack it still.
     open: VecDeque<Group>,
     open_bytes: usize,
@@ -112,7 +112,7 @@ impl Recorder {
             session,
             exchange: Exchange::default(),
             known: Known::default(),
-            result: Rows::default(),
+            result: Answers::default(),
             open: VecDeque::new(),
             open_bytes: 0,
             next_group: 0,
@@ -370,7 +370,7 @@ impl Recorder {
             (b'T', Some(Expected::Query | Expected::DescribePortal)) if self.settings.results => {
                 self.result.begin(Columns::read(bytes));
             }
-            (b'2', _) => self.result = Rows::default(),
+            (b'2', _) => self.result = Answers::default(),
             (b'D', expected) => {
                 if let (Some(Expected::Execute(portal)), true) = (expected, self.settings.results)
                     && self.result.is_new()
@@ -408,7 +408,7 @@ impl Recorder {
         match Backend::of_body(kind, bytes) {
             Some(Backend::BackendKeyData { pid, key }) => self.key = Some((pid, key.to_vec())),
             Some(Backend::ErrorResponse(fields)) => {
-                session.refused = Some(error(fields, &self.settings.masking, false));
+                session.refused = Some(error_of(fields, &self.settings.masking, false));
             }
             Some(Backend::ReadyForQuery(_)) => {
                 session.login = Some(now.since(session.at));
@@ -421,8 +421,8 @@ impl Recorder {
 
     fn error(&mut self, group: Option<u64>, fields: &[u8]) {
         let is_secret = self.open.iter().any(|open| open.statement.masked == Some(Masked::Password));
-        let error = error(fields, &self.settings.masking, is_secret);
-        self.result = Rows::default();
+        let error = error_of(fields, &self.settings.masking, is_secret);
+        self.result = Answers::default();
         if group.is_some() {
             self.outcome(group, Outcome::Error(error));
         } else {

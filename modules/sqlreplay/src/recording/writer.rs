@@ -377,10 +377,18 @@ mod tests {
 
     #[test]
     fn a_full_disk_stops_the_recording_only() {
-        let (writer, sink) = Writer::open(Path::new("/dev/full"), header(), None, true)
-            .map_or_else(|error| (None, Some(error)), |pair| (Some(pair), None));
-        // The header does not fit: this is told at the start.
-        assert!(writer.is_none());
-        assert!(sink.unwrap().to_string().contains("No space left"));
+        // A file that can be opened, and to which nothing can be written.
+        let error = Writer::open(Path::new("/dev/full"), header(), None, true).err();
+        assert!(error.is_some_and(|error| error.to_string().contains("No space left")));
+        let shared = Arc::<Shared>::default();
+        let sink = Sink(Arc::clone(&shared));
+        (0..3).for_each(|session| sink.take(&mut end(session)));
+        shared.lock().is_over = true;
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        write_all(&shared, Output { file, length: 0, is_compressed: false });
+        sink.take(&mut end(3));
+        let progress = sink.progress();
+        assert_eq!((progress.records, progress.skipped), (0, 4));
+        assert!(progress.stopped.is_some_and(|problem| problem.contains("No space left")));
     }
 }

@@ -1,0 +1,259 @@
+//! What of a recording is replayed.
+
+use std::collections::HashMap;
+
+use postgres_wire::tokens::{Token, Tokens};
+
+use super::Options;
+use crate::fingerprint::fingerprint;
+use crate::inspect::texts::Names;
+use crate::recording::Bytes;
+use crate::recording::record::{Masked, Message, Record, Session, Statement};
+
+/// Applies the options to the records, in their order.
+#[derive(Debug)]
+pub(super) struct Selection {
+    sessions: HashMap<u64, Chosen>,
+    open: usize,
+    left: u64,
+    /// What was left out.
+    pub(super) left_out: LeftOut,
+}
+
+/// How much was left out, and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Sessions that the user did not choose.
+    pub sessions: u64,
+    /// Sessions beyond `--sessions-max`.
+    pub sessions_beyond: u64,
+    /// Statements that the user did not choose.
+    pub filtered: u64,
+    /// Statements with a password in place of which stands a mask.
+    pub passwords: u64,
+    /// Statements that were too long to be recorded.
+    pub too_long: u64,
+    /// Parameters that were masked: NULL is sent.
+    pub masked_parameters: u64,
+}
+
+#[derive(Debug, Default)]
+struct Chosen {
+    permitted: Names<bool>,
+    /// Whether the statement was that data of a COPY belong to.
+    last: bool,
+}
+
+/// Whether a record is replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// As it is.
+    Whole,
+    /// In part: its answer cannot be compared.
+    Part,
+    /// Not at all.
+    No,
+}
+
+impl Selection {
+    pub(super) fn new(options: &Options) -> Self {
+        Self { sessions: HashMap::new(), open: 0, left: options.limit, left_out: LeftOut::default() }
+    }
+
+    /// Chooses; may remove messages from the record.
+    pub(super) fn choose(&mut self, record: &mut Record, options: &Options) -> Choice {
+        match record {
+            Record::Session(session) => self.session(session, options),
+            Record::Statement(statement) => self.statement(statement, options),
+            Record::Answer(answer) => self.whole_if(answer.session),
+            Record::Cancel(cancel) => self.whole_if(cancel.session),
+            Record::End(end) => {
+                let choice = self.whole_if(end.session);
+                if self.sessions.remove(&end.session).is_some() {
+                    self.open -= 1;
+                }
+                choice
+            }
+            // What was open when the recorder stopped has no end.
+            Record::Header(_) => Choice::No,
+            Record::Skipped(_) => Choice::No,
+        }
+    }
+
+    /// Whether nothing more is wanted.
+    pub(super) fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    fn whole_if(&self, session: u64) -> Choice {
+        if self.sessions.contains_key(&session) { Choice::Whole } else { Choice::No }
+    }
+
+    fn session(&mut self, session: &Session, options: &Options) -> Choice {
+        if session.refused.is_some() || !SessionNameList(&options.sessions).has(session) {
+            self.left_out.sessions += 1;
+            return Choice::No;
+        }
+        if self.open >= options.sessions_max {
+            self.left_out.sessions_beyond += 1;
+            return Choice::No;
+        }
+        self.open += 1;
+        self.sessions.insert(session.session, Chosen::default());
+        Choice::Whole
+    }
+
+    fn statement(&mut self, statement: &mut Statement, options: &Options) -> Choice {
+        let Some(session) = self.sessions.get_mut(&statement.session) else { return Choice::No };
+        if self.left == 0 {
+            return Choice::No;
+        }
+        let executions = statement.executions() as u64;
+        if statement.masked == Some(Masked::Password) {
+            self.left_out.passwords += executions.max(1);
+            return Choice::No;
+        }
+        if statement.messages.iter().any(|message| matches!(message, Message::TooLong { .. })) {
+            self.left_out.too_long += executions.max(1);
+            return Choice::No;
+        }
+        let before = statement.messages.len();
+        if options.only_select || options.filter.is_some() || options.fingerprint.is_some() {
+            let permits = |sql: &Bytes| permits(&sql.0, options);
+            statement.messages.retain(|message| session.keeps(message, permits));
+        }
+        let is_empty = |message: &Message| matches!(message, Message::Sync | Message::Flush);
+        if statement.messages.len() < before && statement.messages.iter().all(is_empty) {
+            self.left_out.filtered += executions;
+            return Choice::No;
+        }
+        self.left_out.filtered += executions - statement.executions() as u64;
+        self.left_out.masked_parameters += masked_parameters(statement);
+        self.left = self.left.saturating_sub(statement.executions() as u64);
+        if statement.messages.len() < before { Choice::Part } else { Choice::Whole }
+    }
+}
+
+impl Chosen {
+    fn keeps(&mut self, message: &Message, permits: impl FnOnce(&Bytes) -> bool) -> bool {
+        if matches!(message, Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_)) {
+            return self.last;
+        }
+        // Function calls may write, and nobody can tell.
+        let is_call = matches!(message, Message::FunctionCall(_));
+        let keeps = self.permitted.of(message, permits).unwrap_or(!is_call);
+        if matches!(message, Message::Query(_) | Message::Execute { .. }) {
+            self.last = keeps;
+        }
+        keeps
+    }
+}
+
+struct SessionNameList<'o>(&'o [crate::cli::SessionName]);
+
+impl SessionNameList<'_> {
+    fn has(&self, session: &Session) -> bool {
+        crate::cli::SessionName::any(self.0, session.session, &session.client)
+    }
+}
+
+fn masked_parameters(statement: &Statement) -> u64 {
+    let of = |message: &Message| match message {
+        Message::Bind { parameters, .. } => {
+            parameters.iter().filter(|value| **value == crate::recording::Value::Masked).count() as u64
+        }
+        _ => 0,
+    };
+    statement.messages.iter().map(of).sum()
+}
+
+fn permits(sql: &[u8], options: &Options) -> bool {
+    (!options.only_select || only_reads(sql))
+        && options.filter.as_ref().is_none_or(|filter| filter.is_match(sql))
+        && options.fingerprint.as_ref().is_none_or(|wanted| *wanted == fingerprint(sql))
+}
+
+/// Whether the statements only read, or control transactions and the session, as far as their words tell. Functions may
+/// write: the server is told to permit reading only.
+fn only_reads(sql: &[u8]) -> bool {
+    const READS: &[&str] = &[
+        "select",
+        "with",
+        "values",
+        "table",
+        "show",
+        "explain",
+        "fetch",
+        "declare",
+        "move",
+        "close",
+        "begin",
+        "start",
+        "commit",
+        "end",
+        "rollback",
+        "abort",
+        "savepoint",
+        "release",
+        "set",
+        "reset",
+        "discard",
+        "deallocate",
+        "prepare",
+        "execute",
+    ];
+    const WRITES: &[&str] = &["insert", "update", "delete", "merge", "into", "share", "write"];
+    let mut begins = true;
+    for token in Tokens::new(sql) {
+        match token {
+            Token::Other(b';') => begins = true,
+            Token::Other(b'(') if begins => {}
+            Token::Word(_) if begins => {
+                if !READS.iter().any(|word| token.is(word)) {
+                    return false;
+                }
+                begins = false;
+            }
+            Token::Word(_) if WRITES.iter().any(|word| token.is(word)) => return false,
+            _ if begins => return false,
+            _ => {}
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_that_write_are_told_by_their_words() {
+        for sql in [
+            "SELECT 1",
+            "(SELECT 1) UNION SELECT 2;",
+            "with a as (select 1) select * from a",
+            "BEGIN; SELECT 'insert';",
+            "SHOW x",
+            "",
+            "/* x */ values (1)",
+            "SELECT \"update\" FROM t",
+        ] {
+            assert!(only_reads(sql.as_bytes()), "{sql}");
+        }
+        for sql in [
+            "INSERT INTO t VALUES (1)",
+            "SELECT 1; DELETE FROM t",
+            "WITH a AS (DELETE FROM t RETURNING 1) SELECT 1",
+            "SELECT * INTO x FROM t",
+            "SELECT 1 FOR UPDATE",
+            "EXPLAIN ANALYZE UPDATE t SET a = 1",
+            "COPY t FROM STDIN",
+            "TRUNCATE t",
+            "CALL p()",
+            "'x'",
+            "SET TRANSACTION READ WRITE",
+        ] {
+            assert!(!only_reads(sql.as_bytes()), "{sql}");
+        }
+    }
+}
