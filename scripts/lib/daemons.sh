@@ -3,6 +3,7 @@
 
 : "${TCPCOPY_BIN:=$CARGO_TARGET_DIR/release/tcpcopy}"
 : "${INTERCEPT_BIN:=$CARGO_TARGET_DIR/release/intercept}"
+SQLREPLAY=$CARGO_TARGET_DIR/release/sqlreplay
 HELD_CLIENT=$CARGO_TARGET_DIR/release/held-client # a client for cases, see scripts/held-client
 CONTROL_PORT=36524
 

@@ -8,6 +8,7 @@
 
 pub mod cli;
 mod clock;
+pub mod convert;
 pub mod decoding;
 pub mod fingerprint;
 pub mod inspect;
@@ -16,3 +17,4 @@ pub mod proxy;
 pub mod recording;
 pub mod replay;
 pub mod report;
+pub mod sniff;

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod captured;
+mod convert;
 mod record;
 mod replay;
 mod sessions;
@@ -27,6 +29,8 @@ enum Command {
     Sessions(sessions::Arguments),
     /// Show the statements of a recording, with parameters and results
     Show(show::Arguments),
+    /// Convert a recording to YAML and back, or from other tools' formats
+    Convert(convert::Arguments),
     /// Play a recording to a server, and report what differs
     Replay(replay::Arguments),
 }
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Record(arguments) => record::run(arguments),
         Command::Sessions(arguments) => sessions::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
+        Command::Convert(arguments) => convert::run(arguments),
         Command::Replay(arguments) => replay::run(&arguments),
     };
     match result {

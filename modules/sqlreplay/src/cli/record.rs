@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::Failure;
+use super::{Failure, captured};
 use crate::clock::{Clock, wall_time};
 use crate::decoding::Settings;
 use crate::masking::Masking;
@@ -29,6 +29,12 @@ pub(super) struct Arguments {
     /// The server
     #[arg(long, value_name = "HOST:PORT", default_value = "localhost:5432")]
     upstream: String,
+    /// A capture file (pcap or pcapng, also compressed; - is the standard input) instead of clients
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "upstream", "append", "tls"])]
+    pcap: Option<PathBuf>,
+    /// The server's port in the capture file
+    #[arg(long, default_value_t = 5432, requires = "pcap")]
+    port: u16,
     /// The recording; compressed if its name ends with .zst
     #[arg(long, short, value_name = "FILE", default_value = "queries.jsonl")]
     output: PathBuf,
@@ -62,6 +68,15 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if !arguments.upstream.contains(':') {
         return Err(Failure::Usage(format!("--upstream {} has no port: HOST:PORT", arguments.upstream)));
     }
+    if let Some(file) = &arguments.pcap {
+        return captured::record(captured::Captured {
+            file,
+            port: arguments.port,
+            settings: settings(&arguments),
+            output: &arguments.output,
+            overwrite: arguments.overwrite,
+        });
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let status = runtime.block_on(record(arguments));
     // Connections that do not end must not hold up the end.
@@ -76,15 +91,8 @@ async fn record(arguments: Arguments) -> Result<ExitCode, Failure> {
     let listen = listener.local_addr()?;
     let ended =
         if arguments.append && arguments.output.exists() { Some(at_end(&arguments.output)?) } else { None };
-    let header = Header {
-        format: FORMAT,
-        protocol: "postgres".to_owned(),
-        source: "proxy".to_owned(),
-        listen: Some(listen.to_string()),
-        server: Some(arguments.upstream.clone()),
-        tool: concat!("sqlreplay ", env!("CARGO_PKG_VERSION")).to_owned(),
-        started: wall_time(),
-    };
+    let header =
+        Header { listen: Some(listen.to_string()), server: Some(arguments.upstream.clone()), ..header() };
     let (writer, sink) = Writer::open(&arguments.output, header, ended, arguments.overwrite)?;
     let before = ended.unwrap_or_default();
     println!("listening on     {listen}");
@@ -96,15 +104,12 @@ async fn record(arguments: Arguments) -> Result<ExitCode, Failure> {
         println!("the last line of the recording was torn, and was removed");
     }
     let shared = Arc::new(Shared {
-        upstream: arguments.upstream,
+        upstream: arguments.upstream.clone(),
         tls: match arguments.tls {
             TlsArgument::Refuse => Tls::Refuse,
             TlsArgument::Pass => Tls::Pass,
         },
-        settings: Arc::new(Settings {
-            masking: Masking { patterns: arguments.mask, parameters: arguments.mask_params },
-            results: arguments.results,
-        }),
+        settings: Arc::new(settings(&arguments)),
         clock: Clock::start(before.at),
         sink: sink.clone(),
         counters: Counters::default(),
@@ -118,6 +123,25 @@ async fn record(arguments: Arguments) -> Result<ExitCode, Failure> {
     let progress = tokio::task::spawn_blocking(|| writer.finish()).await?;
     summary(&shared.counters, &progress, &arguments.output.display().to_string());
     Ok(ExitCode::SUCCESS)
+}
+
+fn settings(arguments: &Arguments) -> Settings {
+    Settings {
+        masking: Masking { patterns: arguments.mask.clone(), parameters: arguments.mask_params },
+        results: arguments.results,
+    }
+}
+
+pub(super) fn header() -> Header {
+    Header {
+        format: FORMAT,
+        protocol: "postgres".to_owned(),
+        source: "proxy".to_owned(),
+        listen: None,
+        server: None,
+        tool: concat!("sqlreplay ", env!("CARGO_PKG_VERSION")).to_owned(),
+        started: wall_time(),
+    }
 }
 
 /// Shows the status once a second, until the user or the system wants the end.

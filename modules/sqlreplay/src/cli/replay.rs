@@ -1,9 +1,7 @@
 //! `sqlreplay replay`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::IsTerminal;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -246,13 +244,13 @@ struct Config {
 fn passwords(config: Option<&Path>) -> Result<PasswordSource, Failure> {
     let users = match config {
         Some(path) => {
-            let text = Zeroizing::new(private(path)?);
+            let text = private(path)?;
             // What it says about a line of the file could show a password.
-            let config: Config = toml::from_str(&text).map_err(|error| {
+            let config: Config = toml::from_slice(&text).map_err(|error| {
                 let place = error.span().map_or(String::new(), |span| {
                     format!(
                         ", line {}",
-                        1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count()
+                        1 + text.iter().take(span.start).filter(|byte| **byte == b'\n').count()
                     )
                 });
                 Failure::Usage(format!(
@@ -268,20 +266,19 @@ fn passwords(config: Option<&Path>) -> Result<PasswordSource, Failure> {
     let file = std::env::var_os("PGPASSFILE").map(PathBuf::from);
     let file = file.or_else(|| std::env::home_dir().map(|home| home.join(".pgpass")));
     let content = match file.filter(|path| path.exists()) {
-        Some(path) => Zeroizing::new(private(&path)?),
+        Some(path) => private(&path)?,
         None => Zeroizing::default(),
     };
-    let file = Pgpass::parse(content.as_bytes())
-        .map_err(|error| Failure::Usage(format!("the password file, {error}")))?;
+    let file =
+        Pgpass::parse(&content).map_err(|error| Failure::Usage(format!("the password file, {error}")))?;
     Ok(PasswordSource { users, environment, file })
 }
 
-fn private(path: &Path) -> Result<String, Failure> {
-    let failure =
-        |problem: String| Failure::Usage(format!("cannot read passwords from {}: {problem}", path.display()));
-    let metadata = fs::metadata(path).map_err(|problem| failure(problem.to_string()))?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(failure("others can read it, too (chmod 600)".to_owned()));
-    }
-    fs::read_to_string(path).map_err(|problem| failure(problem.to_string()))
+/// The longest file of passwords, in bytes.
+const PASSWORDS_MAX: u64 = 1 << 20;
+
+fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    secret_file::read(path, PASSWORDS_MAX).map_err(|problem| {
+        Failure::Usage(format!("cannot read passwords from {}: {problem}", path.display()))
+    })
 }

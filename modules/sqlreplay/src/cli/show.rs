@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 }
                 _ => continue,
             },
-            Record::Answer(answer) if names.contains_key(&answer.session) => {
+            Record::Answer(answer) if left > 0 && names.contains_key(&answer.session) => {
                 let took = answer.took.0 as f64 / 1e3;
                 let outcomes = answer.answer.iter().map(|outcome| outcome_lines(outcome, 26));
                 format!("{:>12} {took:>8.3} ms  (the answer)\n{}", "", outcomes.collect::<String>())

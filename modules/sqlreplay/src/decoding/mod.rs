@@ -5,8 +5,10 @@ mod exchange;
 mod known;
 mod recorder;
 mod stream;
+mod wire;
 
 pub(crate) use self::answers::{Answers, error_of};
 pub use self::exchange::{Exchange, Expected};
 pub use self::recorder::{Recorder, Settings};
 pub use self::stream::{Body, Stream};
+pub use self::wire::Wire;

@@ -1,6 +1,6 @@
 //! A session's two streams become its records.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use postgres_wire::backend::Backend;
@@ -104,11 +104,15 @@ impl Recorder {
             login: None,
             refused: None,
         };
+        Self { stage: Stage::Login(Box::new(record)), ..Self::empty(settings, session) }
+    }
+
+    fn empty(settings: Arc<Settings>, session: u64) -> Self {
         Self {
             settings,
             client: Stream::of_client(),
             server: Stream::of_server(),
-            stage: Stage::Login(Box::new(record)),
+            stage: Stage::Lost,
             session,
             exchange: Exchange::default(),
             known: Known::default(),
@@ -120,6 +124,29 @@ impl Recorder {
             fatal: None,
             is_terminated: false,
         }
+    }
+
+    /// A session that is logged in, of whose start nothing else is known.
+    #[must_use]
+    pub fn joined(
+        settings: Arc<Settings>,
+        session: u64,
+        at: Micros,
+        client: String,
+        [user, database]: [Bytes; 2],
+        out: &mut Vec<Record>,
+    ) -> Self {
+        out.push(Record::Session(Session {
+            session,
+            at,
+            client,
+            user,
+            database,
+            settings: BTreeMap::new(),
+            login: None,
+            refused: None,
+        }));
+        Self { stage: Stage::Ready, ..Self::empty(settings, session) }
     }
 
     /// The process and the secret for a CancelRequest, once.

@@ -17,6 +17,7 @@ use super::cancels::Cancels;
 use super::opening::{Begun, begin};
 use super::pipe::Pipe;
 use crate::decoding::Recorder;
+use crate::recording::Micros;
 use crate::recording::record::{Cancel, EndedBy, Record, Skipped};
 
 /// How often a statement that waits for its answer is looked at.
@@ -97,7 +98,7 @@ async fn session(
         Err(_) => EndedBy::Server,
         Ok(()) => {
             // A client that does not wait sends more with its first message.
-            carried.client(first.get(length..).unwrap_or_default());
+            carried.client(now, first.get(length..).unwrap_or_default());
             let (mut up, mut down) = (Pipe::new(), Pipe::new());
             let both = poll_fn(|context| carried.poll(context, &mut client, &mut server, &mut up, &mut down));
             tokio::select! {
@@ -129,8 +130,9 @@ impl Carried<'_> {
         up: &mut Pipe,
         down: &mut Pipe,
     ) -> Poll<EndedBy> {
-        let from_client = up.poll(context, client, server, |bytes| self.client(bytes));
-        let from_server = down.poll(context, server, client, |bytes| self.server(bytes));
+        let clock = &self.shared.clock;
+        let from_client = up.poll(context, client, server, clock, |now, bytes| self.client(now, bytes));
+        let from_server = down.poll(context, server, client, clock, |now, bytes| self.server(now, bytes));
         if let Some(by) = over(up, down, &from_client, &from_server) {
             return Poll::Ready(by);
         }
@@ -141,13 +143,13 @@ impl Carried<'_> {
         Poll::Pending
     }
 
-    fn client(&mut self, bytes: &[u8]) {
-        self.recorder.client(self.shared.clock.now(), bytes, &mut self.records);
+    fn client(&mut self, now: Micros, bytes: &[u8]) {
+        self.recorder.client(now, bytes, &mut self.records);
         self.hand_over();
     }
 
-    fn server(&mut self, bytes: &[u8]) {
-        self.recorder.server(self.shared.clock.now(), bytes, &mut self.records);
+    fn server(&mut self, now: Micros, bytes: &[u8]) {
+        self.recorder.server(now, bytes, &mut self.records);
         if let Some((pid, key)) = self.recorder.take_key() {
             self.key = Some(self.cancels.add(pid, &key, self.number));
         }

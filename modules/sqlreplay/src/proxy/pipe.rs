@@ -6,6 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::clock::Clock;
+use crate::recording::Micros;
+
 /// What is read at once, in bytes.
 const LENGTH: usize = 32 << 10;
 
@@ -28,14 +31,16 @@ impl Pipe {
         self.is_ended
     }
 
-    /// Carries bytes as long as there are any. `see` sees them when they are on their way, so that nobody waits for it. Ready
+    /// Carries bytes as long as there are any. `see` sees them, with the time
+    /// when they came, when they are on their way: nobody waits for it. Ready
     /// when the sender has closed its side, and the receiver knows it.
     pub(super) fn poll<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         &mut self,
         context: &mut Context<'_>,
         from: &mut R,
         to: &mut W,
-        mut see: impl FnMut(&[u8]),
+        clock: &Clock,
+        mut see: impl FnMut(Micros, &[u8]),
     ) -> Poll<io::Result<()>> {
         loop {
             while self.start < self.end {
@@ -52,8 +57,10 @@ impl Pipe {
             self.end = buffer.filled().len();
             self.is_ended = self.end == 0;
             if !self.is_ended {
+                // Before it is written: the answer may be there before this is looked at.
+                let now = clock.now();
                 let written = self.write(context, to);
-                see(self.buffer.get(..self.end).unwrap_or_default());
+                see(now, self.buffer.get(..self.end).unwrap_or_default());
                 if let Poll::Ready(written) = written {
                     written?;
                 }

@@ -71,6 +71,7 @@ struct Waiting {
 struct Shared {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    written: Condvar,
 }
 
 impl Shared {
@@ -104,6 +105,25 @@ impl Sink {
         if waiting.lines.len() >= CHUNK {
             self.0.changed.notify_one();
         }
+    }
+
+    /// Takes a record, and waits for the disk if that is slower.
+    ///
+    /// # Errors
+    ///
+    /// If nothing more is written.
+    pub fn take_waiting(&self, record: Record) -> io::Result<()> {
+        let mut waiting = self.0.lock();
+        while waiting.lines.len() >= CHUNK && waiting.progress.stopped.is_none() {
+            self.0.changed.notify_one();
+            waiting = self.0.written.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        if let Some(problem) = &waiting.progress.stopped {
+            return Err(io::Error::other(problem.clone()));
+        }
+        drop(waiting);
+        self.take(&mut vec![record]);
+        Ok(())
     }
 
     /// How it goes.
@@ -298,6 +318,7 @@ fn write_all(shared: &Shared, mut output: Output) {
         lines.clear();
         lines.shrink_to(CHUNK);
         shared.lock().progress.length = output.length;
+        shared.written.notify_all();
         if is_over {
             let _ = output.file.sync_all();
             return;
