@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::{ServerSegment, FlowId, FromIntercept, ToIntercept, VERSION};
+use common_core::control::{ServerSegment, FlowId, FromIntercept, Proof, ToIntercept, VERSION};
 use common_core::flow::{Endpoint, Flow};
 use common_os::io::Captured;
 use common_core::time::{Stamp, Time};
@@ -47,6 +47,9 @@ enum Op {
         id: u8,
         client: u8,
         server: u8,
+        isn: u32,
+        /// Numbers in flight behind it; `None` announces a SYN.
+        in_flight: Option<u16>,
     },
     RouteDel {
         link: u8,
@@ -108,6 +111,7 @@ impl Output for ControlConns {
                 assert!(payload.len() + tail.len() <= *payload_len as usize);
             }
             FromIntercept::Pong { .. } => assert_eq!(self.greeted.get(&link), Some(&true)),
+            FromIntercept::Shared { .. } => assert_eq!(self.greeted.get(&link), Some(&true)),
             FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
         }
         let mut frame = Vec::new();
@@ -185,12 +189,17 @@ fn step(op: &Op, router: &mut Router, links: &mut ControlConns, now: &mut Time) 
             return;
         }
         Op::Hello { link, version } => {
-            (link, ToIntercept::Hello { version: version.unwrap_or(VERSION) })
+            (link, ToIntercept::Hello { version: version.unwrap_or(VERSION), instance: link.into() })
         }
         Op::Target { link, server } => (link, ToIntercept::Target(endpoint(server))),
-        Op::RouteAdd { link, id, client, server } => {
+        Op::RouteAdd { link, id, client, server, isn, in_flight } => {
             let flow = Flow { client: endpoint(client), server: endpoint(server) };
-            (link, ToIntercept::RouteAdd { id: FlowId(id.into()), flow })
+            let isn = Seq(isn);
+            let proof = match in_flight {
+                None => Proof::Opening { isn, past: Some(isn + 9) },
+                Some(bytes) => Proof::Open { una: isn, max: isn + u32::from(bytes), segment: 1448, next: isn },
+            };
+            (link, ToIntercept::RouteAdd { id: FlowId(id.into()), flow, proof })
         }
         Op::RouteDel { link, id } => (link, ToIntercept::RouteDel { id: FlowId(id.into()) }),
         Op::Payload { link, id, head } => {

@@ -182,17 +182,17 @@ fn session(filter: &[&str], server: &str) {
 
 #[test]
 fn the_filter_follows_the_targets_over_ipv4() {
-    session(&[], "127.0.0.1:0");
+    session(&["--loopback"], "127.0.0.1:0");
 }
 
 #[test]
 fn the_filter_follows_the_targets_over_ipv6() {
-    session(&["-i", "lo"], "[::1]:0");
+    session(&["--loopback", "-i", "lo"], "[::1]:0");
 }
 
 #[test]
 fn the_user_s_filter_is_used() {
-    session(&["-F", "tcp and not port 36524"], "127.0.0.1:0");
+    session(&["--loopback", "-F", "tcp and not port 36524"], "127.0.0.1:0");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The validated configuration.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use common_os::process::start::ProcessOptions;
 
 use super::error::UsageError;
 use super::raw::RawArgs;
+use crate::router::{AllowedTarget, TargetPolicy};
 
 /// The settings of a run, checked as far as that is possible without the system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub bind: Option<IpAddr>,
     /// TCP port to listen on (`-p`).
     pub port: u16,
+    /// Which targets are served (`--allow-target`, `--loopback`).
+    pub targets: TargetPolicy,
     /// The keys that tcpcopies may have; if absent, they need none (`--key-file`).
     pub keys: Option<Arc<Keys>>,
     /// `--stats-json`, absolute.
@@ -47,6 +50,7 @@ impl Config {
             bind: raw.bind.as_deref().map(address).transpose()?,
             port: raw.port,
             stats_json,
+            targets: TargetPolicy { loopback: raw.loopback, allowed: allowed_targets(&raw.allow_target)? },
             process: ProcessOptions {
                 log_file,
                 pid_file,
@@ -57,6 +61,23 @@ impl Config {
             },
             keys: raw.key_file.as_deref().map(key_file::read).transpose()?,
         })
+    }
+}
+
+/// Reads the values of `--allow-target`, which are lists separated by commas.
+fn allowed_targets(values: &[String]) -> Result<Option<Vec<AllowedTarget>>, UsageError> {
+    let pieces = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+    let read: Vec<_> = pieces.map(allowed_target).collect::<Result<_, _>>()?;
+    Ok((!read.is_empty()).then_some(read))
+}
+
+fn allowed_target(piece: &str) -> Result<AllowedTarget, UsageError> {
+    match (piece.parse::<SocketAddr>(), address(piece)) {
+        (Ok(endpoint), _) if endpoint.port() != 0 => {
+            Ok(AllowedTarget { ip: endpoint.ip(), port: Some(endpoint.port()) })
+        }
+        (Err(_), Ok(ip)) => Ok(AllowedTarget { ip, port: None }),
+        _ => Err(UsageError::AllowedTarget(shown(piece, 80))),
     }
 }
 

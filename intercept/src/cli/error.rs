@@ -29,6 +29,9 @@ pub enum UsageError {
         "-b: '{0}' is no IP address; name one of this host, as in -b 10.0.0.18; the port is given with -p"
     )]
     Bind(String),
+    /// A piece of `--allow-target` is no address.
+    #[error("--allow-target: '{0}' is no address; the form is IP,IP:PORT,[IPV6]:PORT, as in 10.0.0.17:80")]
+    AllowedTarget(String),
     /// `--key-file` or `--new-key` cannot be used.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),

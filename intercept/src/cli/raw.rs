@@ -32,6 +32,12 @@ pub(super) struct RawArgs {
     /// Listen on this address only: choose an internal one; without it on all
     #[arg(short = 'b', value_name = "IP")]
     pub(super) bind: Option<String>,
+    /// Serve only these test servers; without it all that tcpcopies announce
+    #[arg(long = "allow-target", value_name = "IP[:PORT],...")]
+    pub(super) allow_target: Vec<String>,
+    /// Serve test servers on loopback addresses, too: intercept runs on the test host
+    #[arg(long = "loopback")]
+    pub(super) loopback: bool,
     /// Talk only to tcpcopies that have this file's key, in secret
     #[arg(long = "key-file", value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,

@@ -198,6 +198,9 @@ impl ControlPort {
             done[of_host].1 += work;
             all += work;
         }
+        for (id, reason) in router.take_refused() {
+            self.refuse(now, id, reason, &refusal::describe(reason, None), router);
+        }
     }
 
     /// Returns the work that it was.

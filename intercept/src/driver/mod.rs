@@ -90,6 +90,7 @@ impl Driver {
         let mut driver =
             Self::with(captures, control).map_err(StartError::system("set up the event loop"))?;
         driver.passing = passing;
+        driver.router.set_policy(config.targets.clone());
         Ok(driver)
     }
 

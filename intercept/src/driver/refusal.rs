@@ -72,7 +72,9 @@ pub(super) fn describe(reason: RefuseReason, version: Option<u16>) -> String {
             format!("the clients of its target {target} are copied, by it or by another tcpcopy")
         }
         (RefuseReason::TargetNotAllowed(target), _) => {
-            format!("--allow-target does not name its target {target}")
+            format!(
+                "--allow-target does not name its target {target}, or it is a loopback address without --loopback"
+            )
         }
     }
 }

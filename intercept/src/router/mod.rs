@@ -1,12 +1,13 @@
 //! The router: which captured segment is sent to which tcpcopy. Free of I/O.
 
+mod admission;
+mod announced;
 mod delayed;
 mod guesses;
 mod owners;
 mod packets;
 mod routes;
 mod standing;
-mod targets;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -18,13 +19,15 @@ use common_core::control::{
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 
+use admission::{Services, admit};
+use announced::Announced;
 use delayed::Delayed;
 use guesses::Guesses;
 use routes::{Hasher, Routes, Sharing};
 use standing::Evidence;
-use targets::Targets;
 
 pub use crate::host_quota::Host;
+pub use admission::{AllowedTarget, TargetPolicy};
 pub use guesses::Guesser;
 
 /// How long an answer waits for its route. tcpcopy announces the route just before it injects the SYN, on another path: an
@@ -55,6 +58,8 @@ pub struct RouterConfig {
     pub max_targets: usize,
     /// Limit of the answers that wait for their route; a new one replaces the oldest.
     pub max_delayed: usize,
+    /// Which targets are served.
+    pub policy: TargetPolicy,
     /// The addresses of this host, except those of the loopback networks.
     pub local_addresses: Vec<IpAddr>,
 }
@@ -67,6 +72,7 @@ impl Default for RouterConfig {
             max_targets_per_peer: 1024,
             max_targets: 1 << 14,
             max_delayed: 1 << 16,
+            policy: TargetPolicy::default(),
             local_addresses: Vec::new(),
         }
     }
@@ -79,7 +85,13 @@ impl Default for RouterConfig {
 pub struct Router {
     local: HashSet<IpAddr, Hasher>,
     routes: Routes,
-    targets: Targets,
+    targets: Announced,
+    services: Services,
+    policy: TargetPolicy,
+    /// Peers that must be refused because of what others have announced.
+    refused: Vec<(PeerId, RefuseReason)>,
+    /// The time of the last call.
+    now: Time,
     delayed: Delayed,
     guesses: Guesses,
     counters: Statistics,
@@ -92,7 +104,11 @@ impl Router {
         Self {
             local: config.local_addresses.into_iter().collect(),
             routes: Routes::new(config.max_peers, config.max_routes),
-            targets: Targets::new(config.max_targets_per_peer, config.max_targets),
+            targets: Announced::new(config.max_targets_per_peer, config.max_targets),
+            services: Services::new(),
+            policy: config.policy,
+            refused: Vec::new(),
+            now: Time::ZERO,
             delayed: Delayed::new(config.max_delayed),
             guesses: Guesses::new(),
             counters: Statistics::default(),
@@ -105,6 +121,11 @@ impl Router {
         self.local.extend(addresses);
     }
 
+    /// Which targets are served, from now on.
+    pub fn set_policy(&mut self, policy: TargetPolicy) {
+        self.policy = policy;
+    }
+
     /// A peer has connected from this address. Nothing is sent to it before its hello.
     pub fn handle_peer_connected(&mut self, peer: PeerId, address: IpAddr) {
         self.routes.open(peer, address);
@@ -114,6 +135,7 @@ impl Router {
     pub fn handle_peer_gone(&mut self, peer: PeerId) {
         self.routes.close(peer);
         self.targets.close(peer);
+        self.services.close(self.now, peer);
     }
 
     /// A peer sent a message.
@@ -127,6 +149,7 @@ impl Router {
         message: ToIntercept,
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
+        self.now = now;
         match (message, self.routes.greeted(peer)) {
             (ToIntercept::Hello { version, instance }, None) => {
                 self.handle_hello(peer, version, instance, out)
@@ -134,8 +157,14 @@ impl Router {
             // The hello is the first message, and only the first.
             (ToIntercept::Hello { .. }, Some(_)) | (_, None) => Err(RefuseReason::Malformed),
             (_, Some(host)) if self.guesses.are_too_many(host) => Err(RefuseReason::CutOff),
-            (ToIntercept::Target(target), Some(host)) => self.targets.add(peer, host, target),
-            (ToIntercept::Service(_), Some(_)) => Ok(()),
+            (ToIntercept::Target(target), Some(host)) => {
+                admit(now, &self.policy, &self.services, target)?;
+                self.targets.add(peer, host, target)
+            }
+            (ToIntercept::Service(service), Some(host)) => {
+                self.handle_service(peer, host, service);
+                Ok(())
+            }
             (ToIntercept::RouteAdd { id, flow, proof }, Some(_)) => {
                 self.handle_route(now, peer, id, flow, proof, out)
             }
@@ -169,6 +198,21 @@ impl Router {
         }
         out.send(peer, &FromIntercept::Hello { version: VERSION });
         Ok(())
+    }
+
+    /// Only at the peer's own address: nobody can have another's test server refused.
+    fn handle_service(&mut self, peer: PeerId, host: Host, service: Endpoint) {
+        if self.routes.address(peer) != Some(service.ip) {
+            return;
+        }
+        self.services.add(peer, host, service);
+        let reason = RefuseReason::TargetIsCopied(service);
+        self.refused.extend(self.targets.peers_with(&service).map(|peer| (peer, reason)));
+    }
+
+    /// Peers that must be refused because of what another peer has announced.
+    pub fn take_refused(&mut self) -> Vec<(PeerId, RefuseReason)> {
+        std::mem::take(&mut self.refused)
     }
 
     fn handle_route(

@@ -21,6 +21,10 @@ impl Router {
             return;
         };
         let flow = Flow { client: segment.destination, server: segment.source };
+        if !self.policy.loopback && (flow.client.ip.is_loopback() || flow.server.ip.is_loopback()) {
+            self.counters.withheld += 1;
+            return;
+        }
         // A host that forwards answers captures each twice, incoming and outgoing. An outgoing packet counts only if its
         // source is this host; an incoming one, which over loopback is a second copy, only if its source is not.
         if captured.outgoing != self.is_local(segment.source.ip) {

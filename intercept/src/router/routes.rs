@@ -151,6 +151,11 @@ impl Routes {
         self.by_peer.get(&peer).filter(|routes| routes.instance.is_some()).map(|routes| routes.host)
     }
 
+    /// The address of a peer.
+    pub(super) fn address(&self, peer: PeerId) -> Option<IpAddr> {
+        self.by_peer.get(&peer).map(|routes| routes.address)
+    }
+
     /// Whether a peer on this host has been greeted.
     pub(super) fn have_peer_on(&self, host: Host) -> bool {
         self.by_peer.values().any(|peer| peer.instance.is_some() && peer.host == host)

@@ -405,7 +405,8 @@ fn payload_comes_as_far_as_it_was_asked_for() {
 
 #[test]
 fn each_answer_is_taken_once() {
-    let mut rig = Rig::new();
+    let policy = TargetPolicy { loopback: true, ..TargetPolicy::default() };
+    let mut rig = Rig::with(RouterConfig { policy, ..RouterConfig::default() });
     let own = Flow { client: endpoint("10.0.0.1:1"), server: Endpoint::new(LOCAL.parse().unwrap(), 80) };
     let looped = Flow { client: endpoint("127.0.0.1:1"), server: endpoint("127.0.0.1:80") };
     rig.route(FIRST, 1, flow(1));
@@ -557,4 +558,171 @@ fn a_greedy_host_leaves_half_of_the_targets() {
     rig.router.handle_peer_gone(greedy[1]);
     rig.router.handle_peer_gone(greedy[2]);
     assert_eq!(rig.router.targets().count(), 25);
+}
+
+/// The proof of a connection that begins with this number.
+fn opening(isn: u32) -> Proof {
+    Proof::Opening { isn: Seq(isn), past: None }
+}
+
+impl Rig {
+    fn announce(&mut self, peer: PeerId, id: u32, flow: Flow, proof: Proof) {
+        self.tell(peer, ToIntercept::RouteAdd { id: FlowId(id), flow, proof });
+    }
+
+    /// What peers were told beside answers, since the last call.
+    fn told(&mut self) -> Vec<(PeerId, FromIntercept<'static>)> {
+        std::mem::take(&mut self.sent.others)
+    }
+}
+
+#[test]
+fn a_stranger_learns_nothing_of_what_another_has_opened() {
+    let mut rig = Rig::new();
+    rig.announce(SECOND, 9, flow(1), opening(1234));
+    rig.tell(SECOND, ToIntercept::Payload { id: FlowId(9), mode: AnswerPayload::All });
+    rig.announce(FIRST, 1, flow(1), opening(ACK.0 - 1));
+    rig.syn_ack(flow(1), 10);
+    rig.data(flow(1), 11);
+    rig.answer(flow(1), 16, Flags::RST, b"");
+    assert_eq!(rig.answers(), [(FIRST, 1, 10), (FIRST, 1, 11), (FIRST, 1, 16)]);
+    // Also not afterwards, with a guess that is near.
+    for near in [ACK.0 - 2, ACK.0, ACK.0 + 1] {
+        rig.announce(SECOND, 9, flow(1), opening(near));
+        rig.announce(
+            SECOND,
+            9,
+            flow(1),
+            Proof::Open { una: ACK + 1, max: ACK + 4000, segment: 1, next: Seq(0) },
+        );
+        rig.data(flow(1), 17);
+    }
+    assert!(rig.answers().iter().all(|(peer, ..)| *peer == FIRST));
+    assert_eq!(rig.router.statistics().unproved, 0, "each had its owner");
+    let owner_alone = [(FIRST, FromIntercept::Shared { id: FlowId(1), host: address(SECOND) })];
+    assert_eq!(rig.told(), owner_alone, "once a minute");
+}
+
+#[test]
+fn answers_before_the_proof_go_to_nobody() {
+    let mut rig = Rig::new();
+    rig.announce(FIRST, 1, flow(1), opening(1234));
+    rig.data(flow(1), 10);
+    rig.syn_ack(flow(1), 11);
+    rig.data(flow(1), 12);
+    assert_eq!((rig.answers(), rig.router.statistics().unproved), (vec![], 3));
+}
+
+#[test]
+fn a_syn_ack_that_has_overtaken_its_route_goes_to_its_owner_only() {
+    let mut rig = Rig::new();
+    rig.syn_ack(flow(1), 10);
+    rig.announce(SECOND, 9, flow(1), opening(1234));
+    assert_eq!(rig.answers(), []);
+    rig.announce(FIRST, 1, flow(1), opening(ACK.0 - 1));
+    rig.data(flow(1), 11);
+    assert_eq!(rig.answers(), [(FIRST, 1, 10), (FIRST, 1, 11)]);
+}
+
+/// A refuted guess makes room for nobody, and an owner is never displaced.
+#[test]
+fn a_flow_has_two_routes_and_its_owner_keeps_one() {
+    let mut rig = Rig::new();
+    let third = PeerId(2);
+    rig.greet(third);
+    rig.announce(SECOND, 9, flow(1), opening(1));
+    rig.announce(third, 9, flow(1), opening(2));
+    rig.announce(FIRST, 1, flow(1), opening(ACK.0 - 1));
+    assert_eq!(rig.router.routes(), 2, "the oldest has made room");
+    rig.syn_ack(flow(1), 10);
+    for round in 0..3 {
+        rig.announce(SECOND, 9, flow(1), opening(round));
+        rig.announce(third, 9, flow(1), opening(round));
+    }
+    rig.data(flow(1), 11);
+    assert_eq!(rig.answers(), [(FIRST, 1, 10), (FIRST, 1, 11)]);
+    assert_eq!(rig.router.routes(), 2);
+}
+
+#[test]
+fn a_tcpcopy_that_comes_again_gets_what_it_has_left_behind() {
+    let mut rig = Rig::new();
+    rig.announce(FIRST, 1, flow(1), opening(ACK.0 - 1));
+    rig.syn_ack(flow(1), 10);
+    rig.router.handle_peer_gone(FIRST);
+    rig.greet(FIRST);
+    rig.announce(SECOND, 9, flow(1), opening(8));
+    rig.announce(FIRST, 2, flow(1), opening(9));
+    rig.data(flow(1), 11);
+    assert_eq!(rig.answers(), [(FIRST, 1, 10), (FIRST, 2, 11)]);
+    // The server accepts another connection, which is nobody's here.
+    rig.syn_ack(flow(1), 500);
+    rig.data(flow(1), 501);
+    rig.router.handle_peer_gone(FIRST);
+    rig.greet(FIRST);
+    rig.announce(FIRST, 3, flow(1), opening(10));
+    rig.data(flow(1), 502);
+    assert_eq!(rig.answers(), []);
+}
+
+#[test]
+fn a_new_connection_of_the_same_tcpcopy_takes_over_before_the_old_one_is_known_to_be_dead() {
+    let mut rig = Rig::new();
+    let again = PeerId(7);
+    rig.announce(FIRST, 1, flow(1), opening(ACK.0 - 1));
+    rig.syn_ack(flow(1), 10);
+    rig.router.handle_peer_connected(again, address(FIRST));
+    rig.tell(again, greeting(FIRST));
+    rig.announce(again, 1, flow(1), Proof::Open { una: Seq(5), max: Seq(6), segment: 1, next: Seq(0) });
+    rig.data(flow(1), 11);
+    assert_eq!(rig.answers(), [(FIRST, 1, 10), (again, 1, 11)]);
+    assert_eq!((rig.router.routes(), rig.told().len()), (1, 1), "it is no other tcpcopy");
+}
+
+#[test]
+fn who_guesses_too_much_is_cut_off_and_named() {
+    let mut rig = Rig::new();
+    let all = Proof::Open { una: ACK + 1, max: ACK + u32::MAX, segment: 1, next: Seq(0) };
+    rig.announce(SECOND, 1, flow(1), all);
+    rig.data(flow(1), 10);
+    let ping = ToIntercept::Ping { nonce: 1 };
+    assert_eq!(rig.try_tell(SECOND, ping.clone()), Err(RefuseReason::CutOff));
+    assert_eq!(rig.try_tell(FIRST, ping), Ok(()));
+    assert_eq!(rig.router.take_guessers(), []);
+    for port in 0..100 {
+        rig.announce(FIRST, port.into(), flow(port), opening(4711));
+        rig.data(flow(port), 10);
+    }
+    let named: Vec<_> = rig.router.take_guessers().into_iter().map(|guesser| guesser.host).collect();
+    assert_eq!((named, rig.answers()), (vec![address(FIRST).into()], vec![]));
+}
+
+#[test]
+fn loopback_is_nobody_s_business() {
+    let mut rig = Rig::new();
+    let looped = Flow { client: endpoint("127.0.0.1:1"), server: endpoint("127.0.0.1:80") };
+    rig.route(FIRST, 1, looped);
+    rig.capture(&packet(looped, 30, Flags::ACK, b"secret"), true);
+    assert_eq!((rig.answers(), rig.router.statistics().withheld), (vec![], 1));
+    let target = ToIntercept::Target(looped.server);
+    assert_eq!(rig.try_tell(FIRST, target), Err(RefuseReason::TargetNotAllowed(looped.server)));
+}
+
+#[test]
+fn production_is_nobody_s_target() {
+    let mut rig = Rig::new();
+    let production = Endpoint::new(address(FIRST), 80);
+    let refused = RefuseReason::TargetIsCopied(production);
+    rig.tell(SECOND, ToIntercept::Target(production));
+    assert_eq!(rig.router.take_refused(), []);
+    rig.tell(FIRST, ToIntercept::Service(production));
+    assert_eq!(rig.router.take_refused(), [(SECOND, refused)]);
+    rig.router.handle_peer_gone(SECOND);
+    rig.greet(SECOND);
+    assert_eq!(rig.try_tell(SECOND, ToIntercept::Target(production)), Err(refused));
+    assert_eq!(rig.try_tell(FIRST, ToIntercept::Target(production)), Err(refused), "nor its own");
+    // A stranger cannot have a test server refused.
+    rig.tell(SECOND, ToIntercept::Service(endpoint(SERVER)));
+    rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
+    assert_eq!(rig.router.take_refused(), []);
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use common_core::flow::Endpoint;
 use common_os::io::af_packet::{AfPacket, FRAME_OVERHEAD, Room};
 use common_os::io::bpf::{HEAD, Program, Service, ServiceAnswers};
 use common_os::io::{Capture, CaptureCounters, Captured};
@@ -187,18 +186,4 @@ fn service(transfer: &Transfer) -> Service {
 fn service_answers(transfer: &Transfer) -> ServiceAnswers {
     let (answers, whole) = (transfer.online_answers(), transfer.whole_online_answers());
     ServiceAnswers { service: service(transfer), answers, whole }
-}
-
-/// Warns of a target that is an address of this host and matches a service as well: clients that connect to it directly cannot
-/// be distinguished from copies, so they are not copied.
-pub(super) fn warn_of_local_targets(config: &Config, local: &[std::net::IpAddr]) {
-    for transfer in &config.transfers {
-        let target: Endpoint = transfer.target;
-        if transfer.online_ip.is_none() && transfer.online_port == target.port && local.contains(&target.ip) {
-            log::warn!(
-                "target {target} is on this host: connections of clients to that very address are not copied; \
-                 name the online service's address in -x if it has another"
-            );
-        }
-    }
 }

@@ -33,7 +33,7 @@ use common_os::process::start::{Process, StartError};
 use mio::{Interest, Token};
 use thiserror::Error;
 
-use captures::{Captures, warn_of_local_targets};
+use captures::Captures;
 use input::Input;
 use packet_sink::PacketSink;
 use progress::Progress;
@@ -70,6 +70,12 @@ pub enum RunError {
     /// `--stats-json` cannot be used.
     #[error(transparent)]
     Stats(#[from] StatsFileError),
+    /// A target is a service of this host whose clients are copied.
+    #[error(
+        "-x: the target {0} is a service of this host whose clients are copied; name a test server, or the address of the \
+         online service, as in 10.0.0.16:80-10.0.0.17:80, if it has another"
+    )]
+    TargetIsCopied(Endpoint),
     /// The capture files cannot be replayed.
     #[error(transparent)]
     Offline(#[from] OfflineError),
@@ -97,7 +103,7 @@ impl RunError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Start(error) => error.is_usage(),
-            Self::Offline(_) => true,
+            Self::Offline(_) | Self::TargetIsCopied(_) => true,
             _ => false,
         }
     }
@@ -115,7 +121,9 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let first_line = announce::first_line(config, watching.ways());
     // The clients of capture files are nobody's now.
     let local_addresses = if config.offline.is_none() { interfaces::local_addresses() } else { Vec::new() };
-    warn_of_local_targets(config, &local_addresses);
+    if let Some(target) = copied_target(config, &local_addresses) {
+        return Err(RunError::TargetIsCopied(target));
+    }
     announce_protocols(config);
     announce_workers(config);
     let (own, queries) = (Arc::default(), Query::of(&config.transfers));
@@ -209,6 +217,17 @@ fn worker(
     }
     Worker::new(clock, input, conns, engine, sink, Watch::new(queries))
         .map_err(StartError::system("make an event loop"))
+}
+
+/// A target that is also copied from.
+fn copied_target(config: &Config, local_addresses: &[IpAddr]) -> Option<Endpoint> {
+    let is_local =
+        |ip: &IpAddr| local_addresses.contains(ip) || !local_addresses.is_empty() && ip.is_loopback();
+    let is_copied = |target: &Endpoint| {
+        let mut transfers = config.transfers.iter();
+        transfers.any(|transfer| transfer.online_port == target.port && transfer.copies_at(target.ip))
+    };
+    config.targets().into_iter().find(|target| is_local(&target.ip) && is_copied(target))
 }
 
 /// The services of `-x` at each address of this host.

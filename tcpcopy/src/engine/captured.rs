@@ -2,7 +2,7 @@
 
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::{Stamp, Time};
-use common_core::wire::{Flags, Segment};
+use common_core::wire::{Flags, Segment, is_marked};
 use common_os::io::Captured;
 
 use super::Engine;
@@ -60,7 +60,12 @@ impl Engine {
         out: &mut dyn Output,
     ) {
         let opens = is_syn(segment);
+        if opens && self.config.sees_copies && is_marked(segment) {
+            self.copies.note(now, &flow, segment.destination);
+            return self.ledger.copy_of_another();
+        }
         let found = match self.table.find(&flow) {
+            None if !opens && self.copies.contain(&flow) => return self.ledger.copy_of_another(),
             None if opens || !segment.payload.is_empty() => {
                 self.add_slot(now, flow, transfer, segment.destination, out)
             }
@@ -70,6 +75,9 @@ impl Engine {
         let Some(index) = found else {
             return self.turn_away(segment, DropReason::MemoryLimit);
         };
+        if opens {
+            self.copies.forget(&flow);
+        }
         if self.collides(index, segment) {
             return;
         }

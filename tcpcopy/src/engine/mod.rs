@@ -3,6 +3,7 @@
 mod capacity;
 mod captured;
 mod classify;
+mod copies;
 mod slot;
 mod table;
 mod target;
@@ -18,6 +19,7 @@ use common_core::time::{Stamp, Time};
 use common_core::wire::PacketBuilder;
 
 use self::capacity::Evictable;
+use self::copies::Copies;
 use self::slot::Slot;
 use self::table::Table;
 pub(crate) use self::target::Target;
@@ -79,6 +81,7 @@ pub struct Engine {
     /// When the packet that was handled last was captured.
     stamp: Stamp,
     table: Table,
+    copies: Copies,
     /// The shared knowledge about each transfer's test server, in the order of the transfers.
     targets: Vec<Target>,
     /// Our own connections to online services.
@@ -110,6 +113,7 @@ impl Engine {
             capture_lost: None,
             stamp: Stamp::FIRST,
             table: Table::default(),
+            copies: Copies::default(),
             targets,
             own: None,
             timers: Timers::default(),
@@ -372,6 +376,7 @@ impl Engine {
             failures: &mut self.failures,
             builder: &mut self.builder,
             link_up: self.links > 0,
+            several_links: self.links > 1,
             link_epoch: self.link_epoch,
             draining: self.draining,
             capture_lost: self.capture_lost,

@@ -63,6 +63,8 @@ counts! {
         stray: u64,
         /// Of `client`: segments from a loopback address to a target elsewhere. No other host can answer there.
         loopback: u64,
+        /// Of `client`: segments of copies that another tcpcopy sends to this service.
+        copy_of_another: u64,
     }
 
     /// Client connections.

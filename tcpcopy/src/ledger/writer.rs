@@ -72,6 +72,11 @@ impl LedgerWriter {
         self.0.packets.loopback += 1;
     }
 
+    /// The packet is one of a copy that another tcpcopy sends.
+    pub(crate) fn copy_of_another(&mut self) {
+        self.0.packets.copy_of_another += 1;
+    }
+
     /// The client's packet has no session.
     pub(crate) fn stray_packet(&mut self) {
         self.0.packets.stray += 1;

@@ -28,6 +28,8 @@ pub(crate) struct Context<'a> {
     pub(crate) out: &'a mut dyn Output,
     /// At least one intercept is connected: answers can come.
     pub(crate) link_up: bool,
+    /// Several intercepts are connected: each may see a part of the answers.
+    pub(crate) several_links: bool,
     /// How often a link to an intercept came up.
     pub(crate) link_epoch: u32,
     /// The program is about to end: nothing unimportant is waited for.

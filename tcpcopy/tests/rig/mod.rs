@@ -10,7 +10,7 @@ use std::time::Duration;
 use common_core::control::{FlowId, ServerSegment, ToIntercept};
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::{Stamp, Time};
-use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
+use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq, Timestamps, is_marked};
 use common_os::io::Captured;
 use module_kit::Protocol;
 use tcpcopy::engine::Engine;
@@ -26,6 +26,8 @@ const TARGET: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 8
 pub(crate) struct Wire {
     ids: HashMap<Endpoint, FlowId>,
     sent: Vec<(Endpoint, Flags, Seq)>,
+    /// Packets with the mark of a copy's SYN.
+    pub(crate) marked: usize,
     /// All payload, in the order in which it was sent.
     pub(crate) payload: Vec<u8>,
 }
@@ -35,6 +37,7 @@ impl Output for Wire {
         let segment = Segment::parse(packet).unwrap();
         let flags = u32::from(segment.flags.has(Flags::SYN)) + u32::from(segment.flags.has(Flags::FIN));
         self.payload.extend_from_slice(segment.payload);
+        self.marked += usize::from(is_marked(&segment));
         self.sent.push((segment.source, segment.flags, segment.seq + (segment.payload_len + flags)));
     }
 
@@ -190,6 +193,25 @@ impl Rig {
         self.engine.handle_packet(
             self.now,
             Captured { packet, outgoing: true, stamp: Stamp::FIRST },
+            &mut self.wire,
+        );
+    }
+
+    /// A client opens a connection, with these timestamps.
+    pub(crate) fn connect_with(&mut self, client: u16, value: u32, echo: u32) {
+        let segment = Outgoing {
+            seq: Seq(0),
+            ack: Seq(0),
+            flags: Flags::SYN,
+            window: 500,
+            options: Options { timestamps: Some(Timestamps { value, echo }), ..Options::default() },
+            payload: (&[], &[]),
+        };
+        let flow = Flow { client: Self::client(client), server: ONLINE };
+        let packet = self.builder.build(&flow, &segment);
+        self.engine.handle_packet(
+            self.now,
+            Captured { packet, outgoing: false, stamp: Stamp::FIRST },
             &mut self.wire,
         );
     }

@@ -29,6 +29,9 @@ pub(super) use self::receiver::Received;
 /// How long the last acknowledgement is kept for a server that asks for it again.
 const TIME_WAIT: Duration = Duration::from_secs(1);
 
+/// How often data is announced to several intercepts. If they share the answers, each has most likely seen one by then.
+const TOLD_MAX: u8 = 16;
+
 /// Bytes of the timestamps option in every segment, padding included.
 const TIMESTAMPS_LENGTH: u16 = 12;
 
@@ -88,11 +91,13 @@ pub(super) struct Connection {
     /// [`Context::link_epoch`] when an answer was received last, or a SYN was sent. An intercept that came up since may
     /// not know what was sent since.
     heard: u32,
+    /// How often the route was announced with data since then.
+    told: u8,
 }
 
 impl Connection {
     pub(super) fn new(past: TupleHistory) -> Self {
-        Self { state: State::Closed, past, mode: AnswerPayload::None, heard: 0 }
+        Self { state: State::Closed, past, mode: AnswerPayload::None, heard: 0, told: 0 }
     }
 
     fn set_state(&mut self, cx: &Context<'_>, state: State) {
@@ -191,7 +196,7 @@ impl Connection {
     pub(super) fn open(&mut self, cx: &mut Context<'_>) {
         let past = self.past();
         self.past = TupleHistory { connections: past.connections.wrapping_add(1), ..past };
-        self.heard = cx.link_epoch;
+        (self.heard, self.told) = (cx.link_epoch, 0);
         let opening = SynSent::new(cx, self.past, self.mode);
         self.set_state(cx, State::SynSent(opening));
     }
@@ -205,7 +210,9 @@ impl Connection {
         send_buffer: &mut SendBuffer,
         received: &mut Received<'a>,
     ) -> Option<Event> {
-        self.heard = cx.link_epoch;
+        if self.heard != cx.link_epoch {
+            (self.heard, self.told) = (cx.link_epoch, 0);
+        }
         match &mut self.state {
             State::Closed => {
                 cx.ledger.tcp().received_stray += 1;
@@ -403,8 +410,10 @@ impl Connection {
             let header = open.header(cx, self.past);
             if open.sender.transmit(cx, send_buffer, &header) {
                 open.receiver.acknowledged();
-                if self.heard != cx.link_epoch {
-                    // The answer acknowledges more than what was in flight when the link came up.
+                // What was in flight when a link came up proves nothing to an intercept whose first answer acknowledges
+                // more. Nor does the SYN to an intercept that another one has kept the SYN-ACK from.
+                if self.heard != cx.link_epoch || cx.several_links && self.told < TOLD_MAX {
+                    self.told = self.told.saturating_add(1);
                     self.announce(cx);
                 }
             }

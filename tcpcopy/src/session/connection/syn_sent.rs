@@ -6,7 +6,7 @@ use std::time::Duration;
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{Proof, ServerSegment};
 use common_core::time::Time;
-use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
+use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps, copy_mark};
 
 use super::receiver::{WINDOW_FIELD, WINDOW_SHIFT};
 use super::rtt::Rtt;
@@ -120,6 +120,7 @@ impl SynSent {
         self.last = cx.now;
         self.retry = cx.now + self.rtt.timeout();
         self.rtt.back_off();
+        let value = past.timestamp(cx);
         cx.send(&Outgoing {
             seq: self.iss,
             ack: Seq(0),
@@ -128,7 +129,8 @@ impl SynSent {
             options: Options {
                 mss: Some(own_mss(cx)),
                 window_scale: Some(WINDOW_SHIFT),
-                timestamps: Some(Timestamps { value: past.timestamp(cx), echo: 0 }),
+                // For another tcpcopy that captures it.
+                timestamps: Some(Timestamps { value, echo: copy_mark(self.iss, value) }),
             },
             payload: (&[], &[]),
         });

@@ -1,0 +1,10 @@
+# shellcheck shell=bash disable=SC2034
+about='the same without -F: the filter follows what strangers announce, on all interfaces'
+wire=any
+ours=yes
+
+# shellcheck source=scripts/cases/strangers.sh
+source "$HERE/../cases/strangers.sh"
+about='the same without -F: the filter follows what strangers announce, on all interfaces'
+
+run() { strangers -b 0.0.0.0; }
