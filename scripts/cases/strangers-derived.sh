@@ -4,7 +4,7 @@ wire=any
 ours=yes
 
 # shellcheck source=scripts/cases/strangers.sh
-source "$HERE/../cases/strangers.sh"
+source "$ROOT/scripts/cases/strangers.sh"
 about='the same without -F: the filter follows what strangers announce, on all interfaces'
 
 run() { strangers -b 0.0.0.0; }

@@ -16,7 +16,7 @@ strangers() {
   tcpcopy_start tcpcopy -x "80-$TEST4:80" -s "$ASSIST4" -i eth0
   counting count_http
   for how in ports flight loopback old reload; do
-    load_start client "$how" "$HERE/stranger.py" "$how" "$ASSIST4" "$CLIENT4" "$TEST4:80" 6
+    load_start client "$how" "$ROOT/scripts/lib/stranger.py" "$how" "$ASSIST4" "$CLIENT4" "$TEST4:80" 6
   done
   load_start assist private bash -c 'for n in {1..30}; do curl -fsS http://127.0.0.1:9001/ >/dev/null; sleep 0.1; done'
   load wrk wrk -t1 -c20 -d"$(size 4 5)" "http://$ONLINE4/"
