@@ -289,7 +289,8 @@ impl Client {
 
     /// Attempts that fail in the same way are logged once.
     fn log_error(&self, now: Time, error: &ControlError, was_up: bool) {
-        let line = format!("intercept at {}: {error}; trying again", self.address);
+        let hint = if error.is_lasting() { format!("; {}", error.hint()) } else { String::new() };
+        let line = format!("intercept at {}: {error}{hint}; trying again", self.address);
         let is_same = self.last_error.as_ref().is_some_and(|last| last.to_string() == error.to_string());
         if self.connects == 0 && !self.log.is_from_start() {
             log::debug!("{line}");
