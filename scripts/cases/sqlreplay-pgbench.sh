@@ -22,6 +22,8 @@ run() {
     load "$mode" env PGPASSWORD=app-online pgbench -n -h "$ONLINE4" -p 5433 -U app -M "$mode" -c 20 -j 2 -t "$(size 50 500)" postgres
   done
   pg_secrets
+  # tcpdump leaves what it has not read yet when it is stopped.
+  await 60 grep -aq 'the end of the load' online.pcap || fail 'the packets are not in the capture file'
   stop_program "$proxy"
   stop_program "$dump"
   load_on online pcap "$SQLREPLAY" record --pcap online.pcap --port 5432 -o pcap.jsonl
@@ -39,7 +41,8 @@ run() {
 # Statements that carry a password, which must not be recorded.
 pg_secrets() {
   load secrets env PGPASSWORD=app-online psql -q -h "$ONLINE4" -p 5433 -U app -d postgres \
-    -c "CREATE ROLE secret LOGIN PASSWORD 'hunter2'" -c "ALTER USER secret PASSWORD E'hunter3'"
+    -c "CREATE ROLE secret LOGIN PASSWORD 'hunter2'" -c "ALTER USER secret PASSWORD E'hunter3'" \
+    -c "SELECT 'the end of the load'"
 }
 
 # Messages in no order: the sessions' numbers differ, and an answer that came late is on a line of its own.

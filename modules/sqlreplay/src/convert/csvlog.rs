@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{ConvertError, Take};
 use crate::masking::Masking;
 use crate::recording::record::{
-    Answer, End, EndedBy, ErrorText, Masked, Message, Outcome, Record, Session, Statement,
+    End, EndedBy, ErrorText, Masked, Message, Outcome, Record, Session, Statement,
 };
 use crate::recording::{Bytes, Micros, Value};
 
@@ -46,8 +46,15 @@ struct Converter<'m> {
 
 struct Open {
     number: u64,
-    /// The last statement has no answer yet.
-    awaits: Option<(Micros, Option<Masked>)>,
+    /// The last statement, and when it was logged: the session's next line says whether it has failed.
+    last: Option<(Statement, Micros)>,
+}
+
+impl Open {
+    /// The last statement is complete.
+    fn hand_over(&mut self, take: Take<'_>) -> io::Result<()> {
+        self.last.take().map_or(Ok(()), |(statement, _)| take(Record::Statement(statement)))
+    }
 }
 
 pub(super) fn read(
@@ -95,26 +102,24 @@ impl Converter<'_> {
         if let Some((took, kind, sql)) = statement(message) {
             let number = self.session(row, now, take)?;
             let statement = self.statement(number, now, took, kind, sql, field(column::DETAIL));
-            let awaits = took.is_none().then_some((now, statement.masked));
             if let Some(open) = self.sessions.get_mut(name) {
-                open.awaits = awaits;
+                open.hand_over(take)?;
+                open.last = Some((statement, now));
             }
-            take(Record::Statement(statement))?;
         } else if matches!(field(column::SEVERITY), "ERROR" | "FATAL")
             && let Some(open) = self.sessions.get_mut(name)
-            && let Some((at, masked)) = open.awaits.take()
+            && let Some((statement, logged)) = &mut open.last
         {
-            let message = if masked == Some(Masked::Password) {
-                "***".into()
-            } else {
-                self.masking.text(message.as_bytes()).0
-            };
+            let is_secret = statement.masked == Some(Masked::Password);
+            let message = if is_secret { "***".into() } else { self.masking.text(message.as_bytes()).0 };
             let error = ErrorText { sqlstate: field(column::SQLSTATE).to_owned(), message };
-            let answer = vec![Outcome::Error(error)];
-            take(Record::Answer(Answer { session: open.number, took: now.since(at), answer }))?;
+            statement.answer = vec![Outcome::Error(error)];
+            statement.took = Some(now.since(*logged));
+            open.hand_over(take)?;
         } else if message.starts_with("disconnection:")
-            && let Some(open) = self.sessions.remove(name)
+            && let Some(mut open) = self.sessions.remove(name)
         {
+            open.hand_over(take)?;
             take(Record::End(End { session: open.number, at: now, by: EndedBy::Client, error: None }))?;
         }
         Ok(())
@@ -127,7 +132,7 @@ impl Converter<'_> {
             return Ok(open.number);
         }
         self.count += 1;
-        self.sessions.insert(name.to_owned(), Open { number: self.count, awaits: None });
+        self.sessions.insert(name.to_owned(), Open { number: self.count, last: None });
         let application = field(column::APPLICATION);
         let settings = (!application.is_empty()).then(|| ("application_name".to_owned(), application.into()));
         take(Record::Session(Session {
@@ -176,7 +181,8 @@ impl Converter<'_> {
         if self.first.is_none() {
             take(super::header("1970-01-01T00:00:00Z".to_owned()))?;
         }
-        for (_, open) in std::mem::take(&mut self.sessions) {
+        for (_, mut open) in std::mem::take(&mut self.sessions) {
+            open.hand_over(take)?;
             take(Record::End(End {
                 session: open.number,
                 at: self.last,
@@ -251,6 +257,36 @@ fn micros(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_belongs_to_the_statement_before_it() {
+        let line = |severity: &str, message: &str| {
+            let start =
+                "2026-11-29 10:00:00.123 UTC,app,shop,1,[local],s.1,1,x,2026-11-29 10:00:00 UTC,1/1,0,";
+            format!("{start}{severity},42P01,{message},,,,,,,,,psql,,,0\n")
+        };
+        let text = [
+            line("LOG", "statement: SELECT 1"),
+            line("LOG", "statement: SELECT * FROM nosuch"),
+            line("ERROR", "no such table"),
+            line("LOG", "disconnection: session time: 0:00:00.020"),
+        ]
+        .concat();
+        let mut records = Vec::new();
+        let mut take = |record| {
+            records.push(serde_json::to_string(&record)?);
+            Ok(())
+        };
+        assert!(read(Path::new("x"), text.as_bytes(), &Masking::default(), &mut take).unwrap().is_empty());
+        assert_eq!(
+            records[2..],
+            [
+                r#"{"statement":{"session":1,"at":0.0,"messages":[{"query":"SELECT 1"}]}}"#,
+                r#"{"statement":{"session":1,"at":0.0,"messages":[{"query":"SELECT * FROM nosuch"}],"took":0.0,"answer":[{"error":{"sqlstate":"42P01","message":"no such table"}}]}}"#,
+                r#"{"end":{"session":1,"at":0.0,"by":"client"}}"#,
+            ]
+        );
+    }
 
     #[test]
     fn messages_and_parameters_are_read() {

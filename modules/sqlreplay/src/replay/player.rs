@@ -27,6 +27,9 @@ const ATTEMPTS_MAX: u32 = 3;
 /// A statement whose recorded duration is known may take so many times as long.
 const SLOWER: u64 = 10;
 
+/// Statements whose recorded answer is awaited: a recording without answers must not cost memory.
+const UNCOMPARED_MAX: usize = 1000;
+
 /// A server that does not even obey a cancel for so long is given up.
 const CANCEL_PATIENCE: Micros = Micros(5_000_000);
 
@@ -42,7 +45,7 @@ pub(super) struct Player {
     /// The recorded answers to come: the statements that they belong to, if those are played.
     awaited: VecDeque<Option<u64>>,
     /// Statements of which the replayed answer is there, and the recorded one is not.
-    uncompared: Vec<(u64, Played, Vec<Outcome>)>,
+    uncompared: VecDeque<(u64, Played, Vec<Outcome>)>,
     names: Names<Arc<str>>,
     prepared: Prepared,
     attempts: u32,
@@ -95,7 +98,7 @@ impl Player {
             next: None,
             cancels: VecDeque::new(),
             awaited: VecDeque::new(),
-            uncompared: Vec::new(),
+            uncompared: VecDeque::new(),
             names: Names::default(),
             prepared: Prepared::default(),
             attempts: 0,
@@ -201,7 +204,7 @@ impl Player {
     fn recorded(&mut self, answer: Answer) {
         let Some(Some(number)) = self.awaited.pop_front() else { return };
         if let Some(at) = self.uncompared.iter().position(|(it, ..)| *it == number) {
-            let (_, mut played, outcomes) = self.uncompared.swap_remove(at);
+            let Some((_, mut played, outcomes)) = self.uncompared.remove(at) else { return };
             played.recorded = Some(answer.took);
             self.round.shared.report().add(played, Some(difference(&answer.answer, &outcomes)));
             return;
@@ -368,7 +371,14 @@ impl Player {
         match recorded {
             Recorded::No => report.add(played, None),
             Recorded::Answer(answer) => report.add(played, Some(difference(&answer, &outcomes))),
-            Recorded::Later => self.uncompared.push((number, played, outcomes)),
+            Recorded::Later => {
+                self.uncompared.push_back((number, played, outcomes));
+                if self.uncompared.len() > UNCOMPARED_MAX
+                    && let Some((_, played, _)) = self.uncompared.pop_front()
+                {
+                    report.add(played, None);
+                }
+            }
         }
         drop(report);
         if is_unexpected && shared.options.stop_on_error {
