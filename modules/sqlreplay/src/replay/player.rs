@@ -30,6 +30,9 @@ const SLOWER: u64 = 10;
 /// Statements whose recorded answer is awaited: a recording without answers must not cost memory.
 const UNCOMPARED_MAX: usize = 1000;
 
+/// The runtime's timers are late by up to a millisecond, so they are set so much earlier, in microseconds.
+const EARLY: u64 = 500;
+
 /// A server that does not even obey a cancel for so long is given up.
 const CANCEL_PATIENCE: Micros = Micros(5_000_000);
 
@@ -178,9 +181,9 @@ impl Player {
         self.round.shared.clock.now()
     }
 
-    /// When what was recorded at this time is due.
+    /// When what was recorded at this time is to be done.
     fn due(&self, at: Micros) -> Micros {
-        Micros(self.round.start.0 + self.round.shared.due(at).0)
+        Micros(self.round.start.0 + self.round.shared.due(at).0.saturating_sub(EARLY))
     }
 
     async fn sleep_until(&self, time: Micros) {
