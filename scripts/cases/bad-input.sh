@@ -15,7 +15,7 @@ run() {
   refuses 2 '99999' online $tcpcopy -x "80-$TEST4:99999" -s "$ASSIST4"
   refuses 2 '' online $tcpcopy -x "$TEST4:80-$TEST4:80" -s "$ASSIST4"
   refuses 2 '-n' online $tcpcopy -x "$transfer" -s "$ASSIST4" -n 3
-  refuses 2 '-n .*-r .*-O|-n .*-O .*-r' online $tcpcopy -x "$transfer" -s "$ASSIST4" -n 3 -O -r 50
+  refuses 2 '-c .*-n .*-r' online $tcpcopy -x "$transfer" -s "$ASSIST4" -n 3 -c 1.2.3.4 -r 50
   refuses 2 'traffic.pcap.*capture files' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i traffic.pcap
   refuses 2 '-c' online $tcpcopy -x "$transfer" -s "$ASSIST4" -c 10.1.1.x
   refuses 2 '--no-such-flag' online $tcpcopy -x "$transfer" -s "$ASSIST4" --no-such-flag

@@ -149,6 +149,7 @@ fn config() -> EngineConfig {
             protocol: None,
             on_reconnect: OnReconnect::Recognise,
         }],
+        only_from_syn: false,
         wait_for_answers: true,
         mss_v4: 1460,
         mss_v6: 1440,

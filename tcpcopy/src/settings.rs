@@ -63,6 +63,8 @@ pub struct EngineConfig {
     pub transfers: Vec<Transfer>,
     /// Packets to a target may be copies, which are not copied again. In a capture file none is.
     pub sees_copies: bool,
+    /// Only sessions that are seen from their SYN are copied (`-O`).
+    pub only_from_syn: bool,
     /// A turn waits for the answer to the turn before (off with `-W`).
     pub wait_for_answers: bool,
     /// The largest payload of a segment to an IPv4 target, in bytes, TCP options included (`-D`, `-M`).

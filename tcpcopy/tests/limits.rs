@@ -29,7 +29,7 @@ fn what_a_forged_segment_has_left_goes_before_an_idle_client() {
     rig.connect(0);
     rig.data(0, 1);
     rig.answer();
-    rig.after(Duration::from_secs(1));
+    rig.after(Duration::from_millis(100));
     for forged in 1..=ROOM {
         rig.data(forged, 5000);
         rig.answer();

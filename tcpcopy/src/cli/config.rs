@@ -64,6 +64,8 @@ pub struct Config {
     pub keepalive_timeout: Duration,
     /// Turned off by `-W`.
     pub wait_for_answers: bool,
+    /// Only sessions that are seen from their SYN (`-O`).
+    pub only_from_syn: bool,
     /// `-L`: continue when no intercept can be reached.
     pub alone: bool,
     /// `-l`, `--log-format`, `-P`, `--user` and `-d`.
@@ -122,6 +124,7 @@ impl Config {
             session_timeout: Duration::from_secs(raw.session_seconds.into()),
             keepalive_timeout: Duration::from_secs(raw.keepalive_seconds.into()),
             wait_for_answers: !raw.no_wait,
+            only_from_syn: raw.only_from_syn,
             alone: raw.alone,
             process: ProcessOptions {
                 log_file,
@@ -142,6 +145,7 @@ impl Config {
         EngineConfig {
             transfers: self.transfers.clone(),
             sees_copies: self.offline.is_none(),
+            only_from_syn: self.only_from_syn,
             wait_for_answers: self.wait_for_answers,
             mss_v4: self.mss.0,
             mss_v6: self.mss.1,

@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn all_refused_flags_are_named_at_once() {
-        let error = run(&["-r", "50", "-n", "2", "-O"]).err().unwrap().to_string();
-        let expected = "-n (several copies of the traffic), -O (only sessions seen from their SYN) and \
+        let error = run(&["-r", "50", "-n", "2", "-c", "x"]).err().unwrap().to_string();
+        let expected = "-c (other client addresses), -n (several copies of the traffic) and \
                         -r (percentage of the sessions) are not supported yet; leave them out";
         assert_eq!(error, expected);
     }

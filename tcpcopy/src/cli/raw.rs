@@ -27,7 +27,7 @@ const MAX_WORKERS: u64 = 64;
     override_usage = "tcpcopy -x TRANSFER,... -s IP,... [OPTIONS]",
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Not supported yet, and refused: -c -f -g -H -n (but 1) -O -r (but 100).\n\
+    after_help = "Not supported yet, and refused: -c -f -g -H -n (but 1) -r (but 100).\n\
                   Accepted without effect: -R -U.\n\
                   Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0"
 )]
@@ -90,6 +90,9 @@ pub(super) struct RawArgs {
     /// Do not wait for the test server's answers between requests
     #[arg(short = 'W')]
     pub(super) no_wait: bool,
+    /// Copy only connections that are opened while tcpcopy runs
+    #[arg(short = 'O')]
+    pub(super) only_from_syn: bool,
     /// Start and continue without intercept when it cannot be reached
     #[arg(short = 'L')]
     pub(super) alone: bool,
@@ -151,13 +154,12 @@ pub(super) const USERS: [Unsupported; 1] =
     [Unsupported { id: "u", meaning: "users and passwords of the test server", value: Value::Any }];
 
 /// Flags of TCPCopy 1.x that this build refuses.
-pub(super) const UNSUPPORTED: [Unsupported; 7] = [
+pub(super) const UNSUPPORTED: [Unsupported; 6] = [
     Unsupported { id: "c", meaning: "other client addresses", value: Value::Any },
     Unsupported { id: "f", meaning: "port shift of several instances", value: Value::Any },
     Unsupported { id: "g", meaning: "gradual start", value: Value::Any },
     Unsupported { id: "H", meaning: "another address for local clients", value: Value::Any },
     Unsupported { id: "n", meaning: "several copies of the traffic", value: Value::Usual("1") },
-    Unsupported { id: "O", meaning: "only sessions seen from their SYN", value: Value::None },
     Unsupported { id: "r", meaning: "percentage of the sessions", value: Value::Usual("100") },
 ];
 

@@ -327,6 +327,7 @@ impl<I: Inject> Worker<I> {
         self.conns.handle_timeout(now, self.poll.registry());
         self.deliver(now);
         if self.engine.poll_timeout() <= now {
+            self.engine.set_capture_unread(self.input.any_ready());
             self.engine.handle_timeout(now, &mut self.sink);
         }
         let ticks = self.next_tick <= now;

@@ -51,6 +51,11 @@ impl Engine {
             + ledger.modules.memory
     }
 
+    /// So many bytes more would exceed the memory limit.
+    pub(super) fn lacks_room_for(&self, bytes: u64) -> bool {
+        self.memory() + bytes > self.config.memory_limit
+    }
+
     /// Above the memory limit the sessions that hold most are given up, down to seven eighths of the limit.
     pub(super) fn respect_memory_limit(&mut self, now: Time, out: &mut dyn Output) {
         let limit = self.config.memory_limit;

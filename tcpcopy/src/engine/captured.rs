@@ -7,8 +7,9 @@ use common_os::io::Captured;
 
 use super::Engine;
 use super::classify::{Class, classify};
+use super::newcomers::{Hold, Newcomer};
 use super::slot::{Slot, WAITING_MAX, is_syn};
-use crate::ledger::{DropReason, PacketKind};
+use crate::ledger::{DropReason, Outcome, PacketKind};
 use crate::output::Output;
 use crate::session::{ModuleHost, Session};
 use crate::settings::EngineConfig;
@@ -36,7 +37,11 @@ impl Engine {
                 if flow.client.ip.is_loopback() && !flow.server.ip.is_loopback() {
                     self.ledger.loopback_packet();
                 }
-                self.handle_client(now, flow, transfer, segment, out);
+                self.handle_client(now, flow, transfer, segment, captured.packet, out);
+            }
+            Class::OnlineReset { flow } => {
+                self.ledger.packet(PacketKind::OnlineReset);
+                self.handle_online_reset(now, &flow, segment, out);
             }
             Class::OnlineSynAck { flow } => {
                 self.ledger.packet(PacketKind::OnlineSynAck);
@@ -52,6 +57,119 @@ impl Engine {
     }
 
     fn handle_client(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        transfer: usize,
+        segment: &Segment<'_>,
+        packet: &[u8],
+        out: &mut dyn Output,
+    ) {
+        let opens = is_syn(segment);
+        match self.table.find(&flow) {
+            None if opens => {
+                // The connection of before, if there was one, goes first.
+                if let Some(newcomer) = self.newcomers.take(&flow) {
+                    self.admit(now, flow, newcomer, out);
+                }
+            }
+            None => return self.hold(now, flow, transfer, segment, packet, out),
+            Some(_) => {}
+        }
+        self.handle_admitted(now, flow, transfer, segment, out);
+    }
+
+    /// A segment that no session knows waits for the online server's verdict.
+    fn hold(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        transfer: usize,
+        segment: &Segment<'_>,
+        packet: &[u8],
+        out: &mut dyn Output,
+    ) {
+        if self.copies.contain(&flow) {
+            return self.ledger.copy_of_another();
+        }
+        if segment.payload.is_empty() && !self.newcomers.contains(&flow) {
+            return self.ledger.stray_packet();
+        }
+        if self.config.only_from_syn {
+            return self.turn_away(segment, DropReason::BegunBefore);
+        }
+        if self.lacks_room_for(segment.payload.len() as u64) {
+            return self.turn_away(segment, DropReason::MemoryLimit);
+        }
+        match self.newcomers.hold(now, flow, transfer, packet, self.stamp) {
+            Hold::Full => self.turn_away(segment, DropReason::MemoryLimit),
+            Hold::Waits => self.ledger.capture(segment.payload.len() as u64),
+            Hold::Enough => {
+                self.ledger.capture(segment.payload.len() as u64);
+                if let Some(newcomer) = self.newcomers.take(&flow) {
+                    self.admit(now, flow, newcomer, out);
+                }
+            }
+        }
+    }
+
+    /// The online server has not rejected these flows in time: they become sessions.
+    pub(super) fn admit_due(&mut self, now: Time, out: &mut dyn Output) {
+        while let Some((flow, newcomer)) = self.newcomers.take_due(now, self.capture_unread) {
+            self.admit(now, flow, newcomer, out);
+        }
+    }
+
+    /// No verdict will come any more.
+    pub(super) fn admit_all(&mut self, now: Time, out: &mut dyn Output) {
+        while let Some((flow, newcomer)) = self.newcomers.take_any() {
+            self.admit(now, flow, newcomer, out);
+        }
+    }
+
+    /// The flow becomes a session.
+    fn admit(&mut self, now: Time, flow: Flow, newcomer: Newcomer, out: &mut dyn Output) {
+        let stamp = self.stamp;
+        for held in newcomer.packets {
+            let Ok(segment) = &Segment::parse(&held.packet) else { continue };
+            self.stamp = held.stamp;
+            self.ledger.hand_over(segment.payload.len() as u64);
+            self.handle_admitted(now, flow, newcomer.transfer, segment, out);
+        }
+        self.stamp = stamp;
+    }
+
+    fn handle_online_reset(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
+        let Some(index) = self.table.find(flow) else {
+            if let Some(newcomer) = self.newcomers.take_rejected(flow, segment) {
+                self.reject(newcomer);
+            }
+            return;
+        };
+        if self.table.slot(index).is_none_or(|slot| slot.online != segment.source) {
+            return;
+        }
+        self.with_slot(now, index, out, |slot, cx| {
+            if let Some(session) = slot.session_reset(segment) {
+                session.handle_online_reset(cx, segment);
+            }
+        });
+    }
+
+    /// The online server knows no connection of this flow.
+    fn reject(&mut self, newcomer: Newcomer) {
+        for held in newcomer.packets {
+            if let Ok(segment) = Segment::parse(&held.packet) {
+                self.ledger.drop_bytes(DropReason::RejectedOnline, segment.payload.len() as u64);
+            }
+        }
+        self.ledger.session_begins();
+        self.ledger.session_joined();
+        self.ledger.session_ends(Outcome::Incomplete(DropReason::RejectedOnline));
+    }
+
+    /// A segment of a session, which may be new.
+    fn handle_admitted(
         &mut self,
         now: Time,
         flow: Flow,
@@ -86,7 +204,7 @@ impl Engine {
         let mut new = if opens || joins { self.new_session(now, flow, transfer, segment) } else { None };
         self.with_slot_in_batch(now, index, out, |slot, cx| {
             // Taken out only if there is one: a session is large, and this line runs for every segment.
-            if new.is_some() && !(opens && slot.is_repeated(segment)) {
+            if new.is_some() && !(opens && slot.is_repeated(cx.now, segment)) {
                 if !opens {
                     cx.ledger.session_joined();
                 }
@@ -103,20 +221,21 @@ impl Engine {
 
     fn handle_online_syn_ack(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
         let Some(index) = self.table.find(flow) else { return };
-        let Some(session) = self.table.slot(index).and_then(|slot| slot.session_accepted(segment)) else {
-            return;
-        };
-        session.handle_online_syn_ack(segment);
-        if session.awaits_syn_ack() {
-            self.with_slot_in_batch(now, index, out, |slot, cx| {
-                if let Some(session) = slot.session_accepted(segment) {
+        self.with_slot_in_batch(now, index, out, |slot, cx| {
+            if let Some(session) = slot.session_accepted(segment) {
+                session.handle_online_syn_ack(cx, segment);
+                if session.awaits_syn_ack() {
                     session.handle_syn_acknowledged(cx, segment);
                 }
-            });
-        }
+            }
+        });
     }
 
     fn handle_online_answer(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
+        if let Some(newcomer) = self.newcomers.take(flow) {
+            // The online server answers it.
+            self.admit(now, *flow, newcomer, out);
+        }
         let Some(index) = self.table.find(flow) else { return };
         if self.table.slot(index).is_none_or(|slot| slot.online != segment.source) {
             return;
@@ -178,7 +297,7 @@ impl Engine {
         self.ledger.drop_bytes(reason, bytes);
         if is_syn(segment) {
             self.ledger.session_begins();
-            self.ledger.session_ends(Some(reason));
+            self.ledger.session_ends(Outcome::Incomplete(reason));
         }
     }
 }

@@ -17,6 +17,8 @@ pub(super) enum Class {
     Client { flow: Flow, transfer: usize },
     /// The online service accepts a client's connection.
     OnlineSynAck { flow: Flow },
+    /// The online service resets a client's connection, or rejects a segment.
+    OnlineReset { flow: Flow },
     /// A segment of the online service to a client that a protocol module observes.
     OnlineAnswer { flow: Flow },
     /// To a test server: a copy; or on a connection of our own to the online service.
@@ -48,7 +50,9 @@ pub(super) fn classify(
             return Class::Unrelated;
         };
         let flow = Flow { client: segment.destination, server: transfer.target };
-        return if segment.flags.has(Flags::SYN | Flags::ACK) {
+        return if segment.flags.has(Flags::RST) {
+            Class::OnlineReset { flow }
+        } else if segment.flags.has(Flags::SYN | Flags::ACK) {
             Class::OnlineSynAck { flow }
         } else if begins_with_any(segment.payload, transfer.online_answers()) {
             Class::OnlineAnswer { flow }
@@ -129,6 +133,9 @@ mod tests {
         for (source, destination, flags, outgoing, expected) in [
             (CLIENT, ONLINE, Flags::SYN, false, Class::Client { flow, transfer: 0 }),
             (ONLINE, CLIENT, accepting, true, Class::OnlineSynAck { flow }),
+            (ONLINE, CLIENT, Flags::RST, true, Class::OnlineReset { flow }),
+            (ONLINE, CLIENT, Flags::RST | Flags::ACK, true, Class::OnlineReset { flow }),
+            (ONLINE, CLIENT, Flags::RST, false, Class::Unrelated),
             (ONLINE, CLIENT, Flags::ACK, true, Class::Unrelated),
             (CLIENT, TARGET, Flags::SYN, true, Class::Own),
             (CLIENT, TARGET, Flags::SYN, false, Class::Own),

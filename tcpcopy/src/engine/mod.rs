@@ -4,6 +4,8 @@ mod capacity;
 mod captured;
 mod classify;
 mod copies;
+mod embryos;
+mod newcomers;
 mod slot;
 mod table;
 mod target;
@@ -20,6 +22,8 @@ use common_core::wire::PacketBuilder;
 
 use self::capacity::Evictable;
 use self::copies::Copies;
+pub(crate) use self::embryos::Embryos;
+use self::newcomers::Newcomers;
 use self::slot::Slot;
 use self::table::Table;
 pub(crate) use self::target::Target;
@@ -82,6 +86,11 @@ pub struct Engine {
     stamp: Stamp,
     table: Table,
     copies: Copies,
+    /// Flows that may become sessions.
+    newcomers: Newcomers,
+    /// Captured packets have not been read yet.
+    capture_unread: bool,
+    embryos: Embryos,
     /// The shared knowledge about each transfer's test server, in the order of the transfers.
     targets: Vec<Target>,
     /// Our own connections to online services.
@@ -114,6 +123,9 @@ impl Engine {
             stamp: Stamp::FIRST,
             table: Table::default(),
             copies: Copies::default(),
+            newcomers: Newcomers::default(),
+            capture_unread: false,
+            embryos: Embryos::default(),
             targets,
             own: None,
             timers: Timers::default(),
@@ -235,15 +247,19 @@ impl Engine {
         self.unread_since = time.unwrap_or(Time::NEVER);
     }
 
+    /// Whether captured packets are left unread: the online server's verdict may be among them.
+    pub fn set_capture_unread(&mut self, unread: bool) {
+        self.capture_unread = unread;
+    }
+
     /// When [`Engine::handle_timeout`] is to be called; [`Time::NEVER`] if no timer is set.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
         if !self.visits.is_empty() {
             Time::ZERO
-        } else if self.table.is_empty() {
-            self.resume_at
         } else {
-            self.timers.next().min(self.resume_at)
+            let timers = if self.table.is_empty() { Time::NEVER } else { self.timers.next() };
+            timers.min(self.resume_at).min(self.newcomers.next_timeout())
         }
     }
 
@@ -253,6 +269,7 @@ impl Engine {
             self.resume_at = Time::NEVER;
             self.visits.resume(self.table.indices());
         }
+        self.admit_due(now, out);
         let mut left = self.make_visits(now, out);
         while left > 0
             && let Some((time, index)) = self.timers.pop_due(now)
@@ -275,6 +292,7 @@ impl Engine {
     /// Nothing more will be captured: sessions replay their pending bytes, close their connections and end.
     pub fn drain(&mut self, now: Time, out: &mut dyn Output) {
         self.draining = true;
+        self.admit_all(now, out);
         self.visits.finish(self.table.indices());
         self.make_visits(now, out);
     }
@@ -294,13 +312,14 @@ impl Engine {
 
     /// Ends all sessions at once: resets their connections, and counts pending bytes as dropped at shutdown.
     pub fn abort(&mut self, now: Time, out: &mut dyn Output) {
+        self.admit_all(now, out);
         self.for_all(now, out, |slot, cx| slot.abort(cx, DropReason::Shutdown));
     }
 
     /// No session is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.table.is_empty() && self.newcomers.is_empty()
     }
 
     /// The account so far.
@@ -373,6 +392,7 @@ impl Engine {
             config: &self.config,
             ledger: &mut self.ledger,
             target,
+            embryos: &mut self.embryos,
             failures: &mut self.failures,
             builder: &mut self.builder,
             link_up: self.links > 0,
@@ -392,6 +412,9 @@ impl Engine {
             return;
         }
         let stays = slot.replace_finished(&mut cx);
+        let embryonic = stays && slot.is_embryonic();
+        cx.embryos.change(slot.was_embryonic, embryonic);
+        slot.was_embryonic = embryonic;
         let awaits = slot.awaits_answer();
         if slot.is_awaiting != awaits {
             slot.is_awaiting = awaits;

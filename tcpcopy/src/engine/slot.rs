@@ -25,6 +25,8 @@ pub(super) struct Slot {
     pub(super) online: Endpoint,
     /// Its entries in the timers.
     pub(super) entries: Entries,
+    /// It is counted among the embryonic sessions.
+    pub(super) was_embryonic: bool,
     /// It is counted among the slots that wait for an answer.
     pub(super) is_awaiting: bool,
     /// It is listed for the flush at the end of the batch.
@@ -45,6 +47,7 @@ impl Slot {
             transfer,
             online,
             entries: Entries::NONE,
+            was_embryonic: false,
             is_awaiting: false,
             to_flush: false,
             metered: Overhead::default(),
@@ -73,8 +76,19 @@ impl Slot {
     }
 
     /// The newest session began with a SYN of this sequence number: the SYN is a repetition.
-    pub(super) fn is_repeated(&self, syn: &Segment<'_>) -> bool {
-        self.sessions.back().is_some_and(|session| session.began_with(syn.seq))
+    pub(super) fn is_repeated(&mut self, now: Time, syn: &Segment<'_>) -> bool {
+        let repeated = self.sessions.back_mut().filter(|session| session.began_with(syn.seq));
+        repeated.map(|session| session.syn_repeated(now)).is_some()
+    }
+
+    /// It is not known whether the online server has established the newest connection.
+    pub(super) fn is_embryonic(&self) -> bool {
+        self.sessions.back().is_some_and(Session::is_embryonic)
+    }
+
+    /// The newest session that the online server resets.
+    pub(super) fn session_reset(&mut self, reset: &Segment<'_>) -> Option<&mut Session> {
+        self.sessions.iter_mut().rev().find(|session| session.is_reset_by(reset))
     }
 
     /// Adds a session after those that are not over, and starts it if it is the first. No more than `most` sessions

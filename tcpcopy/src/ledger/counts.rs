@@ -50,6 +50,8 @@ counts! {
         client: u64,
         /// SYN-ACKs of the online server.
         online_syn_ack: u64,
+        /// Resets of the online server.
+        online_resets: u64,
         /// Segments of the online server that a protocol module asked for.
         online_answers: u64,
         /// Packets to a target: copies seen again (our own, or another tcpcopy's), and direct connections to the target.
@@ -77,6 +79,8 @@ counts! {
         active: u64,
         /// Sessions that ended with every captured byte replayed, and no turn cut off.
         replayed: u64,
+        /// Sessions that ended without a loss and without a byte of payload in either direction.
+        without_data: u64,
         /// Sessions that ended with a loss, by the first reason.
         incomplete: ByReason,
         /// The usual round trip to the clients: from a client's SYN to its first data, if the client speaks first.

@@ -82,12 +82,26 @@ drop_reasons! {
     LoginFailedOnline = "login_failed_online",
     /// A protocol module failed, or held the bytes until the session ended.
     ModuleFailed = "module_failed",
+    /// The online server has rejected it with a reset: a forged segment, or one for a connection or a service that is not there.
+    RejectedOnline = "rejected_online",
+    /// The online server was never seen to establish the connection: a forged SYN, or a client that went away.
+    NeverEstablished = "never_established",
+    /// The connection was opened before tcpcopy was, and only whole connections are to be copied (`-O`).
+    BegunBefore = "begun_before",
     /// Two online connections would have had the same addresses and ports on the test server.
     AddressCollision = "address_collision",
     /// The snap length truncated the packet.
     Truncated = "truncated",
     /// tcpcopy was ended before the bytes were due or acknowledged.
     Shutdown = "shutdown",
+}
+
+impl DropReason {
+    /// Not copied on purpose, and no loss: the test server has all that the online server has accepted.
+    #[must_use]
+    pub const fn is_no_loss(self) -> bool {
+        matches!(self, Self::Replaced | Self::RejectedOnline | Self::NeverEstablished | Self::BegunBefore)
+    }
 }
 
 /// A counter for each [`DropReason`].
@@ -110,6 +124,12 @@ impl ByReason {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
+    }
+
+    /// The sum over all reasons that are no loss.
+    #[must_use]
+    pub fn no_loss(&self) -> u64 {
+        self.occurred().filter(|(reason, _)| reason.is_no_loss()).map(|(_, count)| count).sum()
     }
 
     /// The reasons that occurred.

@@ -15,10 +15,22 @@ const LATE: Duration = Duration::from_secs(1);
 pub(crate) enum PacketKind {
     Client,
     OnlineSynAck,
+    OnlineReset,
     OnlineAnswer,
     Own,
     Unrelated,
     Unreadable,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it was replayed.
+    Whole,
+    /// There was nothing to replay: neither side said a word.
+    WithoutData,
+    /// The first reason why a part of it was not replayed.
+    Incomplete(DropReason),
 }
 
 /// Memory of sessions beside their pending bytes.
@@ -60,6 +72,7 @@ impl LedgerWriter {
         *match kind {
             PacketKind::Client => &mut packets.client,
             PacketKind::OnlineSynAck => &mut packets.online_syn_ack,
+            PacketKind::OnlineReset => &mut packets.online_resets,
             PacketKind::OnlineAnswer => &mut packets.online_answers,
             PacketKind::Own => &mut packets.own,
             PacketKind::Unrelated => &mut packets.unrelated,
@@ -93,13 +106,14 @@ impl LedgerWriter {
         self.0.sessions.joined += 1;
     }
 
-    /// An active session ends: whole, or incomplete for a reason.
-    pub(crate) fn session_ends(&mut self, outcome: Option<DropReason>) {
+    /// An active session ends.
+    pub(crate) fn session_ends(&mut self, outcome: Outcome) {
         let sessions = &mut self.0.sessions;
         sessions.active -= 1;
         match outcome {
-            None => sessions.replayed += 1,
-            Some(reason) => sessions.incomplete.add(reason, 1),
+            Outcome::Whole => sessions.replayed += 1,
+            Outcome::WithoutData => sessions.without_data += 1,
+            Outcome::Incomplete(reason) => sessions.incomplete.add(reason, 1),
         }
     }
 
@@ -112,6 +126,12 @@ impl LedgerWriter {
     pub(crate) fn capture(&mut self, bytes: u64) {
         self.0.bytes.captured += bytes;
         self.0.bytes.pending += bytes;
+    }
+
+    /// Pending bytes are about to be captured once more, by their session.
+    pub(crate) fn hand_over(&mut self, bytes: u64) {
+        self.0.bytes.captured -= bytes;
+        self.0.bytes.pending -= bytes;
     }
 
     /// Pending bytes turn out to be duplicates.
@@ -227,7 +247,7 @@ mod tests {
         ledger.take_back(DropReason::ClosedByServer, 15);
         ledger.turn_released(at(1), at(4), ReleaseReason::Answered);
         ledger.turn_dropped(at(2));
-        ledger.session_ends(Some(DropReason::CaptureGap));
+        ledger.session_ends(Outcome::Incomplete(DropReason::CaptureGap));
         assert!(ledger.balances());
         assert_eq!((ledger.bytes.pending, ledger.bytes.replayed, ledger.bytes.dropped.total()), (10, 45, 35));
         assert_eq!(

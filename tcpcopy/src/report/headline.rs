@@ -29,7 +29,12 @@ impl fmt::Display for Headline<'_> {
                 let bytes = Grouped(*client_bytes);
                 write!(f, "replayed {about}{percent} % of client payload ({bytes} bytes{known})")?;
             }
-            write!(f, ", {} of {} sessions complete", Grouped(sessions.replayed), Grouped(sessions.seen))?;
+            write!(
+                f,
+                ", {} of {} sessions complete",
+                Grouped(sessions.replayed),
+                Grouped(ledger.client_sessions())
+            )?;
         }
         if sessions.active > 0 {
             write!(f, " ({} still open)", Grouped(sessions.active))?;
@@ -73,9 +78,10 @@ impl Headline<'_> {
 }
 
 fn write_losses(f: &mut fmt::Formatter<'_>, ledger: &Ledger) -> fmt::Result {
-    let dropped = ledger.bytes.dropped.occurred().filter(|(reason, _)| *reason != DropReason::Replaced);
+    let dropped = ledger.bytes.dropped.occurred().filter(|(reason, _)| !reason.is_no_loss());
     let dropped: Vec<_> = dropped.collect();
-    let incomplete: Vec<_> = ledger.sessions.incomplete.occurred().collect();
+    let incomplete = ledger.sessions.incomplete.occurred().filter(|(reason, _)| !reason.is_no_loss());
+    let incomplete: Vec<_> = incomplete.collect();
     if !dropped.is_empty() {
         write_by_reason(f, "bytes dropped", dropped)?;
     } else if !incomplete.is_empty() {

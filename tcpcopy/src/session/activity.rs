@@ -18,12 +18,21 @@ pub(super) struct Activity {
     last_progress: Time,
     /// When the gate is to be asked again.
     gate_at: Time,
+    /// Nothing is released before this time.
+    held_until: Time,
     trim_at: Time,
 }
 
 impl Activity {
     pub(super) fn new(now: Time) -> Self {
-        Self { began: now, last_client: now, last_progress: now, gate_at: Time::NEVER, trim_at: now }
+        Self {
+            began: now,
+            last_client: now,
+            last_progress: now,
+            gate_at: Time::NEVER,
+            held_until: Time::ZERO,
+            trim_at: now,
+        }
     }
 
     pub(super) fn began(&self) -> Time {
@@ -62,6 +71,15 @@ impl Activity {
     /// The gate is to be asked again at this time, or before.
     pub(super) fn ask_gate_at(&mut self, time: Time) {
         self.gate_at = self.gate_at.min(time);
+    }
+
+    /// Nothing is to be released before this time.
+    pub(super) fn hold_until(&mut self, time: Time) {
+        self.held_until = time;
+    }
+
+    pub(super) fn held_until(&self) -> Time {
+        self.held_until
     }
 
     pub(super) fn gate_at(&self) -> Time {

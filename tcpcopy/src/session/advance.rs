@@ -31,7 +31,10 @@ enum Release {
 impl Session {
     /// Does all that has become possible.
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
-        if self.phase == Phase::Replaying {
+        if self.phase == Phase::Replaying && cx.now < self.activity.held_until() {
+            self.activity.gate_waits();
+            self.activity.ask_gate_at(self.activity.held_until());
+        } else if self.phase == Phase::Replaying {
             self.activity.gate_waits();
             self.move_due(cx);
             if self.connection.peer_closed() && self.turn_queue.due_len() > 0 {

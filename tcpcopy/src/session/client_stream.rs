@@ -44,6 +44,15 @@ struct StreamEnd {
     ack: Option<Seq>,
 }
 
+/// What a reset of the online server says about a client's stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The online server has accepted nothing of it.
+    Rejected,
+    /// The online server has ended the connection.
+    Ended,
+}
+
 #[derive(Debug)]
 pub(super) struct ClientStream {
     /// The initial sequence number, if the SYN was captured.
@@ -61,6 +70,8 @@ pub(super) struct ClientStream {
     unused: u32,
     /// The first loss of this stream before its turns.
     outcome: Outcome,
+    /// The acknowledgement numbers of the client's first and last plausible segment, SYNs excepted.
+    acks: Option<(Seq, Seq)>,
 }
 
 impl ClientStream {
@@ -90,6 +101,7 @@ impl ClientStream {
             on_syn: Box::default(),
             unused: 0,
             outcome: Outcome::default(),
+            acks: None,
         }
     }
 
@@ -157,11 +169,21 @@ impl ClientStream {
         // Later the acknowledgement may be anywhere: an answer can be longer than the sequence space.
         let acknowledges = match self.turns.base() {
             Some(ack) if self.position() == 0 && segment.flags.has(Flags::ACK) => {
-                near(segment.ack.distance(ack))
+                (0..=PLAUSIBLE).contains(&segment.ack.distance(ack))
             }
             _ => true,
         };
         near(segment.seq.distance(self.next_seq())) && acknowledges
+    }
+
+    /// The segment acknowledges more than the online server's SYN-ACK. That number alone is one that a stranger does not know.
+    pub(super) fn acknowledges_more_than_syn_ack(&self, segment: &Segment<'_>) -> bool {
+        self.turns.base().is_some_and(|base| base != segment.ack)
+    }
+
+    /// A SYN-ACK with this acknowledgement number accepts data of the SYN.
+    pub(super) fn accepts_data_of_syn(&self, ack: Seq) -> bool {
+        self.isn.is_some_and(|isn| ack.distance(isn + 1) > 0)
     }
 
     /// A segment of the online server with this acknowledgement number can be an answer to this stream.
@@ -237,6 +259,9 @@ impl ClientStream {
         let length = segment.payload.len() as u64;
         cx.ledger.capture(length);
         let plausible = self.is_plausible(segment);
+        if plausible && segment.flags.has(Flags::ACK) {
+            self.acks = Some((self.acks.map_or(segment.ack, |(first, _)| first), segment.ack));
+        }
         if plausible && self.awaits_syn_ack() {
             self.infer_data_of_syn(cx, segment);
         }
@@ -311,6 +336,38 @@ impl ClientStream {
             Some(_) => {}
             None => self.end = Some(StreamEnd { offset, kind, ack }),
         }
+    }
+
+    /// What the online server's reset says about the stream; `None` if it is not of this connection.
+    pub(super) fn verdict(&self, reset: &Segment<'_>) -> Option<Verdict> {
+        let (first, last) = self.acks.unzip();
+        if !reset.flags.has(Flags::ACK) {
+            // The answer to a segment for which there is no connection (RFC 9293 section 3.10.7.1).
+            return (last == Some(reset.seq))
+                .then(|| if first == last { Verdict::Rejected } else { Verdict::Ended });
+        }
+        if self.position() == 0 && self.assembler.parked() == 0 && self.is_accepted_with(reset.ack) {
+            // The SYN, or a connection without a word.
+            return Some(if reset.seq == Seq(0) { Verdict::Rejected } else { Verdict::Ended });
+        }
+        self.is_answered_by(reset.ack).then_some(Verdict::Ended)
+    }
+
+    /// The online server has reset the connection: the stream ends with what has come.
+    pub(super) fn end_by_reset(&mut self, cx: &mut StreamCx<'_>, reset: &Segment<'_>) {
+        if self.end.is_some() {
+            return;
+        }
+        let (offset, ack) = if reset.flags.has(Flags::ACK) {
+            // What the server has received may still be captured.
+            (self.assembler.next().offset_of(reset.ack).max(self.position()), reset.seq)
+        } else if self.assembler.parked() > 0 {
+            return;
+        } else {
+            (self.position(), reset.seq)
+        };
+        self.end = Some(StreamEnd { offset, kind: EndKind::Reset, ack: Some(ack) });
+        self.finish_if_complete(cx);
     }
 
     fn finish_if_complete(&mut self, cx: &mut StreamCx<'_>) {

@@ -138,7 +138,7 @@ impl Session {
                 self.connection.ask_payload(cx, AnswerPayload::All);
             }
             self.repeat_preamble();
-            self.connection.open(cx);
+            self.connection.open(cx, self.evidence.is_awaited());
         }
     }
 
@@ -146,6 +146,9 @@ impl Session {
     pub(super) fn wants_connection(&self) -> bool {
         !self.send_buffer.is_empty()
             || self.turn_queue.due_len() > 0
-            || (self.reconnect.is_first() && self.is_unbroken() && self.turn_queue.next_turn().is_none())
+            || (self.reconnect.is_first()
+                && self.is_unbroken()
+                && self.turn_queue.next_turn().is_none()
+                && !self.evidence.is_given_up())
     }
 }

@@ -6,7 +6,7 @@ use common_core::flow::Flow;
 use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Outgoing, PacketBuilder};
 
-use crate::engine::Target;
+use crate::engine::{Embryos, Target};
 use crate::failure_log::FailureLog;
 use crate::ledger::LedgerWriter;
 use crate::output::Output;
@@ -23,6 +23,8 @@ pub(crate) struct Context<'a> {
     pub(crate) ledger: &'a mut LedgerWriter,
     /// The shared knowledge about the test server.
     pub(crate) target: &'a mut Target,
+    /// Connections that the online server has not been seen to establish.
+    pub(crate) embryos: &'a mut Embryos,
     pub(crate) failures: &'a mut FailureLog,
     pub(crate) builder: &'a mut PacketBuilder,
     pub(crate) out: &'a mut dyn Output,

@@ -19,10 +19,12 @@ mod client_stream;
 mod connection;
 mod connection_events;
 mod context;
+mod embryo;
 mod ending;
 mod eviction;
 mod gate;
 mod lengths;
+mod online_reset;
 mod online_stream;
 mod outcome;
 mod pacing;
@@ -52,6 +54,7 @@ use self::client_stream::{ClientStream, StreamCx};
 pub(crate) use self::connection::TupleHistory;
 use self::connection::{Connection, Received};
 pub(crate) use self::context::Context;
+use self::embryo::{Embryo, Evidence};
 pub(crate) use self::eviction::{Idle, SILENCE};
 use self::gate::{Acknowledged, Gate};
 use self::outcome::Outcome;
@@ -65,7 +68,7 @@ use self::trial::Trial;
 pub(crate) use self::trials::Trials;
 use self::turn_queue::{EndKind, TurnQueue};
 use self::unanswered::Unanswered;
-use crate::ledger::{DropReason, Overhead};
+use crate::ledger::{self, DropReason, Overhead};
 use crate::recognise::Recogniser;
 
 /// The phases of a session.
@@ -87,6 +90,7 @@ enum Phase {
 
 pub(crate) struct Session {
     phase: Phase,
+    evidence: Evidence,
     client_stream: ClientStream,
     turn_queue: TurnQueue,
     gate: Gate,
@@ -133,6 +137,7 @@ impl Session {
         let joined = client_stream.is_joined();
         Self {
             phase: Phase::Waiting,
+            evidence: if joined { Evidence::Established } else { Evidence::Awaited(Embryo::new(now)) },
             client_stream,
             turn_queue: TurnQueue::default(),
             gate: Gate::new(module.is_some()),
@@ -171,8 +176,19 @@ impl Session {
         matches!(self.phase, Phase::Ignoring(_) | Phase::Finished)
     }
 
+    /// How the session ends in the account.
+    pub(crate) fn outcome(&self) -> ledger::Outcome {
+        match self.loss() {
+            Some(reason) => ledger::Outcome::Incomplete(reason),
+            None if self.client_stream.is_silent() && !self.outcome.is_answered() => {
+                ledger::Outcome::WithoutData
+            }
+            None => ledger::Outcome::Whole,
+        }
+    }
+
     /// Why the session was not replayed whole; `None` if it was.
-    pub(crate) fn outcome(&self) -> Option<DropReason> {
+    fn loss(&self) -> Option<DropReason> {
         self.first_loss().or(self.end_lost.then_some(DropReason::CaptureGap))
     }
 
@@ -251,7 +267,8 @@ impl Session {
         }
         self.phase = Phase::Replaying;
         self.activity.progress(cx.now);
-        if self.is_unbroken() {
+        let withheld = self.evidence.is_given_up() || self.is_embryonic() && cx.embryos.are_crowded();
+        if self.is_unbroken() && !withheld {
             self.open_connection(cx);
         }
         self.advance(cx);
@@ -272,6 +289,10 @@ impl Session {
     /// The online server's SYN-ACK tells how much of the SYN's data it accepted.
     pub(crate) fn handle_syn_acknowledged(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
         self.activity.client_sent(cx.now);
+        if self.is_embryonic() && self.client_stream.accepts_data_of_syn(segment.ack) {
+            // Its cookie proves that the client is there (RFC 7413 section 4.1.2).
+            self.establish(cx);
+        }
         let mut stream =
             StreamCx { now: cx.now, stamp: cx.stamp, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
         self.client_stream.syn_acknowledged(&mut stream, segment.ack, segment.seq + 1);
@@ -279,7 +300,8 @@ impl Session {
     }
 
     /// The online server's SYN-ACK was captured.
-    pub(crate) fn handle_online_syn_ack(&mut self, segment: &Segment<'_>) {
+    pub(crate) fn handle_online_syn_ack(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
+        self.count_syn_ack(cx);
         self.client_stream.online_syn_ack(segment);
         if let Some(online) = self.transform.online() {
             online.begin(segment.seq + 1);
@@ -293,6 +315,9 @@ impl Session {
 
     /// A segment of the online server was captured.
     pub(crate) fn handle_online_answer(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
+        if self.is_embryonic() {
+            self.establish(cx);
+        }
         let at_once = self.delivers_online_at_once() && self.client_stream.has_delivered(segment.ack);
         self.with_transform(cx, |transform, cx, parts| transform.online_segment(cx, segment, at_once, parts));
         self.advance(cx);
@@ -309,6 +334,9 @@ impl Session {
     /// A segment of the client was captured, SYNs excepted.
     pub(crate) fn handle_client(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
         self.activity.client_sent(cx.now);
+        if self.is_embryonic() {
+            self.prove_by_client(cx, segment);
+        }
         match self.phase {
             Phase::Ignoring(reason) => {
                 self.client_stream.account_late(segment, reason, cx.ledger);
@@ -317,7 +345,7 @@ impl Session {
                 }
             }
             Phase::Finished => {
-                let reason = self.outcome().unwrap_or(DropReason::CaptureGap);
+                let reason = self.loss().unwrap_or(DropReason::CaptureGap);
                 self.client_stream.account_late(segment, reason, cx.ledger);
             }
             _ => {
@@ -357,6 +385,9 @@ impl Session {
 
     /// Nothing more of this client will be captured on this connection.
     pub(crate) fn finish_client(&mut self, cx: &mut Context<'_>) {
+        if self.is_embryonic() {
+            return self.finish_embryo(cx);
+        }
         let lost_since = cx.capture_lost.is_some_and(|lost| lost >= self.activity.last_client());
         self.end_lost |= lost_since && !self.client_stream.knows_end();
         if let Phase::Ignoring(_) = self.phase {
@@ -391,6 +422,7 @@ impl Session {
             }
         }
         if received.fresh > 0 {
+            self.outcome.answered();
             self.activity.progress(cx.now);
             self.note_answer(cx, &received);
             while let Some(received) = self.connection.take_kept(cx) {

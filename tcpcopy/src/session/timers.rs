@@ -21,12 +21,13 @@ impl Session {
         match self.phase {
             Phase::Finished if self.connection.is_gone() => self.lingers_until(),
             Phase::Finished => connection,
-            Phase::Waiting => self.client_stream.next_timeout(),
+            Phase::Waiting => self.client_stream.next_timeout().min(self.evidence.next_timeout(cx)),
             Phase::Ignoring(_) => self.idle_at(cx),
             _ => connection
                 .min(self.client_stream.next_timeout())
                 .min(self.activity.gate_at())
                 .min(self.transform.call_at())
+                .min(self.evidence.next_timeout(cx))
                 .min(self.idle_at(cx)),
         }
     }
@@ -36,6 +37,7 @@ impl Session {
         let mut stream =
             StreamCx { now: cx.now, stamp: cx.stamp, turn_queue: &mut self.turn_queue, ledger: cx.ledger };
         self.client_stream.handle_timeout(&mut stream);
+        self.handle_embryo_timeout(cx);
         if let Some(event) = self.connection.handle_timeout(cx, &self.send_buffer) {
             self.handle_event(cx, event);
         }

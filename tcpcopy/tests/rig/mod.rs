@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each of the tests uses a part of it")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,17 @@ use tcpcopy::output::Output;
 use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
 
 const ONLINE: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
+/// How long a session joined in mid-stream waits for a reset of the online server.
+const VERDICT_WAIT: Duration = Duration::from_millis(5);
+
 const TARGET: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 80);
 
 /// The segments sent to the test server: the sender, and the acknowledgement that they need.
 #[derive(Default)]
 pub(crate) struct Wire {
     ids: HashMap<Endpoint, FlowId>,
+    /// The clients whose flows have routes.
+    routes: HashSet<Endpoint>,
     sent: Vec<(Endpoint, Flags, Seq)>,
     /// Packets with the mark of a copy's SYN.
     pub(crate) marked: usize,
@@ -44,6 +49,10 @@ impl Output for Wire {
     fn control(&mut self, message: &ToIntercept) {
         if let ToIntercept::RouteAdd { id, flow, .. } = message {
             self.ids.insert(flow.client, *id);
+            self.routes.insert(flow.client);
+        } else if let ToIntercept::RouteDel { id } = message {
+            let ids = &self.ids;
+            self.routes.retain(|client| ids.get(client) != Some(id));
         }
     }
 }
@@ -92,12 +101,27 @@ impl Rig {
         Self::new(1 << 30, None, OnReconnect::Resume)
     }
 
+    pub(crate) fn only_from_syn() -> Self {
+        let config = |config| EngineConfig { only_from_syn: true, ..config };
+        Self::with_config(1 << 30, None, OnReconnect::Resume, config).link_up()
+    }
+
     fn new(memory_limit: u64, protocol: Option<Arc<dyn Protocol>>, on_reconnect: OnReconnect) -> Self {
+        Self::with_config(memory_limit, protocol, on_reconnect, |config| config)
+    }
+
+    fn with_config(
+        memory_limit: u64,
+        protocol: Option<Arc<dyn Protocol>>,
+        on_reconnect: OnReconnect,
+        change: impl FnOnce(EngineConfig) -> EngineConfig,
+    ) -> Self {
         let now = Time::from_micros(10_000_000);
         let transfer = Transfer { online_ip: None, online_port: 80, target: TARGET, protocol, on_reconnect };
         let config = EngineConfig {
             sees_copies: true,
             transfers: vec![transfer],
+            only_from_syn: false,
             wait_for_answers: true,
             mss_v4: 1460,
             mss_v6: 1440,
@@ -108,7 +132,7 @@ impl Rig {
             timestamp_origin: 0,
         };
         Self {
-            engine: Engine::new(config, Time::ZERO),
+            engine: Engine::new(change(config), Time::ZERO),
             wire: Wire::default(),
             builder: PacketBuilder::new(),
             now,
@@ -135,12 +159,24 @@ impl Rig {
         self.engine.handle_timeout(self.now, &mut self.wire);
     }
 
-    /// A client sends this, and acknowledges `seen` answer bytes.
+    /// A client sends this, and acknowledges `seen` answer bytes. A segment of no session waits for the online server's verdict.
     pub(crate) fn say_after(&mut self, client: u16, seq: u32, seen: u32, flags: Flags, payload: &[u8]) {
+        self.capture(client, seq, Seq(1 + seen), flags, payload);
+        if !self.wire.routes.contains(&Self::client(client)) && !flags.has(Flags::SYN) {
+            self.after(VERDICT_WAIT);
+        }
+    }
+
+    /// Somebody sends this data, and acknowledges `ack`.
+    pub(crate) fn forge(&mut self, client: u16, seq: u32, ack: u32, payload: &[u8]) {
+        self.capture(client, seq, Seq(ack), Flags::ACK | Flags::PSH, payload);
+    }
+
+    fn capture(&mut self, client: u16, seq: u32, ack: Seq, flags: Flags, payload: &[u8]) {
         let client = Self::client(client);
         let segment = Outgoing {
             seq: Seq(seq),
-            ack: Seq(1 + seen),
+            ack,
             flags,
             window: 500,
             options: Options::default(),

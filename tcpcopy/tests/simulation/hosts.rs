@@ -64,6 +64,7 @@ pub(crate) fn config(scenario: &Scenario, seed: u64, timestamp_origin: u32, hear
                 on_reconnect: scenario.on_reconnect,
             },
         ],
+        only_from_syn: false,
         wait_for_answers: scenario.wait_for_answers,
         mss_v4: MSS.0,
         mss_v6: MSS.1,

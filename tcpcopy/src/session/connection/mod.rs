@@ -93,11 +93,13 @@ pub(super) struct Connection {
     heard: u32,
     /// How often the route was announced with data since then.
     told: u8,
+    /// The acknowledgement that completes the handshake is not to be sent yet.
+    withholds: bool,
 }
 
 impl Connection {
     pub(super) fn new(past: TupleHistory) -> Self {
-        Self { state: State::Closed, past, mode: AnswerPayload::None, heard: 0, told: 0 }
+        Self { state: State::Closed, past, mode: AnswerPayload::None, heard: 0, told: 0, withholds: false }
     }
 
     fn set_state(&mut self, cx: &Context<'_>, state: State) {
@@ -192,13 +194,19 @@ impl Connection {
         }
     }
 
-    /// Sends a SYN.
-    pub(super) fn open(&mut self, cx: &mut Context<'_>) {
+    /// Sends a SYN. With `withhold`, nothing more is sent before [`Self::complete`].
+    pub(super) fn open(&mut self, cx: &mut Context<'_>, withhold: bool) {
+        self.withholds = withhold;
         let past = self.past();
         self.past = TupleHistory { connections: past.connections.wrapping_add(1), ..past };
         (self.heard, self.told) = (cx.link_epoch, 0);
         let opening = SynSent::new(cx, self.past, self.mode);
         self.set_state(cx, State::SynSent(opening));
+    }
+
+    /// The handshake may be completed.
+    pub(super) fn complete(&mut self) {
+        self.withholds = false;
     }
 
     /// A segment of the test server arrived; its new bytes are reported in `received`. To be called after this:
@@ -406,7 +414,9 @@ impl Connection {
 
     /// Sends all that the windows allow.
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>, send_buffer: &SendBuffer) {
-        if let State::Established(open) = &mut self.state {
+        if let State::Established(open) = &mut self.state
+            && !self.withholds
+        {
             let header = open.header(cx, self.past);
             if open.sender.transmit(cx, send_buffer, &header) {
                 open.receiver.acknowledged();
@@ -422,12 +432,13 @@ impl Connection {
 
     /// An acknowledgement without data is due.
     pub(super) fn wants_flush(&self, now: Time) -> bool {
-        matches!(&self.state, State::Established(open) if open.receiver.is_due(now))
+        matches!(&self.state, State::Established(open) if !self.withholds && open.receiver.is_due(now))
     }
 
     /// Sends an acknowledgement without data, if one is due and no data carried it.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
         if let State::Established(open) = &mut self.state
+            && !self.withholds
             && open.receiver.is_due(cx.now)
         {
             let header = open.header(cx, self.past);
@@ -441,6 +452,7 @@ impl Connection {
         match &self.state {
             State::Closed => Time::NEVER,
             State::SynSent(opening) => opening.retry_at(),
+            State::Established(open) if self.withholds => open.sender.next_timeout(),
             State::Established(open) => open.sender.next_timeout().min(open.receiver.next_timeout()),
             State::TimeWait { until, .. } => *until,
         }

@@ -175,14 +175,20 @@ fn all_client_segments_but_pure_acknowledgements_pass() {
 }
 
 #[test]
-fn of_outgoing_segments_only_the_syn_acks_of_services_pass() {
+fn of_outgoing_segments_only_the_syn_acks_and_resets_of_services_pass() {
     let program = clients_filter();
     let syn_ack = Flags::SYN | Flags::ACK;
     for (from, to, flags, payload, wanted) in [
         (SERVICE, CLIENT, syn_ack, 0, true),
         (SERVICE_6, CLIENT_6, syn_ack, 0, true),
         (SERVICE, CLIENT, Flags::ACK, 900, false),
-        (SERVICE, CLIENT, Flags::RST | Flags::ACK, 0, false),
+        (SERVICE, CLIENT, Flags::RST | Flags::ACK, 0, true),
+        (SERVICE, CLIENT, Flags::RST, 0, true),
+        (SERVICE_6, CLIENT_6, Flags::RST, 0, true),
+        (SERVICE, CLIENT, Flags::FIN | Flags::ACK, 0, false),
+        ("10.0.0.1:81", CLIENT, Flags::RST, 0, false),
+        (TARGET, CLIENT, Flags::RST, 0, false),
+        (CLIENT, SERVICE, Flags::RST, 0, false),
         ("10.0.0.1:81", CLIENT, syn_ack, 0, false),
         (TARGET, CLIENT, syn_ack, 0, false),
         // A client on this host, and a copy: their packets are captured as outgoing and then as incoming.
@@ -207,6 +213,7 @@ fn of_a_service_without_prefixes_the_heads_of_all_answers_pass() {
         (SERVICE, CLIENT, ack, 1, HEAD),
         (SERVICE, CLIENT, ack, 65_535 - 52, HEAD),
         (SERVICE, CLIENT, ack, 0, 0),
+        (SERVICE, CLIENT, ack | Flags::RST, 0, u32::MAX),
         (SERVICE_6, CLIENT_6, ack, 900, HEAD),
         (SERVICE_6, CLIENT_6, ack, 0, 0),
         (quiet, CLIENT, syn_ack, 0, u32::MAX),

@@ -19,13 +19,15 @@ const TCP: u32 = 6;
 /// IPv6 extension headers of the common layout: hop-by-hop, routing, destination options (RFC 8200 section 4).
 pub(super) const EXTENSIONS: [u32; 3] = [0, 43, 60];
 const FIN_SYN_RST: u32 = 0x07;
+const RST: u32 = 0x04;
 const SYN_ACK: u32 = 0x12;
 
 impl Program {
     /// The packets that tcpcopy needs of the clients of `services`:
     ///
     /// - incoming TCP segments to one of the services that carry payload or one of SYN, FIN and RST;
-    /// - outgoing SYN-ACKs of a service, which are the base of its sequence numbers;
+    /// - outgoing SYN-ACKs of a service, which are the base of its sequence numbers, and outgoing RSTs: both tell which
+    ///   connections it does not accept;
     /// - nothing to or from `targets`: these are our own copies and their answers.
     ///
     /// On loopback every packet is captured twice, outgoing and incoming: the filter passes it once.
@@ -83,12 +85,14 @@ fn clients(services: &Ports, groups: &[(Ports, &AnswerGroup)], targets: Option<&
     let from_client = asm.label();
     let wanted: Vec<_> = groups.iter().map(|_| asm.label()).collect();
     tcp(&mut asm, exits, |asm, family| {
-        let (received, answers) = (asm.label(), asm.label());
+        let (received, verdict, answers) = (asm.label(), asm.label(), asm.label());
         asm.op(Op::LoadPacketType);
         asm.jump_unless(Test::Equal(PACKET_OUTGOING), received);
         asm.op(Op::LoadByteX(13));
+        asm.jump_if(Test::AnyBit(RST), verdict);
         asm.op(Op::And(SYN_ACK));
         asm.jump_unless(Test::Equal(SYN_ACK), if groups.is_empty() { exits.drop } else { answers });
+        asm.place(verdict);
         if let Some(targets) = targets {
             endpoint(asm, family, Side::Source, targets, exits.drop);
         }
