@@ -29,8 +29,27 @@ pub(super) use self::receiver::Received;
 /// How long the last acknowledgement is kept for a server that asks for it again.
 const TIME_WAIT: Duration = Duration::from_secs(1);
 
-/// How often data is announced to several intercepts. If they share the answers, each has most likely seen one by then.
+/// For how many round trips data is announced to several intercepts. If they share the answers, each has most likely seen one
+/// by then. Each segment is announced: an intercept whose first answer acknowledges more than it was told would never believe.
 const TOLD_MAX: u8 = 16;
+
+/// What several intercepts were told of a connection.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    round_trips: u8,
+    /// The first unacknowledged number of the latest of them.
+    una: Option<Seq>,
+}
+
+impl Told {
+    /// Data is in flight from `una` on. False if it need not be announced any more.
+    fn needs(&mut self, una: Seq) -> bool {
+        if self.una != Some(una) {
+            *self = Self { round_trips: self.round_trips.saturating_add(1), una: Some(una) };
+        }
+        self.round_trips <= TOLD_MAX
+    }
+}
 
 /// Bytes of the timestamps option in every segment, padding included.
 const TIMESTAMPS_LENGTH: u16 = 12;
@@ -91,15 +110,22 @@ pub(super) struct Connection {
     /// [`Context::link_epoch`] when an answer was received last, or a SYN was sent. An intercept that came up since may
     /// not know what was sent since.
     heard: u32,
-    /// How often the route was announced with data since then.
-    told: u8,
+    /// How long the route was announced with data since then.
+    told: Told,
     /// The acknowledgement that completes the handshake is not to be sent yet.
     withholds: bool,
 }
 
 impl Connection {
     pub(super) fn new(past: TupleHistory) -> Self {
-        Self { state: State::Closed, past, mode: AnswerPayload::None, heard: 0, told: 0, withholds: false }
+        Self {
+            state: State::Closed,
+            past,
+            mode: AnswerPayload::None,
+            heard: 0,
+            told: Told::default(),
+            withholds: false,
+        }
     }
 
     fn set_state(&mut self, cx: &Context<'_>, state: State) {
@@ -199,7 +225,7 @@ impl Connection {
         self.withholds = withhold;
         let past = self.past();
         self.past = TupleHistory { connections: past.connections.wrapping_add(1), ..past };
-        (self.heard, self.told) = (cx.link_epoch, 0);
+        (self.heard, self.told) = (cx.link_epoch, Told::default());
         let opening = SynSent::new(cx, self.past, self.mode);
         self.set_state(cx, State::SynSent(opening));
     }
@@ -219,7 +245,7 @@ impl Connection {
         received: &mut Received<'a>,
     ) -> Option<Event> {
         if self.heard != cx.link_epoch {
-            (self.heard, self.told) = (cx.link_epoch, 0);
+            (self.heard, self.told) = (cx.link_epoch, Told::default());
         }
         match &mut self.state {
             State::Closed => {
@@ -422,8 +448,7 @@ impl Connection {
                 open.receiver.acknowledged();
                 // What was in flight when a link came up proves nothing to an intercept whose first answer acknowledges
                 // more. Nor does the SYN to an intercept that another one has kept the SYN-ACK from.
-                if self.heard != cx.link_epoch || cx.several_links && self.told < TOLD_MAX {
-                    self.told = self.told.saturating_add(1);
+                if self.heard != cx.link_epoch || cx.several_links && self.told.needs(open.sender.una_seq()) {
                     self.announce(cx);
                 }
             }
