@@ -58,12 +58,21 @@ fn ping(nonce: u32) -> ToIntercept {
     ToIntercept::Ping { nonce }
 }
 
+/// Appends a message with a length of four bytes: the first of a connection has no shorter one.
+fn write(message: ToIntercept, out: &mut Vec<u8>) {
+    let mut frame = Vec::new();
+    message.encode(&mut frame);
+    let (length, body) = frame.split_at(1);
+    out.extend_from_slice(&u32::from(length[0] & 0x7f).to_be_bytes());
+    out.extend_from_slice(body);
+}
+
 #[test]
 fn messages_arrive_in_order_whatever_the_budget() {
     for budget in [1, 100, 1 << 20] {
         let mut pair = pair(1 << 20);
         for nonce in 0..10_000 {
-            assert!(pair.ends[0].queue(|out| ping(nonce).encode(out)));
+            assert!(pair.ends[0].queue(|out| write(ping(nonce), out)));
         }
         let seen = std::cell::Cell::new(0);
         pair.carry(
@@ -82,7 +91,7 @@ fn messages_arrive_in_order_whatever_the_budget() {
 fn a_full_queue_drops_whole_messages_and_recovers() {
     let limit = 8 * MAX_FRAME;
     let mut pair = pair(limit);
-    assert!(pair.ends[0].queue(|out| ping(0).encode(out)));
+    assert!(pair.ends[0].queue(|out| write(ping(0), out)));
     let frame = |out: &mut Vec<u8>| {
         out.extend_from_slice(&(MAX_FRAME as u32).to_be_bytes());
         out.resize(out.len() + MAX_FRAME, 7);
@@ -114,7 +123,7 @@ fn a_full_queue_drops_whole_messages_and_recovers() {
 fn frames_after_a_break_stay() {
     let mut pair = pair(1 << 20);
     for nonce in 0..3 {
-        assert!(pair.ends[0].queue(|out| ping(nonce).encode(out)));
+        assert!(pair.ends[0].queue(|out| write(ping(nonce), out)));
     }
     let mut seen = Vec::new();
     while seen.len() < 3 {
@@ -133,7 +142,7 @@ fn frames_after_a_break_stay() {
 #[test]
 fn the_end_of_a_connection_is_reported() {
     let mut pair = pair(1 << 20);
-    assert!(pair.ends[0].queue(|out| ToIntercept::RouteDel { id: FlowId(1) }.encode(out)));
+    assert!(pair.ends[0].queue(|out| write(ToIntercept::RouteDel { id: FlowId(1) }, out)));
     pair.ends[0].flush().unwrap();
     pair.ends[0].finish().unwrap();
     let mut seen = 0;
@@ -216,7 +225,7 @@ fn with_the_same_key_messages_of_all_sizes_arrive_in_both_directions() {
     let mut pair = pair_with(1 << 20, Some(keys.first()), Some(keys.clone()));
     // Queued before the handshake; longer than a record.
     for nonce in 0..10_000 {
-        assert!(pair.ends[0].queue(|out| ping(nonce).encode(out)));
+        assert!(pair.ends[0].queue(|out| write(ping(nonce), out)));
     }
     assert!(matches!(converse(&mut pair, 10_000), [None, None]));
     assert!(pair.ends.iter().all(ControlConn::is_secret));
@@ -248,7 +257,7 @@ fn nothing_is_sent_to_a_peer_that_does_not_have_the_key() {
         (None, Some(keys.clone()), SecrecyError::PeerHasNone),
     ] {
         let mut pair = pair_with(1 << 20, near, far);
-        pair.ends[0].queue(|out| ping(1).encode(out));
+        pair.ends[0].queue(|out| write(ping(1), out));
         let [_, Some(ConnError::Secrecy(error))] = converse(&mut pair, 1) else { panic!("{expected}") };
         assert_eq!(error, expected);
         assert_eq!(pair.ends[0].queued() > 0, near.is_some());
