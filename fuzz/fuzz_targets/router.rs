@@ -13,7 +13,7 @@ use common_core::flow::{Endpoint, Flow};
 use common_os::io::Captured;
 use common_core::time::{Stamp, Time};
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
-use intercept::router::{PeerId, Output, Router, RouterConfig};
+use intercept::router::{PeerId, Output, Router, RouterConfig, TargetPolicy};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -23,6 +23,7 @@ const LIMITS: RouterConfig = RouterConfig {
     max_targets_per_peer: 3,
     max_targets: 7,
     max_delayed: 5,
+    policy: TargetPolicy { loopback: true, allowed: None },
     local_addresses: Vec::new(),
 };
 

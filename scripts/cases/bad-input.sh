@@ -16,7 +16,7 @@ run() {
   refuses 2 '' online $tcpcopy -x "$TEST4:80-$TEST4:80" -s "$ASSIST4"
   refuses 2 '-n' online $tcpcopy -x "$transfer" -s "$ASSIST4" -n 3
   refuses 2 '-c .*-n .*-r' online $tcpcopy -x "$transfer" -s "$ASSIST4" -n 3 -c 1.2.3.4 -r 50
-  refuses 2 'traffic.pcap.*capture files' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i traffic.pcap
+  refuses 2 'cannot read capture file .traffic.pcap' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i traffic.pcap
   refuses 2 '-c' online $tcpcopy -x "$transfer" -s "$ASSIST4" -c 10.1.1.x
   refuses 2 '--no-such-flag' online $tcpcopy -x "$transfer" -s "$ASSIST4" --no-such-flag
   refuses 2 'eth9' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth9

@@ -19,8 +19,8 @@ run() {
   await 5 reached online "$(size 500 5000)" || fail 'production is not served'
   N_ONLINE=$(arrived online) N_TEST=$(arrived test)
   ((N_ONLINE == $(size 500 5000) && N_TEST == 0)) || fail "production served $N_ONLINE, and $N_TEST copies"
-  ledger_holds tcpcopy '.ledger.tcp.segments_sent == 0' 'something was sent to a production service'
   tcpcopy_stop tcpcopy
+  ledger_holds tcpcopy '.ledger.tcp.segments_sent == 0' 'something was sent to a production service'
   # A tcpcopy that copies to itself does not start.
   spawn online "$CASE_DIR/itself.log" "${TCPCOPY_COMMAND[@]}" -x "80-$ONLINE4:80" -s "$ASSIST4" -i eth0
   await 5 grep -q "$ONLINE4:80 is a service of this host" "$CASE_DIR/itself.log" || fail 'it copies to itself'

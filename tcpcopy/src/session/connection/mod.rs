@@ -29,25 +29,29 @@ pub(super) use self::receiver::Received;
 /// How long the last acknowledgement is kept for a server that asks for it again.
 const TIME_WAIT: Duration = Duration::from_secs(1);
 
-/// For how many round trips data is announced to several intercepts. If they share the answers, each has most likely seen one
-/// by then. Each segment is announced: an intercept whose first answer acknowledges more than it was told would never believe.
-const TOLD_MAX: u8 = 16;
+/// For how many round trips data is announced to several intercepts, and how often at most. If they share the answers, each has
+/// most likely seen one by then. Each segment is announced: an answer that acknowledges more refutes what was announced before.
+const TOLD_ROUND_TRIPS: u8 = 16;
+const TOLD_MAX: u8 = 255;
 
 /// What several intercepts were told of a connection.
 #[derive(Debug, Clone, Copy, Default)]
 struct Told {
+    count: u8,
     round_trips: u8,
     /// The first unacknowledged number of the latest of them.
     una: Option<Seq>,
 }
 
 impl Told {
-    /// Data is in flight from `una` on. False if it need not be announced any more.
+    /// Everything from `una` on is in flight. False if it need not be announced any more.
     fn needs(&mut self, una: Seq) -> bool {
         if self.una != Some(una) {
-            *self = Self { round_trips: self.round_trips.saturating_add(1), una: Some(una) };
+            self.round_trips = self.round_trips.saturating_add(1);
+            self.una = Some(una);
         }
-        self.round_trips <= TOLD_MAX
+        self.count = self.count.saturating_add(1);
+        self.round_trips <= TOLD_ROUND_TRIPS && self.count < TOLD_MAX
     }
 }
 
@@ -469,6 +473,10 @@ impl Connection {
             let header = open.header(cx, self.past);
             send_control(cx, Flags::ACK, open.sender.next_seq(), &header);
             open.receiver.acknowledged();
+            // What is missing may be held back by an intercept that believes nothing yet.
+            if cx.several_links && open.receiver.has_gap() && self.told.needs(open.sender.una_seq()) {
+                self.announce(cx);
+            }
         }
     }
 

@@ -120,6 +120,11 @@ impl Receiver {
         self.ended || self.push == self.next.seq()
     }
 
+    /// Something is missing before what was received.
+    pub(super) fn has_gap(&self) -> bool {
+        !self.ahead.is_empty()
+    }
+
     pub(super) fn set_mode(&mut self, mode: AnswerPayload) {
         self.mode = mode;
         if mode == AnswerPayload::All {
