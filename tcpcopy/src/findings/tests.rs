@@ -133,6 +133,15 @@ fn silent(sample: &mut Sample, _: u32) {
     target(sample).awaiting += 10;
 }
 
+/// The same, while the server repeats answers of which the acknowledgements do not reach it.
+fn repeating(sample: &mut Sample, second: u32) {
+    silent(sample, second);
+    target(sample).received += 5;
+    target(sample).received_again += 5;
+    counters(sample).captured += 5;
+    counters(sample).forwarded += 5;
+}
+
 fn wrong_filter(sample: &mut Sample, second: u32) {
     silent(sample, second);
     // It takes a second or two until intercept counts them.
@@ -267,12 +276,14 @@ fn losing_answers(sample: &mut Sample, second: u32) {
 /// A fault, what a probe meets, how often intercept sees the probe answered (to this host, to its own), and the finding.
 type Case = (Second, Own, (u64, u64), Finding);
 
-const CASES: [Case; 22] = [
+const CASES: [Case; 24] = [
     (silent, Own::Answered, (0, 1), Finding::RouteMissing),
     (silent, Own::Unanswered, (1, 1), Finding::RouteMissing),
     (silent, Own::Answered, (0, 0), Finding::SourcesDropped),
     (silent, Own::Unanswered, (1, 0), Finding::SourcesDropped),
     (silent, Own::Unanswered, (0, 0), Finding::TargetSilent),
+    (repeating, Own::Answered, (0, 0), Finding::SourcesDropped),
+    (repeating, Own::Unanswered, (0, 0), Finding::TargetSilent),
     (translated, Own::Answered, (0, 0), Finding::OtherAddress),
     (wrong_filter, Own::Answered, (0, 0), Finding::InterceptMisses),
     (no_gateway, Own::Failed(String::new()), (0, 0), Finding::NeighbourUnknown),

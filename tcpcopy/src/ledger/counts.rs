@@ -205,6 +205,8 @@ counts! {
         sent_again: u64,
         /// Segments received from it.
         received: u64,
+        /// Of these, those that it sent again, because no acknowledgement of ours reached it.
+        received_again: u64,
         /// Of its payload, bytes received in order.
         answer_bytes: u64,
         /// Sessions that wait for it now: for its answer, an acknowledgement, or a connection.

@@ -1,6 +1,6 @@
 //! Faults that show in the answers of the test server.
 
-use super::{Verdict, View};
+use super::{Verdict, View, heard};
 
 /// Seconds that the rules look back.
 const WINDOW: usize = 5;
@@ -71,12 +71,11 @@ pub(super) fn server_hangs(view: &View<'_>, target: usize) -> Verdict {
     let waits =
         span.samples().map(|sample| sample.targets.get(target).map_or(0, |target| target.counts.awaiting));
     let waits = waits.min().unwrap_or(0);
-    let received = span.of_target(target, |counts| counts.received);
+    let received = span.of_target(target, heard);
     let rejected = span.of_target(target, |counts| counts.refused + counts.reset);
     // At the beginning of a silence the last acknowledgements are in the window.
     let responds = view.history.over(RECENT).is_some_and(|recent| {
-        recent.of_target(target, |counts| counts.received) > 0
-            || recent.of_target(target, |counts| counts.sent_again) == 0
+        recent.of_target(target, heard) > 0 || recent.of_target(target, |counts| counts.sent_again) == 0
     }) && rejected == 0;
     Verdict::of(waits > 0 && responds && span.is_linked() && !view.is_broken, false, || {
         format!("{waits} sessions wait; {received} segments and not a byte of an answer in {WINDOW} s")

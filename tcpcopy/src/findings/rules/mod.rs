@@ -11,6 +11,7 @@ pub(super) mod silence;
 use super::finding::Finding;
 use super::history::History;
 use super::place::Setup;
+use crate::ledger::TargetCounts;
 
 /// What a rule concludes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,11 @@ pub(super) struct View<'v> {
     pub(super) setup: &'v Setup,
     /// Some fault of the way to the test server and back is present: what follows from it is no finding.
     pub(super) is_broken: bool,
+}
+
+/// Segments of a test server that show that copies reach it. One that lacks our acknowledgements goes on to send the same again.
+fn heard(counts: &TargetCounts) -> u64 {
+    counts.received.saturating_sub(counts.received_again)
 }
 
 /// A rule about the run as a whole.

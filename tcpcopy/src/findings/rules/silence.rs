@@ -9,6 +9,7 @@ use super::super::finding::Finding;
 use super::super::history::{History, Span};
 use super::super::place::Setup;
 use super::super::sample::{Own, Probe, Sample};
+use super::heard;
 
 /// Seconds without any segment of the test server.
 const WINDOW: usize = 4;
@@ -72,7 +73,7 @@ impl Silence {
     /// A second has passed.
     pub(in super::super) fn judge(&mut self, history: &History, setup: &Setup, target: usize) -> Heard {
         let Some(latest) = history.latest() else { return Heard::Unclear };
-        let received = |span: Span<'_>| span.of_target(target, |counts| counts.received);
+        let received = |span: Span<'_>| span.of_target(target, heard);
         if history.over(1).is_none_or(|span| received(span) > 0) {
             if self.known.take().is_some() {
                 // The next silence may have another cause.
@@ -144,7 +145,7 @@ impl Silence {
     pub(in super::super) fn wants_probe(&self, history: &History, target: usize) -> bool {
         let (Some(span), Some(latest)) = (history.over(SUSPICION), history.latest()) else { return false };
         let repeated = span.of_target(target, |counts| counts.sent_again);
-        let received = span.of_target(target, |counts| counts.received);
+        let received = span.of_target(target, heard);
         let recent = self.probe.as_ref().is_some_and(|asked| latest.now.since(asked.at) < PROBE_AGAIN);
         repeated >= 2 && received == 0 && span.is_linked() && !recent
     }

@@ -254,6 +254,7 @@ impl Connection {
         match &mut self.state {
             State::Closed => {
                 cx.ledger.tcp().received_stray += 1;
+                cx.target.counts.received_again += u64::from(occupies_numbers(answer));
                 if answer.flags.has(Flags::ACK) && !answer.flags.has(Flags::RST) {
                     // RFC 9293 section 3.10.7.1. A reset of ours with data in flight does not name the byte that the
                     // server expects. The server asks back (RFC 5961 section 3.2), and would keep the connection
@@ -265,6 +266,7 @@ impl Connection {
             State::SynSent(_) => self.answer_to_syn(cx, answer, send_buffer),
             State::Established(_) => self.answer_to_data(cx, answer, send_buffer, received),
             State::TimeWait { until, seq, header } => {
+                cx.target.counts.received_again += u64::from(occupies_numbers(answer));
                 if answer.flags.has(Flags::FIN) && !answer.flags.has(Flags::RST) {
                     *until = cx.now + TIME_WAIT;
                     let (seq, header) = (*seq, *header);
@@ -317,6 +319,7 @@ impl Connection {
         match open.judge(answer) {
             Belief::Take => {}
             Belief::Accepted => {
+                cx.target.counts.received_again += 1;
                 open.receiver.acknowledge_soon();
                 return None;
             }
@@ -343,11 +346,20 @@ impl Connection {
             self.set_state(cx, State::Closed);
             return Some(Event::Reset { certain });
         }
+        let una = open.sender.una_seq();
         open.sender.receive(cx, answer, send_buffer);
         let behind = open.receiver.acknowledgement().distance(answer.seq);
         // Segments that wait must not be the reason why sessions are given up.
         let keeps_payload = cx.ledger.modules.memory <= cx.config.memory_limit / 4;
+        let ended = open.receiver.ended();
         *received = open.receiver.receive(cx.now, answer, keeps_payload);
+        let is_news = received.fresh > 0
+            || behind < 0
+            || open.receiver.ended() != ended
+            || open.sender.una_seq() != una;
+        if !is_news && occupies_numbers(answer) {
+            cx.target.counts.received_again += 1;
+        }
         let tcp = cx.ledger.tcp();
         tcp.answer_bytes += received.fresh;
         if answer.payload_len > 0 && received.fresh == 0 {
@@ -581,4 +593,9 @@ fn segment_size(cx: &Context<'_>, syn_ack: &ServerSegment<'_>) -> u16 {
     let options = if syn_ack.options.timestamps.is_some() { TIMESTAMPS_LENGTH } else { 0 };
     let peer = syn_ack.options.mss.unwrap_or(MSS_ASSUMED);
     own_mss(cx).min(peer).saturating_sub(options).max(MSS_MIN)
+}
+
+/// The segment is acknowledged when it arrives (RFC 9293 section 3.4), and sent again if it is not.
+fn occupies_numbers(answer: &ServerSegment<'_>) -> bool {
+    answer.payload_len > 0 || answer.flags.has(Flags::SYN) || answer.flags.has(Flags::FIN)
 }
