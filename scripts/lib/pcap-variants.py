@@ -115,6 +115,8 @@ def damage(packets):
     yield "shuffled.pcap", pcap(shuffled)
     late = list(packets)
     at = len(late) // 2
+    while late[at][1][36:38] != (80).to_bytes(2) or len(late[at][1]) < 80:  # a request: only what is replayed has a time
+        at += 1
     late[at] = (late[at][0] + 3600 * 10**9, late[at][1])
     yield "hour.pcap", pcap(late)
     # Bytes behind the last packet that matters, and a lost record in the middle.

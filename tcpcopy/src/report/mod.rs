@@ -23,8 +23,10 @@ pub use schema::{
 pub use text::{complete, short};
 pub use worker_stats::{WorkerStats, WorkerSummary};
 
-/// The hop where everything stops, or the first other cause of a loss, if the counters show one.
+/// The first fault that was found, or else the hop where everything stops, or the first other cause of a loss, if the counters
+/// show one.
 #[must_use]
 pub fn first_cause(report: &Report<'_>) -> Option<String> {
-    hint::hints(report).into_iter().next()
+    let found = report.findings.first().map(|finding| finding.line.clone());
+    found.or_else(|| hint::hints(report).into_iter().next())
 }
