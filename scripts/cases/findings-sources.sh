@@ -26,7 +26,7 @@ run() {
   ip -n "$(netns wire)" link delete answers
   ip -n "$(netns online)" route delete 10.21.0.14/32
   ip -n "$(netns assist)" address delete 10.21.0.14/24 dev eth0
-  on test sysctl -q -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0
+  on test sysctl -q -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.tcp_early_demux=1
   answers_via_assist "$CLIENT4"
 }
 
@@ -43,7 +43,8 @@ answers_by_an_interface() {
   ip -n "$test" route replace "$CLIENT4/32" via 10.21.0.14 dev answers
 }
 
-check_strictly() { on test sysctl -q -w net.ipv4.conf.eth0.rp_filter=1; }
+# With early demultiplexing Linux does not check the packets of connections that are open already.
+check_strictly() { on test sysctl -q -w net.ipv4.tcp_early_demux=0 net.ipv4.conf.eth0.rp_filter=1; }
 
 # A switch that lets a port send with its own address only.
 port_security() {

@@ -21,6 +21,15 @@ run() {
   mkdir damage
   "$ROOT/scripts/lib/pcap-variants.py" damage http.pcap damage >damage.txt || fail 'the files cannot be written'
   intercept_start -i eth0
+
+  # Nothing replayed: exit status 1, and the first obstacle is named.
+  nginx_stop test
+  REPLAY_STATUS=1
+  replay refused 80 http.pcap -a 1000
+  grep -q 'nothing was replayed: .*the test server refuses' refused.log || fail "no obstacle: $(tail -n 1 refused.log)"
+  REPLAY_STATUS=0
+  nginx_start test
+
   for name in cut shuffled hour garbage; do
     counting count_http
     replay "$name" 80 "damage/$name.pcap" -a 100
@@ -33,12 +42,8 @@ run() {
   ledger_holds garbage '.files.damaged + .files.cut > 0' 'the garbage is not counted'
   replay flipped 80 damage/flipped.pcap -a 100 -t 5
 
-  # Nothing replayed: exit status 1, and the first obstacle is named.
   REPLAY_STATUS=1
   replay wrong 81 http.pcap
   grep -q 'nothing was replayed: none of the .* packets .*: most go to port 80' wrong.log || fail "no obstacle: $(tail -n 1 wrong.log)"
-  nginx_stop test
-  replay refused 80 http.pcap -a 1000
-  grep -q 'nothing was replayed: .*the test server refuses' refused.log || fail "no obstacle: $(tail -n 1 refused.log)"
   intercept_stop
 }

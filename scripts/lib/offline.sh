@@ -1,18 +1,18 @@
 # shellcheck shell=bash
 # Captures into files, and their replay.
 
-# capture_start HOST FILE [ARGUMENT...]: tcpdump on a host; capture_stop ends it and keeps its packets. Without the immediate mode
-# the kernel would hold back the last packets for a second, and they would be lost at the end.
+# capture_start HOST FILE [ARGUMENT...]: tcpdump on a host; capture_stop ends it and keeps its packets. The kernel holds the last
+# packets back for a second; they would be lost.
 CAPTURE=
 capture_start() {
   local host=$1 file=$2
   shift 2
-  spawn "$host" "$CASE_DIR/tcpdump.log" tcpdump -i eth0 -Z root --immediate-mode -B 65536 -s 0 -w "$file" "$@"
+  spawn "$host" "$CASE_DIR/tcpdump.log" tcpdump -i eth0 -Z root -B 65536 -s 0 -w "$file" "$@"
   CAPTURE=$SPAWNED
   await 5 grep -q 'listening on' "$CASE_DIR/tcpdump.log" || stopped_short 'tcpdump does not start' tcpdump
 }
 capture_stop() {
-  sleep 0.5
+  sleep 1.5
   end "$CAPTURE" INT || fail 'tcpdump does not end'
   wait "$CAPTURE" 2>/dev/null || true
   ! grep -qE '^[1-9][0-9]* packets? dropped by kernel' "$CASE_DIR/tcpdump.log" || fail "tcpdump: $(grep 'dropped by' "$CASE_DIR/tcpdump.log")"
