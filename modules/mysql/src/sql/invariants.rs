@@ -1,7 +1,7 @@
 //! What holds for the reading of any text: for property tests and the fuzzer.
 
 use super::effect::{Effect, Kill, Target, Victim};
-use super::reading::{Look, Mention, cut, mentions, read};
+use super::reading::{Look, Mention, cut, follow, mentions, read};
 use super::script::{Class, Script, Statement};
 use super::{Charset, Dialect, plain};
 
@@ -9,9 +9,7 @@ use super::{Charset, Dialect, plain};
 pub(crate) fn check(text: &[u8], dialect: Dialect) {
     let script = read(text, dialect);
     covers(text, &script);
-    for effect in script.effects() {
-        effect_is_there(text, effect, dialect);
-    }
+    effects_are_there(text, &script, dialect);
     if let Some(plain) = plain::read(text, dialect) {
         is_plain(text, &plain, dialect);
     }
@@ -66,7 +64,17 @@ fn covers(text: &[u8], script: &Script<'_>) {
     assert!(!statements.is_empty());
 }
 
-fn effect_is_there(text: &[u8], effect: &Effect<'_>, dialect: Dialect) {
+/// Each statement is read in the dialect that those before it have left: `SET NAMES` and `sql_mode` change where strings end.
+fn effects_are_there(text: &[u8], script: &Script<'_>, mut dialect: Dialect) {
+    for statement in script.statements() {
+        for effect in &statement.effects {
+            effect_is_there(text, statement, effect, dialect);
+        }
+        dialect = follow(dialect, statement);
+    }
+}
+
+fn effect_is_there(text: &[u8], statement: &Statement<'_>, effect: &Effect<'_>, dialect: Dialect) {
     match effect {
         Effect::Kill(Kill { victim: Victim::Number { id, range }, .. }) => {
             let digits = String::from_utf8_lossy(&text[range.clone()]).replace(['\'', '"'], "");
@@ -74,7 +82,7 @@ fn effect_is_there(text: &[u8], effect: &Effect<'_>, dialect: Dialect) {
         }
         Effect::Use(name) => {
             let is_it = |mention: &Mention<'_>| matches!(mention, Mention::Name(it) if it == name);
-            assert!(mentions(text, dialect, is_it));
+            assert!(mentions(&text[statement.range.clone()], dialect, is_it));
         }
         _ => {}
     }

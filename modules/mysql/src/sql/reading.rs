@@ -74,7 +74,7 @@ pub(super) fn cut(text: &[u8], mut dialect: Dialect, look: Look) -> Script<'_> {
 }
 
 /// The dialect of the next statement: a server reads it when it has executed this one.
-fn follow(mut dialect: Dialect, statement: &Statement<'_>) -> Dialect {
+pub(super) fn follow(mut dialect: Dialect, statement: &Statement<'_>) -> Dialect {
     for effect in &statement.effects {
         match effect {
             Effect::Set(assignment) => dialect = dialect.after(assignment, &unknown),
@@ -112,7 +112,9 @@ pub(crate) enum Mention<'t> {
     UserVariable(Name<'t>),
 }
 
-/// Whether a wanted name is anywhere in the text, comments and strings aside.
+/// Whether a wanted name is anywhere in the text of one statement, comments and strings aside.
+///
+/// `dialect` is that of this statement: what a SET in the text changes holds for the next one.
 pub(crate) fn mentions(
     text: &[u8],
     dialect: Dialect,

@@ -1,8 +1,9 @@
 //! How a text is cut.
 
 use super::{both, effects_in, on_mariadb};
+use crate::sql::invariants::check;
 use crate::sql::tests::{MARIADB, MYSQL};
-use crate::sql::{Class, Dialect, read};
+use crate::sql::{Charset, Class, Dialect, read};
 
 fn pieces(text: &str) -> Vec<&str> {
     read(text.as_bytes(), MYSQL).statements().iter().map(|it| &text[it.range.clone()]).collect()
@@ -107,4 +108,30 @@ fn texts_of_any_length_take_bounded_memory() {
     let read_sets = read(sets.as_bytes(), MYSQL);
     assert!(read_sets.effects().count() < (1 << 15) + 600);
     assert_eq!(read_sets.effects().last(), Some(&crate::sql::Effect::Unreadable));
+}
+
+/// `0x95 0x5C` is one character in gbk, and so ends no string. In utf8 the backslash escapes the quote behind it. MySQL and
+/// MariaDB read each statement of a packet when those before it have been executed.
+#[test]
+fn each_statement_is_read_in_the_character_set_that_those_before_it_have_set() {
+    let texts: [(&[u8], &str); 3] = [
+        (b"SET NAMES gbk; SELECT '\x95\\'; USE a -- '; USE b", "names = gbk |  | use a"),
+        (b"SET NAMES utf8mb4; SELECT '\x95\\'; USE a -- '; USE b", "names = utf8mb4 |  | use b"),
+        (
+            b"SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SELECT '\\'; USE a -- '; USE b",
+            "sql_mode = 'NO_BACKSLASH_ESCAPES' |  | use a",
+        ),
+    ];
+    for (text, expected) in texts {
+        for dialect in [MARIADB, MYSQL] {
+            assert_eq!(effects_in(text, dialect), expected);
+            check(text, dialect);
+        }
+    }
+    // Found by the fuzzer: the first statement is read in sjis.
+    let first = Dialect { ansi_quotes: None, charset: Charset::Sjis, ..MYSQL };
+    let text = b"SET NAMES gbk; SELECT '\x95\\'; SET sqCT\xff\xc9\x95\\'; SET \xff\xc9\x95\\'; \
+        SET TE(@@sddddql_modeSES'); USE ql_mo";
+    assert!(effects_in(text, first).ends_with("use ql_mo"));
+    check(text, first);
 }
