@@ -13,6 +13,7 @@ pub mod decoding;
 pub mod fingerprint;
 pub mod inspect;
 pub mod masking;
+pub mod protocol;
 pub mod proxy;
 pub mod recording;
 pub mod replay;

@@ -10,6 +10,7 @@ use postgres_wire::opening::{Opening, write_startup};
 use proptest::prelude::*;
 use sqlreplay::decoding::{Recorder, Settings};
 use sqlreplay::masking::Masking;
+use sqlreplay::protocol::Protocol;
 use sqlreplay::recording::Micros;
 use sqlreplay::recording::record::{EndedBy, Record};
 
@@ -234,6 +235,7 @@ fn rows_are_recorded_and_masked_as_asked_for() {
         ready(),
     ]);
     let settings = Settings {
+        protocol: Protocol::Postgres,
         masking: Masking { patterns: vec!["[a-z]@[a-z.]+".parse().unwrap()], parameters: false },
         results: true,
     };

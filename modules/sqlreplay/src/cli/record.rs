@@ -16,6 +16,7 @@ use super::{Failure, captured};
 use crate::clock::{Clock, wall_time};
 use crate::decoding::Settings;
 use crate::masking::Masking;
+use crate::protocol::Protocol;
 use crate::proxy::{Counters, Shared, Tls, serve};
 use crate::recording::record::Header;
 use crate::recording::{FORMAT, Progress, Sink, Writer, at_end};
@@ -127,6 +128,7 @@ async fn record(arguments: Arguments) -> Result<ExitCode, Failure> {
 
 fn settings(arguments: &Arguments) -> Settings {
     Settings {
+        protocol: Protocol::Postgres,
         masking: Masking { patterns: arguments.mask.clone(), parameters: arguments.mask_params },
         results: arguments.results,
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::Take;
-use crate::decoding::{Settings, Wire};
+use crate::decoding::{Dialogue, Settings, Wire};
 use crate::masking::Masking;
 use crate::recording::record::{EndedBy, Message, Record, Statement};
 use crate::recording::{Bytes, Micros};
@@ -13,7 +13,7 @@ use crate::recording::{Bytes, Micros};
 /// Connections that are being put together.
 pub(super) struct Chunks {
     settings: Arc<Settings>,
-    sessions: BTreeMap<String, (u64, Wire)>,
+    sessions: BTreeMap<String, (u64, Box<Wire>)>,
     count: u64,
     last: Micros,
     out: Vec<Record>,
@@ -21,7 +21,7 @@ pub(super) struct Chunks {
 
 impl Chunks {
     pub(super) fn new(masking: &Masking) -> Self {
-        let settings = Settings { masking: masking.clone(), results: false };
+        let settings = Settings { masking: masking.clone(), ..Settings::default() };
         Self {
             settings: Arc::new(settings),
             sessions: BTreeMap::new(),
@@ -54,7 +54,7 @@ impl Chunks {
                 let login = login.map(|name| Bytes::from(if name.is_empty() { "unknown" } else { name }));
                 Wire::joined(settings, self.count, now, name, login, &mut self.out)
             };
-            self.sessions.insert(client.to_owned(), (self.count, wire));
+            self.sessions.insert(client.to_owned(), (self.count, Box::new(wire)));
         }
         if let Some((_, wire)) = self.sessions.get_mut(client) {
             if is_client {

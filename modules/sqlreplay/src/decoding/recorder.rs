@@ -13,6 +13,7 @@ use super::exchange::{Exchange, Expected};
 use super::known::{Columns, Known};
 use super::stream::{Body, Stream};
 use crate::masking::Masking;
+use crate::protocol::Protocol;
 use crate::recording::record::{
     Answer, End, EndedBy, ErrorText, Masked, Message, Outcome, Record, Session, Skipped, Statement, Target,
 };
@@ -30,6 +31,8 @@ const PATIENCE: Micros = Micros(1_000_000);
 /// How sessions are recorded.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
+    /// What the sessions speak.
+    pub protocol: Protocol,
     /// What is masked.
     pub masking: Masking,
     /// Whether rows are recorded.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use postgres_wire::opening::{NoOpening, Opening};
+use postgres_wire::opening::{NoOpening, Opening, Startup};
 
-use super::{Recorder, Settings};
+use super::{Dialogue, Recorder, Settings};
 use crate::recording::record::{EndedBy, Record, Skipped};
 use crate::recording::{Bytes, Micros};
 
@@ -50,14 +50,26 @@ impl Wire {
         Self { settings, session, client, stage: Stage::Session(Box::new(recorder)) }
     }
 
-    /// Whether it has become a session.
+    /// A connection whose first message was read.
     #[must_use]
-    pub fn is_session(&self) -> bool {
+    pub fn begun(
+        settings: Arc<Settings>,
+        session: u64,
+        at: Micros,
+        client: String,
+        startup: &Startup<'_>,
+    ) -> Self {
+        let recorder = Recorder::new(Arc::clone(&settings), session, at, client.clone(), startup);
+        Self { settings, session, client, stage: Stage::Session(Box::new(recorder)) }
+    }
+}
+
+impl Dialogue for Wire {
+    fn is_session(&self) -> bool {
         matches!(self.stage, Stage::Session(_))
     }
 
-    /// The next bytes of the client.
-    pub fn client(&mut self, now: Micros, bytes: &[u8], out: &mut Vec<Record>) {
+    fn client(&mut self, now: Micros, bytes: &[u8], out: &mut Vec<Record>) {
         match &mut self.stage {
             Stage::Session(recorder) => recorder.client(now, bytes, out),
             Stage::Asked(waiting) => waiting.extend_from_slice(bytes),
@@ -69,8 +81,7 @@ impl Wire {
         }
     }
 
-    /// The next bytes of the server.
-    pub fn server(&mut self, now: Micros, bytes: &[u8], out: &mut Vec<Record>) {
+    fn server(&mut self, now: Micros, bytes: &[u8], out: &mut Vec<Record>) {
         match &mut self.stage {
             Stage::Session(recorder) => recorder.server(now, bytes, out),
             Stage::Asked(waiting) => {
@@ -85,15 +96,24 @@ impl Wire {
         }
     }
 
-    /// Nothing was said for a while.
-    pub fn tick(&mut self, now: Micros, out: &mut Vec<Record>) {
+    fn is_waiting(&self) -> bool {
+        matches!(&self.stage, Stage::Session(recorder) if recorder.is_waiting())
+    }
+
+    fn take_key(&mut self) -> Option<(u32, Vec<u8>)> {
+        match &mut self.stage {
+            Stage::Session(recorder) => recorder.take_key(),
+            _ => None,
+        }
+    }
+
+    fn tick(&mut self, now: Micros, out: &mut Vec<Record>) {
         if let Stage::Session(recorder) = &mut self.stage {
             recorder.tick(now, out);
         }
     }
 
-    /// It is not recorded any further, for this reason.
-    pub fn lost(&mut self, now: Micros, reason: &str, out: &mut Vec<Record>) {
+    fn lost(&mut self, now: Micros, reason: &str, out: &mut Vec<Record>) {
         match std::mem::replace(&mut self.stage, Stage::Lost) {
             Stage::Lost => {}
             Stage::Session(recorder) => {
@@ -106,13 +126,14 @@ impl Wire {
         }
     }
 
-    /// It is over.
-    pub fn end(self, now: Micros, by: EndedBy, out: &mut Vec<Record>) {
+    fn end(self: Box<Self>, now: Micros, by: EndedBy, out: &mut Vec<Record>) {
         if let Stage::Session(recorder) = self.stage {
             recorder.end(now, by, out);
         }
     }
+}
 
+impl Wire {
     fn open(&mut self, now: Micros, out: &mut Vec<Record>) {
         let Stage::Opening(first) = &mut self.stage else { return };
         match Opening::read(first) {

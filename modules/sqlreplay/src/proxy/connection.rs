@@ -16,7 +16,7 @@ use super::Shared;
 use super::cancels::Cancels;
 use super::opening::{Begun, begin};
 use super::pipe::Pipe;
-use crate::decoding::Recorder;
+use crate::decoding::{Dialogue, Wire};
 use crate::recording::Micros;
 use crate::recording::record::{Cancel, EndedBy, Record, Skipped};
 
@@ -90,7 +90,7 @@ async fn session(
     let now = shared.clock.now();
     let Ok(Some((Opening::Startup(startup), length))) = Opening::read(first) else { return };
     let number = shared.sessions_before + shared.counters.begin();
-    let recorder = Recorder::new(Arc::clone(&shared.settings), number, now, address, &startup);
+    let recorder = Box::new(Wire::begun(Arc::clone(&shared.settings), number, now, address, &startup));
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut carried = Carried { recorder, shared, cancels, number, key: None, records: Vec::new(), ticks };
@@ -112,7 +112,7 @@ async fn session(
 
 /// A session on its way.
 struct Carried<'s> {
-    recorder: Recorder,
+    recorder: Box<dyn Dialogue>,
     shared: &'s Shared,
     cancels: &'s Cancels,
     number: u64,

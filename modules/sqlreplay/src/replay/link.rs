@@ -8,9 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::incoming::Incoming;
-use super::outgoing;
-use crate::decoding::{self, Body};
+use super::codec::Codec;
 use crate::recording::record::{ErrorText, Message, Outcome};
 
 /// What is read at once, in bytes.
@@ -34,49 +32,52 @@ pub(super) struct InFlight<T> {
     pub(super) with: T,
 }
 
+/// How a statement of a connection is cancelled.
+#[derive(Debug, Clone)]
+pub(super) enum CancelKey {
+    /// By a CancelRequest with this process and secret.
+    Postgres(u32, Vec<u8>),
+}
+
 /// A connection behind its login.
 pub(super) struct Link<T> {
     socket: Box<dyn Socket>,
     out: Vec<u8>,
     sent: usize,
     buffer: Box<[u8]>,
-    stream: decoding::Stream,
-    incoming: Incoming,
+    codec: Box<dyn Codec>,
     in_flight: VecDeque<InFlight<T>>,
     next: u64,
-    is_flushed: bool,
-    pub(super) key: Option<(u32, Vec<u8>)>,
+    pub(super) key: Option<CancelKey>,
 }
 
 impl<T> Link<T> {
-    pub(super) fn new(socket: Box<dyn Socket>, key: Option<(u32, Vec<u8>)>, keeps_rows: bool) -> Self {
+    pub(super) fn new(socket: Box<dyn Socket>, codec: Box<dyn Codec>, key: Option<CancelKey>) -> Self {
         Self {
             socket,
             out: Vec::new(),
             sent: 0,
             buffer: vec![0; READ].into_boxed_slice(),
-            stream: decoding::Stream::of_server(),
-            incoming: Incoming::new(keeps_rows),
+            codec,
             in_flight: VecDeque::new(),
             next: 0,
-            is_flushed: true,
             key,
         }
     }
 
-    /// Whether more can be sent now.
-    pub(super) fn has_room(&self) -> bool {
-        self.out.len() < SEND_MAX
+    /// Whether these messages can be sent now.
+    pub(super) fn has_room_for(&self, messages: &[Message]) -> bool {
+        self.out.len() < SEND_MAX && self.codec.can_write(messages)
     }
 
     /// Whether the server waits for the data of a COPY.
     pub(super) fn is_copying(&self) -> bool {
-        self.incoming.is_copying
+        self.codec.is_copying()
     }
 
     /// Whether the server will answer what was sent, without hearing more.
     pub(super) fn is_flushed(&self) -> bool {
-        self.is_flushed
+        self.codec.is_flushed()
     }
 
     pub(super) fn in_flight(&self) -> &VecDeque<InFlight<T>> {
@@ -92,15 +93,8 @@ impl<T> Link<T> {
         let number = self.next;
         self.next += 1;
         for message in messages {
-            outgoing::write(message, &mut self.out);
-            if let Some(expected) = outgoing::expected(message) {
-                self.incoming.exchange.sent(number, expected);
-            }
-            if matches!(message, Message::CopyDone | Message::CopyFail(_)) {
-                self.incoming.is_copying = false;
-            }
+            self.codec.write(number, message, &mut self.out);
         }
-        self.is_flushed = messages.last().is_some_and(outgoing::is_flushing) || self.is_copying();
         if let Some(with) = with {
             self.in_flight.push_back(InFlight { number, outcomes: Vec::new(), with });
         }
@@ -110,12 +104,12 @@ impl<T> Link<T> {
     /// The first group, if it is answered.
     pub(super) fn take_answered(&mut self) -> Option<InFlight<T>> {
         let first = self.in_flight.front()?;
-        if self.incoming.exchange.is_answered(first.number) { self.in_flight.pop_front() } else { None }
+        if self.codec.is_answered(first.number) { self.in_flight.pop_front() } else { None }
     }
 
     /// Why the server has ended the session, if it has said so.
     pub(super) fn take_fatal(&mut self) -> Option<ErrorText> {
-        self.incoming.fatal.take()
+        self.codec.take_fatal()
     }
 
     /// Sends what is queued and takes what the server says. Ready when it has said something.
@@ -128,18 +122,12 @@ impl<T> Link<T> {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         let bytes = self.buffer.get(..length).unwrap_or_default();
-        let keeps_rows = self.incoming.keeps_rows;
-        let (incoming, in_flight) = (&mut self.incoming, &mut self.in_flight);
-        let handle = |kind, body: Body<'_>| {
-            if let Some((number, outcome)) = incoming.received(kind, body)
-                && let Some(group) = in_flight.iter_mut().find(|group| group.number == number)
-            {
+        let in_flight = &mut self.in_flight;
+        self.codec.received(bytes, &mut |number, outcome| {
+            if let Some(group) = in_flight.iter_mut().find(|group| group.number == number) {
                 group.outcomes.push(outcome);
             }
-        };
-        self.stream
-            .feed(bytes, |kind| keeps_rows || !matches!(kind, b'D' | b'd'), handle)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        })?;
         Poll::Ready(Ok(()))
     }
 
@@ -161,7 +149,7 @@ impl<T> Link<T> {
 
     /// Says goodbye.
     pub(super) async fn terminate(mut self) {
-        postgres_wire::frontend::Frontend::Terminate.write(&mut self.out);
+        self.codec.terminate(&mut self.out);
         let bytes = self.out.get(self.sent..).unwrap_or_default();
         // The server sees the end in any case.
         let _ = self.socket.write_all(bytes).await;

@@ -20,7 +20,8 @@ use tokio::net::{TcpStream, UnixStream};
 use zeroize::Zeroizing;
 
 use super::Options;
-use super::link::{Link, Socket};
+use super::link::{CancelKey, Link, Socket};
+use super::postgres::Postgres;
 use crate::recording::Bytes;
 
 /// The longest wait for a connection and its login.
@@ -165,7 +166,8 @@ pub(super) async fn connect<T>(
 }
 
 /// Asks the server to cancel what the session with this key executes.
-pub(super) async fn cancel(target: Target, pid: u32, key: Vec<u8>) {
+pub(super) async fn cancel(target: Target, key: CancelKey) {
+    let CancelKey::Postgres(pid, key) = key;
     let mut bytes = Vec::new();
     Opening::Cancel { pid, key: &key }.write(&mut bytes);
     let send = async {
@@ -217,8 +219,12 @@ impl Login<'_> {
                         socket.write_all(&answer).await.map_err(broken)?;
                     }
                 }
-                Some(Backend::BackendKeyData { pid, key: it }) => key = Some((pid, it.to_vec())),
-                Some(Backend::ReadyForQuery(_)) => return Ok(Link::new(socket, key, self.options.verbose)),
+                Some(Backend::BackendKeyData { pid, key: it }) => {
+                    key = Some(CancelKey::Postgres(pid, it.to_vec()));
+                }
+                Some(Backend::ReadyForQuery(_)) => {
+                    return Ok(Link::new(socket, Box::new(Postgres::new(self.options.verbose)), key));
+                }
                 Some(Backend::ErrorResponse(fields)) => return Err(self.refused(fields)),
                 _ => {}
             }

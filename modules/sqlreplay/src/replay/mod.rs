@@ -1,6 +1,7 @@
 //! Plays a recording's sessions to a server: a connection for each session.
 
 mod check;
+mod codec;
 mod compare;
 mod feed;
 mod incoming;
@@ -10,6 +11,7 @@ mod options;
 mod order;
 mod outgoing;
 mod player;
+mod postgres;
 mod prepared;
 mod selection;
 

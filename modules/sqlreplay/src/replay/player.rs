@@ -264,7 +264,7 @@ impl Player {
             return false;
         }
         // The server answers nothing yet: waiting for it would be for ever.
-        link.has_room()
+        link.has_room_for(&statement.messages)
             && (is_data || !link.is_flushed() || link.in_flight().len() <= statement.ahead as usize)
     }
 
@@ -482,9 +482,9 @@ impl Player {
         if let Some(group) = link.in_flight_mut().front_mut() {
             group.with.is_cancelled = true;
         }
-        if let Some((pid, key)) = link.key.clone() {
+        if let Some(key) = link.key.clone() {
             self.round.shared.report().cancels += 1;
-            tokio::spawn(login::cancel(self.round.shared.options.target.clone(), pid, key));
+            tokio::spawn(login::cancel(self.round.shared.options.target.clone(), key));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use common_core::wire::{Flags, Segment, Seq};
 
-use crate::decoding::Wire;
+use crate::decoding::Dialogue;
 use crate::recording::Micros;
 use crate::recording::record::{EndedBy, Record};
 
@@ -16,7 +16,7 @@ const OVERHEAD: usize = 100;
 
 #[derive(Debug)]
 pub(super) struct Conversation {
-    wire: Wire,
+    wire: Box<dyn Dialogue>,
     /// The next sequence number of each side; the server's is known with its SYN-ACK.
     client: Seq,
     server: Option<Seq>,
@@ -47,7 +47,7 @@ enum Place {
 
 impl Conversation {
     /// Begun by a SYN with this number.
-    pub(super) fn new(wire: Wire, syn: Seq) -> Self {
+    pub(super) fn new(wire: Box<dyn Dialogue>, syn: Seq) -> Self {
         Self {
             wire,
             client: syn + 1,
@@ -194,14 +194,14 @@ mod tests {
     use common_core::wire::Options;
 
     use super::*;
-    use crate::decoding::Settings;
+    use crate::decoding::{Settings, dialogue};
 
     /// Who, sequence number, acknowledgement number, bytes.
     type Said = (bool, u32, u32, Vec<u8>);
 
     fn records(said: &[Said]) -> (Vec<Record>, bool) {
         let mut out = Vec::new();
-        let wire = Wire::new(Arc::<Settings>::default(), 1, "c:1".into());
+        let wire = dialogue(Arc::<Settings>::default(), 1, "c:1".into());
         let mut conversation = Conversation::new(wire, Seq(u32::MAX));
         let endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
         let mut send = |is_client: bool, seq: u32, ack: u32, flags, payload: &[u8]| {

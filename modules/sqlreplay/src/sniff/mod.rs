@@ -12,7 +12,7 @@ use common_core::wire::{Flags, Segment};
 use jiff::Timestamp;
 
 use self::conversation::Conversation;
-use crate::decoding::{Settings, Wire};
+use crate::decoding::{Settings, dialogue};
 use crate::recording::Micros;
 use crate::recording::record::Record;
 
@@ -85,7 +85,7 @@ impl Sniffer {
             self.end(&key, out);
             if self.conversations.len() < CONVERSATIONS_MAX {
                 self.connections += 1;
-                let wire = Wire::new(Arc::clone(&self.settings), self.connections, key.0.to_string());
+                let wire = dialogue(Arc::clone(&self.settings), self.connections, key.0.to_string());
                 let conversation = Conversation::new(wire, segment.seq);
                 self.conversations.insert(key, conversation);
             }
