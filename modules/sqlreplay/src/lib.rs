@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
-mod clock;
+pub mod clock;
 pub mod convert;
 pub mod decoding;
 pub mod fingerprint;

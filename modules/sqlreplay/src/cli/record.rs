@@ -78,7 +78,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             overwrite: arguments.overwrite,
         });
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(record(arguments));
     // Connections that do not end must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -104,23 +104,18 @@ async fn record(arguments: Arguments) -> Result<ExitCode, Failure> {
     if before.is_torn {
         println!("the last line of the recording was torn, and was removed");
     }
-    let shared = Arc::new(Shared {
-        upstream: arguments.upstream.clone(),
-        tls: match arguments.tls {
-            TlsArgument::Refuse => Tls::Refuse,
-            TlsArgument::Pass => Tls::Pass,
-        },
-        settings: Arc::new(settings(&arguments)),
-        clock: Clock::start(before.at),
-        sink: sink.clone(),
-        counters: Counters::default(),
-        sessions_before: before.session,
-    });
+    let tls = match arguments.tls {
+        TlsArgument::Refuse => Tls::Refuse,
+        TlsArgument::Pass => Tls::Pass,
+    };
+    let (clock, before) = (Clock::start(before.at), before.session);
+    let upstream = arguments.upstream.clone();
+    let shared = Arc::new(Shared::new(upstream, tls, settings(&arguments), clock, sink.clone(), before));
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(serve(listener, Arc::clone(&shared), stopped));
     until_stopped(&shared.counters, &sink).await?;
     let _ = stop.send(true);
-    let _ = serving.await;
+    serving.await??;
     let progress = tokio::task::spawn_blocking(|| writer.finish()).await?;
     summary(&shared.counters, &progress, &arguments.output.display().to_string());
     Ok(ExitCode::SUCCESS)
@@ -212,6 +207,7 @@ fn summary(counters: &Counters, progress: &Progress, file: &str) {
     }
     for (count, what) in [
         (progress.skipped, "records skipped: the disk was full or too slow"),
+        (totals.lost, "sessions not recorded to their end: the recorder was too slow"),
         (totals.unrecorded, "connections not recorded: see \"skipped\" in the recording"),
         (totals.refused_tls, "times a client asked for TLS and was told that there is none"),
         (totals.unreachable, "connections for which the server could not be reached"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postgres_wire::opening::{NoOpening, Opening, Startup};
+use postgres_wire::opening::{NoOpening, Opening};
 
 use super::{Dialogue, Recorder, Settings};
 use crate::recording::record::{EndedBy, Record, Skipped};
@@ -47,19 +47,6 @@ impl Wire {
     ) -> Self {
         let recorder =
             Recorder::joined(Arc::clone(&settings), session, at, client.clone(), [user, database], out);
-        Self { settings, session, client, stage: Stage::Session(Box::new(recorder)) }
-    }
-
-    /// A connection whose first message was read.
-    #[must_use]
-    pub fn begun(
-        settings: Arc<Settings>,
-        session: u64,
-        at: Micros,
-        client: String,
-        startup: &Startup<'_>,
-    ) -> Self {
-        let recorder = Recorder::new(Arc::clone(&settings), session, at, client.clone(), startup);
         Self { settings, session, client, stage: Stage::Session(Box::new(recorder)) }
     }
 }

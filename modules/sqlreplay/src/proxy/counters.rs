@@ -14,6 +14,7 @@ pub struct Counters {
     refused_tls: AtomicU64,
     unrecorded: AtomicU64,
     unreachable: AtomicU64,
+    lost: AtomicU64,
     problem: Mutex<Option<String>>,
 }
 
@@ -32,6 +33,8 @@ pub struct Totals {
     pub unrecorded: u64,
     /// Connections for which the server could not be reached.
     pub unreachable: u64,
+    /// Sessions of which the rest was not recorded, because the recorder was too slow.
+    pub lost: u64,
 }
 
 impl Counters {
@@ -45,6 +48,7 @@ impl Counters {
             refused_tls: self.refused_tls.load(Relaxed),
             unrecorded: self.unrecorded.load(Relaxed),
             unreachable: self.unreachable.load(Relaxed),
+            lost: self.lost.load(Relaxed),
         }
     }
 
@@ -84,6 +88,15 @@ impl Counters {
     pub(super) fn unreachable(&self, upstream: &str, problem: &io::Error) {
         self.unreachable.fetch_add(1, Relaxed);
         self.tell(format!("cannot connect to the server {upstream}: {problem}"));
+    }
+
+    pub(super) fn lost(&self) {
+        if self.lost.fetch_add(1, Relaxed) == 0 {
+            self.tell(
+                "the recorder is too slow: the rest of a session is not recorded. Clients are served as before"
+                    .to_owned(),
+            );
+        }
     }
 
     pub(super) fn accept_failed(&self, problem: &io::Error) {

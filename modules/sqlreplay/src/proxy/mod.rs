@@ -1,10 +1,14 @@
 //! A transparent proxy, which records the sessions that it carries.
 
 mod cancels;
+mod carriers;
 mod connection;
 mod counters;
+mod decoder;
 mod opening;
 mod pipe;
+mod queue;
+mod tap;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,10 +17,10 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
-use self::cancels::Cancels;
+use self::carriers::Carriers;
 pub use self::counters::{Counters, Totals};
+use self::queue::Queue;
 use crate::clock::Clock;
 use crate::decoding;
 use crate::recording::Sink;
@@ -48,31 +52,59 @@ pub struct Shared {
     pub counters: Counters,
     /// The last session's number.
     pub sessions_before: u64,
+    /// What is to be recorded.
+    queue: Queue,
 }
 
-/// How long connections may take to hand over what they have, at the end.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+impl Shared {
+    /// Of a server (host and port), with records that go to `sink`; `sessions_before` is the number of the last session there.
+    #[must_use]
+    pub fn new(
+        upstream: String,
+        tls: Tls,
+        settings: decoding::Settings,
+        clock: Clock,
+        sink: Sink,
+        sessions_before: u64,
+    ) -> Self {
+        let settings = Arc::new(settings);
+        let (counters, queue) = (Counters::default(), Queue::default());
+        Self { upstream, tls, settings, clock, sink, counters, sessions_before, queue }
+    }
+}
 
-/// Carries connections until `stop` says so.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let cancels = Arc::<Cancels>::default();
-    let mut connections = JoinSet::new();
+/// Carries connections until `stop` says so. What they have said is recorded then.
+///
+/// # Errors
+///
+/// If a thread cannot be started.
+pub async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let decoder = decoder::start(Arc::clone(&shared))?;
+    let mut carriers = Carriers::start(&shared)?;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = connections.join_next(), if !connections.is_empty() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((client, address)) => {
-                let (shared, cancels, stop) = (Arc::clone(&shared), Arc::clone(&cancels), stop.clone());
-                connections.spawn(connection::carry(client, shown(address), shared, cancels, stop));
-            }
+            Ok((client, address)) => carriers.carry(client, shown(address))?,
             Err(problem) => wait_after(&problem, &shared).await,
         }
     }
-    let all = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(LAST_WORDS, all).await;
+    drop(listener);
+    let joined = tokio::task::spawn_blocking(move || {
+        carriers.end();
+        shared.queue.close();
+        decoder.join()
+    });
+    match joined.await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(io::Error::other("the recorder has failed")),
+    }
 }
 
 /// An address as it is recorded: an IPv4 address that the socket has as an IPv6 address is shown as what it is.
