@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::recorder::integers;
 use crate::recording::Bytes;
 
 /// More names of a session are not kept.
@@ -96,4 +95,9 @@ fn put<T>(names: &mut HashMap<Vec<u8>, T>, name: &[u8], value: T) {
         names.clear();
     }
     names.insert(name.to_vec(), value);
+}
+
+/// Numbers of four bytes, big-endian.
+pub(super) fn integers(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.as_chunks::<4>().0.iter().map(|bytes| u32::from_be_bytes(*bytes))
 }
