@@ -16,8 +16,7 @@ run() {
   sleep 20
   fault route-missing answers_go_astray
   answers_via_assist "$CLIENT4"
-  ip -n "$(netns test)" rule delete ipproto tcp sport 80 lookup 100
-  ip -n "$(netns test)" route flush table 100
+  on test "$ROOT/scripts/route-setup" del >>cures.log
   fault server-hangs stop_the_server
   fault assistant-forwards let_the_assistant_forward
   fault refused end_the_server start_the_server

@@ -6,12 +6,14 @@ fault=yes
 
 # shellcheck source=scripts/lib/findings.sh
 source "$ROOT/scripts/lib/findings.sh"
+# shellcheck source=scripts/lib/routes.sh
+source "$ROOT/scripts/lib/routes.sh"
 
-# The assistant has the address 10.21.0.14, which the test host reaches by an interface of its own, "answers".
 run() {
   nginx_start online
   nginx_start test
   answers_by_an_interface
+  ip -n "$(netns test)" route replace "$CLIENT4/32" via 10.21.0.14 dev answers
   intercept_start -i eth0 -F 'tcp and src port 80'
   tcpcopy_start tcpcopy -x "80-$TEST4:80" -s 10.21.0.14 -i eth0
   findings_load 60
@@ -23,24 +25,7 @@ run() {
   for client in kept anew; do end "${LOAD[$client]}" TERM || true; done
   copy_stop
   N_ONLINE=$(arrived online) N_TEST=$(arrived test)
-  ip -n "$(netns wire)" link delete answers
-  ip -n "$(netns online)" route delete 10.21.0.14/32
-  ip -n "$(netns assist)" address delete 10.21.0.14/24 dev eth0
-  on test sysctl -q -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.tcp_early_demux=1
-  answers_via_assist "$CLIENT4"
-}
-
-answers_by_an_interface() {
-  local test
-  test=$(netns test)
-  ip -n "$(netns assist)" address add 10.21.0.14/24 dev eth0
-  ip -n "$(netns online)" route add 10.21.0.14/32 dev eth0
-  ip -n "$(netns wire)" link add answers type veth peer name answers netns "$test"
-  ip -n "$(netns wire)" link set answers master wire up
-  on test sysctl -q -w net.ipv4.conf.answers.arp_ignore=1 net.ipv4.conf.eth0.arp_ignore=1 net.ipv4.conf.answers.rp_filter=0
-  ip -n "$test" address add 10.21.0.13/24 dev answers
-  ip -n "$test" link set answers up
-  ip -n "$test" route replace "$CLIENT4/32" via 10.21.0.14 dev answers
+  answers_by_eth0
 }
 
 # With early demultiplexing Linux does not check the packets of connections that are open already.

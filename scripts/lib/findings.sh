@@ -34,7 +34,8 @@ fault() {
 }
 EXPECTED=()
 
-# cure NAME: runs the command that the last warning names, on the host that it names. intercept starts from where it was built.
+# cure NAME: runs the command that the last warning names, on the host that it names. intercept and route-setup start from
+# where they are in this tree.
 cure() {
   local line host command
   line=$(grep "WARN .*\] $1: " "$CASE_DIR/tcpcopy.log" | tail -n 1)
@@ -42,7 +43,7 @@ cure() {
   command=$(sed -n 's/.* host: `\([^`]*\)`.*/\1/p' <<<"$line")
   [[ $host != assistant ]] || host=assist
   command=${command//intercept -d -l \/var\/log\/intercept.log/$INTERCEPT_BIN -d -l $CASE_DIR/cured.log -P $CASE_DIR/cured.pid}
-  on "$host" bash -c "$command" >>"$CASE_DIR/cures.log" 2>&1 || true
+  PATH=$ROOT/scripts:$PATH on "$host" bash -c "$command" >>"$CASE_DIR/cures.log" 2>&1 || true
   if [[ $command == *cured.pid* ]]; then
     await 5 test -s "$CASE_DIR/cured.pid" || fail "$1: the cure starts no intercept"
     INTERCEPT=$(<"$CASE_DIR/cured.pid")

@@ -131,6 +131,7 @@ lab_down() {
   if [[ -e $LAB_DIR/namespaces ]]; then
     while read -r ns; do
       [[ ! -e /run/netns/$ns ]] || ip netns delete "$ns" || warn "namespace $ns stays"
+      rm -rf "/run/tcpcopy-route-setup.$ns" # scripts/route-setup in that namespace
     done <"$LAB_DIR/namespaces"
   fi
   rm -rf "$LAB_DIR"

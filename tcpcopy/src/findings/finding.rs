@@ -88,13 +88,10 @@ findings! {
         "sysctl -w net.ipv4.conf.all.rp_filter=2", case "findings-sources";
     /// The answers take another way.
     RouteMissing = "route-missing", "the test server's answers to clients do not reach the assistant: their route is missing", Test:
-        "ip {-6}rule add ipproto tcp sport {port} lookup 100; ip {-6}route replace default via {assistant} table 100",
-        case "findings-hops";
+        "route-setup add --port {port} --via {assistant}", case "findings-hops";
     /// One of the two above; which one is not known.
     CopiesUnanswered = "copies-unanswered", "the test server answers this host, but not the copies", Test:
-        "ip {-6}rule add ipproto tcp sport {port} lookup 100; ip {-6}route replace default via {assistant} table 100; \
-         sysctl -w net.ipv4.conf.all.rp_filter=2",
-        case "simulated";
+        "route-setup add --port {port} --via {assistant}", case "simulated";
     /// Answers come from another address.
     OtherAddress = "other-address", "intercept captures answers, but of other connections", Test:
         "ss -Htn 'sport = :{port}'", case "simulated";

@@ -591,6 +591,6 @@ fn cures_name_the_family_of_the_target() {
     };
     let place = v6.place(Some(0), None);
     let cure = Finding::RouteMissing.cure(&place);
-    assert!(cure.contains("ip -6 route replace default via fd00::18 table 100"), "{cure}");
+    assert!(cure.contains("route-setup add --port 80 --via fd00::18"), "{cure}");
     assert!(Finding::AssistantForwards.cure(&place).contains("net.ipv6.conf.all.forwarding=0"));
 }
