@@ -138,6 +138,8 @@ pub(crate) enum Event {
     Joined,
     /// The online server has told the state of a session that was joined late.
     KnownByOnline,
+    /// The same, with user variables of which it does not tell the values for certain.
+    VariablesUncertain,
     /// An EXECUTE was sent with types that were inferred from its values.
     TypesInferred,
 }
@@ -159,6 +161,7 @@ impl Counted for Event {
         "compressed_client",
         "joined_with_default_login",
         "known_by_online_server",
+        "variables_uncertain",
         "types_inferred",
     ];
 

@@ -1,6 +1,6 @@
 //! What the online server tells of one connection, and the statements that bring a new connection into the same state.
 
-use super::literal::{literal, name, quoted};
+use super::literal::{is_certain, literal, name, quoted};
 use crate::wire::capabilities::Capabilities;
 
 /// Servers keep so much of a statement's text, in bytes: one that has as many is cut.
@@ -101,6 +101,12 @@ impl Entry {
             .collect()
     }
 
+    /// The user variables whose values may be others than [`Entry::after_prepares`] says.
+    pub(crate) fn uncertain_variables(&self) -> impl Iterator<Item = &[u8]> {
+        let variables = self.user_variables.iter().filter(|(_, value)| !is_certain(value.as_deref()));
+        variables.map(|(it, _)| &it[..])
+    }
+
     fn session_variables_of(&self, of: u8) -> impl Iterator<Item = Vec<u8>> + '_ {
         self.session_variables.iter().filter(move |(name, _)| rank(name) == of).filter_map(|(name, value)| {
             Some([&b"SET SESSION "[..], name.as_bytes(), b" = ", &session_value(name, value)?].concat())
@@ -134,7 +140,11 @@ mod tests {
         let variable = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
         let entry = Entry {
             named: vec![(b"s".to_vec(), (*b"SELECT 'a'").into())],
-            user_variables: vec![(b"a".to_vec(), Some(b"1".to_vec())), (b"b`".to_vec(), None)],
+            user_variables: vec![
+                (b"a".to_vec(), Some(b"1".to_vec())),
+                (b"b`".to_vec(), None),
+                (b"c".to_vec(), Some(b"x".to_vec())),
+            ],
             session_variables: vec![
                 variable("autocommit", "OFF"),
                 variable("character_set_client", "latin1"),
@@ -156,12 +166,14 @@ mod tests {
                 "PREPARE `s` FROM 'SELECT ''a'''",
                 "SET @`a` = 1",
                 "SET @`b``` = NULL",
+                "SET @`c` = _utf8mb4 x'78'",
                 "SET SESSION character_set_client = 'latin1'",
                 "SET SESSION character_set_results = NULL",
                 "SET SESSION autocommit = 'OFF'",
                 "SET SESSION last_insert_id = 42",
             ]
         );
+        assert!(entry.uncertain_variables().eq([&b"a"[..], b"b`"]));
     }
 
     #[test]

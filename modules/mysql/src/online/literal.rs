@@ -10,6 +10,20 @@ pub(super) fn literal(value: Option<&[u8]>) -> Vec<u8> {
     }
 }
 
+/// Whether it is known what a variable is whose value is told in this way. No server tells types: a number may be a text of
+/// digits, or a DOUBLE, which MariaDB rounds to an integer. Both tell an empty text as NULL.
+pub(super) fn is_certain(value: Option<&[u8]>) -> bool {
+    value.is_some_and(|value| !is_told_as_number(value))
+}
+
+/// Digits without a leading zero, and a fraction and an exponent, in whatever way servers write them: `1105`, `-0.`, `1.2e20`.
+fn is_told_as_number(value: &[u8]) -> bool {
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    let has_leading_zero = matches!(digits, [b'0', b'0'..=b'9', ..]);
+    let is_number = std::str::from_utf8(digits).is_ok_and(|text| text.parse::<f64>().is_ok());
+    digits.first().is_some_and(u8::is_ascii_digit) && !has_leading_zero && is_number
+}
+
 fn hex(introducer: &[u8], value: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = Vec::with_capacity(introducer.len() + 3 + 2 * value.len());
@@ -87,6 +101,29 @@ mod tests {
         assert_eq!(said(b"x'y"), "_utf8mb4 x'782779'");
         assert_eq!(said(b"\0\xff"), "x'00ff'");
         assert_eq!(literal(None), b"NULL");
+    }
+
+    /// As MariaDB 10.11 and MySQL 9.7 tell the DOUBLEs 1104.75, -0.3, 1e20 and 12345678901234567890.
+    #[test]
+    fn a_number_may_be_another_value_than_it_is_told_as() {
+        for told in [
+            "0",
+            "42",
+            "1105",
+            "-0.",
+            "-0.3",
+            "1104.75",
+            "1e20",
+            "1.2345678901234567e19",
+            "12345678901234567000",
+        ] {
+            assert!(!is_certain(Some(told.as_bytes())), "{told}");
+        }
+        assert!(!is_certain(None), "it may be an empty text");
+        for told in ["a", "007", "1a", "inf", "NaN", "-", "+1", ".5", "2026-01-01", "1,2", " 1"] {
+            assert!(is_certain(Some(told.as_bytes())), "{told}");
+        }
+        assert!(is_certain(Some(b"\xff")));
     }
 
     #[test]

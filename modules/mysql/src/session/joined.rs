@@ -171,7 +171,10 @@ impl Context {
         self.say_before(&entry.before_prepares());
         self.learn_statements(entry);
         self.say_before(&entry.after_prepares());
-        self.joined.lost = self.state.joined(entry.unsaid);
+        if entry.uncertain_variables().next().is_some() {
+            self.shared.counters.sessions.count(Event::VariablesUncertain);
+        }
+        self.joined.lost = self.state.joined(entry.unsaid, entry.uncertain_variables());
         for payload in unknown.commands {
             self.learn_effects(&payload);
         }

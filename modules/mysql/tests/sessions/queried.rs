@@ -366,7 +366,7 @@ fn texts_go_on_too() {
         session.driven.turn(&query("SET @v0 = 1"));
         assert_eq!(session.let_in(7), query("SET @v0 = 1"));
         session.driven.answer(&ok(1, 0));
-        for text in ["EXECUTE put USING @v0", "SELECT 1"] {
+        for text in ["EXECUTE s USING @v0", "SELECT 1"] {
             assert_eq!(session.driven.turn(&query(text)), query(text));
             session.driven.answer(&ok(1, 0));
         }
@@ -411,4 +411,43 @@ fn what_cannot_be_inferred_is_not_tried_without_end() {
     assert_eq!(session.count("left_out", "unknown_types"), 21);
     assert_eq!(session.driven.client(&execute_with(1, &[0], 1)), b"", "it is given up");
     assert_eq!(session.driven.client(&execute_with(1, BOUND, 1)), execute_with(7, BOUND, 1));
+}
+
+/// A server tells the DOUBLE 1104.75 as 1105, and an empty text as NULL: `d` and `e` of the recordings.
+#[test]
+fn a_variable_whose_value_is_not_told_for_certain_is_not_read() {
+    for recording in [MARIADB, MYSQL] {
+        let mut session = Known::new(recording);
+        session.driven.connected();
+        assert_eq!(session.driven.turn(&query("EXECUTE s USING @d")), b"");
+        let sent = session.let_in(7);
+        assert_eq!(sent, b"", "it may be another value");
+        assert_eq!(session.driven.turn(&query("INSERT INTO t VALUES (@e)")), b"");
+        assert_eq!(session.count("left_out", "state_lost"), 2);
+        assert_eq!(session.count("sessions", "variables_uncertain"), 1);
+        for text in [
+            "EXECUTE s USING @b",
+            "SET @d = 1104.75e0",
+            "EXECUTE s USING @d",
+            "SELECT COUNT(*) INTO @e",
+            "SELECT @e",
+        ] {
+            assert_eq!(session.driven.turn(&query(text)), query(text));
+            session.driven.answer(&ok(1, 0));
+        }
+        assert_eq!(session.count("left_out", "state_lost"), 2);
+    }
+}
+
+/// What the client sets again before it reads it is no loss.
+#[test]
+fn a_variable_that_is_set_again_before_it_is_read_makes_no_session_incomplete() {
+    let mut session = Known::new(MARIADB);
+    session.driven.connected();
+    session.driven.turn(&query("SET @a = 1, @b = 2, @c = 3, @d = 4, @e = 5, @f = 6"));
+    session.let_in(7);
+    session.driven.answer(&ok(1, 0));
+    assert_eq!(session.driven.turn(&query("EXECUTE s USING @d")), query("EXECUTE s USING @d"));
+    assert!(session.driven.fates.left_out.is_empty());
+    assert!(session.driven.states_lost == 0);
 }

@@ -145,21 +145,26 @@ fn state_lost(protocol: &ProtocolStats) -> Option<String> {
         .filter(|(_, count)| *count > 0)
         .map(|(kind, count)| format!("{kind} {}", Grouped(count)))
         .collect();
-    let not_run = match protocol.count("left_out", "state_lost") {
-        0 => String::new(),
-        count => format!(
-            "; {} commands that depend on it were not run (--on-lost-state run runs them)",
-            Grouped(count)
-        ),
-    };
-    (!kinds.is_empty()).then(|| {
-        format!(
-            "{}: connections to the test server broke, and with them state that cannot be made again ({}){not_run}; the log \
-             of the test service says why it closes",
-            protocol.name,
-            kinds.join(", ")
-        )
-    })
+    let left_out = protocol.count("left_out", "state_lost");
+    let not_run = format!(
+        "{} commands that depend on it were not run (--on-lost-state run runs them)",
+        Grouped(left_out)
+    );
+    if kinds.is_empty() {
+        return (left_out > 0).then(|| {
+            format!(
+                "{}: the online server does not tell all state of sessions that are older than tcpcopy; {not_run}",
+                protocol.name
+            )
+        });
+    }
+    let not_run = if left_out > 0 { format!("; {not_run}") } else { String::new() };
+    Some(format!(
+        "{}: connections to the test server broke, and with them state that cannot be made again ({}){not_run}; the log of the \
+         test service says why it closes",
+        protocol.name,
+        kinds.join(", ")
+    ))
 }
 
 /// Errors that the test server sends much more often than the online server.

@@ -172,7 +172,14 @@ impl ConnectionState {
     }
 
     /// The session had this when it was joined, as the online server tells. Returns the kinds of state that are lost.
-    pub(crate) fn joined(&mut self, unsaid: Unsaid) -> Vec<Kind> {
+    ///
+    /// `uncertain` user variables were said with values that may be wrong. They stay: triggers and procedures read them out of
+    /// sight. What reads them in sight is left out.
+    pub(crate) fn joined<'n>(
+        &mut self,
+        unsaid: Unsaid,
+        uncertain: impl IntoIterator<Item = &'n [u8]>,
+    ) -> Vec<Kind> {
         let mut kinds = Vec::new();
         match unsaid.transaction {
             Begun::Perhaps => {}
@@ -197,6 +204,11 @@ impl ConnectionState {
         if unsaid.temporary_table {
             // Their names are not told: nothing is known to depend on them.
             kinds.push(Kind::TemporaryTable);
+        }
+        uncertain.into_iter().for_each(|name| self.lost.user_variables.insert(name));
+        // What the client sets before it reads it is no loss.
+        if self.on_lost == OnLostState::Run && !self.lost.user_variables.is_empty() {
+            kinds.push(Kind::UserVariable);
         }
         kinds
     }

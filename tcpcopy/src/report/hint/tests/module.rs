@@ -151,6 +151,15 @@ fn what_was_not_sent_is_named_with_its_cure() {
                     "cannot be made again (transaction 3, xa 1); 9 commands that depend on it were not run (--on-lost",
                 ],
             ),
+            (
+                |run| {
+                    run.use_module("mysql", &[("left_out", &[("state_lost", 9)])]);
+                    lose(run, DropReason::StateLost);
+                },
+                &[
+                    "mysql: the online server does not tell all state of sessions that are older than tcpcopy; 9 commands",
+                ],
+            ),
         ],
     );
 }
