@@ -1,19 +1,37 @@
 //! Values and names as SQL, whatever the session's `sql_mode` and character set are.
 
-/// A value whose type is not known: a number if it is written as servers write numbers, else a text.
-pub(super) fn literal(value: Option<&[u8]>) -> Vec<u8> {
+/// A value whose type is not known: a number if it is written as servers write numbers, else a text in the character set of
+/// `collation`, that of the session if it is known.
+pub(super) fn literal(value: Option<&[u8]>, collation: Option<&str>) -> Vec<u8> {
+    let collation = collation.unwrap_or(USUAL_COLLATION);
+    let charset = collation.split('_').next().unwrap_or_default();
+    let is_utf8 = charset.starts_with("utf8");
     match value {
         None => b"NULL".to_vec(),
         Some(value) if is_number(value) => value.to_vec(),
-        Some(value) if std::str::from_utf8(value).is_ok() => hex(b"_utf8mb4 ", value),
-        Some(value) => hex(b"", value),
+        // It is binary.
+        Some(value) if charset == "binary" || is_utf8 && std::str::from_utf8(value).is_err() => {
+            hex("", value)
+        }
+        Some(value) => {
+            let text = hex(&format!("_{charset} "), value);
+            let explicit =
+                if collation == USUAL_COLLATION { String::new() } else { format!(" COLLATE {collation}") };
+            [text, explicit.into_bytes()].concat()
+        }
     }
 }
 
+/// MySQL's usual collation is not named, because MariaDB does not know it: it has one of its own.
+pub(super) const USUAL_COLLATION: &str = "utf8mb4_0900_ai_ci";
+
 /// Whether it is known what a variable is whose value is told in this way. No server tells types: a number may be a text of
-/// digits, or a DOUBLE, which MariaDB rounds to an integer. Both tell an empty text as NULL.
-pub(super) fn is_certain(value: Option<&[u8]>) -> bool {
-    value.is_some_and(|value| !is_told_as_number(value))
+/// digits, or a DOUBLE, which MariaDB rounds to an integer. Both tell an empty text as NULL. What is not UTF-8 is binary, or a
+/// text in the session's character set if that is not known (`is_charset_known`).
+pub(super) fn is_certain(value: Option<&[u8]>, is_charset_known: bool) -> bool {
+    value.is_some_and(|value| {
+        !is_told_as_number(value) && (is_charset_known || std::str::from_utf8(value).is_ok())
+    })
 }
 
 /// Digits without a leading zero, and a fraction and an exponent, in whatever way servers write them: `1105`, `-0.`, `1.2e20`.
@@ -24,10 +42,10 @@ fn is_told_as_number(value: &[u8]) -> bool {
     digits.first().is_some_and(u8::is_ascii_digit) && !has_leading_zero && is_number
 }
 
-fn hex(introducer: &[u8], value: &[u8]) -> Vec<u8> {
+fn hex(introducer: &str, value: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = Vec::with_capacity(introducer.len() + 3 + 2 * value.len());
-    text.extend_from_slice(introducer);
+    text.extend_from_slice(introducer.as_bytes());
     text.extend_from_slice(b"x'");
     for byte in value {
         text.push(DIGITS[usize::from(byte >> 4)]);
@@ -86,7 +104,7 @@ mod tests {
     use super::*;
 
     fn said(value: &[u8]) -> String {
-        String::from_utf8(literal(Some(value))).unwrap()
+        String::from_utf8(literal(Some(value), None)).unwrap()
     }
 
     #[test]
@@ -100,7 +118,19 @@ mod tests {
         }
         assert_eq!(said(b"x'y"), "_utf8mb4 x'782779'");
         assert_eq!(said(b"\0\xff"), "x'00ff'");
-        assert_eq!(literal(None), b"NULL");
+        assert_eq!(literal(None, None), b"NULL");
+    }
+
+    #[test]
+    fn a_text_is_in_the_character_set_of_its_session() {
+        let said =
+            |value: &[u8], collation: &str| String::from_utf8(literal(Some(value), Some(collation))).unwrap();
+        assert_eq!(said(b"\xfc", "latin1_german1_ci"), "_latin1 x'fc' COLLATE latin1_german1_ci");
+        assert_eq!(said(b"a", "utf8mb4_bin"), "_utf8mb4 x'61' COLLATE utf8mb4_bin");
+        assert_eq!(said(b"a", USUAL_COLLATION), "_utf8mb4 x'61'");
+        assert_eq!(said(b"\xfc", "utf8mb4_bin"), "x'fc'");
+        assert_eq!(said(b"a", "binary"), "x'61'");
+        assert_eq!(said(b"17", "latin1_german1_ci"), "17");
     }
 
     /// As MariaDB 10.11 and MySQL 9.7 tell the DOUBLEs 1104.75, -0.3, 1e20 and 12345678901234567890.
@@ -117,13 +147,13 @@ mod tests {
             "1.2345678901234567e19",
             "12345678901234567000",
         ] {
-            assert!(!is_certain(Some(told.as_bytes())), "{told}");
+            assert!(!is_certain(Some(told.as_bytes()), true), "{told}");
         }
-        assert!(!is_certain(None), "it may be an empty text");
+        assert!(!is_certain(None, true), "it may be an empty text");
         for told in ["a", "007", "1a", "inf", "NaN", "-", "+1", ".5", "2026-01-01", "1,2", " 1"] {
-            assert!(is_certain(Some(told.as_bytes())), "{told}");
+            assert!(is_certain(Some(told.as_bytes()), false), "{told}");
         }
-        assert!(is_certain(Some(b"\xff")));
+        assert!(is_certain(Some(b"\xff"), true) && !is_certain(Some(b"\xff"), false));
     }
 
     #[test]

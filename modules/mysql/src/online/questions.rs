@@ -16,7 +16,7 @@ pub(super) enum Question {
     Statements,
     /// Thread, variable, value.
     UserVariables,
-    /// The same, of those that differ from the global ones.
+    /// The same, of those that differ from the global ones, and of character sets: a login sets these.
     SessionVariables,
     /// Connection, rows changed, rows locked: connections that have a transaction.
     InnodbTransactions,
@@ -42,7 +42,7 @@ impl Question {
         Self::TemporaryTables,
     ];
 
-    /// Values that are longer are not asked for, in bytes.
+    /// A long value of a user variable is told as NULL, as one that is not known for certain.
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Connections => {
@@ -59,8 +59,8 @@ impl Question {
                  FROM performance_schema.prepared_statements_instances WHERE OWNER_OBJECT_NAME IS NULL"
             }
             Self::UserVariables => {
-                "SELECT THREAD_ID, VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.user_variables_by_thread \
-                 WHERE VARIABLE_VALUE IS NULL OR LENGTH(VARIABLE_VALUE) <= 16384"
+                "SELECT THREAD_ID, VARIABLE_NAME, IF(LENGTH(VARIABLE_VALUE) <= 16384, VARIABLE_VALUE, NULL) \
+                 FROM performance_schema.user_variables_by_thread"
             }
             Self::SessionVariables => {
                 "SELECT v.THREAD_ID, v.VARIABLE_NAME, v.VARIABLE_VALUE FROM performance_schema.variables_by_thread v \
@@ -73,7 +73,7 @@ impl Question {
                  'innodb_lock_wait_timeout', 'lc_time_names', 'div_precision_increment', 'default_week_format', \
                  'default_storage_engine', 'explicit_defaults_for_timestamp', 'completion_type', 'max_execution_time', \
                  'block_encryption_mode', 'wait_timeout', 'sql_require_primary_key', 'innodb_strict_mode') \
-                 AND NOT (v.VARIABLE_VALUE <=> g.VARIABLE_VALUE)"
+                 AND (v.VARIABLE_NAME LIKE 'character%' OR v.VARIABLE_NAME LIKE 'collation%' OR NOT (v.VARIABLE_VALUE <=> g.VARIABLE_VALUE))"
             }
             Self::InnodbTransactions => {
                 "SELECT trx_mysql_thread_id, trx_rows_modified, trx_rows_locked FROM information_schema.INNODB_TRX"

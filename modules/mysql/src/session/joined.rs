@@ -174,7 +174,8 @@ impl Context {
         if entry.uncertain_variables().next().is_some() {
             self.shared.counters.sessions.count(Event::VariablesUncertain);
         }
-        self.joined.lost = self.state.joined(entry.unsaid, entry.uncertain_variables());
+        self.joined.lost =
+            self.state.joined(entry.unsaid, entry.uncertain_variables(), entry.unknown_named());
         for payload in unknown.commands {
             self.learn_effects(&payload);
         }

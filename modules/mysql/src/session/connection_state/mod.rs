@@ -174,11 +174,12 @@ impl ConnectionState {
     /// The session had this when it was joined, as the online server tells. Returns the kinds of state that are lost.
     ///
     /// `uncertain` user variables were said with values that may be wrong. They stay: triggers and procedures read them out of
-    /// sight. What reads them in sight is left out.
+    /// sight. What reads them in sight is left out. `unprepared` could not be prepared.
     pub(crate) fn joined<'n>(
         &mut self,
         unsaid: Unsaid,
-        uncertain: impl IntoIterator<Item = &'n [u8]>,
+        uncertain: impl Iterator<Item = &'n [u8]>,
+        unprepared: impl Iterator<Item = &'n [u8]>,
     ) -> Vec<Kind> {
         let mut kinds = Vec::new();
         match unsaid.transaction {
@@ -205,7 +206,11 @@ impl ConnectionState {
             // Their names are not told: nothing is known to depend on them.
             kinds.push(Kind::TemporaryTable);
         }
-        uncertain.into_iter().for_each(|name| self.lost.user_variables.insert(name));
+        unprepared.for_each(|name| self.lost.prepared.insert(name));
+        if !self.lost.prepared.is_empty() {
+            kinds.push(Kind::Prepared);
+        }
+        uncertain.for_each(|name| self.lost.user_variables.insert(name));
         // What the client sets before it reads it is no loss.
         if self.on_lost == OnLostState::Run && !self.lost.user_variables.is_empty() {
             kinds.push(Kind::UserVariable);
