@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-about='sqlreplay: pgbench simple, extended, prepared, 20 clients, recorded by its proxy and from packets at once, and replayed'
+about='sqlreplay: pgbench simple, extended, prepared, 20 clients, recorded by its proxy, from an interface and from a file at once, and replayed'
 unit=transactions
 wire=any
 ours=yes
@@ -9,13 +9,16 @@ needs=protocols
 run() {
   # shellcheck source=scripts/lib/postgres.sh
   source "$ROOT/scripts/lib/postgres.sh"
-  local mode source target proxy dump
+  local mode source target proxy live dump
   pg_servers
-  for target in proxy pcap; do pg_ask test "CREATE DATABASE $target TEMPLATE postgres" >/dev/null; done
+  for target in proxy live pcap; do pg_ask test "CREATE DATABASE $target TEMPLATE postgres" >/dev/null; done
   spawn online "$CASE_DIR/tcpdump.log" tcpdump -i lo -B 65536 -U -w "$CASE_DIR/online.pcap" 'tcp port 5432'
   dump=$SPAWNED
   spawn online "$CASE_DIR/record.log" "$SQLREPLAY" record --listen 0.0.0.0:5433 --upstream 127.0.0.1:5432 -o proxy.jsonl
   proxy=$SPAWNED
+  spawn online "$CASE_DIR/live.log" "$SQLREPLAY" record -i lo --port 5432 -o live.jsonl
+  live=$SPAWNED
+  await 30 grep -q 'recording into' live.log || stopped_short 'no recorder of packets' live
   await 30 listening online 5433 || stopped_short 'no recorder' record
   counting pg_count
   for mode in simple extended prepared; do
@@ -24,12 +27,17 @@ run() {
   pg_secrets
   # tcpdump leaves what it has not read yet when it is stopped.
   await 60 grep -aq 'the end of the load' online.pcap || fail 'the packets are not in the capture file'
+  # Of its rights it has kept none.
+  [[ $(awk '/^Uid/ { print $2 } /^CapEff/ { print $2 } /^Seccomp:/ { print $2 }' "/proc/$live/status" | paste -sd' ') == "$(id -u nobody) 0000000000000000 2" ]] ||
+    fail 'the recorder of packets has rights'
+  await 60 grep -aq 'the end of the load' live.jsonl || fail 'the last statement was not recorded from packets'
   stop_program "$proxy"
+  stop_program "$live"
   stop_program "$dump"
   load_on online pcap "$SQLREPLAY" record --pcap online.pcap --port 5432 -o pcap.jsonl
-  for source in proxy pcap; do statements "$source.jsonl" >"$source.txt"; done
-  cmp -s proxy.txt pcap.txt || fail 'proxy and packets gave different statements'
-  for target in proxy pcap; do
+  for source in proxy live pcap; do statements "$source.jsonl" >"$source.txt"; done
+  for source in live pcap; do cmp -s proxy.txt "$source.txt" || fail "$source: other statements than by the proxy"; done
+  for target in proxy live pcap; do
     load_on online "replay-$target" env PGPASSWORD=app-test "$SQLREPLAY" replay "$target.jsonl" --host "$TEST4" \
       --dbname "$target" --speed 0
     [[ $(sums online postgres) == "$(sums test "$target")" ]] || fail "$target: pgbench_history differs"

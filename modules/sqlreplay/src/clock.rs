@@ -40,3 +40,9 @@ pub(crate) fn wall_time() -> String {
     let now = Timestamp::now();
     now.round(jiff::Unit::Microsecond).unwrap_or(now).to_string()
 }
+
+/// The wall clock, in nanoseconds since 1970.
+#[must_use]
+pub(crate) fn nanos() -> u64 {
+    u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default()
+}

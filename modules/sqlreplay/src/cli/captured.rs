@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::Failure;
 use crate::decoding::Settings;
-use crate::recording::Writer;
 use crate::recording::record::Header;
-use crate::sniff::{Packets, Sniffer, wall_time};
+use crate::recording::{Progress, Writer};
+use crate::sniff::{Packets, Sniffer, Totals, wall_time};
 
 /// What is made of a capture file.
 pub(super) struct Captured<'c> {
@@ -42,18 +42,27 @@ pub(super) fn record(captured: Captured<'_>) -> Result<ExitCode, Failure> {
     let totals = sniffer.finish(&mut records);
     records.drain(..).try_for_each(|record| sink.take_waiting(record))?;
     let progress = writer.finish();
-    if let Some(problem) = progress.stopped {
+    if let Some(problem) = &progress.stopped {
         return Err(Failure::Other(format!("{}: {problem}", captured.output.display())));
     }
+    summary(&totals, &progress, captured.port, captured.output);
+    if let Some(problem) = packets.error() {
+        println!("the capture file ends early: {problem}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells what was recorded of the packets of a port.
+pub(super) fn summary(totals: &Totals, progress: &Progress, port: u16, output: &Path) {
     println!(
         "recorded {} sessions, {} statements: {} records, {} in {}",
         totals.sessions,
         totals.statements,
         progress.records,
         indicatif::HumanBytes(progress.length),
-        captured.output.display()
+        output.display()
     );
-    println!("from {} packets, {} of them of port {}", totals.packets, totals.segments, captured.port);
+    println!("from {} packets, {} of them of port {}", totals.packets, totals.segments, port);
     for (count, what) in [
         (totals.incomplete, "connections of which packets are missing"),
         (totals.unbegun, "segments of connections that had begun before the capture: not recorded"),
@@ -62,8 +71,4 @@ pub(super) fn record(captured: Captured<'_>) -> Result<ExitCode, Failure> {
             println!("{count} {what}");
         }
     }
-    if let Some(problem) = packets.error() {
-        println!("the capture file ends early: {problem}");
-    }
-    Ok(ExitCode::SUCCESS)
 }

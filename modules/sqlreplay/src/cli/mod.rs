@@ -6,6 +6,7 @@ mod record;
 mod replay;
 mod sessions;
 mod show;
+mod sniffed;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Record the sessions of clients that connect through this proxy
+    /// Record the sessions of clients that connect through this proxy, or of captured packets
     Record(record::Arguments),
     /// List the sessions of a recording
     Sessions(sessions::Arguments),

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{Failure, captured};
+use super::{Failure, captured, sniffed};
 use crate::clock::{Clock, wall_time};
 use crate::decoding::Settings;
 use crate::masking::Masking;
@@ -33,9 +33,12 @@ pub(super) struct Arguments {
     /// A capture file (pcap or pcapng, also compressed; - is the standard input) instead of clients
     #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "upstream", "append", "tls"])]
     pcap: Option<PathBuf>,
-    /// The server's port in the capture file
-    #[arg(long, default_value_t = 5432, requires = "pcap")]
-    port: u16,
+    /// A network interface (any: all of them) whose packets are recorded instead of clients of a proxy; needs root
+    #[arg(long, short, value_name = "DEV", conflicts_with_all = ["listen", "upstream", "append", "tls", "pcap"])]
+    interface: Option<String>,
+    /// The server's port in the capture file or on the interface [default: 5432]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
     /// The recording; compressed if its name ends with .zst
     #[arg(long, short, value_name = "FILE", default_value = "queries.jsonl")]
     output: PathBuf,
@@ -69,14 +72,27 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if !arguments.upstream.contains(':') {
         return Err(Failure::Usage(format!("--upstream {} has no port: HOST:PORT", arguments.upstream)));
     }
-    if let Some(file) = &arguments.pcap {
-        return captured::record(captured::Captured {
-            file,
-            port: arguments.port,
+    let port = arguments.port.unwrap_or(5432);
+    if let Some(interface) = &arguments.interface {
+        return sniffed::record(&sniffed::Sniffed {
+            interface,
+            port,
             settings: settings(&arguments),
             output: &arguments.output,
             overwrite: arguments.overwrite,
         });
+    }
+    if let Some(file) = &arguments.pcap {
+        return captured::record(captured::Captured {
+            file,
+            port,
+            settings: settings(&arguments),
+            output: &arguments.output,
+            overwrite: arguments.overwrite,
+        });
+    }
+    if arguments.port.is_some() {
+        return Err(Failure::Usage("--port is for --pcap and --interface; a proxy has --listen".to_owned()));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(record(arguments));

@@ -10,7 +10,7 @@ mod writer;
 pub use self::reader::{ReadError, Reader};
 pub use self::seconds::Micros;
 pub use self::value::{Bytes, Value};
-pub use self::writer::{OpenError, Progress, Sink, Writer, at_end};
+pub use self::writer::{OpenError, Opened, Progress, Sink, Writer, at_end};
 
 /// The version of the format, in the header.
 pub const FORMAT: u32 = 1;

@@ -34,7 +34,7 @@ pub struct Header {
     pub format: u32,
     /// `postgres`.
     pub protocol: String,
-    /// What was recorded: `proxy`, `convert`.
+    /// What was recorded: `proxy`, `pcap`, `interface`, `convert`.
     pub source: String,
     /// The address that clients connected to.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -189,18 +189,25 @@ pub fn at_end(path: &Path) -> Result<Ended, OpenError> {
     Ok(ended)
 }
 
-impl Writer {
+/// A file that is open, with its header. The thread that writes the rest is not there yet: it has the rights of the one that
+/// starts it.
+pub struct Opened {
+    path: PathBuf,
+    output: Output,
+}
+
+impl Opened {
     /// Makes the file, or continues it where it `ended`. Only its owner can read it: it has data of production.
     ///
     /// # Errors
     ///
     /// If it is there and not to be continued or replaced, or cannot be written.
-    pub fn open(
+    pub fn new(
         path: &Path,
         header: Header,
         ended: Option<Ended>,
         overwrite: bool,
-    ) -> Result<(Self, Sink), OpenError> {
+    ) -> Result<Self, OpenError> {
         let io = |problem: io::Error| match problem.kind() {
             io::ErrorKind::AlreadyExists => OpenError::Exists(path.to_owned()),
             _ => OpenError::Io { path: path.to_owned(), problem },
@@ -223,14 +230,40 @@ impl Writer {
         }
         append(&mut lines, &Record::Header(header));
         output.write(&lines).map_err(io)?;
+        Ok(Self { path: path.to_owned(), output })
+    }
+
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn start(self) -> Result<(Writer, Sink), OpenError> {
+        let Self { path, output } = self;
         let shared = Arc::<Shared>::default();
         shared.lock().progress.length = output.length;
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("recording".to_owned())
             .spawn(move || write_all(&of_thread, output))
-            .map_err(io)?;
-        Ok((Self { shared: Arc::clone(&shared), thread: Some(thread) }, Sink(shared)))
+            .map_err(|problem| OpenError::Io { path, problem })?;
+        Ok((Writer { shared: Arc::clone(&shared), thread: Some(thread) }, Sink(shared)))
+    }
+}
+
+impl Writer {
+    /// Opens the file as [`Opened::new`] does, and starts to write.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open(
+        path: &Path,
+        header: Header,
+        ended: Option<Ended>,
+        overwrite: bool,
+    ) -> Result<(Self, Sink), OpenError> {
+        Opened::new(path, header, ended, overwrite)?.start()
     }
 
     /// Writes what is left, and returns how it went.

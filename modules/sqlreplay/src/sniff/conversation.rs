@@ -107,6 +107,11 @@ impl Conversation {
         segment.flags.has(Flags::RST) || (both && self.waiting.is_empty())
     }
 
+    /// Time has passed.
+    pub(super) fn tick(&mut self, now: Micros, out: &mut Vec<Record>) {
+        self.wire.tick(now, out);
+    }
+
     fn place(&self, is_client: bool, seq: Seq, ack: Option<Seq>, length: usize) -> Place {
         let (own, other) =
             if is_client { (Some(self.client), self.server) } else { (self.server, Some(self.client)) };

@@ -1,6 +1,7 @@
-//! Sessions from captured packets: of a file, for now.
+//! Sessions from captured packets: of a file, or of a network interface.
 
 mod conversation;
+mod live;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,6 +13,7 @@ use common_core::wire::{Flags, Segment};
 use jiff::Timestamp;
 
 use self::conversation::Conversation;
+pub use self::live::{CaptureError, Live};
 use crate::decoding::{Settings, dialogue};
 use crate::recording::Micros;
 use crate::recording::record::Record;
@@ -118,6 +120,16 @@ impl Sniffer {
             self.totals.incomplete += u64::from(conversation.is_lost());
             conversation.end(self.last, out);
         }
+    }
+
+    /// Time has passed: statements that wait long for their answers are handed over without them.
+    pub fn tick(&mut self, time: u64, out: &mut Vec<Record>) {
+        self.last = self.last.max(Micros(time.saturating_sub(self.started) / 1000));
+        let first = out.len();
+        for conversation in self.conversations.values_mut() {
+            conversation.tick(self.last, out);
+        }
+        self.count(out.get(first..).unwrap_or_default());
     }
 
     /// What was seen so far.
