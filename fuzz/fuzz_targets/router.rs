@@ -113,6 +113,7 @@ impl Output for ControlConns {
             }
             FromIntercept::Pong { .. } => assert_eq!(self.greeted.get(&link), Some(&true)),
             FromIntercept::Shared { .. } => assert_eq!(self.greeted.get(&link), Some(&true)),
+            FromIntercept::Tunnel(_) => panic!("there is no device"),
             FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
         }
         let mut frame = Vec::new();

@@ -21,6 +21,8 @@ pub(crate) struct Report {
     pub(crate) total: Counters,
     pub(crate) recent: Recent,
     pub(crate) hosts: Vec<HostReport>,
+    /// The device of `--tun`.
+    pub(crate) tunnel: Option<TunnelReport>,
     pub(crate) output: OutputStats,
 }
 
@@ -51,6 +53,20 @@ pub(crate) struct Recent {
     pub(crate) seconds: u64,
     pub(crate) since: Statistics,
     pub(crate) until: Statistics,
+}
+
+/// The device of `--tun`.
+#[derive(Debug, Serialize)]
+pub(crate) struct TunnelReport {
+    /// Its name.
+    pub(crate) device: String,
+    pub(crate) networks: Vec<String>,
+    /// Packets of copies that the kernel has taken. A long one counts once.
+    pub(crate) written: u64,
+    /// Packets that may not pass.
+    pub(crate) rejected: u64,
+    /// Packets that the kernel has not taken.
+    pub(crate) failed: u64,
 }
 
 /// One host.
@@ -143,7 +159,7 @@ pub(crate) struct Complete<'r>(pub(crate) &'r Report);
 
 impl Display for Complete<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Report { connections, routes, total, hosts, output, .. } = self.0;
+        let Report { connections, routes, total, hosts, tunnel, output, .. } = self.0;
         let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } =
             total.0;
         write!(
@@ -152,6 +168,9 @@ impl Display for Complete<'_> {
              forwarded {forwarded} answers (without route: {unrouted}, queue full: {overflowed}); \
              {connections} connections, {routes} routes"
         )?;
+        if let Some(TunnelReport { device, written, rejected, failed, .. }) = tunnel {
+            write!(f, "; {device}: {written} packets written, {rejected} rejected, {failed} failed")?;
+        }
         if output.log_lines_lost > 0 {
             write!(f, "; {} log lines lost", output.log_lines_lost)?;
         }
@@ -211,6 +230,13 @@ mod tests {
                     queued_bytes: 0,
                 }],
             }],
+            tunnel: Some(TunnelReport {
+                device: "tcpcopy0".to_owned(),
+                networks: vec!["198.18.0.0/15".to_owned()],
+                written: 3,
+                rejected: 1,
+                failed: 0,
+            }),
             output: OutputStats::default(),
         }
     }
@@ -228,6 +254,7 @@ mod tests {
     fn the_report_has_a_line_for_each_host() {
         let text = Complete(&report()).to_string();
         assert!(text.contains("forwarded 7 answers (without route: 0, queue full: 0)"), "{text}");
+        assert!(text.contains("; tcpcopy0: 3 packets written, 1 rejected, 0 failed\n"), "{text}");
         let host = "\n  host 10.0.0.16: 1 connections of 3 open, answers 7, overflowed 2, refused no_hello 1, cut off 1";
         assert!(text.ends_with(host), "{text}");
         let mut many = report();
@@ -246,7 +273,9 @@ mod tests {
             manual.split_once("## --stats-json of intercept").unwrap().1.split_once("\n## ").unwrap().0;
         let json = serde_json::to_value(report()).unwrap();
         let mut names: Vec<&str> = NAMES.to_vec();
-        for object in [&json, &json["hosts"][0], &json["hosts"][0]["connections"][0], &json["output"]] {
+        for object in
+            [&json, &json["hosts"][0], &json["hosts"][0]["connections"][0], &json["tunnel"], &json["output"]]
+        {
             names.extend(object.as_object().unwrap().keys().map(String::as_str));
         }
         let missing: Vec<_> = names.iter().filter(|name| !chapter.contains(&format!("`{name}`"))).collect();

@@ -60,6 +60,11 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
              may ask for answers; make a key with intercept --new-key FILE, and give it to both programs with --key-file FILE"
         );
     }
+    if config.tun.is_some() && config.keys.is_none() {
+        log::warn!(
+            "--without-key: any host that reaches this port can send packets to the test servers, in the name of any address of --net"
+        );
+    }
     process.detach()?;
     let ended = driver.run(&mut process).map_err(StartError::system("wait for events"));
     process.remove_pid_file();

@@ -19,6 +19,8 @@ source "$HERE/servers.sh"
 source "$HERE/databases.sh"
 # shellcheck source=scripts/lib/daemons.sh
 source "$HERE/daemons.sh"
+# shellcheck source=scripts/lib/agent.sh
+source "$HERE/agent.sh"
 # shellcheck source=scripts/lib/faults.sh
 source "$HERE/faults.sh"
 

@@ -10,7 +10,7 @@ CONTROL_PORT=36524
 # Totals of the case, added up when a daemon ends.
 TCPCOPY_US=0 INTERCEPT_US=0 TCPCOPY_KB=0 INTERCEPT_KB=0
 declare -A TCPCOPY=() # name -> process id
-INTERCEPT=
+INTERCEPT='' INTERCEPT_HOST=assist # and the host where it runs
 
 # Other implementations of the same command lines can be measured too (commands, possibly with arguments), but
 # write no ledger.
@@ -25,12 +25,13 @@ give_to_daemons() { chown nobody "$1"; }
 # intercept_start [ARGUMENT...]
 intercept_start() {
   (($# > 0)) || set -- -i eth0 -F 'tcp and src port 80'
+  INTERCEPT_HOST=assist
   spawn assist "$CASE_DIR/intercept.log" "${INTERCEPT_COMMAND[@]}" "$@"
   INTERCEPT=$SPAWNED
   await 5 intercept_listens || stopped_short "intercept does not listen" intercept
 }
 
-intercept_listens() { listening assist "$CONTROL_PORT"; }
+intercept_listens() { listening "$INTERCEPT_HOST" "$CONTROL_PORT"; }
 
 # intercept_stop [SIGNAL]
 intercept_stop() {
@@ -58,7 +59,7 @@ tcpcopy_start() {
   await 5 more_than "$sockets" count_capture_sockets || stopped_short "$name captures nothing" "$name"
 }
 
-count_links() { on assist ss -Htn state established "sport = :$CONTROL_PORT" | wc -l; }
+count_links() { on "$INTERCEPT_HOST" ss -Htn state established "sport = :$CONTROL_PORT" | wc -l; }
 count_capture_sockets() { on online cat /proc/net/packet /proc/net/raw | grep -cv '^ *s[kl]' || true; }
 more_than() { # N COUNTER...
   local count

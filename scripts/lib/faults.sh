@@ -121,6 +121,7 @@ mend() {
   local host
   ip -n "$(netns wire)" link delete copies 2>/dev/null || true
   swapper_end
+  lax_wire
   for host in "${HOSTS[@]}"; do
     lab_loss "$host" 0
     nft_end "$host" inet

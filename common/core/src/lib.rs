@@ -6,6 +6,7 @@ pub mod answer_payload;
 pub mod control;
 pub mod flow;
 pub mod log_limiter;
+pub mod network;
 pub mod payload_prefix;
 pub mod text;
 pub mod time;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use common_core::network::Networks;
 use common_core::text::shown;
 use common_noise::key::Keys;
 use common_os::command_line::{Ignored, files, filter, interfaces};
@@ -12,6 +13,7 @@ use common_os::process::start::ProcessOptions;
 
 use super::error::UsageError;
 use super::raw::RawArgs;
+use super::tun;
 use crate::router::{AllowedTarget, TargetPolicy};
 
 /// The settings of a run, checked as far as that is possible without the system.
@@ -27,6 +29,8 @@ pub struct Config {
     pub port: u16,
     /// Which targets are served (`--allow-target`, `--loopback`).
     pub targets: TargetPolicy,
+    /// The networks of copied clients, if copies enter this host by a TUN device (`--tun`, `--net`).
+    pub tun: Option<Networks>,
     /// The keys that tcpcopies may have; if absent, they need none (`--key-file`).
     pub keys: Option<Arc<Keys>>,
     /// `--stats-json`, absolute.
@@ -43,9 +47,12 @@ impl Config {
             ("-P", raw.pid_file.as_deref()),
             ("--stats-json", raw.stats_json.as_deref()),
         ])?;
+        let interfaces = interfaces(&raw.interfaces)
+            .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?;
+        let tun = tun::networks(&raw, &interfaces)?;
         Ok(Self {
-            interfaces: interfaces(&raw.interfaces)
-                .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?,
+            interfaces,
+            tun,
             filter: filter(raw.filter.as_deref())?,
             bind: raw.bind.as_deref().map(address).transpose()?,
             port: raw.port,

@@ -32,6 +32,31 @@ pub enum UsageError {
     /// A piece of `--allow-target` is no address.
     #[error("--allow-target: '{0}' is no address; the form is IP,IP:PORT,[IPV6]:PORT, as in 10.0.0.17:80")]
     AllowedTarget(String),
+    /// A flag that needs `--tun`.
+    #[error("{0} belongs to --tun; add --tun, or leave it out")]
+    NeedsTun(&'static str),
+    /// A piece of `--net`.
+    #[error("--net: '{piece}' {problem}; the form is ADDRESS/LENGTH, as in 198.18.0.0/15 or fd00:1::/64")]
+    Net {
+        /// The piece between commas.
+        piece: String,
+        /// Why it cannot be used.
+        problem: String,
+    },
+    /// `--tun` without a key.
+    #[error(
+        "--tun lets tcpcopies send packets into this host: name a key with --key-file (intercept --new-key FILE makes one), or \
+         allow it to anybody with --without-key"
+    )]
+    TunWithoutKey,
+    /// `--without-key` with a key.
+    #[error("--without-key and --key-file contradict each other; leave out one of them")]
+    KeyAndNone,
+    /// `--tun` with a capture of the device itself.
+    #[error(
+        "{0}: --tun captures nothing by itself; name the interfaces of other answers with -i, or leave {0} out"
+    )]
+    TunCaptures(&'static str),
     /// `--key-file` or `--new-key` cannot be used.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),

@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod raw;
+mod tun;
 
 use std::ffi::OsString;
 

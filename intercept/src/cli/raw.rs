@@ -38,6 +38,16 @@ pub(super) struct RawArgs {
     /// Serve test servers on loopback addresses, too: intercept runs on the test host
     #[arg(long = "loopback")]
     pub(super) loopback: bool,
+    /// Take the copies of tcpcopies that run with --tunnel: this is the test host. They enter it by a TUN device
+    #[arg(long = "tun")]
+    pub(super) tun: bool,
+    /// With --tun: the addresses of copied clients, of which no host has any; one network of each family. Without it
+    /// 198.18.0.0/15
+    #[arg(long = "net", value_name = "NETWORK,...")]
+    pub(super) nets: Vec<String>,
+    /// With --tun: tcpcopies need no key. Whoever reaches the port can then send to the test servers
+    #[arg(long = "without-key")]
+    pub(super) without_key: bool,
     /// Talk only to tcpcopies that have this file's key, in secret
     #[arg(long = "key-file", value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,

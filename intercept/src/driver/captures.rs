@@ -59,7 +59,6 @@ impl Captures {
     }
 
     /// No capture at all.
-    #[cfg(test)]
     pub(super) fn none() -> Self {
         Self { sockets: Vec::new(), derived: true, whole: false, program: Program::answers(&[]) }
     }

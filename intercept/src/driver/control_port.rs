@@ -18,12 +18,14 @@ use mio::{Interest, Registry, Token};
 use super::acceptor::Acceptor;
 use super::filter_schedule::FilterSchedule;
 use super::hosts::{CUT_OFF, Hosts};
+use super::inbox::{Inbox, Received};
 use super::peer::{Peer, PeerError};
 use super::peer_log::PeerLog;
 use super::peers::{Peers, QUEUE};
 use super::refusal;
+use super::tunnel::Tunnel;
 use super::work::{self, Work};
-use crate::router::{Host, Output, PeerId, Router};
+use crate::router::{Host, Output, PeerId, Rejected, Router};
 
 /// Connections on the control port, including those that have not sent their hello or were refused. One host gets as many
 /// as are left.
@@ -53,8 +55,8 @@ pub(super) struct ControlPort {
     /// Peers have something to read that had to wait for the next round.
     pub(super) is_behind: bool,
     first_token: usize,
-    /// Messages of the peer that is being served; kept for its memory.
-    messages: Vec<ToIntercept>,
+    /// What the peer that is being served has sent; kept for its memory.
+    inbox: Inbox,
     /// Peers that were greeted and have not received statistics yet.
     newcomers: Vec<PeerId>,
 }
@@ -73,7 +75,7 @@ impl ControlPort {
             turn: 0,
             is_behind: false,
             first_token: 0,
-            messages: Vec::new(),
+            inbox: Inbox::default(),
             newcomers: Vec::new(),
         }
     }
@@ -172,7 +174,13 @@ impl ControlPort {
 
     /// Reads the messages of all peers, a budget of each, and carries them out. A host that has asked for enough waits for the
     /// next round or second.
-    pub(super) fn serve(&mut self, now: Time, router: &mut Router, filter: &mut FilterSchedule) {
+    pub(super) fn serve(
+        &mut self,
+        now: Time,
+        router: &mut Router,
+        filter: &mut FilterSchedule,
+        tunnel: &mut Option<Tunnel>,
+    ) {
         let mut done: Vec<(Host, Work)> = Vec::new();
         let mut all = 0;
         self.is_behind = false;
@@ -194,7 +202,7 @@ impl ControlPort {
                 self.is_behind = true;
                 continue;
             }
-            let work = self.serve_peer(now, id, router, filter);
+            let work = self.serve_peer(now, id, router, filter, tunnel);
             done[of_host].1 += work;
             all += work;
         }
@@ -210,18 +218,32 @@ impl ControlPort {
         id: PeerId,
         router: &mut Router,
         filter: &mut FilterSchedule,
+        tunnel: &mut Option<Tunnel>,
     ) -> Work {
         let Some(peer) = self.peers.get_mut(id) else { return 0 };
-        let mut messages = std::mem::take(&mut self.messages);
-        let (received, host) = (peer.receive(&mut messages), peer.host());
-        let pings = messages.iter().filter(|message| matches!(message, ToIntercept::Ping { .. })).count();
-        let work = work::of_reading(peer.take_received()) + messages.iter().map(work::of).sum::<Work>();
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let (received, host) = (peer.receive(&mut inbox), peer.host());
+        let pings = inbox.messages().filter(|message| matches!(message, ToIntercept::Ping { .. })).count();
+        let packets: usize = inbox.packet_lengths().sum();
+        let passing = inbox.packet_lengths().map(work::of_packet).sum::<Work>();
+        let bytes = peer.take_received().saturating_sub(packets);
+        let work = work::of_reading(bytes) + inbox.messages().map(work::of).sum::<Work>();
         let targets_version = router.targets_version();
         let mut outcome = Ok(());
-        for message in messages.drain(..) {
-            outcome = outcome.and_then(|()| self.handle_message(now, id, message, router));
+        for received in inbox.drain() {
+            outcome = outcome.and_then(|()| match received {
+                Received::Message(message) => self.handle_message(now, id, message, router),
+                Received::Packet(packet) => {
+                    let passed = match tunnel {
+                        Some(tunnel) => tunnel.pass(now, (id, host), &packet, router),
+                        None => Err(Rejected::NotAsked),
+                    };
+                    passed.map_err(|why| (RefuseReason::NoTunnel, why.to_string()))
+                }
+            });
         }
-        self.messages = messages;
+        inbox.clear();
+        self.inbox = inbox;
         if router.targets_version() != targets_version {
             filter.handle_new_targets(host);
         }
@@ -232,14 +254,14 @@ impl ControlPort {
         }
         // Without the key a peer can send a few bytes only, and must not spend what is for one on its host that has it.
         if self.wants_key() && !self.peers.get_mut(id).is_some_and(|peer| peer.is_secret()) {
-            return work;
+            return work + passing;
         }
         let state = self.hosts.of(now, host);
         state.works(work, u32::try_from(pings).unwrap_or(u32::MAX));
         if let Some(excess) = state.excess() {
             self.cut_off(now, id, &excess.to_string(), router);
         }
-        work
+        work + passing
     }
 
     /// Refuses all peers on the host of this one, and keeps the host out for a minute. One line names it and says why.
@@ -271,8 +293,12 @@ impl ControlPort {
         router: &mut Router,
     ) -> Result<(), (RefuseReason, String)> {
         let version = if let ToIntercept::Hello { version, .. } = message { Some(version) } else { None };
+        let tunnels = message == ToIntercept::Tunnel;
         let handled = router.handle_message(now, id, message, &mut self.peers);
         handled.map_err(|reason| (reason, refusal::describe(reason, version)))?;
+        if tunnels && let Some(peer) = self.peers.get_mut(id) {
+            peer.tunnels = true;
+        }
         if let (Some(version), Some(peer)) = (version, self.peers.get_mut(id)) {
             peer.greet();
             let how = if peer.is_secret() { "with the key" } else { "without a key" };

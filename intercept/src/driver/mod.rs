@@ -9,6 +9,7 @@ mod captures;
 mod control_port;
 mod filter_schedule;
 mod hosts;
+mod inbox;
 mod listener;
 mod passing;
 mod peer;
@@ -16,6 +17,7 @@ mod peer_log;
 mod peers;
 mod refusal;
 mod reporter;
+mod tunnel;
 mod work;
 
 use std::io;
@@ -42,12 +44,16 @@ use control_port::{ControlPort, MAX_PEERS};
 use filter_schedule::FilterSchedule;
 pub(crate) use listener::hint as listen_hint;
 use passing::Passing;
-use reporter::Reporter;
+use reporter::{Parts, Reporter};
+use tunnel::Tunnel;
 
 const SIGNALS: Token = Token(0);
 const FIRST_CONTROL: usize = 1;
 /// After the listener and its peers.
 const FIRST_CAPTURE: usize = FIRST_CONTROL + 1 + MAX_PEERS;
+
+/// Of the device of `--tun`. There never are as many captures.
+const TUNNEL: Token = Token(usize::MAX / 2);
 
 /// Between two messages of statistics, and between two checks of deadlines.
 const TICK: Duration = Duration::from_secs(1);
@@ -66,6 +72,7 @@ pub struct Driver {
     /// A signal has come.
     signalled: bool,
     captures: Captures,
+    tunnel: Option<Tunnel>,
     passing: Passing,
     control: ControlPort,
     router: Router,
@@ -83,13 +90,24 @@ impl Driver {
     /// # Errors
     /// [`RunError`] is one line for the user.
     pub fn open(config: &Config) -> Result<Self, RunError> {
-        let captures = Captures::open(&config.interfaces, config.filter.as_deref())?;
+        let tunnel = config.tun.map(Tunnel::open).transpose().map_err(StartError::from)?;
+        let captures = match tunnel {
+            // Packets of the device would be captured again.
+            Some(_) if config.interfaces.is_empty() => Captures::none(),
+            _ => Captures::open(&config.interfaces, config.filter.as_deref())?,
+        };
         let control = ControlPort::new(listener::open(config.bind, config.port)?, config.keys.clone());
         let restricted = config.filter.is_some() || !config.interfaces.is_empty();
         let passing = Passing::open(restricted).map_err(StartError::from)?;
         let mut driver =
             Self::with(captures, control).map_err(StartError::system("set up the event loop"))?;
         driver.passing = passing;
+        if let (Some(tunnel), Some(networks)) = (&tunnel, config.tun) {
+            let registered = tunnel.register(driver.poll.registry(), TUNNEL);
+            registered.map_err(StartError::system("set up the event loop"))?;
+            driver.router.set_tunnel(networks);
+        }
+        driver.tunnel = tunnel;
         driver.router.set_policy(config.targets.clone());
         Ok(driver)
     }
@@ -108,6 +126,7 @@ impl Driver {
             clock: Clock::start(),
             signalled: false,
             captures,
+            tunnel: None,
             passing: Passing::default(),
             control,
             filter: FilterSchedule::new(&router),
@@ -159,7 +178,11 @@ impl Driver {
                     process.service_manager.stopping();
                     logging::flush();
                     let statistics = self.statistics();
-                    self.reporter.close(self.clock.now(), statistics, &self.control, &self.router);
+                    self.reporter.close(
+                        self.clock.now(),
+                        statistics,
+                        parts(&self.control, &self.router, &self.tunnel),
+                    );
                     return Ok(true);
                 }
             }
@@ -173,16 +196,15 @@ impl Driver {
         let now = self.clock.now();
         self.control.accept(now, self.poll.registry(), &mut self.router);
         // Messages first: packets captured in this round are looked up in the routes that they announce.
-        self.control.serve(now, &mut self.router, &mut self.filter);
+        self.control.serve(now, &mut self.router, &mut self.filter, &mut self.tunnel);
         self.follow_routes();
-        let (router, peers) = (&mut self.router, &mut self.control.peers);
-        self.captures.receive(&mut |captured| router.handle_packet(now, captured, peers));
+        self.receive(now);
         // Somebody asks for much: captured packets get the larger part of the time.
         for _ in 0..MORE_PACKETS {
-            if !self.control.is_behind || !self.captures.any_readable() {
+            if !self.control.is_behind || !self.any_captured() {
                 break;
             }
-            self.captures.receive(&mut |captured| router.handle_packet(now, captured, peers));
+            self.receive(now);
         }
         self.router.handle_timeout(now);
         if self.next_tick <= now {
@@ -198,8 +220,22 @@ impl Driver {
         Ok(())
     }
 
+    /// Reads packets of the test servers, a budget of each source.
+    fn receive(&mut self, now: Time) {
+        let (router, peers) = (&mut self.router, &mut self.control.peers);
+        self.captures.receive(&mut |captured| router.handle_packet(now, captured, peers));
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.receive(&mut |packet| router.handle_tunnelled_answer(now, packet, peers));
+        }
+    }
+
+    /// There may be packets of test servers that no event will report.
+    fn any_captured(&self) -> bool {
+        self.captures.any_readable() || self.tunnel.as_ref().is_some_and(Tunnel::is_readable)
+    }
+
     fn wait(&mut self) -> io::Result<()> {
-        let busy = self.control.any_ready() || self.captures.any_readable();
+        let busy = self.control.any_ready() || self.any_captured();
         let wake = self.next_tick.min(self.router.poll_timeout());
         let timeout = if busy { Duration::ZERO } else { wake.since(self.clock.now()) };
         match self.poll.poll(&mut self.events, Some(timeout)) {
@@ -209,6 +245,7 @@ impl Driver {
         for event in &self.events {
             match event.token() {
                 SIGNALS => self.signalled = true,
+                TUNNEL => self.tunnel.iter_mut().for_each(Tunnel::set_readable),
                 Token(capture) if capture >= FIRST_CAPTURE => {
                     self.captures.set_readable(capture - FIRST_CAPTURE);
                 }
@@ -249,7 +286,7 @@ impl Driver {
         self.passing.tick(&self.router, statistics.forwarded);
         self.sched_policy.tick(statistics.captured);
         self.control.tick(now, &mut self.router, statistics);
-        self.reporter.tick(now, statistics, &self.control, &self.router);
+        self.reporter.tick(now, statistics, parts(&self.control, &self.router, &self.tunnel));
     }
 
     /// All counters.
@@ -257,7 +294,8 @@ impl Driver {
         let routed = self.router.statistics();
         let overflowed = self.control.peers.overflowed();
         Statistics {
-            kernel_dropped: self.captures.counters().dropped,
+            kernel_dropped: self.captures.counters().dropped
+                + self.tunnel.as_ref().map_or(0, Tunnel::dropped),
             forwarded: routed.forwarded.saturating_sub(overflowed),
             overflowed,
             passing: self.passing.count(),
@@ -268,8 +306,16 @@ impl Driver {
     /// Logs all counters.
     fn report(&mut self) {
         let statistics = self.statistics();
-        self.reporter.complete(self.clock.now(), statistics, &self.control, &self.router);
+        self.reporter.complete(
+            self.clock.now(),
+            statistics,
+            parts(&self.control, &self.router, &self.tunnel),
+        );
     }
+}
+
+fn parts<'a>(control: &'a ControlPort, router: &'a Router, tunnel: &'a Option<Tunnel>) -> Parts<'a> {
+    Parts { control, router, tunnel: tunnel.as_ref() }
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use common_core::control::{DecodeError, FromIntercept, RefuseReason, ToIntercept};
+use common_core::control::{DecodeError, FromIntercept, RefuseReason};
 use common_core::time::Time;
 use common_os::io::control_conn::{ConnError, ControlConn, Received};
 use thiserror::Error;
 
+use super::inbox::Inbox;
 use crate::router::Host;
 
 /// How long a peer may take to send its hello.
@@ -22,6 +23,9 @@ const FAREWELL_BYTES: usize = 1 << 20;
 /// Bytes read from one peer in a round.
 const BUDGET: usize = 16 * 1024;
 
+/// The same of a peer that sends packets of copies.
+const TUNNEL_BUDGET: usize = 256 * 1024;
+
 /// How long a peer may take nothing of what is queued for it. A tcpcopy notices the silence of its intercept after 6 s.
 const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -33,6 +37,8 @@ pub(super) struct Peer {
     pub(super) writable: bool,
     /// Its host has copied before, or it has proved the key.
     pub(super) is_known: bool,
+    /// It sends packets of copies.
+    pub(super) tunnels: bool,
     /// Answers queued.
     pub(super) answers: u64,
     /// Answers for which the queue had no room.
@@ -79,6 +85,7 @@ impl Peer {
             readable: true,
             writable: true,
             is_known: false,
+            tunnels: false,
             answers: 0,
             overflowed: 0,
             since: now,
@@ -137,8 +144,8 @@ impl Peer {
         self.connection.take_received()
     }
 
-    /// Appends received messages to `messages`, also those before an error.
-    pub(super) fn receive(&mut self, messages: &mut Vec<ToIntercept>) -> Result<(), PeerError> {
+    /// Puts what has come into the inbox, also what comes before an error.
+    pub(super) fn receive(&mut self, inbox: &mut Inbox) -> Result<(), PeerError> {
         if let Stage::Refused { discarded, .. } = &mut self.stage {
             *discarded += BUDGET;
             if *discarded > FAREWELL_BYTES {
@@ -148,11 +155,9 @@ impl Peer {
             return Ok(());
         }
         let mut undecodable = None;
-        let received = self.connection.receive(BUDGET, &mut |body| match ToIntercept::decode(body) {
-            Ok(message) => {
-                messages.push(message);
-                ControlFlow::Continue(())
-            }
+        let budget = if self.tunnels { TUNNEL_BUDGET } else { BUDGET };
+        let received = self.connection.receive(budget, &mut |body| match inbox.push(body) {
+            Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 undecodable = Some(error);
                 ControlFlow::Break(())

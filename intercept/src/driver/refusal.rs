@@ -17,6 +17,7 @@ pub(super) fn name(reason: RefuseReason) -> &'static str {
         RefuseReason::WrongKey => "wrong_key",
         RefuseReason::TargetIsCopied(_) => "target_is_copied",
         RefuseReason::TargetNotAllowed(_) => "target_not_allowed",
+        RefuseReason::NoTunnel => "no_tunnel",
     }
 }
 
@@ -73,8 +74,12 @@ pub(super) fn describe(reason: RefuseReason, version: Option<u16>) -> String {
         }
         (RefuseReason::TargetNotAllowed(target), _) => {
             format!(
-                "--allow-target does not name its target {target}, or it is a loopback address without --loopback"
+                "--allow-target does not name its target {target}, or it is a loopback address without --loopback, or it sends \
+                 its copies here (--tunnel) and the target is no address of this host"
             )
+        }
+        (RefuseReason::NoTunnel, _) => {
+            "it sends its copies here (--tunnel), and this intercept has no --tun, or they came before the question".into()
         }
     }
 }

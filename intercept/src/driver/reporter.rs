@@ -8,11 +8,20 @@ use common_os::process::logging;
 use common_os::process::stats_file::StatsFile;
 
 use super::control_port::ControlPort;
+use super::tunnel::Tunnel;
 use crate::report::{Complete, ConnReport, Counters, HostReport, OutputStats, Recent, Report, Short};
 use crate::router::{Host, Router};
 
 /// Between two lines in the log, and the length of what they call recent, in ticks of a second.
 const PERIOD: usize = 30;
+
+/// What a report is made of, beside the counters.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub(super) control: &'a ControlPort,
+    pub(super) router: &'a Router,
+    pub(super) tunnel: Option<&'a Tunnel>,
+}
 
 /// Writes the reports.
 #[derive(Default)]
@@ -31,11 +40,11 @@ impl Reporter {
     }
 
     /// A second has passed.
-    pub(super) fn tick(&mut self, now: Time, statistics: Statistics, control: &ControlPort, router: &Router) {
+    pub(super) fn tick(&mut self, now: Time, statistics: Statistics, parts: Parts<'_>) {
         self.ticks += 1;
         let is_due = self.ticks.is_multiple_of(PERIOD);
         if is_due || self.stats.is_some() {
-            let report = self.report(now, statistics, control, router);
+            let report = self.report(now, statistics, parts);
             if let Some(stats) = &mut self.stats {
                 stats.put(&report);
             }
@@ -51,27 +60,22 @@ impl Reporter {
     }
 
     /// Logs the complete report.
-    pub(super) fn complete(&self, now: Time, statistics: Statistics, control: &ControlPort, router: &Router) {
-        log::info!(target: logging::REPORT, "{}", Complete(&self.report(now, statistics, control, router)));
+    pub(super) fn complete(&self, now: Time, statistics: Statistics, parts: Parts<'_>) {
+        log::info!(target: logging::REPORT, "{}", Complete(&self.report(now, statistics, parts)));
     }
 
     /// Writes the last report.
-    pub(super) fn close(
-        &mut self,
-        now: Time,
-        statistics: Statistics,
-        control: &ControlPort,
-        router: &Router,
-    ) {
-        self.complete(now, statistics, control, router);
-        let report = self.report(now, statistics, control, router);
+    pub(super) fn close(&mut self, now: Time, statistics: Statistics, parts: Parts<'_>) {
+        self.complete(now, statistics, parts);
+        let report = self.report(now, statistics, parts);
         if let Some(mut stats) = self.stats.take() {
             stats.put(&report);
             stats.finish();
         }
     }
 
-    fn report(&self, now: Time, statistics: Statistics, control: &ControlPort, router: &Router) -> Report {
+    fn report(&self, now: Time, statistics: Statistics, parts: Parts<'_>) -> Report {
+        let Parts { control, router, tunnel } = parts;
         let since = self.history.front().copied().unwrap_or_default();
         let seconds = self.history.len() as u64;
         Report {
@@ -84,6 +88,7 @@ impl Reporter {
             total: Counters(statistics),
             recent: Recent { seconds, since, until: statistics },
             hosts: hosts(now, control),
+            tunnel: tunnel.map(Tunnel::report),
             output: OutputStats {
                 log_lines_lost: logging::lost(),
                 statistics_skipped: self.stats.as_ref().map_or(0, StatsFile::skipped),

@@ -39,6 +39,12 @@ pub(super) fn of(message: &ToIntercept) -> Work {
     }
 }
 
+/// The work of a packet of so many bytes, most of which is the kernel's of the test host. It counts for the round only: a copy
+/// is as large as its clients make it, and who may send packets at all has the key.
+pub(super) fn of_packet(bytes: usize) -> Work {
+    3_000 + bytes as Work
+}
+
 /// The work of one reading of so many bytes.
 pub(super) fn of_reading(bytes: usize) -> Work {
     READING + BYTE * bytes as Work

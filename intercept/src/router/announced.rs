@@ -64,6 +64,11 @@ impl Announced {
         self.by_peer.get(&peer).into_iter().flat_map(|(_, endpoints)| endpoints.iter().copied())
     }
 
+    /// Whether the peer has announced this.
+    pub(super) fn is_of(&self, peer: PeerId, endpoint: &Endpoint) -> bool {
+        self.by_peer.get(&peer).is_some_and(|(_, endpoints)| endpoints.contains(endpoint))
+    }
+
     /// The peers that have announced this.
     pub(super) fn peers_with(&self, endpoint: &Endpoint) -> impl Iterator<Item = PeerId> {
         self.by_peer.iter().filter(|(_, (_, endpoints))| endpoints.contains(endpoint)).map(|(peer, _)| *peer)

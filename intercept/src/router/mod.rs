@@ -8,6 +8,7 @@ mod owners;
 mod packets;
 mod routes;
 mod standing;
+mod tunnels;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -25,10 +26,12 @@ use delayed::Delayed;
 use guesses::Guesses;
 use routes::{Hasher, Routes, Sharing};
 use standing::Evidence;
+use tunnels::Tunnels;
 
 pub use crate::host_quota::Host;
 pub use admission::{AllowedTarget, TargetPolicy};
 pub use guesses::Guesser;
+pub use tunnels::Rejected;
 
 /// How long an answer waits for its route. tcpcopy announces the route just before it injects the SYN, on another path: an
 /// answer without route after this time was never asked for.
@@ -88,6 +91,7 @@ pub struct Router {
     targets: Announced,
     services: Services,
     policy: TargetPolicy,
+    tunnels: Tunnels,
     /// Peers that must be refused because of what others have announced.
     refused: Vec<(PeerId, RefuseReason)>,
     /// The time of the last call.
@@ -107,6 +111,7 @@ impl Router {
             targets: Announced::new(config.max_targets_per_peer, config.max_targets),
             services: Services::new(),
             policy: config.policy,
+            tunnels: Tunnels::default(),
             refused: Vec::new(),
             now: Time::ZERO,
             delayed: Delayed::new(config.max_delayed),
@@ -136,6 +141,7 @@ impl Router {
         self.routes.close(peer);
         self.targets.close(peer);
         self.services.close(self.now, peer);
+        self.tunnels.close(peer);
     }
 
     /// A peer sent a message.
@@ -157,6 +163,9 @@ impl Router {
             // The hello is the first message, and only the first.
             (ToIntercept::Hello { .. }, Some(_)) | (_, None) => Err(RefuseReason::Malformed),
             (_, Some(host)) if self.guesses.are_too_many(host) => Err(RefuseReason::CutOff),
+            (ToIntercept::Target(target), Some(_)) if !self.reaches(peer, &target) => {
+                Err(RefuseReason::TargetNotAllowed(target))
+            }
             (ToIntercept::Target(target), Some(host)) => {
                 admit(now, &self.policy, &self.services, target)?;
                 self.targets.add(peer, host, target)
@@ -180,6 +189,7 @@ impl Router {
                 out.send(peer, &FromIntercept::Pong { nonce });
                 Ok(())
             }
+            (ToIntercept::Tunnel, Some(_)) => self.handle_tunnel(peer, out),
         }
     }
 

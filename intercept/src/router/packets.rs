@@ -6,7 +6,7 @@ use common_core::answer_payload::AnswerPayload;
 use common_core::control::{FlowId, FromIntercept, ServerSegment};
 use common_core::flow::Flow;
 use common_core::time::Time;
-use common_core::wire::{Flags, Segment, Seq};
+use common_core::wire::{Flags, ParseError, Segment, Seq};
 use common_os::io::Captured;
 
 use super::standing::Verdict;
@@ -33,8 +33,30 @@ impl Router {
             }
             return;
         }
-        let Some(subscribers) = self.routes.subscribers(&flow) else {
-            return self.handle_unrouted(now, &flow, segment);
+        self.handle_answer(now, &flow, segment, out);
+    }
+
+    /// The kernel of this host sends a packet to a copied client, through the device of `--tun`.
+    pub fn handle_tunnelled_answer(&mut self, now: Time, packet: &[u8], out: &mut dyn Output) {
+        let segment = match Segment::parse(packet) {
+            Ok(segment) => segment,
+            // The kernel says more than TCP on a device of its own.
+            Err(ParseError::NotTcp) => return,
+            Err(_) => {
+                self.counters.captured += 1;
+                self.counters.unreadable += 1;
+                return;
+            }
+        };
+        self.counters.captured += 1;
+        let flow = Flow { client: segment.destination, server: segment.source };
+        self.handle_answer(now, &flow, &segment, out);
+    }
+
+    /// A segment of a test server on its way to a client.
+    fn handle_answer(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
+        let Some(subscribers) = self.routes.subscribers(flow) else {
+            return self.handle_unrouted(now, flow, segment);
         };
         let is_shared = subscribers.second.is_some();
         let (mut owners, mut news) = (0, [None; 2]);
@@ -63,10 +85,10 @@ impl Router {
             }
         }
         if owners == 0 {
-            self.handle_unproved(now, &flow, segment);
+            self.handle_unproved(now, flow, segment);
         } else if segment.flags.has(Flags::SYN) {
-            self.routes.forget_owner(&flow);
-            self.tell_of_sharing(now, &flow, out);
+            self.routes.forget_owner(flow);
+            self.tell_of_sharing(now, flow, out);
         }
     }
 

@@ -34,6 +34,7 @@ impl Output for Sent {
             FromIntercept::Shared { id, host } => {
                 self.others.push((peer, FromIntercept::Shared { id, host }));
             }
+            FromIntercept::Tunnel(networks) => self.others.push((peer, FromIntercept::Tunnel(networks))),
             FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
         }
     }

@@ -24,6 +24,7 @@ use super::protocol::{ProtocolOptions, attach};
 use super::raw::RawArgs;
 use super::reconnect;
 use super::transfer::{links, refuse_loops, transfers};
+use super::tunnel;
 
 /// Headers without options (RFC 791, RFC 8200, RFC 9293), which do not count towards the MSS (RFC 6691 section 2).
 const HEADERS_V4: u16 = 20 + 20;
@@ -48,6 +49,8 @@ pub struct Config {
     pub offline: Option<Offline>,
     /// Where copies leave this host (`-o`, and the MAC addresses of `-x`).
     pub output: Output,
+    /// Copies go over the control connection (`--tunnel`).
+    pub tunnel: bool,
     /// The user's own capture filter (`-F`).
     pub filter: Option<String>,
     /// Capture buffer of each interface in bytes (`-B`).
@@ -108,14 +111,18 @@ impl Config {
         if raw.memory_mb < u64::from(raw.workers) * WORKER_MEMORY_MB {
             return Err(UsageError::Memory { megabytes: raw.memory_mb, workers: raw.workers });
         }
+        let intercepts = intercepts(&raw.intercepts, raw.port)?;
+        let output = Output { interface: raw.output.clone(), links: links(&raw.transfers)? };
+        tunnel::check(raw, &transfers, &intercepts, &output)?;
         Ok(Self {
             transfers,
-            intercepts: intercepts(&raw.intercepts, raw.port)?,
+            intercepts,
             key: raw.key_file.as_deref().map(key_file::read).transpose()?.map(|keys| keys.first().clone()),
             workers: raw.workers,
             interfaces,
             offline,
-            output: Output { interface: raw.output.clone(), links: links(&raw.transfers)? },
+            output,
+            tunnel: raw.tunnel,
             filter: filter(raw.filter.as_deref())?,
             buffer_bytes: usize::try_from(megabytes(raw.buffer_mb)).unwrap_or(usize::MAX),
             snap: usize::try_from(raw.snap).unwrap_or(usize::MAX),

@@ -117,6 +117,9 @@ pub enum UsageError {
         /// Why.
         reason: &'static str,
     },
+    /// Something that does not go with `--tunnel`.
+    #[error("--tunnel: {0}")]
+    Tunnel(&'static str),
     /// An empty `-F`.
     #[error("{0}")]
     Filter(#[from] EmptyFilter),

@@ -9,6 +9,7 @@ mod protocol;
 mod raw;
 mod reconnect;
 mod transfer;
+mod tunnel;
 
 use std::ffi::OsString;
 

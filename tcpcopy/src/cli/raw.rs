@@ -63,6 +63,10 @@ pub(super) struct RawArgs {
     /// Send copies on this interface
     #[arg(short = 'o', value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) output: Option<String>,
+    /// Send copies over the connection to intercept, which runs on the test host with --tun: no packet has a foreign address, no
+    /// route is needed
+    #[arg(long = "tunnel")]
+    pub(super) tunnel: bool,
     /// Capture what this pcap filter passes, instead of what -x implies
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,

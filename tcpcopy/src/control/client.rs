@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use common_core::control::{FromIntercept, ServerSegment, ToIntercept, VERSION};
 use common_core::flow::Endpoint;
+use common_core::network::Networks;
 use common_core::time::Time;
 use common_noise::key::Key;
 use common_os::io::control_conn::{ControlConn, Received};
@@ -16,11 +17,15 @@ use super::conn_log::ConnLog;
 use super::error::ControlError;
 use super::state::{ConnState, Order};
 use super::statistics::StatisticsSince;
+use super::tunnel_state::TunnelState;
 use crate::report::InterceptStats;
 
 /// Limit of the queue in bytes. After a reconnection the routes of all live flows are queued at once, each up to 50 bytes. With
 /// less than the room for a million routes, a tcpcopy with that many flows could never connect again.
 pub(super) const QUEUE_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Bytes of copies that wait for the connection: twice the largest congestion window of a copy. More would only delay them.
+const TUNNEL_QUEUE: usize = 8 * 1024 * 1024;
 
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
@@ -55,13 +60,16 @@ pub(super) struct Client {
     statistics: Option<StatisticsSince>,
     /// The host of another peer that announces the same flows.
     shared_with: Option<IpAddr>,
+    /// Copies go over this connection.
+    tunnel: Option<TunnelState>,
 }
 
 impl Client {
-    /// The first [`Self::handle_timeout`] connects to `address`. With a key, whoever answers there must have it, too.
+    /// The first [`Self::handle_timeout`] connects to `address`. With a key, whoever answers there must have it, too. With a
+    /// tunnel, copies go over the connection.
     pub(super) fn new(
         address: Endpoint,
-        key: Option<Key>,
+        (key, tunnel): (Option<Key>, Option<TunnelState>),
         token: Token,
         instance: u64,
         now: Time,
@@ -83,6 +91,7 @@ impl Client {
             last_error: None,
             statistics: None,
             shared_with: None,
+            tunnel,
         }
     }
 
@@ -92,6 +101,22 @@ impl Client {
 
     pub(super) fn is_up(&self) -> bool {
         self.state.is_up()
+    }
+
+    /// It is up, and intercept has said what copies need that go over it.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_up() && self.tunnel.as_ref().is_none_or(|tunnel| tunnel.networks().is_some())
+    }
+
+    /// The networks of copies, once intercept has told them.
+    pub(super) fn networks(&self) -> Option<Networks> {
+        self.tunnel.as_ref()?.networks()
+    }
+
+    /// How many bytes of copies the connection takes; `None` if it takes none.
+    pub(super) fn room(&self) -> Option<usize> {
+        let connection = self.connection.as_ref().filter(|_| self.announced)?;
+        Some(TUNNEL_QUEUE.saturating_sub(connection.queued()))
     }
 
     /// TCP has not established the connection yet.
@@ -166,17 +191,17 @@ impl Client {
         let Some(connection) = &mut self.connection else { return None };
         let was_up = self.state.is_up();
         let mut failure = None;
-        let (state, statistics) = (&mut self.state, &mut self.statistics);
-        let mut shared_with = None;
+        let (state, statistics, tunnel) = (&mut self.state, &mut self.statistics, &mut self.tunnel);
+        let mut told = Told { shared_with: None, tunnel };
         let result = connection.receive(budget, &mut |body| {
-            match handle_body(now, body, state, statistics, &mut shared_with, answers) {
+            match handle_body(now, body, state, statistics, &mut told, answers) {
                 Ok(()) if state.is_up() == was_up => return ControlFlow::Continue(()),
                 Ok(()) => {}
                 Err(error) => failure = Some(error),
             }
             ControlFlow::Break(())
         });
-        if let Some(host) = shared_with {
+        if let Some(host) = told.shared_with {
             self.note_shared(now, host);
         }
         if let Some(error) = failure {
@@ -300,13 +325,19 @@ impl Client {
     }
 }
 
+/// What messages have told, beside answers and counters.
+struct Told<'a> {
+    shared_with: Option<IpAddr>,
+    tunnel: &'a mut Option<TunnelState>,
+}
+
 /// Carries out one message.
 fn handle_body(
     now: Time,
     body: &[u8],
     state: &mut ConnState,
     statistics: &mut Option<StatisticsSince>,
-    shared_with: &mut Option<IpAddr>,
+    told: &mut Told<'_>,
     answers: &mut dyn FnMut(&ServerSegment<'_>),
 ) -> Result<(), ControlError> {
     let message = FromIntercept::decode(body)?;
@@ -333,9 +364,13 @@ fn handle_body(
             Ok(())
         }
         FromIntercept::Shared { host, .. } => {
-            *shared_with = Some(host);
+            told.shared_with = Some(host);
             Ok(())
         }
+        FromIntercept::Tunnel(networks) => match told.tunnel {
+            Some(tunnel) => tunnel.handle_networks(networks),
+            None => Err(ControlError::Malformed("networks for copies, which nobody asked for".to_owned())),
+        },
         FromIntercept::Statistics(latest) => {
             statistics.get_or_insert(StatisticsSince::new(latest)).update(latest);
             Ok(())

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use common_core::control::{DecodeError, RefuseReason, VERSION};
+use common_core::network::Networks;
 use common_os::io::control_conn::{ConnError, SecrecyError};
 use thiserror::Error;
 
@@ -33,6 +34,20 @@ pub enum ControlError {
     /// Intercept refuses this connection.
     #[error("refuses the connection: {}", refusal(*.0))]
     Refused(RefuseReason),
+    /// Intercept has no addresses for copies of this family.
+    #[error("has no {family} network for copies")]
+    NoNetwork {
+        /// The address family.
+        family: &'static str,
+    },
+    /// Intercept has other addresses for copies than before.
+    #[error("has the network {networks} for copies, and had {before} before")]
+    OtherNetworks {
+        /// Those of the sessions.
+        before: Networks,
+        /// Those of now.
+        networks: Networks,
+    },
     /// The peer sends something other than messages.
     #[error("does not speak the control protocol: {0}")]
     Malformed(String),
@@ -54,7 +69,15 @@ impl ControlError {
     /// Another attempt soon will not help: somebody must change something first.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        matches!(self, Self::Version { .. } | Self::Refused(_) | Self::Malformed(_) | Self::Secrecy(_))
+        matches!(
+            self,
+            Self::Version { .. }
+                | Self::Refused(_)
+                | Self::Malformed(_)
+                | Self::Secrecy(_)
+                | Self::NoNetwork { .. }
+                | Self::OtherNetworks { .. }
+        )
     }
 
     /// What the user can do.
@@ -75,6 +98,9 @@ impl ControlError {
             Self::Refused(RefuseReason::TargetNotAllowed(_)) => {
                 "name another target in -x, or add it to intercept's --allow-target"
             }
+            Self::Refused(RefuseReason::NoTunnel) => "start intercept on the test host with --tun",
+            Self::NoNetwork { .. } => "add a network of this family to intercept's --net",
+            Self::OtherNetworks { .. } => "start tcpcopy again, or intercept with the same --net as before",
             Self::Version { .. } | Self::Refused(_) => "install the same release on both hosts",
             Self::Malformed(_) | Self::NoHello => "check that -s names intercept's address and port",
             Self::Connect(_) | Self::NoAnswer | Self::Silent | Self::Lost(_) | Self::Overflow => {
@@ -124,7 +150,9 @@ fn refusal(reason: RefuseReason) -> Cow<'static, str> {
                 .into();
         }
         RefuseReason::TargetNotAllowed(target) => {
-            return format!("its --allow-target does not name the target {target}").into();
+            return format!("its --allow-target does not name the target {target}, or with --tun it is none of its own addresses")
+                .into();
         }
+        RefuseReason::NoTunnel => "it takes no copies (--tun)",
     })
 }

@@ -5,11 +5,13 @@ mod conn_log;
 mod error;
 mod state;
 mod statistics;
+mod tunnel_state;
 
 use std::collections::VecDeque;
 
 use common_core::control::{ServerSegment, ToIntercept};
 use common_core::flow::Endpoint;
+use common_core::network::Networks;
 use common_core::time::Time;
 use common_noise::key::Key;
 use mio::event::Event;
@@ -18,6 +20,7 @@ use mio::{Registry, Token};
 use client::{Change, Client};
 pub use conn_log::ConnLog;
 pub use error::ControlError;
+use tunnel_state::TunnelState;
 
 use crate::report::InterceptStats;
 
@@ -48,6 +51,8 @@ pub struct Introduction {
     pub services: Vec<Endpoint>,
     /// The test servers.
     pub targets: Vec<Endpoint>,
+    /// Copies go over the control connection.
+    pub tunnels: bool,
 }
 
 /// All control connections of a worker. They connect, and reconnect, by themselves.
@@ -74,7 +79,8 @@ impl ControlConns {
     ) -> Self {
         let client = |(index, &address): (usize, &_)| {
             let (key, token) = (intercepts.key.cloned(), Token(first_token + index));
-            Client::new(address, key, token, introduction.instance, now, log.clone())
+            let tunnel = introduction.tunnels.then(|| TunnelState::new(&introduction.targets));
+            Client::new(address, (key, tunnel), token, introduction.instance, now, log.clone())
         };
         let clients = intercepts.addresses.iter().enumerate().map(client).collect();
         Self { clients, introduction, first_token, changes: VecDeque::new() }
@@ -86,10 +92,22 @@ impl ControlConns {
         self.clients.len()
     }
 
-    /// All are up.
+    /// All are up, and ready for copies if these go over them.
     #[must_use]
     pub fn all_up(&self) -> bool {
-        self.clients.iter().all(Client::is_up)
+        self.clients.iter().all(Client::is_ready)
+    }
+
+    /// The networks that intercept has for copies, once it has told them.
+    #[must_use]
+    pub fn networks(&self) -> Option<Networks> {
+        self.clients.iter().find_map(Client::networks)
+    }
+
+    /// How many bytes of copies the connections take; `None` if none of them is up.
+    #[must_use]
+    pub fn room(&self) -> Option<usize> {
+        self.clients.iter().filter_map(Client::room).min()
     }
 
     /// The first connection that is down, and why if that is known yet.
@@ -97,7 +115,7 @@ impl ControlConns {
     pub fn first_down(&self) -> Option<(Endpoint, Option<&ControlError>)> {
         self.clients
             .iter()
-            .find(|client| !client.is_up())
+            .find(|client| !client.is_ready())
             .map(|client| (client.address(), client.last_error()))
     }
 
@@ -180,8 +198,12 @@ impl ControlConns {
     /// Queues the services, the targets and `routes`, which are encoded messages, on a connection that came up.
     pub fn announce(&mut self, now: Time, index: usize, routes: &[u8]) {
         let Some(client) = self.clients.get_mut(index) else { return };
-        let Introduction { services, targets, .. } = &self.introduction;
+        let Introduction { services, targets, tunnels, .. } = &self.introduction;
         let change = client.announce(now, |out| {
+            // Targets are judged by it.
+            if *tunnels {
+                ToIntercept::Tunnel.encode(out);
+            }
             services.iter().for_each(|service| ToIntercept::Service(*service).encode(out));
             targets.iter().for_each(|target| ToIntercept::Target(*target).encode(out));
             out.extend_from_slice(routes);

@@ -27,7 +27,7 @@ struct Rig {
 }
 
 fn introduction() -> Introduction {
-    Introduction { instance: 7, services: vec![SERVICE], targets: vec![TARGET] }
+    Introduction { instance: 7, services: vec![SERVICE], targets: vec![TARGET], tunnels: false }
 }
 
 impl Rig {

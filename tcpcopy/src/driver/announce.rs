@@ -10,12 +10,17 @@ use crate::settings::Transfer;
 /// So many transfers are named.
 const NAMED: usize = 4;
 
+/// The way of copies with `--tunnel`.
+const OVER_THE_CONNECTION: &str = "over the connection to intercept there";
+
 /// The line for this configuration.
 pub(super) fn first_line(config: &Config, mut ways: Option<&mut Ways>) -> String {
     let mut line = format!("tcpcopy {}: copies ", env!("CARGO_PKG_VERSION"));
     for (index, transfer) in config.transfers.iter().take(NAMED).enumerate() {
         let comma = if index > 0 { "; " } else { "" };
-        let _ = write!(line, "{comma}{}", copied(transfer, ways.as_deref_mut()));
+        let way =
+            if config.tunnel { OVER_THE_CONNECTION.to_owned() } else { way(transfer, ways.as_deref_mut()) };
+        let _ = write!(line, "{comma}{} ({way})", copied(transfer));
     }
     let others = config.transfers.len().saturating_sub(NAMED);
     if others > 0 {
@@ -35,9 +40,14 @@ pub(super) fn first_line(config: &Config, mut ways: Option<&mut Ways>) -> String
     line
 }
 
-fn copied(transfer: &Transfer, ways: Option<&mut Ways>) -> String {
+fn copied(transfer: &Transfer) -> String {
     let online = transfer.online_ip.map_or_else(|| "port".to_owned(), |ip| format!("{ip}, port"));
-    let way = match ways.and_then(|ways| ways.find(transfer.target.ip)) {
+    format!("{online} {} to {}", transfer.online_port, transfer.target)
+}
+
+/// How copies get to the target.
+fn way(transfer: &Transfer, ways: Option<&mut Ways>) -> String {
+    match ways.and_then(|ways| ways.find(transfer.target.ip)) {
         None => "by the kernel's routing".to_owned(),
         Some(way) => {
             let hop = if way.is_gateway { format!("gateway {}", way.hop) } else { "directly".to_owned() };
@@ -48,8 +58,7 @@ fn copied(transfer: &Transfer, ways: Option<&mut Ways>) -> String {
             };
             format!("by {}, {hop}{station}", way.interface)
         }
-    };
-    format!("{online} {} to {} ({way})", transfer.online_port, transfer.target)
+    }
 }
 
 fn shown(mac: [u8; 6]) -> String {

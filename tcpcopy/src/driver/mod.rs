@@ -11,6 +11,7 @@ mod prober;
 mod progress;
 mod replay;
 mod reporter;
+mod tunnel;
 mod unseen;
 mod watch;
 mod worker;
@@ -39,6 +40,7 @@ use packet_sink::PacketSink;
 use progress::Progress;
 use replay::Replay;
 use reporter::{Outcome, Reporter};
+use tunnel::{Outlet, Tunnel};
 use watch::WatchSockets;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
@@ -137,6 +139,7 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
         instance: random(),
         services: copied_services(config, &local_addresses),
         targets: config.targets(),
+        tunnels: config.tunnel,
     };
     let worker =
         |(input, sink)| worker(config, clock, (&introduction, &conn_log), input, sink, (&queries, &own));
@@ -196,8 +199,12 @@ fn needs(config: &Config, queries: &[Query]) -> Needs {
     }
 }
 
-fn open_sink(config: &Config) -> Result<PacketSink<Injector>, StartError> {
-    Ok(PacketSink::new(Injector::open_on(config.targets().iter().map(|target| target.ip), &config.output)?))
+fn open_sink(config: &Config) -> Result<PacketSink<Outlet>, StartError> {
+    if config.tunnel {
+        return Ok(PacketSink::new(Outlet::Tunnel(Tunnel::default())));
+    }
+    let injector = Injector::open_on(config.targets().iter().map(|target| target.ip), &config.output)?;
+    Ok(PacketSink::new(Outlet::Wire(Box::new(injector))))
 }
 
 fn worker(
@@ -205,9 +212,9 @@ fn worker(
     clock: Clock,
     (introduction, conn_log): (&Introduction, &ConnLog),
     input: Input,
-    sink: PacketSink<Injector>,
+    sink: PacketSink<Outlet>,
     (queries, own): (&[Query], &Arc<OwnEndpoints>),
-) -> Result<Worker<Injector>, StartError> {
+) -> Result<Worker, StartError> {
     let first_conn = FIRST_CAPTURE + input.tokens();
     let intercepts = Intercepts { addresses: &config.intercepts, key: config.key.as_ref() };
     let conns = ControlConns::new(intercepts, introduction.clone(), first_conn, Time::ZERO, conn_log);

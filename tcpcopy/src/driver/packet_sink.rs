@@ -60,6 +60,11 @@ impl<I: Inject> PacketSink<I> {
         self.injector.handle_time(now);
     }
 
+    /// Where the packets go.
+    pub(super) fn injector(&mut self) -> &mut I {
+        &mut self.injector
+    }
+
     /// The counters as of the last [`Self::flush`].
     pub(super) fn account(&self) -> &InjectStats {
         &self.account

@@ -18,7 +18,8 @@ use crate::report::{InterceptStats, WorkerStats};
 
 /// What needs privileges to be opened.
 pub(super) struct WatchSockets {
-    probe: ProbeSocket,
+    /// None if copies go over the control connection: nothing else of the network is used.
+    probe: Option<ProbeSocket>,
     unseen: Unseen,
     ways: io::Result<Ways>,
 }
@@ -26,7 +27,7 @@ pub(super) struct WatchSockets {
 impl WatchSockets {
     pub(super) fn open(config: &Config) -> Result<Self, OpenError> {
         Ok(Self {
-            probe: ProbeSocket::open(&config.targets())?,
+            probe: (!config.tunnel).then(|| ProbeSocket::open(&config.targets())).transpose()?,
             unseen: Unseen::open(config)?,
             ways: Ways::open(),
         })
@@ -41,7 +42,7 @@ impl WatchSockets {
 /// The detector and its sources beside the counters of workers.
 pub(super) struct Watch {
     detector: Detector,
-    prober: Prober,
+    prober: Option<Prober>,
     probes: Vec<Option<Probe>>,
     ways: Option<Ways>,
     unseen: Unseen,
@@ -51,11 +52,12 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn start(sockets: WatchSockets, setup: Setup) -> io::Result<Self> {
+        let setup_tunnels = setup.tunnels;
         Ok(Self {
             probes: setup.targets.iter().map(|_| None).collect(),
             detector: Detector::new(setup),
-            prober: Prober::start(sockets.probe)?,
-            ways: sockets.ways.ok(),
+            prober: sockets.probe.map(Prober::start).transpose()?,
+            ways: sockets.ways.ok().filter(|_| !setup_tunnels),
             unseen: sockets.unseen,
             has_copied: false,
         })
@@ -63,7 +65,7 @@ impl Watch {
 
     /// A second has passed; `sum` are the counters of all workers.
     pub(super) fn tick(&mut self, now: Time, sum: &WorkerStats) {
-        if let Some((target, probe)) = self.prober.result()
+        if let Some((target, probe)) = self.prober.as_ref().and_then(Prober::result)
             && let Some(place) = self.probes.get_mut(target)
         {
             *place = Some(probe);
@@ -75,13 +77,15 @@ impl Watch {
                 Change::Ended(_, line) => log::info!("{line}"),
             }
         }
-        if let Some(wanted) = self.detector.poll_probe() {
+        if let Some(prober) = &self.prober
+            && let Some(wanted) = self.detector.poll_probe()
+        {
             log::info!(
                 "{} does not answer: probing it from this host's own address{}",
                 wanted.address,
                 wanted.foreign.map(|source| format!(", and from {source}")).unwrap_or_default()
             );
-            self.prober.probe(wanted);
+            prober.probe(wanted);
         }
         if sum.ledger.tcp.connected > 0 && !std::mem::replace(&mut self.has_copied, true) {
             log::info!("the first session is copied: the test server has accepted its connection");
@@ -160,6 +164,7 @@ pub(super) fn setup(config: &Config, clock: Clock) -> Setup {
         targets: config.transfers.iter().map(target).collect(),
         intercepts: config.intercepts.clone(),
         // A file need not contain what production answered.
+        tunnels: config.tunnel,
         has_filter: config.filter.is_some() || config.offline.is_some(),
         started: Clock::unix_millis().saturating_sub(uptime),
     }

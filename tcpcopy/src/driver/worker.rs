@@ -6,8 +6,8 @@ use std::time::Duration;
 use common_core::flow::Endpoint;
 use common_core::time::Time;
 use common_os::clock::Clock;
+use common_os::io::Captured;
 use common_os::io::wake_timer::WakeTimer;
-use common_os::io::{Captured, Inject};
 use common_os::process::sched_policy::SchedPolicy;
 use common_os::process::start::StartError;
 use mio::{Events, Poll, Registry, Token};
@@ -17,6 +17,7 @@ use super::deferral::Deferral;
 use super::input::Input;
 use super::packet_sink::PacketSink;
 use super::phase::Phase;
+use super::tunnel::Outlet;
 use crate::control::{ConnChange, ControlConns, ControlError};
 use crate::engine::Engine;
 use crate::online_query::Watch;
@@ -65,7 +66,7 @@ pub(super) struct Round {
 }
 
 /// An engine and all of its inputs and outputs.
-pub(super) struct Worker<I> {
+pub(super) struct Worker {
     poll: Poll,
     events: Events,
     clock: Clock,
@@ -73,7 +74,9 @@ pub(super) struct Worker<I> {
     input: Input,
     conns: ControlConns,
     engine: Engine,
-    sink: PacketSink<I>,
+    sink: PacketSink<Outlet>,
+    /// Intercept must tell the addresses of copies before anything is captured: they go over the control connection.
+    awaits_networks: bool,
     /// Replies of online servers to the questions of modules.
     queries: Watch,
     captured: CaptureStats,
@@ -89,13 +92,13 @@ pub(super) struct Worker<I> {
     next_tick: Time,
 }
 
-impl<I: Inject> Worker<I> {
+impl Worker {
     pub(super) fn new(
         clock: Clock,
         mut input: Input,
         conns: ControlConns,
         engine: Engine,
-        sink: PacketSink<I>,
+        mut sink: PacketSink<Outlet>,
         queries: Watch,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
@@ -110,6 +113,7 @@ impl<I: Inject> Worker<I> {
             input,
             conns,
             engine,
+            awaits_networks: sink.injector().tunnel().is_some(),
             sink,
             queries,
             captured: CaptureStats::default(),
@@ -245,11 +249,14 @@ impl<I: Inject> Worker<I> {
         self.sink.flush();
         self.deliver(now);
         self.conns.flush();
+        if let Some(tunnel) = self.sink.injector().tunnel() {
+            tunnel.set_room(self.conns.room());
+        }
     }
 
     /// Lets packets gather before the next round, unless some are left to read or copies lag.
     fn gather(&self) {
-        let all_read = !self.input.any_ready() && !self.conns.any_readable();
+        let all_read = !self.is_input_ready() && !self.conns.any_readable();
         if let Some(sched_policy) = &self.sched_policy
             && self.captured_some
             && all_read
@@ -260,7 +267,7 @@ impl<I: Inject> Worker<I> {
     }
 
     fn wait(&mut self, limit: Time) -> io::Result<()> {
-        let timeout = if self.input.any_ready() || self.conns.any_readable() {
+        let timeout = if self.is_input_ready() || self.conns.any_readable() {
             Some(Duration::ZERO)
         } else {
             self.timer.set(self.next_timer().min(limit).min(self.deferral.deadline()))?;
@@ -272,7 +279,17 @@ impl<I: Inject> Worker<I> {
         }
     }
 
+    /// Packets can be read that no event will report.
+    fn is_input_ready(&self) -> bool {
+        self.input.any_ready() && !self.awaits_networks
+    }
+
     fn read_captures(&mut self, now: Time) {
+        if self.awaits_networks {
+            // They wait in the capture buffer.
+            self.captured_some = false;
+            return;
+        }
         let budget = if self.lags() { CAPTURE_BUDGET_LAGGING } else { CAPTURE_BUDGET };
         let (engine, sink) = (&mut self.engine, &mut self.sink);
         let mut sink = |captured: Captured<'_>| engine.handle_packet(now, captured, sink);
@@ -304,6 +321,7 @@ impl<I: Inject> Worker<I> {
     fn deliver(&mut self, now: Time) {
         self.conns.broadcast(now, self.sink.queued());
         self.sink.clear_queued();
+        self.pass_copies(now);
         while let Some(change) = self.conns.next_change() {
             match change {
                 ConnChange::Up(index) => {
@@ -313,6 +331,20 @@ impl<I: Inject> Worker<I> {
                 }
                 ConnChange::Down => self.engine.handle_link_down(now),
             }
+        }
+    }
+
+    /// Queues copies that go over the control connection, after the messages that announce them.
+    fn pass_copies(&mut self, now: Time) {
+        let Some(tunnel) = self.sink.injector().tunnel() else { return };
+        self.conns.broadcast(now, tunnel.queued());
+        tunnel.clear();
+        tunnel.set_room(self.conns.room());
+        if self.awaits_networks
+            && let Some(networks) = self.conns.networks()
+        {
+            self.engine.use_networks(networks);
+            self.awaits_networks = false;
         }
     }
 

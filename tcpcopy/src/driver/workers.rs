@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use common_core::time::Time;
 use common_os::clock::Clock;
-use common_os::io::Inject;
 use common_os::process::logging;
 use common_os::process::signals::{Signal, Signals};
 use common_os::process::start::{Process, StartError};
@@ -29,12 +28,12 @@ const WORKERS: Token = Token(1);
 /// [`CALLER`].
 ///
 /// Returns the workers with their open sockets, and the outcome.
-pub(super) fn run<I: Inject + Send + 'static>(
-    mut workers: Vec<Worker<I>>,
+pub(super) fn run(
+    mut workers: Vec<Worker>,
     clock: Clock,
     mut reporter: Reporter,
     process: &mut Process,
-) -> Result<(Vec<Worker<I>>, Outcome), StartError> {
+) -> Result<(Vec<Worker>, Outcome), StartError> {
     if let [only] = &mut workers[..] {
         run_here(only, &mut reporter, process)?;
     } else {
@@ -45,11 +44,7 @@ pub(super) fn run<I: Inject + Send + 'static>(
     Ok((workers, outcome))
 }
 
-fn run_here<I: Inject>(
-    worker: &mut Worker<I>,
-    reporter: &mut Reporter,
-    process: &mut Process,
-) -> Result<(), StartError> {
+fn run_here(worker: &mut Worker, reporter: &mut Reporter, process: &mut Process) -> Result<(), StartError> {
     worker.settle();
     // Signals may have come during the start.
     let mut called = true;
@@ -107,16 +102,16 @@ impl Mailbox {
 }
 
 /// A worker in a thread of its own, as the main thread sees it.
-struct WorkerHandle<I> {
-    thread: WorkerThread<Result<Worker<I>, StartError>>,
+struct WorkerHandle {
+    thread: WorkerThread<Result<Worker, StartError>>,
     mailbox: Arc<Mailbox>,
     waker: Waker,
     /// The beats at the last question.
     beats: u32,
 }
 
-impl<I: Inject + Send + 'static> WorkerHandle<I> {
-    fn start(index: usize, worker: Worker<I>, main: Arc<Waker>) -> Result<Self, StartError> {
+impl WorkerHandle {
+    fn start(index: usize, worker: Worker, main: Arc<Waker>) -> Result<Self, StartError> {
         let waker =
             Waker::new(worker.registry(), CALLER).map_err(StartError::system("make an event loop"))?;
         let mailbox = Arc::new(Mailbox::default());
@@ -143,7 +138,7 @@ impl<I: Inject + Send + 'static> WorkerHandle<I> {
     }
 }
 
-fn work<I: Inject>(mut worker: Worker<I>, mailbox: &Mailbox) -> Result<Worker<I>, StartError> {
+fn work(mut worker: Worker, mailbox: &Mailbox) -> Result<Worker, StartError> {
     worker.settle();
     let mut ends = 0;
     while !worker.has_ended() {
@@ -161,12 +156,12 @@ fn work<I: Inject>(mut worker: Worker<I>, mailbox: &Mailbox) -> Result<Worker<I>
     Ok(worker)
 }
 
-fn run_in_threads<I: Inject + Send + 'static>(
-    workers: Vec<Worker<I>>,
+fn run_in_threads(
+    workers: Vec<Worker>,
     clock: Clock,
     reporter: &mut Reporter,
     process: &mut Process,
-) -> Result<Vec<Worker<I>>, StartError> {
+) -> Result<Vec<Worker>, StartError> {
     let set_up = |signals: &mut Signals| -> io::Result<(Poll, Arc<Waker>)> {
         let poll = Poll::new()?;
         poll.registry().register(signals, SIGNALS, Interest::READABLE)?;
@@ -179,7 +174,7 @@ fn run_in_threads<I: Inject + Send + 'static>(
         // If this fails, the process ends, and with it the workers that have started.
         handles.push(WorkerHandle::start(index, worker, Arc::clone(&main))?);
     }
-    let stats = |handles: &[WorkerHandle<I>]| -> Vec<WorkerStats> {
+    let stats = |handles: &[WorkerHandle]| -> Vec<WorkerStats> {
         handles.iter().map(|each| each.mailbox.stats()).collect()
     };
     let mut events = Events::with_capacity(4);

@@ -31,7 +31,18 @@ impl Engine {
             return self.ledger.packet(PacketKind::Unreadable);
         };
         let EngineConfig { transfers, sees_copies, .. } = &self.config;
-        match classify(transfers, *sees_copies, self.own.as_deref(), &captured, segment) {
+        let class = classify(transfers, *sees_copies, self.own.as_deref(), &captured, segment);
+        let class = match &mut self.addresses {
+            None => class,
+            Some(addresses) => match addresses.translate(now, class) {
+                Some(class) => class,
+                None => {
+                    self.ledger.packet(PacketKind::Client);
+                    return self.turn_away(segment, DropReason::AddressCollision);
+                }
+            },
+        };
+        match class {
             Class::Client { flow, transfer } => {
                 self.ledger.packet(PacketKind::Client);
                 if flow.client.ip.is_loopback() && !flow.server.ip.is_loopback() {
@@ -251,6 +262,8 @@ impl Engine {
     fn new_session(&self, now: Time, flow: Flow, transfer: usize, segment: &Segment<'_>) -> Option<Session> {
         let from_start = is_syn(segment);
         let protocol = self.config.transfers.get(transfer)?.protocol.as_ref();
+        // A module asks the online server about the client.
+        let flow = Flow { client: segment.source, server: flow.server };
         let module = protocol
             .map(|protocol| ModuleHost::new(protocol.module(&flow, from_start), protocol.online_answers()));
         Some(if from_start {

@@ -6,6 +6,7 @@ mod classify;
 mod copies;
 mod embryos;
 mod newcomers;
+mod own_addresses;
 mod slot;
 mod table;
 mod target;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
 use common_core::control::{ServerSegment, ToIntercept};
+use common_core::network::Networks;
 use common_core::time::{Stamp, Time};
 use common_core::wire::PacketBuilder;
 
@@ -24,6 +26,7 @@ use self::capacity::Evictable;
 use self::copies::Copies;
 pub(crate) use self::embryos::Embryos;
 use self::newcomers::Newcomers;
+use self::own_addresses::OwnAddresses;
 use self::slot::Slot;
 use self::table::Table;
 pub(crate) use self::target::Target;
@@ -85,6 +88,8 @@ pub struct Engine {
     /// When the packet that was handled last was captured.
     stamp: Stamp,
     table: Table,
+    /// The addresses of copies, if they are not those of the clients.
+    addresses: Option<Box<OwnAddresses>>,
     copies: Copies,
     /// Flows that may become sessions.
     newcomers: Newcomers,
@@ -122,6 +127,7 @@ impl Engine {
             capture_lost: None,
             stamp: Stamp::FIRST,
             table: Table::default(),
+            addresses: None,
             copies: Copies::default(),
             newcomers: Newcomers::default(),
             capture_unread: false,
@@ -153,6 +159,13 @@ impl Engine {
     /// Connections from these endpoints are our own, and are not copied.
     pub fn set_own(&mut self, own: Arc<OwnEndpoints>) {
         self.own = Some(own);
+    }
+
+    /// Copies have addresses of these networks from now on. To be called before the first packet, or never.
+    pub fn use_networks(&mut self, networks: Networks) {
+        // Clocks of sessions and of addresses need not agree to the second.
+        let idle = self.config.session_timeout + self.config.keepalive_timeout + TIMER_HORIZON;
+        self.addresses = Some(Box::new(OwnAddresses::new(networks, idle)));
     }
 
     /// The kernel has dropped packets before their capture, some time before `now`.

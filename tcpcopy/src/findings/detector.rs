@@ -207,7 +207,7 @@ impl Detector {
             .silences
             .iter()
             .enumerate()
-            .position(|(target, silence)| silence.wants_probe(&self.history, target))?;
+            .position(|(target, silence)| silence.wants_probe(&self.history, &self.setup, target))?;
         let address = self.setup.targets.get(wanting)?.address;
         let connected = latest.intercepts.iter().zip(&self.setup.intercepts);
         let foreign = connected

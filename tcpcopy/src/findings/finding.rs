@@ -89,6 +89,12 @@ findings! {
     /// The answers take another way.
     RouteMissing = "route-missing", "the test server's answers to clients do not reach the assistant: their route is missing", Test:
         "route-setup add --port {port} --via {assistant}", case "findings-hops";
+    /// Copies reach the test host, and nothing comes out of its service.
+    TunnelSilent = "tunnel-silent", "copies enter the test host by intercept's device, and its service answers none", Test:
+        "nft list ruleset; ip {-6}rule; ss -Hltn 'sport = :{port}'", case "agent-faults";
+    /// The control connection is too slow for the copies.
+    TunnelFull = "tunnel-full", "the connection to intercept does not take all copies", Online:
+        "ss -Htni dst {assistant}", case "simulated";
     /// One of the two above; which one is not known.
     CopiesUnanswered = "copies-unanswered", "the test server answers this host, but not the copies", Test:
         "route-setup add --port {port} --via {assistant}", case "simulated";

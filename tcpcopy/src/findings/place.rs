@@ -23,6 +23,8 @@ pub struct Setup {
     pub intercepts: Vec<Endpoint>,
     /// The capture has a filter of the user (`-F`), so it may not pass everything.
     pub has_filter: bool,
+    /// Copies go over the control connection (`--tunnel`).
+    pub tunnels: bool,
     /// The wall clock at [`Time::ZERO`], in milliseconds since 1970.
     pub started: u64,
 }

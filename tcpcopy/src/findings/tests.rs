@@ -31,6 +31,7 @@ fn setup() -> Setup {
         targets: vec![Target { service: 80, address: endpoint("10.0.0.17:8080") }],
         intercepts: vec![endpoint("10.0.0.18:36524")],
         has_filter: false,
+        tunnels: false,
         started: 0,
     }
 }
@@ -353,6 +354,34 @@ fn every_fault_is_found_from_the_start() {
             "{index} {expected:?}: {changes:?}"
         );
         assert!(seconds <= PROMPT, "{index} {expected:?}: after {seconds} s");
+    }
+}
+
+/// Agent mode: nothing is probed, and nothing is said of routes and next hops.
+#[test]
+fn in_agent_mode_only_the_test_host_and_the_connection_can_be_at_fault() {
+    let cases: [(Second, Finding); 4] = [
+        (silent, Finding::TunnelSilent),
+        (no_neighbour, Finding::TunnelSilent),
+        (failing_sends, Finding::TunnelFull),
+        (not_linked, Finding::InterceptAway),
+    ];
+    for (fault, expected) in cases {
+        let mut run = Run::new();
+        run.detector = Detector::new(Setup { tunnels: true, ..setup() });
+        run.quiet(HOUR, healthy);
+        let (seconds, changes) = run.until_change(fault);
+        assert!(
+            matches!(&changes[..], [Change::Begun(finding, _)] if *finding == expected),
+            "{expected:?}: {changes:?}"
+        );
+        assert!(seconds <= PROMPT, "{expected:?}: after {seconds} s");
+        let (_, changes) = run.until_change(healthy);
+        assert!(
+            matches!(&changes[..], [Change::Ended(finding, _)] if *finding == expected),
+            "{expected:?}: {changes:?}"
+        );
+        assert_eq!(run.probes, 0);
     }
 }
 

@@ -528,6 +528,7 @@ impl World {
                 FromIntercept::Refuse(reason) => panic!("intercept refuses the link: {reason:?}"),
                 FromIntercept::Pong { .. } | FromIntercept::Statistics(_) => {}
                 FromIntercept::Shared { .. } => panic!("there is one tcpcopy"),
+                FromIntercept::Tunnel(_) => panic!("the copies are sent on the wire"),
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::control::{
     FlowId, FromIntercept, MAGIC, Proof, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
 };
 use crate::flow::Flow;
+use crate::network::{Network, Networks};
 use crate::wire::{Flags, Options, Seq, Timestamps};
 
 /// Maximum payload bytes that an answer carries. A longer payload is cut, and `payload_len` shows that.
@@ -44,7 +45,7 @@ pub enum DecodeError {
 }
 
 /// The type byte of each message.
-mod kind {
+pub(super) mod kind {
     pub(super) const HELLO: u8 = 0x01;
     pub(super) const TARGET: u8 = 0x02;
     pub(super) const ROUTE_ADD: u8 = 0x03;
@@ -52,12 +53,17 @@ mod kind {
     pub(super) const PAYLOAD: u8 = 0x05;
     pub(super) const PING: u8 = 0x06;
     pub(super) const SERVICE: u8 = 0x07;
+    pub(super) const TUNNEL: u8 = 0x08;
+    /// See [`crate::control::Tunnelled`].
+    pub(crate) const PACKET: u8 = 0x09;
+    pub(crate) const LONG_PACKET: u8 = 0x0a;
     pub(super) const HELLO_REPLY: u8 = 0x81;
     pub(super) const REFUSE: u8 = 0x82;
     pub(super) const ANSWER: u8 = 0x83;
     pub(super) const PONG: u8 = 0x84;
     pub(super) const STATISTICS: u8 = 0x85;
     pub(super) const SHARED: u8 = 0x86;
+    pub(super) const TUNNEL_REPLY: u8 = 0x87;
 }
 
 impl ToIntercept {
@@ -82,6 +88,7 @@ impl ToIntercept {
                 encode_mode(w, mode);
             }),
             Self::Ping { nonce } => Writer::short_frame(out, kind::PING, |w| w.u32(nonce)),
+            Self::Tunnel => Writer::short_frame(out, kind::TUNNEL, |_| {}),
         }
     }
 
@@ -106,6 +113,7 @@ impl ToIntercept {
             kind::ROUTE_DEL => Self::RouteDel { id: FlowId(r.u32()?) },
             kind::PAYLOAD => Self::Payload { id: FlowId(r.u32()?), mode: decode_mode(&mut r)? },
             kind::PING => Self::Ping { nonce: r.u32()? },
+            kind::TUNNEL => Self::Tunnel,
             other => return Err(DecodeError::UnknownType(other)),
         };
         r.finish()?;
@@ -131,6 +139,12 @@ impl<'a> FromIntercept<'a> {
                 w.u32(id.0);
                 w.address(*host);
             }),
+            Self::Tunnel(networks) => Writer::short_frame(out, kind::TUNNEL_REPLY, |w| {
+                for network in networks.iter() {
+                    w.address(network.address());
+                    w.u8(network.prefix());
+                }
+            }),
         }
     }
 
@@ -147,6 +161,7 @@ impl<'a> FromIntercept<'a> {
             kind::PONG => Self::Pong { nonce: r.u32()? },
             kind::STATISTICS => Self::Statistics(decode_statistics(&mut r)?),
             kind::SHARED => Self::Shared { id: FlowId(r.u32()?), host: r.address()? },
+            kind::TUNNEL_REPLY => Self::Tunnel(decode_networks(&mut r)?),
             other => return Err(DecodeError::UnknownType(other)),
         };
         r.finish()?;
@@ -224,6 +239,17 @@ fn decode_mode(r: &mut Reader<'_>) -> Result<AnswerPayload, DecodeError> {
     }
 }
 
+fn decode_networks(r: &mut Reader<'_>) -> Result<Networks, DecodeError> {
+    let mut networks = Networks::default();
+    while !r.is_empty() {
+        let network = Network::new(r.address()?, r.u8()?).map_err(|_| DecodeError::Value("network"))?;
+        if !networks.add(network) {
+            return Err(DecodeError::Value("networks of one family"));
+        }
+    }
+    Ok(networks)
+}
+
 fn encode_reason(w: &mut Writer<'_>, reason: RefuseReason) {
     match reason {
         RefuseReason::Version(own) => {
@@ -245,6 +271,7 @@ fn encode_reason(w: &mut Writer<'_>, reason: RefuseReason) {
             w.u8(10);
             w.endpoint(target);
         }
+        RefuseReason::NoTunnel => w.u8(11),
     }
 }
 
@@ -260,6 +287,7 @@ fn decode_reason(r: &mut Reader<'_>) -> Result<RefuseReason, DecodeError> {
         8 => Ok(RefuseReason::WrongKey),
         9 => Ok(RefuseReason::TargetIsCopied(r.endpoint()?)),
         10 => Ok(RefuseReason::TargetNotAllowed(r.endpoint()?)),
+        11 => Ok(RefuseReason::NoTunnel),
         _ => Err(DecodeError::Value("refuse reason")),
     }
 }

@@ -55,6 +55,7 @@ fn to_intercept() -> impl Strategy<Value = ToIntercept> {
         id().prop_map(|id| ToIntercept::RouteDel { id }),
         (id(), modes()).prop_map(|(id, mode)| ToIntercept::Payload { id, mode }),
         any::<u32>().prop_map(|nonce| ToIntercept::Ping { nonce }),
+        Just(ToIntercept::Tunnel),
     ]
 }
 
@@ -70,7 +71,20 @@ fn refuse_reasons() -> impl Strategy<Value = RefuseReason> {
         Just(RefuseReason::WrongKey),
         endpoints().prop_map(RefuseReason::TargetIsCopied),
         endpoints().prop_map(RefuseReason::TargetNotAllowed),
+        Just(RefuseReason::NoTunnel),
     ]
+}
+
+fn networks(v4: Option<(u32, u8)>, v6: Option<(u128, u8)>) -> Networks {
+    let v4 = v4.map(|(bits, prefix)| {
+        let bits = bits & u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+        Network::new(std::net::Ipv4Addr::from_bits(bits).into(), prefix).unwrap()
+    });
+    let v6 = v6.map(|(bits, prefix)| {
+        let bits = bits & u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+        Network::new(std::net::Ipv6Addr::from_bits(bits).into(), prefix).unwrap()
+    });
+    Networks { v4, v6 }
 }
 
 /// Everything but answers, which borrow.
@@ -78,6 +92,8 @@ fn from_intercept() -> impl Strategy<Value = FromIntercept<'static>> {
     prop_oneof![
         any::<u16>().prop_map(|version| FromIntercept::Hello { version }),
         refuse_reasons().prop_map(FromIntercept::Refuse),
+        (option::of((any::<u32>(), 0_u8..=32)), option::of((any::<u128>(), 0_u8..=128)))
+            .prop_map(|(v4, v6)| FromIntercept::Tunnel(networks(v4, v6))),
         any::<u32>().prop_map(|nonce| FromIntercept::Pong { nonce }),
         (any::<u32>(), any::<std::net::IpAddr>())
             .prop_map(|(id, host)| FromIntercept::Shared { id: FlowId(id), host }),

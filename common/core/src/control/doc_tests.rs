@@ -3,6 +3,7 @@
 use super::*;
 use crate::answer_payload::AnswerPayload;
 use crate::flow::{Endpoint, Flow};
+use crate::network::Networks;
 use crate::wire::{Flags, Options, Seq, Timestamps};
 
 const DOCUMENT: &str = include_str!("../../../../docs/CONTROL_PROTOCOL.md");
@@ -57,6 +58,7 @@ fn the_examples_in_the_specification_are_true() {
         ToIntercept::Payload { id, mode: AnswerPayload::Ends { head: 64, tail: 12 } },
         ToIntercept::Payload { id, mode: AnswerPayload::All },
         ToIntercept::Ping { nonce: 3 },
+        ToIntercept::Tunnel,
     ];
     let syn_ack = ServerSegment {
         flags: Flags::SYN | Flags::ACK,
@@ -90,6 +92,10 @@ fn the_examples_in_the_specification_are_true() {
             withheld: 13,
         }),
         FromIntercept::Shared { id, host: v4().client.ip },
+        FromIntercept::Tunnel(Networks {
+            v4: Some("198.18.0.0/15".parse().unwrap()),
+            v6: Some("fd00:1::/64".parse().unwrap()),
+        }),
     ];
     let document = DOCUMENT.split_whitespace().collect::<Vec<_>>().join(" ");
     let examples = to.iter().map(|message| hex(|out| message.encode(out)));

@@ -129,6 +129,11 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.bytes)
     }
 
+    /// Nothing remains.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Fails if bytes remain.
     pub(super) fn finish(self) -> Result<(), DecodeError> {
         match self.bytes.len() {

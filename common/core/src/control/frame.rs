@@ -15,6 +15,9 @@ const PREFIX: usize = 4;
 /// A length of one byte has this bit; the first byte of a length of four bytes never has it.
 pub(super) const SHORT_FORM: u8 = 0x80;
 
+/// The longest body of that form, in bytes.
+pub(super) const SHORT_MAX: usize = 127;
+
 /// The initial size of a buffer: enough for some hundred answers.
 const INITIAL: usize = 16 * 1024;
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::answer_payload::AnswerPayload;
 use crate::control::Proof;
 use crate::flow::{Endpoint, Flow};
+use crate::network::Networks;
 use crate::wire::{Flags, Options, Seq};
 
 /// The first eight bytes of a hello in both directions.
@@ -60,6 +61,8 @@ pub enum ToIntercept {
         /// Returned in the pong.
         nonce: u32,
     },
+    /// Asks for a [`FromIntercept::Tunnel`]: packets of copies will follow ([`super::Tunnelled`]).
+    Tunnel,
 }
 
 /// From intercept to tcpcopy.
@@ -88,6 +91,8 @@ pub enum FromIntercept<'a> {
         /// The host of the other peer.
         host: IpAddr,
     },
+    /// Packets are taken whose source is in one of these networks.
+    Tunnel(Networks),
 }
 
 /// Why intercept refuses a peer.
@@ -113,6 +118,8 @@ pub enum RefuseReason {
     TargetIsCopied(Endpoint),
     /// This target is not among those that intercept's user allows.
     TargetNotAllowed(Endpoint),
+    /// The peer wants to send packets, and intercept takes none.
+    NoTunnel,
 }
 
 /// One segment that the test server sent.

@@ -5,6 +5,7 @@ mod fields;
 mod frame;
 mod message;
 mod proof;
+mod tunnelled;
 
 pub use codec::{DecodeError, MAX_ANSWER_PAYLOAD};
 pub use frame::{FrameBuffer, FrameError, MAX_FIRST_FRAME, MAX_FRAME};
@@ -12,6 +13,7 @@ pub use message::{
     DEFAULT_PORT, FlowId, FromIntercept, MAGIC, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
 };
 pub use proof::Proof;
+pub use tunnelled::{MAX_TUNNELLED, Tunnelled};
 
 #[cfg(test)]
 mod doc_tests;

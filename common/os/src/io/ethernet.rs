@@ -14,19 +14,13 @@ use super::Lost;
 use super::next_hop::NextHop;
 use super::raw_ip::SEND_BUFFER;
 use super::sys;
+use super::virtio;
 use super::xdp::{self, Xdp};
 use common_core::wire::LongPacket;
 
 /// Largest payload of a long packet in bytes; with the longest headers it still is a valid IP packet.
 pub(super) const LONG: usize = 64_000;
 
-/// `VIRTIO_NET_HDR_F_NEEDS_CSUM`, `VIRTIO_NET_HDR_GSO_TCPV4` and `_TCPV6` of `linux/virtio_net.h`.
-const NEEDS_CHECKSUM: u8 = 1;
-const TCP_V4: u8 = 1;
-const TCP_V6: u8 = 4;
-
-/// `struct virtio_net_hdr` and the Ethernet header.
-const VIRTIO_HEADER: usize = 10;
 const ETHERNET_HEADER: usize = 14;
 
 /// The protocol of a packet socket that receives nothing.
@@ -143,24 +137,15 @@ impl Ethernet {
         segment: u16,
     ) -> io::Result<()> {
         let LongPacket { headers, payload } = packet;
-        let v6 = protocol(headers) == ETH_P_IPV6 as u16;
-        // The packet builder writes no IPv6 extension headers.
-        let ip = if v6 { 40 } else { headers.first().map_or(0, |byte| usize::from(byte & 15) * 4) };
-        if headers.len() <= ip {
+        let Some(virtio) = virtio::header(ETHERNET_HEADER, headers, segment) else {
             return Err(io::ErrorKind::InvalidInput.into());
-        }
+        };
         if headers.len() + usize::from(segment) > hop.mtu as usize {
             return Err(io::Error::from_raw_os_error(EMSGSIZE));
         }
-        let mut start = [0; VIRTIO_HEADER + ETHERNET_HEADER];
-        start[0] = NEEDS_CHECKSUM;
-        start[1] = if v6 { TCP_V6 } else { TCP_V4 };
-        start[2..4].copy_from_slice(&((ETHERNET_HEADER + headers.len()) as u16).to_ne_bytes());
-        start[4..6].copy_from_slice(&segment.to_ne_bytes());
-        start[6..8].copy_from_slice(&((ETHERNET_HEADER + ip) as u16).to_ne_bytes());
-        // Offset of the checksum in a TCP header.
-        start[8..10].copy_from_slice(&16_u16.to_ne_bytes());
-        start[10..].copy_from_slice(&header(hop, headers));
+        let mut start = [0; virtio::HEADER + ETHERNET_HEADER];
+        start[..virtio::HEADER].copy_from_slice(&virtio);
+        start[virtio::HEADER..].copy_from_slice(&header(hop, headers));
         self.send_queued();
         let mut station = sys::station(hop.interface, hop.mac, protocol(headers));
         let mut parts = [&start, *headers, payload.0, payload.1].map(IoSlice::new);

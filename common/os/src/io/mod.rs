@@ -17,6 +17,8 @@ mod ring;
 pub(crate) mod scheduler;
 pub(crate) mod seccomp;
 mod sys;
+pub mod tun;
+mod virtio;
 mod vlan;
 pub mod wake_timer;
 pub mod way;

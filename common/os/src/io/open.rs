@@ -1,8 +1,10 @@
 //! Why a packet socket cannot be opened, with a hint for the user.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 
+use common_core::network::Network;
 use thiserror::Error;
 
 use super::interfaces;
@@ -38,6 +40,31 @@ pub enum OpenError {
         /// The source address that the user gives.
         source_mac: Option<Mac>,
     },
+    /// The network of a TUN device has a route already.
+    #[error(
+        "--net: {0} has a route on this host already; name a network that is free, or end the intercept that has it"
+    )]
+    NetworkInUse(Network),
+    /// The host cannot make TUN devices.
+    #[error(
+        "there is no /dev/net/tun: run modprobe tun, or give it to the container (--device /dev/net/tun, --cap-add NET_ADMIN)"
+    )]
+    NoTun,
+    /// This host has an address of the network.
+    #[error(
+        "--net: {ip} of {network} is an address of this host; name a network of which no host has an address"
+    )]
+    OwnAddress {
+        /// The network.
+        network: Network,
+        /// The address.
+        ip: IpAddr,
+    },
+    /// There is no IPv6 for the network of a TUN device.
+    #[error(
+        "--net: {0}: this host has no IPv6 on new interfaces; run sysctl -w net.ipv6.conf.default.disable_ipv6=0"
+    )]
+    NoIpv6(Network),
     /// The process lacks a privilege.
     #[error(
         "no permission to {action}: run with sudo, or once: setcap cap_net_raw,cap_net_admin,cap_setpcap+ep {program}"
@@ -90,7 +117,14 @@ impl OpenError {
     /// The command line names something that does not exist.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::NoSuchInterface { .. } | Self::CaptureFile { .. } | Self::NoLink { .. })
+        matches!(
+            self,
+            Self::NoSuchInterface { .. }
+                | Self::CaptureFile { .. }
+                | Self::NoLink { .. }
+                | Self::NetworkInUse(_)
+                | Self::OwnAddress { .. }
+        )
     }
 }
 

@@ -100,12 +100,8 @@ pub(super) fn interface_mac(socket: BorrowedFd<'_>, name: &str) -> io::Result<Op
     Ok((address.sa_family == libc::ARPHRD_ETHER).then_some([a, b, c, d, e, f]))
 }
 
-/// Requests a property of the interface of this name.
-fn interface_request(
-    socket: BorrowedFd<'_>,
-    request_code: libc::Ioctl,
-    name: &str,
-) -> io::Result<libc::ifreq> {
+/// A request about the interface of this name.
+fn named_request(name: &str) -> io::Result<libc::ifreq> {
     // SAFETY: all-zero bytes are a valid ifreq: integers, and a union of integers and a null pointer.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The last byte stays zero: it ends the name.
@@ -115,9 +111,58 @@ fn interface_request(
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from.cast_signed() as _;
     }
+    Ok(request)
+}
+
+/// Requests a property of the interface of this name.
+fn interface_request(
+    socket: BorrowedFd<'_>,
+    request_code: libc::Ioctl,
+    name: &str,
+) -> io::Result<libc::ifreq> {
+    let mut request = named_request(name)?;
     // SAFETY: the requests made above read and write one ifreq, whose name is terminated.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), request_code, &raw mut request) })?;
     Ok(request)
+}
+
+/// Makes a TUN device and attaches it to an open `/dev/net/tun`. `name` may contain `%d`, for which the kernel puts a number.
+/// Returns the name of the device.
+pub(super) fn make_tun(file: BorrowedFd<'_>, name: &str, flags: c_int) -> io::Result<String> {
+    let mut request = named_request(name)?;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    // SAFETY: TUNSETIFF reads and writes one ifreq, whose name is terminated.
+    check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
+    let bytes = request.ifr_name.map(|byte| byte as u8);
+    Ok(bytes.into_iter().take_while(|byte| *byte != 0).map(char::from).collect())
+}
+
+/// Sets the size of the header before each packet of a TUN device, and which packets the kernel need not complete.
+pub(super) fn set_tun_offload(file: BorrowedFd<'_>, header: c_int, offloads: u32) -> io::Result<()> {
+    // SAFETY: TUNSETVNETHDRSZ reads one int.
+    check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETVNETHDRSZ, &raw const header) })?;
+    // SAFETY: TUNSETOFFLOAD takes its flags by value.
+    check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(offloads)) })
+}
+
+/// Sets the MTU and the length of the transmit queue of an interface, and sets it up; `socket` may be any socket.
+pub(super) fn set_up_interface(
+    socket: BorrowedFd<'_>,
+    name: &str,
+    mtu: c_int,
+    queue: c_int,
+) -> io::Result<()> {
+    let set = |code: libc::Ioctl, fill: fn(&mut libc::ifreq, c_int), value: c_int| {
+        let mut request = named_request(name)?;
+        fill(&mut request, value);
+        // SAFETY: the requests made here read one ifreq, whose name is terminated and whose value is filled in.
+        check(unsafe { libc::ioctl(socket.as_raw_fd(), code, &raw mut request) })
+    };
+    set(libc::SIOCSIFMTU as _, |request, mtu| request.ifr_ifru.ifru_mtu = mtu, mtu)?;
+    // The kernel reads the length from the same place as a metric.
+    set(libc::SIOCSIFTXQLEN as _, |request, length| request.ifr_ifru.ifru_metric = length, queue)?;
+    let flags = libc::IFF_UP | libc::IFF_RUNNING | libc::IFF_POINTOPOINT | libc::IFF_NOARP;
+    set(libc::SIOCSIFFLAGS as _, |request, flags| request.ifr_ifru.ifru_flags = flags as _, flags)
 }
 
 /// The path MTU in bytes to the address that an IPv4 or IPv6 socket is connected to.

@@ -52,6 +52,19 @@ pub(super) fn intercept_away(view: &View<'_>) -> Verdict {
 
 /// The kernel refuses a tenth of the packets or more.
 pub(super) fn sends_fail(view: &View<'_>) -> Verdict {
+    if view.setup.tunnels { Verdict::Absent } else { failing(view) }
+}
+
+/// The control connection does not take a tenth of the copies or more. Without one that has a finding of its own.
+pub(super) fn tunnel_full(view: &View<'_>) -> Verdict {
+    if !view.setup.tunnels {
+        return Verdict::Absent;
+    }
+    let is_linked = view.history.over(WINDOW).is_some_and(|span| span.samples().all(Sample::is_linked));
+    if is_linked { failing(view) } else { Verdict::Open }
+}
+
+fn failing(view: &View<'_>) -> Verdict {
     let (Some(span), Some(latest)) = (view.history.over(WINDOW), view.history.latest()) else {
         return Verdict::Open;
     };

@@ -54,13 +54,14 @@ type Rule = fn(&View<'_>) -> Verdict;
 type TargetRule = fn(&View<'_>, usize) -> Verdict;
 
 /// Rules about the run as a whole.
-pub(super) const RULES: [(Finding, Rule); 9] = [
+pub(super) const RULES: [(Finding, Rule); 10] = [
     (Finding::NotCaptured, online::not_captured),
     (Finding::CaptureOverflow, losses::capture_overflow),
     (Finding::NobodyListens, online::nobody_listens),
     (Finding::SynFlood, online::syn_flood),
     (Finding::InterceptAway, losses::intercept_away),
     (Finding::SendsFail, losses::sends_fail),
+    (Finding::TunnelFull, losses::tunnel_full),
     (Finding::TwoTcpcopies, answers::two_tcpcopies),
     (Finding::MemoryLimit, losses::memory_limit),
     (Finding::AnswersLost, losses::answers_lost),

@@ -27,11 +27,12 @@ const PROBE_AGAIN: Duration = Duration::from_secs(60);
 const CHANGED: u32 = 3;
 
 /// All causes that [`Heard::No`] may name.
-pub(in super::super) const CAUSES: [Finding; 7] = [
+pub(in super::super) const CAUSES: [Finding; 8] = [
     Finding::NeighbourUnknown,
     Finding::TargetSilent,
     Finding::SourcesDropped,
     Finding::RouteMissing,
+    Finding::TunnelSilent,
     Finding::CopiesUnanswered,
     Finding::OtherAddress,
     Finding::InterceptMisses,
@@ -120,6 +121,11 @@ impl Silence {
         target: usize,
     ) -> Option<(Finding, String)> {
         let sample = latest.targets.get(target)?;
+        if setup.tunnels {
+            // No packet of the copy is on any wire, and no answer.
+            let failing = sends_fail(span);
+            return (!failing).then(|| (Finding::TunnelSilent, "intercept is connected".to_owned()));
+        }
         if let Some(hop) = sample.hop.as_ref().filter(|hop| hop.is_unresolved) {
             let evidence = format!("{} on {} does not tell its MAC address", hop.ip, hop.interface);
             return Some((Finding::NeighbourUnknown, evidence));
@@ -142,7 +148,10 @@ impl Silence {
     }
 
     /// A probe would tell more, and there was none for some time.
-    pub(in super::super) fn wants_probe(&self, history: &History, target: usize) -> bool {
+    pub(in super::super) fn wants_probe(&self, history: &History, setup: &Setup, target: usize) -> bool {
+        if setup.tunnels {
+            return false;
+        }
         let (Some(span), Some(latest)) = (history.over(SUSPICION), history.latest()) else { return false };
         let repeated = span.of_target(target, |counts| counts.sent_again);
         let received = span.of_target(target, heard);
