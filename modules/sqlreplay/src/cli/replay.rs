@@ -1,7 +1,8 @@
 //! `sqlreplay replay`.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,9 +18,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::{Failure, SessionName};
+use crate::clock::wall_time;
 use crate::inspect::sessions::Sessions;
 use crate::recording::Bytes;
 use crate::replay::{ConnectMap, Options, Overview, PasswordSource, Replay, Shared, Target, check};
+use crate::report::About;
 
 /// Exit status: everything was executed, and something differs.
 const DIFFERENT: u8 = 3;
@@ -86,6 +89,9 @@ pub(super) struct Arguments {
     /// The report as JSON
     #[arg(long)]
     json: bool,
+    /// Write the report as a page with charts into this file, too; it needs nothing else
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    html: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -108,6 +114,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 async fn replay(arguments: &Arguments, options: Options, overview: Overview) -> Result<ExitCode, Failure> {
     let total = overview.statements * u64::from(options.repeat);
+    // Before anything is executed: a replay whose report cannot be kept may not be repeatable.
+    let page = arguments.html.as_deref().map(|path| page(arguments, path, &options)).transpose()?;
     let replay = Replay::prepare(&arguments.file, options, &overview).await?;
     let shared = Arc::clone(&replay.shared);
     let showing = tokio::spawn(show_progress(Arc::clone(&shared), total));
@@ -116,6 +124,10 @@ async fn replay(arguments: &Arguments, options: Options, overview: Overview) -> 
     showing.abort();
     let _ = showing.await;
     stopping.abort();
+    if let Some((mut file, path, about)) = page {
+        let written = file.write_all(report.html(&about).as_bytes());
+        written.map_err(|problem| Failure::Other(format!("cannot write {}: {problem}", path.display())))?;
+    }
     if arguments.json {
         super::print(&format!("{}\n", serde_json::to_string_pretty(&report.figures())?))?;
     } else {
@@ -126,6 +138,23 @@ async fn replay(arguments: &Arguments, options: Options, overview: Overview) -> 
         (false, true) => ExitCode::SUCCESS,
         (false, false) => ExitCode::from(DIFFERENT),
     })
+}
+
+/// The file of the page, and what stands in its head.
+fn page<'p>(
+    arguments: &Arguments,
+    path: &'p Path,
+    options: &Options,
+) -> Result<(File, &'p Path, About), Failure> {
+    let file = File::create(path)
+        .map_err(|problem| Failure::Other(format!("cannot write {}: {problem}", path.display())))?;
+    let speed = match options.speed {
+        speed if speed > 0.0 => format!("speed {speed}"),
+        _ => "full speed".to_owned(),
+    };
+    let recording = arguments.file.display().to_string();
+    let about = About { recording, target: options.target.to_string(), speed, at: wall_time() };
+    Ok((file, path, about))
 }
 
 async fn show_progress(shared: Arc<Shared>, total: u64) {

@@ -83,7 +83,12 @@ impl Reader {
         Self::new(path, input)
     }
 
-    fn new(path: &Path, input: Box<dyn BufRead + Send>) -> Result<Self, ReadError> {
+    /// Reads what `input` has; `path` is the name for errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::open`].
+    pub fn new(path: &Path, input: Box<dyn BufRead + Send>) -> Result<Self, ReadError> {
         let header = Header {
             format: FORMAT,
             protocol: String::new(),

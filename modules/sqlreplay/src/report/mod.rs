@@ -1,5 +1,6 @@
 //! What came of a replay.
 
+mod html;
 mod latency;
 mod text;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use self::html::About;
 use self::latency::Latencies;
 pub use self::latency::Percentiles;
 use crate::recording::Micros;
