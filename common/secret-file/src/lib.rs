@@ -1,5 +1,7 @@
 //! Files that hold passwords or keys: who else can read them, and how they are read and made.
 
+mod secret;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -11,6 +13,8 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use common_core::text::shown;
+
+pub use self::secret::Secret;
 
 /// Why a file with secrets is not read: one line with a hint, and nothing of its content.
 #[derive(Debug, Error)]

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
-use crate::secret_file::{self, SecretFileError};
+pub use secret_file::Secret;
+use secret_file::SecretFileError;
 
 /// The source of a password.
 pub enum SecretSource {
@@ -128,30 +128,6 @@ impl SecretSource {
 
 /// The longest file with a password, in bytes.
 const LENGTH_MAX: u64 = 64 << 10;
-
-/// A password.
-#[derive(Clone)]
-pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
-
-impl Secret {
-    /// A copy of `password`, which is wiped when the last of its clones is dropped.
-    #[must_use]
-    pub fn new(password: &[u8]) -> Self {
-        Self(Arc::new(Zeroizing::new(password.to_vec())))
-    }
-
-    /// The password.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 #[cfg(test)]
 mod tests {

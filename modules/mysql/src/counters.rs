@@ -5,7 +5,7 @@ use module_kit::{Loss, Report};
 
 use crate::auth::plugin::Plugin;
 use crate::session::connection_state::Kind;
-use crate::wire::command::Command;
+use crate::wire::command::{Command, NAMES};
 
 /// The outcome of a login at the test server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,13 +170,25 @@ impl Counted for Event {
     }
 }
 
+/// A command that was sent to the test server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent(pub(crate) Command);
+
+impl Counted for Sent {
+    const NAMES: &'static [&'static str] = &NAMES;
+
+    fn index(self) -> usize {
+        usize::from(self.0.0)
+    }
+}
+
 /// The counters of all sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) logins: Codes<(Outcome, Plugin)>,
     /// Connections that the test server refused, by error code.
     pub(crate) refusals: Codes<u16>,
-    pub(crate) commands: Group<Command>,
+    pub(crate) commands: Group<Sent>,
     pub(crate) server_errors: Codes<u16>,
     pub(crate) online_errors: Codes<u16>,
     pub(crate) left_out: Group<LeftOut>,

@@ -1,7 +1,7 @@
 //! MySQL and MariaDB sessions: the module logs in to the test server with its own passwords, and translates the ids that
 //! only one of the servers knows.
 //!
-//! From the lowest floor to the highest: formats ([`wire`]), logins ([`auth`]), prepared statements ([`statements`]),
+//! From the lowest floor to the highest: formats ([`mysql_wire`]), logins ([`auth`]), prepared statements ([`statements`]),
 //! compressed clients ([`compression`]), answers of both servers ([`answers`]), the reading of SQL ([`sql`]), and the
 //! session, with its commands ([`session`]). docs/MYSQL.md tells users what can be replayed, and how to set it up.
 
@@ -16,12 +16,13 @@ mod session;
 mod shared;
 mod sql;
 mod statements;
-mod wire;
 
 use std::sync::Arc;
 
 use module_kit::online_query::OnlineQuery;
 use module_kit::{Endpoint, Flow, Module, OnlineService, PayloadPrefix, Protocol, Report};
+
+use mysql_wire as wire;
 
 use crate::auth::credentials::Credentials;
 pub use crate::auth::credentials::{CredentialsError, DefaultLogin, SecretSource, Settings};
@@ -32,7 +33,7 @@ use crate::session::Session;
 pub use crate::session::connection_state::OnLostState;
 use crate::session::connections::Connections;
 use crate::shared::{Shared, Warnings};
-pub use crate::wire::error_name::error_name;
+pub use mysql_wire::error_name::error_name;
 
 /// The protocol of MySQL and MariaDB, for one online service.
 #[derive(Debug)]

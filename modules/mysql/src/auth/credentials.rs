@@ -7,7 +7,7 @@ pub(crate) use module_kit::secret::Secret;
 pub use module_kit::secret::{CredentialsError, SecretSource};
 use module_kit::users::Users;
 
-use crate::auth::policy::Policy;
+use crate::auth::policy::{Policy, policy};
 use crate::session::connection_state::OnLostState;
 
 /// The `[mysql]` table of the configuration.
@@ -69,7 +69,7 @@ impl Credentials {
             };
             Ok(Login { user, password, database })
         });
-        let policy = Policy::new(settings.allow_clear, settings.public_key.as_deref())?;
+        let policy = policy(settings.allow_clear, settings.public_key.as_deref())?;
         Ok(Self { default: default.transpose()?, users, policy })
     }
 }

@@ -2,8 +2,6 @@
 
 pub(crate) mod admission;
 pub(crate) mod credentials;
-pub(crate) mod dialogue;
-pub(crate) mod greeting;
-pub(crate) mod hello;
-pub(crate) mod plugin;
 pub(crate) mod policy;
+
+pub(crate) use mysql_wire::login::{dialogue, greeting, hello, plugin};

@@ -1,4 +1,4 @@
-//! How a password may be sent to a server.
+//! The policy for passwords, from the configuration.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,27 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use module_kit::secret::CredentialsError;
+use mysql_wire::login::dialogue::KEY_MAX;
+use mysql_wire::login::plugin::is_public_key;
+pub(crate) use mysql_wire::login::policy::Policy;
 
-use crate::auth::dialogue::KEY_MAX;
-use crate::auth::plugin::is_public_key;
-
-/// How a password may be sent to a server.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Policy {
-    /// In the clear, where the server asks for it.
-    pub(crate) allow_clear: bool,
-    /// The server's public key, in PEM. Without one, whoever answers as the server gives the key.
-    pub(crate) public_key: Option<Arc<[u8]>>,
-}
-
-impl Policy {
-    /// `public_key` is the file of the server's key.
-    ///
-    /// # Errors
-    /// It cannot be read, or holds no key.
-    pub(crate) fn new(allow_clear: bool, public_key: Option<&Path>) -> Result<Self, CredentialsError> {
-        Ok(Self { allow_clear, public_key: public_key.map(read).transpose()? })
-    }
+/// `public_key` is the file of the server's key.
+///
+/// # Errors
+/// It cannot be read, or holds no key.
+pub(crate) fn policy(allow_clear: bool, public_key: Option<&Path>) -> Result<Policy, CredentialsError> {
+    Ok(Policy { allow_clear, public_key: public_key.map(read).transpose()? })
 }
 
 /// A public key is no secret: others may read the file.

@@ -27,7 +27,7 @@ use self::conversation::Asking;
 use self::entry::Entry;
 use self::known_types::KnownTypes;
 use crate::auth::credentials::{CredentialsError, Secret, SecretSource};
-use crate::auth::policy::Policy;
+use crate::auth::policy::{Policy, policy};
 
 /// The time limit for a question without a setting: some answers are long.
 const TIME_LIMIT: u8 = 3;
@@ -73,7 +73,7 @@ impl Online {
             time_limit: Duration::from_secs(settings.timeout.unwrap_or(TIME_LIMIT).max(1).into()),
             user: settings.user.clone().into_bytes(),
             password: password.unwrap_or_else(|| Secret::new(b"")),
-            policy: Policy::new(false, settings.public_key.as_deref())?,
+            policy: policy(false, settings.public_key.as_deref())?,
             questions: Questions::default(),
             connections: Connections::default(),
             failed: AtomicU64::new(0),

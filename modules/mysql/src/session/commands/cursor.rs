@@ -7,7 +7,7 @@ use module_kit::Failure;
 use super::text::Change;
 use crate::answers::expected::Request;
 use crate::answers::files::Files;
-use crate::counters::LeftOut;
+use crate::counters::{LeftOut, Sent};
 use crate::session::context::Context;
 use crate::session::state::Ready;
 use crate::wire::capabilities::Capabilities;
@@ -75,7 +75,7 @@ impl Commands<'_, '_> {
 
     /// A command goes to the test server.
     pub(super) fn send(&mut self, command: Command, header: Header, request: Request) {
-        self.cx.shared.counters.commands.count(command);
+        self.cx.shared.counters.commands.count(Sent(command));
         self.cx.state.next_command();
         if !command.has_no_answer() {
             self.ready.answers.expect(request, (!header.goes_on()).then_some(1));

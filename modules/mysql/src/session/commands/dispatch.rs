@@ -6,7 +6,7 @@ use module_kit::{Failure, FailureKind, Loss};
 use super::cursor::{Commands, Stop, Taken};
 use crate::answers::expected::Request;
 use crate::answers::files::Files;
-use crate::counters::LeftOut;
+use crate::counters::{LeftOut, Sent};
 use crate::session::client::{Client, NAME_MAX};
 use crate::session::connection_state::Run;
 use crate::session::context::Context;
@@ -226,7 +226,7 @@ impl Commands<'_, '_> {
         self.cx.stream.enter(header, header.length, Fate::Replace);
         self.cx.stream.last = LastCommand::ChangeUser;
         self.cx.login_packet(header.sequence)?;
-        self.cx.shared.counters.commands.count(Command::CHANGE_USER);
+        self.cx.shared.counters.commands.count(Sent(Command::CHANGE_USER));
         self.cx.become_client(Client::new(hello, &self.cx.shared.credentials));
         self.edits.actions().answers(AnswerPayload::All);
         self.edits.actions().send(&packet(0, &[Command::PING.0]));

@@ -4,20 +4,21 @@
 
 use std::fmt;
 
-use crate::wire::packet::Reader;
+use crate::packet::Reader;
 
 /// MariaDB reports progress with this code, which is no error.
-pub(crate) const PROGRESS: u16 = 0xFFFF;
+pub const PROGRESS: u16 = 0xFFFF;
 
 /// A statement ends because of a KILL: MySQL's and MariaDB's errors.
-pub(crate) const INTERRUPTED: &[u16] = &[1053, 1317, 1927];
+pub const INTERRUPTED: &[u16] = &[1053, 1317, 1927];
 
 /// An error as a server reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ServerError {
-    pub(crate) code: u16,
+pub struct ServerError {
+    /// Its number.
+    pub code: u16,
     /// For the log: printable, short.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl ServerError {
@@ -25,7 +26,7 @@ impl ServerError {
     const MESSAGE_MAX: usize = 200;
 
     /// The error, if the payload is one.
-    pub(crate) fn read(payload: &[u8]) -> Option<Self> {
+    pub fn read(payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
         if reader.u8()? != 0xFF {
             return None;
@@ -46,6 +47,6 @@ impl fmt::Display for ServerError {
 }
 
 /// Untrusted bytes, escaped for the log.
-pub(crate) fn printable(bytes: &[u8], max: usize) -> String {
+pub fn printable(bytes: &[u8], max: usize) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).escape_debug().to_string()
 }

@@ -2,37 +2,41 @@
 //!
 //! Source: dev.mysql.com, "Protocol::HandshakeV10"; MariaDB's documentation, "Connection".
 
-use crate::wire::capabilities::Capabilities;
-use crate::wire::packet::Reader;
-use crate::wire::server_error::ServerError;
+use crate::capabilities::Capabilities;
+use crate::packet::Reader;
+use crate::server_error::ServerError;
 
 /// The protocol version of every server since MySQL 3.21.
 const VERSION: u8 = 10;
 
 /// The longest nonce that is kept: MySQL's and MariaDB's have 20 bytes.
-pub(crate) const NONCE_MAX: usize = 64;
+pub const NONCE_MAX: usize = 64;
 
 /// Bytes of the longest name of an authentication method.
-pub(crate) const PLUGIN_MAX: usize = 64;
+pub const PLUGIN_MAX: usize = 64;
 
 /// A server's greeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Greeting {
-    pub(crate) connection_id: u32,
-    pub(crate) capabilities: Capabilities,
-    pub(crate) version: Version,
+pub struct Greeting {
+    /// The number of the connection, which KILL names.
+    pub connection_id: u32,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// Its kind and version.
+    pub version: Version,
     /// The random bytes that a password is proved with.
-    pub(crate) nonce: Vec<u8>,
+    pub nonce: Vec<u8>,
     /// Name of the authentication method that the nonce is for.
-    pub(crate) plugin: Vec<u8>,
+    pub plugin: Vec<u8>,
 }
 
 /// A server's kind and version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Version {
-    pub(crate) is_mariadb: bool,
+pub struct Version {
+    /// MariaDB, not MySQL.
+    pub is_mariadb: bool,
     /// 80032 is 8.0.32, 101104 is 10.11.4.
-    pub(crate) number: u32,
+    pub number: u32,
 }
 
 impl Version {
@@ -51,7 +55,8 @@ impl Version {
 
 /// The first packet of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum FirstPacket {
+pub enum FirstPacket {
+    /// It waits for the client's login.
     Greeting(Greeting),
     /// The server has no room for the connection, or does not want it.
     Refused(ServerError),
@@ -59,13 +64,13 @@ pub(crate) enum FirstPacket {
 
 impl Greeting {
     /// The memory that it takes, in bytes.
-    pub(crate) fn memory(&self) -> usize {
+    pub fn memory(&self) -> usize {
         size_of_val(self) + self.nonce.capacity() + self.plugin.capacity()
     }
 }
 
 /// The id of the connection and the low capabilities, from the beginning of a greeting.
-pub(crate) fn read_head(payload: &[u8]) -> Option<(u32, Capabilities)> {
+pub fn read_head(payload: &[u8]) -> Option<(u32, Capabilities)> {
     let mut reader = Reader::new(payload);
     let Head { connection_id, flags, .. } = Head::read(&mut reader)?;
     Some((connection_id, Capabilities::new(flags, 0)))
@@ -95,7 +100,7 @@ impl<'a> Head<'a> {
 }
 
 /// Reads the payload of a server's first packet.
-pub(crate) fn read(payload: &[u8]) -> Option<FirstPacket> {
+pub fn read(payload: &[u8]) -> Option<FirstPacket> {
     if let Some(error) = ServerError::read(payload) {
         return Some(FirstPacket::Refused(error));
     }
@@ -125,7 +130,7 @@ pub(crate) fn read(payload: &[u8]) -> Option<FirstPacket> {
 }
 
 /// The name of an authentication method, cut where none goes on.
-pub(crate) fn plugin_name<'a>(reader: &mut Reader<'a>) -> &'a [u8] {
+pub fn plugin_name<'a>(reader: &mut Reader<'a>) -> &'a [u8] {
     let name = reader.terminated_or_rest();
     name.get(..PLUGIN_MAX).unwrap_or(name)
 }

@@ -2,55 +2,77 @@
 //!
 //! Source: dev.mysql.com, "Command Phase"; MariaDB's documentation, "Replication Protocol", "COM_STMT_BULK_EXECUTE".
 
-use module_kit::counters::Counted;
-
-use crate::wire::packet::{HEADER, Header};
+use crate::packet::{HEADER, Header};
 
 /// The first byte of a command's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Command(pub(crate) u8);
+pub struct Command(pub u8);
 
 impl Command {
-    pub(crate) const QUIT: Self = Self(0x01);
-    pub(crate) const INIT_DB: Self = Self(0x02);
-    pub(crate) const QUERY: Self = Self(0x03);
-    pub(crate) const REFRESH: Self = Self(0x07);
-    pub(crate) const SHUTDOWN: Self = Self(0x08);
-    pub(crate) const PROCESS_KILL: Self = Self(0x0C);
-    pub(crate) const PING: Self = Self(0x0E);
-    pub(crate) const CHANGE_USER: Self = Self(0x11);
-    pub(crate) const BINLOG_DUMP: Self = Self(0x12);
-    pub(crate) const TABLE_DUMP: Self = Self(0x13);
-    pub(crate) const REGISTER_REPLICA: Self = Self(0x15);
-    pub(crate) const PREPARE: Self = Self(0x16);
-    pub(crate) const EXECUTE: Self = Self(0x17);
-    pub(crate) const LONG_DATA: Self = Self(0x18);
-    pub(crate) const CLOSE: Self = Self(0x19);
-    pub(crate) const RESET: Self = Self(0x1A);
-    pub(crate) const SET_OPTION: Self = Self(0x1B);
-    pub(crate) const FETCH: Self = Self(0x1C);
-    pub(crate) const BINLOG_DUMP_GTID: Self = Self(0x1E);
-    pub(crate) const RESET_CONNECTION: Self = Self(0x1F);
-    pub(crate) const CLONE: Self = Self(0x20);
-    pub(crate) const SUBSCRIBE_GROUP: Self = Self(0x21);
-    pub(crate) const BULK_EXECUTE: Self = Self(0xFA);
+    /// The client leaves.
+    pub const QUIT: Self = Self(0x01);
+    /// Takes the connection to a database.
+    pub const INIT_DB: Self = Self(0x02);
+    /// Runs statements.
+    pub const QUERY: Self = Self(0x03);
+    /// Flushes caches; deprecated.
+    pub const REFRESH: Self = Self(0x07);
+    /// Stops the server; deprecated.
+    pub const SHUTDOWN: Self = Self(0x08);
+    /// Ends a connection; deprecated.
+    pub const PROCESS_KILL: Self = Self(0x0C);
+    /// Asks whether the server is there.
+    pub const PING: Self = Self(0x0E);
+    /// Logs in again as another user.
+    pub const CHANGE_USER: Self = Self(0x11);
+    /// Asks for the binary log.
+    pub const BINLOG_DUMP: Self = Self(0x12);
+    /// Asks for a table; of old replicas.
+    pub const TABLE_DUMP: Self = Self(0x13);
+    /// Names a replica.
+    pub const REGISTER_REPLICA: Self = Self(0x15);
+    /// Prepares a statement.
+    pub const PREPARE: Self = Self(0x16);
+    /// Runs a prepared statement.
+    pub const EXECUTE: Self = Self(0x17);
+    /// Sends a part of a parameter.
+    pub const LONG_DATA: Self = Self(0x18);
+    /// Drops a prepared statement.
+    pub const CLOSE: Self = Self(0x19);
+    /// Drops the cursor and the long data of a prepared statement.
+    pub const RESET: Self = Self(0x1A);
+    /// Switches several statements in one text on or off.
+    pub const SET_OPTION: Self = Self(0x1B);
+    /// Fetches rows from a cursor.
+    pub const FETCH: Self = Self(0x1C);
+    /// Asks for the binary log by GTID.
+    pub const BINLOG_DUMP_GTID: Self = Self(0x1E);
+    /// Drops the state of the connection.
+    pub const RESET_CONNECTION: Self = Self(0x1F);
+    /// Clones the server.
+    pub const CLONE: Self = Self(0x20);
+    /// Of group replication.
+    pub const SUBSCRIBE_GROUP: Self = Self(0x21);
+    /// MariaDB: runs a prepared statement with many rows of parameters.
+    pub const BULK_EXECUTE: Self = Self(0xFA);
 
     /// For the user.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         NAMES[usize::from(self.0)]
     }
 
-    pub(crate) fn is_known(self) -> bool {
+    /// A command that both vendors' manuals name.
+    pub fn is_known(self) -> bool {
         self.name() != "other"
     }
 
     /// The server does not answer it.
-    pub(crate) fn has_no_answer(self) -> bool {
+    pub fn has_no_answer(self) -> bool {
         matches!(self, Self::QUIT | Self::LONG_DATA | Self::CLOSE)
     }
 
     /// A replica, or a new member of a cluster, sends it: its session cannot be copied.
-    pub(crate) fn is_replication(self) -> bool {
+    pub fn is_replication(self) -> bool {
         matches!(
             self,
             Self::BINLOG_DUMP
@@ -63,7 +85,7 @@ impl Command {
     }
 
     /// Begins with the id of a statement.
-    pub(crate) fn names_statement(self) -> bool {
+    pub fn names_statement(self) -> bool {
         matches!(
             self,
             Self::EXECUTE | Self::LONG_DATA | Self::CLOSE | Self::RESET | Self::FETCH | Self::BULK_EXECUTE
@@ -85,7 +107,7 @@ impl Command {
 }
 
 /// The names of commands by their byte.
-static NAMES: [&str; 256] = {
+pub static NAMES: [&str; 256] = {
     let mut names = ["other"; 256];
     let known = [
         (0x01, "quit"),
@@ -126,16 +148,8 @@ static NAMES: [&str; 256] = {
     names
 };
 
-impl Counted for Command {
-    const NAMES: &'static [&'static str] = &NAMES;
-
-    fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
 /// Can these bytes be the beginning of a command? `None` if there are too few to tell.
-pub(crate) fn looks_like_command(bytes: &[u8]) -> Option<bool> {
+pub fn looks_like_command(bytes: &[u8]) -> Option<bool> {
     let header = Header::read(bytes)?;
     let command = Command(*bytes.get(HEADER)?);
     let begins = header.sequence == 0 && command.is_known() && command.may_have(header.length);

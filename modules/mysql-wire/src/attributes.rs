@@ -5,11 +5,12 @@
 //!
 //! Source: dev.mysql.com, "COM_QUERY", "Binary Protocol Value".
 
-use crate::wire::packet::Reader;
+use crate::packet::Reader;
 
 /// The length of the attributes before a text, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Attributes {
+pub enum Attributes {
+    /// So many.
     Length(usize),
     /// More of the packet is needed.
     Cut,
@@ -18,12 +19,12 @@ pub(crate) enum Attributes {
 /// Are there attributes before the text in the payload of a COM_QUERY? The client's capabilities do not tell: some clients
 /// claim attributes for the online server's sake and send none. But no text has the second byte of attributes, which is
 /// the number of parameter sets.
-pub(crate) fn are_there(payload: &[u8]) -> bool {
+pub fn are_there(payload: &[u8]) -> bool {
     matches!(payload, [_, _, 0x01, ..])
 }
 
 /// The length of the attributes in the payload of a COM_QUERY whose client sends them.
-pub(crate) fn before_text(payload: &[u8]) -> Attributes {
+pub fn before_text(payload: &[u8]) -> Attributes {
     match text_length(payload) {
         Some(text) => Attributes::Length(payload.len() - 1 - text),
         None => Attributes::Cut,
@@ -31,7 +32,7 @@ pub(crate) fn before_text(payload: &[u8]) -> Attributes {
 }
 
 /// The text of a whole COM_QUERY payload, with attributes before it or without.
-pub(crate) fn text(payload: &[u8]) -> Option<&[u8]> {
+pub fn text(payload: &[u8]) -> Option<&[u8]> {
     match are_there(payload).then(|| before_text(payload)) {
         Some(Attributes::Cut) => None,
         Some(Attributes::Length(length)) => payload.get(1 + length..),
@@ -54,7 +55,7 @@ fn text_length(payload: &[u8]) -> Option<usize> {
 }
 
 /// Reads a parameter's type and name; returns the type.
-pub(crate) fn named_type(reader: &mut Reader<'_>) -> Option<u8> {
+pub fn named_type(reader: &mut Reader<'_>) -> Option<u8> {
     let kind = reader.u8()?;
     reader.u8()?; // signed or not
     reader.sized()?;
@@ -63,7 +64,7 @@ pub(crate) fn named_type(reader: &mut Reader<'_>) -> Option<u8> {
 
 /// Skips the values of parameters with these types. `is_elsewhere`: whether the value of a parameter was sent before and
 /// is not here, if that is known.
-pub(crate) fn skip_values(
+pub fn skip_values(
     reader: &mut Reader<'_>,
     types: &[u8],
     nulls: &[u8],
@@ -79,7 +80,7 @@ pub(crate) fn skip_values(
 }
 
 /// Skips a value of the binary protocol.
-pub(crate) fn skip_value(reader: &mut Reader<'_>, kind: u8) -> Option<()> {
+pub fn skip_value(reader: &mut Reader<'_>, kind: u8) -> Option<()> {
     let length = match kind {
         0x06 => 0,
         0x01 => 1,

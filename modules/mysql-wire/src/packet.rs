@@ -3,49 +3,50 @@
 //! Source: dev.mysql.com, "MySQL Packets" and "Protocol Data Types". All numbers are little-endian.
 
 /// Bytes of a packet header.
-pub(crate) const HEADER: usize = 4;
+pub const HEADER: usize = 4;
 
 /// A payload of this many bytes goes on in the next packet; a multiple of it ends with an empty one.
-pub(crate) const CHUNK_MAX: usize = 0xFF_FFFF;
+pub const CHUNK_MAX: usize = 0xFF_FFFF;
 
 /// The longest payload that is read as a whole, in bytes. The longest packet of a login holds a public key, or a column
 /// definition.
-pub(crate) const WHOLE_MAX: usize = 64 << 10;
+pub const WHOLE_MAX: usize = 64 << 10;
 
 /// The header of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Header {
+pub struct Header {
     /// Payload bytes.
-    pub(crate) length: usize,
+    pub length: usize,
     /// Counts the packets of a command and its answer, from 0.
-    pub(crate) sequence: u8,
+    pub sequence: u8,
 }
 
 impl Header {
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+    /// From the first bytes of a packet.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let &[low, middle, high, sequence] = bytes.first_chunk::<HEADER>()?;
         Some(Self { length: u32::from_le_bytes([low, middle, high, 0]) as usize, sequence })
     }
 
     /// The header's four bytes; `length` is at most [`CHUNK_MAX`].
-    pub(crate) fn bytes(self) -> [u8; HEADER] {
+    pub fn bytes(self) -> [u8; HEADER] {
         let [low, middle, high, ..] = self.length.to_le_bytes();
         [low, middle, high, self.sequence]
     }
 
     /// Another packet continues the payload.
-    pub(crate) fn goes_on(self) -> bool {
+    pub fn goes_on(self) -> bool {
         self.length == CHUNK_MAX
     }
 }
 
 /// A packet whose payload is shorter than [`CHUNK_MAX`].
-pub(crate) fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
+pub fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
     [&Header { length: payload.len(), sequence }.bytes()[..], payload].concat()
 }
 
 /// The packets that `bytes` begins with, as far as they are whole.
-pub(crate) fn packets(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
+pub fn packets(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
     std::iter::from_fn(move || {
         let header = Header::read(bytes)?;
         let payload = bytes.get(HEADER..HEADER + header.length)?;
@@ -56,45 +57,52 @@ pub(crate) fn packets(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])>
 
 /// Reads a payload from front to back; `None` wherever it is too short.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(payload: &'a [u8]) -> Self {
+    /// Reads this payload.
+    pub fn new(payload: &'a [u8]) -> Self {
         Self { rest: payload }
     }
 
-    pub(crate) fn rest(&self) -> &'a [u8] {
+    /// What was not read yet.
+    pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    pub(crate) fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
+    /// The next bytes, so many.
+    pub fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(bytes)?;
         self.rest = rest;
         Some(taken)
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;
         Some(*taken)
     }
 
-    pub(crate) fn u8(&mut self) -> Option<u8> {
+    /// A byte.
+    pub fn u8(&mut self) -> Option<u8> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    pub(crate) fn u16(&mut self) -> Option<u16> {
+    /// A number of two bytes.
+    pub fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
-    pub(crate) fn u32(&mut self) -> Option<u32> {
+    /// A number of four bytes.
+    pub fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
     /// A length-encoded integer ("int<lenenc>").
-    pub(crate) fn length(&mut self) -> Option<u64> {
+    pub fn length(&mut self) -> Option<u64> {
         match self.u8()? {
             small @ ..=0xFA => Some(u64::from(small)),
             0xFC => self.u16().map(u64::from),
@@ -107,19 +115,19 @@ impl<'a> Reader<'a> {
     }
 
     /// A length-encoded string.
-    pub(crate) fn sized(&mut self) -> Option<&'a [u8]> {
+    pub fn sized(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.length()?).ok()?;
         self.take(length)
     }
 
     /// A string behind its length in one byte.
-    pub(crate) fn short(&mut self) -> Option<&'a [u8]> {
+    pub fn short(&mut self) -> Option<&'a [u8]> {
         let length = usize::from(self.u8()?);
         self.take(length)
     }
 
     /// A string that ends with NUL.
-    pub(crate) fn terminated(&mut self) -> Option<&'a [u8]> {
+    pub fn terminated(&mut self) -> Option<&'a [u8]> {
         let end = self.rest.iter().position(|&byte| byte == 0)?;
         let taken = self.take(end)?;
         self.take(1)?;
@@ -127,13 +135,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A string that ends with NUL, or with the payload.
-    pub(crate) fn terminated_or_rest(&mut self) -> &'a [u8] {
+    pub fn terminated_or_rest(&mut self) -> &'a [u8] {
         self.terminated().unwrap_or_else(|| std::mem::take(&mut self.rest))
     }
 }
 
 /// Appends a length-encoded integer.
-pub(crate) fn write_length(value: usize, to: &mut Vec<u8>) {
+pub fn write_length(value: usize, to: &mut Vec<u8>) {
     match value {
         ..=0xFA => to.push(value as u8),
         0xFB..=0xFFFF => {
@@ -152,42 +160,48 @@ pub(crate) fn write_length(value: usize, to: &mut Vec<u8>) {
 }
 
 /// Appends a length-encoded string.
-pub(crate) fn write_sized(value: &[u8], to: &mut Vec<u8>) {
+pub fn write_sized(value: &[u8], to: &mut Vec<u8>) {
     write_length(value.len(), to);
     to.extend_from_slice(value);
 }
 
 /// Appends a string and its NUL.
-pub(crate) fn write_terminated(value: &[u8], to: &mut Vec<u8>) {
+pub fn write_terminated(value: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(value);
     to.push(0);
 }
 
 /// Assembles whole packets from the bytes of a stream, as a login needs them.
 #[derive(Debug, Default)]
-pub(crate) struct Assembler {
+pub struct Assembler {
     bytes: Vec<u8>,
 }
 
 /// A packet is longer than any in a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TooLong;
+pub struct TooLong;
 
 impl Assembler {
     /// After a longer packet the buffer shrinks to this, in bytes.
     const KEPT: usize = 1 << 10;
 
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    /// Adds bytes of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// The memory that is allocated, in bytes.
-    pub(crate) fn memory(&self) -> usize {
+    pub fn memory(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// The next whole packet, if it is here.
-    pub(crate) fn next(&mut self) -> Result<Option<(u8, Vec<u8>)>, TooLong> {
+    /// The next whole packet, if it is here: its sequence id and its payload.
+    ///
+    /// # Errors
+    ///
+    /// If it is longer than any in a login.
+    #[expect(clippy::should_implement_trait, reason = "no iterator: more bytes may come")]
+    pub fn next(&mut self) -> Result<Option<(u8, Vec<u8>)>, TooLong> {
         let Some(header) = Header::read(&self.bytes) else { return Ok(None) };
         if header.length > WHOLE_MAX {
             return Err(TooLong);

@@ -2,33 +2,35 @@
 //!
 //! Source: dev.mysql.com, "Authentication Method Switch", "Caching_sha2_password information".
 
-use crate::auth::credentials::Secret;
-use crate::auth::greeting::{Greeting, NONCE_MAX, PLUGIN_MAX};
-use crate::auth::plugin::{Plugin, encrypted};
-use crate::auth::policy::Policy;
-use crate::wire::packet::Reader;
-use crate::wire::server_error::{ServerError, printable};
+use crate::login::greeting::{Greeting, NONCE_MAX, PLUGIN_MAX};
+use crate::login::plugin::{Plugin, encrypted};
+use crate::login::policy::Policy;
+use crate::packet::Reader;
+use crate::server_error::{ServerError, printable};
+use secret_file::Secret;
 
 /// A server switches to another method once; more often, it never ends.
 const SWITCHES_MAX: u8 = 3;
 
 /// A public key is no longer, in bytes: one of 4096 bits has 800.
-pub(crate) const KEY_MAX: usize = 8 << 10;
+pub const KEY_MAX: usize = 8 << 10;
 
 /// The next step of a login.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// Send this payload.
     Send(Vec<u8>),
     /// The server sends another packet first.
     Wait,
+    /// The client is in.
     Accepted,
+    /// The login cannot succeed.
     Refused(Refusal),
 }
 
 /// Why a login cannot succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// The server refuses the user.
     Server(ServerError),
     /// The server asks for a method that is not implemented here.
@@ -45,7 +47,7 @@ pub(crate) enum Refusal {
 
 /// A login under way.
 #[derive(Debug)]
-pub(crate) struct Dialogue {
+pub struct Dialogue {
     plugin: Plugin,
     nonce: Vec<u8>,
     password: Option<Secret>,
@@ -67,11 +69,7 @@ enum Stage {
 impl Dialogue {
     /// A login that answers `greeting`. Returns also the first answer, if a password is configured. Without one, the captured
     /// answer must be sufficient.
-    pub(crate) fn begin(
-        greeting: &Greeting,
-        password: Option<Secret>,
-        policy: &Policy,
-    ) -> (Self, Option<Vec<u8>>) {
+    pub fn begin(greeting: &Greeting, password: Option<Secret>, policy: &Policy) -> (Self, Option<Vec<u8>>) {
         let (plugin, nonce) = (Plugin::from_name(&greeting.plugin), greeting.nonce.clone());
         let policy = policy.clone();
         let mut dialogue = Self { plugin, nonce, password, policy, switches: 0, stage: Stage::Answered };
@@ -80,22 +78,22 @@ impl Dialogue {
     }
 
     /// The memory that is allocated for it, in bytes.
-    pub(crate) fn memory(&self) -> usize {
+    pub fn memory(&self) -> usize {
         self.nonce.capacity()
     }
 
     /// The present method.
-    pub(crate) fn plugin(&self) -> Plugin {
+    pub fn plugin(&self) -> Plugin {
         self.plugin
     }
 
     /// The server was asked for its public key: the password will be readable for whoever answers.
-    pub(crate) fn has_asked_for_key(&self) -> bool {
+    pub fn has_asked_for_key(&self) -> bool {
         self.stage == Stage::KeyAsked
     }
 
     /// A password is configured.
-    pub(crate) fn has_password(&self) -> bool {
+    pub fn has_password(&self) -> bool {
         self.password.is_some()
     }
 
@@ -119,7 +117,7 @@ impl Dialogue {
     }
 
     /// The server's next packet.
-    pub(crate) fn handle(&mut self, payload: &[u8]) -> Step {
+    pub fn handle(&mut self, payload: &[u8]) -> Step {
         let mut reader = Reader::new(payload);
         match reader.u8() {
             Some(0x00) => Step::Accepted,

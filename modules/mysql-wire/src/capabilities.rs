@@ -6,31 +6,49 @@ use std::ops::BitOr;
 
 /// A set of capability flags: MySQL's in the low half, MariaDB's extended ones in the high half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Capabilities(pub(crate) u64);
+pub struct Capabilities(pub u64);
 
 impl Capabilities {
     /// Set by MySQL, not by MariaDB: without it, the extended capabilities are meant ("long password" once).
-    pub(crate) const MYSQL: Self = Self(1);
-    pub(crate) const CONNECT_WITH_DB: Self = Self(1 << 3);
-    pub(crate) const COMPRESS: Self = Self(1 << 5);
-    pub(crate) const LOCAL_FILES: Self = Self(1 << 7);
-    pub(crate) const PROTOCOL_41: Self = Self(1 << 9);
-    pub(crate) const SSL: Self = Self(1 << 11);
-    pub(crate) const TRANSACTIONS: Self = Self(1 << 13);
-    pub(crate) const SECURE_CONNECTION: Self = Self(1 << 15);
-    pub(crate) const MULTI_STATEMENTS: Self = Self(1 << 16);
-    pub(crate) const MULTI_RESULTS: Self = Self(1 << 17);
-    pub(crate) const PS_MULTI_RESULTS: Self = Self(1 << 18);
-    pub(crate) const PLUGIN_AUTH: Self = Self(1 << 19);
-    pub(crate) const CONNECT_ATTRS: Self = Self(1 << 20);
-    pub(crate) const SIZED_AUTH: Self = Self(1 << 21);
-    pub(crate) const DEPRECATE_EOF: Self = Self(1 << 24);
-    pub(crate) const ZSTD: Self = Self(1 << 26);
-    pub(crate) const QUERY_ATTRIBUTES: Self = Self(1 << 27);
-    pub(crate) const MULTI_FACTOR: Self = Self(1 << 28);
-    pub(crate) const VERIFY_CERTIFICATE: Self = Self(1 << 30);
+    pub const MYSQL: Self = Self(1);
+    /// The client names a database.
+    pub const CONNECT_WITH_DB: Self = Self(1 << 3);
+    /// Packets are compressed with zlib.
+    pub const COMPRESS: Self = Self(1 << 5);
+    /// The client sends files for LOAD DATA LOCAL.
+    pub const LOCAL_FILES: Self = Self(1 << 7);
+    /// The protocol of version 4.1.
+    pub const PROTOCOL_41: Self = Self(1 << 9);
+    /// The connection is encrypted.
+    pub const SSL: Self = Self(1 << 11);
+    /// The server tells the status of transactions.
+    pub const TRANSACTIONS: Self = Self(1 << 13);
+    /// The password is proved with a nonce.
+    pub const SECURE_CONNECTION: Self = Self(1 << 15);
+    /// Several statements in one text.
+    pub const MULTI_STATEMENTS: Self = Self(1 << 16);
+    /// Several results of one statement.
+    pub const MULTI_RESULTS: Self = Self(1 << 17);
+    /// The same of prepared statements.
+    pub const PS_MULTI_RESULTS: Self = Self(1 << 18);
+    /// Authentication methods have names.
+    pub const PLUGIN_AUTH: Self = Self(1 << 19);
+    /// The client says more about itself.
+    pub const CONNECT_ATTRS: Self = Self(1 << 20);
+    /// The answer to the nonce may be long.
+    pub const SIZED_AUTH: Self = Self(1 << 21);
+    /// Lists end with an OK packet.
+    pub const DEPRECATE_EOF: Self = Self(1 << 24);
+    /// Packets are compressed with Zstandard.
+    pub const ZSTD: Self = Self(1 << 26);
+    /// Attributes before the text of a statement.
+    pub const QUERY_ATTRIBUTES: Self = Self(1 << 27);
+    /// Several passwords.
+    pub const MULTI_FACTOR: Self = Self(1 << 28);
+    /// The server's certificate is checked.
+    pub const VERIFY_CERTIFICATE: Self = Self(1 << 30);
     /// MariaDB: COM_STMT_BULK_EXECUTE.
-    pub(crate) const BULK: Self = Self(1 << 34);
+    pub const BULK: Self = Self(1 << 34);
 
     /// Never requested from the test server: encryption and compression, which the copy does not use, and second passwords,
     /// which are not configured.
@@ -39,7 +57,7 @@ impl Capabilities {
     );
 
     /// The likely capabilities of a client whose login was not captured.
-    pub(crate) const ASSUMED: Self = Self(
+    pub const ASSUMED: Self = Self(
         Self::MYSQL.0
             | Self::LOCAL_FILES.0
             | Self::PROTOCOL_41.0
@@ -52,29 +70,34 @@ impl Capabilities {
             | Self::DEPRECATE_EOF.0,
     );
 
-    pub(crate) fn new(low: u32, extended: u32) -> Self {
+    /// From the flags of a packet.
+    pub fn new(low: u32, extended: u32) -> Self {
         Self(u64::from(low) | u64::from(extended) << 32)
     }
 
-    pub(crate) fn low(self) -> u32 {
+    /// MySQL's flags.
+    pub fn low(self) -> u32 {
         self.0 as u32
     }
 
-    pub(crate) fn extended(self) -> u32 {
+    /// MariaDB's extended flags.
+    pub fn extended(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    pub(crate) fn has(self, other: Self) -> bool {
+    /// Whether all of `other` are here.
+    pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    pub(crate) fn without(self, other: Self) -> Self {
+    /// All but `other`.
+    pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
     /// The capabilities of the copy of a client that wants `self`: those that both sides have, and those that our own login
     /// needs. A client of MySQL remains one, whatever the server.
-    pub(crate) fn agree_with(self, server: Self) -> Self {
+    pub fn agree_with(self, server: Self) -> Self {
         let ours = Self::PLUGIN_AUTH | Self::SECURE_CONNECTION | Self::PROTOCOL_41;
         let mut agreed = Self((self.0 | ours.0) & server.0 & !Self::NEVER.0 & !Self::MYSQL.0);
         if self.has(Self::MYSQL) {

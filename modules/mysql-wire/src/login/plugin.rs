@@ -14,12 +14,18 @@ use zeroize::Zeroizing;
 
 /// An authentication method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Plugin {
+pub enum Plugin {
+    /// mysql_native_password.
     Native,
+    /// caching_sha2_password.
     CachingSha2,
+    /// sha256_password.
     Sha256,
+    /// client_ed25519 of MariaDB.
     Ed25519,
+    /// mysql_clear_password.
     Clear,
+    /// Another one.
     Other,
 }
 
@@ -27,11 +33,13 @@ impl Plugin {
     const ALL: [Self; 6] =
         [Self::Native, Self::CachingSha2, Self::Sha256, Self::Ed25519, Self::Clear, Self::Other];
 
-    pub(crate) fn from_name(name: &[u8]) -> Self {
+    /// The method of this name.
+    pub fn from_name(name: &[u8]) -> Self {
         Self::ALL.into_iter().find(|plugin| plugin.name().as_bytes() == name).unwrap_or(Self::Other)
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    /// As the protocol has it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Native => "mysql_native_password",
             Self::CachingSha2 => "caching_sha2_password",
@@ -43,7 +51,7 @@ impl Plugin {
     }
 
     /// The first answer, made of a password and the server's nonce; empty if an empty answer means no password.
-    pub(crate) fn answer(self, password: &[u8], nonce: &[u8]) -> Vec<u8> {
+    pub fn answer(self, password: &[u8], nonce: &[u8]) -> Vec<u8> {
         match self {
             Self::Native => native(password, nonce),
             Self::CachingSha2 => caching_sha2(password, nonce),
@@ -88,13 +96,13 @@ fn ed25519(password: &[u8], nonce: &[u8]) -> Vec<u8> {
 }
 
 /// Whether `pem` is an RSA public key that [`encrypted`] can use for passwords of usual length.
-pub(crate) fn is_public_key(pem: &[u8]) -> bool {
+pub fn is_public_key(pem: &[u8]) -> bool {
     encrypted(&[0; 64], &[0; 20], pem).is_some()
 }
 
 /// The password, encrypted for the owner of a public key: RSA-OAEP of (p + NUL) xor nonce. `None` if `pem` is no RSA key, or
 /// too short a one.
-pub(crate) fn encrypted(password: &[u8], nonce: &[u8], pem: &[u8]) -> Option<Vec<u8>> {
+pub fn encrypted(password: &[u8], nonce: &[u8], pem: &[u8]) -> Option<Vec<u8>> {
     let pem = std::str::from_utf8(pem).ok()?.trim_end_matches('\0');
     let key = PublicKey::from_public_key_pem(pem).ok()?;
     let mut secret = terminated(password);

@@ -3,9 +3,9 @@
 //! Source: dev.mysql.com, "Protocol::HandshakeResponse41", "Protocol::SSLRequest", "COM_CHANGE_USER"; MariaDB's
 //! documentation, "Connection".
 
-use crate::auth::greeting::plugin_name;
-use crate::wire::capabilities::Capabilities;
-use crate::wire::packet::{Reader, write_sized, write_terminated};
+use crate::capabilities::Capabilities;
+use crate::login::greeting::plugin_name;
+use crate::packet::{Reader, write_sized, write_terminated};
 
 /// Bytes of the fixed part; an SSLRequest is nothing else.
 const FIXED: usize = 32;
@@ -15,23 +15,29 @@ const ATTRIBUTES_MAX: usize = 64 << 10;
 
 /// A client's login: enough to log in again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hello {
-    pub(crate) capabilities: Capabilities,
-    pub(crate) packet_max: u32,
+pub struct Hello {
+    /// What it can do and wants.
+    pub capabilities: Capabilities,
+    /// The longest packet that it takes, in bytes.
+    pub packet_max: u32,
     /// Number of its character set and collation.
-    pub(crate) charset: u16,
-    pub(crate) user: Vec<u8>,
-    pub(crate) database: Vec<u8>,
+    pub charset: u16,
+    /// Who it is.
+    pub user: Vec<u8>,
+    /// The database that it wants; empty for none.
+    pub database: Vec<u8>,
     /// Connection attributes, as they were written.
-    pub(crate) attributes: Vec<u8>,
+    pub attributes: Vec<u8>,
     /// Its answer to the online server's nonce, and the method.
-    pub(crate) answer: Vec<u8>,
-    pub(crate) plugin: Vec<u8>,
+    pub answer: Vec<u8>,
+    /// The name of the method of its answer.
+    pub plugin: Vec<u8>,
 }
 
 /// The first packet of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum FirstPacket {
+pub enum FirstPacket {
+    /// It logs in.
     Hello(Hello),
     /// It goes on encrypted.
     Tls,
@@ -41,7 +47,7 @@ pub(crate) enum FirstPacket {
 
 impl Hello {
     /// The memory that is allocated for it, in bytes.
-    pub(crate) fn memory(&self) -> usize {
+    pub fn memory(&self) -> usize {
         [&self.user, &self.database, &self.attributes, &self.answer, &self.plugin]
             .map(Vec::capacity)
             .iter()
@@ -49,12 +55,12 @@ impl Hello {
     }
 
     /// The client and its server can have agreed on compression.
-    pub(crate) fn may_compress(&self) -> bool {
+    pub fn may_compress(&self) -> bool {
         self.capabilities.has(Capabilities::COMPRESS) || self.capabilities.has(Capabilities::ZSTD)
     }
 
     /// A client whose login was not captured.
-    pub(crate) fn assumed(user: &[u8], database: &[u8]) -> Self {
+    pub fn assumed(user: &[u8], database: &[u8]) -> Self {
         Self {
             capabilities: Capabilities::ASSUMED,
             packet_max: 1 << 30,
@@ -69,13 +75,7 @@ impl Hello {
 
     /// The payload that introduces this client to the test server, with the capabilities `agreed` and an answer to its
     /// nonce, and takes it to `database`, if that is not empty.
-    pub(crate) fn response(
-        &self,
-        agreed: Capabilities,
-        answer: &[u8],
-        plugin: &[u8],
-        database: &[u8],
-    ) -> Vec<u8> {
+    pub fn response(&self, agreed: Capabilities, answer: &[u8], plugin: &[u8], database: &[u8]) -> Vec<u8> {
         let mut capabilities = agreed.without(Capabilities::CONNECT_WITH_DB);
         if !database.is_empty() {
             capabilities = capabilities | Capabilities::CONNECT_WITH_DB;
@@ -100,7 +100,7 @@ impl Hello {
     }
 
     /// The payload of a COM_CHANGE_USER to this client.
-    pub(crate) fn change_user(&self, agreed: Capabilities, answer: &[u8], plugin: &[u8]) -> Vec<u8> {
+    pub fn change_user(&self, agreed: Capabilities, answer: &[u8], plugin: &[u8]) -> Vec<u8> {
         let mut payload = vec![CHANGE_USER];
         write_terminated(&self.user, &mut payload);
         write_short(answer, &mut payload);
@@ -120,7 +120,7 @@ impl Hello {
     }
 
     /// Reads the payload of a COM_CHANGE_USER of this client: the client that it wants to be.
-    pub(crate) fn changed(&self, payload: &[u8]) -> Option<Self> {
+    pub fn changed(&self, payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
         reader.u8().filter(|&command| command == CHANGE_USER)?;
         let user = reader.terminated()?.to_vec();
@@ -150,7 +150,7 @@ impl Hello {
 }
 
 /// Reads the payload of a client's first packet.
-pub(crate) fn read(payload: &[u8]) -> Option<FirstPacket> {
+pub fn read(payload: &[u8]) -> Option<FirstPacket> {
     let mut reader = Reader::new(payload);
     let low = u32::from(reader.u16()?);
     if !Capabilities::new(low, 0).has(Capabilities::PROTOCOL_41) {

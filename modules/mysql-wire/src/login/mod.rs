@@ -1,0 +1,7 @@
+//! Logins: what both sides say, and the client's part.
+
+pub mod dialogue;
+pub mod greeting;
+pub mod hello;
+pub mod plugin;
+pub mod policy;
