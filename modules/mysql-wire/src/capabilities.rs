@@ -39,6 +39,8 @@ impl Capabilities {
     pub const SIZED_AUTH: Self = Self(1 << 21);
     /// Lists end with an OK packet.
     pub const DEPRECATE_EOF: Self = Self(1 << 24);
+    /// The server may leave out the definitions of columns.
+    pub const OPTIONAL_METADATA: Self = Self(1 << 25);
     /// Packets are compressed with Zstandard.
     pub const ZSTD: Self = Self(1 << 26);
     /// Attributes before the text of a statement.
@@ -49,6 +51,9 @@ impl Capabilities {
     pub const VERIFY_CERTIFICATE: Self = Self(1 << 30);
     /// MariaDB: COM_STMT_BULK_EXECUTE.
     pub const BULK: Self = Self(1 << 34);
+
+    /// MariaDB: definitions of columns that the client knows are left out.
+    pub const CACHED_METADATA: Self = Self(1 << 36);
 
     /// Never requested from the test server: encryption and compression, which the copy does not use, and second passwords,
     /// which are not configured.

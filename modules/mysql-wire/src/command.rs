@@ -15,6 +15,8 @@ impl Command {
     pub const INIT_DB: Self = Self(0x02);
     /// Runs statements.
     pub const QUERY: Self = Self(0x03);
+    /// Asks for the columns of a table; deprecated.
+    pub const FIELD_LIST: Self = Self(0x04);
     /// Flushes caches; deprecated.
     pub const REFRESH: Self = Self(0x07);
     /// Stops the server; deprecated.

@@ -5,11 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod attributes;
 pub mod capabilities;
 pub mod command;
 pub mod error_name;
+pub mod execute;
 pub mod login;
 pub mod packet;
 pub mod prepare_ok;
 pub mod server_error;
+pub mod stream;

@@ -4,8 +4,8 @@
 
 use crate::packet::{Header, Reader};
 
-#[derive(Debug, Clone, Copy)]
 /// What the server says of a statement that it has prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrepareOk {
     /// The statement's id.
     pub id: u32,

@@ -129,6 +129,25 @@ pub fn read(payload: &[u8]) -> Option<FirstPacket> {
     Some(FirstPacket::Greeting(Greeting { connection_id, capabilities, version, nonce, plugin }))
 }
 
+/// Takes these capabilities out of the payload of a greeting, for a proxy. Returns those of them that were there; `None` if
+/// it is no greeting.
+pub fn take_out(payload: &mut [u8], capabilities: Capabilities) -> Option<Capabilities> {
+    // Version of the protocol, text of the version, then connection id, nonce and a filler.
+    let at = 1 + payload.get(1..)?.iter().position(|&byte| byte == 0)? + 1 + 4 + 8 + 1;
+    payload.first().filter(|&&version| version == VERSION)?;
+    let mut found = 0;
+    let places = [(at, 0), (at + 1, 8), (at + 5, 16), (at + 6, 24)];
+    // MariaDB's extended ones stand where MySQL has zeros.
+    let extended = (0..4).map(|byte| (at + 14 + byte, 32 + 8 * byte as u32));
+    for (place, shift) in places.into_iter().chain(extended) {
+        let byte = payload.get_mut(place)?;
+        let out = (capabilities.0 >> shift) as u8;
+        found |= u64::from(*byte & out) << shift;
+        *byte &= !out;
+    }
+    Some(Capabilities(found))
+}
+
 /// The name of an authentication method, cut where none goes on.
 pub fn plugin_name<'a>(reader: &mut Reader<'a>) -> &'a [u8] {
     let name = reader.terminated_or_rest();
@@ -138,6 +157,26 @@ pub fn plugin_name<'a>(reader: &mut Reader<'a>) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn capabilities_are_taken_out_of_a_greeting() {
+        let mut payload = b"\x0a8.0.32\0\x05\0\0\0abcdefgh\0\xff\xff\x2d\x02\0\xff\xff\x15".to_vec();
+        payload.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0xFF, 0, 0, 0]);
+        payload.extend_from_slice(b"ijklmnopqrst\0caching_sha2_password\0");
+        let before = payload.clone();
+        let out = Capabilities::SSL | Capabilities::COMPRESS | Capabilities::ZSTD | Capabilities::BULK;
+        assert_eq!(take_out(&mut payload, out), Some(out));
+        assert_eq!(take_out(&mut payload, out), Some(Capabilities(0)));
+        let (Some(FirstPacket::Greeting(old)), Some(FirstPacket::Greeting(new))) =
+            (read(&before), read(&payload))
+        else {
+            panic!("no greeting")
+        };
+        assert_eq!(new.capabilities, old.capabilities.without(out));
+        assert_eq!((new.nonce, new.plugin), (old.nonce, old.plugin));
+        let changed = before.iter().zip(&payload).filter(|(old, new)| old != new).count();
+        assert_eq!((changed, take_out(&mut [10, 0, 1], out), take_out(&mut [9; 60], out)), (4, None, None));
+    }
 
     #[test]
     fn a_version_is_a_number() {
