@@ -1,16 +1,17 @@
 //! Statements that differ only in their values, as one.
 
-use postgres_wire::tokens::{Token, Tokens};
+use crate::protocol::Protocol;
+use crate::sql::{Token, Tokens};
 
 /// A longer text is cut, in bytes.
 const LENGTH_MAX: usize = 400;
 
 /// The statement with `?` in place of its values; lists of values become `?, ...`; without comments.
 #[must_use]
-pub fn fingerprint(sql: &[u8]) -> String {
+pub fn fingerprint(sql: &[u8], protocol: Protocol) -> String {
     let mut text = String::with_capacity(sql.len().min(LENGTH_MAX));
     let mut last = Kind::Start;
-    for token in Tokens::new(sql) {
+    for token in Tokens::new(sql, protocol) {
         let kind = match token {
             Token::Word(_) | Token::Quoted(_) => Kind::Word,
             Token::Literal(_) | Token::Number(_) | Token::Parameter(_) => Kind::Value,
@@ -104,9 +105,13 @@ mod tests {
             ("SELECT 3 - 4, a -5", "select ? - ?, a - ?"),
             ("SELECT count(*) FROM a.b WHERE x::int >= 5", "select count(*) from a.b where x::int >= ?"),
         ] {
-            assert_eq!(fingerprint(sql.as_bytes()), expected);
+            assert_eq!(fingerprint(sql.as_bytes(), Protocol::Postgres), expected);
         }
-        assert!(fingerprint(&b"a ".repeat(1000)).len() < 500);
-        assert!(fingerprint("ä ".repeat(1000).as_bytes()).ends_with(" ..."));
+        assert_eq!(
+            fingerprint(b"SELECT `a` FROM t WHERE b = \"x\" AND c IN (?, ?) # z", Protocol::Mysql),
+            "select \"a\" from t where b = ? and c in(?, ...)"
+        );
+        assert!(fingerprint(&b"a ".repeat(1000), Protocol::Postgres).len() < 500);
+        assert!(fingerprint("ä ".repeat(1000).as_bytes(), Protocol::Postgres).ends_with(" ..."));
     }
 }

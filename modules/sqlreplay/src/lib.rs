@@ -19,3 +19,4 @@ pub mod recording;
 pub mod replay;
 pub mod report;
 pub mod sniff;
+mod sql;

@@ -236,7 +236,7 @@ fn rows_are_recorded_and_masked_as_asked_for() {
     ]);
     let settings = Settings {
         protocol: Protocol::Postgres,
-        masking: Masking { patterns: vec!["[a-z]@[a-z.]+".parse().unwrap()], parameters: false },
+        masking: Masking { patterns: vec!["[a-z]@[a-z.]+".parse().unwrap()], ..Masking::default() },
         results: true,
     };
     assert_eq!(

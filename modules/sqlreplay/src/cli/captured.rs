@@ -28,7 +28,7 @@ pub(super) fn record(captured: Captured<'_>) -> Result<ExitCode, Failure> {
         listen: None,
         server: None,
         started: wall_time(started),
-        ..super::record::header()
+        ..super::record::header(captured.settings.protocol)
     };
     let (writer, sink) = Writer::open(captured.output, header, None, captured.overwrite)?;
     let mut sniffer = Sniffer::new(captured.port, Arc::new(captured.settings), started);

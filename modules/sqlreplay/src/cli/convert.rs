@@ -18,7 +18,7 @@ use crate::recording::record::Record;
 /// What `convert` is asked for.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A recording, YAML, queries.json of pgrr, mocks.yaml of Keploy, or PostgreSQL's log as CSV
+    /// A recording, YAML, queries.json of pgrr, mocks.yaml of Keploy, PostgreSQL's log as CSV, or MySQL's general log
     input: PathBuf,
     /// YAML if its name ends with .yaml or .yml, else a recording, compressed if it ends with .zst
     output: PathBuf,
@@ -28,10 +28,10 @@ pub(super) struct Arguments {
     /// Replace the output if it is there
     #[arg(long)]
     overwrite: bool,
-    /// Put *** in place of what fits this regular expression (pgrr, keploy, csvlog; may be repeated)
+    /// Put *** in place of what fits this regular expression (pgrr, keploy, csvlog, general-log; may be repeated)
     #[arg(long, value_name = "REGEX")]
     mask: Vec<Regex>,
-    /// Leave out all parameters, and the literals of statements (pgrr, keploy, csvlog)
+    /// Leave out all parameters, and the literals of statements (pgrr, keploy, csvlog, general-log)
     #[arg(long)]
     mask_params: bool,
 }
@@ -43,6 +43,7 @@ enum From {
     Pgrr,
     Keploy,
     Csvlog,
+    GeneralLog,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -53,6 +54,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Some(From::Pgrr) => Format::Pgrr,
         Some(From::Keploy) => Format::Keploy,
         Some(From::Csvlog) => Format::Csvlog,
+        Some(From::GeneralLog) => Format::GeneralLog,
     };
     if matches!(format, Format::Recording | Format::Yaml)
         && (!arguments.mask.is_empty() || arguments.mask_params)
@@ -61,7 +63,8 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             "--mask and --mask-params mask while recording, not in a recording".to_owned(),
         ));
     }
-    let masking = Masking { patterns: arguments.mask, parameters: arguments.mask_params };
+    let protocol = format.protocol();
+    let masking = Masking { protocol, patterns: arguments.mask, parameters: arguments.mask_params };
     let (count, notes) = if is_yaml(&arguments.output) {
         let mut options = OpenOptions::new();
         options.write(true).mode(0o600);

@@ -2,6 +2,7 @@
 
 mod captured;
 mod convert;
+mod my_cnf;
 mod record;
 mod replay;
 mod sessions;

@@ -24,19 +24,22 @@ use crate::recording::{FORMAT, Progress, Sink, Writer, at_end};
 /// What `record` is asked for.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The address that clients connect to
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "localhost:5433")]
-    listen: String,
-    /// The server
-    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:5432")]
-    upstream: String,
+    /// What the sessions speak; if it is not named, port 3306 tells
+    #[arg(long, value_enum)]
+    protocol: Option<ProtocolArgument>,
+    /// The address that clients connect to (localhost:5433, or localhost:3307 for MySQL)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The server (localhost:5432, or localhost:3306 for MySQL)
+    #[arg(long, value_name = "HOST:PORT")]
+    upstream: Option<String>,
     /// A capture file (pcap or pcapng, also compressed; - is the standard input) instead of clients
     #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "upstream", "append", "tls"])]
     pcap: Option<PathBuf>,
     /// A network interface (any: all of them) whose packets are recorded instead of clients of a proxy; needs root
     #[arg(long, short, value_name = "DEV", conflicts_with_all = ["listen", "upstream", "append", "tls", "pcap"])]
     interface: Option<String>,
-    /// The server's port in the capture file or on the interface [default: 5432]
+    /// The server's port in the capture file or on the interface [default: 5432, or 3306 for MySQL]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// The recording; compressed if its name ends with .zst
@@ -62,6 +65,36 @@ pub(super) struct Arguments {
     tls: TlsArgument,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProtocolArgument {
+    Postgres,
+    /// MySQL and MariaDB
+    Mysql,
+}
+
+impl Arguments {
+    fn protocol(&self) -> Protocol {
+        let is_usual = |address: &Option<String>| {
+            address.as_ref().is_some_and(|address| address.ends_with(&format!(":{}", Protocol::Mysql.port())))
+        };
+        match self.protocol {
+            Some(ProtocolArgument::Postgres) => Protocol::Postgres,
+            Some(ProtocolArgument::Mysql) => Protocol::Mysql,
+            None if is_usual(&self.upstream) || self.port == Some(Protocol::Mysql.port()) => Protocol::Mysql,
+            None => Protocol::Postgres,
+        }
+    }
+
+    fn listen(&self) -> String {
+        let usual = || format!("localhost:{}", self.protocol().port() + 1);
+        self.listen.clone().unwrap_or_else(usual)
+    }
+
+    fn upstream(&self) -> String {
+        self.upstream.clone().unwrap_or_else(|| format!("localhost:{}", self.protocol().port()))
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum TlsArgument {
     Refuse,
@@ -69,10 +102,11 @@ enum TlsArgument {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    if !arguments.upstream.contains(':') {
-        return Err(Failure::Usage(format!("--upstream {} has no port: HOST:PORT", arguments.upstream)));
+    let upstream = arguments.upstream();
+    if !upstream.contains(':') {
+        return Err(Failure::Usage(format!("--upstream {upstream} has no port: HOST:PORT")));
     }
-    let port = arguments.port.unwrap_or(5432);
+    let port = arguments.port.unwrap_or(arguments.protocol().port());
     if let Some(interface) = &arguments.interface {
         return sniffed::record(&sniffed::Sniffed {
             interface,
@@ -102,20 +136,31 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 async fn record(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let listener = TcpListener::bind(&arguments.listen)
+    let (address, upstream, protocol) = (arguments.listen(), arguments.upstream(), arguments.protocol());
+    let listener = TcpListener::bind(&address)
         .await
-        .map_err(|problem| Failure::Other(format!("cannot listen on {}: {problem}", arguments.listen)))?;
+        .map_err(|problem| Failure::Other(format!("cannot listen on {address}: {problem}")))?;
     let listen = listener.local_addr()?;
     let ended =
         if arguments.append && arguments.output.exists() { Some(at_end(&arguments.output)?) } else { None };
     let header =
-        Header { listen: Some(listen.to_string()), server: Some(arguments.upstream.clone()), ..header() };
+        Header { listen: Some(listen.to_string()), server: Some(upstream.clone()), ..header(protocol) };
     let (writer, sink) = Writer::open(&arguments.output, header, ended, arguments.overwrite)?;
     let before = ended.unwrap_or_default();
     println!("listening on     {listen}");
-    println!("forwarding to    {}", arguments.upstream);
+    println!("forwarding to    {upstream}");
     println!("recording into   {}", arguments.output.display());
-    println!("connect with     psql -h {} -p {} -U USER DATABASE", listen.ip(), listen.port());
+    match protocol {
+        Protocol::Postgres => {
+            println!("connect with     psql -h {} -p {} -U USER DATABASE", listen.ip(), listen.port());
+        }
+        Protocol::Mysql => {
+            println!("connect with     mysql -h {} -P {} -u USER -p DATABASE", listen.ip(), listen.port());
+            println!(
+                "note             clients are told that there is no compression, and with --tls refuse no TLS"
+            );
+        }
+    }
     println!("stop with        Ctrl+C");
     if before.is_torn {
         println!("the last line of the recording was torn, and was removed");
@@ -125,7 +170,6 @@ async fn record(arguments: Arguments) -> Result<ExitCode, Failure> {
         TlsArgument::Pass => Tls::Pass,
     };
     let (clock, before) = (Clock::start(before.at), before.session);
-    let upstream = arguments.upstream.clone();
     let shared = Arc::new(Shared::new(upstream, tls, settings(&arguments), clock, sink.clone(), before));
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(serve(listener, Arc::clone(&shared), stopped));
@@ -139,16 +183,20 @@ async fn record(arguments: Arguments) -> Result<ExitCode, Failure> {
 
 fn settings(arguments: &Arguments) -> Settings {
     Settings {
-        protocol: Protocol::Postgres,
-        masking: Masking { patterns: arguments.mask.clone(), parameters: arguments.mask_params },
+        protocol: arguments.protocol(),
+        masking: Masking {
+            protocol: arguments.protocol(),
+            patterns: arguments.mask.clone(),
+            parameters: arguments.mask_params,
+        },
         results: arguments.results,
     }
 }
 
-pub(super) fn header() -> Header {
+pub(super) fn header(protocol: Protocol) -> Header {
     Header {
         format: FORMAT,
-        protocol: "postgres".to_owned(),
+        protocol: protocol.name().to_owned(),
         source: "proxy".to_owned(),
         listen: None,
         server: None,

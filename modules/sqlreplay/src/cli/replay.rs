@@ -17,10 +17,11 @@ use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
-use super::{Failure, SessionName};
+use super::{Failure, SessionName, my_cnf};
 use crate::clock::wall_time;
 use crate::inspect::sessions::Sessions;
-use crate::recording::Bytes;
+use crate::protocol::Protocol;
+use crate::recording::{Bytes, Reader};
 use crate::replay::{ConnectMap, Options, Overview, PasswordSource, Replay, Shared, Target, check};
 use crate::report::About;
 
@@ -32,12 +33,12 @@ const DIFFERENT: u8 = 3;
 pub(super) struct Arguments {
     /// The recording
     file: PathBuf,
-    /// The server: a name, an address, or the directory of its socket
+    /// The server: a name, an address, the directory of its socket (PostgreSQL), or its socket (MySQL)
     #[arg(long, default_value = "localhost")]
     host: String,
-    /// The server's port
-    #[arg(long, default_value_t = 5432)]
-    port: u16,
+    /// The server's port (5432, or 3306 for MySQL)
+    #[arg(long)]
+    port: Option<u16>,
     /// The database for all sessions, instead of the recorded ones
     #[arg(long)]
     dbname: Option<String>,
@@ -226,6 +227,8 @@ fn tell_left_out(overview: &Overview) {
         (left_out.filtered, "statements left out: not chosen"),
         (left_out.passwords, "statements left out: a password in them was masked"),
         (left_out.too_long, "statements left out: they were too long to be recorded"),
+        (left_out.kills, "statements left out: they end connections, or the server (KILL, SHUTDOWN)"),
+        (left_out.unreadable, "executions left out: their parameters could not be recorded"),
         (left_out.masked_parameters, "parameters were masked: NULL is sent"),
     ] {
         if count > 0 {
@@ -238,6 +241,7 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     if !(0.0..=1e6).contains(&arguments.speed) {
         return Err(Failure::Usage(format!("--speed {}: it must be 0 to 1000000", arguments.speed)));
     }
+    let protocol = protocol_of(&arguments.file)?;
     let mut map = ConnectMap {
         user: arguments.user.as_deref().map(Bytes::from),
         database: arguments.dbname.as_deref().map(Bytes::from),
@@ -245,8 +249,9 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     };
     arguments.connect_map.iter().try_for_each(|text| map.add(text)).map_err(Failure::Usage)?;
     Ok(Options {
-        target: Target { host: arguments.host.clone(), port: arguments.port },
-        passwords: passwords(arguments.config.as_deref())?,
+        protocol,
+        target: Target { host: arguments.host.clone(), port: arguments.port.unwrap_or(protocol.port()) },
+        passwords: passwords(arguments.config.as_deref(), protocol)?,
         map,
         sessions: arguments.session.clone(),
         speed: arguments.speed,
@@ -270,7 +275,19 @@ struct Config {
     passwords: BTreeMap<String, Zeroizing<String>>,
 }
 
-fn passwords(config: Option<&Path>) -> Result<PasswordSource, Failure> {
+/// What the recording has.
+fn protocol_of(file: &Path) -> Result<Protocol, Failure> {
+    let reader = Reader::open(file)?;
+    let name = &reader.header().protocol;
+    Protocol::from_name(name).ok_or_else(|| {
+        Failure::Other(format!(
+            "{}: the protocol is {name:?}; this version replays postgres and mysql",
+            file.display()
+        ))
+    })
+}
+
+fn passwords(config: Option<&Path>, protocol: Protocol) -> Result<PasswordSource, Failure> {
     let users = match config {
         Some(path) => {
             let text = private(path)?;
@@ -291,6 +308,12 @@ fn passwords(config: Option<&Path>) -> Result<PasswordSource, Failure> {
         }
         None => BTreeMap::new(),
     };
+    if protocol == Protocol::Mysql {
+        let environment = std::env::var("MYSQL_PWD").ok().map(Zeroizing::new);
+        let path = std::env::home_dir().map(|home| home.join(".my.cnf")).filter(|path| path.exists());
+        let my_cnf = path.map(|path| private(&path)).transpose()?.and_then(|text| my_cnf::password(&text));
+        return Ok(PasswordSource { users, environment, my_cnf, ..PasswordSource::default() });
+    }
     let environment = std::env::var("PGPASSWORD").ok().map(Zeroizing::new);
     let file = std::env::var_os("PGPASSFILE").map(PathBuf::from);
     let file = file.or_else(|| std::env::home_dir().map(|home| home.join(".pgpass")));
@@ -300,7 +323,7 @@ fn passwords(config: Option<&Path>) -> Result<PasswordSource, Failure> {
     };
     let file =
         Pgpass::parse(&content).map_err(|error| Failure::Usage(format!("the password file, {error}")))?;
-    Ok(PasswordSource { users, environment, file })
+    Ok(PasswordSource { users, environment, file, my_cnf: None })
 }
 
 /// The longest file of passwords, in bytes.

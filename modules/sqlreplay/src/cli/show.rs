@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 found = true;
                 names.insert(session.session, crate::inspect::texts::Names::default());
                 let refused = session.refused.map_or(String::new(), |error| {
-                    format!(" refused: {} {}", error.sqlstate, on_one_line(&error.message.shown(), 200))
+                    format!(" refused: {} {}", error.name(), on_one_line(&error.message.shown(), 200))
                 });
                 let (user, database) = (session.user.shown(), session.database.shown());
                 let at = session.at.seconds();
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             Record::End(end) => match names.remove(&end.session) {
                 Some(_) => {
                     let error = end.error.map_or(String::new(), |error| {
-                        format!(": {} {}", error.sqlstate, on_one_line(&error.message.shown(), 200))
+                        format!(": {} {}", error.name(), on_one_line(&error.message.shown(), 200))
                     });
                     let by = serde_json::to_string(&end.by)?;
                     format!(

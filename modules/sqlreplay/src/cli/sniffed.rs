@@ -42,7 +42,7 @@ pub(super) fn record(sniffed: &Sniffed<'_>) -> Result<ExitCode, Failure> {
         listen: None,
         server: None,
         started: wall_time(),
-        ..super::record::header()
+        ..super::record::header(sniffed.settings.protocol)
     };
     let opened = Opened::new(sniffed.output, header, None, sniffed.overwrite)?;
     let signals = Signals::new()?;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::{ConvertError, Take};
 use crate::masking::Masking;
+use crate::protocol::Protocol;
 use crate::recording::record::{
     End, EndedBy, ErrorText, Masked, Message, Outcome, Record, Session, Statement,
 };
@@ -90,7 +91,7 @@ impl Converter<'_> {
         let Some(time) = micros(field(column::TIME)) else { return Ok(()) };
         if self.first.is_none() {
             let started = Timestamp::from_microsecond(time).unwrap_or_default();
-            take(super::header(started.to_string()))?;
+            take(super::header(started.to_string(), Protocol::Postgres))?;
         }
         let now = Micros(u64::try_from(time - *self.first.get_or_insert(time)).unwrap_or_default());
         self.last = self.last.max(now);
@@ -112,7 +113,7 @@ impl Converter<'_> {
         {
             let is_secret = statement.masked == Some(Masked::Password);
             let message = if is_secret { "***".into() } else { self.masking.text(message.as_bytes()).0 };
-            let error = ErrorText { sqlstate: field(column::SQLSTATE).to_owned(), message };
+            let error = ErrorText { code: None, sqlstate: field(column::SQLSTATE).to_owned(), message };
             statement.answer = vec![Outcome::Error(error)];
             statement.took = Some(now.since(*logged));
             open.hand_over(take)?;
@@ -179,7 +180,7 @@ impl Converter<'_> {
 
     fn finish(mut self, take: Take<'_>) -> io::Result<()> {
         if self.first.is_none() {
-            take(super::header("1970-01-01T00:00:00Z".to_owned()))?;
+            take(super::header("1970-01-01T00:00:00Z".to_owned(), Protocol::Postgres))?;
         }
         for (_, mut open) in std::mem::take(&mut self.sessions) {
             open.hand_over(take)?;

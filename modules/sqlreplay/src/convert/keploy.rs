@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::chunks::Chunks;
 use super::{ConvertError, Take};
 use crate::masking::Masking;
+use crate::protocol::Protocol;
 use crate::recording::Micros;
 
 #[derive(Deserialize)]
@@ -52,7 +53,7 @@ pub(super) fn read(
         }
     }
     if converter.first.is_none() {
-        take(super::header("1970-01-01T00:00:00Z".to_owned())).map_err(io)?;
+        take(super::header("1970-01-01T00:00:00Z".to_owned(), Protocol::Postgres)).map_err(io)?;
     }
     converter.chunks.finish(take).map_err(io)?;
     let others = converter.others;
@@ -76,7 +77,7 @@ impl Converter {
         let began = any(spec, &["reqtimestampmock", "reqTimestampMock"]).and_then(time);
         if self.first.is_none() {
             let started = began.and_then(|time| Timestamp::from_microsecond(time).ok()).unwrap_or_default();
-            take(super::header(started.to_string()))?;
+            take(super::header(started.to_string(), Protocol::Postgres))?;
             self.first = Some(began.unwrap_or_default());
         }
         let ended = any(spec, &["restimestampmock", "resTimestampMock"]).and_then(time);

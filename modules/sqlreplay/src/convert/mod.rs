@@ -2,6 +2,7 @@
 
 mod chunks;
 mod csvlog;
+mod general_log;
 mod keploy;
 mod pgrr;
 mod yaml;
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 pub use self::yaml::is_yaml;
 use crate::masking::Masking;
+use crate::protocol::Protocol;
 use crate::recording::record::{Header, Record};
 use crate::recording::{FORMAT, ReadError, Reader};
 
@@ -30,6 +32,16 @@ pub enum Format {
     Keploy,
     /// PostgreSQL's log as CSV.
     Csvlog,
+    /// MySQL's general log.
+    GeneralLog,
+}
+
+impl Format {
+    /// What the sessions speak.
+    #[must_use]
+    pub fn protocol(self) -> Protocol {
+        if self == Self::GeneralLog { Protocol::Mysql } else { Protocol::Postgres }
+    }
 }
 
 /// Why a file is not converted: one line.
@@ -53,8 +65,7 @@ pub enum ConvertError {
     },
     /// The format is not known.
     #[error(
-        "{0} is in no format that is known: name one with --from (recording, yaml, pgrr, keploy, csvlog). MySQL's general log \
-         is not read yet"
+        "{0} is in no format that is known: name one with --from (recording, yaml, pgrr, keploy, csvlog, general-log)"
     )]
     Unknown(PathBuf),
 }
@@ -86,6 +97,8 @@ pub fn guess(path: &Path) -> Result<Format, ConvertError> {
         Ok(Format::Keploy)
     } else if csvlog::is_one(first) {
         Ok(Format::Csvlog)
+    } else if general_log::is_one(&text) {
+        Ok(Format::GeneralLog)
     } else {
         Err(ConvertError::Unknown(path.to_owned()))
     }
@@ -121,14 +134,15 @@ pub fn read(
         Format::Pgrr => pgrr::read(path, open()?, masking, take),
         Format::Keploy => keploy::read(path, open()?, masking, take),
         Format::Csvlog => csvlog::read(path, open()?, masking, take),
+        Format::GeneralLog => general_log::read(path, open()?, masking, take),
     }
 }
 
 /// The header of what was converted.
-fn header(started: String) -> Record {
+fn header(started: String, protocol: Protocol) -> Record {
     Record::Header(Header {
         format: FORMAT,
-        protocol: "postgres".to_owned(),
+        protocol: protocol.name().to_owned(),
         source: "convert".to_owned(),
         listen: None,
         server: None,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::chunks::Chunks;
 use super::{ConvertError, Take};
 use crate::masking::Masking;
+use crate::protocol::Protocol;
 use crate::recording::Micros;
 
 #[derive(Deserialize)]
@@ -59,6 +60,7 @@ pub(super) fn read(
         if first.is_none() {
             take(super::header(
                 Timestamp::from_microsecond(time).map_or(String::new(), |time| time.to_string()),
+                Protocol::Postgres,
             ))
             .map_err(io)?;
         }

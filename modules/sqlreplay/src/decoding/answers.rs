@@ -76,9 +76,10 @@ impl Answers {
 pub(crate) fn error_of(body: &[u8], masking: &Masking, is_secret: bool) -> ErrorText {
     match ServerError::read(body) {
         Some(error) => ErrorText {
+            code: None,
             sqlstate: String::from_utf8_lossy(&error.code).into_owned(),
             message: if is_secret { "***".into() } else { masking.text(error.text).0 },
         },
-        None => ErrorText { sqlstate: "XX000".to_owned(), message: Bytes::default() },
+        None => ErrorText { code: None, sqlstate: "XX000".to_owned(), message: Bytes::default() },
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Settings, Wire};
+use super::{Settings, Wire, mysql};
 use crate::protocol::Protocol;
 use crate::recording::Micros;
 use crate::recording::record::{EndedBy, Record};
@@ -41,6 +41,7 @@ pub trait Dialogue: fmt::Debug + Send {
 #[must_use]
 pub fn dialogue(settings: Arc<Settings>, session: u64, client: String) -> Box<dyn Dialogue> {
     match settings.protocol {
-        Protocol::Postgres | Protocol::Mysql => Box::new(Wire::new(settings, session, client)),
+        Protocol::Postgres => Box::new(Wire::new(settings, session, client)),
+        Protocol::Mysql => Box::new(mysql::Wire::new(settings, session, client)),
     }
 }

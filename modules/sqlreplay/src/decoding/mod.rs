@@ -4,6 +4,7 @@ mod answers;
 mod dialogue;
 mod exchange;
 mod known;
+pub(crate) mod mysql;
 mod recorder;
 mod stream;
 mod wire;

@@ -63,7 +63,7 @@ pub fn outcome_lines(outcome: &Outcome, indent: usize) -> String {
         }
         Outcome::Error(error) => {
             let message = on_one_line(&error.message.shown(), TEXT);
-            let _ = writeln!(text, "{start}-> ERROR {}: {message}", error.sqlstate);
+            let _ = writeln!(text, "{start}-> ERROR {}: {message}", error.name());
             None
         }
     };
@@ -97,10 +97,23 @@ fn line(message: &Message, known: Option<&Bytes>) -> Option<String> {
         Message::CopyDone => "COPY data end".to_owned(),
         Message::CopyFail(reason) => format!("COPY is given up: {}", sql(reason)),
         Message::FunctionCall(_) => "function call".to_owned(),
+        Message::InitDb(name) => format!("use {}", on_one_line(&name.shown(), 100)),
+        Message::ChangeUser { user, database, .. } => {
+            format!(
+                "change user to {} in {}",
+                on_one_line(&user.shown(), 100),
+                on_one_line(&database.shown(), 100)
+            )
+        }
+        Message::ResetConnection => "reset connection".to_owned(),
+        Message::Command { command, .. } => {
+            format!("command {}", mysql_wire::command::Command(*command).name())
+        }
         Message::TooLong { kind, bytes } => format!("({bytes} bytes of a message '{kind}' were not kept)"),
         Message::Execute { .. }
         | Message::Describe(_)
         | Message::Close(_)
+        | Message::StmtClose(_)
         | Message::Flush
         | Message::Sync => return None,
     })
@@ -109,7 +122,7 @@ fn line(message: &Message, known: Option<&Bytes>) -> Option<String> {
 fn kinds(messages: &[Message]) -> String {
     let kinds = messages.iter().map(|message| match message {
         Message::Describe(_) => "describe",
-        Message::Close(_) => "close",
+        Message::Close(_) | Message::StmtClose(_) => "close",
         Message::Flush => "flush",
         Message::Sync => "sync",
         _ => "execute",

@@ -41,7 +41,13 @@ impl<T: Clone> Names<T> {
             Message::Execute { portal, .. } => self.portals.get(portal).cloned(),
             Message::Describe(Target::Statement(name)) => self.statements.get(name).cloned(),
             Message::Describe(Target::Portal(name)) => self.portals.get(name).cloned(),
-            Message::Close(Target::Statement(name)) => self.statements.remove(name),
+            Message::Close(Target::Statement(name)) | Message::StmtClose(name) => {
+                self.statements.remove(name)
+            }
+            Message::ResetConnection | Message::ChangeUser { .. } => {
+                *self = Self::default();
+                None
+            }
             Message::Close(Target::Portal(name)) => self.portals.remove(name),
             _ => None,
         }

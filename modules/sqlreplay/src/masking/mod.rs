@@ -1,12 +1,14 @@
 //! What must not be kept: passwords always, and what the user asks for.
 
-mod passwords;
+mod mysql;
+mod postgres;
 
-use postgres_wire::tokens::{Token, Tokens};
 use regex::bytes::Regex;
 
+use crate::protocol::Protocol;
 use crate::recording::record::Masked;
 use crate::recording::{Bytes, Value};
+use crate::sql::{Token, Tokens};
 
 /// Stands for what was masked.
 const MASK: &[u8] = b"***";
@@ -14,6 +16,8 @@ const MASK: &[u8] = b"***";
 /// What the user asks to be masked.
 #[derive(Debug, Clone, Default)]
 pub struct Masking {
+    /// Of the statements.
+    pub protocol: Protocol,
     /// What fits one of these, in texts of any kind.
     pub patterns: Vec<Regex>,
     /// All parameters, rows, data of COPY, and literals in statements.
@@ -38,13 +42,22 @@ impl Masking {
 
     /// The text of statements.
     pub(crate) fn statement(&self, sql: &[u8]) -> (Bytes, Option<Masked>) {
-        if let Some(masked) = passwords::masked(sql) {
+        let masked = match self.protocol {
+            Protocol::Postgres => postgres::masked(sql),
+            Protocol::Mysql => mysql::masked(sql),
+        };
+        if let Some(masked) = masked {
             return (self.text(&masked).0, Some(Masked::Password));
         }
-        let without_literals = self.parameters.then(|| without_literals(sql));
+        let without_literals = self.parameters.then(|| without_literals(sql, self.protocol));
         let (text, is_masked) = self.text(without_literals.as_deref().unwrap_or(sql));
         let is_masked = is_masked || without_literals.is_some_and(|text| text != sql);
         (text, is_masked.then_some(Masked::Data))
+    }
+
+    /// Whether parameters of the prepared statement are passwords.
+    pub(crate) fn has_secret_parameters(&self, sql: &[u8]) -> bool {
+        self.protocol == Protocol::Mysql && mysql::has_secret_parameters(sql)
     }
 
     /// A parameter, or a value of a row.
@@ -68,8 +81,8 @@ impl Masking {
 }
 
 /// Strings become `'***'`, numbers 0.
-fn without_literals(sql: &[u8]) -> Vec<u8> {
-    replace_tokens(sql, |token| match token {
+fn without_literals(sql: &[u8], protocol: Protocol) -> Vec<u8> {
+    replace_tokens(sql, protocol, |token| match token {
         Token::Literal(_) => Some(b"'***'"),
         Token::Number(_) => Some(b"0"),
         _ => None,
@@ -77,9 +90,13 @@ fn without_literals(sql: &[u8]) -> Vec<u8> {
 }
 
 /// Replaces tokens, and leaves everything between them as it is.
-fn replace_tokens<'r>(sql: &[u8], mut replace: impl FnMut(&Token<'_>) -> Option<&'r [u8]>) -> Vec<u8> {
+fn replace_tokens<'r>(
+    sql: &[u8],
+    protocol: Protocol,
+    mut replace: impl FnMut(&Token<'_>) -> Option<&'r [u8]>,
+) -> Vec<u8> {
     let mut result = Vec::with_capacity(sql.len());
-    let mut tokens = Tokens::new(sql);
+    let mut tokens = Tokens::new(sql, protocol);
     let mut copied = 0;
     while let Some(token) = tokens.next() {
         if let (Some(by), Token::Literal(text) | Token::Number(text)) = (replace(&token), &token) {
@@ -93,13 +110,28 @@ fn replace_tokens<'r>(sql: &[u8], mut replace: impl FnMut(&Token<'_>) -> Option<
     result
 }
 
+/// Whether the text has `word` in it, which is in lower case.
+pub(crate) fn mentions(text: &[u8], word: &[u8]) -> bool {
+    let Some(first) = word.first() else { return true };
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| byte.to_ascii_lowercase() == *first) {
+        rest = rest.get(at..).unwrap_or_default();
+        if rest.get(..word.len()).is_some_and(|it| it.eq_ignore_ascii_case(word)) {
+            return true;
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_the_user_asks_for_is_masked() {
-        let masking = Masking { patterns: vec![Regex::new(r"[a-z.]+@[a-z.]+").unwrap()], parameters: false };
+        let masking =
+            Masking { patterns: vec![Regex::new(r"[a-z.]+@[a-z.]+").unwrap()], ..Masking::default() };
         let sql = b"SELECT * FROM t WHERE mail = 'a.b@c.d' AND x = 5 -- z@y";
         let (text, masked) = masking.statement(sql);
         assert_eq!(text.shown(), "SELECT * FROM t WHERE mail = '***' AND x = 5 -- ***");
@@ -108,7 +140,7 @@ mod tests {
         assert_eq!(masking.value(Value::Text("x a@b".into())), Value::Masked);
         assert_eq!(masking.value(Value::Text("x".into())), Value::Text("x".into()));
 
-        let masking = Masking { patterns: Vec::new(), parameters: true };
+        let masking = Masking { parameters: true, ..Masking::default() };
         let (text, masked) = masking.statement(b"SELECT $1, E'\\'x', 1.5 FROM t1 WHERE \"a'b\" = $$x$$");
         assert_eq!(text.shown(), "SELECT $1, '***', 0 FROM t1 WHERE \"a'b\" = '***'");
         assert_eq!(masked, Some(Masked::Data));

@@ -11,16 +11,21 @@ use tokio::net::TcpStream;
 
 use super::Shared;
 use super::cancels::hash;
+use super::mysql;
 use super::opening::{Begun, begin};
 use super::pipe::Pipe;
 use super::queue::{Event, What};
 use super::tap::Tap;
+use crate::protocol::Protocol;
 use crate::recording::record::{EndedBy, Record, Skipped};
 
 /// Carries a connection to its end.
 pub(super) async fn carry(mut client: TcpStream, address: String, shared: Arc<Shared>) {
     // Without it, small messages wait for acknowledgements.
     let _ = client.set_nodelay(true);
+    if shared.settings.protocol == Protocol::Mysql {
+        return mysql_session(client, address, shared).await;
+    }
     match begin(&mut client, &shared).await {
         Begun::Session { server, bytes } => session(client, server, &bytes, address, shared).await,
         Begun::Cancel { server, bytes } => {
@@ -66,12 +71,28 @@ async fn session(
         Err(_) => EndedBy::Server,
         Ok(()) => {
             tap.client(now, first);
-            let (mut up, mut down) = (Pipe::new(), Pipe::new());
-            poll_fn(|context| poll(context, &mut client, &mut server, &mut up, &mut down, &shared, &mut tap))
-                .await
+            carry_on(&mut client, &mut server, &shared, &mut tap).await
         }
     };
     tap.end(by);
+}
+
+/// The server speaks first.
+async fn mysql_session(mut client: TcpStream, address: String, shared: Arc<Shared>) {
+    let Ok((mut server, greeting)) = mysql::begin(&mut client, &shared).await else { return };
+    let now = shared.clock.now();
+    let mut tap = Tap::new(Arc::clone(&shared), now, address);
+    tap.server(now, &greeting);
+    let by = match client.write_all(&greeting).await {
+        Err(_) => EndedBy::Client,
+        Ok(()) => carry_on(&mut client, &mut server, &shared, &mut tap).await,
+    };
+    tap.end(by);
+}
+
+async fn carry_on(client: &mut TcpStream, server: &mut TcpStream, shared: &Shared, tap: &mut Tap) -> EndedBy {
+    let (mut up, mut down) = (Pipe::new(), Pipe::new());
+    poll_fn(|context| poll(context, client, server, &mut up, &mut down, shared, tap)).await
 }
 
 fn poll(

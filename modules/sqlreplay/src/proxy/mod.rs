@@ -5,6 +5,7 @@ mod carriers;
 mod connection;
 mod counters;
 mod decoder;
+mod mysql;
 mod opening;
 mod pipe;
 mod queue;

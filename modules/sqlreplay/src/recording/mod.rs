@@ -1,6 +1,7 @@
 //! The recording: lines of JSON. `docs/RECORDING.md` describes it for people, `docs/recording.schema.json` for programs.
 
 mod binary;
+pub(crate) mod mysql;
 mod reader;
 pub mod record;
 mod seconds;

@@ -32,7 +32,7 @@ pub enum Record {
 pub struct Header {
     /// The version of the format.
     pub format: u32,
-    /// `postgres`.
+    /// `postgres` or `mysql`.
     pub protocol: String,
     /// What was recorded: `proxy`, `pcap`, `interface`, `convert`.
     pub source: String,
@@ -104,7 +104,11 @@ impl Statement {
         let is_silent = |message: &Message| {
             matches!(
                 message,
-                Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) | Message::Flush
+                Message::CopyData(_)
+                    | Message::CopyDone
+                    | Message::CopyFail(_)
+                    | Message::Flush
+                    | Message::StmtClose(_)
             )
         };
         !self.messages.iter().all(is_silent)
@@ -245,6 +249,31 @@ pub enum Message {
     CopyFail(Bytes),
     /// Calls a function: the body of the message.
     FunctionCall(Bytes),
+    /// MySQL: takes the connection to a database.
+    InitDb(Bytes),
+    /// MySQL: logs in again.
+    ChangeUser {
+        /// As this user.
+        user: Bytes,
+        /// To this database.
+        #[serde(default, skip_serializing_if = "Bytes::is_empty")]
+        database: Bytes,
+        /// The number of its character set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charset: Option<u16>,
+    },
+    /// MySQL: drops the state of the connection.
+    ResetConnection,
+    /// MySQL: drops a prepared statement, by name. No answer comes.
+    StmtClose(Bytes),
+    /// MySQL: any other command.
+    Command {
+        /// Its first byte.
+        command: u8,
+        /// What follows.
+        #[serde(default, skip_serializing_if = "Bytes::is_empty")]
+        body: Bytes,
+    },
     /// A message that was too long to be kept.
     TooLong {
         /// The letter of its type.
@@ -316,10 +345,21 @@ impl Rows {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorText {
-    /// Its code.
+    /// MySQL: its number, such as 1062.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// Its SQLSTATE.
     pub sqlstate: String,
     /// Its text.
     pub message: Bytes,
+}
+
+impl ErrorText {
+    /// What tells errors apart: the number where there is one, otherwise the SQLSTATE.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.code.map_or_else(|| self.sqlstate.clone(), |code| code.to_string())
+    }
 }
 
 /// See [`Statement::masked`].

@@ -8,7 +8,7 @@ use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::binary;
+use super::{binary, mysql};
 
 /// A text in the client's encoding: a string if it is UTF-8, otherwise `{"base64": "..."}`.
 #[derive(Clone, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
@@ -106,6 +106,31 @@ impl Value {
         }
     }
 
+    /// A parameter of MySQL's binary protocol, or a value of such a row: its type (MYSQL_TYPE_*, and 0x8000 if it is
+    /// unsigned), and its bytes without their length.
+    #[must_use]
+    pub fn of_mysql(bytes: Option<&[u8]>, kind: u16) -> Self {
+        let Some(bytes) = bytes else { return Self::Null };
+        if kind == mysql::VAR_STRING {
+            return Self::Text(bytes.into());
+        }
+        match mysql::decode(kind, bytes) {
+            Some((name, text)) => Self::Typed(name, text),
+            None => Self::Binary(bytes.to_vec(), Some(kind.into())),
+        }
+    }
+
+    /// The type with which it goes out to a server of MySQL.
+    #[must_use]
+    pub fn mysql_kind(&self) -> u16 {
+        match self {
+            Self::Null | Self::Masked => mysql::NULL,
+            Self::Typed(name, _) => mysql::kind(name).unwrap_or(mysql::VAR_STRING),
+            Self::Binary(_, Some(kind)) => u16::try_from(*kind).unwrap_or(mysql::VAR_STRING),
+            Self::Text(_) | Self::Binary(_, None) => mysql::VAR_STRING,
+        }
+    }
+
     /// Whether it goes out in the binary form; `None` if that does not matter.
     #[must_use]
     pub fn is_binary(&self) -> Option<bool> {
@@ -123,7 +148,7 @@ impl Value {
             Self::Null | Self::Masked => None,
             Self::Text(text) => Some(Cow::Borrowed(&text.0)),
             // It was checked when it was read.
-            Self::Typed(name, text) => Some(Cow::Owned(binary::encode(name, text).unwrap_or_default())),
+            Self::Typed(name, text) => Some(Cow::Owned(encode(name, text).unwrap_or_default())),
             Self::Binary(bytes, _) => Some(Cow::Borrowed(bytes)),
         }
     }
@@ -215,8 +240,9 @@ fn read_map<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Value, A::Error> {
         name => {
             let text = map.next_value::<String>()?;
             let name = binary::name(name)
+                .or_else(|| mysql::name(name))
                 .ok_or_else(|| A::Error::custom(format!("no type is called {name:?} here")))?;
-            if binary::encode(name, &text).is_none() {
+            if encode(name, &text).is_none() {
                 return Err(A::Error::custom(format!("{text:?} is no value of type {name}")));
             }
             Value::Typed(name, text)
@@ -226,6 +252,11 @@ fn read_map<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Value, A::Error> {
         None => Ok(value),
         Some(key) => Err(A::Error::custom(format!("unknown field {key:?} of a value"))),
     }
+}
+
+/// The bytes of a typed text; `None` if it is no value of the type.
+fn encode(name: &str, text: &str) -> Option<Vec<u8>> {
+    if mysql::kind(name).is_some() { mysql::encode(name, text) } else { binary::encode(name, text) }
 }
 
 fn one<S: Serializer>(serializer: S, key: &str, value: &impl Serialize) -> Result<S::Ok, S::Error> {

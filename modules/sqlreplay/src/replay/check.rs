@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Options;
 use super::selection::{Choice, LeftOut, Selection};
+use crate::protocol::Protocol;
 use crate::recording::record::{Message, Record, Statement, Target};
 use crate::recording::{Bytes, Micros, ReadError, Reader};
 
@@ -37,15 +38,18 @@ pub struct Overview {
 /// If a line is wrong: it is named with the reason.
 pub fn check(path: &Path, options: &Options) -> Result<Overview, ReadError> {
     let mut reader = Reader::open(path)?;
-    if reader.header().protocol != "postgres" {
-        let reason = format!("the protocol is {:?}; this version replays postgres", reader.header().protocol);
+    if reader.header().protocol != options.protocol.name() {
+        let reason = format!(
+            "the protocol is {:?}; this version replays postgres and mysql",
+            reader.header().protocol
+        );
         return Err(reader.malformed(reason));
     }
     let mut overview = Overview::default();
     let mut selection = Selection::new(options);
     let mut known = Known::default();
     while let Some((_, mut record)) = reader.next()? {
-        known.check(&record).map_err(|reason| reader.malformed(reason))?;
+        known.check(&record, options.protocol).map_err(|reason| reader.malformed(reason))?;
         if selection.choose(&mut record, options) != Choice::No {
             overview.add(&record, options);
         }
@@ -89,7 +93,7 @@ struct Known {
 
 impl Known {
     /// What the types of the records cannot say.
-    fn check(&mut self, record: &Record) -> Result<(), String> {
+    fn check(&mut self, record: &Record, protocol: Protocol) -> Result<(), String> {
         match record {
             Record::Session(session) => {
                 if !self.open.insert(session.session) {
@@ -101,7 +105,7 @@ impl Known {
             }
             Record::Statement(statement) => {
                 self.is_open(statement.session)?;
-                fits(statement)
+                fits(statement, protocol)
             }
             Record::Answer(answer) => self.is_open(answer.session),
             Record::Cancel(cancel) => self.is_open(cancel.session),
@@ -127,16 +131,17 @@ impl Known {
     }
 }
 
-fn fits(statement: &Statement) -> Result<(), String> {
+fn fits(statement: &Statement, protocol: Protocol) -> Result<(), String> {
     if statement.messages.is_empty() {
         return Err("the statement has no messages".to_owned());
     }
     for message in &statement.messages {
         match message {
-            Message::Query(sql) => no_zero(sql)?,
+            // MySQL takes texts with a length.
+            Message::Query(sql) => no_zero_unless(sql, protocol)?,
             Message::Parse { statement, sql, types } => {
                 no_zero(statement)?;
-                no_zero(sql)?;
+                no_zero_unless(sql, protocol)?;
                 count(types.len(), "types")?;
             }
             Message::Bind { portal, statement, parameters, results } => {
@@ -150,15 +155,26 @@ fn fits(statement: &Statement) -> Result<(), String> {
             },
             Message::Execute { portal, .. } => no_zero(portal)?,
             Message::CopyFail(reason) => no_zero(reason)?,
+            Message::InitDb(name) | Message::StmtClose(name) => no_zero(name)?,
+            Message::ChangeUser { user, database, .. } => {
+                no_zero(user)?;
+                no_zero(database)?;
+            }
             Message::Flush
             | Message::Sync
             | Message::CopyData(_)
             | Message::CopyDone
             | Message::FunctionCall(_)
+            | Message::ResetConnection
+            | Message::Command { .. }
             | Message::TooLong { .. } => {}
         }
     }
     Ok(())
+}
+
+fn no_zero_unless(text: &Bytes, protocol: Protocol) -> Result<(), String> {
+    if protocol == Protocol::Mysql { Ok(()) } else { no_zero(text) }
 }
 
 fn no_zero(text: &Bytes) -> Result<(), String> {

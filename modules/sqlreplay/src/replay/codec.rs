@@ -23,12 +23,17 @@ pub(super) trait Codec: Send + Sync {
     /// Whether all that was written up to this group is answered.
     fn is_answered(&self, group: u64) -> bool;
 
-    /// The server's next bytes. `outcome` takes what became of a group's statements.
+    /// The server's next bytes. `out` takes what must be sent at once, `outcome` what became of a group's statements.
     ///
     /// # Errors
     ///
     /// If they are not the protocol.
-    fn received(&mut self, bytes: &[u8], outcome: &mut dyn FnMut(u64, Outcome)) -> io::Result<()>;
+    fn received(
+        &mut self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        outcome: &mut dyn FnMut(u64, Outcome),
+    ) -> io::Result<()>;
 
     /// Why the server has ended the session, if it has said so.
     fn take_fatal(&mut self) -> Option<ErrorText>;

@@ -26,7 +26,7 @@ fn one(recorded: &Outcome, replayed: &Outcome) -> Option<String> {
         }
         (Outcome::Suspended { rows, .. }, Outcome::Suspended { rows: now, .. }) => rows == now,
         (Outcome::Empty, Outcome::Empty) => true,
-        (Outcome::Error(error), Outcome::Error(now)) => error.sqlstate == now.sqlstate,
+        (Outcome::Error(error), Outcome::Error(now)) => error.name() == now.name(),
         _ => false,
     };
     (!is_same).then(|| format!("{}, now {}", named(recorded), named(replayed)))
@@ -47,7 +47,7 @@ fn named(outcome: &Outcome) -> String {
         Outcome::Done { tag, rows, .. } => format!("{} of {rows} rows", tag_name(&tag.0)),
         Outcome::Suspended { rows, .. } => format!("{rows} rows and more to fetch"),
         Outcome::Empty => "no statement".to_owned(),
-        Outcome::Error(error) => format!("error {}", error.sqlstate),
+        Outcome::Error(error) => format!("error {}", error.name()),
     }
 }
 
@@ -61,7 +61,7 @@ mod tests {
     }
 
     fn error(sqlstate: &str, message: &str) -> Outcome {
-        Outcome::Error(ErrorText { sqlstate: sqlstate.into(), message: message.into() })
+        Outcome::Error(ErrorText { code: None, sqlstate: sqlstate.into(), message: message.into() })
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::codec::Codec;
+use crate::recording::Bytes;
 use crate::recording::record::{ErrorText, Message, Outcome};
 
 /// What is read at once, in bytes.
@@ -37,6 +38,15 @@ pub(super) struct InFlight<T> {
 pub(super) enum CancelKey {
     /// By a CancelRequest with this process and secret.
     Postgres(u32, Vec<u8>),
+    /// By a KILL QUERY of another connection.
+    Mysql {
+        /// The connection.
+        id: u32,
+        /// Who sends it.
+        user: Bytes,
+        /// Where to.
+        database: Bytes,
+    },
 }
 
 /// A connection behind its login.
@@ -123,7 +133,7 @@ impl<T> Link<T> {
         }
         let bytes = self.buffer.get(..length).unwrap_or_default();
         let in_flight = &mut self.in_flight;
-        self.codec.received(bytes, &mut |number, outcome| {
+        self.codec.received(bytes, &mut self.out, &mut |number, outcome| {
             if let Some(group) = in_flight.iter_mut().find(|group| group.number == number) {
                 group.outcomes.push(outcome);
             }

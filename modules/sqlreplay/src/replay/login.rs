@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use postgres_wire::backend::{Authentication, Backend};
@@ -19,9 +19,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use zeroize::Zeroizing;
 
-use super::Options;
 use super::link::{CancelKey, Link, Socket};
 use super::postgres::Postgres;
+use super::{Options, Shared, mysql};
+use crate::protocol::Protocol;
 use crate::recording::Bytes;
 
 /// The longest wait for a connection and its login.
@@ -50,13 +51,21 @@ impl std::fmt::Display for Target {
 pub struct PasswordSource {
     /// Of users on the server.
     pub users: BTreeMap<String, Zeroizing<String>>,
-    /// `PGPASSWORD`.
+    /// `PGPASSWORD`, or `MYSQL_PWD`.
     pub environment: Option<Zeroizing<String>>,
     /// `~/.pgpass`.
     pub file: Pgpass,
+    /// Of `~/.my.cnf`.
+    pub my_cnf: Option<Zeroizing<String>>,
 }
 
 impl PasswordSource {
+    /// The password on a server of MySQL; none is an empty one.
+    pub(super) fn mysql_password(&self, user: &Bytes) -> Zeroizing<Vec<u8>> {
+        let found = self.users.get(&*user.shown()).or(self.environment.as_ref()).or(self.my_cnf.as_ref());
+        Zeroizing::new(found.map(|password| password.as_bytes().to_vec()).unwrap_or_default())
+    }
+
     fn credential(&self, target: &Target, database: &Bytes, user: &Bytes) -> Option<Credential> {
         let of_user = self.users.get(&*user.shown()).or(self.environment.as_ref());
         let text = match of_user {
@@ -99,6 +108,16 @@ pub enum LoginError {
     #[error(transparent)]
     Refused(Box<Refused>),
     /// The login cannot succeed.
+    #[error("cannot log in to {target} as {user}: {reason}")]
+    Cannot {
+        /// The server.
+        target: Target,
+        /// The user.
+        user: String,
+        /// Why.
+        reason: String,
+    },
+    /// The login cannot succeed.
     #[error("cannot log in to {target} as {user}: {refusal}{}", cure_of(.refusal))]
     Refusal {
         /// The server.
@@ -110,9 +129,27 @@ pub enum LoginError {
     },
 }
 
+impl LoginError {
+    pub(super) fn refused(
+        target: &Target,
+        user: &Bytes,
+        database: &Bytes,
+        code: String,
+        text: String,
+    ) -> Self {
+        Self::Refused(Box::new(Refused {
+            target: target.clone(),
+            user: user.shown().into_owned(),
+            database: database.shown().into_owned(),
+            sqlstate: code,
+            text,
+        }))
+    }
+}
+
 /// A server's refusal.
 #[derive(Debug, Error)]
-#[error("{target} does not let {user} into {database}: {sqlstate} {text}{}", cure(.sqlstate))]
+#[error("{target} does not let {user} into {}: {sqlstate} {text}{}", shown(.database), cure(.sqlstate))]
 pub struct Refused {
     target: Target,
     user: String,
@@ -121,11 +158,20 @@ pub struct Refused {
     text: String,
 }
 
+/// MySQL's clients need no database.
+fn shown(database: &str) -> &str {
+    if database.is_empty() { "the server" } else { database }
+}
+
 fn cure(sqlstate: &str) -> &'static str {
     match sqlstate {
         "28P01" => " (PGPASSWORD, ~/.pgpass, or --config)",
         "28000" => " (pg_hba.conf on the server; this program speaks without TLS)",
         "3D000" => " (--dbname, or --connect-map database:OLD=NEW)",
+        "1045" | "1698" => " (MYSQL_PWD, ~/.my.cnf, or --config)",
+        "1049" | "1044" => " (--dbname, or --connect-map database:OLD=NEW)",
+        "1040" => " (max_connections on the server, or --sessions-max)",
+        "1130" => " (the server knows the user from other hosts only)",
         "53300" => " (max_connections on the server, or --sessions-max)",
         _ => "",
     }
@@ -157,7 +203,13 @@ pub(super) async fn connect<T>(
 ) -> Result<Link<T>, LoginError> {
     let target = &options.target;
     let login = Login { options, user, database, keys };
-    match tokio::time::timeout(PATIENCE, login.run(settings)).await {
+    let connecting = async {
+        match options.protocol {
+            Protocol::Postgres => login.run(settings).await,
+            Protocol::Mysql => mysql::connect(options, user, database, settings).await,
+        }
+    };
+    match tokio::time::timeout(PATIENCE, connecting).await {
         Ok(result) => result,
         Err(_) => {
             Err(LoginError::Connect { target: target.clone(), problem: io::ErrorKind::TimedOut.into() })
@@ -166,12 +218,19 @@ pub(super) async fn connect<T>(
 }
 
 /// Asks the server to cancel what the session with this key executes.
-pub(super) async fn cancel(target: Target, key: CancelKey) {
-    let CancelKey::Postgres(pid, key) = key;
+pub(super) async fn cancel(shared: Arc<Shared>, key: CancelKey) {
+    let options = &shared.options;
+    let (pid, key) = match key {
+        CancelKey::Postgres(pid, key) => (pid, key),
+        CancelKey::Mysql { id, user, database } => {
+            let _ = tokio::time::timeout(PATIENCE, mysql::kill(options, id, &user, &database)).await;
+            return;
+        }
+    };
     let mut bytes = Vec::new();
     Opening::Cancel { pid, key: &key }.write(&mut bytes);
     let send = async {
-        let mut socket = open(&target).await?;
+        let mut socket = open(&options.target).await?;
         socket.write_all(&bytes).await?;
         // The server closes when it has done it.
         socket.read_u8().await

@@ -7,6 +7,7 @@ mod feed;
 mod incoming;
 mod link;
 mod login;
+mod mysql;
 mod options;
 mod order;
 mod outgoing;

@@ -7,11 +7,13 @@ use regex::bytes::Regex;
 
 use super::login::{PasswordSource, Target};
 use crate::cli::SessionName;
+use crate::protocol::Protocol;
 use crate::recording::Bytes;
 
 /// See `sqlreplay replay --help`.
 #[derive(Debug, Clone)]
 pub struct Options {
+    pub(crate) protocol: Protocol,
     pub(crate) target: Target,
     pub(crate) passwords: PasswordSource,
     pub(crate) map: ConnectMap,

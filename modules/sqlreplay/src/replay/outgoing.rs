@@ -26,8 +26,13 @@ pub(super) fn write(message: &Message, out: &mut Vec<u8>) {
         Message::CopyDone => Frontend::CopyDone.write(out),
         Message::CopyFail(reason) => Frontend::CopyFail(&reason.0).write(out),
         Message::FunctionCall(call) => Frontend::FunctionCall(&call.0).write(out),
-        // It was left out before.
-        Message::TooLong { .. } => {}
+        // It was left out before, or is MySQL's.
+        Message::TooLong { .. }
+        | Message::InitDb(_)
+        | Message::ChangeUser { .. }
+        | Message::ResetConnection
+        | Message::StmtClose(_)
+        | Message::Command { .. } => {}
     }
 }
 
@@ -83,7 +88,12 @@ pub(super) fn expected(message: &Message) -> Option<Expected> {
         | Message::CopyData(_)
         | Message::CopyDone
         | Message::CopyFail(_)
-        | Message::TooLong { .. } => return None,
+        | Message::TooLong { .. }
+        | Message::InitDb(_)
+        | Message::ChangeUser { .. }
+        | Message::ResetConnection
+        | Message::StmtClose(_)
+        | Message::Command { .. } => return None,
     })
 }
 

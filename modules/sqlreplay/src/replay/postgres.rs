@@ -47,7 +47,12 @@ impl Codec for Postgres {
         self.incoming.exchange.is_answered(group)
     }
 
-    fn received(&mut self, bytes: &[u8], outcome: &mut dyn FnMut(u64, Outcome)) -> io::Result<()> {
+    fn received(
+        &mut self,
+        bytes: &[u8],
+        _out: &mut Vec<u8>,
+        outcome: &mut dyn FnMut(u64, Outcome),
+    ) -> io::Result<()> {
         let keeps_rows = self.incoming.keeps_rows;
         let incoming = &mut self.incoming;
         let handle = |kind, body: Body<'_>| {

@@ -25,7 +25,8 @@ impl Prepared {
                     self.statements.insert(statement.clone(), message.clone());
                 }
             }
-            Message::Close(Target::Statement(name)) => {
+            Message::ResetConnection | Message::ChangeUser { .. } => *self = Self::default(),
+            Message::Close(Target::Statement(name)) | Message::StmtClose(name) => {
                 if let Some(Message::Parse { statement, sql, .. }) = self.statements.remove(name) {
                     self.length -= statement.0.len() + sql.0.len();
                 }

@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
-use postgres_wire::tokens::{Token, Tokens};
+use mysql_wire::command::Command;
 
 use super::Options;
 use crate::fingerprint::fingerprint;
 use crate::inspect::texts::Names;
+use crate::masking::mentions;
+use crate::protocol::Protocol;
 use crate::recording::Bytes;
 use crate::recording::record::{Masked, Message, Record, Session, Statement};
+use crate::sql::{Token, Tokens};
 
 /// Applies the options to the records, in their order.
 #[derive(Debug)]
@@ -33,6 +36,10 @@ pub struct LeftOut {
     pub passwords: u64,
     /// Statements that were too long to be recorded.
     pub too_long: u64,
+    /// Statements of MySQL that end other connections or the server.
+    pub kills: u64,
+    /// Executions whose parameters the recorder could not read, and bulks.
+    pub unreadable: u64,
     /// Parameters that were masked: NULL is sent.
     pub masked_parameters: u64,
 }
@@ -117,6 +124,15 @@ impl Selection {
             self.left_out.too_long += executions.max(1);
             return Choice::No;
         }
+        if options.protocol == Protocol::Mysql
+            && let Some(kind) = statement.messages.iter().find_map(not_replayable)
+        {
+            match kind {
+                NotReplayable::Kill => self.left_out.kills += 1,
+                NotReplayable::Bulk => self.left_out.unreadable += 1,
+            }
+            return Choice::No;
+        }
         let before = statement.messages.len();
         if options.only_select || options.filter.is_some() || options.fingerprint.is_some() {
             let permits = |sql: &Bytes| permits(&sql.0, options);
@@ -149,6 +165,38 @@ impl Chosen {
     }
 }
 
+/// Why a command of MySQL is not replayed.
+enum NotReplayable {
+    /// It names a connection of the recorded server, or stops the server.
+    Kill,
+    /// It names a statement by its id.
+    Bulk,
+}
+
+fn not_replayable(message: &Message) -> Option<NotReplayable> {
+    match message {
+        Message::Command { command, .. } => match Command(*command) {
+            Command::PROCESS_KILL | Command::SHUTDOWN => Some(NotReplayable::Kill),
+            Command::BULK_EXECUTE => Some(NotReplayable::Bulk),
+            _ => None,
+        },
+        Message::Query(sql) | Message::Parse { sql, .. } => {
+            // Nearly all statements end here.
+            if !mentions(&sql.0, b"kill") && !mentions(&sql.0, b"shutdown") {
+                return None;
+            }
+            let mut begins = true;
+            let mut kills = false;
+            for token in Tokens::new(&sql.0, Protocol::Mysql) {
+                kills |= begins && (token.is("kill") || token.is("shutdown"));
+                begins = token == Token::Other(b';');
+            }
+            kills.then_some(NotReplayable::Kill)
+        }
+        _ => None,
+    }
+}
+
 struct SessionNameList<'o>(&'o [crate::cli::SessionName]);
 
 impl SessionNameList<'_> {
@@ -168,14 +216,14 @@ fn masked_parameters(statement: &Statement) -> u64 {
 }
 
 fn permits(sql: &[u8], options: &Options) -> bool {
-    (!options.only_select || only_reads(sql))
+    (!options.only_select || only_reads(sql, options.protocol))
         && options.filter.as_ref().is_none_or(|filter| filter.is_match(sql))
-        && options.fingerprint.as_ref().is_none_or(|wanted| *wanted == fingerprint(sql))
+        && options.fingerprint.as_ref().is_none_or(|wanted| *wanted == fingerprint(sql, options.protocol))
 }
 
 /// Whether the statements only read, or control transactions and the session, as far as their words tell. Functions may
 /// write: the server is told to permit reading only.
-fn only_reads(sql: &[u8]) -> bool {
+fn only_reads(sql: &[u8], protocol: Protocol) -> bool {
     const READS: &[&str] = &[
         "select",
         "with",
@@ -201,10 +249,15 @@ fn only_reads(sql: &[u8]) -> bool {
         "deallocate",
         "prepare",
         "execute",
+        "use",
+        "describe",
+        "desc",
+        "help",
     ];
-    const WRITES: &[&str] = &["insert", "update", "delete", "merge", "into", "share", "write"];
+    const WRITES: &[&str] =
+        &["insert", "update", "delete", "merge", "into", "share", "write", "global", "persist"];
     let mut begins = true;
-    for token in Tokens::new(sql) {
+    for token in Tokens::new(sql, protocol) {
         match token {
             Token::Other(b';') => begins = true,
             Token::Other(b'(') if begins => {}
@@ -238,7 +291,7 @@ mod tests {
             "/* x */ values (1)",
             "SELECT \"update\" FROM t",
         ] {
-            assert!(only_reads(sql.as_bytes()), "{sql}");
+            assert!(only_reads(sql.as_bytes(), Protocol::Postgres), "{sql}");
         }
         for sql in [
             "INSERT INTO t VALUES (1)",
@@ -253,7 +306,42 @@ mod tests {
             "'x'",
             "SET TRANSACTION READ WRITE",
         ] {
-            assert!(!only_reads(sql.as_bytes()), "{sql}");
+            assert!(!only_reads(sql.as_bytes(), Protocol::Postgres), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_names_connections_of_the_recorded_server_is_not_replayed() {
+        let is_left_out = |message: Message| not_replayable(&message).is_some();
+        for sql in ["KILL 5", "/* x */ kill query 5", "SELECT 1; KILL 5", "SHUTDOWN"] {
+            assert!(is_left_out(Message::Query(sql.into())), "{sql}");
+        }
+        for sql in [
+            "SELECT 'kill'",
+            "SELECT kill FROM t",
+            "UPDATE t SET shutdown = 1",
+            "INSERT INTO kill VALUES (1)",
+        ] {
+            assert!(!is_left_out(Message::Query(sql.into())), "{sql}");
+        }
+        let command = |command| Message::Command { command, body: Bytes::default() };
+        assert!(
+            is_left_out(command(Command::PROCESS_KILL.0)) && is_left_out(command(Command::BULK_EXECUTE.0))
+        );
+        assert!(!is_left_out(command(Command::PING.0)));
+    }
+
+    #[test]
+    fn statements_of_mysql_are_told_by_their_words() {
+        for (sql, reads) in [
+            ("SELECT `update`, \"delete\" FROM t # insert", true),
+            ("USE shop", true),
+            ("DESC t", true),
+            ("SET GLOBAL x = 1", false),
+            ("SELECT 1 /*! INTO OUTFILE 'x' */", false),
+            ("REPLACE INTO t VALUES (1)", false),
+        ] {
+            assert_eq!(only_reads(sql.as_bytes(), Protocol::Mysql), reads, "{sql}");
         }
     }
 }

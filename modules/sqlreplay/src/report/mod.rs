@@ -64,6 +64,9 @@ pub struct Report {
     latencies: Latencies,
 }
 
+/// Deadlocks and lock time-outs: SQLSTATEs of PostgreSQL, numbers of MySQL.
+const LOCK_ERRORS: &[&str] = &["40P01", "40001", "55P03", "1205", "1213", "3572"];
+
 /// The report for programs.
 #[derive(Debug, Serialize)]
 pub struct Figures<'r> {
@@ -156,7 +159,7 @@ impl Report {
             differing: self.differing,
             not_run: self.not_run,
             timed_out: self.timed_out,
-            lock_errors: of("40P01") + of("40001") + of("55P03"),
+            lock_errors: LOCK_ERRORS.iter().map(|code| of(code)).sum(),
             connections_broken: self.broken,
             connections_failed: self.not_connected,
             cancels: self.cancels,

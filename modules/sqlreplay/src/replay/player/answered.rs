@@ -7,7 +7,7 @@ use super::{Player, SLOWER};
 use crate::inspect::port;
 use crate::inspect::show::outcome_lines;
 use crate::recording::Micros;
-use crate::recording::record::{Answer, Outcome, Session};
+use crate::recording::record::{Answer, ErrorText, Outcome, Session};
 use crate::replay::compare::difference;
 use crate::replay::link::{InFlight, Link};
 use crate::report::{self, Played};
@@ -50,7 +50,7 @@ impl Player {
             self.complete(now, group);
         }
         if let Some(fatal) = fatal {
-            self.broken(now, fatal.map(|error| error.sqlstate));
+            self.broken(now, fatal);
         }
     }
 
@@ -60,7 +60,7 @@ impl Player {
         } = group;
         played.took = now.since(sent);
         played.error = outcomes.iter().find_map(|outcome| match outcome {
-            Outcome::Error(error) => Some(error.sqlstate.clone()),
+            Outcome::Error(error) => Some(error.name()),
             _ => None,
         });
         let shared = &self.round.shared;
@@ -91,17 +91,14 @@ impl Player {
     }
 
     /// The connection is gone: what was on its way has no answer, and the next statement makes a new one.
-    pub(super) fn broken(&mut self, now: Micros, sqlstate: Option<String>) {
+    pub(super) fn broken(&mut self, now: Micros, fatal: Option<ErrorText>) {
         let Some(mut link) = self.link.take() else { return };
         self.round.shared.report().broken += 1;
         while let Some(mut group) = link.in_flight_mut().pop_front() {
             let has_error = group.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Error(_)));
             if !has_error {
-                let sqlstate = sqlstate.clone().unwrap_or_else(|| "08006".to_owned());
-                let message = "the connection has broken".into();
-                group
-                    .outcomes
-                    .push(Outcome::Error(crate::recording::record::ErrorText { sqlstate, message }));
+                let error = fatal.clone().unwrap_or_else(|| error("08006", "the connection has broken"));
+                group.outcomes.push(Outcome::Error(error));
             }
             self.complete(now, group);
         }
@@ -115,4 +112,9 @@ fn say(session: &Session, played: &Played, outcomes: &[Outcome]) {
     let mut lines = format!("{port:>5} {:>10.3} ms  {text}\n", played.took.0 as f64 / 1e3);
     lines.extend(outcomes.iter().map(|outcome| outcome_lines(outcome, 21)));
     report::say(&lines);
+}
+
+/// An error that the replayer itself makes.
+pub(super) fn error(sqlstate: &str, message: &str) -> ErrorText {
+    ErrorText { code: None, sqlstate: sqlstate.to_owned(), message: message.into() }
 }

@@ -67,7 +67,7 @@ impl Player {
         let mut text = None;
         for message in &statement.messages {
             self.prepared.sent(message);
-            let known = self.names.of(message, |sql| fingerprint(&sql.0).into());
+            let known = self.names.of(message, |sql| fingerprint(&sql.0, shared.options.protocol).into());
             if text.is_none() || matches!(message, Message::Execute { .. }) {
                 text = known.or(text);
             }

@@ -1,5 +1,8 @@
 //! What a session does when its time has come: cancels and time limits.
 
+use std::sync::Arc;
+
+use super::answered::error;
 use super::{Next, Player};
 use crate::recording::Micros;
 use crate::replay::link::Link;
@@ -46,7 +49,7 @@ impl Player {
         }
         if group.with.is_timed_out {
             // It did not obey.
-            self.broken(now, Some("57014".to_owned()));
+            self.broken(now, Some(error("57014", "it took too long, and did not obey a cancel")));
             return;
         }
         group.with.is_timed_out = true;
@@ -61,7 +64,7 @@ impl Player {
         }
         if let Some(key) = link.key.clone() {
             self.round.shared.report().cancels += 1;
-            tokio::spawn(login::cancel(self.round.shared.options.target.clone(), key));
+            tokio::spawn(login::cancel(Arc::clone(&self.round.shared), key));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Statements that carry passwords: those of roles, of foreign servers, and in the connection strings of functions.
 
-use postgres_wire::tokens::{Token, Tokens};
-
-use super::replace_tokens;
+use super::{mentions, replace_tokens};
+use crate::protocol::Protocol;
+use crate::sql::{Token, Tokens};
 
 /// The statement without its passwords; `None` if it has none.
 pub(super) fn masked(sql: &[u8]) -> Option<Vec<u8>> {
@@ -12,7 +12,7 @@ pub(super) fn masked(sql: &[u8]) -> Option<Vec<u8>> {
     }
     let mut found = false;
     let mut reading = Reading::default();
-    let text = replace_tokens(sql, |token| {
+    let text = replace_tokens(sql, Protocol::Postgres, |token| {
         let is_secret = reading.is_secret(token);
         found |= is_secret;
         is_secret.then_some(b"'***'")
@@ -20,7 +20,8 @@ pub(super) fn masked(sql: &[u8]) -> Option<Vec<u8>> {
     // With standard_conforming_strings off, a backslash before the quote does not end the string: what follows is
     // a part of the password.
     let is_unsure = found
-        && Tokens::new(sql).any(|token| matches!(token, Token::Literal(text) if text.ends_with(b"\\'")));
+        && Tokens::new(sql, Protocol::Postgres)
+            .any(|token| matches!(token, Token::Literal(text) if text.ends_with(b"\\'")));
     if is_unsure {
         return Some(b"/* a statement with a password */".to_vec());
     }
@@ -72,20 +73,6 @@ fn is_secret_text(literal: &[u8]) -> bool {
         && [&b"user"[..], b"role"].iter().any(|it| mentions(literal, it))
         && [&b"create"[..], b"alter"].iter().any(|it| mentions(literal, it));
     is_md5 || mentions(literal, b"scram-sha-256$") || is_connection || is_statement
-}
-
-/// Whether the text has `word` in it, which is in lower case.
-fn mentions(text: &[u8], word: &[u8]) -> bool {
-    let Some(first) = word.first() else { return true };
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| byte.to_ascii_lowercase() == *first) {
-        rest = rest.get(at..).unwrap_or_default();
-        if rest.get(..word.len()).is_some_and(|it| it.eq_ignore_ascii_case(word)) {
-            return true;
-        }
-        rest = rest.get(1..).unwrap_or_default();
-    }
-    false
 }
 
 #[cfg(test)]

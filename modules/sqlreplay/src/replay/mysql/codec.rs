@@ -1,0 +1,314 @@
+//! Recorded messages as commands, and the server's answers as outcomes.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+
+use mysql_wire::answer::{Answer, Event, Format};
+use mysql_wire::command::Command;
+use mysql_wire::login::dialogue::{Dialogue, Step};
+use mysql_wire::packet::{CHUNK_MAX, Header, packet};
+use mysql_wire::stream::{Packet, Receive, Stream};
+
+use super::login::Account;
+use super::parameters::payloads;
+use crate::decoding::mysql::{Results, error_of};
+use crate::masking::Masking;
+use crate::recording::record::{ErrorText, Message, Outcome, Target};
+use crate::recording::{Bytes, Value};
+use crate::replay::codec::Codec;
+
+/// Of a server's packet, if rows are not shown, in bytes.
+const HEAD_MAX: usize = 64 << 10;
+
+/// Of a server's packet, in bytes.
+const ROW_MAX: usize = 1 << 20;
+
+/// A piece of a file, in bytes.
+const PIECE: usize = 256 << 10;
+
+pub(super) struct Mysql {
+    stream: Stream,
+    state: State,
+}
+
+struct State {
+    format: Format,
+    keeps_rows: bool,
+    account: Account,
+    /// The statements' ids on this server: none while the answer is awaited, 0 if it was an error.
+    ids: HashMap<Bytes, Option<u32>>,
+    pending: VecDeque<Pending>,
+    results: Results,
+    masking: Masking,
+    /// The next EXECUTE: statement and parameters.
+    bound: Option<(Bytes, Vec<Value>)>,
+    /// The server waits for a file: the sequence id of its next packet.
+    file: Option<u8>,
+    fatal: Option<ErrorText>,
+}
+
+/// A command that was sent and is not answered.
+struct Pending {
+    group: u64,
+    answer: Answer,
+    /// The statement that it prepares.
+    prepares: Option<Bytes>,
+    /// It changes the user.
+    login: Option<Dialogue>,
+}
+
+impl Mysql {
+    pub(super) fn new(format: Format, keeps_rows: bool, account: Account) -> Self {
+        let state = State {
+            format,
+            keeps_rows,
+            account,
+            ids: HashMap::new(),
+            pending: VecDeque::new(),
+            results: Results::new(keeps_rows),
+            masking: Masking::default(),
+            bound: None,
+            file: None,
+            fatal: None,
+        };
+        Self { stream: Stream::default(), state }
+    }
+}
+
+impl Codec for Mysql {
+    fn can_write(&self, messages: &[Message]) -> bool {
+        let is_known = |name: &Bytes| self.state.ids.get(name).is_none_or(Option::is_some);
+        messages.iter().all(|message| match message {
+            Message::Bind { statement, .. } => is_known(statement),
+            Message::Execute { portal: name, .. }
+            | Message::StmtClose(name)
+            | Message::Close(Target::Statement(name) | Target::Portal(name)) => is_known(name),
+            // The server must have asked for the file. If it did not, the data are dropped.
+            Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => {
+                self.state.file.is_some() || self.state.pending.is_empty()
+            }
+            _ => true,
+        })
+    }
+
+    fn write(&mut self, group: u64, message: &Message, out: &mut Vec<u8>) {
+        self.state.write(group, message, out);
+    }
+
+    fn is_flushed(&self) -> bool {
+        true
+    }
+
+    fn is_copying(&self) -> bool {
+        self.state.file.is_some()
+    }
+
+    fn is_answered(&self, group: u64) -> bool {
+        self.state.pending.front().is_none_or(|first| first.group > group)
+    }
+
+    fn received(
+        &mut self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        outcome: &mut dyn FnMut(u64, Outcome),
+    ) -> io::Result<()> {
+        let mut receiver = Receiver { state: &mut self.state, out, outcome };
+        self.stream.feed(bytes, &mut receiver);
+        Ok(())
+    }
+
+    fn take_fatal(&mut self) -> Option<ErrorText> {
+        self.state.fatal.take()
+    }
+
+    fn terminate(&self, out: &mut Vec<u8>) {
+        write_payload(&[Command::QUIT.0], out);
+    }
+}
+
+impl State {
+    fn write(&mut self, group: u64, message: &Message, out: &mut Vec<u8>) {
+        let is_data = matches!(message, Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_));
+        if is_data != self.file.is_some() {
+            // The recorded server wanted a file, and this one does not; or the other way round.
+            if is_data {
+                return;
+            }
+            self.end_file(out);
+        }
+        match message {
+            Message::Query(sql) => self.command(group, Command::QUERY, &sql.0, out),
+            Message::Parse { statement, sql, .. } => {
+                self.ids.insert(statement.clone(), None);
+                self.command(group, Command::PREPARE, &sql.0, out);
+                if let Some(pending) = self.pending.back_mut() {
+                    pending.prepares = Some(statement.clone());
+                }
+            }
+            Message::Bind { portal, statement, parameters, .. } => {
+                if portal.is_empty() {
+                    self.bound = Some((statement.clone(), parameters.clone()));
+                } else {
+                    self.execute(group, statement, true, parameters, out);
+                }
+            }
+            Message::Execute { portal, rows } => match self.bound.take() {
+                Some((statement, parameters)) if portal.is_empty() => {
+                    self.execute(group, &statement, false, &parameters, out);
+                }
+                _ => {
+                    let body = [self.id(portal).to_le_bytes(), rows.to_le_bytes()].concat();
+                    self.command(group, Command::FETCH, &body, out);
+                }
+            },
+            Message::Close(Target::Portal(name)) => {
+                self.command(group, Command::RESET, &self.id(name).to_le_bytes(), out);
+            }
+            Message::Close(Target::Statement(name)) | Message::StmtClose(name) => {
+                let id = self.id(name);
+                self.ids.remove(name);
+                write_payload(&[&[Command::CLOSE.0][..], &id.to_le_bytes()].concat(), out);
+            }
+            Message::InitDb(database) => {
+                let database = self.account.map.database(database).0.clone();
+                self.command(group, Command::INIT_DB, &database, out);
+            }
+            Message::ChangeUser { user, database, charset } => {
+                self.ids.clear();
+                let (payload, login) = self.account.change_user(user, database, *charset);
+                write_payload(&payload, out);
+                self.expect(group, Command::CHANGE_USER);
+                if let Some(pending) = self.pending.back_mut() {
+                    pending.login = Some(login);
+                }
+            }
+            Message::ResetConnection => {
+                self.ids.clear();
+                self.command(group, Command::RESET_CONNECTION, &[], out);
+            }
+            Message::Command { command, body } => self.command(group, Command(*command), &body.0, out),
+            Message::CopyData(data) => {
+                for piece in data.0.chunks(PIECE) {
+                    let sequence = self.file.unwrap_or_default();
+                    out.extend_from_slice(&packet(sequence, piece));
+                    self.file = Some(sequence.wrapping_add(1));
+                }
+            }
+            Message::CopyDone | Message::CopyFail(_) => self.end_file(out),
+            // Of PostgreSQL.
+            Message::Describe(_)
+            | Message::Flush
+            | Message::Sync
+            | Message::FunctionCall(_)
+            | Message::TooLong { .. } => {}
+        }
+    }
+
+    /// The statement's id here. One that is not known is 0, which the server refuses.
+    fn id(&self, name: &Bytes) -> u32 {
+        self.ids.get(name).copied().flatten().unwrap_or_default()
+    }
+
+    fn execute(
+        &mut self,
+        group: u64,
+        name: &Bytes,
+        has_cursor: bool,
+        parameters: &[Value],
+        out: &mut Vec<u8>,
+    ) {
+        for payload in payloads(self.id(name), has_cursor, parameters) {
+            write_payload(&payload, out);
+        }
+        self.expect(group, Command::EXECUTE);
+    }
+
+    fn command(&mut self, group: u64, command: Command, body: &[u8], out: &mut Vec<u8>) {
+        write_payload(&[&[command.0][..], body].concat(), out);
+        self.expect(group, command);
+    }
+
+    fn expect(&mut self, group: u64, command: Command) {
+        if !command.has_no_answer() {
+            let answer = Answer::new(command, self.format);
+            self.pending.push_back(Pending { group, answer, prepares: None, login: None });
+        }
+    }
+
+    fn end_file(&mut self, out: &mut Vec<u8>) {
+        if let Some(sequence) = self.file.take() {
+            out.extend_from_slice(&packet(sequence, &[]));
+        }
+    }
+
+    fn packet(&mut self, it: Packet<'_>, out: &mut Vec<u8>, outcome: &mut dyn FnMut(u64, Outcome)) {
+        let Some(pending) = self.pending.front_mut() else {
+            if it.payload.first() == Some(&0xFF) {
+                self.fatal = Some(error_of(it.payload, &self.masking, false));
+            }
+            return;
+        };
+        let (event, is_over) = pending.answer.packet(it);
+        if let Some(outcome_of) = self.results.event(&pending.answer, event, &self.masking, false) {
+            outcome(pending.group, outcome_of);
+        }
+        match event {
+            Event::FileWanted(sequence) => self.file = Some(sequence),
+            Event::Prepared(prepared) => {
+                if let Some(name) = &pending.prepares {
+                    self.ids.insert(name.clone(), Some(prepared.id));
+                }
+            }
+            Event::Error(_) => {
+                self.file = None;
+                if let Some(name) = &pending.prepares {
+                    self.ids.insert(name.clone(), Some(0));
+                }
+            }
+            Event::Nothing => {
+                if let Some(login) = &mut pending.login
+                    && let Step::Send(answer) = login.handle(it.payload)
+                {
+                    out.extend_from_slice(&packet(it.sequence.wrapping_add(1), &answer));
+                }
+            }
+            _ => {}
+        }
+        if is_over {
+            self.pending.pop_front();
+        }
+    }
+}
+
+struct Receiver<'r> {
+    state: &'r mut State,
+    out: &'r mut Vec<u8>,
+    outcome: &'r mut dyn FnMut(u64, Outcome),
+}
+
+impl Receive for Receiver<'_> {
+    fn limit(&self) -> usize {
+        if self.state.keeps_rows { ROW_MAX } else { HEAD_MAX }
+    }
+
+    fn packet(&mut self, packet: Packet<'_>) {
+        self.state.packet(packet, self.out, self.outcome);
+    }
+}
+
+/// A command: its payload goes on in more packets if it is long.
+fn write_payload(payload: &[u8], out: &mut Vec<u8>) {
+    let mut sequence = 0_u8;
+    let mut rest = payload;
+    loop {
+        let (now, later) = rest.split_at(rest.len().min(CHUNK_MAX));
+        out.extend_from_slice(&Header { length: now.len(), sequence }.bytes());
+        out.extend_from_slice(now);
+        if now.len() < CHUNK_MAX {
+            return;
+        }
+        rest = later;
+        sequence = sequence.wrapping_add(1);
+    }
+}
