@@ -46,21 +46,22 @@ intercept_stop() {
   [[ -z $OURS || $status == 0 || ${1:-} == KILL ]] || fail "intercept ended with status $status"
 }
 
-# tcpcopy_start NAME [ARGUMENT...]: returns when its control connection is established and its capture sockets are open.
+# tcpcopy_start NAME [ARGUMENT...]: returns when its control connection is established and its capture sockets are open. It runs on
+# the online host, or on $TCPCOPY_HOST.
 tcpcopy_start() {
   local name=$1 links sockets
   shift
   (($# > 0)) || set -- -x "80-$TEST4:80" -s "$ASSIST4"
   [[ -z $OURS ]] || set -- "$@" --stats-json "$CASE_DIR/$name.json"
   links=$(count_links) sockets=$(count_capture_sockets)
-  spawn online "$CASE_DIR/$name.log" "${TCPCOPY_COMMAND[@]}" "$@"
+  spawn "${TCPCOPY_HOST:-online}" "$CASE_DIR/$name.log" "${TCPCOPY_COMMAND[@]}" "$@"
   TCPCOPY[$name]=$SPAWNED
   await 5 more_than "$links" count_links || stopped_short "$name has no control connection" "$name"
   await 5 more_than "$sockets" count_capture_sockets || stopped_short "$name captures nothing" "$name"
 }
 
 count_links() { on "$INTERCEPT_HOST" ss -Htn state established "sport = :$CONTROL_PORT" | wc -l; }
-count_capture_sockets() { on online cat /proc/net/packet /proc/net/raw | grep -cv '^ *s[kl]' || true; }
+count_capture_sockets() { on "${TCPCOPY_HOST:-online}" cat /proc/net/packet /proc/net/raw | grep -cv '^ *s[kl]' || true; }
 more_than() { # N COUNTER...
   local count
   count=$("${@:2}")

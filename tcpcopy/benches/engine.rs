@@ -15,7 +15,7 @@ use common_os::clock::Clock;
 use common_os::io::Captured;
 use tcpcopy::engine::Engine;
 use tcpcopy::output::Output;
-use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
+use tcpcopy::settings::{EngineConfig, Multiplying, OnReconnect, Shaping, Transfer};
 
 const SESSIONS: usize = 1000;
 const ROUNDS: u32 = 2000;
@@ -142,6 +142,8 @@ fn answer(wire: &Wire, session: usize, seq: Seq, flags: Flags, payload_len: u32)
 fn config() -> EngineConfig {
     EngineConfig {
         sees_copies: true,
+        multiplying: Multiplying::default(),
+        shaping: Shaping::default(),
         transfers: vec![Transfer {
             online_ip: None,
             online_port: 80,

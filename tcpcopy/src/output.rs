@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use common_core::control::ToIntercept;
+use common_core::flow::{Endpoint, Flow};
 use common_core::wire::LongPacket;
 
 /// Takes the packets and messages of an engine. The driver sends them; the simulation handles them itself.
@@ -24,4 +25,20 @@ pub trait Output {
 
     /// Sends a message to every intercept that is connected.
     fn control(&mut self, message: &ToIntercept);
+
+    /// A session begins.
+    fn session_begins(&mut self, beginning: &Beginning) {
+        let _ = beginning;
+    }
+}
+
+/// A client connection and its copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// The client, as the online server sees it.
+    pub client: Endpoint,
+    /// The online server.
+    pub online: Endpoint,
+    /// The copy's connection to the test server.
+    pub copy: Flow,
 }

@@ -1,5 +1,9 @@
 //! Settings of an engine.
 
+mod address_pool;
+mod multiplying;
+mod shaping;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +11,10 @@ use std::time::Duration;
 use common_core::flow::Endpoint;
 use common_core::payload_prefix::PayloadPrefix;
 use module_kit::Protocol;
+
+pub use self::address_pool::AddressPool;
+pub use self::multiplying::{Instance, Multiplying, WorkerShare};
+pub use self::shaping::Shaping;
 
 /// The treatment of a session that needs a new connection in the middle of its stream, because it was joined late or the
 /// test server broke its connection (`--on-reconnect`, `--stateless`).
@@ -37,6 +45,13 @@ pub struct Transfer {
 }
 
 impl Transfer {
+    /// Whether both are of the same service: its clients are copied to either target.
+    #[must_use]
+    pub fn is_of_service_of(&self, other: &Self) -> bool {
+        let of = |transfer: &Self| (transfer.online_ip, transfer.online_port, transfer.target.ip.is_ipv4());
+        of(self) == of(other)
+    }
+
     /// Whether clients that connect to this address are copied.
     #[must_use]
     pub fn copies_at(&self, ip: IpAddr) -> bool {
@@ -59,8 +74,12 @@ impl Transfer {
 /// Validated settings of an engine.
 #[derive(Clone)]
 pub struct EngineConfig {
-    /// The transfers; the first match counts.
+    /// The transfers; the first match counts, and all others of the same service with it.
     pub transfers: Vec<Transfer>,
+    /// How often each session is copied, and from which client addresses (`-n`, `-c`, `-H`, `-f`).
+    pub multiplying: Multiplying,
+    /// Which sessions are copied (`-r`, `-g`, `--limit-sessions`).
+    pub shaping: Shaping,
     /// Packets to a target may be copies, which are not copied again. In a capture file none is.
     pub sees_copies: bool,
     /// Only sessions that are seen from their SYN are copied (`-O`).

@@ -60,7 +60,7 @@ fn errors_of_the_command_line_exit_with_2() {
         (&["-x", "80:10.0.0.17", "-s", "10.0.0.18"], "-x: '80:10.0.0.17': no '-'"),
         (&["-x", "10.0.0.17:80-10.0.0.17:80", "-s", "10.0.0.18"], "to itself"),
         (&["-x", "80-10.0.0.17:8080", "-s", "assistant"], "-s: 'assistant'"),
-        (&["-s", "10.0.0.18", "-n", "2"], "-n (several copies of the traffic) is not supported yet"),
+        (&["-s", "10.0.0.18", "-n", "0"], "give a whole number from 1 to 1023"),
         (&["--no-such-flag"], "--no-such-flag"),
         (
             &with_good(&["--protocol", "80=mysql", "--config", "/dev/null"]),

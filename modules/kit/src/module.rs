@@ -106,7 +106,7 @@ pub trait Protocol: Send + Sync {
     /// The name of the protocol, for users: lower case, no spaces.
     fn name(&self) -> &'static str;
 
-    /// A module for a new session. `flow` is the connection as the test server sees it. `from_start` is false if the session
+    /// A module for a new session. `flow` has the client as the online server sees it, and the test server. `from_start` is false if the session
     /// was joined in mid-stream.
     fn module(&self, flow: &Flow, from_start: bool) -> Box<dyn Module>;
 

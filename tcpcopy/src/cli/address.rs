@@ -67,7 +67,7 @@ fn leading_ip(text: &str) -> Result<(IpAddr, Option<&str>), String> {
 }
 
 /// An address that a single host can have.
-fn usable(ip: IpAddr) -> Result<IpAddr, String> {
+pub(super) fn usable(ip: IpAddr) -> Result<IpAddr, String> {
     let ip = ip.to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     if ip.is_unspecified() || ip.is_multicast() || broadcast {

@@ -1,5 +1,6 @@
 //! The validated settings of a run.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +16,11 @@ use module_kit::Protocol;
 
 use crate::offline::Offline;
 use crate::report::Percentage;
-use crate::settings::{EngineConfig, Transfer};
+use crate::settings::{EngineConfig, Multiplying, Shaping, Transfer, WorkerShare};
 
 use super::UsageError;
 use super::address::endpoint_or_default;
+use super::clients;
 use super::offline;
 use super::protocol::{ProtocolOptions, attach};
 use super::raw::RawArgs;
@@ -33,10 +35,17 @@ const HEADERS_V6: u16 = 40 + 20;
 /// Smallest part of `-m` for each worker: one session may hold some hundred KB for a moment.
 const WORKER_MEMORY_MB: u64 = 1;
 
+/// `-g` adds one percent in this time.
+const RAMP_STEP: Duration = Duration::from_secs(1);
+
 /// The settings of a run, checked as far as that is possible without the system.
 pub struct Config {
     /// Services and their targets (`-x`), at least one.
     pub transfers: Vec<Transfer>,
+    /// How often each session is copied, and from which client addresses (`-n`, `-c`, `-H`, `-f`).
+    pub multiplying: Multiplying,
+    /// Which sessions are copied (`-r`, `-g`, `--limit-sessions`).
+    pub shaping: Shaping,
     /// Where intercept runs (`-s`), at least one.
     pub intercepts: Vec<Endpoint>,
     /// The key that the intercepts must have, too (`--key-file`).
@@ -75,6 +84,8 @@ pub struct Config {
     pub process: ProcessOptions,
     /// `--stats-json`, absolute.
     pub stats_json: Option<PathBuf>,
+    /// `--map-log`, absolute.
+    pub map_log: Option<PathBuf>,
     /// `--fail-below`.
     pub fail_below: Option<Percentage>,
 }
@@ -84,10 +95,11 @@ impl Config {
     pub(super) fn validate(raw: &RawArgs, ignored: Vec<Ignored>) -> Result<Self, UsageError> {
         let mss = |headers: u16| (raw.mtu - headers).min(raw.mss.unwrap_or(u16::MAX));
         let megabytes = |mb: u64| mb * 1024 * 1024;
-        let [log_file, pid_file, stats_json] = files([
+        let [log_file, pid_file, stats_json, map_log] = files([
             ("-l", raw.log_file.as_deref()),
             ("-P", raw.pid_file.as_deref()),
             ("--stats-json", raw.stats_json.as_deref()),
+            ("--map-log", raw.map_log.as_deref()),
         ])?;
         let interfaces = interfaces(&raw.interfaces)
             .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?;
@@ -114,8 +126,17 @@ impl Config {
         let intercepts = intercepts(&raw.intercepts, raw.port)?;
         let output = Output { interface: raw.output.clone(), links: links(&raw.transfers)? };
         tunnel::check(raw, &transfers, &intercepts, &output)?;
+        let multiplying = clients::multiplying(raw, &transfers)?;
+        let shaping = Shaping {
+            percent: raw.percent,
+            step: raw.gradually.then_some(RAMP_STEP),
+            sessions_a_second: raw.sessions_a_second.and_then(NonZeroU32::new),
+        };
         Ok(Self {
             transfers,
+            multiplying,
+            shaping,
+            map_log,
             intercepts,
             key: raw.key_file.as_deref().map(key_file::read).transpose()?.map(|keys| keys.first().clone()),
             workers: raw.workers,
@@ -146,11 +167,14 @@ impl Config {
         })
     }
 
-    /// The settings of one worker's engine; `seed` and `timestamp_origin` as in [`EngineConfig`].
+    /// The settings of the engine of worker `index`; `seed` and `timestamp_origin` as in [`EngineConfig`].
     #[must_use]
-    pub fn engine(&self, seed: u64, timestamp_origin: u32) -> EngineConfig {
+    pub fn engine(&self, index: u16, seed: u64, timestamp_origin: u32) -> EngineConfig {
+        let worker = WorkerShare { index, count: self.workers };
         EngineConfig {
             transfers: self.transfers.clone(),
+            multiplying: Multiplying { worker, ..self.multiplying.clone() },
+            shaping: self.shaping,
             sees_copies: self.offline.is_none(),
             only_from_syn: self.only_from_syn,
             wait_for_answers: self.wait_for_answers,
@@ -254,7 +278,7 @@ mod tests {
     fn workers_share_the_memory() {
         let config = config(&["-C", "4", "-m", "100"]).unwrap();
         assert_eq!(config.workers, 4);
-        assert_eq!(config.engine(0, 0).memory_limit, 25 << 20);
+        assert_eq!(config.engine(0, 0, 0).memory_limit, 25 << 20);
     }
 
     #[test]

@@ -10,9 +10,6 @@ pub enum UsageError {
     /// The argument parser refused it.
     #[error("{0}; see tcpcopy -h")]
     Arguments(String),
-    /// Flags of TCPCopy 1.x that this build refuses.
-    #[error("{0}")]
-    Unsupported(String),
     /// No `-x`.
     #[error("nothing to copy: say what and where to with -x [IP:]PORT-IP:PORT, as in -x 80-10.0.0.17:8080")]
     NoTransfer,
@@ -63,9 +60,15 @@ pub enum UsageError {
         /// The piece between commas.
         piece: String,
     },
-    /// Two transfers for one service.
+    /// The same transfer again.
+    #[error("-x: '{piece}' is given twice; to copy each session twice: -n 2")]
+    TransferTwice {
+        /// The second piece.
+        piece: String,
+    },
+    /// A transfer for a part of a service that another one has.
     #[error(
-        "-x: '{piece}' never applies, '{earlier}' before it covers the same service; give each service one target, special cases first"
+        "-x: '{piece}' never applies, '{earlier}' before it covers the same service; name special cases first"
     )]
     Covered {
         /// The piece that would be ignored.
@@ -80,6 +83,32 @@ pub enum UsageError {
         piece: String,
         /// Why it cannot be used.
         problem: String,
+    },
+    /// A piece of `-c` or `-H` cannot be used.
+    #[error("{flag}: '{piece}': {problem}; the form is {}", if *flag == "-c" { "IP, 62.135.200.x or 10.1.0.0/24" } else { "IP" })]
+    Clients {
+        /// The flag.
+        flag: &'static str,
+        /// The piece between commas.
+        piece: String,
+        /// Why it cannot be used.
+        problem: String,
+    },
+    /// `-c` has no address for the clients of a target.
+    #[error("-c: no address of the family of {target}, whose clients need one; add one")]
+    ClientFamily {
+        /// The target.
+        target: String,
+    },
+    /// A copy would have the address of its target.
+    #[error(
+        "{flag}: {target} is the test server, which cannot be its own client; name addresses that nobody has"
+    )]
+    ClientIsTarget {
+        /// The flag.
+        flag: &'static str,
+        /// The address.
+        target: String,
     },
     /// A piece of `-i` cannot be used.
     #[error("-i: '{piece}': {problem}; the form is NAME,NAME, as in eth0,lo")]

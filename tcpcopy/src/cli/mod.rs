@@ -1,6 +1,7 @@
 //! The command line: raw arguments, then one validated [`Config`]; nothing else reaches the driver.
 
 mod address;
+mod clients;
 mod config;
 mod config_file;
 mod error;
@@ -30,14 +31,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation<Conf
         Invocation::Run(matches) => matches,
         Invocation::Print(text) => return Ok(Invocation::Print(text)),
     };
-    refuse_unsupported(&matches)?;
+    refuse_users(&matches)?;
     let ignored = Ignored::given(&raw::IGNORED, &matches);
     Ok(Invocation::Run(Config::validate(&RawArgs::from_arg_matches(&matches)?, ignored)?))
 }
 
 /// The derived command, with the flags that are refused or ignored.
 fn command() -> clap::Command {
-    let refused = raw::UNSUPPORTED.iter().chain(&raw::USERS).map(Unsupported::argument);
+    let refused = raw::USERS.iter().map(Unsupported::argument);
     let others = refused.chain(raw::IGNORED.iter().map(Ignored::argument));
     // A fixed width: the help is the same on every terminal.
     let command = RawArgs::command().args(others).term_width(100);
@@ -46,21 +47,20 @@ fn command() -> clap::Command {
         .mut_args(|arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg })
 }
 
-/// If such a flag were ignored, tcpcopy would copy something other than what the user asked for.
-fn refuse_unsupported(matches: &ArgMatches) -> Result<(), UsageError> {
-    if Unsupported::refusal(&raw::USERS, matches).is_some() {
-        return Err(UsageError::Users);
-    }
-    match Unsupported::refusal(&raw::UNSUPPORTED, matches) {
-        Some(refusal) => Err(UsageError::Unsupported(refusal)),
+/// Passwords on a command line are visible to everybody.
+fn refuse_users(matches: &ArgMatches) -> Result<(), UsageError> {
+    match Unsupported::refusal(&raw::USERS, matches) {
+        Some(_) => Err(UsageError::Users),
         None => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use common_os::command_line::Value;
+    use crate::settings::Shaping;
 
     fn run(line: &[&str]) -> Result<Invocation<Config>, UsageError> {
         parse(std::iter::once("tcpcopy").chain(line.iter().copied()).map(OsString::from))
@@ -79,48 +79,41 @@ mod tests {
     }
 
     #[test]
-    fn every_unsupported_flag_is_refused_with_and_without_value() {
-        for flag in raw::UNSUPPORTED {
-            let with_value = if flag.value == Value::None { "-L" } else { "3" };
-            for tail in [&[][..], &[with_value]] {
-                let name = format!("-{}", flag.id);
-                let line: Vec<&str> = ["-x", "80-10.0.0.1:80", "-s", "10.0.0.2", &name]
-                    .into_iter()
-                    .chain(tail.iter().copied())
-                    .collect();
-                let error = run(&line).err().unwrap().to_string();
-                let expected = format!("{name} ({}) is not supported yet; leave it out", flag.meaning);
-                assert_eq!(error, expected);
-            }
-        }
-    }
-
-    #[test]
-    fn all_refused_flags_are_named_at_once() {
-        let error = run(&["-r", "50", "-n", "2", "-c", "x"]).err().unwrap().to_string();
-        let expected = "-c (other client addresses), -n (several copies of the traffic) and \
-                        -r (percentage of the sessions) are not supported yet; leave them out";
-        assert_eq!(error, expected);
-    }
-
-    #[test]
-    fn flags_that_ask_for_the_usual_are_accepted() {
-        let good = ["-x", "80-10.0.0.1:80", "-s", "10.0.0.2"];
-        let with = |more: &[&str]| run(&good.iter().chain(more).copied().collect::<Vec<_>>());
-        for more in [&["-r", "100"][..], &["-n1"], &["-n", "1", "-r", "100", "-n", "1"]] {
-            assert!(with(more).is_ok(), "{more:?}");
-        }
-        let refused: [(&[&str], &str); 6] = [
-            (&["-r", "50"], "-r (percentage of the sessions) is"),
-            (&["-r", "99", "-n", "1"], "-r (percentage of the sessions) is"),
-            (&["-n", "2"], "-n (several copies of the traffic) is"),
-            (&["-n", "1", "-n", "2"], "-n (several copies of the traffic) is"),
-            (&["-n"], "-n (several copies of the traffic) is"),
-            (&["-n", "1", "-n"], "-n (several copies of the traffic) is"),
+    fn flags_of_multiplying_and_shaping_reach_the_engine() {
+        let good = ["-x", "80-10.0.0.1:80", "-s", "10.0.0.2", "-C", "2"];
+        let more = [
+            "-n",
+            "3",
+            "-r",
+            "30",
+            "-g",
+            "-f",
+            "1",
+            "-c",
+            "10.1.0.x",
+            "-H",
+            "10.1.1.1",
+            "--limit-sessions",
+            "50",
         ];
-        for (more, expected) in refused {
-            let error = with(more).err().unwrap().to_string();
-            assert!(error.starts_with(expected), "{more:?}: {error}");
+        let line: Vec<&str> = good.into_iter().chain(more).collect();
+        let Ok(Invocation::Run(config)) = run(&line) else { panic!("they are refused") };
+        let engine = config.engine(1, 7, 0);
+        let worker = engine.multiplying.worker;
+        assert_eq!((engine.multiplying.copies, worker.index, worker.count), (3, 1, 2));
+        assert_eq!(engine.multiplying.instance.unwrap().number(), 1);
+        let Shaping { percent, step, sessions_a_second } = engine.shaping;
+        assert_eq!((percent, step), (30, Some(Duration::from_secs(1))));
+        assert_eq!(sessions_a_second.unwrap().get(), 50);
+    }
+
+    #[test]
+    fn shares_out_of_range_are_refused() {
+        let good = ["-x", "80-10.0.0.1:80", "-s", "10.0.0.2"];
+        for more in [["-r", "0"], ["-r", "101"], ["-r", "0.5"], ["--limit-sessions", "0"]] {
+            let line: Vec<&str> = good.into_iter().chain(more).collect();
+            let error = run(&line).err().unwrap().to_string();
+            assert!(error.contains("give a whole number from 1"), "{more:?}: {error}");
         }
     }
 

@@ -11,6 +11,7 @@ use common_os::process::log_format::LogFormat;
 use super::protocol::LostState;
 use super::reconnect::Choice;
 use crate::report::Percentage;
+use crate::settings::Instance;
 
 /// Limit of `-C`.
 const MAX_WORKERS: u64 = 64;
@@ -27,8 +28,7 @@ const MAX_WORKERS: u64 = 64;
     override_usage = "tcpcopy -x TRANSFER,... -s IP,... [OPTIONS]",
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Not supported yet, and refused: -c -f -g -H -n (but 1) -r (but 100).\n\
-                  Accepted without effect: -R -U.\n\
+    after_help = "Accepted without effect: -R -U.\n\
                   Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0"
 )]
 pub(super) struct RawArgs {
@@ -60,6 +60,30 @@ pub(super) struct RawArgs {
     /// Files: replay them this many times, each time with other client ports
     #[arg(short = 'T', value_name = "N", value_parser = whole::<u32>(1..=60_000))]
     pub(super) repeats: Option<u32>,
+    /// Copy each session this many times, from further ports of its client, or of -c
+    #[arg(short = 'n', value_name = "N", default_value_t = 1, value_parser = whole::<u16>(1..=1023))]
+    pub(super) copies: u16,
+    /// Copy from these client addresses instead of the clients' own: IP, 62.135.200.x or a network, 10.1.0.0/24,...
+    #[arg(short = 'c', value_name = "ADDRESS,...")]
+    pub(super) client_addresses: Vec<String>,
+    /// Copy clients on loopback addresses from this address
+    #[arg(short = 'H', value_name = "IP")]
+    pub(super) loopback_address: Option<String>,
+    /// Use only the ports of this instance, 0 to 15: several tcpcopies copy the same clients to one test server
+    #[arg(short = 'f', value_name = "INSTANCE", value_parser = whole::<u8>(0..=u64::from(Instance::COUNT) - 1))]
+    pub(super) instance: Option<u8>,
+    /// Copy this share of the sessions
+    #[arg(short = 'r', value_name = "PERCENT", default_value_t = 100, value_parser = whole::<u8>(1..=100))]
+    pub(super) percent: u8,
+    /// Start with none of the sessions, and copy one percent more of them each second
+    #[arg(short = 'g')]
+    pub(super) gradually: bool,
+    /// Copy at most this many new sessions in a second
+    #[arg(long = "limit-sessions", value_name = "N", value_parser = whole::<u32>(1..=10_000_000))]
+    pub(super) sessions_a_second: Option<u32>,
+    /// Write a line for each session to this file: which client has become which copy
+    #[arg(long = "map-log", value_name = "FILE")]
+    pub(super) map_log: Option<PathBuf>,
     /// Send copies on this interface
     #[arg(short = 'o', value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) output: Option<String>,
@@ -156,16 +180,6 @@ pub(super) struct RawArgs {
 /// A flag of TCPCopy 1.x built for MySQL, which is refused with a message of its own.
 pub(super) const USERS: [Unsupported; 1] =
     [Unsupported { id: "u", meaning: "users and passwords of the test server", value: Value::Any }];
-
-/// Flags of TCPCopy 1.x that this build refuses.
-pub(super) const UNSUPPORTED: [Unsupported; 6] = [
-    Unsupported { id: "c", meaning: "other client addresses", value: Value::Any },
-    Unsupported { id: "f", meaning: "port shift of several instances", value: Value::Any },
-    Unsupported { id: "g", meaning: "gradual start", value: Value::Any },
-    Unsupported { id: "H", meaning: "another address for local clients", value: Value::Any },
-    Unsupported { id: "n", meaning: "several copies of the traffic", value: Value::Usual("1") },
-    Unsupported { id: "r", meaning: "percentage of the sessions", value: Value::Usual("100") },
-];
 
 /// Flags of TCPCopy 1.x that have no effect in this build.
 pub(super) const IGNORED: [Ignored; 2] = [

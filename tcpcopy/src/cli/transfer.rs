@@ -16,6 +16,11 @@ pub(super) fn transfers(values: &[String]) -> Result<Vec<Transfer>, UsageError> 
         if let Some((earlier, _)) = read.iter().find(|(_, earlier)| covers(earlier, &transfer)) {
             return Err(UsageError::Covered { piece: shown(piece, 80), earlier: shown(earlier, 80) });
         }
+        let is_same =
+            |earlier: &Transfer| earlier.is_of_service_of(&transfer) && earlier.target == transfer.target;
+        if read.iter().any(|(_, earlier)| is_same(earlier)) {
+            return Err(UsageError::TransferTwice { piece: shown(piece, 80) });
+        }
         read.push((piece, transfer));
     }
     if read.is_empty() {
@@ -95,10 +100,11 @@ pub(super) fn refuse_loops(transfers: &[Transfer]) -> Result<(), UsageError> {
     Ok(())
 }
 
-/// Whether `earlier` applies to every packet of `later`. Copied clients keep their address family, so a service on any
-/// address may have a target of each family.
+/// Whether `earlier` applies to every packet of `later`, and is not another target of the same service. Copied clients keep their
+/// address family, so a service on any address may have targets of each family.
 fn covers(earlier: &Transfer, later: &Transfer) -> bool {
-    earlier.online_port == later.online_port
+    !earlier.is_of_service_of(later)
+        && earlier.online_port == later.online_port
         && earlier.target.ip.is_ipv4() == later.target.ip.is_ipv4()
         && (earlier.online_ip.is_none() || earlier.online_ip == later.online_ip)
 }

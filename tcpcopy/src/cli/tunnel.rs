@@ -24,6 +24,8 @@ pub(super) fn check(
         "no packet of a copy leaves this host, so it has no interface; leave out -o"
     } else if !output.links.is_empty() {
         "no packet of a copy leaves this host, so it has no MAC address; leave the addresses out of -x"
+    } else if !raw.client_addresses.is_empty() || raw.loopback_address.is_some() {
+        "intercept gives each client an address of its device; leave out -c and -H"
     } else if transfers.iter().any(|transfer| transfer.target.ip.is_loopback()) {
         "the test host's kernel accepts nothing for a loopback address from a device; name another address of the test host in -x"
     } else {
@@ -47,6 +49,8 @@ mod tests {
         for (more, part) in [
             (&["-s", "10.0.0.18"][..], "each intercept of -s"),
             (&["-o", "lo"], "leave out -o"),
+            (&["-c", "10.1.0.x"], "leave out -c and -H"),
+            (&["-H", "10.1.0.1"], "leave out -c and -H"),
             (&["-x", "81-10.0.0.17:81@2:0:0:0:0:1"], "no MAC address"),
             (&["-x", "81-127.0.0.1:81"], "loopback address"),
         ] {

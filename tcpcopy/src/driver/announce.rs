@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use common_core::flow::Endpoint;
 use common_os::io::way::{Station, Ways};
 
 use crate::cli::Config;
-use crate::settings::Transfer;
+use crate::engine::ports_of_an_address;
+use crate::settings::{Multiplying, Transfer};
 
 /// So many transfers are named.
 const NAMED: usize = 4;
@@ -63,4 +65,67 @@ fn way(transfer: &Transfer, ways: Option<&mut Ways>) -> String {
 
 fn shown(mac: [u8; 6]) -> String {
     mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// What becomes of each session, and for how many there is room; `None` if each is copied once and as it is.
+pub(super) fn multiplying(multiplying: &Multiplying, targets: &[Endpoint]) -> Option<String> {
+    let Multiplying { copies, addresses, loopback, .. } = multiplying;
+    if !multiplying.is_wanted() {
+        return None;
+    }
+    let ports = ports_of_an_address(multiplying);
+    let sessions = |addresses: u128| addresses.saturating_mul(ports.into()) / u128::from(*copies);
+    let copied = if *copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") };
+    let mut line = format!("each session becomes {copied}; {ports} ports for each client address");
+    let mut families: Vec<&Endpoint> = Vec::new();
+    for target in targets {
+        if families.iter().all(|known| known.ip.is_ipv4() != target.ip.is_ipv4()) {
+            families.push(target);
+        }
+    }
+    for target in families {
+        let family = if target.ip.is_ipv4() { "IPv4" } else { "IPv6" };
+        let (all, local) = (addresses.count_like(target.ip), loopback.count_like(target.ip));
+        let _ = match (all, local) {
+            (0, 0) => write!(line, "; {family}: room for {} sessions of a client at once", sessions(1)),
+            (0, _) => write!(
+                line,
+                "; {family}: room for {} sessions of a client, or of all on loopback addresses, at once",
+                sessions(1)
+            ),
+            (count, _) => {
+                write!(line, "; {family}: {count} addresses, room for {} sessions at once", sessions(count))
+            }
+        };
+    }
+    Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{AddressPool, Instance};
+
+    fn line(multiplying: &Multiplying) -> Option<String> {
+        let targets =
+            ["10.0.0.17:80", "10.0.0.18:80"].map(|text| text.parse::<std::net::SocketAddr>().unwrap().into());
+        super::multiplying(multiplying, &targets)
+    }
+
+    #[test]
+    fn the_room_for_sessions_is_told() {
+        assert_eq!(line(&Multiplying::default()), None);
+        let three = Multiplying { copies: 3, ..Multiplying::default() };
+        assert_eq!(
+            line(&three).unwrap(),
+            "each session becomes 3 copies; 64512 ports for each client address; IPv4: room for 21504 sessions of a client at once"
+        );
+        let mut addresses = AddressPool::default();
+        addresses.add("10.9.0.1".parse().unwrap(), "10.9.0.4".parse().unwrap());
+        let one = Multiplying { addresses, instance: Instance::new(2), ..Multiplying::default() };
+        assert_eq!(
+            line(&one).unwrap(),
+            "each session becomes 1 copy; 4032 ports for each client address; IPv4: 4 addresses, room for 16128 sessions at once"
+        );
+    }
 }

@@ -4,6 +4,7 @@ mod announce;
 mod captures;
 mod deferral;
 mod input;
+mod map_log;
 mod packet_sink;
 mod phase;
 mod pressure;
@@ -19,7 +20,9 @@ mod workers;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +32,8 @@ use common_core::time::Time;
 use common_os::clock::Clock;
 use common_os::io::injector::Injector;
 use common_os::io::interfaces;
+use common_os::process::background;
+use common_os::process::line_file::{LineFile, LineWriter};
 use common_os::process::rights::Needs;
 use common_os::process::start::{Process, StartError};
 use mio::{Interest, Token};
@@ -36,10 +41,11 @@ use thiserror::Error;
 
 use captures::Captures;
 use input::Input;
+use map_log::MapLog;
 use packet_sink::PacketSink;
 use progress::Progress;
 use replay::Replay;
-use reporter::{Outcome, Reporter};
+use reporter::{Outcome, OutputFiles, Reporter};
 use tunnel::{Outlet, Tunnel};
 use watch::WatchSockets;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
@@ -78,6 +84,14 @@ pub enum RunError {
          online service, as in 10.0.0.16:80-10.0.0.17:80, if it has another"
     )]
     TargetIsCopied(Endpoint),
+    /// `--map-log` cannot be written.
+    #[error("cannot write the map log '{}': {source}; name another file with --map-log", path.display())]
+    MapLog {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
     /// The capture files cannot be replayed.
     #[error(transparent)]
     Offline(#[from] OfflineError),
@@ -118,7 +132,8 @@ impl RunError {
 pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let mut process = Process::start(&config.process)?;
     let inputs = open_inputs(config)?;
-    let sinks: Vec<_> = inputs.iter().map(|_| open_sink(config)).collect::<Result<_, _>>()?;
+    let outlets: Vec<_> = inputs.iter().map(|_| open_outlet(config)).collect::<Result<_, _>>()?;
+    let map_log = open_map_log(config, &process)?;
     let mut watching = WatchSockets::open(config).map_err(StartError::from)?;
     let first_line = announce::first_line(config, watching.ways());
     // The clients of capture files are nobody's now.
@@ -141,9 +156,16 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
         targets: config.targets(),
         tunnels: config.tunnel,
     };
-    let worker =
-        |(input, sink)| worker(config, clock, (&introduction, &conn_log), input, sink, (&queries, &own));
-    let mut workers: Vec<_> = inputs.into_iter().zip(sinks).map(worker).collect::<Result<_, _>>()?;
+    let worker = |(index, (input, sink))| {
+        worker((config, index), clock, (&introduction, &conn_log), input, sink, (&queries, &own))
+    };
+    process.lines = map_log
+        .map(|file| file.start("map-log"))
+        .transpose()
+        .map_err(StartError::system("start a thread"))?;
+    let sink = |outlet| PacketSink::new(outlet, process.lines.clone().map(MapLog::new));
+    let numbered = (0..).zip(inputs.into_iter().zip(outlets.into_iter().map(sink)));
+    let mut workers: Vec<_> = numbered.map(worker).collect::<Result<_, _>>()?;
     if let [only] = &workers[..] {
         only.registry()
             .register(&mut process.signals, CALLER, Interest::READABLE)
@@ -154,16 +176,23 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let watch = watch.map_err(StartError::system("start a thread"))?;
     let progress =
         config.offline.as_ref().and_then(|offline| Progress::new(&config.process, offline.repeats));
+    let files = OutputFiles { stats, map_log: process.lines.clone() };
     let reporter =
-        Reporter::new(clock, stats, config.protocols(), services(config), watch, config.fail_below, progress);
+        Reporter::new(clock, files, config.protocols(), services(config), watch, config.fail_below, progress);
     if !config.alone {
         workers.iter_mut().try_for_each(|worker| worker.connect(START_LIMIT))?;
     }
     log::info!("{first_line}");
+    announce::multiplying(&config.multiplying, &config.targets())
+        .iter()
+        .for_each(|line| log::info!("{line}"));
     warn_without_key(config);
     process.detach()?;
     let ended = workers::run(workers, clock, reporter, &mut process);
     process.remove_pid_file();
+    if let Some(lines) = &process.lines {
+        finish_map_log(lines);
+    }
     let (_workers, outcome) = ended?;
     match outcome {
         Outcome { replayed: 0, cause, .. } if config.offline.is_some() => {
@@ -193,22 +222,29 @@ fn needs(config: &Config, queries: &[Query]) -> Needs {
     // A silent test server is probed.
     let targets = config.transfers.iter().map(|transfer| transfer.target.port);
     Needs {
-        written: config.stats_json.clone().into_iter().collect(),
+        written: config.stats_json.iter().chain(&config.map_log).cloned().collect(),
         connects_to: intercepts.chain(online).chain(targets).collect(),
         ..Needs::default()
     }
 }
 
-fn open_sink(config: &Config) -> Result<PacketSink<Outlet>, StartError> {
+fn open_outlet(config: &Config) -> Result<Outlet, StartError> {
     if config.tunnel {
-        return Ok(PacketSink::new(Outlet::Tunnel(Tunnel::default())));
+        return Ok(Outlet::Tunnel(Tunnel::default()));
     }
     let injector = Injector::open_on(config.targets().iter().map(|target| target.ip), &config.output)?;
-    Ok(PacketSink::new(Outlet::Wire(Box::new(injector))))
+    Ok(Outlet::Wire(Box::new(injector)))
+}
+
+fn open_map_log(config: &Config, process: &Process) -> Result<Option<LineFile>, RunError> {
+    let open = |path: &PathBuf| {
+        process.open_lines(path).map_err(|source| RunError::MapLog { path: path.clone(), source })
+    };
+    config.map_log.as_ref().map(open).transpose()
 }
 
 fn worker(
-    config: &Config,
+    (config, index): (&Config, u16),
     clock: Clock,
     (introduction, conn_log): (&Introduction, &ConnLog),
     input: Input,
@@ -218,7 +254,7 @@ fn worker(
     let first_conn = FIRST_CAPTURE + input.tokens();
     let intercepts = Intercepts { addresses: &config.intercepts, key: config.key.as_ref() };
     let conns = ControlConns::new(intercepts, introduction.clone(), first_conn, Time::ZERO, conn_log);
-    let mut engine = Engine::new(config.engine(random(), timestamp_origin()), Time::ZERO);
+    let mut engine = Engine::new(config.engine(index, random(), timestamp_origin()), Time::ZERO);
     if !queries.is_empty() {
         engine.set_own(Arc::clone(own));
     }
@@ -244,6 +280,9 @@ fn copied_services(config: &Config, local_addresses: &[IpAddr]) -> Vec<Endpoint>
         services.map(|transfer| Endpoint::new(*ip, transfer.online_port)).collect::<Vec<_>>()
     };
     let mut services: Vec<_> = local_addresses.iter().flat_map(at).collect();
+    // A service may have several targets.
+    services.sort_unstable();
+    services.dedup();
     services.truncate(SERVICES_MAX);
     services
 }
@@ -285,6 +324,19 @@ fn announce_workers(config: &Config) {
         log::info!(
             "-C {workers}: {workers} threads share the work, each with a connection to each intercept; TCPCopy 1.x makes \
              connections of it alone"
+        );
+    }
+}
+
+/// Waits for the last lines of `--map-log`.
+fn finish_map_log(lines: &LineWriter) {
+    if !lines.finish(background::END_LIMIT) {
+        log::warn!("--map-log: its disk does not answer; the last lines are missing");
+    }
+    if lines.lost() > 0 {
+        log::warn!(
+            "--map-log: {} lines could not be written; name a file on a faster disk, or one with room",
+            lines.lost()
         );
     }
 }

@@ -11,7 +11,8 @@ use common_core::wire::LongPacket;
 use common_os::io::{Inject, Lost};
 use nix::errno::Errno;
 
-use crate::output::Output;
+use super::map_log::MapLog;
+use crate::output::{Beginning, Output};
 use crate::report::InjectStats;
 
 /// Memory that the buffer of control messages keeps between rounds, in bytes.
@@ -35,15 +36,17 @@ pub(super) struct PacketSink<I> {
     stuck_since: Time,
     again_at: Time,
     control: Vec<u8>,
+    map_log: Option<MapLog>,
     now: Time,
     /// By the number of the error.
     failures: LogLimiter<Option<i32>>,
 }
 
 impl<I: Inject> PacketSink<I> {
-    pub(super) fn new(injector: I) -> Self {
+    pub(super) fn new(injector: I, map_log: Option<MapLog>) -> Self {
         Self {
             injector,
+            map_log,
             account: InjectStats::default(),
             taken: 0,
             stuck_since: Time::NEVER,
@@ -155,6 +158,12 @@ impl<I: Inject> Output for PacketSink<I> {
     fn control(&mut self, message: &ToIntercept) {
         message.encode(&mut self.control);
     }
+
+    fn session_begins(&mut self, beginning: &Beginning) {
+        if let Some(map_log) = &mut self.map_log {
+            map_log.add(beginning);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -174,7 +183,7 @@ mod tests {
 
     #[test]
     fn failures_are_counted_by_error_and_end_nothing() {
-        let mut sink = PacketSink::new(Failing(vec![Errno::EPERM, Errno::ENOBUFS, Errno::EPERM]));
+        let mut sink = PacketSink::new(Failing(vec![Errno::EPERM, Errno::ENOBUFS, Errno::EPERM]), None);
         for _ in 0..5 {
             sink.inject(&[]);
         }
@@ -224,7 +233,7 @@ mod tests {
 
     /// A sink with seven packets, for whose device there is room for `room` of them.
     fn seven_for(room: u64) -> PacketSink<Device> {
-        let mut sink = PacketSink::new(Device { room, ..Device::default() });
+        let mut sink = PacketSink::new(Device { room, ..Device::default() }, None);
         sink.set_now(START);
         assert_eq!(sink.poll_timeout(), Time::NEVER);
         (0..7).for_each(|_| sink.inject(&[]));
@@ -282,7 +291,7 @@ mod tests {
 
     #[test]
     fn control_messages_wait_for_the_end_of_the_batch() {
-        let mut sink = PacketSink::new(Failing(Vec::new()));
+        let mut sink = PacketSink::new(Failing(Vec::new()), None);
         let mut expected = Vec::new();
         for id in 0..3 {
             let message = ToIntercept::RouteDel { id: FlowId(id) };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use common_core::time::Time;
 use common_os::clock::Clock;
+use common_os::process::line_file::LineWriter;
 use common_os::process::logging;
 use module_kit::Protocol;
 
@@ -30,6 +31,14 @@ pub(super) struct Outcome {
     pub(super) cause: Option<String>,
 }
 
+/// Files that are written beside the log.
+pub(super) struct OutputFiles {
+    /// `--stats-json`.
+    pub(super) stats: Option<StatsFile>,
+    /// `--map-log`.
+    pub(super) map_log: Option<LineWriter>,
+}
+
 /// Reports on all workers together.
 pub(super) struct Reporter {
     clock: Clock,
@@ -37,6 +46,7 @@ pub(super) struct Reporter {
     /// Protocols whose counters are reported.
     protocols: Vec<Arc<dyn Protocol>>,
     services: Vec<Service>,
+    map_log: Option<LineWriter>,
     watch: Watch,
     totals: Totals,
     recent: Recent,
@@ -50,7 +60,7 @@ pub(super) struct Reporter {
 impl Reporter {
     pub(super) fn new(
         clock: Clock,
-        stats: Option<StatsFile>,
+        files: OutputFiles,
         protocols: Vec<Arc<dyn Protocol>>,
         services: Vec<Service>,
         watch: Watch,
@@ -59,9 +69,10 @@ impl Reporter {
     ) -> Self {
         Self {
             clock,
-            stats,
+            stats: files.stats,
             protocols,
             services,
+            map_log: files.map_log,
             watch,
             totals: Totals::default(),
             recent: Recent::default(),
@@ -167,7 +178,11 @@ impl Reporter {
             services: self.services.clone(),
             protocols: self.protocols.iter().map(|protocol| ProtocolStats::of(&**protocol)).collect(),
             workers: if parts.len() > 1 { parts.iter().map(Into::into).collect() } else { Vec::new() },
-            output: OutputStats { log_lines_lost: logging::lost(), statistics_skipped },
+            output: OutputStats {
+                log_lines_lost: logging::lost(),
+                map_lines_lost: self.map_log.as_ref().map_or(0, LineWriter::lost),
+                statistics_skipped,
+            },
         }
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use common_core::time::Time;
 use common_os::clock::Clock;
-use common_os::process::logging;
 use common_os::process::signals::{Signal, Signals};
 use common_os::process::start::{Process, StartError};
 use common_os::process::worker_thread::WorkerThread;
@@ -49,7 +48,7 @@ fn run_here(worker: &mut Worker, reporter: &mut Reporter, process: &mut Process)
     // Signals may have come during the start.
     let mut called = true;
     while !worker.has_ended() {
-        if called && fetch_all(&mut process.signals, || reporter.report(&[worker.stats()]))? {
+        if called && fetch_all(process, || reporter.report(&[worker.stats()]))? {
             process.service_manager.stopping();
             reporter.ending();
             worker.end();
@@ -66,12 +65,12 @@ fn run_here(worker: &mut Worker, reporter: &mut Reporter, process: &mut Process)
 
 /// Reports for each signal that asks for it; returns whether the process must end. Signals that came together count as one,
 /// whatever their kinds: only a signal that comes after the end has begun is a second one.
-fn fetch_all(signals: &mut Signals, report: impl Fn()) -> Result<bool, StartError> {
+fn fetch_all(process: &mut Process, report: impl Fn()) -> Result<bool, StartError> {
     let mut end = false;
-    while let Some(signal) = signals.fetch().map_err(StartError::system("read a signal"))? {
+    while let Some(signal) = process.signals.fetch().map_err(StartError::system("read a signal"))? {
         match signal {
             Signal::Report => report(),
-            Signal::Reopen => logging::reopen(),
+            Signal::Reopen => process.reopen_files(),
             Signal::End => end = true,
         }
     }
@@ -187,7 +186,7 @@ fn run_in_threads(
             }
             _ => {}
         }
-        if fetch_all(&mut process.signals, || reporter.report(&stats(&handles)))? {
+        if fetch_all(process, || reporter.report(&stats(&handles)))? {
             ending = true;
             process.service_manager.stopping();
             reporter.ending();

@@ -7,10 +7,11 @@ use common_os::io::Captured;
 
 use super::Engine;
 use super::classify::{Class, classify};
+use super::clients::{ClientId, Clients, Copied};
 use super::newcomers::{Hold, Newcomer};
 use super::slot::{Slot, WAITING_MAX, is_syn};
 use crate::ledger::{DropReason, Outcome, PacketKind};
-use crate::output::Output;
+use crate::output::{Beginning, Output};
 use crate::session::{ModuleHost, Session};
 use crate::settings::EngineConfig;
 
@@ -45,22 +46,37 @@ impl Engine {
         match class {
             Class::Client { flow, transfer } => {
                 self.ledger.packet(PacketKind::Client);
-                if flow.client.ip.is_loopback() && !flow.server.ip.is_loopback() {
+                let replaced = |clients: &Clients| clients.replaces(flow.client);
+                if flow.client.ip.is_loopback()
+                    && !flow.server.ip.is_loopback()
+                    && !self.clients.as_deref().is_some_and(replaced)
+                {
                     self.ledger.loopback_packet();
                 }
-                self.handle_client(now, flow, transfer, segment, captured.packet, out);
+                if self.clients.is_some() {
+                    let flow = Flow { client: flow.client, server: segment.destination };
+                    return self.handle_client_of_many(now, flow, transfer, segment, captured.packet, out);
+                }
+                let copied = Copied { flow, transfer, client: None };
+                self.handle_client(now, copied, segment, captured.packet, out);
             }
             Class::OnlineReset { flow } => {
                 self.ledger.packet(PacketKind::OnlineReset);
-                self.handle_online_reset(now, &flow, segment, out);
+                self.for_copies(now, segment, flow, |engine, flow| {
+                    engine.handle_online_reset(now, &flow, segment, out)
+                });
             }
             Class::OnlineSynAck { flow } => {
                 self.ledger.packet(PacketKind::OnlineSynAck);
-                self.handle_online_syn_ack(now, &flow, segment, out);
+                self.for_copies(now, segment, flow, |engine, flow| {
+                    engine.handle_online_syn_ack(now, &flow, segment, out)
+                });
             }
             Class::OnlineAnswer { flow } => {
                 self.ledger.packet(PacketKind::OnlineAnswer);
-                self.handle_online_answer(now, &flow, segment, out);
+                self.for_copies(now, segment, flow, |engine, flow| {
+                    engine.handle_online_answer(now, &flow, segment, out)
+                });
             }
             Class::Own => self.ledger.packet(PacketKind::Own),
             Class::Unrelated => self.ledger.packet(PacketKind::Unrelated),
@@ -70,28 +86,23 @@ impl Engine {
     fn handle_client(
         &mut self,
         now: Time,
-        flow: Flow,
-        transfer: usize,
+        copied: Copied,
         segment: &Segment<'_>,
         packet: &[u8],
         out: &mut dyn Output,
     ) {
         let opens = is_syn(segment);
-        match self.table.find(&flow) {
-            None if opens => {
-                // The connection of before, if there was one, goes first.
-                if let Some(newcomer) = self.newcomers.take(&flow) {
-                    self.admit(now, flow, newcomer, out);
-                }
-            }
-            None => return self.hold(now, flow, transfer, segment, packet, out),
+        match self.table.find(&copied.flow) {
+            None if opens => self.admit_earlier(now, &copied.flow, out),
+            None => return self.hold(now, copied, segment, packet, out),
             Some(_) => {}
         }
-        self.handle_admitted(now, flow, transfer, segment, out);
+        self.handle_admitted(now, copied, segment, out);
     }
 
-    /// A segment that no session knows waits for the online server's verdict.
-    fn hold(
+    /// A segment of a client whose connection may have several copies; `flow` is the one to the online server.
+    #[inline(never)]
+    fn handle_client_of_many(
         &mut self,
         now: Time,
         flow: Flow,
@@ -100,6 +111,40 @@ impl Engine {
         packet: &[u8],
         out: &mut dyn Output,
     ) {
+        let opens = is_syn(segment);
+        if opens {
+            self.admit_earlier(now, &flow, out);
+        }
+        let Some(clients) = &mut self.clients else { return };
+        let copied = Copied { flow, transfer, client: None };
+        if clients.find(&flow).is_none() {
+            if let Some(reason) = clients.refusal(now, &flow, opens) {
+                return self.turn_away(segment, reason);
+            }
+            if !opens {
+                return self.hold(now, copied, segment, packet, out);
+            }
+        }
+        self.handle_admitted(now, copied, segment, out);
+    }
+
+    /// A connection opens: the one of before, if it waits for a verdict, goes first.
+    fn admit_earlier(&mut self, now: Time, flow: &Flow, out: &mut dyn Output) {
+        if let Some(newcomer) = self.newcomers.take(flow) {
+            self.admit(now, *flow, newcomer, out);
+        }
+    }
+
+    /// A segment that no session knows waits for the online server's verdict.
+    fn hold(
+        &mut self,
+        now: Time,
+        copied: Copied,
+        segment: &Segment<'_>,
+        packet: &[u8],
+        out: &mut dyn Output,
+    ) {
+        let Copied { flow, transfer, .. } = copied;
         if self.copies.contain(&flow) {
             return self.ledger.copy_of_another();
         }
@@ -117,9 +162,7 @@ impl Engine {
             Hold::Waits => self.ledger.capture(segment.payload.len() as u64),
             Hold::Enough => {
                 self.ledger.capture(segment.payload.len() as u64);
-                if let Some(newcomer) = self.newcomers.take(&flow) {
-                    self.admit(now, flow, newcomer, out);
-                }
+                self.admit_earlier(now, &flow, out);
             }
         }
     }
@@ -145,7 +188,8 @@ impl Engine {
             let Ok(segment) = &Segment::parse(&held.packet) else { continue };
             self.stamp = held.stamp;
             self.ledger.hand_over(segment.payload.len() as u64);
-            self.handle_admitted(now, flow, newcomer.transfer, segment, out);
+            let copied = Copied { flow, transfer: newcomer.transfer, client: None };
+            self.handle_admitted(now, copied, segment, out);
         }
         self.stamp = stamp;
     }
@@ -180,23 +224,21 @@ impl Engine {
     }
 
     /// A segment of a session, which may be new.
-    fn handle_admitted(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        transfer: usize,
-        segment: &Segment<'_>,
-        out: &mut dyn Output,
-    ) {
-        let opens = is_syn(segment);
-        if opens && self.config.sees_copies && is_marked(segment) {
-            self.copies.note(now, &flow, segment.destination);
-            return self.ledger.copy_of_another();
+    fn handle_admitted(&mut self, now: Time, copied: Copied, segment: &Segment<'_>, out: &mut dyn Output) {
+        if copied.client.is_none() && self.clients.is_some() {
+            return self.handle_copies(now, copied, segment, out);
+        }
+        let (flow, opens) = (copied.flow, is_syn(segment));
+        if self.is_opened_by_another(now, &flow, segment) {
+            return;
         }
         let found = match self.table.find(&flow) {
             None if !opens && self.copies.contain(&flow) => return self.ledger.copy_of_another(),
+            None if !opens && !segment.payload.is_empty() && self.config.only_from_syn => {
+                return self.turn_away(segment, DropReason::BegunBefore);
+            }
             None if opens || !segment.payload.is_empty() => {
-                self.add_slot(now, flow, transfer, segment.destination, out)
+                self.add_slot(now, copied, segment.destination, out)
             }
             None => return self.ledger.stray_packet(),
             found => found,
@@ -212,13 +254,18 @@ impl Engine {
         }
         let joins = self.table.slot(index).is_some_and(|slot| slot.is_empty());
         let waiting = if opens && !joins && self.is_full() { 1 } else { WAITING_MAX };
-        let mut new = if opens || joins { self.new_session(now, flow, transfer, segment) } else { None };
+        let mut new = if opens || joins { self.new_session(now, copied, segment) } else { None };
         self.with_slot_in_batch(now, index, out, |slot, cx| {
             // Taken out only if there is one: a session is large, and this line runs for every segment.
             if new.is_some() && !(opens && slot.is_repeated(cx.now, segment)) {
                 if !opens {
                     cx.ledger.session_joined();
                 }
+                cx.out.session_begins(&Beginning {
+                    client: segment.source,
+                    online: segment.destination,
+                    copy: flow,
+                });
                 new.take().into_iter().for_each(|session| slot.add(cx, session, waiting));
             }
             if !opens && let Some(session) = slot.session_of(segment) {
@@ -228,6 +275,80 @@ impl Engine {
             }
         });
         self.respect_memory_limit(now, out);
+    }
+
+    /// A segment of a client whose connection may have several copies: of each of them.
+    fn handle_copies(&mut self, now: Time, copied: Copied, segment: &Segment<'_>, out: &mut dyn Output) {
+        let Copied { flow, transfer, .. } = copied;
+        if self.is_opened_by_another(now, &flow, segment) {
+            return;
+        }
+        let opens = is_syn(segment);
+        let Some(clients) = &mut self.clients else { return };
+        let id = match clients.find(&flow) {
+            None if !opens && self.copies.contain(&flow) => return self.ledger.copy_of_another(),
+            None if !opens && segment.payload.is_empty() => return self.ledger.stray_packet(),
+            None => match clients.add(now, flow, transfer) {
+                Ok((id, early)) => {
+                    self.ledger.tcp().early_ports += early;
+                    id
+                }
+                Err(reason) => return self.turn_away(segment, reason),
+            },
+            Some(id) => {
+                clients.enter(id);
+                id
+            }
+        };
+        if opens {
+            self.copies.forget(&flow);
+        }
+        for number in 0..self.clients.as_deref().map_or(0, |clients| clients.count(id)) {
+            match self.clients.as_deref().and_then(|clients| clients.copy(id, number)) {
+                Some(copied) => self.handle_admitted(now, copied, segment, out),
+                None => self.turn_away(segment, DropReason::NoFreePort),
+            }
+        }
+        self.leave(now, id);
+    }
+
+    /// A slot of a client connection is gone, or work on it is over.
+    pub(super) fn leave(&mut self, now: Time, id: ClientId) {
+        if let Some(clients) = &mut self.clients {
+            clients.leave(now, id);
+        }
+    }
+
+    /// Does `handle` for each copy of the connection to which a segment of the online server belongs. `flow` is the copy if there is
+    /// one only.
+    fn for_copies(
+        &mut self,
+        now: Time,
+        segment: &Segment<'_>,
+        flow: Flow,
+        mut handle: impl FnMut(&mut Self, Flow),
+    ) {
+        let Some(clients) = &mut self.clients else { return handle(self, flow) };
+        let flow = Flow { client: flow.client, server: segment.source };
+        // It may still wait for the online server's verdict.
+        let Some(id) = clients.find(&flow) else { return handle(self, flow) };
+        clients.enter(id);
+        for number in 0..clients.count(id) {
+            if let Some(copied) = self.clients.as_deref().and_then(|clients| clients.copy(id, number)) {
+                handle(self, copied.flow);
+            }
+        }
+        self.leave(now, id);
+    }
+
+    /// A SYN of another tcpcopy's copy, which is not copied again.
+    fn is_opened_by_another(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>) -> bool {
+        let is_copy = is_syn(segment) && self.config.sees_copies && is_marked(segment);
+        if is_copy {
+            self.copies.note(now, flow, segment.destination);
+            self.ledger.copy_of_another();
+        }
+        is_copy
     }
 
     fn handle_online_syn_ack(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
@@ -246,6 +367,11 @@ impl Engine {
         if let Some(newcomer) = self.newcomers.take(flow) {
             // The online server answers it.
             self.admit(now, *flow, newcomer, out);
+            if self.clients.is_some() {
+                return self.for_copies(now, segment, *flow, |engine, flow| {
+                    engine.handle_online_answer(now, &flow, segment, out);
+                });
+            }
         }
         let Some(index) = self.table.find(flow) else { return };
         if self.table.slot(index).is_none_or(|slot| slot.online != segment.source) {
@@ -259,11 +385,11 @@ impl Engine {
         self.respect_memory_limit(now, out);
     }
 
-    fn new_session(&self, now: Time, flow: Flow, transfer: usize, segment: &Segment<'_>) -> Option<Session> {
+    fn new_session(&self, now: Time, copied: Copied, segment: &Segment<'_>) -> Option<Session> {
         let from_start = is_syn(segment);
-        let protocol = self.config.transfers.get(transfer)?.protocol.as_ref();
+        let protocol = self.config.transfers.get(copied.transfer)?.protocol.as_ref();
         // A module asks the online server about the client.
-        let flow = Flow { client: segment.source, server: flow.server };
+        let flow = Flow { client: segment.source, server: copied.flow.server };
         let module = protocol
             .map(|protocol| ModuleHost::new(protocol.module(&flow, from_start), protocol.online_answers()));
         Some(if from_start {
@@ -276,21 +402,18 @@ impl Engine {
     }
 
     /// `None` if there is no room for it.
-    fn add_slot(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        transfer: usize,
-        online: Endpoint,
-        out: &mut dyn Output,
-    ) -> Option<u32> {
+    fn add_slot(&mut self, now: Time, copied: Copied, online: Endpoint, out: &mut dyn Output) -> Option<u32> {
         if self.is_full() {
             self.make_room(now, out);
             if self.is_full() {
                 return None;
             }
         }
-        self.table.insert(|id| Slot::new(id, flow, transfer, online))
+        let index = self.table.insert(|id| Slot::new(id, copied, online))?;
+        if let (Some(clients), Some(id)) = (&mut self.clients, copied.client) {
+            clients.enter(id);
+        }
+        Some(index)
     }
 
     /// The client has a connection to another service that is copied to the same target: both would be one connection

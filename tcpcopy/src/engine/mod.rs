@@ -3,6 +3,7 @@
 mod capacity;
 mod captured;
 mod classify;
+mod clients;
 mod copies;
 mod embryos;
 mod newcomers;
@@ -23,6 +24,8 @@ use common_core::time::{Stamp, Time};
 use common_core::wire::PacketBuilder;
 
 use self::capacity::Evictable;
+use self::clients::Clients;
+pub use self::clients::ports_of_an_address;
 use self::copies::Copies;
 pub(crate) use self::embryos::Embryos;
 use self::newcomers::Newcomers;
@@ -90,6 +93,8 @@ pub struct Engine {
     table: Table,
     /// The addresses of copies, if they are not those of the clients.
     addresses: Option<Box<OwnAddresses>>,
+    /// The copies of each client connection, if it may have several, or none.
+    clients: Option<Box<Clients>>,
     copies: Copies,
     /// Flows that may become sessions.
     newcomers: Newcomers,
@@ -115,9 +120,10 @@ impl Engine {
     #[must_use]
     pub fn new(config: EngineConfig, now: Time) -> Self {
         let targets = config.transfers.iter().map(|transfer| Target::new(transfer.on_reconnect)).collect();
+        let (settled_at, clients) = (now + settling(&config, 1), Clients::of(&config, now));
         Self {
             config,
-            settled_at: now + SETTLING,
+            settled_at,
             links: 0,
             link_epoch: 0,
             resume_at: Time::NEVER,
@@ -128,6 +134,7 @@ impl Engine {
             stamp: Stamp::FIRST,
             table: Table::default(),
             addresses: None,
+            clients,
             copies: Copies::default(),
             newcomers: Newcomers::default(),
             capture_unread: false,
@@ -146,7 +153,10 @@ impl Engine {
 
     /// The capture begins only now, and its packets come `speed` times faster than they were captured.
     pub fn capture_begins(&mut self, now: Time, speed: u32) {
-        self.settled_at = now + SETTLING / speed.max(1);
+        self.settled_at = now + settling(&self.config, speed);
+        if let Some(clients) = &mut self.clients {
+            clients.begin(now);
+        }
     }
 
     /// How much the sessions have to do.
@@ -436,10 +446,13 @@ impl Engine {
             *awaiting = if awaits { *awaiting + 1 } else { awaiting.saturating_sub(1) };
         }
         if !stays {
-            let (id, has_route) = (slot.id, slot.was_opened());
+            let (id, has_route, client) = (slot.id, slot.was_opened(), slot.client);
             self.table.remove(index);
             if has_route {
                 out.control(&ToIntercept::RouteDel { id });
+            }
+            if let Some(client) = client {
+                self.leave(now, client);
             }
             return;
         }
@@ -450,4 +463,11 @@ impl Engine {
             self.to_flush.push(index);
         }
     }
+}
+
+/// For this long a new stream may be in the middle of a turn. While the share of the sessions grows (`-g`), each is joined when the
+/// share reaches it.
+fn settling(config: &EngineConfig, speed: u32) -> Duration {
+    let grows = config.shaping.step.unwrap_or_default() * u32::from(config.shaping.percent);
+    SETTLING / speed.max(1) + grows
 }

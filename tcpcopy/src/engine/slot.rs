@@ -7,6 +7,7 @@ use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 use common_core::wire::{Flags, Segment};
 
+use crate::engine::clients::{ClientId, Copied};
 use crate::engine::timers::Entries;
 use crate::ledger::{DropReason, LedgerWriter, Overhead};
 use crate::session::{Context, Idle, Session, TupleHistory};
@@ -21,6 +22,8 @@ pub(super) struct Slot {
     pub(super) flow: Flow,
     /// The index of its transfer.
     pub(super) transfer: usize,
+    /// The client connection that it copies, if that may have several copies.
+    pub(super) client: Option<ClientId>,
     /// The online service: sessions of two services with one target must not mix.
     pub(super) online: Endpoint,
     /// Its entries in the timers.
@@ -40,11 +43,13 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(id: FlowId, flow: Flow, transfer: usize, online: Endpoint) -> Self {
+    pub(super) fn new(id: FlowId, copied: Copied, online: Endpoint) -> Self {
+        let Copied { flow, transfer, client } = copied;
         Self {
             id,
             flow,
             transfer,
+            client,
             online,
             entries: Entries::NONE,
             was_embryonic: false,

@@ -164,6 +164,8 @@ counts! {
         segments_sent: u64,
         /// Of these, acknowledgements without payload, SYN, FIN and RST.
         pure_acks_sent: u64,
+        /// Copies whose port the test server may remember: another copy used it less than a minute ago, and no other was free.
+        early_ports: u64,
         /// SYNs retransmitted.
         syn_retries: u64,
         /// Segments retransmitted, SYNs excepted.

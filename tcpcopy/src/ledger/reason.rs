@@ -88,6 +88,12 @@ drop_reasons! {
     NeverEstablished = "never_established",
     /// The connection was opened before tcpcopy was, and only whole connections are to be copied (`-O`).
     BegunBefore = "begun_before",
+    /// The session is not in the share that is copied (`-r`, `-g`).
+    NotChosen = "not_chosen",
+    /// More sessions began in a second than are copied (`--limit-sessions`).
+    RateLimit = "rate_limit",
+    /// No port of the client addresses was free for the copy.
+    NoFreePort = "no_free_port",
     /// Two online connections would have had the same addresses and ports on the test server.
     AddressCollision = "address_collision",
     /// The snap length truncated the packet.
@@ -100,7 +106,15 @@ impl DropReason {
     /// Not copied on purpose, and no loss: the test server has all that the online server has accepted.
     #[must_use]
     pub const fn is_no_loss(self) -> bool {
-        matches!(self, Self::Replaced | Self::RejectedOnline | Self::NeverEstablished | Self::BegunBefore)
+        matches!(
+            self,
+            Self::Replaced
+                | Self::RejectedOnline
+                | Self::NeverEstablished
+                | Self::BegunBefore
+                | Self::NotChosen
+                | Self::RateLimit
+        )
     }
 }
 

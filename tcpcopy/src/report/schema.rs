@@ -226,6 +226,8 @@ impl From<Statistics> for InterceptCounters {
 pub struct OutputStats {
     /// Log lines that could not be written.
     pub log_lines_lost: u64,
+    /// Lines of `--map-log` that could not be written.
+    pub map_lines_lost: u64,
     /// Seconds without a report in `--stats-json` because the previous one was still being written.
     pub statistics_skipped: u64,
 }

@@ -15,8 +15,8 @@ use common_os::io::Captured;
 use module_kit::Protocol;
 use tcpcopy::engine::Engine;
 use tcpcopy::ledger::Ledger;
-use tcpcopy::output::Output;
-use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
+use tcpcopy::output::{Beginning, Output};
+use tcpcopy::settings::{EngineConfig, Multiplying, OnReconnect, Shaping, Transfer};
 
 const ONLINE: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
 /// How long a session joined in mid-stream waits for a reset of the online server.
@@ -35,6 +35,8 @@ pub(crate) struct Wire {
     pub(crate) marked: usize,
     /// All payload, in the order in which it was sent.
     pub(crate) payload: Vec<u8>,
+    /// The sessions that began.
+    pub(crate) beginnings: Vec<Beginning>,
 }
 
 impl Output for Wire {
@@ -54,6 +56,10 @@ impl Output for Wire {
             let ids = &self.ids;
             self.routes.retain(|client| ids.get(client) != Some(id));
         }
+    }
+
+    fn session_begins(&mut self, beginning: &Beginning) {
+        self.beginnings.push(*beginning);
     }
 }
 
@@ -110,6 +116,11 @@ impl Rig {
         Self::with_config(memory_limit, protocol, on_reconnect, |config| config)
     }
 
+    /// With this change of the configuration.
+    pub(crate) fn changed(change: impl FnOnce(EngineConfig) -> EngineConfig) -> Self {
+        Self::with_config(1 << 30, None, OnReconnect::Resume, change).link_up()
+    }
+
     fn with_config(
         memory_limit: u64,
         protocol: Option<Arc<dyn Protocol>>,
@@ -120,6 +131,8 @@ impl Rig {
         let transfer = Transfer { online_ip: None, online_port: 80, target: TARGET, protocol, on_reconnect };
         let config = EngineConfig {
             sees_copies: true,
+            multiplying: Multiplying::default(),
+            shaping: Shaping::default(),
             transfers: vec![transfer],
             only_from_syn: false,
             wait_for_answers: true,
@@ -254,6 +267,22 @@ impl Rig {
 
     pub(crate) fn connect(&mut self, client: u16) {
         self.say(client, 0, Flags::SYN, &[]);
+    }
+
+    /// A client opens a connection to another port of the online server.
+    pub(crate) fn connect_to(&mut self, client: u16, port: u16) {
+        let segment = Outgoing {
+            seq: Seq(0),
+            ack: Seq(0),
+            flags: Flags::SYN,
+            window: 500,
+            options: Options::default(),
+            payload: (&[], &[]),
+        };
+        let flow = Flow { client: Self::client(client), server: Endpoint::new(ONLINE.ip, port) };
+        let packet = self.builder.build(&flow, &segment);
+        let captured = Captured { packet, outgoing: false, stamp: Stamp::FIRST };
+        self.engine.handle_packet(self.now, captured, &mut self.wire);
     }
 
     pub(crate) fn data(&mut self, client: u16, seq: u32) {

@@ -7,7 +7,7 @@ use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 use common_core::wire::Seq;
 use module_kit::Protocol;
-use tcpcopy::settings::{EngineConfig, Transfer};
+use tcpcopy::settings::{EngineConfig, Multiplying, Shaping, Transfer};
 
 use crate::client::Session;
 use crate::rng::Rng;
@@ -48,6 +48,8 @@ pub(crate) fn config(scenario: &Scenario, seed: u64, timestamp_origin: u32, hear
     let [target_v4, target_v6] = targets();
     EngineConfig {
         sees_copies: true,
+        multiplying: Multiplying::default(),
+        shaping: Shaping::default(),
         transfers: vec![
             Transfer {
                 online_ip: Some(online_v4.ip),

@@ -13,9 +13,8 @@ use super::log_file::Destination;
 use super::logging::LogError;
 use super::rights::{Needs, Rights};
 
-/// Limit of the queue in bytes, and a lower one for lines of debug and trace level, which leaves room for the others.
-const ROOM: usize = 1 << 20;
-const ROOM_VERBOSE: usize = ROOM / 4 * 3;
+/// Limit of the log's queue in bytes.
+pub(super) const ROOM: usize = 1 << 20;
 
 /// Memory of a queued line beside its text, in bytes.
 const OVERHEAD: usize = 64;
@@ -23,14 +22,7 @@ const OVERHEAD: usize = 64;
 /// Limit of the bytes of one write.
 const BATCH: usize = 64 * 1024;
 
-/// Lines of this process that were never written.
-static LOST: AtomicU64 = AtomicU64::new(0);
-
-/// The number of log lines of this process that were never written, because the destination was too slow or failed.
-pub fn lost() -> u64 {
-    LOST.load(Ordering::Relaxed)
-}
-
+#[derive(Debug)]
 enum Item {
     Line(Box<[u8]>),
     /// The lines that follow go to a new file.
@@ -39,27 +31,31 @@ enum Item {
     Mark(Sender<()>),
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Counters {
     /// Bytes in the queue.
     waiting: AtomicUsize,
-    /// Lost lines that have not been reported in the log.
+    /// Lines that were never written, because the destination was too slow or failed.
+    lost: AtomicU64,
+    /// Of these, those that have not been reported in the log.
     unreported: AtomicU64,
 }
 
 impl Counters {
     fn lose(&self, lines: u64) {
-        LOST.fetch_add(lines, Ordering::Relaxed);
+        self.lost.fetch_add(lines, Ordering::Relaxed);
         self.unreported.fetch_add(lines, Ordering::Relaxed);
     }
 }
 
 /// The sending end of the queue. Every write is one line.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct LogQueue {
     // Unbounded, because a bounded channel allocates all of its memory at once.
     items: Sender<Item>,
     counters: Arc<Counters>,
+    /// Limit in bytes.
+    room: usize,
 }
 
 /// The receiving end of the queue.
@@ -68,21 +64,29 @@ pub(super) struct LogSource {
     counters: Arc<Counters>,
 }
 
-pub(super) fn log_queue() -> (LogQueue, LogSource) {
+/// A queue for this many bytes.
+pub(super) fn log_queue(room: usize) -> (LogQueue, LogSource) {
     let (sender, receiver) = unbounded();
     let counters = Arc::new(Counters::default());
-    (LogQueue { items: sender, counters: Arc::clone(&counters) }, LogSource { items: receiver, counters })
+    let queue = LogQueue { items: sender, counters: Arc::clone(&counters), room };
+    (queue, LogSource { items: receiver, counters })
 }
 
 impl LogQueue {
-    /// Whether there is room for a line; if not, the line counts as lost. Call it before the line is formatted.
+    /// Whether there is room for a line; if not, the line counts as lost. Call it before the line is formatted. Lines of debug and
+    /// trace level leave room for the others.
     pub(super) fn has_room(&self, level: Level) -> bool {
-        let room = if level <= Level::Info { ROOM } else { ROOM_VERBOSE };
+        let room = if level <= Level::Info { self.room } else { self.room / 4 * 3 };
         let has_room = self.counters.waiting.load(Ordering::Relaxed) < room;
         if !has_room {
             self.counters.lose(1);
         }
         has_room
+    }
+
+    /// The number of lines that were never written, because the destination was too slow or failed.
+    pub(super) fn lost(&self) -> u64 {
+        self.counters.lost.load(Ordering::Relaxed)
     }
 
     /// The number of lines lost since the last call.
@@ -140,6 +144,14 @@ impl LogSource {
         });
         thread.map_err(LogError::Thread)?;
         wait.recv().unwrap_or(Ok(())).map_err(LogError::Rights)
+    }
+
+    /// Starts the thread that writes to `out`, with the rights of the calling thread.
+    ///
+    /// # Errors
+    /// There can be no more threads.
+    pub(super) fn start_as_caller(self, name: &str, out: Box<dyn Destination>) -> io::Result<()> {
+        Builder::new().name(name.to_owned()).spawn(move || self.write_to(out)).map(drop)
     }
 
     fn write_to(self, mut out: Box<dyn Destination>) {
@@ -268,7 +280,7 @@ mod tests {
     fn lines_lost_by_a_destination_that_hangs_are_counted() {
         let (written, what_is_written) = mpsc::channel();
         let (let_go, hang) = mpsc::channel::<()>();
-        let (mut queue, source) = log_queue();
+        let (mut queue, source) = log_queue(ROOM);
         start(source, Hanging { written, hang });
         let verbose = fill(&mut queue, Level::Trace);
         let others = fill(&mut queue, Level::Info);
@@ -311,7 +323,7 @@ mod tests {
     #[test]
     fn a_line_that_is_cut_by_a_full_disk_ends_before_the_next() {
         let (written, what_is_written) = mpsc::channel();
-        let (mut queue, source) = log_queue();
+        let (mut queue, source) = log_queue(ROOM);
         start(source, Full { written, room: Some(4) });
         queue.write_all(b"cut in its middle\n").unwrap();
         assert!(queue.wait(LONG));
@@ -323,7 +335,7 @@ mod tests {
 
     #[test]
     fn lines_that_cannot_be_written_are_counted() {
-        let (mut queue, source) = log_queue();
+        let (mut queue, source) = log_queue(ROOM);
         start(source, Failing);
         queue.write_all(b"a line\n").unwrap();
         assert!(queue.wait(LONG));

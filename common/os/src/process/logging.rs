@@ -15,11 +15,9 @@ use thiserror::Error;
 use super::background::{END_LIMIT, within};
 use super::log_file::{Destination, LogFile};
 use super::log_format::LogFormat;
-use super::log_queue::{LogQueue, log_queue};
+use super::log_queue::{LogQueue, ROOM, log_queue};
 use super::rights::{Needs, Rights, RightsError};
 use common_core::text::shown;
-
-pub use super::log_queue::lost;
 
 /// Why logging could not be set up.
 #[derive(Debug, Error)]
@@ -71,6 +69,12 @@ struct Running {
     is_file: bool,
 }
 
+/// The number of log lines of this process that were never written, because the destination was too slow or failed.
+#[must_use]
+pub fn lost() -> u64 {
+    LOG.get().map_or(0, |log| log.queue.lost())
+}
+
 /// Continues in a new file of the same name, because the file was renamed.
 pub fn reopen() {
     if let Some(log) = LOG.get() {
@@ -111,7 +115,7 @@ pub fn init(
         }
         None => Box::new(io::stderr()),
     };
-    let (queue, source) = log_queue();
+    let (queue, source) = log_queue(ROOM);
     let builder = |level| {
         let mut builder = Builder::new();
         builder.filter_level(level);

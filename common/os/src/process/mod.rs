@@ -3,6 +3,7 @@
 pub mod background;
 pub mod daemon;
 mod limits;
+pub mod line_file;
 mod log_file;
 pub mod log_format;
 mod log_queue;

@@ -21,7 +21,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use common_core::text::one_line;
@@ -31,6 +31,7 @@ use thiserror::Error;
 
 use super::daemon::{PidFile, PidFileError, Starting, daemonize};
 use super::limits::raise_open_files;
+use super::line_file::{LineFile, LineWriter};
 use super::log_format::LogFormat;
 use super::logging::{self, LogError, LogWriter, write_standard_error};
 use super::rights::{Account, AccountError, Needs, Rights, RightsError, keep_memory_private};
@@ -151,6 +152,8 @@ pub struct Process {
     pub signals: Signals,
     /// The service manager to tell of the state.
     pub service_manager: ServiceManager,
+    /// A file of lines beside the log, which is opened again with it.
+    pub lines: Option<LineWriter>,
     rights: Rights,
     starting: Option<Starting>,
     pid_file: Option<PidFile>,
@@ -176,7 +179,30 @@ impl Process {
         let service_manager = ServiceManager::find()
             .map_err(StartError::system("reach the service manager of NOTIFY_SOCKET"))?;
         let has_log_file = options.log_file.is_some();
-        Ok(Self { signals, service_manager, rights, starting, pid_file, has_log_file, _log: log })
+        Ok(Self {
+            signals,
+            service_manager,
+            lines: None,
+            rights,
+            starting,
+            pid_file,
+            has_log_file,
+            _log: log,
+        })
+    }
+
+    /// Opens a file of lines, which the process can open again after it has given up its rights.
+    ///
+    /// # Errors
+    /// The operating system's error.
+    pub fn open_lines(&self, path: &Path) -> io::Result<LineFile> {
+        LineFile::open(path, self.rights.account())
+    }
+
+    /// The log and the file of lines were renamed: continues in new ones of the same names.
+    pub fn reopen_files(&self) {
+        logging::reopen();
+        self.lines.iter().for_each(LineWriter::reopen);
     }
 
     /// Gives up all rights that the process does not need once all sockets are open, and logs what it has kept.

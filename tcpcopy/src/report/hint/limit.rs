@@ -27,6 +27,10 @@ pub(super) fn hints(report: &Report<'_>) -> Vec<String> {
             "idle sessions were evicted for new ones: more sessions need several workers (-C) or more memory (-m); if \
              there are not that many clients, someone sends forged packets",
         ),
+        (
+            report.lost(DropReason::NoFreePort),
+            "copies had no free port: name more client addresses with -c, or copy less with -n or -r",
+        ),
         (report.lost(DropReason::Truncated), "packets were truncated on capture: raise -S or leave it out"),
         (
             report.intercept_counters().any(|intercept| intercept.kernel_dropped > 0),

@@ -5,8 +5,8 @@ use super::super::{Report, Service};
 use super::{applying, module};
 use crate::ledger::DropReason;
 
-const LOOPBACK: &str = "clients on 127.0.0.1 or ::1 cannot be copied, because no other host can answer them: let them use an \
-                        address of this host, or exclude them with the service's own address in -x";
+const LOOPBACK: &str = "clients on 127.0.0.1 or ::1 cannot be copied as they are, because no other host can answer them: give their \
+                        copies an address with -H, or exclude them with the service's own address in -x";
 
 /// A protocol whose servers keep state for each connection, recognised by its usual port.
 struct Stateful {

@@ -194,6 +194,8 @@ fn losses_name_the_setting() {
             (|run| run.ledger.bytes.dropped.add(DropReason::MemoryLimit, 1), &["-m"]),
             (|run| run.ledger.sessions.incomplete.add(DropReason::Evicted, 1), &["-C"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Truncated, 1), &["-S"]),
+            (|run| run.ledger.sessions.incomplete.add(DropReason::NoFreePort, 1), &["-c"]),
+            (|run| run.ledger.bytes.dropped.add(DropReason::NotChosen, 1), &[]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Tls, 1), &["TLS"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::Refused, 1), &["backlog"]),
             (|run| run.ledger.bytes.dropped.add(DropReason::LoginFailed, 1), &["file for --config"]),

@@ -11,7 +11,7 @@ use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps
 use common_os::io::Captured;
 use module_kit::Protocol;
 use tcpcopy::engine::Engine;
-use tcpcopy::settings::{EngineConfig, OnReconnect, Transfer};
+use tcpcopy::settings::{EngineConfig, Multiplying, OnReconnect, Shaping, Transfer};
 
 use super::MSS;
 use super::network::{Network, Peer};
@@ -96,6 +96,8 @@ impl World {
         });
         let config = EngineConfig {
             sees_copies: true,
+            multiplying: Multiplying::default(),
+            shaping: Shaping::default(),
             transfers,
             only_from_syn: false,
             wait_for_answers,
