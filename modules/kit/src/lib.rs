@@ -8,6 +8,7 @@ mod actions;
 pub mod counters;
 pub mod edits;
 pub mod framing;
+pub mod interrupts;
 pub mod marks;
 mod module;
 pub mod notices;

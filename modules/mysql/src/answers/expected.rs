@@ -108,6 +108,11 @@ pub(crate) struct Answers {
     segments: u32,
     /// The last command was sent before the answer to the one before had begun.
     pipelined: bool,
+    /// The last command was sent while an answer had begun whose end was not seen.
+    overtakes: bool,
+    /// Since nothing was owed, the end of each answer was seen before the next one began: the server executes the first command
+    /// of `expected`.
+    followed: bool,
     /// An expected answer may have come unseen, or an answer may come that is not expected. So an error may belong to
     /// another command than it seems.
     unsure: bool,
@@ -139,16 +144,21 @@ impl Answers {
     }
 
     fn expect_next(&mut self, request: Request, sequence: Option<u8>) {
+        let is_begun = self.under_way.take().is_some();
+        let owes_nothing = self.expected.is_empty() && !is_begun;
         if self.expected.len() == EXPECTED_MAX {
             self.expected.pop_front();
+            self.followed = false;
         }
         if self.segments > 0 {
             // Those expected have come unseen, or something else has come.
             self.unsure |= !self.expected.is_empty();
+            self.followed &= self.expected.is_empty();
             self.expected.clear();
         }
         self.pipelined = self.is_waiting();
-        self.under_way = None;
+        self.overtakes = is_begun || self.overtakes && self.pipelined;
+        self.followed = owes_nothing || self.followed && !is_begun;
         self.unpromised = true;
         self.expected.push_back(Expected { request, sequence });
         self.segments = 0;
@@ -194,6 +204,20 @@ impl Answers {
     /// Everything that was sent is answered, as far as can be seen: the next answer begins with a segment.
     pub(crate) fn is_quiet(&self) -> bool {
         !self.is_waiting() || self.segments > 0
+    }
+
+    /// How many commands the server has not answered; `None` if it may execute any of several.
+    pub(crate) fn unanswered(&self) -> Option<u64> {
+        let is_alone = !self.pipelined && !self.overtakes;
+        let is_followed = is_alone || self.followed;
+        let is_over = match is_alone {
+            true => self.is_quiet(),
+            false => !self.is_waiting() && (is_followed || self.under_way.is_none()),
+        };
+        match is_over {
+            true => Some(0),
+            false => is_followed.then_some(self.expected.len() as u64),
+        }
     }
 
     /// The number of segments that may have held the beginning of the last command's answer, unseen.
@@ -243,6 +267,8 @@ impl Answers {
             see(start);
             bytes = rest;
         }
+        // Nobody knows what has come.
+        self.followed &= self.expected.len() < expected || expected < 2;
         // A segment whose answer was seen holds no other, unless one follows that was cut off.
         if had_all && (self.expected.len() == expected || self.pipelined) {
             self.segments = self.segments.saturating_add(1);
@@ -288,6 +314,8 @@ impl Answers {
             _ => AnswerStart::Result,
         };
         self.expected.pop_front();
+        // The answer to the next command may begin in the same segment.
+        self.followed &= start.ends_answer() || self.expected.is_empty();
         self.under_way = match start {
             AnswerStart::Result => {
                 let columns =
@@ -340,7 +368,9 @@ impl Answers {
         }
         self.expected.drain(..=at);
         self.unsure &= self.all_seen;
-        Some(AnswerStart::Prepared { serial, id, parameters, whole: columns == 0 && parameters == 0 })
+        let whole = columns == 0 && parameters == 0;
+        self.followed &= self.expected.is_empty() || whole && at == 0;
+        Some(AnswerStart::Prepared { serial, id, parameters, whole })
     }
 
     pub(crate) fn memory(&self) -> usize {

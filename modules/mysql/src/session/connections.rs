@@ -2,11 +2,12 @@
 //! must find it where its victim was.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use module_kit::Time;
-use module_kit::progress::{Progress, Reached};
+use module_kit::interrupts::{Execution, Victim};
+use module_kit::progress::Progress;
+use module_kit::{Moment, Time};
 
 /// The live sessions of one online service whose online ids are known, by these. Touched when a session logs in or ends, and
 /// by KILL.
@@ -24,11 +25,7 @@ impl Connections {
 pub(super) struct Copied {
     /// The test server's id of its connection; 0 if there is none.
     test: AtomicU32,
-    /// When the test server began its last answer; [`Time::NEVER`] while it owes one, as far as is known.
-    idle_since: AtomicU64,
-    /// When the online server last said that it has interrupted a statement.
-    interrupted: AtomicU64,
-    progress: Arc<Progress>,
+    victim: Arc<Victim>,
     user: Mutex<Vec<u8>>,
 }
 
@@ -38,16 +35,9 @@ impl Copied {
         Some(self.test.load(Ordering::Acquire)).filter(|id| *id != 0)
     }
 
-    /// How far the copy has come, and when it began to be idle there; [`Time::NEVER`] while it executes a command.
-    pub(super) fn state(&self) -> (Reached, Time) {
-        let reached = self.progress.reached();
-        // The newer of both: a command shows as executed before it shows as taken.
-        (reached, Time::from_micros(self.idle_since.load(Ordering::Acquire)))
-    }
-
-    /// When the online server last said that it has interrupted a statement.
-    pub(super) fn interrupted(&self) -> Time {
-        Time::from_micros(self.interrupted.load(Ordering::Relaxed))
+    /// What it executes, as a KILL sees it.
+    pub(super) fn victim(&self) -> &Arc<Victim> {
+        &self.victim
     }
 
     fn is_user(&self, name: &[u8]) -> bool {
@@ -61,23 +51,24 @@ pub(super) struct ConnectionIds {
     connections: Arc<Connections>,
     online: Option<u32>,
     copied: Arc<Copied>,
-    /// Whether a command is executed, as others see it.
-    executes: bool,
+    execution: Execution,
 }
 
 impl ConnectionIds {
     pub(super) fn new(connections: Arc<Connections>) -> Self {
-        Self { connections, online: None, copied: Arc::default(), executes: false }
+        let execution = Execution::default();
+        let copied = Copied { victim: Arc::clone(execution.victim()), ..Copied::default() };
+        Self { connections, online: None, copied: Arc::new(copied), execution }
     }
 
     /// Where the engine writes how far the session has come.
     pub(super) fn progress(&self) -> Arc<Progress> {
-        Arc::clone(&self.copied.progress)
+        self.copied.victim.progress()
     }
 
     /// The memory that is allocated for it, in bytes.
     pub(super) fn memory(&self) -> usize {
-        size_of::<Copied>() + size_of::<Progress>()
+        size_of::<Copied>() + self.execution.memory()
     }
 
     pub(super) fn set_online(&mut self, id: u32) {
@@ -111,18 +102,20 @@ impl ConnectionIds {
         name.clone_into(&mut self.copied.user.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Whether the test server owes an answer. To be called after each event of the session.
-    pub(super) fn set_executes(&mut self, executes: bool, now: Time) {
-        if self.executes != executes {
-            self.executes = executes;
-            let idle_since = if executes { Time::NEVER } else { now };
-            self.copied.idle_since.store(idle_since.as_micros(), Ordering::Release);
-        }
+    /// How many commands the test server has not answered; `None` if that is not known. To be called after each event of the
+    /// session.
+    pub(super) fn set_unanswered(&mut self, commands: Option<u64>, moment: Moment) {
+        self.execution.set_unanswered(commands, moment);
     }
 
     /// The online server says that it has interrupted a statement of this session.
     pub(super) fn set_interrupted(&mut self, now: Time) {
-        self.copied.interrupted.store(now.as_micros(), Ordering::Relaxed);
+        self.copied.victim.set_told(now);
+    }
+
+    /// A KILL of this session is on its way to the test server.
+    pub(super) fn is_being_killed(&self) -> bool {
+        self.copied.victim.is_being_interrupted()
     }
 
     /// Whether a session is this one.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use module_kit::interrupts::Due;
 use module_kit::{Actions, Failure, FailureKind};
 use module_kit::{Flow, Time};
 
 use super::client::Client;
-use super::commands::{DueKill, OnlineVerdict};
+use super::commands::{Kills, OnlineVerdict};
 use super::connection_state::{ChangeId, ConnectionState, Decision, Kind, OnLostState, Place, Run};
 use super::connections::{ConnectionIds, Connections};
 use super::joined::Joined;
@@ -48,7 +49,9 @@ pub(super) struct Context {
     /// Whether the online server has refused the command that waits for its answer.
     pub(super) online_verdict: OnlineVerdict,
     /// The KILL that is due.
-    pub(super) due_kill: Option<DueKill>,
+    pub(super) due_kill: Option<Due>,
+    /// KILLs on their way to the test server.
+    pub(super) kills: Kills,
     /// Since when the command that is held has waited, if its waiting has an end.
     pub(super) waiting_since: Option<Time>,
     /// The online server has asked for a file while commands were held: its first packet has this sequence id.
@@ -81,6 +84,7 @@ impl Context {
             joined: Joined::new(flow.client, from_start),
             online_verdict: OnlineVerdict::default(),
             due_kill: None,
+            kills: Kills::default(),
             waiting_since: None,
             early_file: None,
             was_ready: false,
@@ -172,6 +176,7 @@ impl Context {
     pub(super) fn no_command_waits(&mut self) {
         self.online_verdict = OnlineVerdict::NotAwaited;
         (self.waiting_since, self.early_file, self.due_kill) = (None, None, None);
+        self.kills.judged();
     }
 
     /// The client goes on: its next bytes come after the online server's answers so far.
@@ -366,6 +371,7 @@ impl Context {
         self.state_lost(&kinds, actions);
         self.was_ready = false;
         self.no_command_waits();
+        self.kills.arrived();
         self.long_data.connection_lost();
         self.stream.connection_lost();
         self.ids.forget_test();

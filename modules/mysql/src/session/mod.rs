@@ -26,11 +26,12 @@ mod transaction;
 mod warnings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use module_kit::AnswerPayload;
-use module_kit::Flow;
+use module_kit::interrupts::LOOK_EVERY;
 use module_kit::progress::Progress;
-use module_kit::{Actions, Failure, Loss, Missing, Module, OnlineObserver, Ready, ServerData, Time};
+use module_kit::{Actions, AnswerPayload, Failure, Flow, Loss, Missing, Module, Moment, OnlineObserver};
+use module_kit::{Ready, ServerData, Time};
 
 use self::commands::run;
 use self::compressed::{decide, rule_out, run_inflated};
@@ -52,7 +53,12 @@ pub(crate) struct Session {
     cx: Context,
     /// Bytes that are missing before the test server's next ones.
     skipped: u64,
+    /// Since when the client's commands wait for a KILL of this session.
+    killed_since: Option<Time>,
 }
+
+/// A KILL of another session reaches the test server within this time.
+const KILL_ARRIVES_WITHIN: Duration = Duration::from_secs(1);
 
 impl Session {
     pub(crate) fn new(
@@ -66,6 +72,7 @@ impl Session {
             compression: Compression::Undecided,
             cx: Context::new(shared, connections, flow, from_start),
             skipped: 0,
+            killed_since: None,
         }
     }
 
@@ -147,10 +154,22 @@ impl Session {
         }
     }
 
-    /// Shows other sessions whether the test server executes a command of this one.
-    fn show_execution(&mut self, now: Time) {
-        let executes = matches!(&self.server, Server::Ready(ready) if !ready.answers.is_quiet());
-        self.cx.ids.set_executes(executes, now);
+    /// Shows other sessions what the test server executes of this one.
+    fn show_execution(&mut self, moment: Moment) {
+        let unanswered = match &self.server {
+            Server::Ready(ready) => ready.answers.unanswered(),
+            _ => Some(0),
+        };
+        self.cx.ids.set_unanswered(unanswered, moment);
+    }
+
+    /// Whether a KILL of this session is on its way: it would hit the client's next command.
+    fn awaits_kill(&mut self, now: Time) -> bool {
+        if !self.cx.ids.is_being_killed() {
+            self.killed_since = None;
+            return false;
+        }
+        now < *self.killed_since.get_or_insert(now) + KILL_ARRIVES_WITHIN
     }
 
     fn server_bytes(&mut self, skipped: u64, bytes: &[u8], actions: &mut Actions) -> Next {
@@ -171,7 +190,7 @@ impl Module for Session {
     fn connected(&mut self, actions: &mut Actions) -> Ready {
         let was_waiting = matches!(&self.server, Server::Ready(ready) if ready.answers.is_waiting());
         self.cx.connection_lost(was_waiting, actions);
-        self.cx.ids.set_executes(false, actions.now());
+        self.cx.ids.set_unanswered(Some(0), actions.moment());
         if let Compression::Yes(inflated) = &mut self.compression {
             inflated.connection_lost();
         }
@@ -187,18 +206,29 @@ impl Module for Session {
             return self.leave_out_unknown(bytes, actions);
         }
         self.cx.report_joined(actions);
+        if let Server::Ready(_) = self.server
+            && self.awaits_kill(actions.now())
+        {
+            let now = actions.now();
+            actions.call_again_at(now + LOOK_EVERY);
+            self.cx.held = true;
+            return;
+        }
         match self.client_bytes(bytes, actions) {
             Ok(taken) => self.cx.held = taken < bytes.len(),
             Err(failure) => actions.fail(failure.kind, failure.reason),
         }
-        self.show_execution(actions.now());
+        self.show_execution(actions.moment());
     }
 
     fn answer(&mut self, data: ServerData<'_>, actions: &mut Actions) {
+        if data.acks_all {
+            self.cx.kills.arrived();
+        }
         let skipped = std::mem::take(&mut self.skipped);
         if let Server::Ready(ready) = &mut self.server {
             ready.handle(data, &mut self.cx, actions);
-            return self.show_execution(actions.now());
+            return self.show_execution(actions.moment());
         }
         match self.server_bytes(skipped, data.bytes, actions) {
             Ok(state) => self.server = state,

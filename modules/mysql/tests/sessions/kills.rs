@@ -118,6 +118,66 @@ fn a_victim_that_is_behind_is_waited_for() {
     }
 }
 
+/// The engine lets a turn go when an answer takes very long, or has as many bytes as in production.
+#[test]
+fn a_statement_that_waits_in_the_test_server_is_not_under_way() {
+    for said in ["KILL QUERY 7", "KILL 7"] {
+        let mut pair = Pair::new();
+        pair.victim_says("INSERT INTO t SELECT * FROM u");
+        pair.pass(100);
+        pair.victim_says("UPDATE t SET a = a + 1");
+        pair.pass(200);
+        assert_eq!(pair.killer.turn(&query(said)), b"");
+        assert_eq!(pair.pass(3000), b"", "the INSERT would be hit");
+        pair.victim.answer(&ok(1, 0));
+        assert_eq!(pair.pass(199), b"");
+        assert_eq!(pair.pass(2), query(&said.replace('7', "42")), "after as much time as in production");
+        assert!(pair.killer_is_whole());
+    }
+}
+
+/// Rows come, and nobody knows which command the server is at.
+#[test]
+fn a_victim_of_which_nobody_knows_what_it_executes_is_spared() {
+    let mut pair = Pair::new();
+    pair.victim_says("SELECT * FROM t");
+    pair.pass(100);
+    pair.victim.answer(&packet(1, b"\x01"));
+    pair.victim_says("UPDATE t SET a = a + 1");
+    pair.pass(100);
+    let said = query("KILL QUERY 7");
+    pair.killer.turn(&said);
+    assert_eq!(pair.pass(5010), b"");
+    assert_eq!((pair.count("kill_victim_behind"), left_out(&pair.killer)), ((1, 0), said.len()));
+    // Then all is answered.
+    pair.victim.answer(&ok(1, 0));
+    pair.victim_says("SELECT 2");
+    pair.pass(100);
+    pair.killer.turn(&said);
+    assert_eq!(pair.pass(300), query("KILL QUERY 42"));
+}
+
+#[test]
+fn a_victim_begins_nothing_else_while_a_kill_is_under_way() {
+    for is_answered in [true, false] {
+        let mut pair = Pair::new();
+        pair.victim_says("UPDATE t SET a = a + 1");
+        pair.pass(1000);
+        pair.killer.turn(&query("KILL QUERY 7"));
+        assert_eq!(pair.pass(250), query("KILL QUERY 42"));
+        pair.victim.answer(&error(INTERRUPTED, "interrupted"));
+        assert_eq!(pair.victim.turn(&query("SELECT 1")), b"", "it would be hit");
+        assert_eq!(pair.victim.pass_time(millis(100)), b"");
+        if is_answered {
+            pair.killer.answer(&ok(1, 0));
+            assert_eq!(pair.victim.pass_time(millis(10)), query("SELECT 1"));
+        } else {
+            assert_eq!(pair.victim.pass_time(millis(890)), b"");
+            assert_eq!(pair.victim.pass_time(millis(20)), query("SELECT 1"), "it does not wait without end");
+        }
+    }
+}
+
 #[test]
 fn commands_behind_a_kill_wait_for_it() {
     let mut pair = Pair::new();

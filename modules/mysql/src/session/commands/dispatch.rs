@@ -112,7 +112,11 @@ impl Commands<'_, '_> {
         self.files.clear();
         let taken = match self.command(command, header, payload) {
             Err(Stop::LeaveOut(reason)) => self.leave_out(command, header, Request::Other, reason),
-            taken => taken?,
+            Err(stop) => {
+                self.cx.kills.judged();
+                return Err(stop);
+            }
+            Ok(taken) => taken,
         };
         let early_file = self.cx.early_file;
         self.cx.no_command_waits();

@@ -1,15 +1,11 @@
-//! KILL, which names a connection: the test server gets its own id of the copy, once the copy is where its victim was.
-//!
-//! The copy is there when every turn of the victim that was captured before the KILL has gone to the test server, and when the
-//! last of them has been there for as long as it had been in production. If it was executed in less time, it was over in production
-//! too, unless the online server tells the victim that it has interrupted it.
+//! KILL, which names a connection: the test server gets its own id of the copy, once the copy is where its victim was
+//! ([`module_kit::interrupts`]).
 
 use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
-use module_kit::{Moment, Stamp, Time};
+use module_kit::interrupts::{Aim, Due, Interrupting, LOOK_EVERY};
 
 use super::cursor::{Commands, Stop, Taken};
 use crate::answers::expected::Request;
@@ -19,28 +15,8 @@ use crate::sql::{Kill, KillScope, Victim};
 use crate::wire::command::Command;
 use crate::wire::packet::Header;
 
-/// Another worker has read by then what was captured before the KILL.
-const READ_WITHIN: Duration = Duration::from_millis(10);
-
-/// How often a KILL that waits looks at its victim.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
-
-/// The online server tells a victim within this time that its statement is interrupted.
-const TOLD_WITHIN: Duration = Duration::from_millis(250);
-
-/// A KILL waits no longer than this.
-const WAIT_MAX: Duration = Duration::from_secs(5);
-
 /// A KILL USER of more connections is left out.
 const USER_MAX: usize = 1000;
-
-/// When the KILL that is due was captured, and when it fell due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::session) struct DueKill {
-    stamp: Stamp,
-    captured: Time,
-    since: Time,
-}
 
 /// What a KILL becomes.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,43 +29,31 @@ pub(super) enum KillAs {
     Nothing,
 }
 
-/// What the state of a victim's copy means for a KILL.
-#[derive(Debug, PartialEq, Eq)]
-enum Aim {
-    /// It is not where its victim was.
-    NotYet,
-    Now,
-    /// A KILL QUERY of a victim that executed nothing.
-    Nothing,
-    /// The statement that was killed in production is over.
-    Late,
+/// KILLs of this session whose victims begin nothing else meanwhile: they would be hit in that.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Kills {
+    aimed: Vec<Interrupting>,
+    sent: Vec<Interrupting>,
 }
 
-impl DueKill {
-    fn is_expired(&self, now: Time) -> bool {
-        now >= self.since + WAIT_MAX
+impl Kills {
+    /// The command that is judged will be sent, unless it has to wait for something else.
+    fn aimed(&mut self, kill: Interrupting) {
+        self.aimed.push(kill);
     }
 
-    fn aim(&self, victim: &Copied, scope: KillScope, now: Time) -> Aim {
-        let (reached, idle_since) = victim.state();
-        if now < self.captured + READ_WITHIN || reached.waiting_since < self.stamp {
-            return Aim::NotYet;
-        }
-        if reached.last > self.stamp {
-            return Aim::Late;
-        }
-        let ran = self.stamp.since(reached.last);
-        if idle_since == Time::NEVER {
-            return if now < reached.taken_at + ran { Aim::NotYet } else { Aim::Now };
-        }
-        if idle_since.since(reached.taken_at) > ran || victim.interrupted() + READ_WITHIN >= self.captured {
-            return Aim::Late;
-        }
-        match scope {
-            KillScope::Connection => Aim::Now,
-            KillScope::Query if now < self.captured + TOLD_WITHIN => Aim::NotYet,
-            KillScope::Query => Aim::Nothing,
-        }
+    fn sent(&mut self) {
+        self.sent.append(&mut self.aimed);
+    }
+
+    /// The command that was judged waits, or has left.
+    pub(in crate::session) fn judged(&mut self) {
+        self.aimed.clear();
+    }
+
+    /// The test server has got all that was sent, or its connection is gone.
+    pub(in crate::session) fn arrived(&mut self) {
+        self.sent.clear();
     }
 }
 
@@ -168,6 +132,7 @@ impl Commands<'_, '_> {
     /// A KILL is sent, or what replaces it. A statement that production has broken and that is over here makes a difference.
     pub(super) fn kill_is_sent(&mut self, event: Event) {
         self.cx.shared.counters.sessions.count(event);
+        self.cx.kills.sent();
         if event == Event::KilledLate {
             self.edits.actions().state_lost();
         }
@@ -176,8 +141,7 @@ impl Commands<'_, '_> {
     /// The present command has a KILL. To be called before it waits for anything: the client's later turns may fall due meanwhile.
     pub(super) fn kill_falls_due(&mut self) {
         if self.cx.due_kill.is_none() {
-            let Moment { now, captured, stamp, .. } = self.edits.actions().moment();
-            self.cx.due_kill = Some(DueKill { stamp, captured, since: now });
+            self.cx.due_kill = Some(Due::now(self.edits.actions().moment()));
         }
     }
 
@@ -191,19 +155,24 @@ impl Commands<'_, '_> {
         self.kill_falls_due();
         let Some(due) = self.cx.due_kill else { return Err(Stop::Wait) };
         let now = self.edits.actions().moment().now;
-        let aim = if self.cx.ids.is_own(victim) { Aim::Now } else { due.aim(victim, scope, now) };
-        match (aim, scope, victim.test_id()) {
-            (Aim::NotYet, ..) if due.is_expired(now) => Err(Stop::LeaveOut(LeftOut::KillVictimBehind)),
-            (Aim::NotYet, ..) => {
+        let is_own = self.cx.ids.is_own(victim);
+        let aim = if is_own { Aim::Now } else { due.aim(victim.victim(), now) };
+        match (aim, scope) {
+            (Aim::Behind, _) => return Err(Stop::LeaveOut(LeftOut::KillVictimBehind)),
+            (Aim::NotYet, _) | (Aim::IdlePerhaps, KillScope::Query) => {
                 self.edits.actions().call_again_at(now + LOOK_EVERY);
-                Err(Stop::Wait)
+                return Err(Stop::Wait);
             }
-            (Aim::Nothing, ..) => Ok(None),
-            (Aim::Late, KillScope::Query, _) => Err(Stop::LeaveOut(LeftOut::KillLate)),
-            (Aim::Now | Aim::Late, _, None) => Err(Stop::LeaveOut(LeftOut::Kill)),
-            (Aim::Late, KillScope::Connection, Some(id)) => Ok(Some((id, Event::KilledLate))),
-            (Aim::Now, _, Some(id)) => Ok(Some((id, Event::KillMapped))),
+            // It executed nothing, and stays.
+            (Aim::Idle, KillScope::Query) => return Ok(None),
+            (Aim::Late, KillScope::Query) => return Err(Stop::LeaveOut(LeftOut::KillLate)),
+            (Aim::Now, _) | (_, KillScope::Connection) => {}
         }
+        let Some(id) = victim.test_id() else { return Err(Stop::LeaveOut(LeftOut::Kill)) };
+        if !is_own {
+            self.cx.kills.aimed(Interrupting::new(Arc::clone(victim.victim())));
+        }
+        Ok(Some((id, if aim == Aim::Late { Event::KilledLate } else { Event::KillMapped })))
     }
 }
 

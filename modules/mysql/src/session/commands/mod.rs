@@ -12,5 +12,5 @@ mod refusal;
 mod text;
 
 pub(super) use self::dispatch::run;
-pub(super) use self::kill::DueKill;
+pub(super) use self::kill::Kills;
 pub(super) use self::refusal::OnlineVerdict;
