@@ -148,11 +148,11 @@ sql_arrived() {
   sql_same_kinds
 }
 
-# sql_same_kinds [KIND]: all kinds of commands but this one.
+# sql_same_kinds [KIND...]: all kinds of commands but these.
 sql_same_kinds() {
   local difference
   sql_count_kinds
-  difference=$(join -a 1 -a 2 -e 0 -o 0,1.2,2.2 "$CASE_DIR"/{online,test}/commands.txt | awk -v out="${1:-}" '$1 != out && $2 != $3 { print $1 " " $2 "/" $3 }')
+  difference=$(join -a 1 -a 2 -e 0 -o 0,1.2,2.2 "$CASE_DIR"/{online,test}/commands.txt | awk -v out=" $* " '!index(out, " " $1 " ") && $2 != $3 { print $1 " " $2 "/" $3 }')
   [[ -z $difference ]] || fail "commands online/test: $(paste -sd, <<<"$difference")"
 }
 
