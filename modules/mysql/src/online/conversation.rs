@@ -154,7 +154,11 @@ impl Talk<'_> {
         sequence: u8,
         payload: &[u8],
     ) -> Result<Next, Problem> {
-        match dialogue.handle(payload) {
+        let step = dialogue.handle(payload);
+        if dialogue.has_asked_for_key() {
+            self.online.notices.once("public key", || refusal::KEY_IS_TRUSTED.to_owned());
+        }
+        match step {
             Step::Send(answer) => self.to_send.extend(packet(sequence.wrapping_add(1), &answer)),
             Step::Wait => {}
             Step::Accepted => return Ok(self.ask(0, Collected::new(capabilities))),

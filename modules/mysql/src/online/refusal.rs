@@ -7,6 +7,11 @@ use crate::wire::server_error::ServerError;
 const ACCOUNT: &str = "on the online server, CREATE USER 'tcpcopy'@'...' IDENTIFIED BY '...'; GRANT PROCESS ON *.* TO 'tcpcopy'@'...'; \
      GRANT SELECT ON performance_schema.* TO 'tcpcopy'@'...'";
 
+/// Nothing is refused, but whoever answers may be another.
+pub(super) const KEY_IS_TRUSTED: &str = "the online server's public key is not known: the password of [online.mysql] is encrypted \
+     with the key that it sends, so whoever answers in its place can read it; copy its public_key.pem, and name the copy as \
+     public_key under [online.mysql] in the --config file";
+
 pub(super) const NO_MYSQL: &str =
     "it does not answer as MySQL does; set the server's 'address' in [online.mysql]";
 

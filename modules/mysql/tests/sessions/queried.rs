@@ -459,3 +459,15 @@ fn a_variable_that_is_set_again_before_it_is_read_makes_no_session_incomplete() 
     assert!(session.driven.fates.left_out.is_empty());
     assert!(session.driven.states_lost == 0);
 }
+
+/// As for the test server: the password of the account is for whoever owns the key.
+#[test]
+fn a_key_that_the_online_server_sends_is_warned_of_once() {
+    let warned = || lines_with("public_key under [online.mysql]").len();
+    ask(&protocol(), MYSQL, usize::MAX);
+    assert_eq!(warned(), 0, "no key was asked for");
+    let protocol = protocol();
+    ask(&protocol, MYSQL_COLD, usize::MAX);
+    ask(&protocol, MYSQL_COLD, usize::MAX);
+    assert_eq!(warned(), 1);
+}
