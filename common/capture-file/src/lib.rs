@@ -10,14 +10,13 @@
 mod counters;
 mod decoder;
 mod file;
-mod link;
 mod order;
 mod reader;
 mod zstd;
 
+pub use common_core::wire::{LinkType, ip_packet};
 pub use counters::Counters;
 pub use decoder::{Decoder, Step};
 pub use file::{CaptureFile, OpenError};
-pub use link::{LinkType, ip_packet};
 pub use order::{Irregular, Ordered};
 pub use reader::{Packet, Reader};

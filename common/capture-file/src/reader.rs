@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::counters::Counters;
 use crate::decoder::{Decoder, Step};
-use crate::link::{LinkType, ip_packet};
+use common_core::wire::{LinkType, ip_packet};
 
 /// Bytes read at once.
 const CHUNK: usize = 256 * 1024;

@@ -8,7 +8,7 @@ use std::ops::Range;
 use self::pcap::Pcap;
 use self::pcapng::PcapNg;
 use crate::counters::Counters;
-use crate::link::LinkType;
+use common_core::wire::LinkType;
 
 /// Largest packet, in bytes; a record with a larger one is damaged. It is above the largest packet that a kernel hands out
 /// (512 KiB with BIG TCP).

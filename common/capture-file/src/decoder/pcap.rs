@@ -4,7 +4,7 @@ use pcap_parser::parse_pcap_header;
 
 use super::{CHAIN, Chain, PACKET_MAX, Step, resynchronise};
 use crate::counters::Counters;
-use crate::link::LinkType;
+use common_core::wire::LinkType;
 
 /// Length of a record's header, in bytes; and of the one with three more fields, which some old kernels wrote.
 const HEADER: usize = 16;

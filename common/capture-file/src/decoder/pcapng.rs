@@ -7,7 +7,7 @@ use pcap_parser::pcapng::{
 
 use super::{CHAIN, Chain, PACKET_MAX, Step, resynchronise};
 use crate::counters::Counters;
-use crate::link::LinkType;
+use common_core::wire::LinkType;
 
 /// Block types.
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;

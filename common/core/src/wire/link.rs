@@ -1,4 +1,4 @@
-//! The link layers that a capture file can have.
+//! The link layers that captured packets can have.
 
 use std::fmt;
 
