@@ -21,6 +21,7 @@ use crate::settings::{EngineConfig, Multiplying, Shaping, Transfer, WorkerShare}
 use super::UsageError;
 use super::address::endpoint_or_default;
 use super::clients;
+use super::link;
 use super::offline;
 use super::protocol::{ProtocolOptions, attach};
 use super::raw::RawArgs;
@@ -60,6 +61,10 @@ pub struct Config {
     pub output: Output,
     /// Copies go over the control connection (`--tunnel`).
     pub tunnel: bool,
+    /// libpcap captures (`--pcap-capture`).
+    pub pcap_capture: bool,
+    /// Tunnels are taken off captured packets (`--decap`).
+    pub decapsulates: bool,
     /// The user's own capture filter (`-F`).
     pub filter: Option<String>,
     /// Capture buffer of each interface in bytes (`-B`).
@@ -108,6 +113,7 @@ impl Config {
         if offline.is_none() {
             refuse_loops(&transfers)?;
         }
+        link::check(raw, &transfers, offline.is_none())?;
         let config = raw.config.as_deref();
         let options = ProtocolOptions {
             protocols: &raw.protocols,
@@ -124,7 +130,8 @@ impl Config {
             return Err(UsageError::Memory { megabytes: raw.memory_mb, workers: raw.workers });
         }
         let intercepts = intercepts(&raw.intercepts, raw.port)?;
-        let output = Output { interface: raw.output.clone(), links: links(&raw.transfers)? };
+        let output =
+            Output { interface: raw.output.clone(), links: links(&raw.transfers)?, by_pcap: raw.pcap_send };
         tunnel::check(raw, &transfers, &intercepts, &output)?;
         let multiplying = clients::multiplying(raw, &transfers)?;
         let shaping = Shaping {
@@ -144,6 +151,8 @@ impl Config {
             offline,
             output,
             tunnel: raw.tunnel,
+            pcap_capture: raw.pcap_capture,
+            decapsulates: raw.decap,
             filter: filter(raw.filter.as_deref())?,
             buffer_bytes: usize::try_from(megabytes(raw.buffer_mb)).unwrap_or(usize::MAX),
             snap: usize::try_from(raw.snap).unwrap_or(usize::MAX),

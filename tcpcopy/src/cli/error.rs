@@ -149,6 +149,24 @@ pub enum UsageError {
     /// Something that does not go with `--tunnel`.
     #[error("--tunnel: {0}")]
     Tunnel(&'static str),
+    /// `--pcap-send` without `-o`.
+    #[error("--pcap-send: name the interface on which libpcap sends with -o, as in -o eth1")]
+    PcapSend,
+    /// `--decap` where the direction of packets cannot be told.
+    #[error(
+        "--decap: port {port} alone does not tell requests from answers of a tunnel; name the address of the service, as in \
+         -x 10.0.0.16:{port}-10.0.0.17:{port}"
+    )]
+    Decap {
+        /// The port of the service.
+        port: u16,
+    },
+    /// A flag that works with one worker only.
+    #[error("{flag}: one thread gets all packets; leave -C out")]
+    OneWorker {
+        /// The flag.
+        flag: &'static str,
+    },
     /// An empty `-F`.
     #[error("{0}")]
     Filter(#[from] EmptyFilter),

@@ -5,6 +5,7 @@ mod clients;
 mod config;
 mod config_file;
 mod error;
+mod link;
 mod offline;
 mod protocol;
 mod raw;

@@ -53,6 +53,7 @@ pub(super) fn sources(
         speed: raw.speed.unwrap_or(1),
         longest_gap: raw.longest_gap_ms.map(|ms| Duration::from_millis(ms.into())),
         repeats: raw.repeats.unwrap_or(1),
+        decapsulates: raw.decap,
     };
     Ok((interfaces, Some(offline)))
 }

@@ -91,6 +91,15 @@ pub(super) struct RawArgs {
     /// route is needed
     #[arg(long = "tunnel")]
     pub(super) tunnel: bool,
+    /// Capture with libpcap
+    #[arg(long = "pcap-capture")]
+    pub(super) pcap_capture: bool,
+    /// Send copies with libpcap, on the interface of -o
+    #[arg(long = "pcap-send")]
+    pub(super) pcap_send: bool,
+    /// Take VXLAN, Geneve, GRE and ERSPAN off captured packets; packets that come twice count once
+    #[arg(long = "decap")]
+    pub(super) decap: bool,
     /// Capture what this pcap filter passes, instead of what -x implies
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,

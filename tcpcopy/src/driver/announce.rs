@@ -5,6 +5,7 @@ use std::fmt::Write;
 use common_core::flow::Endpoint;
 use common_os::io::way::{Station, Ways};
 
+use super::vantage::Vantage;
 use crate::cli::Config;
 use crate::engine::ports_of_an_address;
 use crate::settings::{Multiplying, Transfer};
@@ -16,7 +17,7 @@ const NAMED: usize = 4;
 const OVER_THE_CONNECTION: &str = "over the connection to intercept there";
 
 /// The line for this configuration.
-pub(super) fn first_line(config: &Config, mut ways: Option<&mut Ways>) -> String {
+pub(super) fn first_line(config: &Config, vantage: Vantage, mut ways: Option<&mut Ways>) -> String {
     let mut line = format!("tcpcopy {}: copies ", env!("CARGO_PKG_VERSION"));
     for (index, transfer) in config.transfers.iter().take(NAMED).enumerate() {
         let comma = if index > 0 { "; " } else { "" };
@@ -34,6 +35,16 @@ pub(super) fn first_line(config: &Config, mut ways: Option<&mut Ways>) -> String
         None => format!("captures on {}", config.interfaces.join(", ")),
     };
     let _ = write!(line, "; {source}");
+    if config.pcap_capture {
+        line.push_str(" with libpcap");
+    }
+    match vantage {
+        Vantage::Host => {}
+        Vantage::Mirror if config.interfaces.is_empty() => {
+            line.push_str(", mirrored packets that are sent to this host (name an interface with -i for all that it receives)");
+        }
+        Vantage::Mirror => line.push_str(", mirrored packets, whoever they are sent to"),
+    }
     if let Some(filter) = &config.filter {
         let _ = write!(line, " with filter '{filter}'");
     }

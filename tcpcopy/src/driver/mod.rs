@@ -6,6 +6,7 @@ mod deferral;
 mod input;
 mod map_log;
 mod packet_sink;
+mod pcap_feed;
 mod phase;
 mod pressure;
 mod prober;
@@ -14,6 +15,7 @@ mod replay;
 mod reporter;
 mod tunnel;
 mod unseen;
+mod vantage;
 mod watch;
 mod worker;
 mod workers;
@@ -47,6 +49,7 @@ use progress::Progress;
 use replay::Replay;
 use reporter::{Outcome, OutputFiles, Reporter};
 use tunnel::{Outlet, Tunnel};
+use vantage::Vantage;
 use watch::WatchSockets;
 use worker::{CALLER, FIRST_CAPTURE, Worker};
 
@@ -92,6 +95,9 @@ pub enum RunError {
         /// The operating system's error.
         source: io::Error,
     },
+    /// The command line does not suit services that are elsewhere.
+    #[error("-x: a service is not on this host, so its packets are those of a mirror; {0}")]
+    Mirrored(&'static str),
     /// The capture files cannot be replayed.
     #[error(transparent)]
     Offline(#[from] OfflineError),
@@ -119,7 +125,7 @@ impl RunError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Start(error) => error.is_usage(),
-            Self::Offline(_) | Self::TargetIsCopied(_) => true,
+            Self::Offline(_) | Self::TargetIsCopied(_) | Self::Mirrored(_) => true,
             _ => false,
         }
     }
@@ -131,13 +137,17 @@ impl RunError {
 /// [`RunError`], before the daemon has left the terminal wherever that is possible.
 pub fn run(config: &Config) -> Result<ExitCode, RunError> {
     let mut process = Process::start(&config.process)?;
-    let inputs = open_inputs(config)?;
-    let outlets: Vec<_> = inputs.iter().map(|_| open_outlet(config)).collect::<Result<_, _>>()?;
-    let map_log = open_map_log(config, &process)?;
-    let mut watching = WatchSockets::open(config).map_err(StartError::from)?;
-    let first_line = announce::first_line(config, watching.ways());
     // The clients of capture files are nobody's now.
     let local_addresses = if config.offline.is_none() { interfaces::local_addresses() } else { Vec::new() };
+    let vantage = Vantage::of(config, &local_addresses);
+    if let Some(reason) = vantage.refusal(config) {
+        return Err(RunError::Mirrored(reason));
+    }
+    let inputs = open_inputs(config, vantage, &local_addresses)?;
+    let outlets: Vec<_> = inputs.iter().map(|_| open_outlet(config)).collect::<Result<_, _>>()?;
+    let map_log = open_map_log(config, &process)?;
+    let mut watching = WatchSockets::open(config, vantage).map_err(StartError::from)?;
+    let first_line = announce::first_line(config, vantage, watching.ways());
     if let Some(target) = copied_target(config, &local_addresses) {
         return Err(RunError::TargetIsCopied(target));
     }
@@ -205,9 +215,12 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
 }
 
 /// Opens the sources of packets, one for each worker.
-fn open_inputs(config: &Config) -> Result<Vec<Input>, RunError> {
+fn open_inputs(config: &Config, vantage: Vantage, local: &[IpAddr]) -> Result<Vec<Input>, RunError> {
     match &config.offline {
-        None => Ok(Captures::open(config, FIRST_CAPTURE)?.into_iter().map(Input::Live).collect()),
+        None => {
+            let captures = Captures::open(config, vantage, local, FIRST_CAPTURE)?;
+            Ok(captures.into_iter().map(Input::Live).collect())
+        }
         Some(offline) => {
             let reader = Reader::open(offline, &config.transfers, config.filter.as_deref())?;
             Ok(vec![Input::Files(Box::new(Replay::new(reader, offline.speed, Token(FIRST_CAPTURE))))])
@@ -273,13 +286,17 @@ fn copied_target(config: &Config, local_addresses: &[IpAddr]) -> Option<Endpoint
     config.targets().into_iter().find(|target| is_local(&target.ip) && is_copied(target))
 }
 
-/// The services of `-x` at each address of this host.
+/// The services of `-x` at each address of this host, and those elsewhere.
 fn copied_services(config: &Config, local_addresses: &[IpAddr]) -> Vec<Endpoint> {
     let at = |ip: &IpAddr| {
         let services = config.transfers.iter().filter(|transfer| transfer.copies_at(*ip));
         services.map(|transfer| Endpoint::new(*ip, transfer.online_port)).collect::<Vec<_>>()
     };
     let mut services: Vec<_> = local_addresses.iter().flat_map(at).collect();
+    // Those of other hosts, whose packets a mirror delivers.
+    let mirrored = config.transfers.iter().filter(|_| !local_addresses.is_empty());
+    let mirrored = mirrored.filter_map(|it| Some(Endpoint::new(it.online_ip?, it.online_port)));
+    services.extend(mirrored.filter(|service| !local_addresses.contains(&service.ip)));
     // A service may have several targets.
     services.sort_unstable();
     services.dedup();

@@ -5,6 +5,7 @@ use common_os::io::bpf::Program;
 use common_os::io::witness::Witness;
 
 use super::captures::all_clients;
+use super::vantage::Vantage;
 use crate::cli::Config;
 
 /// Seconds without a packet before it counts.
@@ -19,11 +20,16 @@ pub(super) struct Unseen {
 }
 
 impl Unseen {
-    pub(super) fn open(config: &Config) -> Result<Self, OpenError> {
-        let is_live = config.offline.is_none();
+    pub(super) fn open(config: &Config, vantage: Vantage) -> Result<Self, OpenError> {
+        // Whose packets a tunnel contains, no filter sees.
+        let is_live = config.offline.is_none() && !config.decapsulates;
         let restricted = is_live && (config.filter.is_some() || !config.interfaces.is_empty());
         let witness = restricted.then(Witness::open).transpose()?;
-        Ok(Self { witness: witness.map(|witness| (witness, all_clients(config))), captured: 0, silent: 0 })
+        Ok(Self {
+            witness: witness.map(|witness| (witness, all_clients(config, vantage))),
+            captured: 0,
+            silent: 0,
+        })
     }
 
     /// A second has passed; so many packets of clients have been captured so far. Returns the packets counted.

@@ -9,6 +9,7 @@ use common_os::io::way::{Station, Ways};
 
 use super::prober::{ProbeSocket, Prober};
 use super::unseen::Unseen;
+use super::vantage::Vantage;
 use crate::cli::Config;
 use crate::findings::{
     Change, Detector, Episode, Hop, Intercept, Probe, Sample, Setup, Target, TargetSample,
@@ -25,10 +26,10 @@ pub(super) struct WatchSockets {
 }
 
 impl WatchSockets {
-    pub(super) fn open(config: &Config) -> Result<Self, OpenError> {
+    pub(super) fn open(config: &Config, vantage: Vantage) -> Result<Self, OpenError> {
         Ok(Self {
             probe: (!config.tunnel).then(|| ProbeSocket::open(&config.targets())).transpose()?,
-            unseen: Unseen::open(config)?,
+            unseen: Unseen::open(config, vantage)?,
             ways: Ways::open(),
         })
     }

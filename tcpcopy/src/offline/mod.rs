@@ -31,6 +31,8 @@ pub struct Offline {
     pub longest_gap: Option<Duration>,
     /// How often all files are replayed (`-T`), at least 1.
     pub repeats: u32,
+    /// Their packets are in tunnels, or come twice (`--decap`).
+    pub decapsulates: bool,
 }
 
 /// Why a replay cannot start: one line with a hint.

@@ -1,7 +1,5 @@
 //! Fresh client ports for each repeat of the files, so that a repeated session is a new one for the test server.
 
-use std::net::IpAddr;
-
 /// The ports that clients usually use, and those below.
 const FIRST: u32 = 1024;
 const HIGH: u32 = 65_536 - FIRST;
@@ -44,11 +42,6 @@ fn tcp_offset(packet: &[u8]) -> Option<usize> {
         (next, at) = (*packet.get(at)?, at + (usize::from(*packet.get(at + 1)?) + 1) * 8);
     }
     (next == 6).then_some(at)
-}
-
-/// The services and clients have addresses of one family.
-pub(super) fn same_family(a: IpAddr, b: IpAddr) -> bool {
-    a.is_ipv4() == b.is_ipv4()
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ impl Reader {
         {
             return Err(OfflineError::Once { name });
         }
-        let selector = Selector::new(transfers, filter, offline.repeats);
+        let selector = Selector::new(transfers, filter, offline.repeats, offline.decapsulates);
         let longest_gap = offline.longest_gap.map(|gap| u64::try_from(gap.as_nanos()).unwrap_or(u64::MAX));
         Ok(Self { files, selector, longest_gap, repeats: offline.repeats })
     }

@@ -1,15 +1,14 @@
 //! Which packets of a file are of a service, and in which direction they go.
 
-use std::net::IpAddr;
-
 use capture_file::Packet;
-use common_core::flow::Endpoint;
-use common_core::payload_prefix::{PayloadPrefix, begins_with_any};
-use common_core::wire::{Flags, Segment};
-use common_os::io::bpf::{HEAD, UserFilter};
+use common_core::time::Stamp;
+use common_core::wire::{Segment, decapsulated};
+use common_os::io::bpf::UserFilter;
 
-use super::ports::{same_family, shifted, write};
+use super::ports::{shifted, write};
 use super::stats::FileStats;
+use crate::mirror::Recent;
+use crate::services::Services;
 use crate::settings::Transfer;
 
 /// A packet that is passed on.
@@ -24,7 +23,9 @@ pub(super) struct Selected {
 /// Selects packets.
 #[derive(Debug)]
 pub(super) struct Selector {
-    services: Vec<Service>,
+    services: Services,
+    /// Tunnels are taken off, and packets may come twice (`--decap`).
+    recent: Option<Recent>,
     filter: Option<UserFilter>,
     /// The current pass over the files, and their number.
     pub(super) pass: u32,
@@ -36,43 +37,25 @@ pub(super) struct Selector {
     pub(super) stats: FileStats,
 }
 
-#[derive(Debug)]
-struct Service {
-    ip: Option<IpAddr>,
-    port: u16,
-    target: IpAddr,
-    answers: &'static [PayloadPrefix],
-    /// Of these, those of which more than the beginning is needed.
-    whole: &'static [PayloadPrefix],
-}
-
-impl Service {
-    fn is_at(&self, end: &Endpoint) -> bool {
-        self.port == end.port && self.ip.is_none_or(|ip| ip == end.ip) && same_family(self.target, end.ip)
-    }
-}
-
 /// Spare memory kept, in packets and in bytes of each.
 const SPARE: usize = 1024;
 const SPARE_BYTES: usize = 4096;
 
 impl Selector {
-    pub(super) fn new(transfers: &[Transfer], filter: Option<UserFilter>, passes: u32) -> Self {
-        let service = |transfer: &Transfer| Service {
-            ip: transfer.online_ip,
-            port: transfer.online_port,
-            target: transfer.target.ip,
-            answers: transfer.online_answers(),
-            whole: transfer.whole_online_answers(),
-        };
-        let services = transfers.iter().map(service).collect();
+    pub(super) fn new(
+        transfers: &[Transfer],
+        filter: Option<UserFilter>,
+        passes: u32,
+        decapsulates: bool,
+    ) -> Self {
+        let recent = decapsulates.then(Recent::new);
         let (vote, spare, stats) = ((0, 0), Vec::new(), FileStats::default());
-        Self { services, filter, pass: 0, passes, vote, spare, stats }
+        Self { services: Services::anywhere(transfers), recent, filter, pass: 0, passes, vote, spare, stats }
     }
 
     /// The packet, if it is passed on. Otherwise it is counted.
     pub(super) fn select(&mut self, packet: &Packet<'_>) -> Option<Selected> {
-        let Some(ip) = packet.ip() else {
+        let Some(outer) = packet.ip() else {
             if packet.link.is_known() {
                 self.stats.unreadable += 1;
             } else {
@@ -80,23 +63,29 @@ impl Selector {
             }
             return None;
         };
+        let ip = if self.recent.is_some() { decapsulated(outer) } else { outer };
         let Ok(segment) = Segment::parse(ip) else {
             self.stats.unreadable += 1;
             return None;
         };
-        if self.filter.as_ref().is_some_and(|filter| !filter.passes(ip)) {
+        if self.filter.as_ref().is_some_and(|filter| !filter.passes(outer)) {
             self.stats.filtered += 1;
             return None;
         }
-        let Some((outgoing, length)) = self.direction(&segment) else {
+        let Some(needed) = self.services.needed(&segment) else {
             self.unrelated(&segment);
             return None;
         };
+        let stamp = Stamp::from_nanos(packet.time);
+        if self.recent.as_mut().is_some_and(|recent| recent.repeats(stamp, ip, &segment)) {
+            self.stats.repeated += 1;
+            return None;
+        }
         let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.extend_from_slice(ip.get(..length.min(ip.len())).unwrap_or(ip));
-        self.shift(&mut bytes, &segment, outgoing);
+        bytes.extend_from_slice(ip.get(..needed.bytes.min(ip.len())).unwrap_or(ip));
+        self.shift(&mut bytes, &segment, needed.outgoing);
         self.stats.selected += 1;
-        Some(Selected { bytes, outgoing })
+        Some(Selected { bytes, outgoing: needed.outgoing })
     }
 
     /// Takes back the memory of a packet.
@@ -107,33 +96,12 @@ impl Selector {
         }
     }
 
-    /// Whether the service has sent the segment, and how many bytes of the packet are needed. `None` if it is of no service,
-    /// or an answer that no module needs.
-    fn direction(&self, segment: &Segment<'_>) -> Option<(bool, usize)> {
-        let accepts = segment.flags.has(Flags::SYN | Flags::ACK);
-        let receiver = self.services.iter().find(|service| service.is_at(&segment.destination));
-        let sender = self.services.iter().find(|service| service.is_at(&segment.source));
-        match (receiver, sender) {
-            // Both ends may have the port of a service; only the service accepts connections.
-            (Some(_), Some(_)) if !accepts => Some((false, usize::MAX)),
-            (Some(_), None) => Some((false, usize::MAX)),
-            // As many bytes as a live capture has of them.
-            (_, Some(service)) if begins_with_any(segment.payload, service.whole) => Some((true, usize::MAX)),
-            (_, Some(service)) if accepts || begins_with_any(segment.payload, service.answers) => {
-                Some((true, HEAD as usize))
-            }
-            _ => None,
-        }
-    }
-
     fn unrelated(&mut self, segment: &Segment<'_>) {
         self.stats.unrelated += 1;
         let port = segment.destination.port;
-        if self.services.iter().any(|service| service.port == port) {
+        if self.services.have_port(port) {
             self.stats.other_address += 1;
-        } else if self.services.iter().all(|service| service.port != segment.source.port)
-            && segment.payload_len > 0
-        {
+        } else if !self.services.have_port(segment.source.port) && segment.payload_len > 0 {
             self.vote = match self.vote {
                 (_, 0) => (port, 1),
                 (leader, lead) if leader == port => (leader, lead + 1),
@@ -160,8 +128,8 @@ mod tests {
     use std::net::SocketAddr;
 
     use capture_file::LinkType;
-    use common_core::flow::Flow;
-    use common_core::wire::{Options, Outgoing, PacketBuilder, Seq};
+    use common_core::flow::{Endpoint, Flow};
+    use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq};
 
     use super::*;
     use crate::settings::OnReconnect;
@@ -179,7 +147,7 @@ mod tests {
             protocol: None,
             on_reconnect: OnReconnect::Recognise,
         };
-        Selector::new(&[transfer], None, passes)
+        Selector::new(&[transfer], None, passes, false)
     }
 
     fn select(selector: &mut Selector, from: &str, to: &str, flags: Flags) -> Option<Selected> {
@@ -229,6 +197,30 @@ mod tests {
         let stats = &selector.stats;
         assert_eq!((stats.selected, stats.unrelated, stats.unknown_link), (1, 10, 1));
         assert_eq!((stats.other_address, stats.other_port, stats.busiest_port), (3, 7, 443));
+    }
+
+    #[test]
+    fn tunnels_are_taken_off_and_repetitions_are_counted() {
+        let mut selector = selector(Some("10.0.0.16"), 1);
+        let flow = Flow { client: endpoint("10.0.0.1:4000"), server: endpoint("10.0.0.16:80") };
+        let segment = Outgoing {
+            seq: Seq(1),
+            ack: Seq(2),
+            flags: Flags::ACK,
+            window: 9,
+            options: Options::default(),
+            payload: (b"GET", &[]),
+        };
+        let inner = PacketBuilder::new().build(&flow, &segment).to_vec();
+        let outer = [0x45, 0, 0, 67, 0, 1, 0, 0, 64, 47, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0, 0, 8, 0];
+        let data = [&outer[..], &inner].concat();
+        let packet = Packet { time: 5, link: LinkType::RAW, data: &data, original_len: 67 };
+        assert!(selector.select(&packet).is_none());
+        assert_eq!((selector.stats.unreadable, selector.stats.selected), (1, 0), "without --decap");
+        selector.recent = Some(Recent::new());
+        assert_eq!(selector.select(&packet).map(|selected| selected.bytes), Some(inner));
+        assert!(selector.select(&packet).is_none());
+        assert_eq!((selector.stats.repeated, selector.stats.selected), (1, 1));
     }
 
     #[test]

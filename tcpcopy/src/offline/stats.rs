@@ -18,6 +18,8 @@ pub struct FileStats {
     pub other_port: u64,
     /// The port.
     pub busiest_port: u16,
+    /// Packets that were read before, with `--decap`.
+    pub repeated: u64,
     /// Packets that `-F` does not pass.
     pub filtered: u64,
     /// Packets that are no TCP segments, or malformed.

@@ -40,7 +40,7 @@ impl fmt::Display for Headline<'_> {
             write!(f, " ({} still open)", Grouped(sessions.active))?;
         }
         write_losses(f, ledger)?;
-        let CaptureStats { kernel_dropped, unread, kernel_received: _ } = *capture;
+        let CaptureStats { kernel_dropped, unread, .. } = *capture;
         if kernel_dropped > 0 {
             write!(f, "; the kernel dropped {} packets before capture", Grouped(kernel_dropped))?;
         }

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::{FindingStats, ProtocolStats, Recent, WorkerSummary};
 use crate::ledger::{Ledger, TargetCounts};
+use crate::mirror::MirrorStats;
 use crate::offline::FileStats;
 
 /// The state of a run at one moment.
@@ -90,6 +91,9 @@ pub struct CaptureStats {
     pub kernel_dropped: u64,
     /// Packets left in the buffer at the end.
     pub unread: u64,
+    /// What became of packets before the engine got them, if something else than the capture tells their direction.
+    #[serde(flatten)]
+    pub mirror: Option<MirrorStats>,
 }
 
 impl CaptureStats {
@@ -270,7 +274,7 @@ mod tests {
             inject.failed.add(&io::Error::from(errno), 1);
         }
         let report = Report {
-            capture: CaptureStats { kernel_received: 3, kernel_dropped: 1, unread: 0 },
+            capture: CaptureStats { kernel_received: 3, kernel_dropped: 1, ..CaptureStats::default() },
             intercepts: vec![InterceptStats {
                 address: "10.0.0.18:36524".to_owned(),
                 ..InterceptStats::default()
@@ -322,6 +326,7 @@ mod tests {
             protocols: vec![ProtocolStats { name: "mysql", groups: Vec::new() }],
             workers: vec![(&crate::report::WorkerStats::default()).into()],
             files: Some(FileStats::default()),
+            capture: CaptureStats { mirror: Some(MirrorStats::default()), ..CaptureStats::default() },
             targets: vec![TargetStats { target: String::new(), counts: TargetCounts::default() }],
             findings: vec![FindingStats {
                 name: "refused",

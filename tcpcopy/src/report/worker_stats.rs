@@ -33,6 +33,9 @@ impl WorkerStats {
             sum.capture.kernel_received += part.capture.kernel_received;
             sum.capture.kernel_dropped += part.capture.kernel_dropped;
             sum.capture.unread += part.capture.unread;
+            if let (Some(mirror), Some(other)) = (&mut sum.capture.mirror, part.capture.mirror) {
+                *mirror += other;
+            }
             sum.inject.sent += part.inject.sent;
             sum.inject.failed.extend(&part.inject.failed);
             sum.targets.iter_mut().zip(&part.targets).for_each(|(target, other)| *target += other);
@@ -92,6 +95,7 @@ mod tests {
 
     use super::super::InterceptCounters;
     use super::*;
+    use crate::mirror::MirrorStats;
 
     fn intercept(connected: bool, captured: u64) -> InterceptStats {
         let statistics = Some(InterceptCounters { captured, ..InterceptCounters::default() });
@@ -103,7 +107,9 @@ mod tests {
         let mut parts = [WorkerStats::default(), WorkerStats::default()];
         for (part, count) in parts.iter_mut().zip([1, 10]) {
             part.ledger.tcp.segments_received = count;
-            part.capture = CaptureStats { kernel_received: count, kernel_dropped: count, unread: count };
+            let mirror = Some(MirrorStats { tunnelled: count, repeated: count, foreign: count });
+            part.capture =
+                CaptureStats { kernel_received: count, kernel_dropped: count, unread: count, mirror };
             part.inject.sent = count;
             part.inject.failed.add(&Errno::EPERM.into(), 1);
         }
@@ -111,7 +117,9 @@ mod tests {
         parts[1].intercepts = vec![intercept(true, 6), intercept(false, 7)];
         let sum = WorkerStats::sum(&parts);
         assert_eq!(sum.ledger.tcp.segments_received, 11);
-        assert_eq!(sum.capture, CaptureStats { kernel_received: 11, kernel_dropped: 11, unread: 11 });
+        let mirror = Some(MirrorStats { tunnelled: 11, repeated: 11, foreign: 11 });
+        let expected = CaptureStats { kernel_received: 11, kernel_dropped: 11, unread: 11, mirror };
+        assert_eq!(sum.capture, expected);
         assert_eq!((sum.inject.sent, sum.inject.failed.total()), (11, 2));
         let intercepts: Vec<_> = sum
             .intercepts

@@ -99,6 +99,16 @@ impl AfPacket {
         Ok(captures)
     }
 
+    /// Captures also what `interface` receives for other stations. It ends when the socket is closed.
+    ///
+    /// # Errors
+    /// [`OpenError`] is one line for the user.
+    pub fn receive_all(&self, interface: &str) -> Result<(), OpenError> {
+        let index = if_nametoindex(interface).map_err(|_| OpenError::not_an_interface(interface))?;
+        sys::promiscuous(self.socket.as_fd(), index)
+            .map_err(|source| OpenError::new("receive what is sent to other stations", source))
+    }
+
     /// Replaces the filter. Packets that are already queued have passed the old one.
     ///
     /// # Errors

@@ -162,7 +162,7 @@ fn open() -> io::Result<Socket> {
 }
 
 /// The Ethernet header of an IP packet.
-fn header(hop: &NextHop, packet: &[u8]) -> [u8; ETHERNET_HEADER] {
+pub(super) fn header(hop: &NextHop, packet: &[u8]) -> [u8; ETHERNET_HEADER] {
     let mut header = [0; ETHERNET_HEADER];
     header[..6].copy_from_slice(&hop.mac);
     header[6..12].copy_from_slice(&hop.source);

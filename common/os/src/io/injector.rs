@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::ethernet::{self, Ethernet};
+use super::frames::Frames;
 use super::next_hop::{NextHop, Resolver};
 use super::open::OpenError;
 use super::output::Output;
@@ -31,7 +31,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// where IPsec applies.
 pub struct Injector {
     raw: RawIp,
-    ethernet: Ethernet,
+    frames: Frames,
     resolver: Resolver,
     paths: BTreeMap<IpAddr, Path>,
     now: Time,
@@ -84,7 +84,7 @@ impl Injector {
                 paths.keys().any(IpAddr::is_ipv6),
                 device,
             )?,
-            ethernet: Ethernet::open().map_err(|error| OpenError::new("send packets", error))?,
+            frames: Frames::open(device.filter(|_| output.by_pcap))?,
             resolver,
             paths,
             now: Time::ZERO,
@@ -100,14 +100,14 @@ impl Inject for Injector {
         let Some(path) = self.paths.get_mut(&ip) else { return self.raw.send(packet) };
         if self.now >= path.until {
             // Packets must not overtake one another.
-            self.ethernet.send_queued();
+            self.frames.send_queued();
             let result = self.raw.send(packet);
             path.hop = self.resolver.resolve(ip);
             path.until = self.now + LIFETIME;
             return result;
         }
         if let Some(hop) = &path.hop {
-            let sent = self.ethernet.send(hop, packet);
+            let sent = self.frames.send(hop, packet);
             if sent.is_ok() || path.is_fixed {
                 return sent;
             }
@@ -121,7 +121,7 @@ impl Inject for Injector {
     /// Zero while packets go through the kernel's routing.
     fn long_payload(&self, destination: IpAddr) -> usize {
         let path = self.paths.get(&destination).filter(|path| self.now < path.until && path.hop.is_some());
-        path.map_or(0, |_| ethernet::LONG)
+        path.map_or(0, |_| self.frames.long_payload())
     }
 
     fn send_long(&mut self, packet: &LongPacket<'_>, segment: u16) -> io::Result<()> {
@@ -129,7 +129,7 @@ impl Inject for Injector {
         let Some(path) = path else { return Err(io::ErrorKind::Unsupported.into()) };
         let Some(hop) = &path.hop else { return Err(io::ErrorKind::Unsupported.into()) };
         // As for short packets, except that only the caller can cut this one.
-        let sent = self.ethernet.send_long(hop, packet, segment);
+        let sent = self.frames.send_long(hop, packet, segment);
         if sent.is_err() && !path.is_fixed {
             path.hop = None;
         }
@@ -137,11 +137,11 @@ impl Inject for Injector {
     }
 
     fn unsent(&self) -> u64 {
-        self.ethernet.unsent()
+        self.frames.unsent()
     }
 
     fn flush(&mut self) -> Result<(), Lost> {
-        self.ethernet.flush().inspect_err(|_| self.paths.values_mut().for_each(|path| path.hop = None))
+        self.frames.flush().inspect_err(|_| self.paths.values_mut().for_each(|path| path.hop = None))
     }
 
     fn handle_time(&mut self, now: Time) {

@@ -59,6 +59,8 @@ pub struct Output {
     pub interface: Option<String>,
     /// Destinations whose packets go to a given station, past the IP layer of this host.
     pub links: Vec<Link>,
+    /// libpcap sends the frames; there must be an interface.
+    pub by_pcap: bool,
 }
 
 #[cfg(test)]

@@ -69,6 +69,17 @@ pub(super) fn set_packet_option<T: Copy>(socket: BorrowedFd<'_>, option: c_int, 
     set_option(socket, libc::SOL_PACKET, option, value)
 }
 
+/// The interface of this index receives also what is sent to other stations, until the socket is closed.
+pub(super) fn promiscuous(socket: BorrowedFd<'_>, interface: u32) -> io::Result<()> {
+    let membership = libc::packet_mreq {
+        mr_ifindex: interface.cast_signed(),
+        mr_type: libc::PACKET_MR_PROMISC as u16,
+        mr_alen: 0,
+        mr_address: [0; 8],
+    };
+    set_packet_option(socket, libc::PACKET_ADD_MEMBERSHIP, &membership)
+}
+
 /// `struct tpacket_stats` of `linux/if_packet.h`.
 #[repr(C)]
 #[derive(Clone, Copy)]

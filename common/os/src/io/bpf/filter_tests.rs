@@ -468,3 +468,70 @@ fn answers_that_are_wanted_whole_pass_whole() {
         }
     }
 }
+
+/// The filter of a mirror, with all answers of the service that begin with a greeting.
+fn mirror_filter(tunnels: bool) -> Program {
+    const GREETING: PayloadPrefix = &[Some(7)];
+    let services = [service(SERVICE), service(SERVICE_6)];
+    let answers = services.map(|service| ServiceAnswers { service, answers: &[GREETING], whole: &[] });
+    Program::mirrored(&services, &answers, &[endpoint(TARGET), endpoint(TARGET_6)], tunnels)
+}
+
+#[test]
+fn the_service_tells_the_direction_of_mirrored_packets() {
+    let (ack, push) = (Flags::ACK, Flags::ACK | Flags::PSH);
+    for (client, service, elsewhere, target) in
+        [(CLIENT, SERVICE, "10.0.0.3:80", TARGET), (CLIENT_6, SERVICE_6, "[fd00::3]:80", TARGET_6)]
+    {
+        for packet_type in [HOST, OTHER_HOST, OUTGOING] {
+            for (name, packet, bytes) in [
+                ("a request", packet(client, service, push, 9), u32::MAX),
+                ("a SYN", packet(client, service, Flags::SYN, 0), u32::MAX),
+                ("an acknowledgement", packet(client, service, ack, 0), 0),
+                ("a SYN-ACK", packet(service, client, Flags::SYN | ack, 0), u32::MAX),
+                ("a reset", packet(service, client, Flags::RST, 0), u32::MAX),
+                ("a greeting", packet_of(service, client, push, &[7, 1]), HEAD),
+                ("another answer", packet_of(service, client, push, &[8, 1]), 0),
+                ("a request elsewhere", packet(client, elsewhere, push, 9), 0),
+                ("a SYN-ACK from elsewhere", packet(elsewhere, client, Flags::SYN | ack, 0), 0),
+                ("a copy", packet(client, target, push, 9), 0),
+            ] {
+                for tunnels in [false, true] {
+                    let kept = kept(&mirror_filter(tunnels), &packet, packet_type, 0);
+                    assert_eq!(kept, bytes, "{name}, {client}, type {packet_type}, {tunnels}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn tunnels_pass_by_protocol_and_port() {
+    let v4 = || packet(CLIENT, "10.0.0.3:9", Flags::ACK, 9);
+    let v6 = || packet(CLIENT_6, "[fd00::3]:9", Flags::ACK, 9);
+    let udp_v4 = |port: u16| patch(patch(v4(), 9, &[17]), 22, &port.to_be_bytes());
+    let udp_v6 = |port: u16| patch(patch(v6(), 6, &[17]), 42, &port.to_be_bytes());
+    let with_options = |port: u16| {
+        let packet = with_ip_options(v4(), 2);
+        patch(patch(packet, 9, &[17]), 30, &port.to_be_bytes())
+    };
+    let cases = [
+        ("VXLAN", udp_v4(4789), true),
+        ("VXLAN of Linux", udp_v4(8472), true),
+        ("Geneve", udp_v4(6081), true),
+        ("VXLAN after IP options", with_options(4789), true),
+        ("another UDP port after IP options", with_options(53), false),
+        ("GRE", patch(v4(), 9, &[47]), true),
+        ("another UDP port", udp_v4(53), false),
+        ("another protocol", patch(v4(), 9, &[50]), false),
+        ("a later fragment of VXLAN", patch(udp_v4(4789), 6, &[0, 9]), false),
+        ("VXLAN in IPv6", udp_v6(4789), true),
+        ("Geneve in IPv6", udp_v6(6081), true),
+        ("GRE in IPv6", patch(v6(), 6, &[47]), true),
+        ("another UDP port in IPv6", udp_v6(53), false),
+        ("TCP of others", v4(), false),
+    ];
+    check_received(&mirror_filter(true), &cases);
+    let none: Vec<_> = cases.into_iter().map(|(name, packet, _)| (name, packet, false)).collect();
+    check_received(&mirror_filter(false), &none);
+}

@@ -7,6 +7,7 @@ use super::selection::{AnswerGroup, DETAILS, Detail, Ports};
 use super::{Instruction, Program, Service, ServiceAnswers};
 use common_core::flow::Endpoint;
 use common_core::payload_prefix::PayloadPrefix;
+use common_core::wire::{GENEVE_PORT, VXLAN_PORTS};
 
 /// `PACKET_OUTGOING` of `linux/if_packet.h`: the frame leaves this host.
 pub(super) const PACKET_OUTGOING: u32 = 4;
@@ -16,6 +17,8 @@ const WHOLE: u32 = u32::MAX;
 /// have more room ([`super::super::af_packet::FRAME_OVERHEAD`]) reads them without a system call, however long answers are.
 pub const HEAD: u32 = 40 + 60 + 128;
 const TCP: u32 = 6;
+const UDP: u32 = 17;
+const GRE: u32 = 47;
 /// IPv6 extension headers of the common layout: hop-by-hop, routing, destination options (RFC 8200 section 4).
 pub(super) const EXTENSIONS: [u32; 3] = [0, 43, 60];
 const FIN_SYN_RST: u32 = 0x07;
@@ -45,6 +48,24 @@ impl Program {
     /// As [`Program::clients`], and also outgoing segments with the wanted `answers`: the first [`HEAD`] bytes, or all.
     #[must_use]
     pub fn conversations(services: &[Service], answers: &[ServiceAnswers], targets: &[Endpoint]) -> Self {
+        Self::seen(Seen::OnHost, services, answers, targets)
+    }
+
+    /// As [`Program::conversations`], for services of other hosts whose packets a mirror delivers: the address of the service
+    /// tells the direction, so each service must have one. With `tunnels` also all packets in VXLAN, Geneve and GRE, whatever
+    /// they contain; a reader of it must look into them. After an IPv6 extension header a tunnel is not recognised.
+    #[must_use]
+    pub fn mirrored(
+        services: &[Service],
+        answers: &[ServiceAnswers],
+        targets: &[Endpoint],
+        tunnels: bool,
+    ) -> Self {
+        let seen = if tunnels { Seen::InTunnels } else { Seen::Mirrored };
+        Self::seen(seen, services, answers, targets)
+    }
+
+    fn seen(seen: Seen, services: &[Service], answers: &[ServiceAnswers], targets: &[Endpoint]) -> Self {
         let targets = Ports::new(targets.iter().map(|target| (target.port, Some(target.ip))));
         let at = |detail: Detail| {
             let groups = if detail == Detail::AllPorts {
@@ -53,7 +74,7 @@ impl Program {
                 AnswerGroup::by_prefixes(answers)
             };
             let groups: Vec<_> = groups.iter().map(|group| (detail.ports(&group.services), group)).collect();
-            clients(&detail.ports(services), &groups, detail.names_targets().then_some(&targets))
+            clients(seen, &detail.ports(services), &groups, detail.names_targets().then_some(&targets))
         };
         DETAILS.into_iter().find_map(at).unwrap_or_else(nothing)
     }
@@ -79,15 +100,43 @@ pub(crate) fn nothing() -> Program {
     Program { instructions: vec![Instruction { code: RETURN, jt: 0, jf: 0, k: 0 }] }
 }
 
-fn clients(services: &Ports, groups: &[(Ports, &AnswerGroup)], targets: Option<&Ports>) -> Option<Program> {
+/// How packets of the services come to the capture.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// The packet type tells whether this host has sent a packet.
+    OnHost,
+    /// The address of the service tells whether it has sent a packet.
+    Mirrored,
+    /// The same, and packets may be in tunnels.
+    InTunnels,
+}
+
+fn clients(
+    seen: Seen,
+    services: &Ports,
+    groups: &[(Ports, &AnswerGroup)],
+    targets: Option<&Ports>,
+) -> Option<Program> {
     let mut asm = Assembler::default();
     let exits = Exits::new(&mut asm);
     let from_client = asm.label();
     let wanted: Vec<_> = groups.iter().map(|_| asm.label()).collect();
-    tcp(&mut asm, exits, |asm, family| {
-        let (received, verdict, answers) = (asm.label(), asm.label(), asm.label());
-        asm.op(Op::LoadPacketType);
-        asm.jump_unless(Test::Equal(PACKET_OUTGOING), received);
+    let received = |asm: &mut Assembler, family| {
+        if let Some(targets) = targets {
+            endpoint(asm, family, Side::Destination, targets, exits.drop);
+            endpoint(asm, family, Side::Source, targets, exits.drop);
+        }
+        endpoint(asm, family, Side::Destination, services, from_client);
+    };
+    tcp(&mut asm, exits, seen == Seen::InTunnels, |asm, family| {
+        let (at_receiver, verdict, answers) = (asm.label(), asm.label(), asm.label());
+        match seen {
+            Seen::OnHost => {
+                asm.op(Op::LoadPacketType);
+                asm.jump_unless(Test::Equal(PACKET_OUTGOING), at_receiver);
+            }
+            Seen::Mirrored | Seen::InTunnels => received(asm, family),
+        }
         asm.op(Op::LoadByteX(13));
         asm.jump_if(Test::AnyBit(RST), verdict);
         asm.op(Op::And(SYN_ACK));
@@ -110,13 +159,11 @@ fn clients(services: &Ports, groups: &[(Ports, &AnswerGroup)], targets: Option<&
             asm.jump(exits.drop);
         }
 
-        asm.place(received);
-        if let Some(targets) = targets {
-            endpoint(asm, family, Side::Destination, targets, exits.drop);
-            endpoint(asm, family, Side::Source, targets, exits.drop);
+        if seen == Seen::OnHost {
+            asm.place(at_receiver);
+            received(asm, family);
+            asm.jump(exits.drop);
         }
-        endpoint(asm, family, Side::Destination, services, from_client);
-        asm.jump(exits.drop);
     });
 
     for ((_, group), wanted) in groups.iter().zip(wanted) {
@@ -174,7 +221,7 @@ fn begins(asm: &mut Assembler, prefix: PayloadPrefix, hit: Label) {
 fn answers(servers: &Ports) -> Option<Program> {
     let mut asm = Assembler::default();
     let exits = Exits::new(&mut asm);
-    tcp(&mut asm, exits, |asm, family| {
+    tcp(&mut asm, exits, false, |asm, family| {
         endpoint(asm, family, Side::Source, servers, exits.pass);
         asm.jump(exits.drop);
     });
@@ -220,8 +267,9 @@ enum Side {
 }
 
 /// Continues with `each` (once for IPv4 and once for IPv6) if the packet is a TCP segment. Then X is the start of its TCP
-/// header, and the scratch word is the stated length of the packet, or zero if it states none.
-fn tcp(asm: &mut Assembler, exits: Exits, mut each: impl FnMut(&mut Assembler, Family)) {
+/// header, and the scratch word is the stated length of the packet, or zero if it states none. With `tunnels`, packets in known
+/// tunnels pass whole.
+fn tcp(asm: &mut Assembler, exits: Exits, tunnels: bool, mut each: impl FnMut(&mut Assembler, Family)) {
     let (ip, v4, v6) = (asm.label(), asm.label(), asm.label());
     // The kernel removes one VLAN tag of a received packet. If the protocol is still VLAN, a second tag precedes the IP
     // header. An outgoing packet starts with its IP header even if the protocol is VLAN.
@@ -239,6 +287,14 @@ fn tcp(asm: &mut Assembler, exits: Exits, mut each: impl FnMut(&mut Assembler, F
     asm.jump(exits.drop);
 
     asm.place(v4);
+    if tunnels {
+        tunnel(asm, exits, 9, |asm| {
+            // A later fragment has no ports.
+            asm.op(Op::LoadHalf(6));
+            asm.jump_if(Test::AnyBit(0x1fff), exits.drop);
+            asm.op(Op::IndexHeader(0));
+        });
+    }
     asm.op(Op::LoadByte(9));
     asm.jump_unless(Test::Equal(TCP), exits.drop);
     asm.op(Op::LoadHalf(6));
@@ -249,6 +305,9 @@ fn tcp(asm: &mut Assembler, exits: Exits, mut each: impl FnMut(&mut Assembler, F
     each(asm, Family::V4);
 
     asm.place(v6);
+    if tunnels {
+        tunnel(asm, exits, 6, |asm| asm.op(Op::Index(40)));
+    }
     let (store, extension, at_tcp) = (asm.label(), asm.label(), asm.label());
     asm.op(Op::LoadHalf(4));
     asm.jump_if(Test::Equal(0), store);
@@ -277,6 +336,21 @@ fn tcp(asm: &mut Assembler, exits: Exits, mut each: impl FnMut(&mut Assembler, F
 
     asm.place(at_tcp);
     each(asm, Family::V6);
+}
+
+/// Passes tunnels: GRE by the protocol at offset `protocol`, the others by their UDP ports. `index` moves X to the UDP header.
+fn tunnel(asm: &mut Assembler, exits: Exits, protocol: u32, index: impl FnOnce(&mut Assembler)) {
+    let other = asm.label();
+    asm.op(Op::LoadByte(protocol));
+    asm.jump_if(Test::Equal(GRE), exits.pass);
+    asm.jump_unless(Test::Equal(UDP), other);
+    index(asm);
+    asm.op(Op::LoadHalfX(2));
+    for port in VXLAN_PORTS.into_iter().chain([GENEVE_PORT]) {
+        asm.jump_if(Test::Equal(port.into()), exits.pass);
+    }
+    asm.jump(exits.drop);
+    asm.place(other);
 }
 
 /// Jumps to `hit` if the packet's endpoint on `side` is one of `ports`, and falls through if not.

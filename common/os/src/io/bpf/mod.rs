@@ -3,6 +3,7 @@
 //! All programs here run on `SOCK_DGRAM` packet sockets: offset 0 is the IP header, except of outgoing packets in `split`.
 
 mod assembler;
+pub mod expression;
 #[cfg(test)]
 mod filter_tests;
 mod filters;
@@ -109,7 +110,7 @@ impl Program {
     /// # Errors
     /// [`FilterError`] is one line for the user.
     pub fn from_expression(expression: &str) -> Result<Self, FilterError> {
-        let refuse = |error| FilterError::Compile { expression: one_line(expression), reason: reason(error) };
+        let refuse = |error| does_not_compile(expression, error);
         let dead = Capture::dead(DLT_RAW).map_err(refuse)?;
         let compiled = dead.compile(expression, true).map_err(refuse)?;
         let instructions: Option<Vec<_>> =
@@ -163,6 +164,11 @@ fn read(text: &str) -> Option<Instruction> {
     let code = u16::try_from(code).ok()?;
     let k = if code == assembler::RETURN && k != 0 { u32::MAX } else { k };
     Some(Instruction { code, jt: u8::try_from(jt).ok()?, jf: u8::try_from(jf).ok()?, k })
+}
+
+/// The error of an expression that libpcap refuses.
+pub(super) fn does_not_compile(expression: &str, error: pcap::Error) -> FilterError {
+    FilterError::Compile { expression: one_line(expression), reason: reason(error) }
 }
 
 fn reason(error: pcap::Error) -> String {

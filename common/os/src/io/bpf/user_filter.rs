@@ -2,7 +2,7 @@
 
 use pcap::{BpfProgram, Capture};
 
-use super::{DLT_RAW, FilterError, one_line, reason};
+use super::{DLT_RAW, FilterError, does_not_compile};
 
 /// A compiled filter expression.
 pub struct UserFilter(BpfProgram);
@@ -19,7 +19,7 @@ impl UserFilter {
     /// # Errors
     /// [`FilterError::Compile`], one line with the reason.
     pub fn compile(expression: &str) -> Result<Self, FilterError> {
-        let failed = |error| FilterError::Compile { expression: one_line(expression), reason: reason(error) };
+        let failed = |error| does_not_compile(expression, error);
         let capture = Capture::dead(DLT_RAW).map_err(failed)?;
         Ok(Self(capture.compile(expression, true).map_err(failed)?))
     }
