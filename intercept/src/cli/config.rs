@@ -23,6 +23,8 @@ pub struct Config {
     pub interfaces: Vec<String>,
     /// pcap filter; if absent, the filter is derived from the announced targets (`-F`).
     pub filter: Option<String>,
+    /// libpcap captures (`--pcap-capture`).
+    pub pcap_capture: bool,
     /// Address to listen on; if absent, all addresses (`-b`).
     pub bind: Option<IpAddr>,
     /// TCP port to listen on (`-p`).
@@ -50,10 +52,17 @@ impl Config {
         let interfaces = interfaces(&raw.interfaces)
             .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?;
         let tun = tun::networks(&raw, &interfaces)?;
+        if raw.pcap_capture && raw.loopback {
+            return Err(UsageError::PcapLoopback);
+        }
+        if raw.pcap_capture && tun.is_some() && interfaces.is_empty() {
+            return Err(UsageError::PcapTun);
+        }
         Ok(Self {
             interfaces,
             tun,
             filter: filter(raw.filter.as_deref())?,
+            pcap_capture: raw.pcap_capture,
             bind: raw.bind.as_deref().map(address).transpose()?,
             port: raw.port,
             stats_json,

@@ -24,6 +24,15 @@ pub enum UsageError {
     /// An empty `-F`.
     #[error("{0}")]
     Filter(#[from] EmptyFilter),
+    /// `--pcap-capture` where it captures nothing.
+    #[error(
+        "--loopback: --pcap-capture captures what this host receives, and the answers of servers on this host it sends; leave \
+         one of them out"
+    )]
+    PcapLoopback,
+    /// `--pcap-capture` beside a TUN device alone.
+    #[error("--pcap-capture: with --tun nothing is captured; leave it out, or name interfaces with -i")]
+    PcapTun,
     /// `-b` is no address.
     #[error(
         "-b: '{0}' is no IP address; name one of this host, as in -b 10.0.0.18; the port is given with -p"

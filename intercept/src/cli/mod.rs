@@ -68,6 +68,13 @@ mod tests {
     }
 
     #[test]
+    fn libpcap_does_not_capture_what_this_host_sends() {
+        assert!(config(&["--pcap-capture"]).pcap_capture);
+        let error = parsed(&["--pcap-capture", "--loopback"]).err().unwrap().to_string();
+        assert!(error.starts_with("--loopback: --pcap-capture captures what this host receives"), "{error}");
+    }
+
+    #[test]
     fn help_is_as_expected() {
         let Ok(Invocation::Print(help)) = parsed(&["-h"]) else { panic!("-h is no help") };
         assert_eq!(help, include_str!("../../tests/expected/help.txt"));

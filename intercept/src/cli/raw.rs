@@ -26,6 +26,9 @@ pub(super) struct RawArgs {
     /// Capture what this pcap filter passes; without it the answers of the servers that tcpcopies announce
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,
+    /// Capture with libpcap, what this host receives
+    #[arg(long = "pcap-capture")]
+    pub(super) pcap_capture: bool,
     /// Listen for tcpcopies on this port
     #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, allow_negative_numbers = true, value_parser = whole::<u16>(1..=65_535))]
     pub(super) port: u16,

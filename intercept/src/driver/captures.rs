@@ -1,11 +1,12 @@
-//! The capture sockets, which all have the same filter.
+//! The captures, which all have the same filter. Sockets of this process read them, or libpcap.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use common_core::flow::Endpoint;
 use common_os::io::af_packet::{AfPacket, DEFAULT_SNAP, Room};
-use common_os::io::bpf::Program;
+use common_os::io::bpf::{Program, expression};
+use common_os::io::pcap_live::{PcapLive, PcapOpenError, PcapRoom};
 use common_os::io::{Capture, CaptureCounters, Captured};
 use common_os::process::start::StartError;
 use mio::unix::SourceFd;
@@ -29,11 +30,19 @@ pub(super) struct Captures {
     /// Packets are captured whole, not only their headers.
     whole: bool,
     program: Program,
+    /// The same for libpcap.
+    expression: String,
+}
+
+enum Input {
+    Socket(Box<AfPacket>),
+    /// It captures what this host receives, always whole.
+    Pcap(Box<PcapLive>),
 }
 
 struct Source {
     name: String,
-    socket: AfPacket,
+    input: Input,
     readable: bool,
     /// The error of the last read: the same error is logged once.
     failed: Option<Option<i32>>,
@@ -41,33 +50,43 @@ struct Source {
 
 impl Captures {
     /// Opens one capture for each interface, or one of all interfaces.
-    pub(super) fn open(interfaces: &[String], filter: Option<&str>) -> Result<Self, StartError> {
+    pub(super) fn open(
+        interfaces: &[String],
+        filter: Option<&str>,
+        by_pcap: bool,
+    ) -> Result<Self, StartError> {
         let program = match filter {
             Some(expression) => Program::from_expression(expression)?,
             None => Program::answers(&[]),
         };
         let headers = program.clone().keeping(HEADERS);
+        let expression = filter.map_or_else(|| expression::answers(&[]), expression::received);
         let named = interfaces.iter().map(|name| Some(name.as_str()));
         let each_or_all = named.chain(interfaces.is_empty().then_some(None));
         let open = |interface: Option<&str>| {
-            let socket = AfPacket::open(interface, &headers, ROOM)?;
+            let input = if by_pcap {
+                Input::Pcap(Box::new(open_pcap(interface, &expression)?))
+            } else {
+                Input::Socket(Box::new(AfPacket::open(interface, &headers, ROOM)?))
+            };
             let name = interface.unwrap_or("all interfaces").into();
-            Ok(Source { name, socket, readable: true, failed: None })
+            Ok(Source { name, input, readable: true, failed: None })
         };
         let sockets = each_or_all.map(open).collect::<Result<_, StartError>>()?;
-        Ok(Self { sockets, derived: filter.is_none(), whole: false, program })
+        Ok(Self { sockets, derived: filter.is_none(), whole: false, program, expression })
     }
 
     /// No capture at all.
     pub(super) fn none() -> Self {
-        Self { sockets: Vec::new(), derived: true, whole: false, program: Program::answers(&[]) }
+        let (program, expression) = (Program::answers(&[]), String::new());
+        Self { sockets: Vec::new(), derived: true, whole: false, program, expression }
     }
 
     /// Registers each socket under a token of its own, from `first` on.
     pub(super) fn register(&self, registry: &Registry, first: usize) -> io::Result<()> {
         for (index, source) in self.sockets.iter().enumerate() {
             let token = Token(first + index);
-            registry.register(&mut SourceFd(&source.socket.as_raw_fd()), token, Interest::READABLE)?;
+            registry.register(&mut SourceFd(&source.input.descriptor()), token, Interest::READABLE)?;
         }
         Ok(())
     }
@@ -94,7 +113,7 @@ impl Captures {
     /// Hands over captured packets, at most the budget of each socket.
     pub(super) fn receive(&mut self, sink: &mut dyn FnMut(Captured<'_>)) {
         for source in self.sockets.iter_mut().filter(|source| source.readable) {
-            match source.socket.receive(BUDGET, sink) {
+            match source.input.capture().receive(BUDGET, sink) {
                 Ok(count) => {
                     source.readable = count == BUDGET;
                     source.failed = None;
@@ -113,6 +132,7 @@ impl Captures {
         if self.derived {
             let program = Program::answers(targets);
             if std::mem::replace(&mut self.program, program) != self.program {
+                self.expression = expression::answers(targets);
                 self.replace_filters();
             }
         }
@@ -137,11 +157,15 @@ impl Captures {
         self.whole
     }
 
-    fn replace_filters(&self) {
+    fn replace_filters(&mut self) {
         let program = self.program.clone();
         let program = if self.whole { program } else { program.keeping(HEADERS) };
-        for source in &self.sockets {
-            if let Err(error) = source.socket.set_program(&program) {
+        for source in &mut self.sockets {
+            let set = match &mut source.input {
+                Input::Socket(socket) => socket.set_program(&program),
+                Input::Pcap(pcap) => pcap.set_filter(&self.expression),
+            };
+            if let Err(error) = set {
                 log::error!("cannot replace the capture filter of {}: {error}; use -F", source.name);
             }
         }
@@ -152,12 +176,36 @@ impl Captures {
         let mut sum = CaptureCounters::default();
         for source in &mut self.sockets {
             // This cannot fail on a packet socket.
-            let counters = source.socket.counters().unwrap_or_default();
+            let counters = source.input.capture().counters().unwrap_or_default();
             sum.received += counters.received;
             sum.dropped += counters.dropped;
         }
         sum
     }
+}
+
+impl Input {
+    fn capture(&mut self) -> &mut dyn Capture {
+        match self {
+            Self::Socket(socket) => &mut **socket,
+            Self::Pcap(pcap) => &mut **pcap,
+        }
+    }
+
+    fn descriptor(&self) -> RawFd {
+        match self {
+            Self::Socket(socket) => socket.as_raw_fd(),
+            Self::Pcap(pcap) => pcap.as_raw_fd(),
+        }
+    }
+}
+
+fn open_pcap(interface: Option<&str>, expression: &str) -> Result<PcapLive, StartError> {
+    let room = PcapRoom { buffer: ROOM.queue, snap: ROOM.snap, promiscuous: false };
+    PcapLive::open(interface, expression, room).map_err(|error| match error {
+        PcapOpenError::Open(error) => error.into(),
+        PcapOpenError::Filter(error) => error.into(),
+    })
 }
 
 impl Source {

@@ -94,7 +94,7 @@ impl Driver {
         let captures = match tunnel {
             // Packets of the device would be captured again.
             Some(_) if config.interfaces.is_empty() => Captures::none(),
-            _ => Captures::open(&config.interfaces, config.filter.as_deref())?,
+            _ => Captures::open(&config.interfaces, config.filter.as_deref(), config.pcap_capture)?,
         };
         let control = ControlPort::new(listener::open(config.bind, config.port)?, config.keys.clone());
         let restricted = config.filter.is_some() || !config.interfaces.is_empty();
