@@ -1,6 +1,10 @@
 # shellcheck shell=bash
 # Faults in the lab, their repair, and the expected report afterwards.
 
+HERE=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=scripts/lib/mirror.sh
+source "$HERE/mirror.sh"
+
 # pause SECONDS PID...: stops processes for so long. The time is the fault itself.
 pause() {
   local seconds=$1
@@ -122,6 +126,7 @@ mend() {
   ip -n "$(netns wire)" link delete copies 2>/dev/null || true
   swapper_end
   lax_wire
+  monitor_down
   for host in "${HOSTS[@]}"; do
     lab_loss "$host" 0
     nft_end "$host" inet

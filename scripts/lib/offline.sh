@@ -19,12 +19,12 @@ capture_stop() {
 }
 
 # replay NAME PORT FILE [ARGUMENT...]: replays a file to the test server and waits for the end. REPLAY_SECONDS is how long
-# that took. It must end with REPLAY_STATUS (0; "any" is any). Needs an intercept.
+# that took. $REPLAY_TRANSFER is another -x. It must end with REPLAY_STATUS (0; "any" is any). Needs an intercept.
 replay() {
   local name=$1 port=$2 file=$3 pid status=0 from
   shift 3
   from=$EPOCHREALTIME
-  spawn online "$CASE_DIR/$name.log" "${TCPCOPY_COMMAND[@]}" -x "$port-$TEST4:$port" -s "$ASSIST4" -i "$file" \
+  spawn online "$CASE_DIR/$name.log" "${TCPCOPY_COMMAND[@]}" -x "${REPLAY_TRANSFER:-$port-$TEST4:$port}" -s "$ASSIST4" -i "$file" \
     --stats-json "$CASE_DIR/$name.json" "$@"
   pid=$SPAWNED
   while alive "$pid"; do
