@@ -7,7 +7,7 @@ use super::{Instruction, Program};
 use nix::libc::{
     BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_IMM, BPF_IND, BPF_JA, BPF_JEQ, BPF_JGT,
     BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_LDX, BPF_LSH, BPF_MEM, BPF_MISC, BPF_MSH, BPF_MUL, BPF_RET,
-    BPF_RSH, BPF_ST, BPF_TAX, BPF_W, BPF_X, SKF_AD_OFF, SKF_AD_PKTTYPE, SKF_AD_PROTOCOL,
+    BPF_RSH, BPF_ST, BPF_TAX, BPF_TXA, BPF_W, BPF_X, SKF_AD_OFF, SKF_AD_PKTTYPE, SKF_AD_PROTOCOL,
 };
 
 /// `ret #k`.
@@ -48,6 +48,8 @@ pub(super) enum Op {
     Index(u32),
     /// X = A
     IndexA,
+    /// A = X
+    FromIndex,
     /// A += X
     AddX,
     /// A += k
@@ -111,6 +113,7 @@ impl Assembler {
             Op::IndexHeader(k) => (code(&[BPF_LDX, BPF_B, BPF_MSH]), k),
             Op::Index(k) => (code(&[BPF_LDX, BPF_W, BPF_IMM]), k),
             Op::IndexA => (code(&[BPF_MISC, BPF_TAX]), 0),
+            Op::FromIndex => (code(&[BPF_MISC, BPF_TXA]), 0),
             Op::AddX => (code(&[BPF_ALU, BPF_ADD, BPF_X]), 0),
             Op::Add(k) => (code(&[BPF_ALU, BPF_ADD, BPF_K]), k),
             Op::And(k) => (code(&[BPF_ALU, BPF_AND, BPF_K]), k),

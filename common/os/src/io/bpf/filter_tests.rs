@@ -16,11 +16,11 @@ use common_core::payload_prefix::PayloadPrefix;
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Seq, Timestamps};
 
-const CLIENT: &str = "10.0.0.9:50000";
-const SERVICE: &str = "10.0.0.1:80";
+pub(super) const CLIENT: &str = "10.0.0.9:50000";
+pub(super) const SERVICE: &str = "10.0.0.1:80";
 const TARGET: &str = "10.0.0.2:80";
-const CLIENT_6: &str = "[fd00::9]:50000";
-const SERVICE_6: &str = "[fd00::1]:80";
+pub(super) const CLIENT_6: &str = "[fd00::9]:50000";
+pub(super) const SERVICE_6: &str = "[fd00::1]:80";
 const TARGET_6: &str = "[fd00::2]:80";
 
 const HOST: u32 = 0;
@@ -40,7 +40,7 @@ pub(super) fn packet(from: &str, to: &str, flags: Flags, payload: usize) -> Vec<
     packet_of(from, to, flags, &vec![0; payload])
 }
 
-fn packet_of(from: &str, to: &str, flags: Flags, payload: &[u8]) -> Vec<u8> {
+pub(super) fn packet_of(from: &str, to: &str, flags: Flags, payload: &[u8]) -> Vec<u8> {
     let flow = Flow { client: endpoint(from), server: endpoint(to) };
     let timestamps = Some(Timestamps { value: 1, echo: 2 });
     let options = Options { timestamps, ..Options::default() };
@@ -88,12 +88,12 @@ fn passes(program: &Program, packet: &[u8], packet_type: u32, protocol: i32) -> 
 }
 
 /// The number of bytes of a packet that pass.
-fn kept(program: &Program, packet: &[u8], packet_type: u32, protocol: i32) -> u32 {
+pub(super) fn kept(program: &Program, packet: &[u8], packet_type: u32, protocol: i32) -> u32 {
     let protocol = protocol.cast_unsigned();
     run(program, packet, Metadata { packet_type, protocol, ..Metadata::default() })
 }
 
-fn kernel_passes(program: &Program, packet: &[u8]) -> bool {
+pub(super) fn kernel_passes(program: &Program, packet: &[u8]) -> bool {
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     SockRef::from(&theirs).attach_filter(&program.to_sock_filters()).unwrap();
     theirs.set_nonblocking(true).unwrap();
@@ -470,7 +470,7 @@ fn answers_that_are_wanted_whole_pass_whole() {
 }
 
 /// The filter of a mirror, with all answers of the service that begin with a greeting.
-fn mirror_filter(tunnels: bool) -> Program {
+pub(super) fn mirror_filter(tunnels: bool) -> Program {
     const GREETING: PayloadPrefix = &[Some(7)];
     let services = [service(SERVICE), service(SERVICE_6)];
     let answers = services.map(|service| ServiceAnswers { service, answers: &[GREETING], whole: &[] });
@@ -498,40 +498,12 @@ fn the_service_tells_the_direction_of_mirrored_packets() {
             ] {
                 for tunnels in [false, true] {
                     let kept = kept(&mirror_filter(tunnels), &packet, packet_type, 0);
+                    // With tunnels, the payload counts, of which there are two bytes.
+                    let whole = u32::try_from(packet.len()).unwrap();
+                    let bytes = if tunnels && bytes == HEAD { whole + 126 } else { bytes };
                     assert_eq!(kept, bytes, "{name}, {client}, type {packet_type}, {tunnels}");
                 }
             }
         }
     }
-}
-
-#[test]
-fn tunnels_pass_by_protocol_and_port() {
-    let v4 = || packet(CLIENT, "10.0.0.3:9", Flags::ACK, 9);
-    let v6 = || packet(CLIENT_6, "[fd00::3]:9", Flags::ACK, 9);
-    let udp_v4 = |port: u16| patch(patch(v4(), 9, &[17]), 22, &port.to_be_bytes());
-    let udp_v6 = |port: u16| patch(patch(v6(), 6, &[17]), 42, &port.to_be_bytes());
-    let with_options = |port: u16| {
-        let packet = with_ip_options(v4(), 2);
-        patch(patch(packet, 9, &[17]), 30, &port.to_be_bytes())
-    };
-    let cases = [
-        ("VXLAN", udp_v4(4789), true),
-        ("VXLAN of Linux", udp_v4(8472), true),
-        ("Geneve", udp_v4(6081), true),
-        ("VXLAN after IP options", with_options(4789), true),
-        ("another UDP port after IP options", with_options(53), false),
-        ("GRE", patch(v4(), 9, &[47]), true),
-        ("another UDP port", udp_v4(53), false),
-        ("another protocol", patch(v4(), 9, &[50]), false),
-        ("a later fragment of VXLAN", patch(udp_v4(4789), 6, &[0, 9]), false),
-        ("VXLAN in IPv6", udp_v6(4789), true),
-        ("Geneve in IPv6", udp_v6(6081), true),
-        ("GRE in IPv6", patch(v6(), 6, &[47]), true),
-        ("another UDP port in IPv6", udp_v6(53), false),
-        ("TCP of others", v4(), false),
-    ];
-    check_received(&mirror_filter(true), &cases);
-    let none: Vec<_> = cases.into_iter().map(|(name, packet, _)| (name, packet, false)).collect();
-    check_received(&mirror_filter(false), &none);
 }

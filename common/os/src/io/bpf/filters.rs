@@ -4,10 +4,10 @@ use nix::libc::{ETH_P_8021AD, ETH_P_8021Q};
 
 use super::assembler::{Assembler, Label, Op, RETURN, Test};
 use super::selection::{AnswerGroup, DETAILS, Detail, Ports};
+use super::tunnels::Tunnels;
 use super::{Instruction, Program, Service, ServiceAnswers};
 use common_core::flow::Endpoint;
 use common_core::payload_prefix::PayloadPrefix;
-use common_core::wire::{GENEVE_PORT, VXLAN_PORTS};
 
 /// `PACKET_OUTGOING` of `linux/if_packet.h`: the frame leaves this host.
 pub(super) const PACKET_OUTGOING: u32 = 4;
@@ -15,10 +15,9 @@ pub(super) const PACKET_OUTGOING: u32 = 4;
 const WHOLE: u32 = u32::MAX;
 /// Passes this many bytes of the packet: an IPv6 and the longest TCP header, and 128 bytes of payload. A capture whose frames
 /// have more room ([`super::super::af_packet::FRAME_OVERHEAD`]) reads them without a system call, however long answers are.
-pub const HEAD: u32 = 40 + 60 + 128;
-const TCP: u32 = 6;
-const UDP: u32 = 17;
-const GRE: u32 = 47;
+pub const HEAD: u32 = 40 + 60 + HEAD_PAYLOAD;
+const HEAD_PAYLOAD: u32 = 128;
+pub(super) const TCP: u32 = 6;
 /// IPv6 extension headers of the common layout: hop-by-hop, routing, destination options (RFC 8200 section 4).
 pub(super) const EXTENSIONS: [u32; 3] = [0, 43, 60];
 const FIN_SYN_RST: u32 = 0x07;
@@ -52,8 +51,8 @@ impl Program {
     }
 
     /// As [`Program::conversations`], for services of other hosts whose packets a mirror delivers: the address of the service
-    /// tells the direction, so each service must have one. With `tunnels` also all packets in VXLAN, Geneve and GRE, whatever
-    /// they contain; a reader of it must look into them. After an IPv6 extension header a tunnel is not recognised.
+    /// tells the direction, so each service must have one. With `tunnels` also packets in VXLAN, Geneve and GRE, by the
+    /// ports of what they contain. After an IPv6 extension header a tunnel is not recognised.
     #[must_use]
     pub fn mirrored(
         services: &[Service],
@@ -119,6 +118,7 @@ fn clients(
 ) -> Option<Program> {
     let mut asm = Assembler::default();
     let exits = Exits::new(&mut asm);
+    let tunnels = (seen == Seen::InTunnels).then(|| Tunnels::new(&mut asm));
     let from_client = asm.label();
     let wanted: Vec<_> = groups.iter().map(|_| asm.label()).collect();
     let received = |asm: &mut Assembler, family| {
@@ -128,7 +128,7 @@ fn clients(
         }
         endpoint(asm, family, Side::Destination, services, from_client);
     };
-    tcp(&mut asm, exits, seen == Seen::InTunnels, |asm, family| {
+    tcp(&mut asm, exits, tunnels.as_ref(), |asm, family| {
         let (at_receiver, verdict, answers) = (asm.label(), asm.label(), asm.label());
         match seen {
             Seen::OnHost => {
@@ -166,6 +166,26 @@ fn clients(
         }
     });
 
+    if let Some(tunnels) = tunnels {
+        let (inner, verdict, answers) = (asm.label(), asm.label(), asm.label());
+        tunnels.place(&mut asm, inner, exits.pass, exits.drop);
+        asm.place(inner);
+        // The ports alone: the reader looks at the addresses.
+        let services = services.at_any_address();
+        endpoint(&mut asm, Family::V4, Side::Destination, &services, from_client);
+        asm.op(Op::LoadByteX(13));
+        asm.jump_if(Test::AnyBit(RST), verdict);
+        asm.op(Op::And(SYN_ACK));
+        asm.jump_unless(Test::Equal(SYN_ACK), answers);
+        asm.place(verdict);
+        endpoint(&mut asm, Family::V4, Side::Source, &services, exits.pass);
+        asm.place(answers);
+        for ((ports, _), wanted) in groups.iter().zip(&wanted) {
+            endpoint(&mut asm, Family::V4, Side::Source, &ports.at_any_address(), *wanted);
+        }
+        asm.jump(exits.drop);
+    }
+
     for ((_, group), wanted) in groups.iter().zip(wanted) {
         asm.place(wanted);
         let hit = |prefix| if group.whole.contains(prefix) { exits.pass } else { exits.pass_head };
@@ -184,7 +204,7 @@ fn clients(
     asm.op(Op::LoadByteX(13));
     asm.jump_if(Test::AnyBit(FIN_SYN_RST), exits.pass);
     jump_if_payload(&mut asm, exits.pass);
-    exits.place(asm)
+    exits.place(asm, seen == Seen::InTunnels)
 }
 
 /// Moves X from the start of the TCP header to its end.
@@ -221,11 +241,11 @@ fn begins(asm: &mut Assembler, prefix: PayloadPrefix, hit: Label) {
 fn answers(servers: &Ports) -> Option<Program> {
     let mut asm = Assembler::default();
     let exits = Exits::new(&mut asm);
-    tcp(&mut asm, exits, false, |asm, family| {
+    tcp(&mut asm, exits, None, |asm, family| {
         endpoint(asm, family, Side::Source, servers, exits.pass);
         asm.jump(exits.drop);
     });
-    exits.place(asm)
+    exits.place(asm, false)
 }
 
 /// The ends of a program.
@@ -242,12 +262,19 @@ impl Exits {
         Self { pass: asm.label(), pass_head: asm.label(), drop: asm.label() }
     }
 
-    /// Ends the program; a packet that falls through is dropped.
-    fn place(self, mut asm: Assembler) -> Option<Program> {
+    /// Ends the program; a packet that falls through is dropped. The beginning of a packet is [`HEAD`] bytes; with
+    /// `counts_payload` it has as many of the payload, which begins at X, whatever headers precede it.
+    fn place(self, mut asm: Assembler, counts_payload: bool) -> Option<Program> {
         asm.place(self.drop);
         asm.finish(0);
         asm.place(self.pass_head);
-        asm.finish(HEAD);
+        if counts_payload {
+            asm.op(Op::FromIndex);
+            asm.op(Op::Add(HEAD_PAYLOAD));
+            asm.finish_with_a();
+        } else {
+            asm.finish(HEAD);
+        }
         asm.place(self.pass);
         asm.finish(WHOLE);
         asm.program()
@@ -267,9 +294,14 @@ enum Side {
 }
 
 /// Continues with `each` (once for IPv4 and once for IPv6) if the packet is a TCP segment. Then X is the start of its TCP
-/// header, and the scratch word is the stated length of the packet, or zero if it states none. With `tunnels`, packets in known
-/// tunnels pass whole.
-fn tcp(asm: &mut Assembler, exits: Exits, tunnels: bool, mut each: impl FnMut(&mut Assembler, Family)) {
+/// header, and the scratch word is the stated length of the packet, or zero if it states none. Packets in
+/// `tunnels` go their own way.
+fn tcp(
+    asm: &mut Assembler,
+    exits: Exits,
+    tunnels: Option<&Tunnels>,
+    mut each: impl FnMut(&mut Assembler, Family),
+) {
     let (ip, v4, v6) = (asm.label(), asm.label(), asm.label());
     // The kernel removes one VLAN tag of a received packet. If the protocol is still VLAN, a second tag precedes the IP
     // header. An outgoing packet starts with its IP header even if the protocol is VLAN.
@@ -287,8 +319,8 @@ fn tcp(asm: &mut Assembler, exits: Exits, tunnels: bool, mut each: impl FnMut(&m
     asm.jump(exits.drop);
 
     asm.place(v4);
-    if tunnels {
-        tunnel(asm, exits, 9, |asm| {
+    if let Some(tunnels) = tunnels {
+        tunnels.enter(asm, 9, exits.drop, |asm| {
             // A later fragment has no ports.
             asm.op(Op::LoadHalf(6));
             asm.jump_if(Test::AnyBit(0x1fff), exits.drop);
@@ -305,8 +337,8 @@ fn tcp(asm: &mut Assembler, exits: Exits, tunnels: bool, mut each: impl FnMut(&m
     each(asm, Family::V4);
 
     asm.place(v6);
-    if tunnels {
-        tunnel(asm, exits, 6, |asm| asm.op(Op::Index(40)));
+    if let Some(tunnels) = tunnels {
+        tunnels.enter(asm, 6, exits.drop, |asm| asm.op(Op::Index(40)));
     }
     let (store, extension, at_tcp) = (asm.label(), asm.label(), asm.label());
     asm.op(Op::LoadHalf(4));
@@ -336,21 +368,6 @@ fn tcp(asm: &mut Assembler, exits: Exits, tunnels: bool, mut each: impl FnMut(&m
 
     asm.place(at_tcp);
     each(asm, Family::V6);
-}
-
-/// Passes tunnels: GRE by the protocol at offset `protocol`, the others by their UDP ports. `index` moves X to the UDP header.
-fn tunnel(asm: &mut Assembler, exits: Exits, protocol: u32, index: impl FnOnce(&mut Assembler)) {
-    let other = asm.label();
-    asm.op(Op::LoadByte(protocol));
-    asm.jump_if(Test::Equal(GRE), exits.pass);
-    asm.jump_unless(Test::Equal(UDP), other);
-    index(asm);
-    asm.op(Op::LoadHalfX(2));
-    for port in VXLAN_PORTS.into_iter().chain([GENEVE_PORT]) {
-        asm.jump_if(Test::Equal(port.into()), exits.pass);
-    }
-    asm.jump(exits.drop);
-    asm.place(other);
 }
 
 /// Jumps to `hit` if the packet's endpoint on `side` is one of `ports`, and falls through if not.

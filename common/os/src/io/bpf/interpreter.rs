@@ -52,6 +52,7 @@ pub(super) fn run(program: &Program, packet: &[u8], metadata: Metadata) -> u32 {
                 None => return 0,
             },
             0x07 => x = a,
+            0x87 => a = x,
             0x0c => a = a.wrapping_add(x),
             0x04 => a = a.wrapping_add(i.k),
             0x24 => a = a.wrapping_mul(i.k),

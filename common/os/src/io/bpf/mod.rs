@@ -13,6 +13,9 @@ mod selection;
 pub(crate) mod split;
 #[cfg(test)]
 mod split_tests;
+mod tunnels;
+#[cfg(test)]
+mod tunnels_tests;
 mod user_filter;
 
 use pcap::{Capture, Linktype};

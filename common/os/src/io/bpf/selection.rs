@@ -39,6 +39,14 @@ impl Ports {
         }
         Self::Listed(ports)
     }
+
+    /// The same ports, each at any address.
+    pub(super) fn at_any_address(&self) -> Self {
+        match self {
+            Self::All => Self::All,
+            Self::Listed(ports) => Self::new(ports.keys().map(|port| (*port, None))),
+        }
+    }
 }
 
 /// How exactly a program selects packets. The kernel limits the length of a program.
