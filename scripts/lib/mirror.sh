@@ -78,6 +78,7 @@ erspan_up() {
   on online ethtool -K "$1" tso off gso off tx off >/dev/null
   ip -n "$(netns online)" link set "$1" up
   ip -n "$(netns online)" link set "$1-end" up
+  : >"$CASE_DIR/$1.log" # an earlier sender was ready
   spawn online "$CASE_DIR/$1.log" python3 "$ROOT/scripts/lib/mirror.py" "$1-end" "$2" "$3"
   ERSPAN=$SPAWNED
   await 5 grep -q ready "$CASE_DIR/$1.log" || die "the sender of $3 does not start: $(tail -n 1 "$CASE_DIR/$1.log")"

@@ -55,9 +55,6 @@ impl Config {
         if raw.pcap_capture && raw.loopback {
             return Err(UsageError::PcapLoopback);
         }
-        if raw.pcap_capture && tun.is_some() && interfaces.is_empty() {
-            return Err(UsageError::PcapTun);
-        }
         Ok(Self {
             interfaces,
             tun,

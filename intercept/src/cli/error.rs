@@ -30,9 +30,6 @@ pub enum UsageError {
          one of them out"
     )]
     PcapLoopback,
-    /// `--pcap-capture` beside a TUN device alone.
-    #[error("--pcap-capture: with --tun nothing is captured; leave it out, or name interfaces with -i")]
-    PcapTun,
     /// `-b` is no address.
     #[error(
         "-b: '{0}' is no IP address; name one of this host, as in -b 10.0.0.18; the port is given with -p"

@@ -37,6 +37,9 @@ pub(super) fn networks(raw: &RawArgs, interfaces: &[String]) -> Result<Option<Ne
         if raw.filter.is_some() {
             return Err(UsageError::TunCaptures("-F"));
         }
+        if raw.pcap_capture {
+            return Err(UsageError::TunCaptures("--pcap-capture"));
+        }
     }
     let mut networks = Networks::default();
     let pieces = raw.nets.iter().flat_map(|value| value.split(',')).map(str::trim);
@@ -101,13 +104,17 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let refused: [(&[&str], &str); 15] = [
+        let refused: [(&[&str], &str); 16] = [
             (&["--net", "10.0.0.0/8"], "--net belongs to --tun"),
             (&["--without-key"], "--without-key belongs to --tun"),
             (&["--tun"], "--tun lets tcpcopies send packets into this host"),
             (&["--tun", "--without-key", "--key-file", "f"], "contradict"),
             (&["--tun", "--without-key", "-i", "any"], "-i any: --tun captures nothing by itself"),
             (&["--tun", "--without-key", "-F", "tcp"], "-F: --tun captures nothing by itself"),
+            (
+                &["--tun", "--without-key", "--pcap-capture"],
+                "--pcap-capture: --tun captures nothing by itself",
+            ),
             (&["--tun", "--without-key", "--net", "10.0.0.0"], "'10.0.0.0' is no network"),
             (&["--tun", "--without-key", "--net", "10.0.0.1/8"], "has bits behind its prefix"),
             (&["--tun", "--without-key", "--net", "10.0.0.0/7"], "prefix of another length"),
