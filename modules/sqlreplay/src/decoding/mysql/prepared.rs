@@ -8,7 +8,7 @@ use mysql_wire::execute::{self, Execute, Known};
 const STATEMENTS_MAX: usize = 20_000;
 
 /// Values that were sent before their EXECUTE are kept up to this, of a session, in bytes.
-const LONG_MAX: usize = 16 << 20;
+const LONG_MAX: usize = 64 << 20;
 
 /// MariaDB: the statement that was prepared last.
 const LAST: u32 = u32::MAX;

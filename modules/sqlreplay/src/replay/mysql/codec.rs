@@ -312,3 +312,104 @@ fn write_payload(payload: &[u8], out: &mut Vec<u8>) {
         sequence = sequence.wrapping_add(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mysql_wire::packet::packets;
+
+    use super::*;
+    use crate::recording::record::Rows;
+
+    /// Of a connection that is logged in.
+    fn codec() -> Mysql {
+        Mysql::new(Format::default(), false, Account::of_tests())
+    }
+
+    fn written(codec: &mut Mysql, group: u64, messages: &[Message]) -> Vec<(u8, Vec<u8>)> {
+        let mut out = Vec::new();
+        messages.iter().for_each(|message| codec.write(group, message, &mut out));
+        packets(&out).map(|(header, payload)| (header.sequence, payload.to_vec())).collect()
+    }
+
+    fn received(codec: &mut Mysql, bytes: &[u8]) -> Vec<(u64, Outcome)> {
+        let mut outcomes = Vec::new();
+        codec
+            .received(bytes, &mut Vec::new(), &mut |group, outcome| outcomes.push((group, outcome)))
+            .unwrap();
+        outcomes
+    }
+
+    fn ok(rows: u64) -> Outcome {
+        Outcome::Done { tag: "OK".into(), rows, data: Rows::default() }
+    }
+
+    #[test]
+    fn statements_have_the_ids_of_this_server() {
+        let mut codec = codec();
+        let parse = Message::Parse { statement: "1".into(), sql: "DO ?".into(), types: Vec::new() };
+        assert_eq!(written(&mut codec, 0, &[parse]), [(0, b"\x16DO ?".to_vec())]);
+        let bind = Message::Bind {
+            portal: Bytes::default(),
+            statement: "1".into(),
+            parameters: vec![Value::Typed("tinyint", "5".to_owned())],
+            results: Vec::new(),
+        };
+        let execute = [bind, Message::Execute { portal: Bytes::default(), rows: 0 }];
+        assert!(!codec.can_write(&execute), "its id is not known yet");
+        let prepared =
+            [packet(1, b"\0\x2a\0\0\0\0\0\x01\0\0\0\0"), packet(2, b"p"), packet(3, b"\xfe\0\0\x02\0")];
+        assert_eq!(received(&mut codec, &prepared.concat()), []);
+        assert!(codec.is_answered(0) && codec.can_write(&execute));
+        let sent = written(&mut codec, 1, &execute);
+        assert_eq!(sent, [(0, b"\x17\x2a\0\0\0\0\x01\0\0\0\0\x01\x01\0\x05".to_vec())]);
+        assert!(!codec.is_answered(1));
+        assert_eq!(received(&mut codec, &packet(1, b"\0\0\0\x02\0\0\0")), [(1, ok(0))]);
+        assert_eq!(
+            written(&mut codec, 2, &[Message::StmtClose("1".into())]),
+            [(0, b"\x19\x2a\0\0\0".to_vec())]
+        );
+        assert!(codec.is_answered(2), "nobody answers that");
+        // One that is not known is refused by the server.
+        assert_eq!(written(&mut codec, 3, &execute)[0].1[..5], *b"\x17\0\0\0\0");
+    }
+
+    #[test]
+    fn a_file_is_sent_when_the_server_wants_it() {
+        let mut codec = codec();
+        let data = [Message::CopyData("1\n".into()), Message::CopyDone];
+        written(&mut codec, 0, &[Message::Query("LOAD DATA LOCAL INFILE 'x' INTO TABLE t".into())]);
+        assert!(!codec.can_write(&data));
+        received(&mut codec, &packet(1, b"\xfbx"));
+        assert!(codec.is_copying() && codec.can_write(&data));
+        assert_eq!(written(&mut codec, 1, &data), [(2, b"1\n".to_vec()), (3, Vec::new())]);
+        assert!(!codec.is_copying());
+        assert_eq!(received(&mut codec, &packet(4, b"\0\x01\0\x02\0\0\0")), [(0, ok(1))]);
+        // Another server refuses: the data are dropped.
+        assert!(codec.can_write(&data) && written(&mut codec, 2, &data).is_empty());
+        // The recorded client had no file: the server must not wait for it.
+        written(&mut codec, 3, &[Message::Query("LOAD DATA LOCAL INFILE 'x' INTO TABLE t".into())]);
+        received(&mut codec, &packet(1, b"\xfbx"));
+        let next = written(&mut codec, 4, &[Message::InitDb("shop".into())]);
+        assert_eq!(next, [(2, Vec::new()), (0, b"\x02shop".to_vec())]);
+    }
+
+    #[test]
+    fn a_long_command_goes_on_in_more_packets() {
+        let mut out = Vec::new();
+        write_payload(&vec![7; CHUNK_MAX], &mut out);
+        let lengths: Vec<_> =
+            packets(&out).map(|(header, payload)| (header.sequence, payload.len())).collect();
+        assert_eq!(lengths, [(0, CHUNK_MAX), (1, 0)]);
+    }
+
+    #[test]
+    fn any_bytes_of_a_server_are_no_panic() {
+        for first in 0..=255 {
+            let mut codec = codec();
+            written(&mut codec, 0, &[Message::Query("SELECT 1".into())]);
+            for length in 0..12 {
+                received(&mut codec, &packet(1, &[&[first], &[0xFF; 12][..length]].concat()));
+            }
+        }
+    }
+}

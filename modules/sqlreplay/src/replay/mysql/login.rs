@@ -43,6 +43,23 @@ pub(super) struct Account {
 }
 
 impl Account {
+    #[cfg(test)]
+    pub(super) fn of_tests() -> Self {
+        Self {
+            map: ConnectMap::default(),
+            passwords: PasswordSource::default(),
+            greeting: Greeting {
+                connection_id: 7,
+                capabilities: Capabilities::ASSUMED,
+                version: greeting::Version { is_mariadb: false, number: 90_100 },
+                nonce: vec![1; 20],
+                plugin: b"mysql_native_password".to_vec(),
+            },
+            hello: Hello::assumed(b"app", b"shop"),
+            agreed: Capabilities::ASSUMED,
+        }
+    }
+
     /// The payload that logs in again, and the rest of that login.
     pub(super) fn change_user(
         &self,
