@@ -2,10 +2,14 @@
 
 #![no_main]
 
-use common_core::control::{FrameBuffer, FromIntercept, ToIntercept, VERSION};
+use common_core::control::{FrameBuffer, FromIntercept, ToIntercept, Tunnelled, VERSION};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
+    if let Ok(Some(packet)) = Tunnelled::decode(body) {
+        assert!(!packet.packet.is_empty() && packet.packet.len() < body.len());
+        assert!(ToIntercept::decode(body).is_err(), "no body is both");
+    }
     if let Ok(message) = ToIntercept::decode(body) {
         let mut frame = Vec::new();
         message.encode(&mut frame);

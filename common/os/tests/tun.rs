@@ -5,13 +5,16 @@ mod namespace;
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use common_core::flow::{Endpoint, Flow};
 use common_core::network::Networks;
 use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 use common_os::io::interfaces;
 use common_os::io::tun::Tun;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
 use namespace::{isolated, sh};
 
 const SERVERS: [&str; 2] = ["10.77.0.2:8080", "[fd77::2]:8080"];
@@ -60,10 +63,11 @@ impl Client {
 
     /// The flags, the first number and the length of the next segment of the server that `wanted` accepts.
     fn read(&mut self, wanted: impl Fn(&Segment<'_>) -> bool) -> (Flags, Seq, u32) {
-        let end = Instant::now() + Duration::from_secs(20);
+        let mut poll = Poll::new().unwrap();
+        let (mut events, fd) = (Events::with_capacity(1), self.tun.as_raw_fd());
+        poll.registry().register(&mut SourceFd(&fd), Token(0), Interest::READABLE).unwrap();
         let mut found = None;
         while found.is_none() {
-            assert!(Instant::now() < end, "the server does not answer");
             let flow = self.flow;
             let count = self.tun.receive(1, &mut |packet| {
                 // The kernel sends more than TCP.
@@ -74,7 +78,8 @@ impl Client {
                 }
             });
             if count.unwrap() == 0 {
-                std::thread::sleep(Duration::from_millis(1));
+                poll.poll(&mut events, Some(Duration::from_secs(20))).unwrap();
+                assert!(!events.is_empty(), "the server does not answer");
             }
         }
         found.unwrap()

@@ -471,7 +471,8 @@ impl Worker {
 
     fn abort(&mut self, now: Time) {
         self.engine.abort(now, &mut self.sink);
-        self.sink.flush();
+        // There may be no further round.
+        self.send(now);
         self.phase = Phase::Ended;
     }
 }

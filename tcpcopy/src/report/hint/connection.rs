@@ -29,7 +29,7 @@ pub(super) fn hints(report: &Report<'_>) -> Vec<String> {
         ),
         (
             unanswered && !lacked_intercept,
-            "some answers never arrived: check the load of the test host, and its route to each client address",
+            "some answers never arrived: check the load of the test host, and without --tunnel its route to each client address",
         ),
         (
             unanswered && lacked_intercept,

@@ -18,8 +18,10 @@ pub(super) fn failed(report: &Report<'_>) -> Option<String> {
         }
         "EMSGSIZE" => "packets exceed the MTU of the interface: lower -M to it",
         "ENOBUFS" | "EAGAIN" => {
-            "the queue of the interface is full: is the link to the test server fast enough?"
+            "the queue of the interface, or with --tunnel of the connection to intercept, has been full: is it fast enough?"
         }
+        // Only copies that go over the control connection meet it.
+        "ENOTCONN" => "no intercept was connected for a time; see the intercept lines below",
         _ => "check the route to the test server ('ip route get TARGET') and the interface",
     };
     Some(format!("{} sends failed, {symbol} ({meaning}): {remedy}", Grouped(count)))

@@ -179,7 +179,8 @@ fn sends_that_fail_name_the_cure() {
         &[
             (|run| run.fail(Errno::EPERM, 500), &["notrack"]),
             (|run| run.fail(Errno::EMSGSIZE, 1), &["lower -M"]),
-            (|run| run.fail(Errno::ENOBUFS, 10), &["the queue of the interface is full"]),
+            (|run| run.fail(Errno::ENOBUFS, 10), &["has been full: is it fast enough?"]),
+            (|run| run.fail(Errno::ENOTCONN, 10), &["no intercept was connected for a time"]),
             (|run| run.fail(Errno::EPERM, 9), &[]),
         ],
     );
