@@ -92,7 +92,11 @@ pub async fn serve(
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((client, address)) => carriers.carry(client, shown(address))?,
+            Ok((client, address)) => {
+                if let Err(problem) = carriers.carry(client, shown(address)) {
+                    shared.counters.accept_failed(&problem);
+                }
+            }
             Err(problem) => wait_after(&problem, &shared).await,
         }
     }
