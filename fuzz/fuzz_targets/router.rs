@@ -199,7 +199,7 @@ fn step(op: &Op, router: &mut Router, links: &mut ControlConns, now: &mut Time) 
             let isn = Seq(isn);
             let proof = match in_flight {
                 None => Proof::Opening { isn, past: Some(isn + 9) },
-                Some(bytes) => Proof::Open { una: isn, max: isn + u32::from(bytes), segment: 1448, next: isn },
+                Some(bytes) => Proof::Open { una: isn, max: isn + u32::from(bytes), next: isn },
             };
             (link, ToIntercept::RouteAdd { id: FlowId(id.into()), flow, proof })
         }

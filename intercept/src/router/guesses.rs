@@ -1,4 +1,8 @@
-//! Bounds what guessing costs others: how many numbers a host may name in vain.
+//! Bounds what guessing can gain: how often a host may name numbers in vain.
+//!
+//! A guess has a chance, which is counted in points of 1 / 2^32 ([`common_core::control::Proof::points`]). The sum of the points
+//! in a period is an upper bound of the chance that one of them was right. A tcpcopy has few: the answer to a SYN costs a point
+//! if it is another's, and an announcement of an open connection is refuted only if its numbers are far from the truth.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,8 +14,11 @@ use crate::host_quota::Host;
 /// Guesses are counted for this long.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// The numbers that a host may name in vain in a period: one chance in 4096 that one of them was right. No tcpcopy comes near:
-/// most of its proofs name one number.
+/// The points of a host in a period whose routes are mostly refuted: a chance of one in 131 072 that one guess was right. It is cut
+/// off for a minute then, so who guesses all day long is right once in half a year.
+const POINTS_OF_GUESSER: u32 = 1 << 15;
+
+/// The same of a host with as many proved routes, as of two tcpcopies that copy the same clients.
 const POINTS_MAX: u32 = 1 << 20;
 
 /// A host with more refuted routes than this in a period, and more than proved ones, is named.
@@ -73,7 +80,8 @@ impl Guesses {
 
     /// The host has guessed more than any tcpcopy does.
     pub(super) fn are_too_many(&self, host: Host) -> bool {
-        self.by_host.get(&host).unwrap_or(&self.others).points > POINTS_MAX
+        let count = self.by_host.get(&host).unwrap_or(&self.others);
+        count.points > if count.is_suspicious() { POINTS_OF_GUESSER } else { POINTS_MAX }
     }
 
     /// The hosts that are to be named, because their routes were mostly refuted.
@@ -118,14 +126,26 @@ mod tests {
     #[test]
     fn a_host_may_guess_for_a_while_and_again_a_minute_later() {
         let mut guesses = Guesses::new();
-        for _ in 0..256 {
-            guesses.refuted(Time::ZERO, host(1), 4096);
+        for _ in 0..POINTS_OF_GUESSER / 8 {
+            guesses.refuted(Time::ZERO, host(1), 8);
         }
         assert!(!guesses.are_too_many(host(1)));
-        guesses.refuted(Time::ZERO, host(1), u32::MAX);
+        guesses.refuted(Time::ZERO, host(1), 1);
         assert!(guesses.are_too_many(host(1)) && !guesses.are_too_many(host(2)));
         guesses.refuted(Time::ZERO + PERIOD, host(1), 1);
         assert!(!guesses.are_too_many(host(1)));
+    }
+
+    #[test]
+    fn who_copies_the_same_clients_as_another_is_not_taken_for_a_guesser() {
+        let mut guesses = Guesses::new();
+        for _ in 0..POINTS_MAX {
+            guesses.proved(Time::ZERO, host(1));
+            guesses.refuted(Time::ZERO, host(1), 1);
+        }
+        assert!(!guesses.are_too_many(host(1)));
+        guesses.refuted(Time::ZERO, host(1), 1);
+        assert!(guesses.are_too_many(host(1)));
     }
 
     #[test]

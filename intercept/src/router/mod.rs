@@ -234,11 +234,15 @@ impl Router {
         proof: Proof,
         out: &mut dyn Output,
     ) -> Result<(), RefuseReason> {
+        self.handle_timeout(now);
+        // What an open connection's route was compared with when it came does not change.
+        let compares = matches!(proof, Proof::Opening { .. })
+            || self.delayed.get(&flow).is_some() && self.routes.route(peer, &flow).is_none();
         if !self.routes.add(peer, id, flow, proof) {
             return Err(RefuseReason::TooManyRoutes);
         }
-        self.handle_timeout(now);
-        if let Some(answer) = self.delayed.get(&flow)
+        if compares
+            && let Some(answer) = self.delayed.get(&flow)
             && let Some(subscriber) = self.routes.route(peer, &flow)
         {
             if subscriber.standing.accept_early(Evidence::from(answer)) {
@@ -247,7 +251,8 @@ impl Router {
                 self.delayed.take(&flow);
                 self.note_proved(now, peer);
             } else {
-                self.note_refuted(now, peer, proof.points());
+                let points = subscriber.standing.acceptance_points();
+                self.note_refuted(now, peer, points);
             }
         }
         self.tell_of_sharing(now, &flow, out);

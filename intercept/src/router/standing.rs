@@ -32,7 +32,7 @@ pub(super) enum Verdict {
     Proving,
     /// Of another connection, as far as is known.
     Foreign,
-    /// The same, and it refutes the proof: so many numbers were guessed in vain.
+    /// The same, and it refutes the proof: the points of the guess.
     Refuting(u32),
 }
 
@@ -99,19 +99,20 @@ impl Standing {
         if !segment.flags.has(Flags::ACK) || self.stage == Stage::Refuted {
             return Verdict::Foreign;
         }
-        if self.proof.names(segment.ack) {
+        if self.proof.names(segment.seq, segment.ack) {
             return self.prove();
         }
         let stage = match self.proof {
             Proof::Opening { .. } => Stage::Doubted,
             Proof::Open { .. } => Stage::Refuted,
         };
-        self.refute(stage)
+        let as_refusal = if segment.flags.has(Flags::RST) { self.acceptance_points() } else { 0 };
+        self.refute(stage, self.proof.points() + as_refusal)
     }
 
     /// An answer to a SYN was captured before the route was announced. True if it is that of the peer's SYN.
     pub(super) fn accept_early(&mut self, answer: Evidence) -> bool {
-        let is_own = self.has_opened(answer.ack) || self.proof.names(answer.ack);
+        let is_own = self.is_acceptance_of(answer.ack);
         if is_own && answer.flags.has(Flags::SYN) {
             self.stage = Stage::Proved;
         }
@@ -120,12 +121,21 @@ impl Standing {
 
     /// A server accepts a connection: the one before it is over, whosever it was.
     fn judge_acceptance(&mut self, ack: Seq) -> Verdict {
-        let names = self.stage != Stage::Refuted && self.proof.names(ack);
-        if names || self.has_opened(ack) {
+        if self.is_acceptance_of(ack) {
             return self.prove();
         }
+        let points = self.acceptance_points();
         self.earlier = None;
-        self.refute(Stage::Refuted)
+        self.refute(Stage::Refuted, points)
+    }
+
+    fn is_acceptance_of(&self, ack: Seq) -> bool {
+        self.stage != Stage::Refuted && self.proof.names_acceptance(ack) || self.earlier == Some(ack - 1)
+    }
+
+    /// The numbers that the answer to a SYN is compared with.
+    pub(super) fn acceptance_points(&self) -> u32 {
+        self.proof.acceptance_points() + u32::from(self.earlier.is_some())
     }
 
     /// The acknowledgement is that of a SYN of the peer.
@@ -153,14 +163,22 @@ impl Standing {
         if before == Stage::Proved { Verdict::Own } else { Verdict::Proving }
     }
 
-    fn refute(&mut self, stage: Stage) -> Verdict {
+    fn refute(&mut self, stage: Stage, points: u32) -> Verdict {
         let before = std::mem::replace(&mut self.stage, stage);
-        if before == Stage::Announced { Verdict::Refuting(self.proof.points()) } else { Verdict::Foreign }
+        let is_news = match before {
+            Stage::Announced => true,
+            // The SYN's number has not been compared with anything so far.
+            Stage::Doubted => stage == Stage::Refuted,
+            Stage::Proved | Stage::Refuted => false,
+        };
+        if is_news { Verdict::Refuting(points) } else { Verdict::Foreign }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use common_core::control::PROOF_SLACK;
+
     use super::*;
 
     const SYN_ACK: Flags = Flags(Flags::SYN.0 | Flags::ACK.0);
@@ -171,7 +189,7 @@ mod tests {
     }
 
     fn open(una: u32, max: u32) -> Proof {
-        Proof::Open { una: Seq(una), max: Seq(max), segment: 1448, next: Seq(500) }
+        Proof::Open { una: Seq(una), max: Seq(max), next: Seq(500) }
     }
 
     impl Standing {
@@ -195,7 +213,7 @@ mod tests {
     #[test]
     fn the_answer_to_the_syn_proves_and_nothing_before_it_is_shown() {
         let mut route = Standing::of(opening(99));
-        assert_eq!(route.sees(Flags::ACK, 4711), Verdict::Refuting(1));
+        assert_eq!(route.sees(Flags::ACK, 4711), Verdict::Refuting(0), "its SYN was not compared with that");
         assert_eq!(route.sees(Flags::ACK, 4711), Verdict::Foreign, "counted once");
         assert_eq!(route.sees(SYN_ACK, 100), Verdict::Own);
         assert_eq!(route.sees(Flags::ACK, 4711), Verdict::Own);
@@ -239,7 +257,8 @@ mod tests {
 
     #[test]
     fn numbers_in_flight_prove_or_are_void() {
-        for (ack, is_own) in [(999, false), (1000, true), (1050, true), (1100, true), (1101, false)] {
+        let far = 1100 + 2 * PROOF_SLACK;
+        for (ack, is_own) in [(900, true), (1000, true), (1050, true), (1100, true), (far, false)] {
             let mut route = Standing::of(open(1000, 1100));
             assert_eq!(route.sees(Flags::ACK, ack) == Verdict::Own, is_own, "{ack}");
             assert_eq!(route.is_proved(), is_own);
@@ -247,13 +266,23 @@ mod tests {
             route.update(open(1000, 1100));
             assert_eq!(route.sees(Flags::ACK, 1050), Verdict::Own, "it is announced again");
         }
-        assert_eq!(Standing::of(open(1000, 1100)).sees(Flags::ACK, 1), Verdict::Refuting(101));
+        assert_eq!(Standing::of(open(1000, 1100)).sees(Flags::ACK, far), Verdict::Refuting(7));
         assert_eq!(
             Standing::of(open(1000, 1100)).sees(SYN_ACK, 1000),
             Verdict::Own,
             "nothing else was sent yet"
         );
-        assert_eq!(Standing::of(open(1000, 1100)).sees(SYN_ACK, 1), Verdict::Refuting(101));
+        assert_eq!(Standing::of(open(1000, 1100)).sees(SYN_ACK, 1001), Verdict::Refuting(1));
+    }
+
+    #[test]
+    fn each_comparison_is_counted() {
+        let mut route = Standing::of(opening(99));
+        assert_eq!(route.sees(Flags::ACK, 4711), Verdict::Refuting(0));
+        assert_eq!(route.sees(SYN_ACK, 101), Verdict::Refuting(1), "now the SYN's number was compared");
+        assert_eq!(route.sees(SYN_ACK, 100), Verdict::Foreign);
+        route.update(opening(199));
+        assert_eq!(route.sees(SYN_ACK, 101), Verdict::Refuting(2), "the one before, too");
     }
 
     #[test]
@@ -268,7 +297,7 @@ mod tests {
     #[test]
     fn the_past_proves_that_the_server_holds_an_older_connection_of_the_peer() {
         let mut route = Standing::of(Proof::Opening { isn: Seq(99), past: Some(Seq(50)) });
-        assert_eq!(route.sees(Flags::ACK, 51), Verdict::Refuting(2));
+        assert_eq!(route.sees(Flags::ACK, 51), Verdict::Refuting(1));
         assert_eq!(route.sees(Flags::ACK, 50), Verdict::Own);
         assert_eq!(route.sees(Flags::ACK, 40), Verdict::Own, "proved");
     }

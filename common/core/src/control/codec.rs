@@ -197,11 +197,10 @@ fn encode_proof(w: &mut Writer<'_>, proof: Proof) {
             w.u32(isn.0);
             w.u32(past.0);
         }
-        Proof::Open { una, max, segment, next } => {
+        Proof::Open { una, max, next } => {
             w.u8(3);
             w.u32(una.0);
             w.u32(max.0);
-            w.u16(segment);
             w.u32(next.0);
         }
     }
@@ -211,9 +210,7 @@ fn decode_proof(r: &mut Reader<'_>) -> Result<Proof, DecodeError> {
     match r.u8()? {
         1 => Ok(Proof::Opening { isn: Seq(r.u32()?), past: None }),
         2 => Ok(Proof::Opening { isn: Seq(r.u32()?), past: Some(Seq(r.u32()?)) }),
-        3 => {
-            Ok(Proof::Open { una: Seq(r.u32()?), max: Seq(r.u32()?), segment: r.u16()?, next: Seq(r.u32()?) })
-        }
+        3 => Ok(Proof::Open { una: Seq(r.u32()?), max: Seq(r.u32()?), next: Seq(r.u32()?) }),
         _ => Err(DecodeError::Value("proof")),
     }
 }

@@ -36,9 +36,8 @@ fn proofs() -> impl Strategy<Value = Proof> {
     prop_oneof![
         (any::<u32>(), option::of(any::<u32>()))
             .prop_map(|(isn, past)| Proof::Opening { isn: Seq(isn), past: past.map(Seq) }),
-        any::<(u32, u32, u16, u32)>().prop_map(|(una, max, segment, next)| {
-            Proof::Open { una: Seq(una), max: Seq(max), segment, next: Seq(next) }
-        }),
+        any::<(u32, u32, u32)>()
+            .prop_map(|(una, max, next)| { Proof::Open { una: Seq(una), max: Seq(max), next: Seq(next) } }),
     ]
 }
 

@@ -46,7 +46,7 @@ fn the_examples_in_the_specification_are_true() {
     let isn = Seq(0x0102_0304);
     let opening = Proof::Opening { isn, past: None };
     let again = Proof::Opening { isn, past: Some(Seq(0x0001_0203)) };
-    let open = Proof::Open { una: isn + 1, max: isn + 101, segment: 1448, next: Seq(0x0506_0708) };
+    let open = Proof::Open { una: isn + 1, max: isn + 101, next: Seq(0x0506_0708) };
     let to: Vec<ToIntercept> = vec![
         ToIntercept::Hello { version: VERSION, instance: 0x0102_0304_0506_0708 },
         ToIntercept::Target(v4().server),

@@ -12,7 +12,7 @@ pub use frame::{FrameBuffer, FrameError, MAX_FIRST_FRAME, MAX_FRAME};
 pub use message::{
     DEFAULT_PORT, FlowId, FromIntercept, MAGIC, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
 };
-pub use proof::Proof;
+pub use proof::{PROOF_SLACK, Proof};
 pub use tunnelled::{MAX_TUNNELLED, Tunnelled};
 
 #[cfg(test)]

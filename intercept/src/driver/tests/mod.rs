@@ -157,7 +157,7 @@ impl Client {
 
 /// What captured segments acknowledge, and the proof of a connection with that number.
 const ACK: Seq = Seq(1);
-const PROOF: Proof = Proof::Open { una: ACK, max: ACK, segment: 1, next: Seq(0) };
+const PROOF: Proof = Proof::Open { una: ACK, max: ACK, next: Seq(0) };
 
 fn flow() -> Flow {
     Flow { client: Endpoint::new([10, 0, 0, 1].into(), 1), server: Endpoint::new([10, 0, 0, 2].into(), 80) }

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common_core::answer_payload::AnswerPayload;
-use common_core::control::{Proof, ServerSegment};
+use common_core::control::{PROOF_SLACK, Proof, ServerSegment};
 use common_core::time::Time;
 use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps};
 
@@ -29,29 +29,34 @@ pub(super) use self::receiver::Received;
 /// How long the last acknowledgement is kept for a server that asks for it again.
 const TIME_WAIT: Duration = Duration::from_secs(1);
 
-/// For how many round trips data is announced to several intercepts, and how often at most. If they share the answers, each has
-/// most likely seen one by then. Each segment is announced: an answer that acknowledges more refutes what was announced before.
-const TOLD_ROUND_TRIPS: u8 = 16;
-const TOLD_MAX: u8 = 255;
+/// How often data is announced to several intercepts, once a round trip. If they share the answers, each has most likely seen one
+/// by then.
+const TOLD_MAX: u8 = 32;
 
-/// What several intercepts were told of a connection.
+/// What intercepts were told of an open connection since a link came up.
 #[derive(Debug, Clone, Copy, Default)]
 struct Told {
+    link_epoch: u32,
     count: u8,
-    round_trips: u8,
-    /// The first unacknowledged number of the latest of them.
-    una: Option<Seq>,
+    /// The latest of them: the oldest number not acknowledged, and the one after the highest sent.
+    latest: Option<(Seq, Seq)>,
 }
 
 impl Told {
-    /// Everything from `una` on is in flight. False if it need not be announced any more.
-    fn needs(&mut self, una: Seq) -> bool {
-        if self.una != Some(una) {
-            self.round_trips = self.round_trips.saturating_add(1);
-            self.una = Some(una);
+    /// What is in flight is between these numbers. False if intercepts know as much as they need.
+    fn needs(&mut self, link_epoch: u32, una: Seq, max: Seq) -> bool {
+        if self.link_epoch != link_epoch {
+            *self = Self { link_epoch, ..Self::default() };
         }
-        self.count = self.count.saturating_add(1);
-        self.round_trips <= TOLD_ROUND_TRIPS && self.count < TOLD_MAX
+        // Numbers a little beyond what was announced are believed.
+        let is_near =
+            |told: (Seq, Seq)| told.0 == una && max.distance(told.1).unsigned_abs() < PROOF_SLACK / 2;
+        if self.count >= TOLD_MAX || self.latest.is_some_and(is_near) {
+            return false;
+        }
+        self.count += 1;
+        self.latest = Some((una, max));
+        true
     }
 }
 
@@ -114,7 +119,7 @@ pub(super) struct Connection {
     /// [`Context::link_epoch`] when an answer was received last, or a SYN was sent. An intercept that came up since may
     /// not know what was sent since.
     heard: u32,
-    /// How long the route was announced with data since then.
+    /// How often the route was announced with data.
     told: Told,
     /// The acknowledgement that completes the handshake is not to be sent yet.
     withholds: bool,
@@ -207,11 +212,10 @@ impl Connection {
             State::Established(open) => Some(Proof::Open {
                 una: open.sender.una_seq(),
                 max: open.sender.next_seq(),
-                segment: open.sender.segment_size(),
                 next: open.receiver.acknowledgement(),
             }),
             State::TimeWait { seq, header, .. } => {
-                Some(Proof::Open { una: *seq, max: *seq, segment: 0, next: header.ack })
+                Some(Proof::Open { una: *seq, max: *seq, next: header.ack })
             }
             State::Closed => None,
         }
@@ -248,9 +252,7 @@ impl Connection {
         send_buffer: &mut SendBuffer,
         received: &mut Received<'a>,
     ) -> Option<Event> {
-        if self.heard != cx.link_epoch {
-            (self.heard, self.told) = (cx.link_epoch, Told::default());
-        }
+        self.heard = cx.link_epoch;
         match &mut self.state {
             State::Closed => {
                 cx.ledger.tcp().received_stray += 1;
@@ -464,7 +466,10 @@ impl Connection {
                 open.receiver.acknowledged();
                 // What was in flight when a link came up proves nothing to an intercept whose first answer acknowledges
                 // more. Nor does the SYN to an intercept that another one has kept the SYN-ACK from.
-                if self.heard != cx.link_epoch || cx.several_links && self.told.needs(open.sender.una_seq()) {
+                let (una, max) = (open.sender.una_seq(), open.sender.next_seq());
+                if (self.heard != cx.link_epoch || cx.several_links)
+                    && self.told.needs(cx.link_epoch, una, max)
+                {
                     self.announce(cx);
                 }
             }
@@ -486,7 +491,8 @@ impl Connection {
             send_control(cx, Flags::ACK, open.sender.next_seq(), &header);
             open.receiver.acknowledged();
             // What is missing may be held back by an intercept that believes nothing yet.
-            if cx.several_links && open.receiver.has_gap() && self.told.needs(open.sender.una_seq()) {
+            let (una, max) = (open.sender.una_seq(), open.sender.next_seq());
+            if cx.several_links && open.receiver.has_gap() && self.told.needs(cx.link_epoch, una, max) {
                 self.announce(cx);
             }
         }

@@ -95,11 +95,6 @@ impl Sender {
         self.seq(self.snd_max)
     }
 
-    /// Payload bytes of a whole segment.
-    pub(super) fn segment_size(&self) -> u16 {
-        self.mss
-    }
-
     /// The sequence number of the oldest byte not acknowledged.
     pub(super) fn una_seq(&self) -> Seq {
         self.seq(self.una)
