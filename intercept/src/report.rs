@@ -30,23 +30,6 @@ pub(crate) struct Report {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counters(pub(crate) Statistics);
 
-/// Their names, in the order of [`Statistics::to_array`].
-const NAMES: [&str; Statistics::COUNT] = [
-    "captured",
-    "kernel_dropped",
-    "unreadable",
-    "unrouted",
-    "forwarded",
-    "overflowed",
-    "relayed",
-    "shared",
-    "probed",
-    "probed_local",
-    "passing",
-    "unproved",
-    "withheld",
-];
-
 /// What has happened in the last seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Recent {
@@ -108,13 +91,13 @@ pub(crate) struct OutputStats {
 
 impl Serialize for Counters {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(NAMES.into_iter().zip(self.0.to_array()))
+        serializer.collect_map(Statistics::NAMES.into_iter().zip(self.0.to_array()))
     }
 }
 
 impl Serialize for Recent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let counts = NAMES.into_iter().zip(self.counts());
+        let counts = Statistics::NAMES.into_iter().zip(self.counts());
         serializer.collect_map([("seconds", self.seconds)].into_iter().chain(counts))
     }
 }
@@ -144,7 +127,7 @@ impl Display for Short<'_> {
             "captured {captured} packets, forwarded {forwarded} answers; in the last {} s: ",
             recent.seconds
         )?;
-        let counts = NAMES.into_iter().zip(recent.counts()).filter(|(_, count)| *count > 0);
+        let counts = Statistics::NAMES.into_iter().zip(recent.counts()).filter(|(_, count)| *count > 0);
         let counts: Vec<_> = counts.map(|(name, count)| format!("{name} {count}")).collect();
         write!(f, "{}", if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") })?;
         write!(f, "; {connections} connections, {routes} routes")
@@ -272,7 +255,7 @@ mod tests {
         let chapter =
             manual.split_once("## --stats-json of intercept").unwrap().1.split_once("\n## ").unwrap().0;
         let json = serde_json::to_value(report()).unwrap();
-        let mut names: Vec<&str> = NAMES.to_vec();
+        let mut names: Vec<&str> = Statistics::NAMES.to_vec();
         for object in
             [&json, &json["hosts"][0], &json["hosts"][0]["connections"][0], &json["tunnel"], &json["output"]]
         {

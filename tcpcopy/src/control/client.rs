@@ -160,7 +160,7 @@ impl Client {
             last_error: self.last_error.as_ref().map(ToString::to_string),
             shared_with: self.shared_with.map(|host| host.to_string()),
             reports: self.statistics.map_or(0, |since| since.updates()),
-            statistics: self.statistics.map(|since| since.counted().into()),
+            statistics: self.statistics.map(|since| since.counted()),
         }
     }
 

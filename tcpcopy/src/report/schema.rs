@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use common_core::control::Statistics;
 use common_os::io::CaptureCounters;
 use nix::errno::Errno;
 use serde::{Serialize, Serializer};
@@ -171,59 +170,8 @@ pub struct InterceptStats {
     pub statistics: Option<InterceptCounters>,
 }
 
-/// Counters of an intercept for all its control connections, since its first message to this tcpcopy: see
-/// [`Statistics`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct InterceptCounters {
-    /// Packets from its capture sockets.
-    pub captured: u64,
-    /// Packets that its kernel dropped.
-    pub kernel_dropped: u64,
-    /// Packets that are not readable TCP segments.
-    pub unreadable: u64,
-    /// Segments of flows that no tcpcopy had announced.
-    pub unrouted: u64,
-    /// Segments of announced flows, on connections that no tcpcopy had proved to be its own.
-    pub unproved: u64,
-    /// Segments of loopback addresses.
-    pub withheld: u64,
-    /// Segments forwarded to a tcpcopy.
-    pub forwarded: u64,
-    /// Segments dropped because the queue of a control connection was full.
-    pub overflowed: u64,
-    /// Segments that its host forwarded to the real clients.
-    pub relayed: u64,
-    /// Segments of flows that several control connections have announced.
-    pub shared: u64,
-    /// Answers to probes from the address of a connected tcpcopy.
-    pub probed: u64,
-    /// Answers to probes from an address of its host.
-    pub probed_local: u64,
-    /// Packets of the targets on any interface, while nothing was forwarded.
-    pub passing: u64,
-}
-
-impl From<Statistics> for InterceptCounters {
-    fn from(from: Statistics) -> Self {
-        let Statistics { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } = from;
-        let Statistics { relayed, shared, probed, probed_local, passing, unproved, withheld, .. } = from;
-        Self {
-            captured,
-            kernel_dropped,
-            unreadable,
-            unrouted,
-            forwarded,
-            overflowed,
-            relayed,
-            shared,
-            probed,
-            probed_local,
-            passing,
-            unproved,
-            withheld,
-        }
-    }
-}
+/// Counters of an intercept for all its control connections, since its first message to this tcpcopy.
+pub use common_core::control::Statistics as InterceptCounters;
 
 /// Losses of the log and of `--stats-json` itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 use crate::answer_payload::AnswerPayload;
 use crate::control::Proof;
 use crate::flow::{Endpoint, Flow};
@@ -146,97 +148,64 @@ pub struct ServerSegment<'a> {
     pub tail: &'a [u8],
 }
 
-/// Counters of an intercept since its start, for all connections together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Statistics {
+/// The one list of counters: what has all of them is made from it.
+macro_rules! statistics {
+    ($($(#[doc = $text:literal])* $name:ident)*) => {
+        /// Counters of an intercept since its start, for all connections together.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+        pub struct Statistics {
+            $($(#[doc = $text])* pub $name: u64,)*
+        }
+
+        impl Statistics {
+            /// The names of the counters, in the order in which they are sent.
+            pub const NAMES: [&'static str; [$(stringify!($name)),*].len()] = [$(stringify!($name)),*];
+
+            /// The number of counters.
+            pub const COUNT: usize = Self::NAMES.len();
+
+            /// The counters in the order in which they are sent.
+            #[must_use]
+            pub fn to_array(self) -> [u64; Self::COUNT] {
+                [$(self.$name),*]
+            }
+        }
+
+        impl From<[u64; Statistics::COUNT]> for Statistics {
+            fn from([$($name),*]: [u64; Self::COUNT]) -> Self {
+                Self { $($name),* }
+            }
+        }
+    };
+}
+
+statistics! {
     /// Packets received from the capture sockets.
-    pub captured: u64,
+    captured
     /// Packets that the kernel dropped because the buffers of the capture sockets were full.
-    pub kernel_dropped: u64,
+    kernel_dropped
     /// Packets that could not be parsed as TCP segments.
-    pub unreadable: u64,
+    unreadable
     /// Segments for which no tcpcopy had announced a route.
-    pub unrouted: u64,
+    unrouted
     /// Answers sent to tcpcopies.
-    pub forwarded: u64,
+    forwarded
     /// Answers dropped because the queue of their connection was full.
-    pub overflowed: u64,
+    overflowed
     /// Answers with a route that the host forwarded to the real client, which will reset the connection.
-    pub relayed: u64,
+    relayed
     /// Answers of flows that several connections have announced.
-    pub shared: u64,
+    shared
     /// Answers to SYNs from the address of a connected tcpcopy, without a route: a tcpcopy whose copies are not answered probes
     /// the target in this way.
-    pub probed: u64,
+    probed
     /// The same, from an address of intercept's own host.
-    pub probed_local: u64,
+    probed_local
     /// Packets of announced targets on any interface of the host, whatever `-i` and `-F` are. They are counted only while no
     /// answer is forwarded.
-    pub passing: u64,
+    passing
     /// Segments of announced flows, on connections that no peer has proved to be its own.
-    pub unproved: u64,
+    unproved
     /// Segments of loopback addresses, which are sent to nobody unless intercept's user says so.
-    pub withheld: u64,
-}
-
-impl Statistics {
-    /// The number of counters.
-    pub const COUNT: usize = 13;
-
-    /// The counters in the order in which they are sent.
-    #[must_use]
-    pub fn to_array(self) -> [u64; Self::COUNT] {
-        let Self { captured, kernel_dropped, unreadable, unrouted, forwarded, overflowed, .. } = self;
-        let Self { relayed, shared, probed, probed_local, passing, unproved, withheld, .. } = self;
-        [
-            captured,
-            kernel_dropped,
-            unreadable,
-            unrouted,
-            forwarded,
-            overflowed,
-            relayed,
-            shared,
-            probed,
-            probed_local,
-            passing,
-            unproved,
-            withheld,
-        ]
-    }
-}
-
-impl From<[u64; Statistics::COUNT]> for Statistics {
-    fn from(counters: [u64; Self::COUNT]) -> Self {
-        let [
-            captured,
-            kernel_dropped,
-            unreadable,
-            unrouted,
-            forwarded,
-            overflowed,
-            relayed,
-            shared,
-            probed,
-            probed_local,
-            passing,
-            unproved,
-            withheld,
-        ] = counters;
-        Self {
-            captured,
-            kernel_dropped,
-            unreadable,
-            unrouted,
-            forwarded,
-            overflowed,
-            relayed,
-            shared,
-            probed,
-            probed_local,
-            passing,
-            unproved,
-            withheld,
-        }
-    }
+    withheld
 }
