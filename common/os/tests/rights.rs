@@ -11,6 +11,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -82,8 +83,9 @@ fn main() {
     what_an_intruder_does_fails();
     what_only_an_intruder_does_ends_the_process();
     file_capabilities_end_as_empty_as_those_of_root();
+    a_panic_leaves_its_line_and_ends_the_process();
     a_user_who_is_named_must_be_had();
-    println!("test result: ok. 6 passed; 0 failed");
+    println!("test result: ok. 7 passed; 0 failed");
 }
 
 /// A directory of the unprivileged user.
@@ -130,6 +132,10 @@ fn locked(attempt: &str) {
     match attempt {
         "waits" => waits(),
         "works" => works(&own, &mut capture),
+        "panics" => panic!("on purpose"),
+        "panics in a thread" => {
+            std::thread::spawn(|| panic!("on purpose")).join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
         _ => {
             if let Some((_, attempt)) = REFUSED.iter().find(|(name, _)| *name == attempt) {
                 println!("{:?}", attempt(&own));
@@ -269,6 +275,21 @@ fn file_capabilities_end_as_empty_as_those_of_root() {
     let output = run("cap_net_raw,cap_net_admin").wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains(&format!("{:?}", [Kept::BoundingSet])), "{said}");
+}
+
+/// With `RUST_BACKTRACE=1`, files are opened for the names of functions.
+fn a_panic_leaves_its_line_and_ends_the_process() {
+    for (attempt, backtrace) in [("panics", "0"), ("panics", "1"), ("panics in a thread", "full")] {
+        let directory = Directory::new("panics");
+        let mut command = start(attempt, &directory);
+        let output = command.env("RUST_BACKTRACE", backtrace).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let logged = fs::read_to_string(directory.0.join("log")).unwrap();
+        assert_eq!(output.status.code(), Some(101), "{attempt}, {backtrace}: {said}");
+        for text in [&said, &logged] {
+            assert_eq!(text.matches("on purpose").count(), 1, "{attempt}, {backtrace}: {text}");
+        }
+    }
 }
 
 fn a_user_who_is_named_must_be_had() {

@@ -207,15 +207,18 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
     let thread = thread.name().unwrap_or("?");
     let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
     let message = shown(message(panic.payload()), 500);
-    let mut text =
+    let text =
         format!("thread '{thread}' panicked at {place}: {message}; this is a defect: please report it");
     log::error!("{text}");
+    write_standard_error(format!("{text}\n"));
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
+        // Names of functions come from files that a restricted process may not open. Should that end it, the line is out.
+        flush();
+        let backtrace = backtrace.to_string();
         log::error!("{backtrace}");
-        text = format!("{text}\n{backtrace}");
+        write_standard_error(format!("{backtrace}\n"));
     }
-    write_standard_error(format!("{text}\n"));
 }
 
 fn message(payload: &dyn Any) -> &str {
