@@ -2,6 +2,7 @@
 about='two tcpcopies copy to each other, so that each target is production; and one copies to itself'
 wire=any
 ours=yes
+finds='intercept-away'
 
 run() {
   nginx_start online

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='intercept is killed and restarted during load; later sessions must be complete'
+finds='intercept-away'
 
 run() {
   nginx_start online

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 about='the test server is down, then up again'
+finds='refused'
 
 run() {
   local requests

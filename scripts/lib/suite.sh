@@ -11,7 +11,7 @@ all_cases() {
 
 # case_setting NAME VARIABLE: a setting of a case.
 case_setting() (
-  about='' unit=requests wire=both ours='' fault='' full='' needs='' answers=''
+  about='' unit=requests wire=both ours='' fault='' finds='' full='' needs='' answers=''
   # shellcheck source=/dev/null
   source "$ROOT/scripts/cases/$1.sh"
   echo "${!2}"
