@@ -24,6 +24,7 @@ const LIMITS: RouterConfig = RouterConfig {
     max_targets: 7,
     max_delayed: 5,
     policy: TargetPolicy { loopback: true, allowed: None },
+    trusts_peers: true,
     local_addresses: Vec::new(),
 };
 

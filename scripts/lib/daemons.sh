@@ -89,6 +89,12 @@ tcpcopy_stop() {
   [[ $dropped == 0 ]] || note "the kernel dropped $dropped packets before capture"
 }
 
+# tcpcopy_kill NAME: it leaves its connections behind.
+tcpcopy_kill() {
+  end "${TCPCOPY[$1]}" KILL || fail "$1 does not end by SIGKILL"
+  unset "TCPCOPY[$1]"
+}
+
 # ledger NAME FILTER: something out of the account of a tcpcopy.
 ledger() { jq -r "$2" "$CASE_DIR/$1.json"; }
 

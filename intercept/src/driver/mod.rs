@@ -118,7 +118,12 @@ impl Driver {
         captures.register(poll.registry(), FIRST_CAPTURE)?;
         let local_addresses = interfaces::local_addresses();
         // The driver divides the connections among hosts.
-        let config = RouterConfig { local_addresses, max_peers: usize::MAX, ..RouterConfig::default() };
+        let config = RouterConfig {
+            local_addresses,
+            max_peers: usize::MAX,
+            trusts_peers: control.wants_key(),
+            ..RouterConfig::default()
+        };
         let router = Router::new(config);
         Ok(Self {
             poll,

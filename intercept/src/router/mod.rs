@@ -63,6 +63,8 @@ pub struct RouterConfig {
     pub max_delayed: usize,
     /// Which targets are served.
     pub policy: TargetPolicy,
+    /// All peers have proved the key.
+    pub trusts_peers: bool,
     /// The addresses of this host, except those of the loopback networks.
     pub local_addresses: Vec<IpAddr>,
 }
@@ -76,6 +78,7 @@ impl Default for RouterConfig {
             max_targets: 1 << 14,
             max_delayed: 1 << 16,
             policy: TargetPolicy::default(),
+            trusts_peers: false,
             local_addresses: Vec::new(),
         }
     }
@@ -92,6 +95,7 @@ pub struct Router {
     services: Services,
     policy: TargetPolicy,
     tunnels: Tunnels,
+    trusts_peers: bool,
     /// Peers that must be refused because of what others have announced.
     refused: Vec<(PeerId, RefuseReason)>,
     /// The time of the last call.
@@ -112,6 +116,7 @@ impl Router {
             services: Services::new(),
             policy: config.policy,
             tunnels: Tunnels::default(),
+            trusts_peers: config.trusts_peers,
             refused: Vec::new(),
             now: Time::ZERO,
             delayed: Delayed::new(config.max_delayed),

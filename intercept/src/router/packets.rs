@@ -85,7 +85,7 @@ impl Router {
             }
         }
         if owners == 0 {
-            self.handle_unproved(now, flow, segment);
+            self.handle_unproved(now, flow, segment, out);
         } else if segment.flags.has(Flags::SYN) {
             self.routes.forget_owner(flow);
             self.tell_of_sharing(now, flow, out);
@@ -106,10 +106,25 @@ impl Router {
 
     /// Nobody has proved that the server's connection is its own.
     #[cold]
-    fn handle_unproved(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>) {
+    fn handle_unproved(&mut self, now: Time, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
         self.counters.unproved += 1;
+        if self.trusts_peers && segment.flags == Flags::ACK && segment.payload_len == 0 {
+            return self.show_stale(flow, segment, out);
+        }
         if answers_syn(segment) {
             self.keep(now, flow, segment);
+        }
+    }
+
+    /// An acknowledgement of a connection that nobody here has opened may answer a SYN (RFC 9293 section 3.10.7.4, RFC 5961
+    /// section 4): its numbers are what resets the connection. Who knows them can also take it over, so a peer learns them only
+    /// if it has the key.
+    fn show_stale(&mut self, flow: &Flow, segment: &Segment<'_>, out: &mut dyn Output) {
+        let Some(subscribers) = self.routes.subscribers(flow) else { return };
+        for subscriber in subscribers.iter_mut().filter(|subscriber| subscriber.standing.is_opening()) {
+            let answer = answer(segment, subscriber.id, AnswerPayload::None);
+            out.send(subscriber.peer, &FromIntercept::ServerSegment(answer));
+            self.counters.forwarded += 1;
         }
     }
 

@@ -85,6 +85,11 @@ impl Standing {
         self.stage == Stage::Proved
     }
 
+    /// The peer has sent a SYN, and nothing is known of an answer.
+    pub(super) fn is_opening(&self) -> bool {
+        self.stage != Stage::Proved && matches!(self.proof, Proof::Opening { .. })
+    }
+
     /// Judges a segment of the flow's server.
     pub(super) fn judge(&mut self, segment: Evidence) -> Verdict {
         if segment.flags.has(Flags::SYN | Flags::ACK) {

@@ -661,6 +661,31 @@ fn a_tcpcopy_that_comes_again_gets_what_it_has_left_behind() {
     assert_eq!(rig.answers(), []);
 }
 
+/// A connection that an earlier tcpcopy has left behind challenges a SYN. Its numbers reset it, or take it over.
+#[test]
+fn only_peers_with_the_key_learn_the_numbers_of_a_connection_that_is_nobody_s() {
+    for trusts_peers in [false, true] {
+        let mut rig = Rig::with(RouterConfig { trusts_peers, ..RouterConfig::default() });
+        rig.greet(FIRST);
+        rig.greet(SECOND);
+        rig.announce(FIRST, 1, flow(1), opening(5000));
+        rig.answer(flow(1), 10, Flags::ACK, b"");
+        let challenge = (FIRST, 1, 10);
+        assert_eq!(rig.answers(), if trusts_peers { vec![challenge] } else { vec![] });
+        // Neither its data, nor anything of a connection that is another's.
+        rig.data(flow(1), 11);
+        rig.announce(SECOND, 2, flow(2), opening(ACK.0 - 1));
+        rig.syn_ack(flow(2), 20);
+        rig.announce(FIRST, 2, flow(2), opening(5000));
+        rig.answer(flow(2), 21, Flags::ACK, b"");
+        let others = [(SECOND, 2, 20), (SECOND, 2, 21)];
+        assert_eq!(
+            rig.answers().into_iter().filter(|answer| *answer != challenge).collect::<Vec<_>>(),
+            others
+        );
+    }
+}
+
 #[test]
 fn a_new_connection_of_the_same_tcpcopy_takes_over_before_the_old_one_is_known_to_be_dead() {
     let mut rig = Rig::new();

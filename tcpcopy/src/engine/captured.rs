@@ -237,6 +237,9 @@ impl Engine {
             None if !opens && !segment.payload.is_empty() && self.config.only_from_syn => {
                 return self.turn_away(segment, DropReason::BegunBefore);
             }
+            None if self.moves.contain(&flow) => {
+                return self.turn_away(segment, DropReason::AddressCollision);
+            }
             None if opens || !segment.payload.is_empty() => {
                 self.add_slot(now, copied, segment.destination, out)
             }

@@ -6,6 +6,7 @@ mod classify;
 mod clients;
 mod copies;
 mod embryos;
+mod moves;
 mod newcomers;
 mod own_addresses;
 mod slot;
@@ -28,6 +29,7 @@ use self::clients::Clients;
 pub use self::clients::ports_of_an_address;
 use self::copies::Copies;
 pub(crate) use self::embryos::Embryos;
+use self::moves::{Moves, other_port};
 use self::newcomers::Newcomers;
 use self::own_addresses::OwnAddresses;
 use self::slot::Slot;
@@ -40,7 +42,7 @@ use crate::failure_log::FailureLog;
 use crate::ledger::{DropReason, Ledger, LedgerWriter, TargetCounts};
 use crate::online_query::OwnEndpoints;
 use crate::output::Output;
-use crate::session::Context;
+use crate::session::{Context, Port};
 use crate::settings::EngineConfig;
 
 /// For this long after the start of the capture, a new stream may be in the middle of a turn. A stream whose first data
@@ -96,6 +98,7 @@ pub struct Engine {
     /// The copies of each client connection, if it may have several, or none.
     clients: Option<Box<Clients>>,
     copies: Copies,
+    moves: Moves,
     /// Flows that may become sessions.
     newcomers: Newcomers,
     /// Captured packets have not been read yet.
@@ -136,6 +139,7 @@ impl Engine {
             addresses: None,
             clients,
             copies: Copies::default(),
+            moves: Moves::default(),
             newcomers: Newcomers::default(),
             capture_unread: false,
             embryos: Embryos::default(),
@@ -226,7 +230,7 @@ impl Engine {
             // A flow without a connection is announced when one is opened.
             let Some(session) = slot.sessions().next() else { continue };
             let Some(proof) = session.proof() else { continue };
-            out.control(&ToIntercept::RouteAdd { id: slot.id, flow: slot.flow, proof });
+            out.control(&ToIntercept::RouteAdd { id: slot.id, flow: slot.wire_flow(), proof });
             let mode = session.payload_mode();
             if mode != AnswerPayload::None {
                 out.control(&ToIntercept::Payload { id: slot.id, mode });
@@ -423,11 +427,13 @@ impl Engine {
             link_epoch: self.link_epoch,
             draining: self.draining,
             capture_lost: self.capture_lost,
-            flow: slot.flow,
+            flow: slot.wire_flow(),
             id: slot.id,
+            port: slot.port,
             out,
         };
         let put_off = work(slot, &mut cx);
+        slot.port = cx.port;
         if put_off {
             if !std::mem::replace(&mut slot.to_flush, true) {
                 self.to_flush.push(index);
@@ -445,8 +451,13 @@ impl Engine {
             let awaiting = &mut cx.target.counts.awaiting;
             *awaiting = if awaits { *awaiting + 1 } else { awaiting.saturating_sub(1) };
         }
+        slot.port = cx.port;
+        let wants_other_port = cx.port == Port::Wanted;
         if !stays {
             let (id, has_route, client) = (slot.id, slot.was_opened(), slot.client);
+            if let Some(flow) = slot.granted() {
+                self.moves.give_back(&flow);
+            }
             self.table.remove(index);
             if has_route {
                 out.control(&ToIntercept::RouteDel { id });
@@ -461,6 +472,28 @@ impl Engine {
         if !slot.to_flush && slot.current().is_some_and(|session| session.wants_flush(now)) {
             slot.to_flush = true;
             self.to_flush.push(index);
+        }
+        if wants_other_port {
+            self.grant_other_port(index);
+        }
+    }
+
+    /// The next SYN of the slot comes from another port, if nobody has that.
+    #[cold]
+    fn grant_other_port(&mut self, index: u32) {
+        let Some(slot) = self.table.slot(index) else { return };
+        slot.port = Port::Own;
+        // Copies with addresses of their own have ports from a list, which does not know of this.
+        if self.addresses.is_some() {
+            return;
+        }
+        let Some(other) = other_port(&slot.flow) else { return };
+        if self.table.find(&other).is_some() || self.moves.contain(&other) {
+            return;
+        }
+        if let Some(slot) = self.table.slot(index) {
+            slot.port = Port::Granted(other);
+            self.moves.take(other);
         }
     }
 }

@@ -10,7 +10,7 @@ use common_core::wire::{Flags, Segment};
 use crate::engine::clients::{ClientId, Copied};
 use crate::engine::timers::Entries;
 use crate::ledger::{DropReason, LedgerWriter, Overhead};
-use crate::session::{Context, Idle, Session, TupleHistory};
+use crate::session::{Context, Idle, Port, Session, TupleHistory};
 
 /// Sessions that may wait for the one before them. Beyond that the last one makes room for the new one: the first is
 /// being replayed, and the work on it would be in vain.
@@ -20,6 +20,8 @@ pub(super) const WAITING_MAX: usize = 1024;
 pub(super) struct Slot {
     pub(super) id: FlowId,
     pub(super) flow: Flow,
+    /// The client port of the copy.
+    pub(super) port: Port,
     /// The index of its transfer.
     pub(super) transfer: usize,
     /// The client connection that it copies, if that may have several copies.
@@ -48,6 +50,7 @@ impl Slot {
         Self {
             id,
             flow,
+            port: Port::Own,
             transfer,
             client,
             online,
@@ -58,6 +61,22 @@ impl Slot {
             metered: Overhead::default(),
             past: TupleHistory::default(),
             sessions: VecDeque::with_capacity(1),
+        }
+    }
+
+    /// The copy's four-tuple on the wire.
+    pub(super) fn wire_flow(&self) -> Flow {
+        match self.port {
+            Port::Moved(flow) => flow,
+            Port::Own | Port::Wanted | Port::Granted(_) => self.flow,
+        }
+    }
+
+    /// The four-tuple that is kept for the copy beside its client's.
+    pub(super) fn granted(&self) -> Option<Flow> {
+        match self.port {
+            Port::Granted(flow) | Port::Moved(flow) => Some(flow),
+            Port::Own | Port::Wanted => None,
         }
     }
 

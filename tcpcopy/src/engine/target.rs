@@ -78,6 +78,12 @@ impl Target {
         self.sent_again = true;
     }
 
+    /// Others get answers since then, or nobody has ever got one: silence towards one connection is about its four-tuple, as far as
+    /// is known.
+    pub(crate) fn answers_others_since(&self, time: Time) -> bool {
+        self.last_received == Time::ZERO || self.last_received > time
+    }
+
     /// A segment of it was received. True if it was away until now.
     pub(super) fn is_back(&mut self, now: Time) -> bool {
         self.counts.received += 1;

@@ -178,6 +178,8 @@ counts! {
         window_probes: u64,
         /// Stale connections on the test server that we reset.
         stale_reset: u64,
+        /// Copies that took another port than their client, because SYNs from that port were not answered.
+        moved: u64,
         /// Segments of the test server received.
         segments_received: u64,
         /// Of these, for flows that have ended.

@@ -42,6 +42,20 @@ pub(crate) struct Context<'a> {
     pub(crate) flow: Flow,
     /// Its id on the control links.
     pub(crate) id: FlowId,
+    pub(crate) port: Port,
+}
+
+/// The client port of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// That of its client.
+    Own,
+    /// The same, but the test server may hold a connection with it: another one is asked for.
+    Wanted,
+    /// The next SYN may have that of this connection.
+    Granted(Flow),
+    /// It has that of this connection.
+    Moved(Flow),
 }
 
 impl Context<'_> {

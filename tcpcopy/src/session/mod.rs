@@ -53,7 +53,7 @@ pub(crate) use self::assembler::PARKED_BYTES;
 use self::client_stream::{ClientStream, StreamCx};
 pub(crate) use self::connection::TupleHistory;
 use self::connection::{Connection, Received};
-pub(crate) use self::context::Context;
+pub(crate) use self::context::{Context, Port};
 use self::embryo::{Embryo, Evidence};
 pub(crate) use self::eviction::{Idle, SILENCE};
 use self::gate::{Acknowledged, Gate};

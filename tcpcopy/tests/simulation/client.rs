@@ -71,6 +71,11 @@ pub(crate) struct ClientPlan {
     pub(crate) fast_open: u32,
     /// SYN-ACKs that are not captured.
     pub(crate) syn_ack_lost: u32,
+    /// Sessions that the online server resets at their end.
+    pub(crate) online_resets: u32,
+    /// Sessions whose SYN-ACK is repeated after a second, because the client's acknowledgement was lost. Their first data must
+    /// come later.
+    pub(crate) syn_ack_again: u32,
     /// Turns of one request that wait for permission to send its body: HTTP only.
     pub(crate) asks: u32,
 }
@@ -105,6 +110,8 @@ impl ClientPlan {
         set_first: 0,
         fast_open: 0,
         syn_ack_lost: 0,
+        online_resets: 0,
+        syn_ack_again: 0,
         asks: 0,
     };
 }
@@ -219,6 +226,9 @@ struct Said {
 /// Between a client and the online server, both ways.
 const ROUND_TRIP: Duration = Duration::from_micros(400);
 
+/// After this time the online server repeats a SYN-ACK.
+const SYN_ACK_RTO: Duration = Duration::from_secs(1);
+
 /// The client's retransmission timeout.
 const CLIENT_RTO: Duration = Duration::from_millis(200);
 
@@ -279,7 +289,8 @@ impl Session {
         let preamble = author.stream.len() - login;
         author.stream.extend_from_slice(plan.speech.opening().0);
         let turns = rng.within(plan.turns.0..=plan.turns.1);
-        let end = pick_end(&plan.ends, &mut rng);
+        let is_reset = plan.online_resets > 0 && rng.chance(plan.online_resets);
+        let end = if is_reset { End::Silence } else { pick_end(&plan.ends, &mut rng) };
         for turn in 0..turns {
             author.turn(turn + 1 == turns, end, same_answers);
         }
@@ -304,7 +315,15 @@ impl Session {
             }
         }
         let last = data.iter().map(|data| data.at).max().unwrap_or(start);
-        let end_at = packets.end(end, now.max(last), stream.len(), seen + coming);
+        let mut end_at = packets.end(end, now.max(last), stream.len(), seen + coming);
+        if is_reset {
+            end_at = end_at + ROUND_TRIP;
+            packets.online(end_at, stream.len(), seen + coming, Flags::RST | Flags::ACK);
+        }
+        if plan.syn_ack_again > 0 && packets.rng.chance(plan.syn_ack_again) {
+            let again = packets.sent.iter().find(|sent| sent.outgoing).cloned();
+            packets.sent.extend(again.map(|again| Sent { at: again.at + SYN_ACK_RTO, ..again }));
+        }
         let heard = !plan.answers_seen.is_empty();
         let answers = if heard { packets.answers(&said, rng.fork(3), plan.answers_seen) } else { Vec::new() };
         let mut sent = packets.sent;
@@ -603,6 +622,20 @@ impl Packets {
             End::FinWithData | End::Silence => {}
         }
         at
+    }
+
+    /// The online server's last segment.
+    fn online(&mut self, at: Time, heard: usize, said: u64, flags: Flags) {
+        let back = Flow { client: self.flow.server, server: self.flow.client };
+        let segment = Outgoing {
+            seq: self.online_isn + 1 + said as u32,
+            ack: self.isn + 1 + heard as u32,
+            flags,
+            window: 0,
+            options: Options::default(),
+            payload: (&[], &[]),
+        };
+        self.sent.push(Sent { at, packet: self.builder.build(&back, &segment).to_vec(), outgoing: true });
     }
 
     fn client(&mut self, at: Time, offset: usize, seen: u64, flags: Flags, payload: &[u8]) {

@@ -19,6 +19,9 @@ use crate::toy::{self, Heard, Toy};
 /// The engine's largest TCP payload, for IPv4 and IPv6.
 pub(crate) const MSS: (u16, u16) = (1460, 1440);
 
+/// The least port of a client. The port that a copy may take instead is less.
+const FIRST_CLIENT_PORT: u16 = 40_000;
+
 /// The password that the clients and the online server share.
 const ONLINE_PASSWORD: u64 = 1;
 
@@ -37,6 +40,13 @@ pub(crate) fn targets() -> [Endpoint; 2] {
 pub(crate) fn copied(flow: &Flow) -> Flow {
     let family = usize::from(flow.server.ip.is_ipv6());
     Flow { client: flow.client, server: targets()[family] }
+}
+
+/// The connection that a copy has taken another port for, because the test server held the one of its client.
+pub(crate) fn before_move(flow: &Flow) -> Flow {
+    let port = flow.client.port;
+    let client_port = if port < FIRST_CLIENT_PORT { port + 64_512 / 2 } else { port };
+    Flow { client: Endpoint::new(flow.client.ip, client_port), ..*flow }
 }
 
 pub(crate) fn config(scenario: &Scenario, seed: u64, timestamp_origin: u32, heard: &Heard) -> EngineConfig {
@@ -98,8 +108,10 @@ pub(crate) fn write_sessions(scenario: &Scenario, rng: &mut Rng) -> Vec<Session>
         } else {
             [10, 1, high, low].into()
         };
-        let flow =
-            Flow { client: Endpoint::new(ip, 40_000 + number as u16), server: online()[usize::from(six)] };
+        let flow = Flow {
+            client: Endpoint::new(ip, FIRST_CLIENT_PORT + number as u16),
+            server: online()[usize::from(six)],
+        };
         let id = sessions.len() as u32;
         let mut rng = rng.fork(u64::from(id));
         let login = toy::login(rng.next(), ONLINE_PASSWORD);

@@ -7,6 +7,8 @@ use common_core::control::{FlowId, ServerSegment, ToIntercept};
 use common_core::flow::{Endpoint, Flow};
 use common_core::wire::{Flags, Segment, Seq};
 
+use crate::hosts::before_move;
+
 /// The engine's knowledge of its peer, by the answers that it received.
 #[derive(Debug, Clone, Copy)]
 struct Peer {
@@ -42,6 +44,11 @@ impl Judge {
         Self { clients, targets, mss, flows: BTreeMap::new(), peers: BTreeMap::new(), windows }
     }
 
+    /// The SYNs of these are copied, too.
+    pub(crate) fn allow(&mut self, clients: impl IntoIterator<Item = Endpoint>) {
+        self.clients.extend(clients);
+    }
+
     /// Another engine takes over.
     pub(crate) fn restart(&mut self) {
         self.flows.clear();
@@ -52,7 +59,7 @@ impl Judge {
         if let ToIntercept::RouteAdd { id, flow, .. } = message {
             self.flows.insert(*id, *flow);
             assert!(self.targets.contains(&flow.server), "a route of no target: {flow}");
-            assert!(self.clients.contains(&flow.client), "a route of no client: {flow}");
+            assert!(self.clients.contains(&before_move(flow).client), "a route of no client: {flow}");
         }
     }
 
@@ -82,7 +89,7 @@ impl Judge {
         let segment = Segment::parse(packet).expect("the engine sends something that is no TCP segment");
         let flow = Flow { client: segment.source, server: segment.destination };
         assert!(self.targets.contains(&flow.server), "sent to no target: {flow}");
-        assert!(self.clients.contains(&flow.client), "sent for no client: {flow}");
+        assert!(self.clients.contains(&before_move(&flow).client), "sent for no client: {flow}");
         assert_eq!(segment.payload.len(), segment.payload_len as usize, "lengths of a packet disagree");
         let header = check_sums(packet, &segment);
         let own = if flow.server.ip.is_ipv4() { self.mss.0 } else { self.mss.1 };

@@ -9,6 +9,7 @@ use crate::client::Session;
 use crate::network::PathPlan;
 use crate::scenario::{Ending, Scenario};
 use crate::server::{AppPlan, StackPlan};
+use crate::strangers::StrangerPlan;
 
 /// A fault that a scenario can do without.
 pub(crate) struct Fault {
@@ -18,7 +19,7 @@ pub(crate) struct Fault {
 }
 
 /// All faults. The clients' script is written before the run, and cut by [`Less::cut`].
-pub(crate) const FAULTS: [Fault; 21] = [
+pub(crate) const FAULTS: [Fault; 22] = [
     Fault { name: "control-cuts", without: |s| s.cuts = 0 },
     Fault { name: "late-link", without: |s| s.link_from = 0 },
     Fault { name: "outage", without: |s| s.outage = None },
@@ -26,6 +27,7 @@ pub(crate) const FAULTS: [Fault; 21] = [
     Fault { name: "restart", without: |s| s.restart_at = None },
     Fault { name: "truncated", without: |s| s.truncated = 0 },
     Fault { name: "noise", without: |s| s.noise = 0 },
+    Fault { name: "strangers", without: |s| s.strangers = StrangerPlan::default() },
     Fault { name: "forged", without: |s| s.forged = 0 },
     Fault { name: "own-copies", without: |s| s.own_seen = 0 },
     Fault { name: "abort", without: |s| s.ending = Ending::Drain },

@@ -47,6 +47,8 @@ mod speech;
 #[cfg(test)]
 mod state;
 #[cfg(test)]
+mod strangers;
+#[cfg(test)]
 mod toy;
 #[cfg(test)]
 mod world;

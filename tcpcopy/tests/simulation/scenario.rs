@@ -8,6 +8,7 @@ use tcpcopy::settings::OnReconnect;
 use crate::client::ClientPlan;
 use crate::network::PathPlan;
 use crate::server::{AppPlan, StackPlan};
+use crate::strangers::StrangerPlan;
 
 /// The end of a run, once the clients are silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,10 @@ pub(crate) struct Scenario {
     pub(crate) unreachable: Option<(u64, u64)>,
     /// When tcpcopy is killed and started again.
     pub(crate) restart_at: Option<u64>,
+    /// The intercepts are started again with it, and remember nothing.
+    pub(crate) intercepts_restart: bool,
+    /// Intercepts and tcpcopy have a key.
+    pub(crate) keyed: bool,
     pub(crate) wait_for_answers: bool,
     pub(crate) memory_limit: u64,
     pub(crate) session_timeout: Duration,
@@ -90,6 +95,8 @@ pub(crate) struct Scenario {
     pub(crate) truncated: u32,
     /// Captured packets followed by one of no session.
     pub(crate) noise: u32,
+    /// What strangers send to the online server.
+    pub(crate) strangers: StrangerPlan,
     /// Answers followed by one that the server never sent.
     pub(crate) forged: u32,
     /// Injected packets that are captured again.
@@ -122,12 +129,15 @@ impl Scenario {
         outage: None,
         unreachable: None,
         restart_at: None,
+        intercepts_restart: false,
+        keyed: false,
         wait_for_answers: true,
         memory_limit: 1 << 30,
         session_timeout: Duration::from_secs(60),
         keepalive_timeout: Duration::from_secs(600),
         truncated: 0,
         noise: 0,
+        strangers: StrangerPlan { segments: 0, syns: 0 },
         forged: 0,
         own_seen: 0,
         on_reconnect: OnReconnect::Resume,

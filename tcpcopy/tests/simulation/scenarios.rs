@@ -9,6 +9,7 @@ use crate::network::PathPlan;
 use crate::run::run;
 use crate::scenario::{Ending, Expect, Scenario};
 use crate::server::{AppPlan, StackPlan};
+use crate::strangers::StrangerPlan;
 use crate::toy::BEGINNINGS;
 
 const CLIENTS: ClientPlan = ClientPlan::BASE;
@@ -150,6 +151,21 @@ scenarios! {
         clients: ClientPlan { turns: (4, 10), pause: (5_000, 50_000), ..CLIENTS },
         restart_at: Some(200_000),
         expect: Expect::partial(100, 12, &[DropReason::JoinedMidTurn, DropReason::NoAnswer]),
+    }
+    /// The intercept is started again, too, and remembers nothing: the test server holds connections that are nobody's.
+    restart_of_both {
+        clients: ClientPlan { turns: (4, 10), pause: (5_000, 50_000), ..CLIENTS },
+        restart_at: Some(200_000),
+        intercepts_restart: true,
+        expect: Expect::partial(100, 12, &[DropReason::JoinedMidTurn]),
+    }
+    /// The same with a key: they are reset.
+    restart_of_both_with_a_key {
+        clients: ClientPlan { turns: (4, 10), pause: (5_000, 50_000), ..CLIENTS },
+        restart_at: Some(200_000),
+        intercepts_restart: true,
+        keyed: true,
+        expect: Expect::partial(100, 12, &[DropReason::JoinedMidTurn]),
     }
     /// The test server closes and resets at random.
     early_close {
@@ -296,6 +312,25 @@ scenarios! {
                 DropReason::CaptureGap,
             ])
         },
+    }
+    /// Forged requests of connections that the online server does not know: it resets them, and none is replayed.
+    forged_segments {
+        strangers: StrangerPlan { segments: 300, syns: 0 },
+        expect: Expect { reasons: &[DropReason::RejectedOnline], floor: 0, ..WHOLE },
+    }
+    /// SYNs that nobody completes: none becomes a connection of the test server.
+    syn_flood {
+        clients: ClientPlan { arrivals: 2_000_000, ..CLIENTS },
+        strangers: StrangerPlan { segments: 50, syns: 200 },
+        expect: Expect { reasons: &[DropReason::RejectedOnline, DropReason::NeverEstablished], floor: 0, ..WHOLE },
+    }
+    /// The online server resets connections at their end: all that it had taken before is replayed.
+    online_resets {
+        clients: ClientPlan { online_resets: 600, reuse: 300, ..CLIENTS },
+    }
+    /// The online server repeats SYN-ACKs, and the clients speak later.
+    syn_acks_again {
+        clients: ClientPlan { syn_ack_again: 700, pause: (1_100_000, 3_000_000), turns: (1, 4), ..CLIENTS },
     }
     /// Sessions end by themselves, also those whose client has vanished.
     expiry {

@@ -12,7 +12,7 @@ use common_os::io::Captured;
 use intercept::router::{PeerId, Router, RouterConfig};
 use tcpcopy::engine::Engine;
 
-use crate::client::Session;
+use crate::client::{Sent, Session};
 use crate::device;
 use crate::event::{Event, show};
 use crate::faults::{forge, noise};
@@ -25,6 +25,7 @@ use crate::rng::Rng;
 use crate::scenario::{Ending, Scenario};
 use crate::seen::Seen;
 use crate::server::Server;
+use crate::strangers::{self, Stranger};
 use crate::toy::Heard;
 
 /// How long unawaited answers are left unread, unless something is captured before.
@@ -81,11 +82,16 @@ impl intercept::router::Output for RouterOutput {
     }
 }
 
+fn new_router(scenario: &Scenario) -> Router {
+    Router::new(RouterConfig { trusts_peers: scenario.keyed, ..RouterConfig::default() })
+}
+
 /// Everything, at one point of time.
 pub(crate) struct World {
     pub(crate) scenario: Scenario,
     pub(crate) now: Time,
     pub(crate) sessions: Vec<Session>,
+    pub(crate) strangers: Vec<Stranger>,
     pub(crate) server: Server,
     pub(crate) engine: Engine,
     /// The client bytes that the engine has received.
@@ -137,7 +143,7 @@ impl World {
         less.cut(&mut sessions);
         let intercepts = (0..scenario.intercepts)
             .map(|i| Intercept {
-                router: Router::new(RouterConfig::default()),
+                router: new_router(scenario),
                 link: Link::new(scenario.link, rng.fork(20 + i as u64)),
             })
             .collect();
@@ -178,7 +184,10 @@ impl World {
             silence,
             finished: Time::ZERO,
             sessions,
+            strangers: Vec::new(),
         };
+        world.strangers = strangers::write(scenario.strangers, scenario.clients.arrivals, rng.fork(7));
+        world.judge.allow(world.strangers.iter().map(|stranger| stranger.client));
         world.plan();
         world
     }
@@ -192,6 +201,10 @@ impl World {
             for (packet, sent) in written.sent.iter().enumerate() {
                 self.queue.schedule(sent.at, Event::Pass { session, packet });
             }
+        }
+        for sent in self.strangers.iter().flat_map(|stranger| &stranger.sent) {
+            let Sent { at, packet, outgoing } = sent.clone();
+            self.queue.schedule(at, Event::Captured { packet, outgoing });
         }
         let at = Time::from_micros;
         for cut in 0..self.scenario.cuts {
@@ -587,6 +600,9 @@ impl World {
             if link.alive {
                 router.handle_peer_gone(PeerId(link.epoch));
                 link.cut();
+            }
+            if self.scenario.intercepts_restart {
+                *router = new_router(&self.scenario);
             }
             link.up = false;
             self.connect(intercept);

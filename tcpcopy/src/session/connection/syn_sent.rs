@@ -11,7 +11,7 @@ use common_core::wire::{Flags, Options, Outgoing, Seq, Timestamps, copy_mark};
 use super::receiver::{WINDOW_FIELD, WINDOW_SHIFT};
 use super::rtt::Rtt;
 use super::{own_mss, send_reset};
-use crate::session::context::Context;
+use crate::session::context::{Context, Port};
 
 /// SYNs sent in vain before a connection counts as impossible: about 12 seconds.
 const SYN_TRIES: u32 = 13;
@@ -22,6 +22,9 @@ const STALE_WAIT: Duration = Duration::from_millis(20);
 
 /// How often that is done before only the ordinary retransmissions are left.
 const STALE_TRIES: u32 = 50;
+
+/// SYNs sent in vain before the test server may be holding a connection with this four-tuple that intercept knows nothing of.
+const TRIES_BEFORE_MOVE: u32 = 3;
 
 /// The distance of an initial sequence number from the last one used: as in Linux for a port in TIME_WAIT.
 const ISS_DISTANCE: u32 = 65_537;
@@ -84,6 +87,7 @@ pub(super) struct SynSent {
     in_vain: u32,
     /// SYNs sent again because of an older connection.
     stale: u32,
+    first: Time,
     last: Time,
     retry: Time,
     rtt: Rtt,
@@ -93,8 +97,16 @@ impl SynSent {
     /// Sends the first SYN; `past` already counts the connection.
     pub(super) fn new(cx: &mut Context<'_>, past: TupleHistory, mode: AnswerPayload) -> Self {
         let iss = past.initial_sequence_number(cx);
-        let mut opening =
-            Self { iss, sent: 0, in_vain: 0, stale: 0, last: cx.now, retry: Time::NEVER, rtt: Rtt::new() };
+        let mut opening = Self {
+            iss,
+            sent: 0,
+            in_vain: 0,
+            stale: 0,
+            first: cx.now,
+            last: cx.now,
+            retry: Time::NEVER,
+            rtt: Rtt::new(),
+        };
         opening.send_syn(cx, past, mode);
         opening
     }
@@ -185,8 +197,24 @@ impl SynSent {
         }
         cx.ledger.tcp().syn_retries += 1;
         cx.target.sent_again();
+        self.move_if_granted(cx);
         self.send_syn(cx, past, mode);
+        if cx.port == Port::Own
+            && self.in_vain == TRIES_BEFORE_MOVE
+            && cx.target.answers_others_since(self.first)
+        {
+            cx.port = Port::Wanted;
+        }
         true
+    }
+
+    /// Another port. A late answer to the SYNs from the one before must not be taken for one to this.
+    fn move_if_granted(&mut self, cx: &mut Context<'_>) {
+        if let Port::Granted(flow) = cx.port {
+            (cx.port, cx.flow) = (Port::Moved(flow), flow);
+            self.iss = self.iss + ISS_DISTANCE;
+            cx.ledger.tcp().moved += 1;
+        }
     }
 
     /// Answers can be received again.

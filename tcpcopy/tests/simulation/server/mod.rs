@@ -13,6 +13,7 @@ use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 pub(crate) use app::{App, Behaviour, Misread, Misreading, Wish};
 use connection::{Connection, State, Wire};
 
+use crate::hosts::before_move;
 use crate::rng::Rng;
 use crate::speech::Speech;
 
@@ -130,6 +131,7 @@ pub(crate) struct Expected {
 /// The record of one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
+    /// With the port of the client.
     pub(crate) flow: Flow,
     pub(crate) opened: Time,
     /// The client's bytes that TCP took, in order.
@@ -179,7 +181,7 @@ impl Record {
         Self {
             answered_up_to: 0,
             number,
-            flow,
+            flow: before_move(&flow),
             opened,
             received: Vec::new(),
             arrivals: Vec::new(),
