@@ -28,10 +28,28 @@ pub(super) fn check(
         "intercept gives each client an address of its device; leave out -c and -H"
     } else if transfers.iter().any(|transfer| transfer.target.ip.is_loopback()) {
         "the test host's kernel accepts nothing for a loopback address from a device; name another address of the test host in -x"
+    } else if is_multiplied(raw, transfers) {
+        "its copies have addresses of intercept's --net, one for each client: leave out -n, -c, -H, -f, -r, -g and --limit-sessions, and \
+         name one target for each service"
     } else {
         return Ok(());
     };
     Err(UsageError::Tunnel(refusal))
+}
+
+/// The engine chooses copies and their addresses by itself.
+fn is_multiplied(raw: &RawArgs, transfers: &[Transfer]) -> bool {
+    let mut earlier = transfers.iter().enumerate().flat_map(|(index, transfer)| {
+        transfers.iter().take(index).map(move |other| transfer.is_of_service_of(other))
+    });
+    raw.copies > 1
+        || !raw.client_addresses.is_empty()
+        || raw.loopback_address.is_some()
+        || raw.instance.is_some()
+        || raw.percent < 100
+        || raw.gradually
+        || raw.sessions_a_second.is_some()
+        || earlier.any(|is_same| is_same)
 }
 
 #[cfg(test)]
@@ -53,6 +71,9 @@ mod tests {
             (&["-H", "10.1.0.1"], "leave out -c and -H"),
             (&["-x", "81-10.0.0.17:81@2:0:0:0:0:1"], "no MAC address"),
             (&["-x", "81-127.0.0.1:81"], "loopback address"),
+            (&["-n", "2"], "one for each client"),
+            (&["-c", "198.18.0.1"], "one for each client"),
+            (&["-r", "50"], "one for each client"),
         ] {
             assert_eq!(error(more), None, "{more:?}");
             let error = error(&[more, &["--tunnel"]].concat()).unwrap();
