@@ -23,8 +23,8 @@ const LIMITS: RouterConfig = RouterConfig {
     max_targets_per_peer: 3,
     max_targets: 7,
     max_delayed: 5,
-    policy: TargetPolicy { loopback: true, allowed: None },
     trusts_peers: true,
+    policy: TargetPolicy { loopback: true, datagrams: false, allowed: None },
     local_addresses: Vec::new(),
 };
 
@@ -115,6 +115,7 @@ impl Output for ControlConns {
             FromIntercept::Pong { .. } => assert_eq!(self.greeted.get(&link), Some(&true)),
             FromIntercept::Shared { .. } => assert_eq!(self.greeted.get(&link), Some(&true)),
             FromIntercept::Tunnel(_) => panic!("there is no device"),
+            FromIntercept::DatagramAnswer(_) => panic!("it serves segments"),
             FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
         }
         let mut frame = Vec::new();

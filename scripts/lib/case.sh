@@ -5,7 +5,7 @@
 #   run()    the case itself
 # and may set  wire=any  (offloads make no difference),  ours=yes  (other implementations cannot do it),
 #   fault=yes  (something goes wrong: nothing to measure),  full=yes  (takes long: only with --full or by name),
-#   needs=databases or needs=protocols  (see install-databases.sh and install-protocols.sh) or
+#   needs=databases, needs=protocols or needs=dns  (see install-databases.sh and install-protocols.sh) or
 #   finds='NAME ...'  (findings of which tcpcopy may warn; any: all of them. With fault=yes that is the default. Any other warning
 #   of a finding fails the case),
 #   answers='equal shorter ...'  (it is run with each of these; $ANSWER_KIND is the one, see servers.sh).

@@ -57,6 +57,7 @@ need_servers() (
   needs=' '
   for name in "${@%%:*}"; do needs+="$(case_setting "$name" needs) "; done
   [[ $needs != *' databases '* ]] || install_databases || exit
+  [[ $needs != *' dns '* ]] || install_packages nsd:nsd || exit
   [[ $needs != *' protocols '* ]] || install_protocols
 )
 

@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod control;
+pub mod datagrams;
 pub mod driver;
 pub mod engine;
 mod failure_log;

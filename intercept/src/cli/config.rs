@@ -29,7 +29,7 @@ pub struct Config {
     pub bind: Option<IpAddr>,
     /// TCP port to listen on (`-p`).
     pub port: u16,
-    /// Which targets are served (`--allow-target`, `--loopback`).
+    /// Which targets are served (`--allow-target`, `--loopback`, `--udp`).
     pub targets: TargetPolicy,
     /// The networks of copied clients, if copies enter this host by a TUN device (`--tun`, `--net`).
     pub tun: Option<Networks>,
@@ -63,7 +63,11 @@ impl Config {
             bind: raw.bind.as_deref().map(address).transpose()?,
             port: raw.port,
             stats_json,
-            targets: TargetPolicy { loopback: raw.loopback, allowed: allowed_targets(&raw.allow_target)? },
+            targets: TargetPolicy {
+                loopback: raw.loopback,
+                datagrams: raw.udp,
+                allowed: allowed_targets(&raw.allow_target)?,
+            },
             process: ProcessOptions {
                 log_file,
                 pid_file,

@@ -51,6 +51,9 @@ pub(super) struct RawArgs {
     /// With --tun: tcpcopies need no key. Whoever reaches the port can then send to the test servers
     #[arg(long = "without-key")]
     pub(super) without_key: bool,
+    /// Serve tcpcopies that run with --udp: capture the answers of UDP servers instead of TCP servers
+    #[arg(long = "udp", conflicts_with_all = ["tun", "pcap_capture"])]
+    pub(super) udp: bool,
     /// Talk only to tcpcopies that have this file's key, in secret
     #[arg(long = "key-file", value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,

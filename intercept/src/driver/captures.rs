@@ -27,6 +27,8 @@ pub(super) struct Captures {
     sockets: Vec<Source>,
     /// The filter is derived from the announced targets.
     derived: bool,
+    /// How it is derived.
+    answers: fn(&[Endpoint]) -> Program,
     /// Packets are captured whole, not only their headers.
     whole: bool,
     program: Program,
@@ -49,15 +51,17 @@ struct Source {
 }
 
 impl Captures {
-    /// Opens one capture for each interface, or one of all interfaces.
+    /// Opens one capture for each interface, or one of all interfaces. Without a filter of the user, `answers` makes one of the
+    /// targets.
     pub(super) fn open(
         interfaces: &[String],
         filter: Option<&str>,
         by_pcap: bool,
+        answers: fn(&[Endpoint]) -> Program,
     ) -> Result<Self, StartError> {
         let program = match filter {
             Some(expression) => Program::from_expression(expression)?,
-            None => Program::answers(&[]),
+            None => answers(&[]),
         };
         let headers = program.clone().keeping(HEADERS);
         let expression = filter.map_or_else(|| expression::answers(&[]), expression::received);
@@ -73,13 +77,14 @@ impl Captures {
             Ok(Source { name, input, readable: true, failed: None })
         };
         let sockets = each_or_all.map(open).collect::<Result<_, StartError>>()?;
-        Ok(Self { sockets, derived: filter.is_none(), whole: false, program, expression })
+        Ok(Self { sockets, derived: filter.is_none(), answers, whole: false, program, expression })
     }
 
     /// No capture at all.
     pub(super) fn none() -> Self {
         let (program, expression) = (Program::answers(&[]), String::new());
-        Self { sockets: Vec::new(), derived: true, whole: false, program, expression }
+        let answers = Program::answers;
+        Self { sockets: Vec::new(), derived: true, answers, whole: false, program, expression }
     }
 
     /// Registers each socket under a token of its own, from `first` on.
@@ -130,7 +135,7 @@ impl Captures {
     /// Captures the answers of these servers and no others, unless the user has given a filter.
     pub(super) fn follow(&mut self, targets: &[Endpoint]) {
         if self.derived {
-            let program = Program::answers(targets);
+            let program = (self.answers)(targets);
             if std::mem::replace(&mut self.program, program) != self.program {
                 self.expression = expression::answers(targets);
                 self.replace_filters();

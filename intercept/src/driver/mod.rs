@@ -27,6 +27,7 @@ use std::time::Duration;
 use common_core::control::Statistics;
 use common_core::time::Time;
 use common_os::clock::Clock;
+use common_os::io::bpf::Program;
 use common_os::io::interfaces;
 use common_os::process::logging;
 use common_os::process::sched_policy::SchedPolicy;
@@ -90,11 +91,12 @@ impl Driver {
     /// # Errors
     /// [`RunError`] is one line for the user.
     pub fn open(config: &Config) -> Result<Self, RunError> {
+        let answers = if config.targets.datagrams { Program::datagrams_from } else { Program::answers };
         let tunnel = config.tun.map(Tunnel::open).transpose().map_err(StartError::from)?;
         let captures = match tunnel {
             // Packets of the device would be captured again.
             Some(_) if config.interfaces.is_empty() => Captures::none(),
-            _ => Captures::open(&config.interfaces, config.filter.as_deref(), config.pcap_capture)?,
+            _ => Captures::open(&config.interfaces, config.filter.as_deref(), config.pcap_capture, answers)?,
         };
         let control = ControlPort::new(listener::open(config.bind, config.port)?, config.keys.clone());
         let restricted = config.filter.is_some() || !config.interfaces.is_empty();

@@ -141,7 +141,7 @@ impl Output for Peers {
     fn send(&mut self, id: PeerId, message: &FromIntercept<'_>) {
         let Some(peer) = self.get_mut(id) else { return };
         let queued = peer.connection_mut().queue(|out| message.encode(out));
-        if matches!(message, FromIntercept::ServerSegment(_)) {
+        if matches!(message, FromIntercept::ServerSegment(_) | FromIntercept::DatagramAnswer(_)) {
             let counter = if queued { &mut peer.answers } else { &mut peer.overflowed };
             *counter += 1;
             self.overflowed += u64::from(!queued);

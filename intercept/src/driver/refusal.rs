@@ -18,6 +18,7 @@ pub(super) fn name(reason: RefuseReason) -> &'static str {
         RefuseReason::TargetIsCopied(_) => "target_is_copied",
         RefuseReason::TargetNotAllowed(_) => "target_not_allowed",
         RefuseReason::NoTunnel => "no_tunnel",
+        RefuseReason::OtherTransport => "other_transport",
     }
 }
 
@@ -71,6 +72,9 @@ pub(super) fn describe(reason: RefuseReason, version: Option<u16>) -> String {
         }
         (RefuseReason::TargetIsCopied(target), _) => {
             format!("the clients of its target {target} are copied, by it or by another tcpcopy")
+        }
+        (RefuseReason::OtherTransport, _) => {
+            "one of the two programs runs with --udp, and the other one without it".into()
         }
         (RefuseReason::TargetNotAllowed(target), _) => {
             format!(

@@ -26,6 +26,8 @@ pub struct AllowedTarget {
 pub struct TargetPolicy {
     /// Test servers on loopback addresses of this host are served.
     pub loopback: bool,
+    /// UDP is served instead of TCP.
+    pub datagrams: bool,
     /// Nothing else is served; `None` for no limit.
     pub allowed: Option<Vec<AllowedTarget>>,
 }

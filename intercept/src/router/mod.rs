@@ -2,6 +2,7 @@
 
 mod admission;
 mod announced;
+mod datagrams;
 mod delayed;
 mod guesses;
 mod owners;
@@ -20,7 +21,7 @@ use common_core::control::{
 use common_core::flow::{Endpoint, Flow};
 use common_core::time::Time;
 
-use admission::{Services, admit};
+use admission::Services;
 use announced::Announced;
 use delayed::Delayed;
 use guesses::Guesses;
@@ -171,9 +172,9 @@ impl Router {
             (ToIntercept::Target(target), Some(_)) if !self.reaches(peer, &target) => {
                 Err(RefuseReason::TargetNotAllowed(target))
             }
-            (ToIntercept::Target(target), Some(host)) => {
-                admit(now, &self.policy, &self.services, target)?;
-                self.targets.add(peer, host, target)
+            (ToIntercept::Target(target), Some(host)) => self.handle_target(now, peer, host, (target, false)),
+            (ToIntercept::DatagramTarget(target), Some(host)) => {
+                self.handle_target(now, peer, host, (target, true))
             }
             (ToIntercept::Service(service), Some(host)) => {
                 self.handle_service(peer, host, service);

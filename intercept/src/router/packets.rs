@@ -16,6 +16,9 @@ impl Router {
     /// A packet was captured.
     pub fn handle_packet(&mut self, now: Time, captured: Captured<'_>, out: &mut dyn Output) {
         self.counters.captured += 1;
+        if self.policy.datagrams {
+            return self.handle_datagram(captured, out);
+        }
         let Ok(segment) = &Segment::parse(captured.packet) else {
             self.counters.unreadable += 1;
             return;
@@ -138,7 +141,7 @@ impl Router {
         self.counters.unrouted += self.delayed.keep(now + DELAY, *flow, kept);
     }
 
-    fn is_local(&self, ip: IpAddr) -> bool {
+    pub(super) fn is_local(&self, ip: IpAddr) -> bool {
         ip.is_loopback() || self.local.contains(&ip)
     }
 }

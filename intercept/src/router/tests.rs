@@ -35,6 +35,9 @@ impl Output for Sent {
                 self.others.push((peer, FromIntercept::Shared { id, host }));
             }
             FromIntercept::Tunnel(networks) => self.others.push((peer, FromIntercept::Tunnel(networks))),
+            FromIntercept::DatagramAnswer(answer) => {
+                self.others.push((peer, FromIntercept::DatagramAnswer(answer)));
+            }
             FromIntercept::Refuse(_) | FromIntercept::Statistics(_) => panic!("the driver sends {message:?}"),
         }
     }
@@ -752,4 +755,67 @@ fn production_is_nobody_s_target() {
     rig.tell(SECOND, ToIntercept::Service(endpoint(SERVER)));
     rig.tell(FIRST, ToIntercept::Target(endpoint(SERVER)));
     assert_eq!(rig.router.take_refused(), []);
+}
+
+/// A router that serves UDP.
+fn datagram_rig() -> Rig {
+    let policy = TargetPolicy { datagrams: true, ..TargetPolicy::default() };
+    Rig::with(RouterConfig { policy, ..RouterConfig::default() })
+}
+
+fn datagram(flow: Flow) -> Vec<u8> {
+    let mut packet = Vec::new();
+    let datagram = common_core::wire::Datagram {
+        source: flow.server,
+        destination: flow.client,
+        hops: 64,
+        payload: b"answer",
+        payload_len: 6,
+    };
+    assert!(datagram.write(&mut packet));
+    packet
+}
+
+#[test]
+fn a_datagram_goes_to_all_who_have_named_its_server() {
+    let mut rig = datagram_rig();
+    rig.tell(FIRST, ToIntercept::DatagramTarget(flow(1).server));
+    rig.tell(FIRST, ToIntercept::DatagramTarget(endpoint("10.0.0.2:54")));
+    rig.capture(&datagram(flow(1)), false);
+    rig.tell(SECOND, ToIntercept::DatagramTarget(flow(1).server));
+    rig.capture(&datagram(flow(2)), false);
+    let answer = |port| {
+        FromIntercept::DatagramAnswer(common_core::control::DatagramAnswer {
+            flow: flow(port),
+            payload_len: 6,
+        })
+    };
+    let mut told = rig.told();
+    told.sort_by_key(|(peer, _)| *peer);
+    assert_eq!(told, [(FIRST, answer(1)), (FIRST, answer(2)), (SECOND, answer(2))]);
+    assert_eq!(rig.router.statistics().forwarded, 3);
+}
+
+#[test]
+fn other_packets_are_counted_where_datagrams_are_served() {
+    let mut rig = datagram_rig();
+    rig.tell(FIRST, ToIntercept::DatagramTarget(flow(1).server));
+    rig.capture(&datagram(Flow { server: endpoint("10.0.0.2:81"), ..flow(1) }), false);
+    rig.capture(&packet(flow(1), 10, Flags::ACK, b""), false);
+    // The host forwards this answer to the real client.
+    rig.capture(&datagram(flow(1)), true);
+    let looped = Flow { client: endpoint("127.0.0.1:1"), server: endpoint("127.0.0.1:80") };
+    rig.capture(&datagram(looped), false);
+    let counters = rig.router.statistics();
+    assert_eq!(rig.told(), []);
+    assert_eq!((counters.unrouted, counters.unreadable, counters.relayed, counters.withheld), (1, 1, 1, 1));
+}
+
+#[test]
+fn an_intercept_serves_one_transport() {
+    let (segments, datagrams) = (ToIntercept::Target, ToIntercept::DatagramTarget);
+    let server = endpoint(SERVER);
+    assert_eq!(datagram_rig().try_tell(FIRST, segments(server)), Err(RefuseReason::OtherTransport));
+    assert_eq!(Rig::new().try_tell(FIRST, datagrams(server)), Err(RefuseReason::OtherTransport));
+    assert_eq!(datagram_rig().try_tell(FIRST, datagrams(server)), Ok(()));
 }

@@ -144,7 +144,7 @@ mod tests {
     /// A router on a host with two addresses, and a peer that has sent its hello.
     fn router(networks: Networks, allowed: Option<Vec<AllowedTarget>>) -> Router {
         let local_addresses = vec!["10.0.0.17".parse().unwrap(), "fd00::17".parse().unwrap()];
-        let policy = TargetPolicy { allowed, loopback: true };
+        let policy = TargetPolicy { allowed, loopback: true, ..TargetPolicy::default() };
         let mut router = Router::new(RouterConfig { local_addresses, policy, ..RouterConfig::default() });
         router.set_tunnel(networks);
         router.handle_peer_connected(PEER, [10, 0, 0, 16].into());

@@ -21,6 +21,7 @@ use crate::settings::{EngineConfig, Multiplying, Shaping, Transfer, WorkerShare}
 use super::UsageError;
 use super::address::endpoint_or_default;
 use super::clients;
+use super::datagrams;
 use super::link;
 use super::offline;
 use super::protocol::{ProtocolOptions, attach};
@@ -83,6 +84,8 @@ pub struct Config {
     pub wait_for_answers: bool,
     /// Only sessions that are seen from their SYN (`-O`).
     pub only_from_syn: bool,
+    /// Datagrams in a second; UDP is copied instead of TCP (`--udp`, `--udp-rate`).
+    pub datagram_rate: Option<u32>,
     /// `-L`: continue when no intercept can be reached.
     pub alone: bool,
     /// `-l`, `--log-format`, `-P`, `--user` and `-d`.
@@ -108,7 +111,14 @@ impl Config {
         ])?;
         let interfaces = interfaces(&raw.interfaces)
             .map_err(|(piece, problem)| UsageError::Interface { piece, problem })?;
+        let datagram_rate = datagrams::rate(raw)?;
         let (interfaces, offline) = offline::sources(raw, interfaces)?;
+        if datagram_rate.is_some() && offline.is_some() {
+            return Err(UsageError::NotUdp {
+                flag: "-i FILE",
+                reason: "capture files are replayed to TCP services only",
+            });
+        }
         let mut transfers = transfers(&raw.transfers)?;
         if offline.is_none() {
             refuse_loops(&transfers)?;
@@ -121,7 +131,16 @@ impl Config {
             copy_accounts: raw.copy_accounts,
             on_lost_state: raw.on_lost_state,
         };
-        attach(&mut transfers, &options)?;
+        let derived_filter = match datagram_rate {
+            Some(_) => {
+                datagrams::refuse_several(&transfers)?;
+                Some(datagrams::filter(&transfers))
+            }
+            None => {
+                attach(&mut transfers, &options)?;
+                None
+            }
+        };
         if offline.is_some() {
             offline::refuse_queries(&transfers)?;
         }
@@ -153,7 +172,7 @@ impl Config {
             tunnel: raw.tunnel,
             pcap_capture: raw.pcap_capture,
             decapsulates: raw.decap,
-            filter: filter(raw.filter.as_deref())?,
+            filter: filter(raw.filter.as_deref())?.or(derived_filter),
             buffer_bytes: usize::try_from(megabytes(raw.buffer_mb)).unwrap_or(usize::MAX),
             snap: usize::try_from(raw.snap).unwrap_or(usize::MAX),
             mss: (mss(HEADERS_V4), mss(HEADERS_V6)),
@@ -162,6 +181,7 @@ impl Config {
             keepalive_timeout: Duration::from_secs(raw.keepalive_seconds.into()),
             wait_for_answers: !raw.no_wait,
             only_from_syn: raw.only_from_syn,
+            datagram_rate,
             alone: raw.alone,
             process: ProcessOptions {
                 log_file,
@@ -263,6 +283,19 @@ mod tests {
         assert!(config.wait_for_answers && !config.alone);
         assert_eq!(config.process, ProcessOptions::default());
         assert!(config.interfaces.is_empty() && config.filter.is_none() && config.stats_json.is_none());
+    }
+
+    #[test]
+    fn datagrams_have_a_filter_and_no_modules() {
+        let udp = config(&["--udp", "-x", "10.0.0.16:3306-10.0.0.17:3306"]).unwrap();
+        assert!(udp.datagram_rate.is_some() && udp.protocols().is_empty());
+        let expected = "(udp dst port 80) or (udp dst port 3306 and dst host 10.0.0.16)";
+        assert_eq!(udp.filter.unwrap(), expected);
+        assert_eq!(config(&["--udp", "-F", "udp"]).unwrap().filter.unwrap(), "udp");
+        let error = config(&["--udp", "-i", "a.pcap"]).err().unwrap().to_string();
+        assert!(error.starts_with("-i FILE has no meaning with --udp"), "{error}");
+        let error = config(&["--udp", "-x", "80-10.0.0.27:80"]).err().unwrap().to_string();
+        assert!(error.starts_with("a second target of one service"), "{error}");
     }
 
     #[test]

@@ -132,6 +132,20 @@ pub enum UsageError {
         /// The file.
         file: String,
     },
+    /// A flag that has a meaning only for datagrams.
+    #[error("{flag} is for --udp; leave it out, or copy UDP services with --udp")]
+    OnlyUdp {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A flag that has no meaning for datagrams.
+    #[error("{flag} has no meaning with --udp: {reason}; leave it out")]
+    NotUdp {
+        /// The flag.
+        flag: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
     /// A flag that has a meaning only for capture files.
     #[error("{flag} is for capture files; name them with -i FILE or --offline FILE, or leave {flag} out")]
     OnlyOffline {

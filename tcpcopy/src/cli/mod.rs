@@ -4,6 +4,7 @@ mod address;
 mod clients;
 mod config;
 mod config_file;
+mod datagrams;
 mod error;
 mod link;
 mod offline;

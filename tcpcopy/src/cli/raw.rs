@@ -130,6 +130,12 @@ pub(super) struct RawArgs {
     /// Copy only connections that are opened while tcpcopy runs
     #[arg(short = 'O')]
     pub(super) only_from_syn: bool,
+    /// Copy UDP services instead of TCP services; intercept needs --udp, too
+    #[arg(long = "udp")]
+    pub(super) udp: bool,
+    /// UDP: copy at most so many datagrams a second; without it 50000
+    #[arg(long = "udp-rate", value_name = "N", value_parser = whole::<u32>(1..=10_000_000))]
+    pub(super) udp_rate: Option<u32>,
     /// Start and continue without intercept when it cannot be reached
     #[arg(short = 'L')]
     pub(super) alone: bool,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
-use common_core::control::{FromIntercept, ServerSegment, ToIntercept, VERSION};
+use common_core::control::{DatagramAnswer, FromIntercept, ServerSegment, ToIntercept, VERSION};
 use common_core::flow::Endpoint;
 use common_core::network::Networks;
 use common_core::time::Time;
@@ -62,6 +62,8 @@ pub(super) struct Client {
     shared_with: Option<IpAddr>,
     /// Copies go over this connection.
     tunnel: Option<TunnelState>,
+    /// Answers of UDP servers that were read: as many as one [`Self::receive`] reads.
+    datagrams: Vec<DatagramAnswer>,
 }
 
 impl Client {
@@ -92,6 +94,7 @@ impl Client {
             statistics: None,
             shared_with: None,
             tunnel,
+            datagrams: Vec::new(),
         }
     }
 
@@ -142,6 +145,11 @@ impl Client {
         self.readable |= self.state.is_up();
     }
 
+    /// The answers of UDP servers that were read.
+    pub(super) fn take_datagrams(&mut self) -> impl Iterator<Item = DatagramAnswer> + '_ {
+        self.datagrams.drain(..)
+    }
+
     /// Why it is down, or was down last.
     pub(super) fn last_error(&self) -> Option<&ControlError> {
         self.last_error.as_ref()
@@ -190,9 +198,10 @@ impl Client {
     ) -> Option<Change> {
         let Some(connection) = &mut self.connection else { return None };
         let was_up = self.state.is_up();
+        self.datagrams.clear();
         let mut failure = None;
         let (state, statistics, tunnel) = (&mut self.state, &mut self.statistics, &mut self.tunnel);
-        let mut told = Told { shared_with: None, tunnel };
+        let mut told = Told { shared_with: None, tunnel, datagrams: &mut self.datagrams };
         let result = connection.receive(budget, &mut |body| {
             match handle_body(now, body, state, statistics, &mut told, answers) {
                 Ok(()) if state.is_up() == was_up => return ControlFlow::Continue(()),
@@ -329,6 +338,7 @@ impl Client {
 struct Told<'a> {
     shared_with: Option<IpAddr>,
     tunnel: &'a mut Option<TunnelState>,
+    datagrams: &'a mut Vec<DatagramAnswer>,
 }
 
 /// Carries out one message.
@@ -357,6 +367,10 @@ fn handle_body(
         _ if !state.is_up() => Err(ControlError::Malformed("no hello first".to_owned())),
         FromIntercept::ServerSegment(answer) => {
             answers(&answer);
+            Ok(())
+        }
+        FromIntercept::DatagramAnswer(answer) => {
+            told.datagrams.push(answer);
             Ok(())
         }
         FromIntercept::Pong { .. } => {

@@ -101,6 +101,9 @@ impl ControlError {
             Self::Refused(RefuseReason::NoTunnel) => "start intercept on the test host with --tun",
             Self::NoNetwork { .. } => "add a network of this family to intercept's --net",
             Self::OtherNetworks { .. } => "start tcpcopy again, or intercept with the same --net as before",
+            Self::Refused(RefuseReason::OtherTransport) => {
+                "start both programs with --udp, or both without it"
+            }
             Self::Version { .. } | Self::Refused(_) => "install the same release on both hosts",
             Self::Malformed(_) | Self::NoHello => "check that -s names intercept's address and port",
             Self::Connect(_) | Self::NoAnswer | Self::Silent | Self::Lost(_) | Self::Overflow => {
@@ -149,6 +152,7 @@ fn refusal(reason: RefuseReason) -> Cow<'static, str> {
             return format!("the clients of the target {target} are copied: it is a production service")
                 .into();
         }
+        RefuseReason::OtherTransport => "one program runs with --udp, and the other one without it",
         RefuseReason::TargetNotAllowed(target) => {
             return format!("its --allow-target does not name the target {target}, or with --tun it is none of its own addresses")
                 .into();

@@ -9,7 +9,7 @@ mod tunnel_state;
 
 use std::collections::VecDeque;
 
-use common_core::control::{ServerSegment, ToIntercept};
+use common_core::control::{DatagramAnswer, ServerSegment, ToIntercept};
 use common_core::flow::Endpoint;
 use common_core::network::Networks;
 use common_core::time::Time;
@@ -53,6 +53,8 @@ pub struct Introduction {
     pub targets: Vec<Endpoint>,
     /// Copies go over the control connection.
     pub tunnels: bool,
+    /// The same, if UDP is copied.
+    pub datagram_targets: Vec<Endpoint>,
 }
 
 /// All control connections of a worker. They connect, and reconnect, by themselves.
@@ -108,6 +110,17 @@ impl ControlConns {
     #[must_use]
     pub fn room(&self) -> Option<usize> {
         self.clients.iter().filter_map(Client::room).min()
+    }
+
+    /// Some are up.
+    #[must_use]
+    pub fn any_up(&self) -> bool {
+        self.clients.iter().any(Client::is_up)
+    }
+
+    /// The answers of UDP servers that [`ControlConns::receive`] has read.
+    pub fn take_datagrams(&mut self) -> impl Iterator<Item = DatagramAnswer> + '_ {
+        self.clients.iter_mut().flat_map(Client::take_datagrams)
     }
 
     /// The first connection that is down, and why if that is known yet.
@@ -198,7 +211,7 @@ impl ControlConns {
     /// Queues the services, the targets and `routes`, which are encoded messages, on a connection that came up.
     pub fn announce(&mut self, now: Time, index: usize, routes: &[u8]) {
         let Some(client) = self.clients.get_mut(index) else { return };
-        let Introduction { services, targets, tunnels, .. } = &self.introduction;
+        let Introduction { services, targets, datagram_targets, tunnels, .. } = &self.introduction;
         let change = client.announce(now, |out| {
             // Targets are judged by it.
             if *tunnels {
@@ -206,6 +219,7 @@ impl ControlConns {
             }
             services.iter().for_each(|service| ToIntercept::Service(*service).encode(out));
             targets.iter().for_each(|target| ToIntercept::Target(*target).encode(out));
+            datagram_targets.iter().for_each(|target| ToIntercept::DatagramTarget(*target).encode(out));
             out.extend_from_slice(routes);
         });
         self.note(index, change);

@@ -27,7 +27,7 @@ struct Rig {
 }
 
 fn introduction() -> Introduction {
-    Introduction { instance: 7, services: vec![SERVICE], targets: vec![TARGET], tunnels: false }
+    Introduction { instance: 7, services: vec![SERVICE], targets: vec![TARGET], ..Introduction::default() }
 }
 
 impl Rig {

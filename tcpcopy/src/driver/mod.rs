@@ -2,6 +2,7 @@
 
 mod announce;
 mod captures;
+mod datagrams;
 mod deferral;
 mod input;
 mod map_log;
@@ -136,6 +137,9 @@ impl RunError {
 /// # Errors
 /// [`RunError`], before the daemon has left the terminal wherever that is possible.
 pub fn run(config: &Config) -> Result<ExitCode, RunError> {
+    if let Some(rate) = config.datagram_rate {
+        return datagrams::run(config, rate);
+    }
     let mut process = Process::start(&config.process)?;
     // The clients of capture files are nobody's now.
     let local_addresses = if config.offline.is_none() { interfaces::local_addresses() } else { Vec::new() };
@@ -165,6 +169,7 @@ pub fn run(config: &Config) -> Result<ExitCode, RunError> {
         services: copied_services(config, &local_addresses),
         targets: config.targets(),
         tunnels: config.tunnel,
+        datagram_targets: Vec::new(),
     };
     let worker = |(index, (input, sink))| {
         worker((config, index), clock, (&introduction, &conn_log), input, sink, (&queries, &own))

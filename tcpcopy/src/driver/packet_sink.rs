@@ -129,7 +129,7 @@ impl<I: Inject> PacketSink<I> {
         self.account.failed.add(error, packets);
         if self.failures.admit(self.now, error.raw_os_error()).is_some() {
             log::warn!(
-                "cannot send to the test server: {error}; sends failed so far: {} (TCP repeats them)",
+                "cannot send to the test server: {error}; sends failed so far: {}",
                 self.account.failed.total()
             );
         }

@@ -477,6 +477,6 @@ impl Worker {
     }
 }
 
-fn unreachable(address: Endpoint, error: &ControlError) -> RunError {
+pub(super) fn unreachable(address: Endpoint, error: &ControlError) -> RunError {
     RunError::Intercept { address, reason: error.to_string(), hint: error.hint() }
 }

@@ -542,6 +542,7 @@ impl World {
                 FromIntercept::Pong { .. } | FromIntercept::Statistics(_) => {}
                 FromIntercept::Shared { .. } => panic!("there is one tcpcopy"),
                 FromIntercept::Tunnel(_) => panic!("the copies are sent on the wire"),
+                FromIntercept::DatagramAnswer(_) => panic!("no datagrams are served here"),
             }
         }
     }

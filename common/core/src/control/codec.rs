@@ -9,7 +9,8 @@ use thiserror::Error;
 use crate::answer_payload::AnswerPayload;
 use crate::control::fields::{Reader, Writer};
 use crate::control::{
-    FlowId, FromIntercept, MAGIC, Proof, RefuseReason, ServerSegment, Statistics, ToIntercept, VERSION,
+    DatagramAnswer, FlowId, FromIntercept, MAGIC, Proof, RefuseReason, ServerSegment, Statistics,
+    ToIntercept, VERSION,
 };
 use crate::flow::Flow;
 use crate::network::{Network, Networks};
@@ -57,6 +58,7 @@ pub(super) mod kind {
     /// See [`crate::control::Tunnelled`].
     pub(crate) const PACKET: u8 = 0x09;
     pub(crate) const LONG_PACKET: u8 = 0x0a;
+    pub(super) const DATAGRAM_TARGET: u8 = 0x0b;
     pub(super) const HELLO_REPLY: u8 = 0x81;
     pub(super) const REFUSE: u8 = 0x82;
     pub(super) const ANSWER: u8 = 0x83;
@@ -64,6 +66,7 @@ pub(super) mod kind {
     pub(super) const STATISTICS: u8 = 0x85;
     pub(super) const SHARED: u8 = 0x86;
     pub(super) const TUNNEL_REPLY: u8 = 0x87;
+    pub(super) const DATAGRAM_ANSWER: u8 = 0x88;
 }
 
 impl ToIntercept {
@@ -75,6 +78,9 @@ impl ToIntercept {
                 w.u64(instance);
             }),
             Self::Target(endpoint) => Writer::short_frame(out, kind::TARGET, |w| w.endpoint(endpoint)),
+            Self::DatagramTarget(endpoint) => {
+                Writer::short_frame(out, kind::DATAGRAM_TARGET, |w| w.endpoint(endpoint));
+            }
             Self::Service(endpoint) => Writer::short_frame(out, kind::SERVICE, |w| w.endpoint(endpoint)),
             Self::RouteAdd { id, flow, proof } => Writer::short_frame(out, kind::ROUTE_ADD, |w| {
                 w.u32(id.0);
@@ -104,6 +110,7 @@ impl ToIntercept {
                 version => Self::Hello { version, instance: 0 },
             },
             kind::TARGET => Self::Target(r.endpoint()?),
+            kind::DATAGRAM_TARGET => Self::DatagramTarget(r.endpoint()?),
             kind::SERVICE => Self::Service(r.endpoint()?),
             kind::ROUTE_ADD => Self::RouteAdd {
                 id: FlowId(r.u32()?),
@@ -135,6 +142,11 @@ impl<'a> FromIntercept<'a> {
             Self::Statistics(counters) => {
                 Writer::frame(out, kind::STATISTICS, |w| encode_statistics(w, *counters))
             }
+            Self::DatagramAnswer(answer) => Writer::short_frame(out, kind::DATAGRAM_ANSWER, |w| {
+                w.endpoint(answer.flow.client);
+                w.endpoint(answer.flow.server);
+                w.u16(answer.payload_len);
+            }),
             Self::Shared { id, host } => Writer::short_frame(out, kind::SHARED, |w| {
                 w.u32(id.0);
                 w.address(*host);
@@ -160,6 +172,10 @@ impl<'a> FromIntercept<'a> {
             kind::ANSWER => Self::ServerSegment(decode_answer(&mut r)?),
             kind::PONG => Self::Pong { nonce: r.u32()? },
             kind::STATISTICS => Self::Statistics(decode_statistics(&mut r)?),
+            kind::DATAGRAM_ANSWER => Self::DatagramAnswer(DatagramAnswer {
+                flow: Flow { client: r.endpoint()?, server: r.endpoint()? },
+                payload_len: r.u16()?,
+            }),
             kind::SHARED => Self::Shared { id: FlowId(r.u32()?), host: r.address()? },
             kind::TUNNEL_REPLY => Self::Tunnel(decode_networks(&mut r)?),
             other => return Err(DecodeError::UnknownType(other)),
@@ -269,6 +285,7 @@ fn encode_reason(w: &mut Writer<'_>, reason: RefuseReason) {
             w.endpoint(target);
         }
         RefuseReason::NoTunnel => w.u8(11),
+        RefuseReason::OtherTransport => w.u8(12),
     }
 }
 
@@ -285,6 +302,7 @@ fn decode_reason(r: &mut Reader<'_>) -> Result<RefuseReason, DecodeError> {
         9 => Ok(RefuseReason::TargetIsCopied(r.endpoint()?)),
         10 => Ok(RefuseReason::TargetNotAllowed(r.endpoint()?)),
         11 => Ok(RefuseReason::NoTunnel),
+        12 => Ok(RefuseReason::OtherTransport),
         _ => Err(DecodeError::Value("refuse reason")),
     }
 }

@@ -47,6 +47,7 @@ fn to_intercept() -> impl Strategy<Value = ToIntercept> {
         any::<u64>().prop_map(|instance| ToIntercept::Hello { version: VERSION, instance }),
         (0..VERSION).prop_map(|version| ToIntercept::Hello { version, instance: 0 }),
         endpoints().prop_map(ToIntercept::Target),
+        endpoints().prop_map(ToIntercept::DatagramTarget),
         endpoints().prop_map(ToIntercept::Service),
         (id(), endpoints(), endpoints(), proofs()).prop_map(|(id, client, server, proof)| {
             ToIntercept::RouteAdd { id, flow: Flow { client, server }, proof }
@@ -71,6 +72,7 @@ fn refuse_reasons() -> impl Strategy<Value = RefuseReason> {
         endpoints().prop_map(RefuseReason::TargetIsCopied),
         endpoints().prop_map(RefuseReason::TargetNotAllowed),
         Just(RefuseReason::NoTunnel),
+        Just(RefuseReason::OtherTransport),
     ]
 }
 
@@ -94,6 +96,9 @@ fn from_intercept() -> impl Strategy<Value = FromIntercept<'static>> {
         (option::of((any::<u32>(), 0_u8..=32)), option::of((any::<u128>(), 0_u8..=128)))
             .prop_map(|(v4, v6)| FromIntercept::Tunnel(networks(v4, v6))),
         any::<u32>().prop_map(|nonce| FromIntercept::Pong { nonce }),
+        (endpoints(), endpoints(), any::<u16>()).prop_map(|(client, server, payload_len)| {
+            FromIntercept::DatagramAnswer(DatagramAnswer { flow: Flow { client, server }, payload_len })
+        }),
         (any::<u32>(), any::<std::net::IpAddr>())
             .prop_map(|(id, host)| FromIntercept::Shared { id: FlowId(id), host }),
         any::<[u64; Statistics::COUNT]>().prop_map(|counters| FromIntercept::Statistics(counters.into())),

@@ -50,6 +50,7 @@ fn the_examples_in_the_specification_are_true() {
     let to: Vec<ToIntercept> = vec![
         ToIntercept::Hello { version: VERSION, instance: 0x0102_0304_0506_0708 },
         ToIntercept::Target(v4().server),
+        ToIntercept::DatagramTarget(Endpoint::new([10, 0, 0, 17].into(), 53)),
         ToIntercept::Service(Endpoint::new([10, 0, 0, 16].into(), 80)),
         ToIntercept::RouteAdd { id, flow: v4(), proof: opening },
         ToIntercept::RouteAdd { id, flow: v6(), proof: again },
@@ -71,6 +72,10 @@ fn the_examples_in_the_specification_are_true() {
         FromIntercept::Refuse(RefuseReason::Version(VERSION)),
         FromIntercept::Refuse(RefuseReason::TooManyRoutes),
         FromIntercept::Refuse(RefuseReason::TargetIsCopied(v4().server)),
+        FromIntercept::DatagramAnswer(DatagramAnswer {
+            flow: Flow { server: Endpoint::new([10, 0, 0, 17].into(), 53), ..v4() },
+            payload_len: 120,
+        }),
         FromIntercept::ServerSegment(answer()),
         FromIntercept::ServerSegment(syn_ack),
         FromIntercept::ServerSegment(ServerSegment { payload: b"hello", ..answer() }),

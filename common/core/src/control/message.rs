@@ -35,6 +35,8 @@ pub enum ToIntercept {
     },
     /// A server whose answers are wanted. Intercept derives its capture filter from the targets.
     Target(Endpoint),
+    /// A UDP server whose answers are wanted. An intercept serves either these or [`Self::Target`].
+    DatagramTarget(Endpoint),
     /// A service whose clients are copied. It must not be a target of anybody.
     Service(Endpoint),
     /// Send this flow's answers to me: those of the connections that the proof names.
@@ -86,6 +88,8 @@ pub enum FromIntercept<'a> {
     },
     /// Counters, sent after the hello and every second.
     Statistics(Statistics),
+    /// A datagram of a UDP server.
+    DatagramAnswer(DatagramAnswer),
     /// Another peer announces a flow of this one, which has proved that it is its own.
     Shared {
         /// The flow's name.
@@ -95,6 +99,15 @@ pub enum FromIntercept<'a> {
     },
     /// Packets are taken whose source is in one of these networks.
     Tunnel(Networks),
+}
+
+/// One UDP datagram that the test server sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DatagramAnswer {
+    /// Whom it answers, and who has sent it.
+    pub flow: Flow,
+    /// Payload bytes on the wire.
+    pub payload_len: u16,
 }
 
 /// Why intercept refuses a peer.
@@ -122,6 +135,8 @@ pub enum RefuseReason {
     TargetNotAllowed(Endpoint),
     /// The peer wants to send packets, and intercept takes none.
     NoTunnel,
+    /// Intercept serves UDP and the peer copies TCP, or the other way round.
+    OtherTransport,
 }
 
 /// One segment that the test server sent.

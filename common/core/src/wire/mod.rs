@@ -1,7 +1,8 @@
-//! TCP over IPv4 and IPv6 as it stands on the wire: views of what was captured, without link layers and tunnels; builders of what is sent.
+//! TCP and UDP over IPv4 and IPv6 as they stand on the wire: views of what was captured, without link layers and tunnels; builders of what is sent.
 
 mod build;
 mod copy_mark;
+mod datagram;
 mod link;
 mod segment;
 mod seq;
@@ -10,6 +11,7 @@ mod tunnel;
 
 pub use build::{LongPacket, Outgoing, PacketBuilder};
 pub use copy_mark::{copy_mark, is_marked};
+pub use datagram::Datagram;
 pub use link::{LinkType, ip_packet};
 pub use segment::{ParseError, Segment};
 pub use seq::Seq;

@@ -21,6 +21,9 @@ pub enum ParseError {
     /// Another transport protocol.
     #[error("not TCP")]
     NotTcp,
+    /// Another transport protocol, where UDP is expected.
+    #[error("not UDP")]
+    NotUdp,
 }
 
 /// One TCP segment, addresses and header decoded, payload borrowed.

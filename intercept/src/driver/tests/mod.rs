@@ -146,6 +146,7 @@ impl Client {
                 FromIntercept::Pong { nonce } => Message::Pong(nonce),
                 FromIntercept::Shared { .. } => panic!("no flow is shared here"),
                 FromIntercept::Tunnel(_) => panic!("there is no device here"),
+                FromIntercept::DatagramAnswer(_) => panic!("no datagrams are served here"),
                 FromIntercept::Statistics(_) => {
                     self.statistics += 1;
                     continue;

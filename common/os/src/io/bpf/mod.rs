@@ -3,6 +3,7 @@
 //! All programs here run on `SOCK_DGRAM` packet sockets: offset 0 is the IP header, except of outgoing packets in `split`.
 
 mod assembler;
+mod datagrams;
 pub mod expression;
 #[cfg(test)]
 mod filter_tests;
@@ -25,6 +26,7 @@ use thiserror::Error;
 
 use common_core::payload_prefix::PayloadPrefix;
 
+pub use datagrams::datagrams_to;
 pub use filters::HEAD;
 pub(crate) use filters::nothing;
 pub use split::worker_of;
