@@ -22,7 +22,7 @@ pub(super) fn strip(mut packet: &[u8], mut wire_length: usize) -> &[u8] {
 }
 
 /// Checks more than the version, which may equal the priority of a tag: the stated length must fit, and either the checksum
-/// must be right, or TCP or an extension header must follow.
+/// must be right, or TCP, UDP or an extension header must follow.
 fn starts_with_ip(packet: &[u8], wire_length: usize) -> bool {
     let stated =
         |at| packet.get(at..at + 2).map_or(usize::MAX, |b| usize::from(u16::from_be_bytes([b[0], b[1]])));
@@ -35,7 +35,7 @@ fn starts_with_ip(packet: &[u8], wire_length: usize) -> bool {
         }
         6 => {
             stated(4).saturating_add(40) <= wire_length
-                && packet.get(6).is_some_and(|next| matches!(next, 0 | 6 | 43 | 44 | 60))
+                && packet.get(6).is_some_and(|next| matches!(next, 0 | 6 | 17 | 43 | 44 | 60))
         }
         _ => false,
     }
@@ -53,7 +53,7 @@ fn checksum(header: &[u8]) -> u32 {
 mod tests {
     use super::*;
     use common_core::flow::{Endpoint, Flow};
-    use common_core::wire::{Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
+    use common_core::wire::{Datagram, Flags, Options, Outgoing, PacketBuilder, Segment, Seq};
 
     fn packet(client: &str, server: &str, payload: usize) -> Vec<u8> {
         let endpoint = |text: &str| Endpoint::from(text.parse::<std::net::SocketAddr>().unwrap());
@@ -68,6 +68,21 @@ mod tests {
             payload: (&payload, &[]),
         };
         PacketBuilder::new().build(&flow, &segment).to_vec()
+    }
+
+    #[test]
+    fn a_flow_label_that_looks_like_a_tag_is_none() {
+        let endpoint = |text: &str| Endpoint::from(text.parse::<std::net::SocketAddr>().unwrap());
+        let (source, destination) = (endpoint("[fd00::17]:53"), endpoint("[fd00::1]:5353"));
+        let mut datagram = Vec::new();
+        let whole = Datagram { source, destination, hops: 64, payload: b"answer", payload_len: 6 };
+        assert!(whole.write(&mut datagram));
+        for mut packet in [packet("[fd00::1]:1000", "[fd00::2]:80", 0), datagram] {
+            for label in [[0x08, 0x00], [0x86, 0xdd], [0x81, 0x00], [0x88, 0xa8]] {
+                packet[2..4].copy_from_slice(&label);
+                assert_eq!(stripped(&packet), packet, "{label:02x?}");
+            }
+        }
     }
 
     fn stripped(packet: &[u8]) -> &[u8] {
