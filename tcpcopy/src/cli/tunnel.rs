@@ -72,7 +72,6 @@ mod tests {
             (&["-x", "81-10.0.0.17:81@2:0:0:0:0:1"], "no MAC address"),
             (&["-x", "81-127.0.0.1:81"], "loopback address"),
             (&["-n", "2"], "one for each client"),
-            (&["-c", "198.18.0.1"], "one for each client"),
             (&["-r", "50"], "one for each client"),
         ] {
             assert_eq!(error(more), None, "{more:?}");
