@@ -14,10 +14,10 @@ run() {
   refuses 2 'nonsense' online $tcpcopy -x nonsense -s "$ASSIST4"
   refuses 2 '99999' online $tcpcopy -x "80-$TEST4:99999" -s "$ASSIST4"
   refuses 2 '' online $tcpcopy -x "$TEST4:80-$TEST4:80" -s "$ASSIST4"
-  refuses 2 '-n' online $tcpcopy -x "$transfer" -s "$ASSIST4" -n 3
-  refuses 2 '-c .*-n .*-r' online $tcpcopy -x "$transfer" -s "$ASSIST4" -n 3 -c 1.2.3.4 -r 50
+  refuses 2 '-n' online $tcpcopy -x "$transfer" -s "$ASSIST4" -n 1024
+  refuses 2 '-q.*-w' online $tcpcopy -x "$transfer" -s "$ASSIST4" -q 3 -w
   refuses 2 'cannot read capture file .traffic.pcap' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i traffic.pcap
-  refuses 2 '-c' online $tcpcopy -x "$transfer" -s "$ASSIST4" -c 10.1.1.x
+  refuses 2 '-c' online $tcpcopy -x "$transfer" -s "$ASSIST4" -c 10.1.1.999
   refuses 2 '--no-such-flag' online $tcpcopy -x "$transfer" -s "$ASSIST4" --no-such-flag
   refuses 2 'eth9' online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth9
   refuses 1 "$ASSIST4:36524" online $tcpcopy -x "$transfer" -s "$ASSIST4" -i eth0
