@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
+use common_core::text::shown;
 
 /// Records SQL sessions, shows them and replays them.
 #[derive(Debug, Parser)]
@@ -97,6 +98,9 @@ const COULD_NOT: u8 = 1;
 /// Exit status: the command line is wrong.
 const USAGE: u8 = 2;
 
+/// The longest error, in characters: it may quote a file, which anybody may have written.
+const ERROR_MAX: usize = 1000;
+
 /// Runs the command, and returns the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -110,11 +114,11 @@ pub fn main() -> ExitCode {
     match result {
         Ok(status) => status,
         Err(Failure::Usage(text)) => {
-            eprintln!("sqlreplay: {text}");
+            eprintln!("sqlreplay: {}", shown(&text, ERROR_MAX));
             ExitCode::from(USAGE)
         }
         Err(Failure::Other(text)) => {
-            eprintln!("sqlreplay: {text}");
+            eprintln!("sqlreplay: {}", shown(&text, ERROR_MAX));
             ExitCode::from(COULD_NOT)
         }
     }

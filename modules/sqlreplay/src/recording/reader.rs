@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use common_core::text;
 use thiserror::Error;
 
 use super::record::{Header, Record};
@@ -65,6 +66,9 @@ fn hint(reason: &str) -> &'static str {
 }
 
 const EMPTY: &str = "it is empty";
+
+/// The longest reason, in characters.
+const REASON_MAX: usize = 400;
 
 impl Reader {
     /// Opens the file and reads its header. A name that ends with `.zst` is decompressed.
@@ -184,6 +188,8 @@ impl Reader {
     /// An error at the line that was read last.
     #[must_use]
     pub fn malformed(&self, reason: String) -> ReadError {
+        // It may quote the line, which anybody may have written.
+        let reason = text::shown(&reason, REASON_MAX);
         ReadError::Line { path: self.path.clone(), line: self.number, reason }
     }
 }
@@ -227,6 +233,7 @@ mod tests {
             (r#"{"end":{"session":1,"at":1.5,"by":"cl"#, "x, line 2: EOF"),
             (r#"{"end":{"session":1,"at":1.5,"by":"x"}}"#, "unknown variant `x`"),
             (r#"{"end":{"session":1,"at":1.5,"by":"client","sesion":2}}"#, "unknown field `sesion`"),
+            ("{\"end\":{\"a\\nb\":2}}", "unknown field `a\\nb`"),
             (r#"{"end":{"session":1,"at":-1.5,"by":"client"}}"#, "-1.5 is no time"),
             (
                 r#"{"statement":{"session":1,"at":1,"messages":[{"bind":{"parameters":[5]}}]}}"#,
