@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 about='strangers on the control port announce the connections of others, and a service of the assistant; tcpcopy goes on'
 wire=any
+finds='two-tcpcopies'
 ours=yes
 
 run() { strangers -i eth0 -F 'tcp and src port 80'; }
