@@ -50,8 +50,19 @@ struct Reading {
     /// CREATE and ALTER are followed by what they define.
     second: u8,
     has_password: bool,
+    /// IDENTIFIED BY, WITH or VIA was read: whatever the statement is, it defines accounts.
+    identified: Identified,
     /// A function that hashes a password has begun.
     hashes: Hashes,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Identified {
+    #[default]
+    No,
+    /// The word before was IDENTIFIED.
+    Begun,
+    Yes,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +82,7 @@ impl Reading {
             Token::Word(word) => self.word(word),
             Token::Literal(_) | Token::Parameter(_) => {
                 return (self.defines == Some(true) && self.has_password)
+                    || self.identified == Identified::Yes
                     || self.hashes == Hashes::Inside
                     || matches!(token, Token::Literal(text) if is_secret_text(text));
             }
@@ -92,6 +104,12 @@ impl Reading {
         if self.second <= 4 && is(&["table", "view", "procedure", "function", "trigger", "event", "index"]) {
             *defines = false;
         }
+        self.identified = match self.identified {
+            Identified::Begun if is(&["by", "with", "via"]) => Identified::Yes,
+            Identified::Yes => Identified::Yes,
+            _ if is(&["identified"]) => Identified::Begun,
+            _ => Identified::No,
+        };
         let lower = word.to_ascii_lowercase();
         self.has_password |= lower == b"identified" || lower.ends_with(b"password");
         if is(&["password", "old_password"]) {
@@ -136,6 +154,12 @@ mod tests {
             "CREATE TABLE t (a int) ENGINE=FEDERATED CONNECTION='mysql://a:hunter2@host/db/t'",
             "PREPARE s FROM 'ALTER USER a IDENTIFIED BY \"hunter2\"'",
             "CREATE USER a IDENTIFIED VIA ed25519 USING PASSWORD('hunter2') OR unix_socket",
+            "GRANT TRIGGER ON shop.* TO 'bi'@'%' IDENTIFIED BY 'hunter2'",
+            "GRANT SELECT, INDEX ON t TO u IDENTIFIED BY 'hunter2'",
+            "GRANT EXECUTE ON PROCEDURE p TO u IDENTIFIED WITH x AS 'hunter2'",
+            "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO ALTER USER a IDENTIFIED BY 'hunter2'",
+            "BEGIN NOT ATOMIC ALTER USER a IDENTIFIED /* x */ BY 'hunter2'; END",
+            "EXPLAIN ANALYZE GRANT EVENT ON t TO u IDENTIFIED VIA ed25519 USING 'hunter2'",
         ] {
             let text = masked(sql.as_bytes()).unwrap_or_else(|| panic!("{sql}"));
             let text = String::from_utf8(text).unwrap();
@@ -143,6 +167,7 @@ mod tests {
         }
         assert!(has_secret_parameters(b"SELECT PASSWORD(?)"));
         assert!(has_secret_parameters(b"ALTER USER a IDENTIFIED BY ?"));
+        assert!(has_secret_parameters(b"GRANT TRIGGER ON shop.* TO u IDENTIFIED BY ?"));
     }
 
     #[test]
