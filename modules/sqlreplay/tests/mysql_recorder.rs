@@ -158,6 +158,33 @@ fn prepared_statements_with_types_long_data_and_cursors() {
 }
 
 #[test]
+fn bulks_keep_no_passwords() {
+    let mut said = login();
+    said.extend([
+        client(0, b"\x16ALTER USER a IDENTIFIED BY ?"),
+        server(1, b"\0\x09\0\0\0\0\0\x01\0\0\0\0"),
+        server(2, b"\x03def"),
+        server(3, EOF),
+        client(0, b"\xfa\x09\0\0\0\x80\0\xfd\0\0\x07hunter2"),
+        server(1, OK),
+        client(0, b"\xfa\x08\0\0\0\x80\0\xfd\0\0\x07hunter2"),
+        server(1, b"\xff\xdb\x04#HY000Unknown hunter2"),
+        client(0, b"\x16INSERT INTO t VALUES (?)"),
+        server(1, b"\0\x0a\0\0\0\0\0\x01\0\0\0\0"),
+        server(2, b"\x03def"),
+        server(3, EOF),
+        client(0, b"\xfa\x0a\0\0\0\x80\0\xfd\0\0\x01x"),
+        server(1, OK),
+    ]);
+    let lines = lines(&settings(), &said);
+    let bulks: Vec<&String> = lines.iter().filter(|line| line.contains(r#""command":250"#)).collect();
+    assert_eq!(bulks.len(), 3, "{lines:?}");
+    let masked = r#"[{"command":{"command":250,"body":"***"}}],"masked":"password""#;
+    assert!(bulks[0].contains(masked) && bulks[1].contains(masked), "{bulks:?}");
+    assert!(!bulks[2].contains("masked") && bulks[2].contains("body"), "{bulks:?}");
+}
+
+#[test]
 fn a_file_and_a_change_of_the_user() {
     let mut change = b"\x11other\0\x14hunter2-hunter2-huntshop\0\x2d\0mysql_native_password\0".to_vec();
     change.truncate(change.len());

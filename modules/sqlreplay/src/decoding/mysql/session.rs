@@ -165,6 +165,12 @@ impl Recorder {
                 self.lost = Some("a replica");
                 return;
             }
+            // The rows of values are not read: none is kept if they may be passwords.
+            Command::BULK_EXECUTE
+                if named.and_then(|id| self.statements.get(id)).is_none_or(|it| it.is_secret) =>
+            {
+                (vec![Message::Command { command: command.0, body: "***".into() }], Some(Masked::Password))
+            }
             command => {
                 // A few bytes are numbers.
                 let (body, is_masked) =
