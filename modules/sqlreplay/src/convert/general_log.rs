@@ -3,7 +3,7 @@
 //! A line has a time, the id of the connection, a command and its argument, with tabs or blanks between them. MariaDB leaves
 //! the time out where it is that of the line before. Further lines of a statement have no head.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 use std::path::Path;
 
@@ -16,6 +16,7 @@ use crate::masking::Masking;
 use crate::protocol::Protocol;
 use crate::recording::record::{End, EndedBy, Message, Record, Session, Statement};
 use crate::recording::{Bytes, Micros};
+use crate::sql::Tokens;
 
 /// The commands of the log.
 const COMMANDS: &[&str] = &[
@@ -115,6 +116,8 @@ struct Converter<'m> {
     /// The entry that further lines may belong to.
     entry: Option<(u64, &'static str, String)>,
     unknown: u64,
+    /// Connections whose last entry was a Query with EXECUTE: the statement that it executes follows as an entry of its own.
+    executing: BTreeSet<u64>,
 }
 
 pub(super) fn read(
@@ -132,6 +135,7 @@ pub(super) fn read(
         now: Micros(0),
         entry: None,
         unknown: 0,
+        executing: BTreeSet::new(),
     };
     let mut bytes = Vec::new();
     loop {
@@ -184,6 +188,13 @@ impl Converter<'_> {
     fn hand_over(&mut self, take: Take<'_>) -> io::Result<()> {
         let Some((id, command, argument)) = self.entry.take() else { return Ok(()) };
         let argument = argument.trim_end_matches(['\n', '\r']);
+        if self.executing.remove(&id) && command == "Execute" {
+            return Ok(());
+        }
+        let mut tokens = Tokens::new(argument.as_bytes(), Protocol::Mysql);
+        if command == "Query" && tokens.next().is_some_and(|token| token.is("execute")) {
+            self.executing.insert(id);
+        }
         if command == "Connect" {
             // `user@host on database using TCP/IP`; a refused one says so instead.
             if argument.starts_with("Access denied") {
@@ -283,6 +294,27 @@ mod tests {
         assert!(is_one(log), "{log}");
         records.remove(0);
         records
+    }
+
+    #[test]
+    fn a_statement_that_executes_another_is_replayed_once() {
+        let log = "2026-11-29T10:00:00.000000Z\t8 Connect\tapp@localhost on shop using TCP/IP\n\
+            2026-11-29T10:00:00.000000Z\t8 Query\tPREPARE s FROM 'DELETE FROM t'\n\
+            2026-11-29T10:00:00.000000Z\t8 Prepare\tDELETE FROM t\n\
+            2026-11-29T10:00:00.000000Z\t8 Query\t/* x */ execute s\n\
+            2026-11-29T10:00:00.000000Z\t9 Execute\tSELECT 1\n\
+            2026-11-29T10:00:00.000000Z\t8 Execute\tDELETE FROM t\n\
+            2026-11-29T10:00:00.000000Z\t8 Execute\tDELETE FROM u\n";
+        let queries: Vec<String> = lines(log).into_iter().filter(|line| line.contains("query")).collect();
+        for (line, sql) in queries.iter().zip([
+            "PREPARE s FROM 'DELETE FROM t'",
+            "/* x */ execute s",
+            "SELECT 1",
+            "DELETE FROM u",
+        ]) {
+            assert!(line.contains(sql), "{line}");
+        }
+        assert_eq!(queries.len(), 4, "{queries:?}");
     }
 
     #[test]
