@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{Next, Player, SLOWER};
 use crate::fingerprint::fingerprint;
 use crate::recording::Micros;
-use crate::recording::record::{Message, Outcome};
+use crate::recording::record::{Message, Outcome, Session};
 use crate::report::Played;
 
 /// What is to be known of a statement that was sent.
@@ -29,6 +29,21 @@ pub(super) enum Recorded {
     /// It comes later.
     Later,
     Answer(Vec<Outcome>),
+}
+
+/// A new connection of the session goes where this message takes it.
+fn follow(session: &mut Session, message: &Message) {
+    match message {
+        Message::InitDb(database) => session.database = database.clone(),
+        Message::ChangeUser { user, database, charset } => {
+            session.user = user.clone();
+            session.database = database.clone();
+            if let Some(charset) = charset {
+                session.settings.insert("charset".to_owned(), charset.to_string().as_str().into());
+            }
+        }
+        _ => {}
+    }
 }
 
 impl Player {
@@ -65,8 +80,12 @@ impl Player {
         let now = shared.clock.now();
         let due = Micros(self.round.start.0 + shared.due(statement.at).0);
         let mut text = None;
+        let has_failed = statement.answer.iter().any(|outcome| matches!(outcome, Outcome::Error(_)));
         for message in &statement.messages {
             self.prepared.sent(message);
+            if !has_failed {
+                follow(&mut self.session, message);
+            }
             let known = self.names.of(message, |sql| fingerprint(&sql.0, shared.options.protocol).into());
             if text.is_none() || matches!(message, Message::Execute { .. }) {
                 text = known.or(text);
@@ -110,5 +129,34 @@ impl Player {
             recorded,
         };
         link.send(&statement.messages, Some(sent));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::recording::Bytes;
+
+    #[test]
+    fn a_session_is_connected_again_where_it_was() {
+        let mut session = Session {
+            session: 1,
+            at: Micros(0),
+            client: "c:1".to_owned(),
+            user: "app".into(),
+            database: "shop".into(),
+            settings: BTreeMap::from([("charset".to_owned(), Bytes::from("45"))]),
+            login: None,
+            refused: None,
+        };
+        follow(&mut session, &Message::Query("SELECT 1".into()));
+        follow(&mut session, &Message::InitDb("other".into()));
+        assert_eq!((session.user.clone(), session.database.clone()), ("app".into(), "other".into()));
+        let change = Message::ChangeUser { user: "b".into(), database: Bytes::default(), charset: Some(8) };
+        follow(&mut session, &change);
+        assert_eq!((session.user.clone(), session.database.clone()), ("b".into(), Bytes::default()));
+        assert_eq!(session.settings["charset"], "8".into());
     }
 }
