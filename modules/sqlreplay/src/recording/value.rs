@@ -153,6 +153,17 @@ impl Value {
         }
     }
 
+    /// What it takes in memory beside itself, in bytes.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Null | Self::Masked => 0,
+            Self::Text(text) => text.0.len(),
+            Self::Typed(_, text) => text.len(),
+            Self::Binary(bytes, _) => bytes.len(),
+        }
+    }
+
     /// The text in it that a person could read.
     #[must_use]
     pub fn text(&self) -> Option<Cow<'_, str>> {

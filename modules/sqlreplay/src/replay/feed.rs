@@ -13,7 +13,7 @@ use super::player::Player;
 use super::selection::{Choice, Selection};
 use super::{ReplayError, Shared};
 use crate::recording::record::{Answer, End, EndedBy, Message, Outcome, Record, Statement};
-use crate::recording::{Micros, ReadError, Reader};
+use crate::recording::{Micros, ReadError, Reader, Value};
 
 /// Records that are read and not played, in bytes as [`weight`] estimates them.
 const AHEAD_MAX: u32 = 48 << 20;
@@ -176,15 +176,15 @@ impl Feeder {
 
 /// What the statement takes in memory, about, in bytes.
 fn weight(statement: &Statement) -> u32 {
+    let of_values = |values: &[Value]| -> usize { values.iter().map(|value| 64 + value.length()).sum() };
     let of = |message: &Message| match message {
         Message::Query(text)
         | Message::CopyData(text)
         | Message::CopyFail(text)
         | Message::FunctionCall(text) => text.0.len(),
         Message::Parse { sql, types, .. } => sql.0.len() + 4 * types.len(),
-        Message::Bind { parameters, .. } => {
-            parameters.iter().map(|value| 64 + value.text().map_or(0, |text| text.len())).sum()
-        }
+        Message::Bind { parameters, .. } => of_values(parameters),
+        Message::Command { body, .. } => body.0.len(),
         _ => 0,
     };
     let messages: usize = statement.messages.iter().map(|message| 100 + of(message)).sum();
@@ -192,9 +192,51 @@ fn weight(statement: &Statement) -> u32 {
         .answer
         .iter()
         .map(|outcome| match outcome {
-            Outcome::Done { data, .. } => data.rows.iter().map(|row| 64 * row.len()).sum(),
+            Outcome::Done { data, .. } | Outcome::Suspended { data, .. } => {
+                100 + data.rows.iter().map(|row| of_values(row)).sum::<usize>()
+            }
             _ => 100,
         })
         .sum();
     u32::try_from(400 + messages + rows).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::Bytes;
+    use crate::recording::record::Rows;
+
+    #[test]
+    fn long_values_have_their_weight() {
+        const LENGTH: u32 = 1 << 20;
+        let bytes = || vec![0xFF; LENGTH as usize];
+        let values = || vec![Value::Binary(bytes(), None), Value::Null];
+        let of = |message, answer| {
+            weight(&Statement {
+                session: 1,
+                at: Micros(0),
+                ahead: 0,
+                messages: vec![message],
+                masked: None,
+                took: None,
+                answer,
+            })
+        };
+        let bind = Message::Bind {
+            portal: Bytes::default(),
+            statement: "1".into(),
+            parameters: values(),
+            results: Vec::new(),
+        };
+        let data = Rows { rows: vec![values(), values()], ..Rows::default() };
+        let rows = vec![Outcome::Done { tag: "ROWS".into(), rows: 2, data }];
+        for (weight, least) in [
+            (of(bind, Vec::new()), LENGTH),
+            (of(Message::Command { command: 0xFA, body: Bytes(bytes()) }, Vec::new()), LENGTH),
+            (of(Message::Query("SELECT 1".into()), rows), 2 * LENGTH),
+        ] {
+            assert!((least..least + 2000).contains(&weight), "{weight}");
+        }
+    }
 }
