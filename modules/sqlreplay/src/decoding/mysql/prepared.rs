@@ -26,11 +26,11 @@ pub(super) struct Prepared {
     kinds: Vec<u16>,
     long: BTreeMap<usize, Vec<u8>>,
     /// Values were not kept.
-    pub(super) is_cut: bool,
+    is_cut: bool,
 }
 
 impl Prepared {
-    /// Reads an EXECUTE, whose values that were sent before it are used up.
+    /// Reads an EXECUTE, whose values that were sent before it are used up. `None` if one of them was not kept.
     pub(super) fn execute<R>(
         &mut self,
         payload: &[u8],
@@ -38,12 +38,13 @@ impl Prepared {
         read: impl FnOnce(&Execute<'_>) -> R,
     ) -> Option<R> {
         let long = std::mem::take(&mut self.long);
+        let is_cut = std::mem::take(&mut self.is_cut);
         let known = Known { parameters: self.parameters, kinds: &self.kinds, attributes };
         let execute = execute::read(payload, known, |at| long.get(&at).map(Vec::as_slice))?;
         let result = read(&execute);
         let kinds = execute.parameters.iter().map(|parameter| parameter.kind).collect();
         self.kinds = kinds;
-        Some(result)
+        (!is_cut).then_some(result)
     }
 }
 
@@ -90,15 +91,23 @@ impl Statements {
     }
 
     /// A part of a value, for the next EXECUTE.
-    pub(super) fn long_data(&mut self, id: u32, parameter: usize, data: &[u8]) {
-        self.long_bytes += data.len();
-        let is_full = self.long_bytes > LONG_MAX;
+    ///
+    /// `None` is one that was not kept.
+    pub(super) fn long_data(&mut self, id: u32, parameter: usize, data: Option<&[u8]>) {
+        let long_bytes = self.long_bytes + data.map_or(0, <[u8]>::len);
         let Some(prepared) = self.get(id) else { return };
-        if is_full || parameter >= usize::from(prepared.parameters) {
-            prepared.is_cut = is_full;
+        if parameter >= usize::from(prepared.parameters) {
             return;
         }
-        prepared.long.entry(parameter).or_default().extend_from_slice(data);
+        // Even without it, the EXECUTE is read as one that has no such value.
+        let value = prepared.long.entry(parameter).or_default();
+        match data {
+            Some(data) if long_bytes <= LONG_MAX => {
+                value.extend_from_slice(data);
+                self.long_bytes = long_bytes;
+            }
+            _ => prepared.is_cut = true,
+        }
     }
 
     /// Long data were used up.
@@ -116,7 +125,11 @@ impl Statements {
         let prepared = self.get(id)?;
         prepared.long.clear();
         prepared.is_cut = false;
-        Some(prepared.name)
+        let name = prepared.name;
+        if self.has_long_data() {
+            self.executed();
+        }
+        Some(name)
     }
 
     /// Returns its name.
@@ -128,5 +141,47 @@ impl Statements {
     /// All are gone; numbers go on.
     pub(super) fn clear(&mut self) {
         *self = Self { count: self.count, ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mysql_wire::execute::{Parameter, write};
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_not_kept_spoils_one_execution() {
+        let mut statements = Statements::default();
+        statements.sent(2, false);
+        statements.answered(Some((9, 2)));
+        let parameters =
+            vec![Parameter { kind: 0xFC, value: Some(b"") }, Parameter { kind: 0xFD, value: Some(b"x") }];
+        let execute = Execute { statement: 9, has_cursor: false, parameters };
+        let first = write(&execute, false, |at| at == 0);
+        // The types are those of the first execution.
+        let again = b"\x17\x09\0\0\0\0\x01\0\0\0\0\0\x01y";
+        let values = |statements: &mut Statements, payload: &[u8]| {
+            let values = statements.get(9)?.execute(payload, false, |execute| {
+                execute.parameters.iter().map(|it| it.value.map(<[u8]>::to_vec)).collect::<Vec<_>>()
+            });
+            statements.executed();
+            values
+        };
+        statements.long_data(9, 0, Some(b"a"));
+        statements.long_data(9, 0, None);
+        statements.long_data(9, 7, Some(b"no such parameter"));
+        assert_eq!(values(&mut statements, &first), None);
+        statements.long_data(9, 0, Some(b"ab"));
+        statements.long_data(9, 0, Some(b"c"));
+        let expected = vec![Some(b"abc".to_vec()), Some(b"y".to_vec())];
+        assert_eq!(values(&mut statements, again), Some(expected));
+        let much = vec![0; LONG_MAX];
+        statements.long_data(9, 0, Some(&much));
+        statements.long_data(9, 0, Some(b"a"));
+        assert_eq!(values(&mut statements, again), None);
+        assert!(!statements.has_long_data());
+        statements.long_data(9, 0, Some(b"a"));
+        assert!(values(&mut statements, again).is_some());
     }
 }

@@ -103,6 +103,12 @@ impl Recorder {
             if command == Command::PREPARE {
                 self.statements.sent(0, false);
             }
+            // It uses up the values that were sent before it.
+            if command == Command::EXECUTE
+                && let Some(id) = statement_of(packet.payload)
+            {
+                self.statements.reset(id);
+            }
             return self.push(now, command, packet.payload.len(), vec![message], None);
         }
         self.command(now, command, packet.payload, rest, packet.is_whole());
@@ -132,7 +138,7 @@ impl Recorder {
             }
             Command::LONG_DATA => {
                 if let (Some(id), Some(&[low, high])) = (named, rest.get(4..6)) {
-                    let data = rest.get(6..).filter(|_| is_whole).unwrap_or_default();
+                    let data = rest.get(6..).filter(|_| is_whole);
                     self.statements.long_data(id, u16::from_le_bytes([low, high]).into(), data);
                 }
                 return;
@@ -198,7 +204,7 @@ impl Recorder {
             (vec![Message::TooLong { kind: char::from(Command::EXECUTE.0), bytes }], None)
         };
         let prepared = statement_of(payload).and_then(|id| self.statements.get(id));
-        let Some(prepared) = prepared.filter(|it| !it.is_cut) else { return unreadable(payload) };
+        let Some(prepared) = prepared else { return unreadable(payload) };
         let (name, is_secret) = (Some(prepared.name), prepared.is_secret);
         let masking = &self.settings.masking;
         let read = prepared.execute(payload, self.attributes, |execute| {
