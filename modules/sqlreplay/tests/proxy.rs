@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sqlreplay::clock::Clock;
 use sqlreplay::decoding::Settings;
+use sqlreplay::protocol::Protocol;
 use sqlreplay::proxy::{Shared, Tls, Totals, serve};
 use sqlreplay::recording::record::{EndedBy, Header, Message, Outcome, Record};
 use sqlreplay::recording::{Micros, Reader, Writer};
@@ -51,6 +52,15 @@ fn answer(mut socket: TcpStream) {
 
 /// Records what `clients` do, and returns the records with what the proxy has counted.
 async fn recorded(path: &Path, clients: impl FnOnce(SocketAddr) + Send + 'static) -> (Vec<Record>, Totals) {
+    recorded_of(path, server(), Settings::default(), clients).await
+}
+
+async fn recorded_of(
+    path: &Path,
+    server: SocketAddr,
+    settings: Settings,
+    clients: impl FnOnce(SocketAddr) + Send + 'static,
+) -> (Vec<Record>, Totals) {
     let header = Header {
         format: 1,
         protocol: "postgres".into(),
@@ -61,8 +71,8 @@ async fn recorded(path: &Path, clients: impl FnOnce(SocketAddr) + Send + 'static
         started: "s".into(),
     };
     let (writer, sink) = Writer::open(path, header, None, false).unwrap();
-    let (clock, settings) = (Clock::start(Micros(0)), Settings::default());
-    let shared = Arc::new(Shared::new(server().to_string(), Tls::Refuse, settings, clock, sink, 0));
+    let clock = Clock::start(Micros(0));
+    let shared = Arc::new(Shared::new(server.to_string(), Tls::Refuse, settings, clock, sink, 0));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
@@ -185,4 +195,28 @@ async fn bytes_that_are_no_session_hurt_nobody() {
         reasons.iter().any(|reason| reason.starts_with("the rest of the session: client")),
         "{reasons:?}"
     );
+}
+
+#[tokio::test]
+async fn a_connection_that_only_the_recorder_finds_unreadable_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let _ = socket.write_all(b"\x05\0\0\0hello");
+            let _ = socket.read(&mut [0]);
+        }
+    });
+    let clients = |proxy: SocketAddr| {
+        for _ in 0..2 {
+            let mut client = TcpStream::connect(proxy).unwrap();
+            client.read_exact(&mut [0; 9]).unwrap();
+        }
+    };
+    let settings = Settings { protocol: Protocol::Mysql, ..Settings::default() };
+    let (records, totals) = recorded_of(&folder.path().join("a.jsonl"), server, settings, clients).await;
+    let skipped = records.iter().filter(|record| matches!(record, Record::Skipped(_))).count();
+    assert_eq!((skipped, totals.unrecorded), (2, 2), "{records:?}");
 }

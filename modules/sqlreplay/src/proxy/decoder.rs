@@ -108,6 +108,11 @@ impl Decoder {
             _ => 0,
         });
         self.shared.counters.statements(executions.sum());
+        for record in &self.records {
+            if matches!(record, Record::Skipped(skipped) if skipped.session.is_none()) {
+                self.shared.counters.unrecorded();
+            }
+        }
         self.shared.sink.take(&mut self.records);
     }
 }
