@@ -87,6 +87,7 @@ impl Conversation {
         if segment.flags.has(Flags::SYN) {
             if !is_client {
                 self.server.get_or_insert(segment.seq + 1);
+                self.go_on(now, out);
             }
         } else if !segment.payload.is_empty() {
             let ack = segment.flags.has(Flags::ACK).then_some(segment.ack);
@@ -158,10 +159,10 @@ impl Conversation {
             ack,
             payload: segment.payload.to_vec(),
         });
-        self.go_on(now, out);
     }
 
-    /// Hands over what waits, as long as there is something.
+    /// Hands over what waits, as long as there is something. One that begins to wait changes nothing for the others: this is
+    /// called where something was handed over, or the server's number has become known.
     fn go_on(&mut self, now: Micros, out: &mut Vec<Record>) {
         let mut at = 0;
         while let Some(waiting) = self.waiting.get(at) {
@@ -205,6 +206,11 @@ mod tests {
     type Said = (bool, u32, u32, Vec<u8>);
 
     fn records(said: &[Said]) -> (Vec<Record>, bool) {
+        records_with(said, 0)
+    }
+
+    /// The SYN-ACK comes before this segment.
+    fn records_with(said: &[Said], syn_ack: usize) -> (Vec<Record>, bool) {
         let mut out = Vec::new();
         let wire = dialogue(Arc::<Settings>::default(), 1, "c:1".into());
         let mut conversation = Conversation::new(wire, Seq(u32::MAX));
@@ -223,9 +229,13 @@ mod tests {
             };
             conversation.segment(Micros(0), is_client, &segment, &mut out)
         };
-        send(false, 999, 0, Flags::SYN | Flags::ACK, b"");
-        for (is_client, seq, ack, payload) in said {
-            send(*is_client, *seq, *ack, Flags::ACK, payload);
+        for at in 0..=said.len() {
+            if at == syn_ack {
+                send(false, 999, 0, Flags::SYN | Flags::ACK, b"");
+            }
+            if let Some((is_client, seq, ack, payload)) = said.get(at) {
+                send(*is_client, *seq, *ack, Flags::ACK, payload);
+            }
         }
         let is_lost = conversation.is_lost();
         conversation.end(Micros(0), &mut out);
@@ -253,7 +263,9 @@ mod tests {
             said.insert(2, said[0].clone());
             // A part again, with new bytes behind it.
             said.push((true, after_startup, after_ready, query[..3].to_vec()));
-            assert_eq!(records(&said), (expected.clone(), false), "{order:?}");
+            for syn_ack in 0..=said.len() {
+                assert_eq!(records_with(&said, syn_ack), (expected.clone(), false), "{order:?} {syn_ack}");
+            }
         }
         let (lost, is_lost) = records(&[in_order[0].clone(), in_order[1].clone(), in_order[3].clone()]);
         assert!(is_lost && lost.iter().any(|record| matches!(record, Record::Skipped(_))), "{lost:?}");
