@@ -136,7 +136,9 @@ impl Selection {
         let before = statement.messages.len();
         if options.only_select || options.filter.is_some() || options.fingerprint.is_some() {
             let permits = |sql: &Bytes| permits(&sql.0, options);
-            statement.messages.retain(|message| session.keeps(message, permits));
+            statement.messages.retain(|message| {
+                (!options.only_select || !may_write(message)) && session.keeps(message, permits)
+            });
         }
         let is_empty = |message: &Message| matches!(message, Message::Sync | Message::Flush);
         if statement.messages.len() < before && statement.messages.iter().all(is_empty) {
@@ -163,6 +165,20 @@ impl Chosen {
         }
         keeps
     }
+}
+
+/// Whether it is a command of MySQL that does more than read.
+fn may_write(message: &Message) -> bool {
+    const READS: &[Command] = &[
+        Command::FIELD_LIST,
+        // Statistics, the list of processes, debug.
+        Command(0x09),
+        Command(0x0A),
+        Command(0x0D),
+        Command::PING,
+        Command::SET_OPTION,
+    ];
+    matches!(message, Message::Command { command, .. } if !READS.contains(&Command(*command)))
 }
 
 /// Why a command of MySQL is not replayed.
@@ -254,8 +270,20 @@ fn only_reads(sql: &[u8], protocol: Protocol) -> bool {
         "desc",
         "help",
     ];
-    const WRITES: &[&str] =
-        &["insert", "update", "delete", "merge", "into", "share", "write", "global", "persist"];
+    const WRITES: &[&str] = &[
+        "insert",
+        "update",
+        "delete",
+        "merge",
+        "into",
+        "share",
+        "write",
+        "global",
+        "persist",
+        // MySQL's variables that permit writing.
+        "transaction_read_only",
+        "tx_read_only",
+    ];
     let mut begins = true;
     for token in Tokens::new(sql, protocol) {
         match token {
@@ -332,12 +360,21 @@ mod tests {
     }
 
     #[test]
+    fn only_commands_that_read_are_known_to_read() {
+        let may_write = |command| may_write(&Message::Command { command, body: Bytes::default() });
+        let reads: Vec<u8> = (0..=255).filter(|command| !may_write(*command)).collect();
+        assert_eq!(reads, [0x04, 0x09, 0x0A, 0x0D, 0x0E, 0x1B]);
+    }
+
+    #[test]
     fn statements_of_mysql_are_told_by_their_words() {
         for (sql, reads) in [
             ("SELECT `update`, \"delete\" FROM t # insert", true),
             ("USE shop", true),
             ("DESC t", true),
             ("SET GLOBAL x = 1", false),
+            ("SET SESSION transaction_read_only = 0", false),
+            ("SET @@tx_read_only = 0", false),
             ("SELECT 1 /*! INTO OUTFILE 'x' */", false),
             ("REPLACE INTO t VALUES (1)", false),
         ] {

@@ -9,7 +9,7 @@ use mysql_wire::login::dialogue::{Dialogue, Step};
 use mysql_wire::packet::{CHUNK_MAX, Header, packet};
 use mysql_wire::stream::{Packet, Receive, Stream};
 
-use super::login::Account;
+use super::login::{Account, READ_ONLY};
 use super::parameters::payloads;
 use crate::decoding::mysql::{Results, error_of};
 use crate::masking::Masking;
@@ -45,6 +45,8 @@ struct State {
     /// The server waits for a file: the sequence id of its next packet.
     file: Option<u8>,
     fatal: Option<ErrorText>,
+    /// It refuses to only read.
+    is_refused: bool,
 }
 
 /// A command that was sent and is not answered.
@@ -55,6 +57,15 @@ struct Pending {
     prepares: Option<Bytes>,
     /// It changes the user.
     login: Option<Dialogue>,
+    /// It is not of the recording: says that the session only reads.
+    is_own: bool,
+}
+
+impl Pending {
+    /// The session forgets what it was told at its begin.
+    fn begins_anew(&self) -> bool {
+        matches!(self.answer.command(), Command::CHANGE_USER | Command::RESET_CONNECTION)
+    }
 }
 
 impl Mysql {
@@ -70,6 +81,7 @@ impl Mysql {
             bound: None,
             file: None,
             fatal: None,
+            is_refused: false,
         };
         Self { stream: Stream::default(), state }
     }
@@ -77,6 +89,11 @@ impl Mysql {
 
 impl Codec for Mysql {
     fn can_write(&self, messages: &[Message]) -> bool {
+        // Nothing goes before the word that the session only reads.
+        if self.state.account.only_reads && self.state.pending.iter().any(|it| it.begins_anew() || it.is_own)
+        {
+            return false;
+        }
         let is_known = |name: &Bytes| self.state.ids.get(name).is_none_or(Option::is_some);
         messages.iter().all(|message| match message {
             Message::Bind { statement, .. } => is_known(statement),
@@ -115,6 +132,9 @@ impl Codec for Mysql {
     ) -> io::Result<()> {
         let mut receiver = Receiver { state: &mut self.state, out, outcome };
         self.stream.feed(bytes, &mut receiver);
+        if self.state.is_refused {
+            return Err(io::Error::other("the server refuses to only read"));
+        }
         Ok(())
     }
 
@@ -232,7 +252,7 @@ impl State {
     fn expect(&mut self, group: u64, command: Command) {
         if !command.has_no_answer() {
             let answer = Answer::new(command, self.format);
-            self.pending.push_back(Pending { group, answer, prepares: None, login: None });
+            self.pending.push_back(Pending { group, answer, prepares: None, login: None, is_own: false });
         }
     }
 
@@ -250,7 +270,9 @@ impl State {
             return;
         };
         let (event, is_over) = pending.answer.packet(it);
-        if let Some(outcome_of) = self.results.event(&pending.answer, event, &self.masking, false) {
+        if let Some(outcome_of) = self.results.event(&pending.answer, event, &self.masking, false)
+            && !pending.is_own
+        {
             outcome(pending.group, outcome_of);
         }
         match event {
@@ -261,6 +283,7 @@ impl State {
                 }
             }
             Event::Error(_) => {
+                self.is_refused |= pending.is_own;
                 self.file = None;
                 if let Some(name) = &pending.prepares {
                     self.ids.insert(name.clone(), Some(0));
@@ -275,8 +298,16 @@ impl State {
             }
             _ => {}
         }
-        if is_over {
-            self.pending.pop_front();
+        if is_over
+            && let Some(done) = self.pending.pop_front()
+            && self.account.only_reads
+            && done.begins_anew()
+            && !matches!(event, Event::Error(_))
+        {
+            self.command(done.group, Command::QUERY, READ_ONLY, out);
+            if let Some(own) = self.pending.back_mut() {
+                own.is_own = true;
+            }
         }
     }
 }
@@ -371,6 +402,29 @@ mod tests {
         assert!(codec.is_answered(2), "nobody answers that");
         // One that is not known is refused by the server.
         assert_eq!(written(&mut codec, 3, &execute)[0].1[..5], *b"\x17\0\0\0\0");
+    }
+
+    #[test]
+    fn a_session_that_only_reads_says_so_again() {
+        let (mut codec, ping) = (codec(), [Message::Command { command: 0x0E, body: Bytes::default() }]);
+        codec.state.account.only_reads = true;
+        written(&mut codec, 1, &[Message::ResetConnection]);
+        assert!(!codec.can_write(&ping));
+        let (mut out, mut outcomes) = (Vec::new(), Vec::new());
+        let mut answered = |codec: &mut Mysql, payload: &[u8]| {
+            let mut outcome = |group, outcome| outcomes.push((group, outcome));
+            codec.received(&packet(1, payload), &mut out, &mut outcome).is_ok()
+        };
+        assert!(answered(&mut codec, b"\0\0\0\x02\0\0\0"));
+        assert!(!codec.can_write(&ping) && !codec.is_answered(1));
+        assert!(answered(&mut codec, b"\0\0\0\x02\0\0\0"));
+        assert!(codec.can_write(&ping) && codec.is_answered(1));
+        written(&mut codec, 2, &[Message::ResetConnection]);
+        assert!(answered(&mut codec, b"\0\0\0\x02\0\0\0"));
+        assert!(!answered(&mut codec, b"\xff\x28\x04#42000no"), "it must not go on");
+        let query = packet(0, &[&[Command::QUERY.0][..], READ_ONLY].concat());
+        assert_eq!(out, [&query[..], &query].concat());
+        assert_eq!(outcomes, [(1, ok(0)), (2, ok(0))]);
     }
 
     #[test]

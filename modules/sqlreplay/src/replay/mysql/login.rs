@@ -5,6 +5,7 @@ use std::io;
 
 use mysql_wire::answer::Format;
 use mysql_wire::capabilities::Capabilities;
+use mysql_wire::command::Command;
 use mysql_wire::login::dialogue::{Dialogue, Refusal, Step};
 use mysql_wire::login::greeting::{self, Greeting};
 use mysql_wire::login::hello::Hello;
@@ -40,7 +41,12 @@ pub(super) struct Account {
     greeting: Greeting,
     hello: Hello,
     agreed: Capabilities,
+    /// Its sessions only read.
+    pub(super) only_reads: bool,
 }
+
+/// What a session that only reads says first.
+pub(super) const READ_ONLY: &[u8] = b"SET SESSION TRANSACTION READ ONLY";
 
 impl Account {
     #[cfg(test)]
@@ -57,6 +63,7 @@ impl Account {
             },
             hello: Hello::assumed(b"app", b"shop"),
             agreed: Capabilities::ASSUMED,
+            only_reads: false,
         }
     }
 
@@ -150,8 +157,8 @@ async fn log_in(
                 Step::Wait => {}
                 Step::Accepted => {
                     if options.only_select {
-                        let read_only = b"\x03SET SESSION TRANSACTION READ ONLY";
-                        run(&mut socket, read_only).await.map_err(broken)?;
+                        let query = [&[Command::QUERY.0][..], READ_ONLY].concat();
+                        run(&mut socket, &query).await.map_err(broken)?;
                     }
                     let account = Account {
                         map: options.map.clone(),
@@ -159,6 +166,7 @@ async fn log_in(
                         hello,
                         agreed,
                         greeting,
+                        only_reads: options.only_select,
                     };
                     let id = account.greeting.connection_id;
                     return Ok((socket, account, id));
