@@ -4,14 +4,18 @@ use std::fmt::Write;
 
 use common_core::flow::Endpoint;
 
+use super::expression::NAMED_MAX;
 use super::{Program, Service, nothing};
 
 impl Program {
-    /// Passes the datagrams that these servers send; of so many servers that the program would be too long, all datagrams.
+    /// Passes the datagrams that these servers send; of more than [`NAMED_MAX`] servers, all datagrams.
     #[must_use]
     pub fn datagrams_from(servers: &[Endpoint]) -> Self {
         if servers.is_empty() {
             return nothing();
+        }
+        if servers.len() > NAMED_MAX {
+            return Self::from_expression("udp").unwrap_or_else(|_| nothing());
         }
         let each =
             servers.iter().map(|server| format!("(udp src port {} and src host {})", server.port, server.ip));
@@ -75,8 +79,13 @@ mod tests {
 
     #[test]
     fn of_very_many_servers_all_datagrams_pass() {
-        let servers: Vec<_> = (1..3000).map(|port| Endpoint::new([10, 0, 0, 17].into(), port)).collect();
-        assert!(passes(&Program::datagrams_from(&servers), "10.9.9.9:9", "10.0.0.1:1000"));
+        let servers: Vec<_> = (1..=8192).map(|port| Endpoint::new([10, 0, 0, 17].into(), port)).collect();
+        let all = Program::datagrams_from(&servers);
+        assert!(passes(&all, "10.9.9.9:9", "10.0.0.1:1000"));
+        assert!(all.instructions.len() < 16, "{}", all.instructions.len());
+        let named = Program::datagrams_from(&servers[..NAMED_MAX]);
+        assert!(passes(&named, "10.0.0.17:128", "10.0.0.1:1000"));
+        assert!(!passes(&named, "10.0.0.17:129", "10.0.0.1:1000"));
     }
 
     #[test]

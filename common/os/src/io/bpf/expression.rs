@@ -33,6 +33,10 @@ const FAMILIES: [Family; 2] = [
     },
 ];
 
+/// Servers that an expression names. Libpcap's optimiser takes time and memory with the square of their number, and strangers may
+/// announce thousands; of more, all packets pass, and the program sorts out the rest.
+pub(super) const NAMED_MAX: usize = 128;
+
 /// An expression for what [`super::Program::conversations`] passes, except that services without an address are at any
 /// address, and that all answers with payload pass if some are wanted. With `tunnels`, all packets in VXLAN, Geneve and GRE
 /// pass as well.
@@ -63,12 +67,16 @@ pub fn conversations(
     expression
 }
 
-/// An expression for the answers of `servers` that this host receives; nothing if there are no servers.
+/// An expression for the answers of `servers` that this host receives; nothing if there are no servers, and all of TCP if there are
+/// more than [`NAMED_MAX`].
 #[must_use]
 pub fn answers(servers: &[Endpoint]) -> String {
     // No frame is that short. An expression that libpcap can prove to be false does not compile.
     if servers.is_empty() {
         return "less 1".to_owned();
+    }
+    if servers.len() > NAMED_MAX {
+        return received("tcp");
     }
     let ends: Vec<String> = servers.iter().map(|server| end("src", server.port, Some(server.ip))).collect();
     received(&format!("tcp and ({})", ends.join(" or ")))
@@ -172,6 +180,13 @@ mod tests {
             let packet = with_ip_options(packet(CLIENT[0], SERVICE[0], ack, payload), 3);
             assert_eq!(passes(&expression, &packet), wanted, "{payload} bytes after IP options");
         }
+    }
+
+    #[test]
+    fn of_very_many_servers_all_segments_pass() {
+        let servers: Vec<_> = (1..=8192).map(|port| Endpoint::new([10, 0, 0, 2].into(), port)).collect();
+        assert_eq!(answers(&servers), received("tcp"));
+        assert!(answers(&servers[..NAMED_MAX]).contains("src port 128"));
     }
 
     #[test]
