@@ -483,8 +483,9 @@ impl Engine {
     fn grant_other_port(&mut self, index: u32) {
         let Some(slot) = self.table.slot(index) else { return };
         slot.port = Port::Own;
-        // Copies with addresses of their own have ports from a list, which does not know of this.
-        if self.addresses.is_some() {
+        // Copies with addresses of their own share these, and those of multiplying have ports from the allocator of the clients.
+        // Neither knows of this.
+        if self.addresses.is_some() || self.clients.is_some() {
             return;
         }
         let Some(other) = other_port(&slot.flow) else { return };
