@@ -14,8 +14,8 @@ use hashbrown::hash_map::{Entry, HashMap};
 
 use super::classify::Class;
 
-/// The most clients that have an address. Each takes about 100 bytes.
-const CLIENTS_MAX: usize = 1 << 19;
+/// The most clients of a family that have an address. Each takes about 100 bytes.
+const CLIENTS_MAX: usize = 1 << 18;
 
 /// Places that are looked at before all that are free are searched.
 const ATTEMPTS: u64 = 64;
@@ -30,6 +30,8 @@ pub(super) struct OwnAddresses {
     by_client: HashMap<IpAddr, Given, RandomState>,
     /// The addresses that are given.
     taken: HashMap<IpAddr, (), RandomState>,
+    /// How many clients of each family have an address.
+    given: [usize; 2],
     /// A client has no session any more if it has sent nothing for so long.
     idle: Duration,
     search_at: Time,
@@ -44,7 +46,7 @@ struct Given {
 impl OwnAddresses {
     pub(super) fn new(networks: Networks, idle: Duration) -> Self {
         let (by_client, taken) = (HashMap::default(), HashMap::default());
-        Self { networks, by_client, taken, idle, search_at: Time::ZERO }
+        Self { networks, by_client, taken, given: [0; 2], idle, search_at: Time::ZERO }
     }
 
     /// The class of a segment, with the address of the copy. `None` if there is no address for its client.
@@ -87,25 +89,27 @@ impl OwnAddresses {
             return Some(given.address);
         }
         let network = self.networks.of(client)?;
-        if self.is_full(network) {
+        if self.is_full(network, client) {
             self.take_back(now);
         }
         let address = self.free(network, client)?;
         self.taken.insert(address, ());
         if let Entry::Vacant(place) = self.by_client.entry(client) {
             place.insert(Given { address, used: now });
+            self.given[family(client)] += 1;
         }
         Some(address)
     }
 
-    fn is_full(&self, network: Network) -> bool {
+    /// No client of this one's family can have an address of the network.
+    fn is_full(&self, network: Network, client: IpAddr) -> bool {
         let hosts = usize::try_from(network.host_mask()).unwrap_or(usize::MAX).saturating_sub(1);
-        self.by_client.len() >= hosts.min(CLIENTS_MAX)
+        self.given[family(client)] >= hosts.min(CLIENTS_MAX)
     }
 
     /// A free address of the network, neither its first nor its last one, which some programs take for no host.
     fn free(&self, network: Network, client: IpAddr) -> Option<IpAddr> {
-        if self.is_full(network) {
+        if self.is_full(network, client) {
             return None;
         }
         let own = match client {
@@ -134,15 +138,21 @@ impl OwnAddresses {
             return;
         }
         self.search_at = now + SEARCH_PAUSE;
-        let (idle, taken) = (self.idle, &mut self.taken);
-        self.by_client.retain(|_, given| {
+        let (idle, taken, counts) = (self.idle, &mut self.taken, &mut self.given);
+        self.by_client.retain(|client, given| {
             let stays = given.used + idle >= now;
             if !stays {
                 taken.remove(&given.address);
+                counts[family(*client)] -= 1;
             }
             stays
         });
     }
+}
+
+/// The place of a client's family in [`OwnAddresses::given`].
+fn family(client: IpAddr) -> usize {
+    usize::from(client.is_ipv6())
 }
 
 /// A number that depends on all bits of both.
@@ -216,6 +226,22 @@ mod tests {
         assert_eq!(addresses.assign(at(145), three), None);
         assert_eq!(addresses.assign(at(160), three), Some(second));
         assert_eq!(addresses.find(two), None);
+    }
+
+    #[test]
+    fn clients_of_one_family_take_no_place_of_the_other() {
+        let mut addresses = addresses("198.18.0.0/24");
+        for number in 1..=300_u128 {
+            let client = std::net::Ipv6Addr::from_bits(number << 8 | 1).into();
+            assert!(addresses.assign(at(0), client).is_some(), "{number}");
+        }
+        for host in 1..=254 {
+            assert!(addresses.assign(at(0), [10, 0, 0, host].into()).is_some(), "{host}");
+        }
+        assert_eq!(addresses.given, [254, 300]);
+        assert_eq!(addresses.assign(at(0), ip("10.0.1.1")), None);
+        assert!(addresses.assign(at(200), ip("10.0.1.1")).is_some());
+        assert_eq!(addresses.given, [1, 0]);
     }
 
     #[test]
