@@ -74,6 +74,13 @@ impl Announced {
         self.by_peer.iter().filter(|(_, (_, endpoints))| endpoints.contains(endpoint)).map(|(peer, _)| *peer)
     }
 
+    /// How many peers of the host have announced this.
+    pub(super) fn count_of_host(&self, host: Host, endpoint: &Endpoint) -> usize {
+        let is_there =
+            |(at, endpoints): &&(Host, BTreeSet<Endpoint>)| *at == host && endpoints.contains(endpoint);
+        self.by_peer.values().filter(is_there).count()
+    }
+
     pub(super) fn contains(&self, endpoint: &Endpoint) -> bool {
         self.all.contains_key(endpoint)
     }

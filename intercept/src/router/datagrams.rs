@@ -9,6 +9,9 @@ use common_os::io::Captured;
 use super::admission::admit;
 use super::{Host, Output, PeerId, Router};
 
+/// Peers of one host that may name the same target: each gets every answer, so more of them would multiply the traffic.
+const PEERS_OF_HOST_MAX: usize = 4;
+
 impl Router {
     /// A target, of which the user's policy decides whether its transport is served.
     ///
@@ -25,6 +28,12 @@ impl Router {
             return Err(RefuseReason::OtherTransport);
         }
         admit(now, &self.policy, &self.services, target)?;
+        if is_datagrams
+            && !self.targets.is_of(peer, &target)
+            && self.targets.count_of_host(host, &target) >= PEERS_OF_HOST_MAX
+        {
+            return Err(RefuseReason::TooManyRoutes);
+        }
         self.targets.add(peer, host, target)
     }
 

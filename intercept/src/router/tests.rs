@@ -797,6 +797,23 @@ fn a_datagram_goes_to_all_who_have_named_its_server() {
 }
 
 #[test]
+fn few_peers_of_a_host_get_the_answers_of_one_server() {
+    let mut rig = datagram_rig();
+    let target = ToIntercept::DatagramTarget(flow(1).server);
+    rig.tell(FIRST, target.clone());
+    for number in 2..6 {
+        rig.router.handle_peer_connected(PeerId(number), address(FIRST));
+        rig.tell(PeerId(number), greeting(PeerId(number)));
+        let expected = if number < 5 { Ok(()) } else { Err(RefuseReason::TooManyRoutes) };
+        assert_eq!(rig.try_tell(PeerId(number), target.clone()), expected, "{number}");
+    }
+    rig.tell(FIRST, target.clone());
+    rig.tell(SECOND, target.clone());
+    rig.router.handle_peer_gone(FIRST);
+    rig.tell(PeerId(5), target);
+}
+
+#[test]
 fn other_packets_are_counted_where_datagrams_are_served() {
     let mut rig = datagram_rig();
     rig.tell(FIRST, ToIntercept::DatagramTarget(flow(1).server));
