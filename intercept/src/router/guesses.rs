@@ -15,13 +15,15 @@ use crate::host_quota::Host;
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// The points of a host in a period whose routes are mostly refuted: a chance of one in 131 072 that one guess was right. It is cut
-/// off for a minute then, so who guesses all day long is right once in half a year.
+/// off for a minute then, so who does nothing but guess is right once in a quarter of a year.
 const POINTS_OF_GUESSER: u32 = 1 << 15;
 
-/// The same of a host with as many proved routes, as of two tcpcopies that copy the same clients.
+/// The same of a host with as many proved routes, as of two tcpcopies that copy the same clients. A guesser that opens as many
+/// connections of its own has as much: a chance of one in 4096, so it is right once in three days.
 const POINTS_MAX: u32 = 1 << 20;
 
-/// A host with more refuted routes than this in a period, and more than proved ones, is named.
+/// A host with more refuted routes than this in a period, and more than proved ones, is named, as is one with more than
+/// [`POINTS_OF_GUESSER`].
 const SUSPICIOUS: u32 = 64;
 
 /// Hosts that are counted; of more, the guesses are counted for all together.
@@ -65,7 +67,7 @@ impl Guesses {
         let count = self.count(now, host);
         count.points = count.points.saturating_add(points);
         count.refuted = count.refuted.saturating_add(1);
-        if count.is_suspicious() && !count.is_named {
+        if (count.is_suspicious() || count.points > POINTS_OF_GUESSER) && !count.is_named {
             count.is_named = true;
             let refuted = count.refuted;
             self.named.push(Guesser { host, refuted });
@@ -161,6 +163,20 @@ mod tests {
             assert_eq!(guesses.take_named(), [Guesser { host: host(1), refuted: SUSPICIOUS + 1 }]);
         }
         assert_eq!(guesses.take_named(), []);
+    }
+
+    #[test]
+    fn who_guesses_beside_connections_of_its_own_is_named() {
+        let mut guesses = Guesses::new();
+        for number in 0..=POINTS_OF_GUESSER / 8 {
+            assert_eq!(guesses.take_named(), []);
+            for _ in 0..2 {
+                guesses.proved(Time::ZERO, host(1));
+            }
+            guesses.refuted(Time::ZERO, host(1), 8);
+            assert_eq!(guesses.named.is_empty(), number < POINTS_OF_GUESSER / 8);
+        }
+        assert!(!guesses.are_too_many(host(1)));
     }
 
     #[test]
