@@ -188,14 +188,16 @@ const NEVER_USED: &[i64] = &[
 /// sockets are not among them.
 const FAMILIES: [i32; 4] = [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_UNIX];
 
-/// Requests of ioctl(2): blocking, and properties of interfaces.
-const REQUESTS: [libc::Ioctl; 8] = [
+/// Requests of ioctl(2): blocking, and properties of interfaces. Libpcap asks for the flags of an interface that was down, to see
+/// whether it is up again; every read fails if it may not.
+const REQUESTS: [libc::Ioctl; 9] = [
     libc::FIONBIO,
     libc::FIONREAD,
     libc::FIOCLEX,
     libc::TCGETS,
     libc::SIOCGIFINDEX,
     libc::SIOCGIFNAME,
+    libc::SIOCGIFFLAGS,
     libc::SIOCGIFMTU,
     libc::SIOCGIFHWADDR,
 ];
