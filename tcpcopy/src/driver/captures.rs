@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use common_os::io::af_packet::{AfPacket, FRAME_OVERHEAD, Room};
 use common_os::io::bpf::{HEAD, Program, Service, ServiceAnswers, expression};
@@ -10,7 +11,7 @@ use common_os::io::pcap_live::{PcapLive, PcapOpenError, PcapRoom};
 use common_os::io::{Capture, CaptureCounters, Captured};
 use common_os::process::start::StartError;
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry, Token, Waker};
 
 use super::pcap_feed::PcapFeed;
 use super::vantage::Vantage;
@@ -149,21 +150,36 @@ impl Captures {
     }
 
     pub(super) fn register(&mut self, registry: &Registry) -> io::Result<()> {
-        self.sources.iter_mut().zip(self.first_token..).try_for_each(|(source, token)| {
-            let token = Token(token);
+        // A registry has one waker at most, so all threads of libpcap share it.
+        let mut shared: Option<Arc<Waker>> = None;
+        for (source, token) in self.sources.iter_mut().zip(self.first_token..) {
             match &mut source.input {
                 Input::Socket(socket) => {
-                    registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)
+                    registry.register(
+                        &mut SourceFd(&socket.as_raw_fd()),
+                        Token(token),
+                        Interest::READABLE,
+                    )?;
                 }
-                Input::Pcap(feed) => feed.register(registry, token),
+                Input::Pcap(feed) => {
+                    let waker = match &shared {
+                        Some(waker) => Arc::clone(waker),
+                        None => Arc::clone(shared.insert(Arc::new(Waker::new(registry, Token(token))?))),
+                    };
+                    feed.start(waker)?;
+                }
             }
-        })
+        }
+        Ok(())
     }
 
     /// Notes that a capture is readable; false if the token is not that of a capture.
     pub(super) fn handle_event(&mut self, token: Token) -> bool {
-        match self.sources.get_mut(token.0.wrapping_sub(self.first_token)) {
-            Some(source) => source.ready = true,
+        let index = token.0.wrapping_sub(self.first_token);
+        match self.sources.get_mut(index) {
+            Some(Source { input: Input::Socket(_), ready, .. }) => *ready = true,
+            // The waker of all threads does not tell which one has packets.
+            Some(_) => self.sources.iter_mut().for_each(|source| source.ready |= source.input.is_fed()),
             None => return false,
         }
         true
@@ -243,6 +259,11 @@ impl Input {
             Self::Socket(socket) => &mut **socket,
             Self::Pcap(feed) => &mut **feed,
         }
+    }
+
+    /// A thread reads it.
+    fn is_fed(&self) -> bool {
+        matches!(self, Self::Pcap(_))
     }
 
     /// Packets may come after a stop, which no read has shown yet.

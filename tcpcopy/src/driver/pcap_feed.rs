@@ -12,7 +12,7 @@ use common_os::io::pcap_live::PcapLive;
 use common_os::io::{Capture, CaptureCounters, Captured};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::offline::batch::Batch;
 
@@ -70,8 +70,8 @@ impl PcapFeed {
         Self { state, shared: Arc::default(), batch: Batch::default(), next: 0 }
     }
 
-    /// Starts the thread, which wakes the worker by an event of this token.
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    /// Starts the thread, which wakes the worker by `waker`.
+    pub(super) fn start(&mut self, waker: Arc<Waker>) -> io::Result<()> {
         let State::Waiting(capture) = std::mem::replace(&mut self.state, State::Ended) else {
             return Err(io::ErrorKind::AlreadyExists.into());
         };
@@ -86,7 +86,7 @@ impl PcapFeed {
             sender: Some(sender),
             reused,
             shared: Arc::clone(&self.shared),
-            waker: Waker::new(registry, token)?,
+            waker,
             batch: Batch::default(),
             is_failing: false,
         };
@@ -161,7 +161,7 @@ struct Reader {
     sender: Option<Sender<Batch>>,
     reused: Receiver<Batch>,
     shared: Arc<Shared>,
-    waker: Waker,
+    waker: Arc<Waker>,
     batch: Batch,
     /// The last read failed, and that has been logged.
     is_failing: bool,
@@ -172,17 +172,17 @@ impl Reader {
         let mut events = Events::with_capacity(4);
         let mut rounds = 0_u8;
         while !self.shared.stopped.load(Ordering::Relaxed) {
-            while self.read() == BUDGET {
-                if !self.pass() {
-                    return;
-                }
-            }
+            let is_all = self.read() < BUDGET;
             if !self.pass() {
                 return;
             }
             rounds = rounds.wrapping_add(1);
-            if events.is_empty() || rounds.is_multiple_of(COUNTED) {
+            if is_all && events.is_empty() || rounds.is_multiple_of(COUNTED) {
                 self.count();
+            }
+            // An overload does not end here: the end and the counters are looked at in the middle of it.
+            if !is_all {
+                continue;
             }
             if let Err(error) = self.poll.poll(&mut events, Some(WAKE))
                 && error.kind() != io::ErrorKind::Interrupted
