@@ -55,6 +55,9 @@ impl Config {
         if raw.pcap_capture && raw.loopback {
             return Err(UsageError::PcapLoopback);
         }
+        if raw.udp && interfaces.is_empty() {
+            return Err(UsageError::UdpInterface);
+        }
         Ok(Self {
             interfaces,
             tun,

@@ -30,6 +30,9 @@ pub enum UsageError {
          one of them out"
     )]
     PcapLoopback,
+    /// Datagrams of all interfaces.
+    #[error("--udp needs -i: a datagram that passes several interfaces would be copied for each")]
+    UdpInterface,
     /// `-b` is no address.
     #[error(
         "-b: '{0}' is no IP address; name one of this host, as in -b 10.0.0.18; the port is given with -p"

@@ -119,6 +119,9 @@ impl Config {
                 reason: "capture files are replayed to TCP services only",
             });
         }
+        if datagram_rate.is_some() && interfaces.is_empty() {
+            return Err(UsageError::UdpInterface);
+        }
         let mut transfers = transfers(&raw.transfers)?;
         if offline.is_none() {
             refuse_loops(&transfers)?;
@@ -287,14 +290,18 @@ mod tests {
 
     #[test]
     fn datagrams_have_a_filter_and_no_modules() {
-        let udp = config(&["--udp", "-x", "10.0.0.16:3306-10.0.0.17:3306"]).unwrap();
+        let udp = config(&["--udp", "-i", "eth0", "-x", "10.0.0.16:3306-10.0.0.17:3306"]).unwrap();
         assert!(udp.datagram_rate.is_some() && udp.protocols().is_empty());
         let expected = "(udp dst port 80) or (udp dst port 3306 and dst host 10.0.0.16)";
         assert_eq!(udp.filter.unwrap(), expected);
-        assert_eq!(config(&["--udp", "-F", "udp"]).unwrap().filter.unwrap(), "udp");
+        assert_eq!(config(&["--udp", "-i", "eth0", "-F", "udp"]).unwrap().filter.unwrap(), "udp");
         let error = config(&["--udp", "-i", "a.pcap"]).err().unwrap().to_string();
         assert!(error.starts_with("-i FILE has no meaning with --udp"), "{error}");
-        let error = config(&["--udp", "-x", "80-10.0.0.27:80"]).err().unwrap().to_string();
+        for everywhere in [&["--udp"][..], &["--udp", "-i", "any"]] {
+            let error = config(everywhere).err().unwrap().to_string();
+            assert!(error.starts_with("--udp needs -i: "), "{error}");
+        }
+        let error = config(&["--udp", "-i", "eth0", "-x", "80-10.0.0.27:80"]).err().unwrap().to_string();
         assert!(error.starts_with("a second target of one service"), "{error}");
     }
 

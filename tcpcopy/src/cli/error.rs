@@ -138,6 +138,9 @@ pub enum UsageError {
         /// The flag.
         flag: &'static str,
     },
+    /// Datagrams of all interfaces.
+    #[error("--udp needs -i: a datagram that passes several interfaces would be copied for each")]
+    UdpInterface,
     /// A flag that has no meaning for datagrams.
     #[error("{flag} has no meaning with --udp: {reason}; leave it out")]
     NotUdp {
