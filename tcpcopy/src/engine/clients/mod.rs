@@ -105,7 +105,7 @@ impl Clients {
     /// copies have a port that the test server may remember.
     ///
     /// # Errors
-    /// It is beyond the limit of sessions in a second.
+    /// It is beyond the limit of sessions in a second, or no port is free for any copy.
     pub(super) fn add(
         &mut self,
         now: Time,
@@ -121,7 +121,11 @@ impl Clients {
             early += u64::from(found.is_early);
             Some(found.client)
         };
-        let copies = (0..self.copies).map(allocate).collect();
+        let copies: Vec<_> = (0..self.copies).map(allocate).collect();
+        if copies.iter().all(Option::is_none) {
+            self.selection.lacks_port(&flow);
+            return Err(DropReason::NoFreePort);
+        }
         let transfers = &self.transfers;
         let is_same = |index: &usize| {
             transfers.get(transfer).is_some_and(|first| transfers[*index].is_of_service_of(first))
@@ -181,5 +185,42 @@ impl Clients {
 
     fn get(&self, id: ClientId) -> Option<&Client> {
         self.clients.get(id.0 as usize)?.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::settings::{AddressPool, Instance, Shaping};
+
+    #[test]
+    fn a_connection_without_a_port_stays_left_out_once_one_is_free() {
+        let mut addresses = AddressPool::default();
+        addresses.add([10, 9, 0, 1].into(), [10, 9, 0, 1].into());
+        let multiplying =
+            Multiplying { copies: 4032, addresses, instance: Instance::new(15), ..Multiplying::default() };
+        let mut clients = Clients {
+            transfers: Vec::new(),
+            copies: multiplying.copies,
+            allocator: Allocator::new(multiplying, 1),
+            selection: Selection::new(Shaping { percent: 100, ..Shaping::default() }, 1, Time::ZERO),
+            by_flow: HashMap::default(),
+            clients: Vec::new(),
+            free: Vec::new(),
+        };
+        let server = Endpoint::new([10, 0, 0, 2].into(), 80);
+        let flow = |port| Flow { client: Endpoint::new([10, 0, 0, 1].into(), port), server };
+        let (first, second) = (flow(4000), flow(4001));
+        let (id, _) = clients.add(Time::ZERO, first, 0).unwrap();
+        assert_eq!(clients.add(Time::ZERO, second, 0), Err(DropReason::NoFreePort));
+        assert_eq!(clients.find(&second), None);
+        clients.leave(Time::ZERO, id);
+        let later = Time::ZERO + Duration::from_secs(600);
+        assert_eq!(clients.refusal(later, &second, false), Some(DropReason::NoFreePort));
+        assert_eq!(clients.refusal(later, &second, true), None);
+        assert!(clients.add(later, second, 0).is_ok());
+        assert_eq!(clients.refusal(later, &second, false), None);
     }
 }

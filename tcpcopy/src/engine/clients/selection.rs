@@ -12,9 +12,13 @@ use super::hash::share_of;
 use crate::ledger::DropReason;
 use crate::settings::Shaping;
 
-/// Sessions beyond the limit that are remembered, so that their later segments are not copied either; a newer one takes the
+/// Sessions beyond a limit that are remembered, so that their later segments are not copied either; a newer one takes the
 /// place of an older one.
 const PLACES: usize = 1 << 18;
+
+/// Why they are left out.
+const RATE_LIMIT: u64 = 0;
+const NO_FREE_PORT: u64 = 1;
 
 /// See the module's description.
 pub(super) struct Selection {
@@ -22,7 +26,7 @@ pub(super) struct Selection {
     begins: Time,
     tokens: Tokens,
     hasher: RandomState,
-    /// Hashes of clients' connections, zero for none. Empty until the first one is turned away.
+    /// Hashes of clients' connections with the reason in the lowest bit, zero for none. Empty until the first one is turned away.
     beyond: Vec<u64>,
 }
 
@@ -45,20 +49,23 @@ impl Selection {
         if !self.is_in_share(now, flow.client) {
             return Some(DropReason::NotChosen);
         }
-        if !opens && self.is_beyond(flow) {
-            return Some(DropReason::RateLimit);
-        }
-        None
+        if opens { None } else { self.left_out(flow) }
     }
 
     /// A session begins; false if it is beyond the limit.
     pub(super) fn admit(&mut self, now: Time, flow: &Flow) -> bool {
-        if self.shaping.sessions_a_second.is_none() {
-            return true;
+        let admitted = self.shaping.sessions_a_second.is_none() || self.tokens.take(now);
+        if admitted {
+            self.forget(flow);
+        } else {
+            self.leave_out(flow, RATE_LIMIT);
         }
-        let admitted = self.tokens.take(now);
-        self.note(flow, admitted);
         admitted
+    }
+
+    /// No port is free for the session that begins.
+    pub(super) fn lacks_port(&mut self, flow: &Flow) {
+        self.leave_out(flow, NO_FREE_PORT);
     }
 
     fn is_in_share(&self, now: Time, client: Endpoint) -> bool {
@@ -76,25 +83,42 @@ impl Selection {
         percent >= 100.0 || f64::from(share_of(client)) < percent * hundredth
     }
 
-    fn is_beyond(&self, flow: &Flow) -> bool {
-        let hash = self.hash(flow);
-        !self.beyond.is_empty() && self.beyond[hash as usize % PLACES] == hash
-    }
-
-    fn note(&mut self, flow: &Flow, admitted: bool) {
-        let hash = self.hash(flow);
-        match (admitted, self.beyond.is_empty()) {
-            (true, true) => return,
-            (true, false) if self.beyond[hash as usize % PLACES] != hash => return,
-            (false, true) => self.beyond = vec![0; PLACES],
-            _ => {}
+    fn left_out(&self, flow: &Flow) -> Option<DropReason> {
+        if self.beyond.is_empty() {
+            return None;
         }
-        self.beyond[hash as usize % PLACES] = if admitted { 0 } else { hash };
+        let hash = self.hash(flow);
+        let noted = self.beyond[place(hash)];
+        if noted == hash | NO_FREE_PORT {
+            return Some(DropReason::NoFreePort);
+        }
+        (noted == hash | RATE_LIMIT).then_some(DropReason::RateLimit)
     }
 
-    fn hash(&self, flow: &Flow) -> u64 {
-        self.hasher.hash_one(flow).max(1)
+    fn leave_out(&mut self, flow: &Flow, reason: u64) {
+        if self.beyond.is_empty() {
+            self.beyond = vec![0; PLACES];
+        }
+        let hash = self.hash(flow);
+        self.beyond[place(hash)] = hash | reason;
     }
+
+    fn forget(&mut self, flow: &Flow) {
+        if self.left_out(flow).is_some() {
+            let hash = self.hash(flow);
+            self.beyond[place(hash)] = 0;
+        }
+    }
+
+    /// Never zero; the lowest bit is left for the reason.
+    fn hash(&self, flow: &Flow) -> u64 {
+        (self.hasher.hash_one(flow) | 2) & !1
+    }
+}
+
+/// Where a hash is remembered.
+fn place(hash: u64) -> usize {
+    (hash >> 32) as usize % PLACES
 }
 
 /// Permissions that come at a constant rate. Those of a tenth of a second may be saved up.
@@ -190,6 +214,9 @@ mod tests {
         let forgotten =
             left_out.iter().filter(|flow| selection.refusal(at(10_000), flow, false).is_none()).count();
         assert!(forgotten < 300, "{forgotten} of {}", left_out.len());
+        let without_port = flow(1, 50_000);
+        selection.lacks_port(&without_port);
+        assert_eq!(selection.refusal(at(10_000), &without_port, false), Some(DropReason::NoFreePort));
         // A new connection of the same client is judged anew.
         let last = left_out.last().unwrap();
         assert_eq!(selection.refusal(at(20_000), last, true), None);
