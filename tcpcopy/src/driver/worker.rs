@@ -246,6 +246,11 @@ impl Worker {
     /// Sends packets and control messages that the engine has produced.
     fn send(&mut self, now: Time) {
         self.engine.flush(now, &mut self.sink);
+        if !self.sink.queued().is_empty() {
+            // First, so that intercept knows before an answer comes which connection it belongs to, and how much of it is wanted.
+            self.deliver(now);
+            self.conns.flush();
+        }
         self.sink.flush();
         self.deliver(now);
         self.conns.flush();
