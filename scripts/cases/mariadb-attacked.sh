@@ -3,6 +3,7 @@ about='the command lines of README with passwords, while strangers flood the con
 unit=commands
 wire=any
 ours=yes
+finds='two-tcpcopies syn-flood'
 needs=databases
 
 run() {
