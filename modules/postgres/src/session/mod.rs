@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use module_kit::edits::{Edits, Fate};
 use module_kit::framing::Framed;
+use module_kit::interrupts::LOOK_EVERY;
 use module_kit::progress::Progress;
 use module_kit::{
     Actions, AnswerPayload, Failure, FailureKind, Flow, Loss, Missing, Module, OnlineObserver, Ready,
@@ -35,7 +36,7 @@ use module_kit::{
 use postgres_wire::backend::TransactionStatus;
 
 use self::admission::Admission;
-use self::cancel::{Cancel, LOOK_EVERY};
+use self::cancel::Cancel;
 use self::connections::{Connections, Identity};
 use self::copy::Copy;
 use self::cycles::Cycles;
