@@ -1,7 +1,7 @@
 //! The end of an answer, as the last bytes of a segment show it: a server ends its answers with a segment.
 
 use postgres_wire::backend::TransactionStatus;
-use postgres_wire::framing::HEAD;
+use postgres_wire::framing::{HEAD, Head};
 use postgres_wire::server_error::{ServerError, SqlState};
 
 /// Bytes at the end of a segment that show how an answer ends: room for the fields of a usual error.
@@ -31,16 +31,50 @@ pub(crate) enum Last<'b> {
 const COLUMNS_MAX: usize = 40;
 
 impl<'b> End<'b> {
-    /// The end that `bytes` have.
-    pub(crate) fn find(bytes: &'b [u8]) -> Option<Self> {
-        match bytes {
-            [before @ .., b'Z', 0, 0, 0, 5, letter] => {
-                let status = TransactionStatus::read(*letter)?;
-                Some(Self::Ready { status, last: Last::of(before) })
-            }
-            _ => is_copy_in(bytes).then_some(Self::CopyIn),
+    /// The end that `bytes`, the last of a segment, have. What a server tells unasked may follow it.
+    pub(crate) fn last(bytes: &'b [u8]) -> Option<Self> {
+        Self::first_before(bytes, is_unasked).map(|(end, _)| end)
+    }
+
+    /// The first end in `bytes`, which are a segment whose beginning is anywhere in a message; and the bytes behind it, all
+    /// of which are messages.
+    pub(crate) fn first(bytes: &'b [u8]) -> Option<(Self, &'b [u8])> {
+        Self::first_before(bytes, are_messages)
+    }
+
+    fn first_before(bytes: &'b [u8], may_follow: fn(&[u8]) -> bool) -> Option<(Self, &'b [u8])> {
+        let ready = bytes.windows(READY.len() + 1).enumerate().find_map(|(at, message)| {
+            let status = TransactionStatus::read(*message.strip_prefix(READY)?.first()?)?;
+            let (before, rest) = (bytes.get(..at)?, bytes.get(at + message.len()..)?);
+            may_follow(rest).then(|| (Self::Ready { status, last: Last::of(before) }, rest))
+        });
+        ready.or_else(|| is_copy_in(bytes).then_some((Self::CopyIn, &[])))
+    }
+}
+
+/// ReadyForQuery without its letter.
+const READY: &[u8] = b"Z\0\0\0\x05";
+
+/// Whether `bytes` are messages, the last of which may be cut.
+fn are_messages(mut bytes: &[u8]) -> bool {
+    loop {
+        match Head::of_backend(bytes) {
+            Ok(Some(head)) => bytes = bytes.get(head.message()..).unwrap_or_default(),
+            Ok(None) => return true,
+            Err(_) => return false,
         }
     }
+}
+
+/// Whether `bytes` are messages that answer nothing: NotificationResponse, NoticeResponse, ParameterStatus.
+fn is_unasked(mut bytes: &[u8]) -> bool {
+    while let Ok(Some(head)) = Head::of_backend(bytes) {
+        match bytes.get(head.message()..) {
+            Some(rest) if matches!(head.kind, b'A' | b'N' | b'S') => bytes = rest,
+            _ => return false,
+        }
+    }
+    bytes.is_empty()
 }
 
 impl<'b> Last<'b> {
@@ -107,18 +141,18 @@ mod tests {
         let is_ready = Backend::ReadyForQuery(TransactionStatus::Open);
         let tag = b"INSERT 0 123456789012";
         let complete = ending(&[Backend::CommandComplete(tag), is_ready]);
-        assert_eq!(End::find(&complete), ready(Last::Complete(tag)));
+        assert_eq!(End::last(&complete), ready(Last::Complete(tag)));
         let fields = b"SERROR\0VERROR\0C22012\0Mdivision by zero\0Fint.c\0L846\0Rint4div\0\0";
         let error = ending(&[Backend::ErrorResponse(fields), is_ready]);
-        assert_eq!(End::find(&error), ready(Last::Error(Some(*b"22012"))));
-        assert_eq!(End::find(&error[error.len() - 40..]), ready(Last::Error(None)));
+        assert_eq!(End::last(&error), ready(Last::Error(Some(*b"22012"))));
+        assert_eq!(End::last(&error[error.len() - 40..]), ready(Last::Error(None)));
         let column = b"\0\x01a\0\0\0\0\0\0\0\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0";
         for other in [Backend::RowDescription(column), Backend::PortalSuspended, Backend::EmptyQuery] {
-            assert_eq!(End::find(&ending(&[other, is_ready])), ready(Last::Other));
+            assert_eq!(End::last(&ending(&[other, is_ready])), ready(Last::Other));
         }
-        assert_eq!(End::find(b"Z\0\0\0\x05T"), ready(Last::Other));
-        assert_eq!(End::find(b"Z\0\0\0\x05X"), None);
-        assert_eq!(End::find(b""), None);
+        assert_eq!(End::last(b"Z\0\0\0\x05T"), ready(Last::Other));
+        assert_eq!(End::last(b"Z\0\0\0\x05X"), None);
+        assert_eq!(End::last(b""), None);
     }
 
     #[test]
@@ -127,8 +161,8 @@ mod tests {
             let mut bytes = ending(&[]);
             bytes.extend([b'G', 0, 0, 0, 7 + 2 * columns, 0, 0, columns]);
             bytes.extend(vec![0; 2 * usize::from(columns)]);
-            assert_eq!(End::find(&bytes), Some(End::CopyIn), "{columns}");
-            assert_eq!(End::find(&bytes[..bytes.len() - 1]), None, "{columns}");
+            assert_eq!(End::last(&bytes), Some(End::CopyIn), "{columns}");
+            assert_eq!(End::last(&bytes[..bytes.len() - 1]), None, "{columns}");
         }
     }
 }

@@ -162,18 +162,20 @@ impl Answers {
         Some((head.kind, self.partial.get(HEAD..).unwrap_or_default()))
     }
 
-    /// A segment is read, of which `bytes` were there and `tail`, its last: how it ends, if that must be known from them.
-    pub(crate) fn segment_end<'b>(&mut self, bytes: &'b [u8], tail: &'b [u8]) -> Option<End<'b>> {
-        let last = match tail {
-            [] if self.gaps.is_lost => bytes,
+    /// A segment is read, of which `bytes` were there and `tail`, its last: the end of an answer in it, if that must be known
+    /// from them, and the bytes behind it that were not read yet.
+    pub(crate) fn segment_end<'b>(&mut self, bytes: &'b [u8], tail: &'b [u8]) -> Option<(End<'b>, &'b [u8])> {
+        let (last, found) = match tail {
+            // Nothing is missing in it: it may hold several ends.
+            [] if self.gaps.is_lost => (bytes, End::first(bytes)),
             [] => return None,
-            tail => tail,
+            tail => (tail, End::last(tail).map(|end| (end, &[][..]))),
         };
-        let end = match End::find(last) {
-            Some(end) => end,
+        let found = match found {
+            Some(found) => found,
             None if last.len() < READY && ends_with_ready(&self.gaps.cut, last) => {
                 let status = last.last().and_then(|letter| TransactionStatus::read(*letter))?;
-                End::Ready { status, last: Last::Other }
+                (End::Ready { status, last: Last::Other }, &[][..])
             }
             None => {
                 let start = last.len().saturating_sub(READY - 1);
@@ -186,7 +188,7 @@ impl Answers {
         self.partial.clear();
         self.gaps.is_lost = false;
         self.gaps.ends_at_boundary = !tail.is_empty();
-        Some(end)
+        Some(found)
     }
 
     /// So many bytes at the end of the segment were read, although they count as missing.

@@ -34,15 +34,19 @@ impl Session {
         {
             self.live_message(kind, body, actions);
         }
-        if let Some(end) = answers.segment_end(data.bytes, data.tail) {
-            self.segment_end(end, data.acks_all, actions);
+        let end = answers.segment_end(data.bytes, data.tail);
+        if let Some((end, _)) = end {
+            self.answer_end(end, actions);
         }
         self.answers = answers;
-        Ok(())
+        match end {
+            Some((_, rest)) if !rest.is_empty() => self.server_bytes(rest, actions),
+            _ => Ok(()),
+        }
     }
 
-    /// A segment ends so, of which a part was not seen.
-    fn segment_end(&mut self, end: End<'_>, acks_all: bool, actions: &mut Actions) {
+    /// An answer ends so, of which a part was not seen.
+    fn answer_end(&mut self, end: End<'_>, actions: &mut Actions) {
         match end {
             End::CopyIn if !self.cycles.awaits_copy() => {}
             End::CopyIn => self.live_message(b'G', &[], actions),
@@ -58,7 +62,7 @@ impl Session {
                     }
                     Last::Error(_) | Last::Other => {}
                 }
-                let cycle = self.cycles.gap(acks_all);
+                let cycle = self.cycles.gap();
                 self.statements.gap(cycle, self.cycles.has_error());
                 self.now_ready(status, actions);
             }

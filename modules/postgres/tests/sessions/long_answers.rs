@@ -129,6 +129,48 @@ fn of_a_client_that_does_not_wait_each_message_is_needed() {
     assert_eq!(session.driver.mode(), AnswerPayload::All, "that is the client's way");
 }
 
+/// The server has received all of it long before it answers.
+#[test]
+fn a_client_that_goes_on_during_a_long_answer_gets_no_answer_too_early() {
+    let protocol = protocol();
+    let [done, start] = [complete(b"SELECT 500"), b"G\0\0\0\x09\0\0\x01\0\0".to_vec()];
+    let idle = ready(TransactionStatus::Idle);
+    let failed = [error("22012"), idle.clone()].concat();
+    let all_answers = [
+        vec![[&done[..], &idle].concat(), [&done[..], &idle].concat(), failed.clone()],
+        vec![[&done[..], &idle, &done, &idle].concat(), failed.clone()],
+        vec![[&done[..], &idle, &done, &idle, &failed].concat()],
+        vec![done, idle.clone(), [complete(b"SELECT 500"), idle].concat(), failed],
+    ];
+    for (before, answers) in all_answers.into_iter().enumerate() {
+        let mut session = session(&protocol);
+        session.client(&query("SELECT 1"));
+        // The place is lost in them.
+        session.answer(&rows(&[30; 500], b"x"));
+        session.client(&[query("SELECT 2"), query("SELECT 3"), query("COPY t FROM STDIN")].concat());
+        assert_eq!(session.driver.mode(), AnswerPayload::All);
+        let data = [message(Frontend::CopyData(b"1\n")), message(Frontend::CopyDone)].concat();
+        assert_eq!(session.client(&data), [""; 0]);
+        for segment in answers {
+            assert_eq!(session.answer(&segment), [""; 0], "the data wait");
+        }
+        assert_eq!(session.answer(&start), ["copydata", "copydone"]);
+        assert_eq!(session.count("server_errors", "22012"), before as u64 + 1);
+    }
+}
+
+#[test]
+fn an_end_is_seen_although_a_notification_follows() {
+    let protocol = protocol();
+    let mut session = session(&protocol);
+    let answered = session.driver.answered;
+    let end = [complete(b"SELECT 500"), ready(TransactionStatus::Idle)].concat();
+    session.client(&query("SELECT 1"));
+    let notification = b"A\0\0\0\x0a\0\0\0\x01x\0";
+    session.answer(&[&rows(&[30; 500], b"x")[..], &end, notification, notification].concat());
+    assert_eq!((session.driver.answered, session.driver.failure), (answered + 1, None));
+}
+
 #[test]
 fn data_that_look_like_an_end_do_no_lasting_harm() {
     let protocol = protocol();

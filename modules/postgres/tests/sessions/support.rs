@@ -158,9 +158,12 @@ impl<'p> Session<'p> {
         std::mem::take(&mut self.got)
     }
 
-    pub(crate) fn answer(&mut self, bytes: &[u8]) {
+    /// The test server answers. What it gets then, in words.
+    pub(crate) fn answer(&mut self, bytes: &[u8]) -> Vec<String> {
+        self.got.clear();
         let sent = self.driver.answer(bytes);
         self.serve(sent);
+        std::mem::take(&mut self.got)
     }
 
     /// The test server gets these bytes, and answers.
