@@ -94,9 +94,11 @@ impl Cycles {
         self.done + 1
     }
 
-    /// Whether answers are awaited that decide what becomes of the client's data.
+    /// Whether answers are awaited that decide what becomes of the client's data. An error decides that only if it is one
+    /// of the cycle that the data belong to, the last one.
     pub(super) fn awaits_copy(&self) -> bool {
-        (self.is_waiting() || self.replies > 0) && !self.has_error
+        let last = if self.replies > 0 { self.present() } else { self.sent };
+        self.done < last && !(self.has_error && self.done + 1 == last)
     }
 
     /// An answer is complete. Returns whether nothing is left that was asked for by a flush.
@@ -198,6 +200,27 @@ mod tests {
         assert_eq!(cycles.gap(), 2);
         assert_eq!(cycles.ready(TransactionStatus::Idle).settles, Settles::Commits);
         assert!(cycles.is_waiting() && !cycles.needs_all());
+    }
+
+    #[test]
+    fn an_error_of_an_earlier_cycle_does_not_refuse_a_copy() {
+        let mut cycles = Cycles::default();
+        assert!(!cycles.awaits_copy());
+        cycles.close(false);
+        cycles.close(true);
+        cycles.error();
+        assert!(cycles.awaits_copy());
+        cycles.ready(TransactionStatus::Idle);
+        assert!(cycles.awaits_copy());
+        cycles.error();
+        assert!(!cycles.awaits_copy());
+        // The next one asks for data by messages that are not closed yet.
+        cycles.expect_reply();
+        assert!(cycles.awaits_copy());
+        cycles.ready(TransactionStatus::Idle);
+        assert!(cycles.awaits_copy());
+        cycles.error();
+        assert!(!cycles.awaits_copy());
     }
 
     #[test]

@@ -136,10 +136,12 @@ fn a_client_that_goes_on_during_a_long_answer_gets_no_answer_too_early() {
     let [done, start] = [complete(b"SELECT 500"), b"G\0\0\0\x09\0\0\x01\0\0".to_vec()];
     let idle = ready(TransactionStatus::Idle);
     let failed = [error("22012"), idle.clone()].concat();
+    let refused = [error("22012"), idle.clone()].concat();
     let all_answers = [
         vec![[&done[..], &idle].concat(), [&done[..], &idle].concat(), failed.clone()],
         vec![[&done[..], &idle, &done, &idle].concat(), failed.clone()],
         vec![[&done[..], &idle, &done, &idle, &failed].concat()],
+        vec![[&done[..], &idle].concat(), refused, [&done[..], &idle].concat()],
         vec![done, idle.clone(), [complete(b"SELECT 500"), idle].concat(), failed],
     ];
     for (before, answers) in all_answers.into_iter().enumerate() {
