@@ -56,6 +56,9 @@ impl Preambles {
 /// A test server that was silent for this long, although something was retransmitted to it, was away.
 const AWAY: Duration = Duration::from_secs(1);
 
+/// A test server that has answered others within this time before it was asked is there. It may have answered all others.
+const AROUND: Duration = Duration::from_secs(5);
+
 impl Target {
     pub(super) fn new(on_reconnect: OnReconnect) -> Self {
         Self {
@@ -78,10 +81,10 @@ impl Target {
         self.sent_again = true;
     }
 
-    /// Others get answers since then, or nobody has ever got one: silence towards one connection is about its four-tuple, as far as
-    /// is known.
-    pub(crate) fn answers_others_since(&self, time: Time) -> bool {
-        self.last_received == Time::ZERO || self.last_received > time
+    /// Others got answers around that time, or nobody has ever got one: silence towards one connection is about its four-tuple, as
+    /// far as is known.
+    pub(crate) fn answers_others_around(&self, time: Time) -> bool {
+        self.last_received == Time::ZERO || self.last_received + AROUND > time
     }
 
     /// A segment of it was received. True if it was away until now.

@@ -101,6 +101,9 @@ findings! {
     /// Answers come from another address.
     OtherAddress = "other-address", "intercept captures answers, but of other connections", Test:
         "ss -Htn 'sport = :{port}'", case "simulated";
+    /// Answers are those of connections that tcpcopy has not opened.
+    OldConnections = "old-connections", "the test server still holds older connections of the same clients and ports, and answers with them", Test:
+        "ss -Htan 'sport = :{port}'", case "simulated";
     /// The answers reach the assistant, but not the capture of intercept.
     InterceptMisses = "intercept-misses", "the answers reach the assistant, but intercept's -i or -F leaves them out", Assistant:
         "kill $(ss -Hltnp 'sport = :{control}' | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u); sleep 1; \

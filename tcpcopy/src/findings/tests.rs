@@ -228,6 +228,12 @@ fn shared(sample: &mut Sample, second: u32) {
     counters(sample).shared += 20;
 }
 
+/// The test server answers SYNs for connections that this tcpcopy has not opened.
+fn holding_others(sample: &mut Sample, second: u32) {
+    silent(sample, second);
+    counters(sample).unproved += 3;
+}
+
 fn nobody_online(sample: &mut Sample, second: u32) {
     silent_clients(sample, second);
     sample.opened += 3;
@@ -277,7 +283,7 @@ fn losing_answers(sample: &mut Sample, second: u32) {
 /// A fault, what a probe meets, how often intercept sees the probe answered (to this host, to its own), and the finding.
 type Case = (Second, Own, (u64, u64), Finding);
 
-const CASES: [Case; 24] = [
+const CASES: [Case; 25] = [
     (silent, Own::Answered, (0, 1), Finding::RouteMissing),
     (silent, Own::Unanswered, (1, 1), Finding::RouteMissing),
     (silent, Own::Answered, (0, 0), Finding::SourcesDropped),
@@ -286,6 +292,7 @@ const CASES: [Case; 24] = [
     (repeating, Own::Answered, (0, 0), Finding::SourcesDropped),
     (repeating, Own::Unanswered, (0, 0), Finding::TargetSilent),
     (translated, Own::Answered, (0, 0), Finding::OtherAddress),
+    (holding_others, Own::Answered, (0, 1), Finding::OldConnections),
     (wrong_filter, Own::Answered, (0, 0), Finding::InterceptMisses),
     (no_gateway, Own::Failed(String::new()), (0, 0), Finding::NeighbourUnknown),
     (no_neighbour, Own::Unanswered, (0, 0), Finding::NeighbourUnknown),

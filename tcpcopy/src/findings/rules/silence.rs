@@ -27,7 +27,7 @@ const PROBE_AGAIN: Duration = Duration::from_secs(60);
 const CHANGED: u32 = 3;
 
 /// All causes that [`Heard::No`] may name.
-pub(in super::super) const CAUSES: [Finding; 8] = [
+pub(in super::super) const CAUSES: [Finding; 9] = [
     Finding::NeighbourUnknown,
     Finding::TargetSilent,
     Finding::SourcesDropped,
@@ -35,6 +35,7 @@ pub(in super::super) const CAUSES: [Finding; 8] = [
     Finding::TunnelSilent,
     Finding::CopiesUnanswered,
     Finding::OtherAddress,
+    Finding::OldConnections,
     Finding::InterceptMisses,
 ];
 
@@ -132,6 +133,12 @@ impl Silence {
         }
         if sends_fail(span) {
             return None;
+        }
+        let unproved = span.growth(|sample| sample.sum(|counters| counters.unproved));
+        if unproved >= SEEN {
+            let evidence =
+                format!("intercept kept back {unproved} segments of connections that nobody has opened");
+            return Some((Finding::OldConnections, evidence));
         }
         let passing = span.growth(|sample| sample.sum(|counters| counters.passing));
         let captured = span.growth(|sample| sample.sum(|counters| counters.captured));

@@ -201,7 +201,7 @@ impl SynSent {
         self.send_syn(cx, past, mode);
         if cx.port == Port::Own
             && self.in_vain == TRIES_BEFORE_MOVE
-            && cx.target.answers_others_since(self.first)
+            && cx.target.answers_others_around(self.first)
         {
             cx.port = Port::Wanted;
         }
