@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common_os::io::af_packet::{AfPacket, FRAME_OVERHEAD, Room};
 use common_os::io::bpf::{HEAD, Program, Service, ServiceAnswers, expression};
@@ -33,6 +34,9 @@ const _: () = assert!((HEAD as usize) < FRAME - FRAME_OVERHEAD, "an answer would
 const PACKETS_PER_MB: usize = 512;
 const PACKETS_MIN: usize = 2 * 1024;
 const PACKETS_MAX: usize = 1024 * 1024;
+
+/// How long libpcap gathers packets. Nobody waits for them, and the buffer lasts longer.
+const GATHERING: Duration = Duration::from_millis(10);
 
 /// Packets discarded at once at the end.
 const DISCARDED_AT_ONCE: usize = 1024;
@@ -121,6 +125,7 @@ impl Captures {
         let room = PcapRoom {
             buffer: config.buffer_bytes,
             snap: config.snap,
+            gathering: GATHERING,
             promiscuous: vantage == Vantage::Mirror,
         };
         let mut captures = Self::new(config, vantage, local, first_token);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use pcap::{Active, Capture as Handle, Stat};
@@ -15,11 +16,6 @@ use common_core::wire::{LinkType, ip_packet};
 /// libpcap's name for all interfaces.
 const ALL: &str = "any";
 
-/// How long the kernel gathers packets at most before it passes them on, in milliseconds. It passes on a whole block (256
-/// KB), however little is in it: so this is also how long one block lasts at least while the reader is busy. Without
-/// gathering, each packet would take a frame as long as the snap length.
-const GATHER_MS: i32 = 10;
-
 /// Room of a capture for packets that have not been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PcapRoom {
@@ -27,6 +23,10 @@ pub struct PcapRoom {
     pub buffer: usize,
     /// Limit of the captured bytes of a packet.
     pub snap: usize,
+    /// How long the kernel gathers packets at most before it passes them on, in whole milliseconds. It passes on a block
+    /// (256 KB of the buffer), however little is in it: so this is also how long a block lasts at least while the reader is
+    /// busy. Without gathering, each packet would take a frame as long as the snap length.
+    pub gathering: Duration,
     /// Receive also what is sent to other stations.
     pub promiscuous: bool,
 }
@@ -71,7 +71,7 @@ impl PcapLive {
             .promisc(room.promiscuous && interface.is_some())
             .snaplen(number(room.snap))
             .buffer_size(number(room.buffer))
-            .timeout(GATHER_MS);
+            .timeout(i32::try_from(room.gathering.as_millis()).unwrap_or(i32::MAX).max(1));
         let mut handle = inactive.open().map_err(fail)?.setnonblock().map_err(fail)?;
         handle.filter(filter, true).map_err(|error| does_not_compile(filter, error))?;
         let number = handle.get_datalink().0;
