@@ -284,7 +284,8 @@ impl Context {
     pub(super) fn nature_of(&self, text: &[u8]) -> Nature {
         let script = self.read_one(text);
         let class = script.statements().first().map_or(Class::Other, |first| first.class);
-        Nature { class, has_effects: script.effects().next().is_some() }
+        let keeps_types = class != Class::Other && self.state.keeps_types_of_variables(text);
+        Nature { class, has_effects: script.effects().next().is_some(), keeps_types }
     }
 
     /// The kind of lost state that an EXECUTE of the statement `online` depends on: it must not be sent.
@@ -359,10 +360,10 @@ impl Context {
         }
     }
 
-    /// The connection to the test server is gone, or is a new one. `was_waiting`: a command was not answered on it.
-    pub(super) fn connection_lost(&mut self, was_waiting: bool, actions: &mut Actions) {
-        let mut kinds = self.state.connection_lost(was_waiting);
-        if self.statements.lacks_text() && !kinds.contains(&Kind::Prepared) {
+    /// The connection to the test server is gone, or is a new one.
+    pub(super) fn connection_lost(&mut self, actions: &mut Actions) {
+        let mut kinds = self.state.connection_lost();
+        if self.statements.has_unrepeatable() && !kinds.contains(&Kind::Prepared) {
             kinds.push(Kind::Prepared);
         }
         if kinds.contains(&Kind::Transaction) {

@@ -188,8 +188,7 @@ impl Session {
 
 impl Module for Session {
     fn connected(&mut self, actions: &mut Actions) -> Ready {
-        let was_waiting = matches!(&self.server, Server::Ready(ready) if ready.answers.is_waiting());
-        self.cx.connection_lost(was_waiting, actions);
+        self.cx.connection_lost(actions);
         self.cx.ids.set_unanswered(Some(0), actions.moment());
         if let Compression::Yes(inflated) = &mut self.compression {
             inflated.connection_lost();

@@ -77,10 +77,13 @@ pub(crate) struct Nature {
     pub(crate) class: Class,
     /// It has effects, which only its text tells.
     pub(crate) has_effects: bool,
+    /// It goes on with the types that user variables had when it was prepared.
+    pub(crate) keeps_types: bool,
 }
 
 /// That of a statement of which nothing is known.
-pub(crate) const UNKNOWN_NATURE: Nature = Nature { class: Class::Other, has_effects: false };
+pub(crate) const UNKNOWN_NATURE: Nature =
+    Nature { class: Class::Other, has_effects: false, keeps_types: false };
 
 #[derive(Debug)]
 struct Statement {
@@ -105,6 +108,11 @@ impl Statement {
     fn kept(&self) -> usize {
         let early = self.early.as_ref().map_or(0, |early| early.kept());
         self.text.len() + self.types.as_ref().map_or(0, |types| types.bytes.len()) + early
+    }
+
+    /// A new connection can prepare the same.
+    fn is_repeatable(&self) -> bool {
+        !self.text.is_empty() && !self.nature.keeps_types
     }
 }
 
@@ -447,8 +455,8 @@ impl Statements {
     }
 
     /// A statement is open on the test server that cannot be prepared again.
-    pub(crate) fn lacks_text(&self) -> bool {
-        self.index.all.values().any(|it| it.text.is_empty() && it.at_test != AtTest::Failed)
+    pub(crate) fn has_unrepeatable(&self) -> bool {
+        self.index.all.values().any(|it| !it.is_repeatable() && it.at_test != AtTest::Failed)
     }
 
     /// The test server's connection is a new one, on which the next statement gets the id `next`, if that is known. Returns
@@ -459,8 +467,8 @@ impl Statements {
             statement.at_test = AtTest::Failed;
             statement.is_bound = false;
         }
-        let with_text = self.index.all.iter().filter(|(_, statement)| !statement.text.is_empty());
-        with_text.map(|(&serial, _)| serial).collect()
+        let repeatable = self.index.all.iter().filter(|(_, statement)| statement.is_repeatable());
+        repeatable.map(|(&serial, _)| serial).collect()
     }
 
     /// The test server's new connection has prepared a statement again, as `id`.

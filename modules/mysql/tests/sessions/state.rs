@@ -526,6 +526,18 @@ fn the_last_id_is_that_of_the_test_server() {
 }
 
 #[test]
+fn the_last_id_of_a_command_is_that_of_its_last_statement() {
+    const MORE_RESULTS: u8 = 8;
+    let mut run = logged_in();
+    run.driven.client(&query("SET insert_id = 7; INSERT INTO t VALUES (NULL)"));
+    run.driven.answer(&ok(1, MORE_RESULTS));
+    broken(&mut run, &query("SELECT 1"));
+    assert_eq!(run.count("state_lost", "last_insert_id"), 1);
+    run.driven.answer(&packet(1, b"\x01"));
+    is_left_out(&mut run, "INSERT INTO u VALUES (LAST_INSERT_ID())");
+}
+
+#[test]
 fn what_a_statement_has_left_is_gone_with_its_connection() {
     let mut run = logged_in();
     say(&mut run, "UPDATE t SET a = 1");
@@ -707,6 +719,25 @@ fn prepared_statements_have_effects_when_they_are_executed() {
     assert_eq!(run.count("left_out", "state_lost"), 4);
     say(&mut run, "CREATE OR REPLACE TEMPORARY TABLE tmp (a INT)");
     assert_eq!(run.driven.client(&execute(4)), execute(4));
+}
+
+/// MySQL 9: COALESCE(@a, 0) of a text is 0, if it was a number when the statement was prepared.
+#[test]
+fn what_was_prepared_with_user_variables_is_lost_with_its_connection() {
+    let mut run = logged_in();
+    run.prepared("SELECT COALESCE(@a, 0)", 1, 0);
+    run.prepared("SELECT 1", 2, 0);
+    say(&mut run, "PREPARE s FROM 'INSERT INTO t SELECT @a'");
+    say(&mut run, "PREPARE d FROM 'SELECT 2'");
+    let told = broken(&mut run, &execute(2));
+    assert_eq!(told, ["prepare SELECT 1", "PREPARE d FROM 'SELECT 2'"]);
+    run.driven.answer(&ok(1, 0));
+    assert_eq!((run.count("state_lost", "prepared"), run.driven.states_lost), (1, 1));
+    is_left_out(&mut run, "EXECUTE s");
+    let before = run.left_out();
+    assert_eq!(run.driven.client(&execute(1)), b"");
+    assert_eq!(run.left_out() - before, execute(1).len());
+    say(&mut run, "EXECUTE d");
 }
 
 #[test]

@@ -30,6 +30,9 @@ impl Decision {
     }
 }
 
+/// The version of MySQL that resolves a statement when it is prepared, not each time it is executed.
+const PREPARES_ONCE_SINCE: u32 = 80_022;
+
 impl ConnectionState {
     /// Nothing is lost: every statement may be sent.
     pub(crate) fn is_whole(&self) -> bool {
@@ -101,6 +104,14 @@ impl ConnectionState {
             })
             .or_else(|| self.names_lost(statement, text))
             .or_else(|| is_outer.then(|| self.executes_dependent(statement)).flatten())
+    }
+
+    /// A prepared statement with this text goes on with the types that user variables had when it was prepared: prepared on a
+    /// new connection it would do something else. Source: MySQL 8.0.22 release notes, "prepared statements".
+    pub(crate) fn keeps_types_of_variables(&self, text: &[u8]) -> bool {
+        !self.dialect.is_mariadb
+            && self.dialect.version >= PREPARES_ONCE_SINCE
+            && sql::mentions(text, self.dialect, |mention| matches!(mention, Mention::UserVariable(_)))
     }
 
     /// It does nothing but set what a new connection is told, so that the connection needs it in any case.

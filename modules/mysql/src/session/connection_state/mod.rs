@@ -359,11 +359,11 @@ impl ConnectionState {
         self.transaction.client_lost()
     }
 
-    /// The connection to the test server is gone. Returns the kinds of state that are lost with it. `is_waiting`: the last
-    /// statement was not answered.
-    pub(crate) fn connection_lost(&mut self, is_waiting: bool) -> Vec<Kind> {
+    /// The connection to the test server is gone. Returns the kinds of state that are lost with it.
+    pub(crate) fn connection_lost(&mut self) -> Vec<Kind> {
         self.next_command();
-        if is_waiting && self.last == LastStatement::Inserts {
+        if self.last == LastStatement::Inserts {
+            // Its answer was not seen, perhaps because it is that to a later statement of a command.
             self.held.last_insert_id = true;
         }
         let is_cut = self.transaction.connection_lost(!self.begin.is_empty());

@@ -50,7 +50,8 @@ impl ConnectionState {
             }
             Source::Expression(_) => false,
         };
-        let is_known = is_known && run != Run::LeftOut;
+        let keeps_types = self.resolve(source).is_some_and(|text| self.keeps_types_of_variables(&text));
+        let is_known = is_known && !keeps_types && run != Run::LeftOut;
         self.keep(is_known.then_some(text), sets, reads, run, place);
     }
 
