@@ -93,11 +93,25 @@ impl Engine {
     ) {
         let opens = is_syn(segment);
         match self.table.find(&copied.flow) {
+            Some(index) if !opens => return self.handle_known(now, index, segment, out),
+            Some(_) => {}
             None if opens => self.admit_earlier(now, &copied.flow, out),
             None => return self.hold(now, copied, segment, packet, out),
-            Some(_) => {}
         }
         self.handle_admitted(now, copied, segment, out);
+    }
+
+    /// A segment that opens no connection, of a client that has a slot: nearly every one.
+    fn handle_known(&mut self, now: Time, index: u32, segment: &Segment<'_>, out: &mut dyn Output) {
+        if self.collides(index, segment) {
+            return;
+        }
+        self.with_slot_in_batch(now, index, out, |slot, cx| {
+            if let Some(session) = slot.session_of(segment) {
+                session.handle_client(cx, segment);
+            }
+        });
+        self.respect_memory_limit(now, out);
     }
 
     /// A segment of a client whose connection may have several copies; `flow` is the one to the online server.
@@ -233,6 +247,7 @@ impl Engine {
             return;
         }
         let found = match self.table.find(&flow) {
+            Some(index) if !opens => return self.handle_known(now, index, segment, out),
             None if !opens && self.copies.contain(&flow) => return self.ledger.copy_of_another(),
             None if !opens && !segment.payload.is_empty() && self.config.only_from_syn => {
                 return self.turn_away(segment, DropReason::BegunBefore);
@@ -255,12 +270,13 @@ impl Engine {
         if self.collides(index, segment) {
             return;
         }
-        let joins = self.table.slot(index).is_some_and(|slot| slot.is_empty());
-        let waiting = if opens && !joins && self.is_full() { 1 } else { WAITING_MAX };
-        let mut new = if opens || joins { self.new_session(now, copied, segment) } else { None };
+        let is_new = self.table.slot(index).is_some_and(|slot| slot.is_empty());
+        let waiting = if !is_new && self.is_full() { 1 } else { WAITING_MAX };
+        let new = self.new_session(now, copied, segment);
         self.with_slot_in_batch(now, index, out, |slot, cx| {
-            // Taken out only if there is one: a session is large, and this line runs for every segment.
-            if new.is_some() && !(opens && slot.is_repeated(cx.now, segment)) {
+            if let Some(session) = new
+                && !(opens && slot.is_repeated(cx.now, segment))
+            {
                 if !opens {
                     cx.ledger.session_joined();
                 }
@@ -269,7 +285,7 @@ impl Engine {
                     online: segment.destination,
                     copy: flow,
                 });
-                new.take().into_iter().for_each(|session| slot.add(cx, session, waiting));
+                slot.add(cx, session, waiting);
             }
             if !opens && let Some(session) = slot.session_of(segment) {
                 session.handle_client(cx, segment);

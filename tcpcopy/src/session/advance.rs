@@ -52,7 +52,8 @@ impl Session {
                 self.begin_turn_anew(cx, self.send_buffer.end());
                 self.open_connection(cx);
             }
-            let awaits_overtaken = self.delivers_online_at_once() && self.deliver_online(cx);
+            let awaits_overtaken =
+                !self.transform.is_straight() && self.delivers_online_at_once() && self.deliver_online(cx);
             if !awaits_overtaken && self.phase == Phase::Replaying && self.turn_queue.next_turn().is_none() {
                 self.end_if_due(cx);
             }

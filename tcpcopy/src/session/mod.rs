@@ -514,6 +514,9 @@ impl Session {
         cx: &mut Context<'_>,
         work: impl FnOnce(&mut Transform, &mut Context<'_>, &mut HostCx<'_>) -> Result<(), ModuleExit>,
     ) {
+        if self.transform.is_straight() {
+            return;
+        }
         let mut parts = HostCx {
             turn_queue: &mut self.turn_queue,
             send_buffer: &mut self.send_buffer,
