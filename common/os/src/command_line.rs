@@ -89,9 +89,9 @@ impl Unsupported {
         let named: Vec<_> = given.iter().map(|flag| format!("-{} ({})", flag.id, flag.meaning)).collect();
         match &named[..] {
             [] => None,
-            [one] => Some(format!("{one} is not supported yet; leave it out")),
+            [one] => Some(format!("{one} is not supported; leave it out")),
             [all @ .., last] => {
-                Some(format!("{} and {last} are not supported yet; leave them out", all.join(", ")))
+                Some(format!("{} and {last} are not supported; leave them out", all.join(", ")))
             }
         }
     }

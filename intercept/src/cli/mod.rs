@@ -136,7 +136,7 @@ mod tests {
             let with_value = if flag.value == Value::None { "-d" } else { "3" };
             for line in [&[&name[..]][..], &[&name, with_value]] {
                 let error = parsed(line).unwrap_err().to_string();
-                let expected = format!("{name} ({}) is not supported yet; leave it out", flag.meaning);
+                let expected = format!("{name} ({}) is not supported; leave it out", flag.meaning);
                 assert_eq!(error, expected);
             }
         }

@@ -16,63 +16,64 @@ use common_os::process::log_format::LogFormat;
     override_usage = "intercept [OPTIONS]",
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "Not supported yet, and refused: -c -C -D -q -x. Accepted without effect: -n -s.\n\
+    after_help = "Refused: -c -C -D -q -x. Accepted without effect: -n -s.\n\
                   Example: intercept -i eth0 -F 'tcp and src port 8080'"
 )]
 pub(super) struct RawArgs {
-    /// Capture on these interfaces; without it, or with any, on all
+    /// Capture on these interfaces (default: all)
     #[arg(short = 'i', value_name = "NAME,...")]
     pub(super) interfaces: Vec<String>,
-    /// Capture what this pcap filter passes; without it the answers of the servers that tcpcopies announce
+    /// Use this pcap filter for the capture (default: the answers of the test servers that tcpcopies announce)
     #[arg(short = 'F', value_name = "FILTER")]
     pub(super) filter: Option<String>,
-    /// Capture with libpcap, what this host receives
+    /// Capture with libpcap; only packets that this host receives
     #[arg(long = "pcap-capture")]
     pub(super) pcap_capture: bool,
-    /// Listen for tcpcopies on this port
+    /// Accept connections of tcpcopies on this port
     #[arg(short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT, allow_negative_numbers = true, value_parser = whole::<u16>(1..=65_535))]
     pub(super) port: u16,
-    /// Listen on this address only: choose an internal one; without it on all
+    /// Accept them on this address only, best an internal one (default: all)
     #[arg(short = 'b', value_name = "IP")]
     pub(super) bind: Option<String>,
-    /// Serve only these test servers; without it all that tcpcopies announce
+    /// Serve only these test servers (default: all that tcpcopies announce)
     #[arg(long = "allow-target", value_name = "IP[:PORT],...")]
     pub(super) allow_target: Vec<String>,
-    /// Serve test servers on loopback addresses, too: intercept runs on the test host
+    /// Also serve test servers on loopback addresses, when intercept runs on the test host
     #[arg(long = "loopback")]
     pub(super) loopback: bool,
-    /// Take the copies of tcpcopies that run with --tunnel: this is the test host. They enter it by a TUN device
+    /// Agent mode, on the test host: receive the copies of tcpcopies that run with --tunnel, and pass them to this host through a
+    /// TUN device
     #[arg(long = "tun")]
     pub(super) tun: bool,
-    /// With --tun: the addresses of copied clients, of which no host has any; one network of each family. Without it
-    /// 198.18.0.0/15
+    /// With --tun: give copied clients addresses of these otherwise unused networks, one for each family (default:
+    /// 198.18.0.0/15)
     #[arg(long = "net", value_name = "NETWORK,...")]
     pub(super) nets: Vec<String>,
-    /// With --tun: tcpcopies need no key. Whoever reaches the port can then send to the test servers
+    /// With --tun: accept tcpcopies without a key; anybody who reaches the port can then send packets to the test servers
     #[arg(long = "without-key")]
     pub(super) without_key: bool,
     /// Serve tcpcopies that run with --udp: capture the answers of UDP servers instead of TCP servers
     #[arg(long = "udp", conflicts_with_all = ["tun", "pcap_capture"])]
     pub(super) udp: bool,
-    /// Talk only to tcpcopies that have this file's key, in secret
+    /// Encrypt the connections to tcpcopies, and accept only those that have the key in this file
     #[arg(long = "key-file", value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,
-    /// Make a file with a new key for --key-file, and do nothing else
+    /// Create a file with a new key for --key-file, and exit
     #[arg(long = "new-key", value_name = "FILE", exclusive = true)]
     pub(super) new_key: Option<PathBuf>,
     /// Write the log to this file
     #[arg(short = 'l', value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,
-    /// Form of the log's lines
+    /// Format of the log
     #[arg(long = "log-format", value_name = "FORM", value_enum, default_value_t)]
     pub(super) log_format: LogFormat,
     /// Write the process id to this file
     #[arg(short = 'P', value_name = "FILE")]
     pub(super) pid_file: Option<PathBuf>,
-    /// Run as this user once all sockets are open; without it as nobody, if root starts it
+    /// Run as this user once all sockets are open (default: nobody, if started by root)
     #[arg(long = "user", value_name = "NAME")]
     pub(super) user: Option<String>,
-    /// Write the account to this file as JSON, every second and at the end
+    /// Write the statistics to this file as JSON, every second and at the end
     #[arg(long = "stats-json", value_name = "FILE")]
     pub(super) stats_json: Option<PathBuf>,
     /// Run in the background
