@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use common_core::text::shown;
@@ -247,7 +247,15 @@ impl From<&clap::Error> for ParseError {
     fn from(error: &clap::Error) -> Self {
         let text = error.render().to_string();
         let line = text.lines().next().unwrap_or_default();
-        Self(shown(line.strip_prefix("error: ").unwrap_or(line), 200))
+        let line = line.strip_prefix("error: ").unwrap_or(line);
+        // clap names them on a line of their own.
+        let values = match error.get(ContextKind::ValidValue) {
+            Some(ContextValue::Strings(values)) if !values.is_empty() => {
+                format!(": give {}", values.join(" or "))
+            }
+            _ => String::new(),
+        };
+        Self(shown(&format!("{line}{values}"), 200))
     }
 }
 

@@ -149,6 +149,7 @@ mod tests {
             (&["-B", "many"], "'many' for '-B <MB>': give a whole number from 1 to 1023"),
             (&["-C", "0"], "'0' for '-C <WORKERS>': give a whole number from 1 to 64"),
             (&["-M", "-1"], "'-1' for '-M <BYTES>': give a whole number from 576 to 65535"),
+            (&["--on-reconnect", "x"], "'x' for '--on-reconnect <HOW>': give resume or drop"),
             (&["-F", "a", "-F", "b"], "multiple times"),
             (&["stray\n"], "'stray\\n' belongs to no flag"),
             (&["-x", "80", "-", "10.0.0.17:80"], "'-' belongs to no flag"),
