@@ -6,8 +6,8 @@ ours=yes
 
 # A second interface of the online host, without any address: nothing but frames can leave by it.
 second_interface() {
-  ip -n "$(netns wire)" link add online2 type veth peer name eth1 netns "$(netns online)"
-  ip -n "$(netns wire)" link set online2 master wire up
+  ip -n "$(netns wire)" link add second type veth peer name eth1 netns "$(netns online)"
+  ip -n "$(netns wire)" link set second master wire up
   # It must not answer for the address of the other one, or clients send there.
   on online sysctl -q -w net.ipv6.conf.eth1.disable_ipv6=1 net.ipv4.conf.eth1.arp_ignore=1 net.ipv4.conf.eth1.rp_filter=0
   ip -n "$(netns online)" link set eth1 up
@@ -17,7 +17,7 @@ mac() { on "$1" cat "/sys/class/net/$2/address"; }
 # Packets of the online host to the test host that its IP layer sends, and those that its connection tracking knows.
 seen_by_ip_layer() {
   on online nft -f - <<RULES
-    table ip seen {
+    table inet lab {
       counter copies { }
       chain output {
         type filter hook output priority 0;
@@ -30,7 +30,7 @@ seen_by_ip_layer() {
     }
 RULES
 }
-copies_seen() { on online nft -j list counter ip seen copies | jq '.nftables[] | .counter? // empty | .packets'; }
+copies_seen() { on online nft -j list counter inet lab copies | jq '.nftables[] | .counter? // empty | .packets'; }
 
 run() {
   nginx_start online

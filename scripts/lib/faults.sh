@@ -122,8 +122,9 @@ loss_case() {
 
 # Before each case: an earlier one may have been interrupted amid its fault.
 mend() {
-  local host
-  ip -n "$(netns wire)" link delete copies 2>/dev/null || true
+  local host link
+  # A second interface of a host goes with its routes.
+  for link in copies second; do ip -n "$(netns wire)" link delete "$link" 2>/dev/null || true; done
   swapper_end
   lax_wire
   monitor_down
