@@ -11,6 +11,7 @@ pub mod driver;
 pub mod engine;
 mod failure_log;
 pub mod findings;
+pub mod init;
 pub mod ledger;
 pub mod mirror;
 pub mod offline;

@@ -9,7 +9,7 @@ use common_core::text::shown;
 ///
 /// # Errors
 /// Why it cannot be read, without the piece that contains it.
-pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
+pub(crate) fn endpoint(text: &str) -> Result<Endpoint, String> {
     let (ip, rest) = leading_ip(text)?;
     match rest {
         Some(rest) => Ok(Endpoint::new(ip, port(rest)?)),
@@ -21,7 +21,7 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
 ///
 /// # Errors
 /// As [`endpoint`].
-pub(super) fn endpoint_or_default(text: &str, default_port: u16) -> Result<Endpoint, String> {
+pub(crate) fn endpoint_or_default(text: &str, default_port: u16) -> Result<Endpoint, String> {
     if let Ok(ip) = text.parse::<Ipv6Addr>() {
         return Ok(Endpoint::new(usable(IpAddr::V6(ip))?, default_port));
     }
@@ -33,7 +33,7 @@ pub(super) fn endpoint_or_default(text: &str, default_port: u16) -> Result<Endpo
 ///
 /// # Errors
 /// As [`endpoint`].
-pub(super) fn port(text: &str) -> Result<u16, String> {
+pub(crate) fn port(text: &str) -> Result<u16, String> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match text.parse::<u16>() {
         Ok(port) if digits && port > 0 => Ok(port),
@@ -67,7 +67,7 @@ fn leading_ip(text: &str) -> Result<(IpAddr, Option<&str>), String> {
 }
 
 /// An address that a single host can have.
-pub(super) fn usable(ip: IpAddr) -> Result<IpAddr, String> {
+pub(crate) fn usable(ip: IpAddr) -> Result<IpAddr, String> {
     let ip = ip.to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     if ip.is_unspecified() || ip.is_multicast() || broadcast {

@@ -1,6 +1,6 @@
 //! The command line: raw arguments, then one validated [`Config`]; nothing else reaches the driver.
 
-mod address;
+pub(crate) mod address;
 mod clients;
 mod config;
 mod config_file;
