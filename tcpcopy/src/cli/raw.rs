@@ -29,7 +29,8 @@ const MAX_WORKERS: u64 = 64;
     disable_help_flag = true,
     disable_version_flag = true,
     after_help = "Accepted without effect: -R -U.\n\
-                  Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0"
+                  Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0\n\
+                  The commands for all hosts: tcpcopy init"
 )]
 pub(super) struct RawArgs {
     /// What to copy and where to: [IP:]PORT-IP:PORT,... with IPv6 addresses in brackets. [IP:]PORT@MAC-IP:PORT@MAC sends

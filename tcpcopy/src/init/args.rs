@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use clap::Parser;
+use clap::{ArgAction, Parser};
 
 use super::answers::{self, Protocol, TestHost};
 use super::mode::Mode;
@@ -13,6 +13,8 @@ use crate::cli::address;
 #[command(
     name = "tcpcopy init",
     version,
+    disable_help_flag = true,
+    disable_version_flag = true,
     about = "Prints the commands that set up each host for copying, and those that undo it. It changes nothing itself",
     override_usage = "tcpcopy init [OPTIONS]",
     after_help = "In a terminal it asks for what is missing.\n\
@@ -46,4 +48,10 @@ pub(super) struct Given {
     /// Never ask: a missing answer is an error, as it is without a terminal
     #[arg(long)]
     pub(super) yes: bool,
+    /// Print this help
+    #[arg(short = 'h', long = "help", action = ArgAction::HelpShort)]
+    help: (),
+    /// Print the version
+    #[arg(short = 'v', visible_short_alias = 'V', long = "version", action = ArgAction::Version)]
+    version: (),
 }

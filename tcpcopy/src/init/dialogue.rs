@@ -39,7 +39,7 @@ impl<'a> Dialogue<'a> {
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, InitError> {
         loop {
-            write!(self.output, "{}", question.what)?;
+            write!(self.output, "{}", capitalised(question.what))?;
             if let Some(default) = question.default.as_ref().filter(|default| !default.is_empty()) {
                 write!(self.output, " [{default}]")?;
             }
@@ -67,4 +67,11 @@ impl<'a> Dialogue<'a> {
         }
         Ok(String::from_utf8_lossy(&line).into_owned())
     }
+}
+
+/// A question begins with a capital letter, while an error has the same words inside.
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(characters).collect()
 }

@@ -12,7 +12,7 @@ pub(super) enum InitError {
     #[error("{0}; see tcpcopy init -h")]
     Arguments(String),
     /// An answer is missing, and nobody can be asked.
-    #[error("{flag} is missing: {what}")]
+    #[error("{flag} is missing, the {what}; see tcpcopy init -h")]
     Missing {
         /// The flag with its value.
         flag: &'static str,

@@ -80,30 +80,30 @@ pub(super) fn complete(
 }
 
 const PORT: Question =
-    Question { flag: "--port PORT", what: "Port of the service on the online host", default: None };
+    Question { flag: "--port PORT", what: "port of the service on the online host", default: None };
 
 const TEST: Question = Question {
     flag: "--test IP[:PORT]",
-    what: "Address of the test host, with :PORT if the service has another port there",
+    what: "address of the test host, with :PORT if the service has another port there",
     default: None,
 };
 
 const ASSISTANT: Question = Question {
     flag: "--assistant IP",
-    what: "Address of an assistant, a host on a segment of the test host (empty: there is none)",
+    what: "address of an assistant, a host on a segment of the test host (empty: there is none)",
     default: Some(String::new()),
 };
 
 fn online_question(own: &[IpAddr]) -> Question {
     Question {
         flag: "--online IP",
-        what: "Address of the online host, whose clients are copied",
+        what: "address of the online host, whose clients are copied",
         default: answers::guess(own).map(|ip| ip.to_string()),
     }
 }
 
 fn capture_file_question() -> Question {
-    Question { flag: "--capture-file FILE", what: "Capture file to replay", default: None }
+    Question { flag: "--capture-file FILE", what: "capture file to replay", default: None }
 }
 
 /// Where answers come from that were not given.
@@ -136,7 +136,7 @@ impl Missing<'_, '_> {
         let usual = Protocol::usual(port);
         let question = Question {
             flag: "--protocol NAME",
-            what: "Protocol of the service: mysql, postgres, redis or none",
+            what: "protocol of the service: mysql, postgres, redis or none",
             default: Some(usual.name().to_owned()),
         };
         match &mut self.0 {
@@ -149,7 +149,7 @@ impl Missing<'_, '_> {
     fn checks_sources(&mut self) -> Result<bool, InitError> {
         let question = Question {
             flag: "--mode MODE",
-            what: "Is the network a public cloud, or does it check source addresses? yes or no",
+            what: "is the network a public cloud, or does it check source addresses? yes or no",
             default: Some("no".to_owned()),
         };
         match &mut self.0 {
@@ -172,7 +172,7 @@ impl Missing<'_, '_> {
         }
         let question = if must {
             Question {
-                what: "Address of the assistant, a host on a segment of the test host",
+                what: "address of the assistant, a host on a segment of the test host",
                 default: None,
                 ..ASSISTANT
             }

@@ -97,6 +97,29 @@ fn is_script(plan: &str) {
 }
 
 #[test]
+fn help_is_as_expected() {
+    let help = super::text(["-h".into()]).unwrap();
+    assert_eq!(help, include_str!("../../tests/expected/init_help.txt"));
+    assert!(help.lines().all(|line| line.len() <= 100));
+}
+
+#[test]
+fn errors_of_the_parser_are_one_line() {
+    for (line, part) in [
+        (&["--nonsense"][..], "'--nonsense'"),
+        (&["stray\n"], "'stray\\n'"),
+        (&["--test", "10.0.0.17:0"], "'0' is no port"),
+        (&["--online", "localhost"], "'localhost' is no IP address"),
+        (&["--mode", "fast"], "'fast'"),
+        (&["--port", "1", "--port", "2"], "multiple times"),
+    ] {
+        let error = super::text(line.iter().map(OsString::from)).unwrap_err().to_string();
+        assert!(error.contains(part) && error.ends_with("; see tcpcopy init -h"), "{error}");
+        assert!(!error.chars().any(char::is_control), "{error}");
+    }
+}
+
+#[test]
 fn all_command_lines_are_valid() {
     let with = |line: &[&'static str], more: &[&'static str]| [line, more].concat();
     let v6 = ["--online", "fd20::12", "--port", "5432", "--test", "[fd20::13]:5433"];
@@ -160,11 +183,11 @@ fn a_protocol_with_passwords_has_a_private_file() {
 fn without_a_terminal_a_missing_answer_names_its_flag() {
     let line = ["--online", "10.0.0.16", "--port", "80", "--test", "10.0.0.17"];
     for (given, flag) in [
-        (&line[..0], "--online IP is missing: "),
-        (&line[..2], "--port PORT is missing: "),
-        (&line[..4], "--test IP[:PORT] is missing: "),
-        (&["--mode", "offline"], "--capture-file FILE is missing: "),
-        (&[&line[..], &["--mode", "classic"]].concat(), "--assistant IP is missing: "),
+        (&line[..0], "--online IP is missing, the "),
+        (&line[..2], "--port PORT is missing, the "),
+        (&line[..4], "--test IP[:PORT] is missing, the "),
+        (&["--mode", "offline"], "--capture-file FILE is missing, the "),
+        (&[&line[..], &["--mode", "classic"]].concat(), "--assistant IP is missing, the "),
     ] {
         let error = planned(given).unwrap_err().to_string();
         assert!(error.starts_with(flag) && !error.contains('\n'), "{given:?}: {error}");

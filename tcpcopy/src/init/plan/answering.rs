@@ -43,7 +43,7 @@ fn routes(setup: &Setup, assistant: IpAddr) -> Section {
     let section = Section::new(format!("set up the test host ({})", setup.test.ip));
     let command =
         Words::new(&["route-setup", "add"]).flag("--port", setup.test.port).flag("--via", assistant);
-    let section = accounts(section, setup, "the clients' own addresses");
+    let section = service(section, setup, "the clients' addresses");
     needs(section, "route-setup (scripts/route-setup)", "route-setup").run(
         "Answers of the service go to the assistant. Until that is undone, no other host can use the service.\n\
          --except HOST exempts a host.",
@@ -61,6 +61,7 @@ fn capture(setup: &Setup, assistant: IpAddr) -> Section {
     let section = with_key(needs(section, "intercept", "intercept"))
         .run(
             "If this host forwards packets, it must not forward the answers to the real clients.",
+            // A setting would change more than that, and might be needed by others (Docker).
             format!("if grep -qs 1 /proc/sys/net/{family}/conf/*/forwarding; then nft '{rule}'; fi"),
         )
         .note(format!("The firewall must admit the host of tcpcopy to TCP port {CONTROL_PORT}."));
@@ -70,7 +71,7 @@ fn capture(setup: &Setup, assistant: IpAddr) -> Section {
 fn tunnel(setup: &Setup) -> Section {
     let section = Section::new(format!("set up the test host ({})", setup.test.ip));
     let net = if setup.test.ip.is_ipv6() { NET_V6 } else { "198.18.0.0/15" };
-    let section = accounts(section, setup, net);
+    let section = service(section, setup, net);
     with_key(needs(section, "intercept", "intercept"))
         .run(
             "The device of the copies. In a container: --device /dev/net/tun --cap-add NET_ADMIN.",
@@ -87,10 +88,10 @@ fn tunnel(setup: &Setup) -> Section {
 }
 
 /// What the service itself must admit.
-fn accounts(section: Section, setup: &Setup, clients: &str) -> Section {
+fn service(section: Section, setup: &Setup, clients: &str) -> Section {
     let who =
         if command_lines::has_passwords(setup) { "have the users of the online service, and " } else { "" };
-    section.note(format!("The service here must {who}admit clients from {clients}."))
+    section.note(format!("The service must {who}accept connections from {clients}."))
 }
 
 /// The programs of the host.
@@ -104,7 +105,7 @@ pub(super) fn needs(section: Section, names: &str, program: &str) -> Section {
 fn with_key(section: Section) -> Section {
     section.run("What the daemon writes belongs to the user that it becomes.", directory()).run(
         "The key of both programs; an existing one stays.",
-        format!("[ -e {KEY} ] || intercept --new-key {KEY}"),
+        format!("[ -e {KEY} ] || intercept --new-key {KEY} >/dev/null"),
     )
 }
 
@@ -115,7 +116,7 @@ pub(super) fn directory() -> Words {
 
 fn stop(section: Section) -> Section {
     section
-        .run("intercept ends; a TUN device ends with it.", end("intercept"))
+        .run("intercept ends. In agent mode its device is then gone, too.", end("intercept"))
         .run("Its files and the key.", Words::new(&["rm", "-rf", DIRECTORY, KEY]))
 }
 

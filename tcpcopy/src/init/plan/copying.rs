@@ -28,8 +28,11 @@ pub(super) fn undo(setup: &Setup) -> Section {
         );
     }
     let files = Words::new(&["rm", "-rf", DIRECTORY, KEY]);
-    let files = if has_passwords(setup) { files.and(&[CONFIG]) } else { files };
-    section.run("Its files, the key and passwords.", files)
+    if has_passwords(setup) {
+        section.run("Its files, the key and the passwords.", files.and(&[CONFIG]))
+    } else {
+        section.run("Its files and the key.", files)
+    }
 }
 
 fn host(setup: &Setup) -> String {
@@ -47,7 +50,10 @@ fn prepare(setup: &Setup) -> Section {
     };
     let section = Section::new(format!("prepare {}", host(setup)));
     let section = needs(section, "tcpcopy", "tcpcopy");
-    let section = section.run("What tcpcopy writes belongs to the user that it becomes.", directory());
+    let section = match setup.choice.mode {
+        Mode::Offline => section, // It writes to the terminal.
+        _ => section.run("What tcpcopy writes belongs to the user that it becomes.", directory()),
+    };
     let key = Words::new(&["scp", "-p", &format!("{}:{KEY}", in_brackets(key_host)), KEY]);
     let section =
         section.run("The key, by this or another secret way. It must belong to root, mode 600.", key);
@@ -74,7 +80,7 @@ fn config(table: &str) -> String {
          # app = \"PASSWORD\"    # of one user\n\
          \"*\" = \"PASSWORD\"      # of all others\n\
          \n\
-         # [{table}.default]   # sessions that are older than tcpcopy\n\
+         # [{table}.default]     # sessions that are older than tcpcopy\n\
          # user = \"app\"\n\
          # database = \"shop\"\n\
          END\n\
@@ -84,11 +90,11 @@ fn config(table: &str) -> String {
 
 fn copy(setup: &Setup) -> Section {
     let section = Section::new(format!("start on {}", host(setup)));
-    let loopback = match setup.interface {
+    let interfaces = match setup.interface {
         Some(_) => "",
-        None => " -i NAME limits it to an interface.",
+        None => " It captures on all interfaces; -i NAME limits it to one.",
     };
-    section.run(format!("Copy. Production does not notice it.{loopback}"), command_lines::tcpcopy(setup))
+    section.run(format!("Start the copy.{interfaces}"), command_lines::tcpcopy(setup))
 }
 
 fn replay(setup: &Setup) -> Section {
