@@ -14,10 +14,15 @@ run() {
   programs
   empty_hosts
   no_way_for_answers
+  # The plan must keep answers from the clients without a change of this setting.
+  on assist sysctl -q -w net.ipv4.ip_forward=1
   planned classic --assistant "$ASSIST4"
   pasted 'set up the test host' 'set up the assistant'
   copied
   undone 'stop and undo on the online host' 'stop and undo on the assistant' 'stop and undo on the test host'
+  [[ $(on assist cat /proc/sys/net/ipv4/ip_forward) == 1 ]] || fail 'the assistant does not forward any more'
+  [[ -z $(on assist nft list ruleset) ]] || fail 'a rule of the assistant stays'
+  on assist sysctl -q -w net.ipv4.ip_forward=0
   answers_via_assist "$CLIENT4" "$CLIENT6"
 
   strict_wire
@@ -108,7 +113,7 @@ copied() {
   load "$MODE-keep-alive" ab -q -k -c 10 -n "$(size 1000 20000)" "http://$ONLINE4/"
   load "$MODE-one-shot" ab -q -c 10 -n "$(size 500 10000)" "http://$ONLINE4/"
   all_arrived
-  await 20 says_whole || fail "$MODE: the report is not that of a whole copy: $(<"$MODE.see-whether-it-works.out")"
+  await 20 says_whole || fail "$MODE: the report is not that of a whole copy: $(head -n 1 "$MODE.see-whether-it-works.out")"
 }
 
 # replayed: the capture of what was just copied.

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use clap::Parser;
 use common_os::command_line::Invocation;
+use proptest::prelude::*;
 
 use super::args::Given;
 use super::dialogue::Dialogue;
@@ -245,5 +246,24 @@ fn the_end_of_the_input_ends_the_questions() {
     for answers in ["", "10.0.0.16\n", "10.0.0.16\nx\n", "10.0.0.16\n80\n10.0.0.17\n\nno\n"] {
         let (plan, _) = asked(&[], answers);
         assert!(matches!(plan, Err(InitError::InputEnded)), "{answers:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_words_are_a_plan_or_one_line(words in prop::collection::vec(any::<String>(), 0..4)) {
+        let words = words.into_iter().chain(["--yes".to_owned()]).map(OsString::from);
+        if let Err(error) = super::text(words) {
+            prop_assert!(!error.to_string().chars().any(char::is_control), "{}", error);
+        }
+    }
+
+    #[test]
+    fn any_name_of_a_file_reaches_tcpcopy_as_it_is(name in "[^\\-\\pC]\\PC{0,20}|[ '\"$`\\\\;&|<>*]{1,9}") {
+        let line = ["--capture-file", &name, "--port", "80", "--test", "10.0.0.17"];
+        let plan = planned(&line).unwrap();
+        let replay = plan.lines().find(|line| line.starts_with("tcpcopy ")).unwrap();
+        prop_assert_eq!(words(replay).pop(), Some(OsString::from(&name)));
+        is_script(&plan);
     }
 }
