@@ -106,7 +106,7 @@ fn capture_file_question() -> Question {
     Question { flag: "--capture-file FILE", what: "capture file to replay", default: None }
 }
 
-/// Where answers come from that were not given.
+/// The source of the answers that were not given: the user, or nobody.
 struct Missing<'a, 'b>(Option<&'a mut Dialogue<'b>>);
 
 impl Missing<'_, '_> {

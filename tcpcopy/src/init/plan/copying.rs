@@ -111,14 +111,17 @@ fn check(setup: &Setup) -> Section {
     Section::new(format!("see whether it works, on {}", host(setup)))
         .run(
             "The share of the clients' payload that was replayed, once clients have used the service.",
-            format!("kill -USR1 \"$(cat {pid})\"; sleep 1; grep 'of client payload' {log} | tail -n 1"),
+            format!("kill -USR1 \"$(cat {pid})\"; sleep 1; grep 'report] ' {log} | tail -n 1"),
         )
         .run("All counters, which tcpcopy writes every second.", format!("cat {}", file("tcpcopy", "json")))
 }
 
 fn doctor(setup: &Setup) -> Section {
     Section::new(format!("if it does not work, on {}", host(setup)))
-        .run("What tcpcopy has found, with the cure.", format!("grep WARN {}", file("tcpcopy", "log")))
+        .run(
+            "What tcpcopy has found, with commands and hints.",
+            format!("grep -E 'WARN|hint:' {}", file("tcpcopy", "log")),
+        )
         .run(
             "The way of the packets, hop by hop; the first cross has the cure.",
             command_lines::doctor(setup),
