@@ -84,7 +84,7 @@ impl Run {
         let sample = self.sample();
         let changes = self.detector.tick(sample);
         if let Some(wanted) = self.detector.poll_probe() {
-            self.probe = Some(Probe { request: wanted.request, own: Own::Answered, foreign: wanted.foreign });
+            self.probe = Some(Probe { request: wanted.request, own: Own::Accepted, foreign: wanted.foreign });
         }
         changes
     }

@@ -65,11 +65,11 @@ impl Prober {
 }
 
 /// Connects from this host's own address, and closes at once.
-fn connect(target: Endpoint) -> Own {
+pub(crate) fn connect(target: Endpoint) -> Own {
     match TcpStream::connect_timeout(&SocketAddr::from(target), LIMIT) {
-        Ok(_) => Own::Answered,
+        Ok(_) => Own::Accepted,
         Err(error) => match error.kind() {
-            ErrorKind::ConnectionRefused => Own::Answered,
+            ErrorKind::ConnectionRefused => Own::Refused,
             ErrorKind::TimedOut => Own::Unanswered,
             _ => Own::Failed(error.to_string()),
         },
@@ -86,17 +86,14 @@ impl SynSender {
     fn send(&mut self, source: IpAddr, server: Endpoint) -> io::Result<()> {
         let random = RandomState::new().build_hasher().finish();
         let port = 32_768 | (random >> 32) as u16;
-        let syn = Outgoing {
-            seq: Seq(random as u32),
-            ack: Seq(0),
-            flags: Flags::SYN,
-            window: 1024,
-            options: Options::default(),
-            payload: (&[], &[]),
-        };
         let flow = Flow { client: Endpoint::new(source, port), server };
-        self.socket.send(self.builder.build(&flow, &syn))
+        self.socket.send(self.builder.build(&flow, &bare(Flags::SYN, Seq(random as u32))))
     }
+}
+
+/// A segment of a probe: a SYN, or the RST that takes it back.
+pub(crate) fn bare(flags: Flags, seq: Seq) -> Outgoing<'static> {
+    Outgoing { seq, ack: Seq(0), flags, window: 1024, options: Options::default(), payload: (&[], &[]) }
 }
 
 #[cfg(test)]
@@ -106,12 +103,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_an_answer() {
+    fn a_refusal_is_told() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Endpoint::from(listener.local_addr().unwrap());
-        assert_eq!(connect(server), Own::Answered);
+        assert_eq!(connect(server), Own::Accepted);
         drop(listener);
-        assert_eq!(connect(server), Own::Answered);
+        assert_eq!(connect(server), Own::Refused);
     }
 
     #[test]

@@ -14,7 +14,9 @@ pub enum Host {
 }
 
 impl Host {
-    fn name(self) -> &'static str {
+    /// Its name in the log and in the documentation.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Online => "online",
             Self::Test => "test",
@@ -158,8 +160,19 @@ impl Finding {
     /// The command that mends it, or that shows what must be mended, and where to run it.
     #[must_use]
     pub fn cure(self, place: &Place) -> String {
-        let Row { host, cure, .. } = self.row();
-        format!("on the {} host: `{}`", host.name(), place.fill(cure))
+        format!("on the {} host: `{}`", self.host().name(), self.command(place))
+    }
+
+    /// The command of the cure alone.
+    #[must_use]
+    pub fn command(self, place: &Place) -> String {
+        place.fill(self.row().cure)
+    }
+
+    /// The host where it is to be run.
+    #[must_use]
+    pub fn host(self) -> Host {
+        self.row().host
     }
 
     /// The line for the log.

@@ -4,6 +4,7 @@
 //! reads no clock. [`Finding`] is the table of all faults: each has its evidence (a rule in `rules`), its cure as a command,
 //! its section in docs/TROUBLESHOOTING.md and its lab case.
 
+mod clues;
 mod detector;
 mod finding;
 mod history;
@@ -11,6 +12,7 @@ mod place;
 mod rules;
 mod sample;
 
+pub use clues::Clues;
 pub use detector::{Change, Detector, Episode, ProbeWanted};
 pub use finding::{Finding, Host};
 pub use place::{Place, Setup, Target};

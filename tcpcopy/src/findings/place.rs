@@ -38,7 +38,7 @@ impl Setup {
     }
 
     /// The place of a finding about one target, or about none.
-    pub(super) fn place(&self, target: Option<usize>, hop: Option<(IpAddr, String)>) -> Place {
+    pub(crate) fn place(&self, target: Option<usize>, hop: Option<(IpAddr, String)>) -> Place {
         let target = target.or(Some(0)).and_then(|index| self.targets.get(index)).copied();
         let family = target.map(|target| target.address.ip.is_ipv4());
         let of_family = |intercept: &&Endpoint| family.is_none_or(|v4| v4 == intercept.ip.is_ipv4());

@@ -78,8 +78,10 @@ pub struct Hop {
 /// What a connection from the host's own address met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Own {
-    /// It was accepted or refused.
-    Answered,
+    /// It was accepted.
+    Accepted,
+    /// It was refused, which is an answer, too.
+    Refused,
     /// Nothing came back.
     Unanswered,
     /// This host could not send.

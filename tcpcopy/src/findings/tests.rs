@@ -48,7 +48,7 @@ impl Run {
             ..Sample::default()
         };
         let detector = Detector::new(setup());
-        Self { detector, sample, own: Own::Answered, seen: (0, 0), probing: None, probes: 0 }
+        Self { detector, sample, own: Own::Accepted, seen: (0, 0), probing: None, probes: 0 }
     }
 
     /// A second passes; returns what begins and ends.
@@ -65,7 +65,7 @@ impl Run {
             self.probes += 1;
             counters(&mut self.sample).probed += self.seen.0;
             counters(&mut self.sample).probed_local += self.seen.1;
-            let takes = if self.own == Own::Answered { 0 } else { 3 };
+            let takes = if self.own == Own::Accepted { 0 } else { 3 };
             self.probing = Some((wanted, self.sample.now + Duration::from_secs(takes)));
         }
         changes
@@ -284,38 +284,38 @@ fn losing_answers(sample: &mut Sample, second: u32) {
 type Case = (Second, Own, (u64, u64), Finding);
 
 const CASES: [Case; 25] = [
-    (silent, Own::Answered, (0, 1), Finding::RouteMissing),
+    (silent, Own::Accepted, (0, 1), Finding::RouteMissing),
     (silent, Own::Unanswered, (1, 1), Finding::RouteMissing),
-    (silent, Own::Answered, (0, 0), Finding::SourcesDropped),
+    (silent, Own::Accepted, (0, 0), Finding::SourcesDropped),
     (silent, Own::Unanswered, (1, 0), Finding::SourcesDropped),
     (silent, Own::Unanswered, (0, 0), Finding::TargetSilent),
-    (repeating, Own::Answered, (0, 0), Finding::SourcesDropped),
+    (repeating, Own::Accepted, (0, 0), Finding::SourcesDropped),
     (repeating, Own::Unanswered, (0, 0), Finding::TargetSilent),
-    (translated, Own::Answered, (0, 0), Finding::OtherAddress),
-    (holding_others, Own::Answered, (0, 1), Finding::OldConnections),
-    (wrong_filter, Own::Answered, (0, 0), Finding::InterceptMisses),
+    (translated, Own::Accepted, (0, 0), Finding::OtherAddress),
+    (holding_others, Own::Accepted, (0, 1), Finding::OldConnections),
+    (wrong_filter, Own::Accepted, (0, 0), Finding::InterceptMisses),
     (no_gateway, Own::Failed(String::new()), (0, 0), Finding::NeighbourUnknown),
     (no_neighbour, Own::Unanswered, (0, 0), Finding::NeighbourUnknown),
-    (not_linked, Own::Answered, (0, 0), Finding::InterceptAway),
-    (intercept_stopped, Own::Answered, (0, 0), Finding::InterceptAway),
-    (refusing, Own::Answered, (0, 0), Finding::Refused),
-    (forwarding, Own::Answered, (0, 0), Finding::AssistantForwards),
-    (resetting, Own::Answered, (0, 0), Finding::Reset),
-    (hanging, Own::Answered, (0, 0), Finding::ServerHangs),
-    (hanging_without_a_word, Own::Answered, (0, 0), Finding::ServerHangs),
-    (shared, Own::Answered, (0, 0), Finding::TwoTcpcopies),
-    (nobody_online, Own::Answered, (0, 0), Finding::NobodyListens),
-    (flooded, Own::Answered, (0, 0), Finding::SynFlood),
-    (failing_sends, Own::Answered, (0, 0), Finding::SendsFail),
-    (passing_by, Own::Answered, (0, 0), Finding::NotCaptured),
-    (overflowing, Own::Answered, (0, 0), Finding::CaptureOverflow),
+    (not_linked, Own::Accepted, (0, 0), Finding::InterceptAway),
+    (intercept_stopped, Own::Accepted, (0, 0), Finding::InterceptAway),
+    (refusing, Own::Accepted, (0, 0), Finding::Refused),
+    (forwarding, Own::Accepted, (0, 0), Finding::AssistantForwards),
+    (resetting, Own::Accepted, (0, 0), Finding::Reset),
+    (hanging, Own::Accepted, (0, 0), Finding::ServerHangs),
+    (hanging_without_a_word, Own::Accepted, (0, 0), Finding::ServerHangs),
+    (shared, Own::Accepted, (0, 0), Finding::TwoTcpcopies),
+    (nobody_online, Own::Accepted, (0, 0), Finding::NobodyListens),
+    (flooded, Own::Accepted, (0, 0), Finding::SynFlood),
+    (failing_sends, Own::Accepted, (0, 0), Finding::SendsFail),
+    (passing_by, Own::Accepted, (0, 0), Finding::NotCaptured),
+    (overflowing, Own::Accepted, (0, 0), Finding::CaptureOverflow),
 ];
 
 #[test]
 fn every_fault_after_an_hour_of_success_is_found_and_so_is_its_end() {
     let more = [
-        (at_the_limit as Second, Own::Answered, (0, 0), Finding::MemoryLimit),
-        (losing_answers, Own::Answered, (0, 0), Finding::AnswersLost),
+        (at_the_limit as Second, Own::Accepted, (0, 0), Finding::MemoryLimit),
+        (losing_answers, Own::Accepted, (0, 0), Finding::AnswersLost),
     ];
     for (index, (fault, own, seen, expected)) in CASES.into_iter().chain(more).enumerate() {
         let mut run = Run::new();

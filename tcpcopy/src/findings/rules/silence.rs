@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use common_core::time::Time;
 
+use super::super::clues::Clues;
 use super::super::finding::Finding;
 use super::super::history::{History, Span};
 use super::super::place::Setup;
-use super::super::sample::{Own, Probe, Sample};
+use super::super::sample::{Probe, Sample};
 use super::heard;
 
 /// Seconds without any segment of the test server.
@@ -18,7 +19,7 @@ const SUSPICION: usize = 2;
 /// Timeouts in the window: a single lost packet has fewer.
 const REPEATED: u64 = 3;
 /// Packets seen elsewhere: fewer may be answers to probes.
-const SEEN: u64 = 3;
+pub(in super::super) const SEEN: u64 = 3;
 /// intercept's counters come once a second: they show the answer to a probe after this time at the latest.
 const PROBE_TIME: Duration = Duration::from_secs(3);
 /// A probe is repeated after this time, because the fault may have become another one.
@@ -185,37 +186,16 @@ impl Asked {
         latest: &Sample,
         target: Option<IpAddr>,
     ) -> (Finding, String) {
-        let own_seen = latest.sum(|counters| counters.probed) > self.own_before;
-        let own = probe.own == Own::Answered || own_seen;
-        let foreign = latest.sum(|counters| counters.probed_local) > self.foreign_before;
         let unrouted = span.growth(|sample| sample.sum(|counters| counters.unrouted));
         let probed = span.growth(|sample| sample.sum(|counters| counters.probed + counters.probed_local));
-        let unrouted = unrouted.saturating_sub(probed);
-        let source = probe.foreign.filter(|source| Some(*source) != target);
-        match (foreign, own, source) {
-            (true, ..) => (
-                Finding::RouteMissing,
-                "it answers a SYN from the assistant's address, so foreign addresses do arrive".to_owned(),
-            ),
-            (false, true, _) if unrouted >= SEEN => (
-                Finding::OtherAddress,
-                format!("it answers this host; intercept captured {unrouted} answers of unknown connections"),
-            ),
-            (false, true, Some(source)) => (
-                Finding::SourcesDropped,
-                format!("it answers a SYN from this host's own address, but none from {source}"),
-            ),
-            (false, true, None) => {
-                (Finding::CopiesUnanswered, "it answers a SYN from this host's own address".to_owned())
-            }
-            (false, false, _) => {
-                let reason = match &probe.own {
-                    Own::Failed(error) => error,
-                    _ => "no answer",
-                };
-                (Finding::TargetSilent, format!("a SYN from this host's own address: {reason}"))
-            }
-        }
+        let clues = Clues {
+            own: probe.own.clone(),
+            own_seen: latest.sum(|counters| counters.probed) > self.own_before,
+            foreign_seen: latest.sum(|counters| counters.probed_local) > self.foreign_before,
+            source: probe.foreign.filter(|source| Some(*source) != target),
+            unrouted: unrouted.saturating_sub(probed),
+        };
+        clues.conclude()
     }
 }
 
