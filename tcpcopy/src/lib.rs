@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod control;
 pub mod datagrams;
+pub mod doctor;
 pub mod driver;
 pub mod engine;
 mod failure_log;

@@ -140,6 +140,11 @@ impl ControlConns {
             .find(|(_, error)| error.is_lasting())
     }
 
+    /// Why each connection is down, or was down last.
+    pub fn errors(&self) -> impl Iterator<Item = Option<&ControlError>> {
+        self.clients.iter().map(Client::last_error)
+    }
+
     /// The account of each connection.
     #[must_use]
     pub fn account(&self) -> Vec<InterceptStats> {

@@ -42,7 +42,7 @@ const GATHERING: Duration = Duration::from_millis(10);
 const DISCARDED_AT_ONCE: usize = 1024;
 
 /// The filter that passes the packets of all clients and nothing else.
-pub(super) fn all_clients(config: &Config, vantage: Vantage) -> Program {
+pub(crate) fn all_clients(config: &Config, vantage: Vantage) -> Program {
     match vantage {
         Vantage::Host => Program::clients(&services(config), &config.targets()),
         Vantage::Mirror => Program::mirrored(&services(config), &[], &config.targets(), config.decapsulates),
@@ -50,7 +50,7 @@ pub(super) fn all_clients(config: &Config, vantage: Vantage) -> Program {
 }
 
 /// All captures of a worker.
-pub(super) struct Captures {
+pub(crate) struct Captures {
     sources: Vec<Source>,
     first_token: usize,
     /// Tells directions where the capture does not, and takes tunnels off.
@@ -80,7 +80,7 @@ enum Input {
 impl Captures {
     /// Opens the captures of all workers, which share the packets. From now on the kernel queues packets. `local` are the
     /// addresses of this host.
-    pub(super) fn open(
+    pub(crate) fn open(
         config: &Config,
         vantage: Vantage,
         local: &[IpAddr],
@@ -150,11 +150,11 @@ impl Captures {
     }
 
     /// The number of captures.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.sources.len()
     }
 
-    pub(super) fn register(&mut self, registry: &Registry) -> io::Result<()> {
+    pub(crate) fn register(&mut self, registry: &Registry) -> io::Result<()> {
         // A registry has one waker at most, so all threads of libpcap share it.
         let mut shared: Option<Arc<Waker>> = None;
         for (source, token) in self.sources.iter_mut().zip(self.first_token..) {
@@ -179,7 +179,7 @@ impl Captures {
     }
 
     /// Notes that a capture is readable; false if the token is not that of a capture.
-    pub(super) fn handle_event(&mut self, token: Token) -> bool {
+    pub(crate) fn handle_event(&mut self, token: Token) -> bool {
         let index = token.0.wrapping_sub(self.first_token);
         match self.sources.get_mut(index) {
             Some(Source { input: Input::Socket(_), ready, .. }) => *ready = true,
@@ -191,19 +191,19 @@ impl Captures {
     }
 
     /// There may be packets that no event will report.
-    pub(super) fn any_ready(&self) -> bool {
+    pub(crate) fn any_ready(&self) -> bool {
         self.sources.iter().any(|source| source.ready || self.stopped && source.input.is_ending())
     }
 
     /// Passes at most `budget` packets of each capture to `sink`; returns how many there were.
-    pub(super) fn receive(&mut self, budget: usize, sink: &mut dyn FnMut(Captured<'_>)) -> usize {
+    pub(crate) fn receive(&mut self, budget: usize, sink: &mut dyn FnMut(Captured<'_>)) -> usize {
         let Some(sorter) = &mut self.sorter else { return receive(&mut self.sources, budget, sink) };
         let mut sorted = |captured: Captured<'_>| sorter.sort(captured).into_iter().for_each(&mut *sink);
         receive(&mut self.sources, budget, &mut sorted)
     }
 
     /// Reads the kernel's counters, and lets sockets that failed be read again.
-    pub(super) fn tick(&mut self) -> CaptureStats {
+    pub(crate) fn tick(&mut self) -> CaptureStats {
         let mirror = self.sorter.as_ref().map(Sorter::stats);
         let mut account = CaptureStats { unread: self.unread, mirror, ..CaptureStats::default() };
         for source in &mut self.sources {
@@ -218,7 +218,7 @@ impl Captures {
     }
 
     /// Stops the capture; queued packets can still be read.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stopped = true;
         for source in &mut self.sources {
             source.ready = true;
@@ -237,7 +237,7 @@ impl Captures {
     }
 
     /// Counts the packets that are still queued after [`Self::stop`] and will not be read.
-    pub(super) fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         let unread = &mut self.unread;
         for source in &mut self.sources {
             // The limit ends this loop even if the capture has not stopped.

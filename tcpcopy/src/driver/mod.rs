@@ -1,7 +1,7 @@
 //! The driver: sockets, clock, signals and files around the engine.
 
 mod announce;
-mod captures;
+pub(crate) mod captures;
 mod datagrams;
 mod deferral;
 mod input;
@@ -10,14 +10,14 @@ mod packet_sink;
 mod pcap_feed;
 mod phase;
 mod pressure;
-mod prober;
+pub(crate) mod prober;
 mod progress;
 mod replay;
 mod reporter;
 mod tunnel;
 mod unseen;
-mod vantage;
-mod watch;
+pub(crate) mod vantage;
+pub(crate) mod watch;
 mod worker;
 mod workers;
 
@@ -281,7 +281,7 @@ fn worker(
 }
 
 /// A target that is also copied from.
-fn copied_target(config: &Config, local_addresses: &[IpAddr]) -> Option<Endpoint> {
+pub(crate) fn copied_target(config: &Config, local_addresses: &[IpAddr]) -> Option<Endpoint> {
     let is_local =
         |ip: &IpAddr| local_addresses.contains(ip) || !local_addresses.is_empty() && ip.is_loopback();
     let is_copied = |target: &Endpoint| {
@@ -374,7 +374,7 @@ fn warn_without_key(config: &Config) {
 }
 
 /// An unpredictable number, made from the random hash keys of the standard library.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

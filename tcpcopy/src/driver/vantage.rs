@@ -6,7 +6,7 @@ use crate::cli::Config;
 
 /// From where the packets of the services are seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Vantage {
+pub(crate) enum Vantage {
     /// The services are on this host.
     Host,
     /// At least one is elsewhere: a mirror delivers its packets.
@@ -15,14 +15,14 @@ pub(super) enum Vantage {
 
 impl Vantage {
     /// `local` are the addresses of this host.
-    pub(super) fn of(config: &Config, local: &[IpAddr]) -> Self {
+    pub(crate) fn of(config: &Config, local: &[IpAddr]) -> Self {
         let is_elsewhere = |ip: IpAddr| !local.is_empty() && !ip.is_loopback() && !local.contains(&ip);
         let elsewhere = config.transfers.iter().any(|transfer| transfer.online_ip.is_some_and(is_elsewhere));
         if config.offline.is_none() && (config.decapsulates || elsewhere) { Self::Mirror } else { Self::Host }
     }
 
     /// What this command line cannot do from there.
-    pub(super) fn refusal(self, config: &Config) -> Option<&'static str> {
+    pub(crate) fn refusal(self, config: &Config) -> Option<&'static str> {
         if self == Self::Host {
             return None;
         }

@@ -155,7 +155,7 @@ fn intercept(stats: &InterceptStats) -> Intercept {
 }
 
 /// What the detector must know of the configuration.
-pub(super) fn setup(config: &Config, clock: Clock) -> Setup {
+pub(crate) fn setup(config: &Config, clock: Clock) -> Setup {
     let target = |transfer: &crate::settings::Transfer| Target {
         service: transfer.online_port,
         address: transfer.target,

@@ -4,7 +4,7 @@
 //! over an Ethernet to a known neighbour. No request needs a privilege.
 
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
@@ -21,6 +21,7 @@ use super::interfaces;
 use super::open::OpenError;
 use super::output::Link;
 use super::sys;
+use super::way::path_mtu;
 
 /// Size of the reply buffer in bytes; every reply to the requests made here fits.
 const REPLY: usize = 8192;
@@ -163,15 +164,7 @@ impl Resolver {
         let name = name.to_str().ok()?;
         let source = sys::interface_mac(self.requests.as_fd(), name).ok()??;
         let width = sys::interface_mtu(self.requests.as_fd(), name).ok()?;
-        let any = if destination.is_ipv4() {
-            Ipv4Addr::UNSPECIFIED.into()
-        } else {
-            IpAddr::from(Ipv6Addr::UNSPECIFIED)
-        };
-        // This sends nothing: the kernel finds the way when a socket is connected, and applies the rules of IPsec.
-        let probe = UdpSocket::bind((any, 0)).ok()?;
-        probe.connect((destination, 9)).ok()?;
-        let mtu = sys::path_mtu(probe.as_fd(), destination.is_ipv4()).ok()?;
+        let mtu = path_mtu(destination).ok()?;
         (mtu == width).then_some((source, mtu))
     }
 

@@ -1,11 +1,13 @@
 //! The way to a destination, as the kernel would choose it.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::os::fd::AsFd;
 
 use nix::net::if_::if_indextoname;
 
 use super::next_hop::{Neighbour, Resolver};
+use super::sys;
 
 /// The way to a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,4 +57,19 @@ impl Ways {
         };
         Some(Way { interface, hop, is_gateway: gateway.is_some(), station })
     }
+}
+
+/// The MTU of the way to `destination` in bytes. Nothing is sent: the kernel finds the way when a socket is connected, and
+/// applies the rules of IPsec.
+///
+/// # Errors
+/// The operating system's error, as for a destination without a route.
+pub fn path_mtu(destination: IpAddr) -> io::Result<u32> {
+    let any = match destination {
+        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect((destination, 9))?;
+    sys::path_mtu(socket.as_fd(), destination.is_ipv4())
 }
