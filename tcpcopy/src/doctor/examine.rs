@@ -3,7 +3,6 @@
 use std::net::{IpAddr, UdpSocket};
 
 use common_core::flow::Endpoint;
-use common_core::wire::{Flags, Segment};
 use common_os::clock::Clock;
 use common_os::io::injector::Injector;
 use common_os::io::interfaces;
@@ -13,6 +12,7 @@ use common_os::process::rights::{Account, Needs, Rights};
 use common_os::process::start::StartError;
 
 use super::DoctorError;
+use super::clients::Onlooker;
 use super::facts::{Clients, Facts, InterceptFacts, LinkError, OpenFailure, ServiceFacts, TargetFacts};
 use super::probing::{Attempt, Probing, foreign_source};
 use super::sockets::Sockets;
@@ -55,41 +55,22 @@ pub(super) fn examine(config: &Config, clock: Clock) -> Result<Facts, DoctorErro
     };
     give_up_rights(config)?;
 
-    // Several workers share the packets; only the first one's are read. So without -C 1 some are not counted.
+    // The sockets of further workers (-C) are closed, so the first one gets all packets.
     let captures = captures.ok().and_then(|all| all.into_iter().next());
     let conns = conns(config, captures.as_ref().map_or(0, Captures::count), clock);
     let mut probing = Probing::new(clock, conns, captures, injector.ok().flatten())?;
     if let Some(witness) = &mut witness {
-        // Without it only the finding of a wrong -i is missing.
+        // Without it only the finding of a wrong -i is missing. What a tunnel contains, it cannot see.
         let _ = witness.count((!config.decapsulates).then(|| all_clients(config, vantage)).as_ref());
     }
-    let is_other = |ip: IpAddr| !ip.is_loopback() && !local.contains(&ip) && !is_host_of_copies(config, ip);
-    let mut clients = Clients::default();
-    probing.look(&mut |captured| see(&mut clients, config, captured.outgoing, captured.packet, &is_other))?;
-    clients.passing = witness.map_or(0, |mut witness| witness.counted());
-    let connected: Vec<Endpoint> = config
-        .transfers
-        .iter()
-        .flat_map(|transfer| {
-            sockets.iter().flat_map(|sockets| sockets.clients(transfer.online_ip, transfer.online_port))
-        })
-        .collect();
-    for client in &connected {
-        note(&mut clients, client.ip, &is_other);
-    }
-    facts.clients = clients;
+    let mut onlooker = Onlooker::new(config, &local);
+    probing.look(&mut |captured| onlooker.see(captured))?;
+    let connected = connected(config, sockets.as_ref());
+    connected.iter().for_each(|client| onlooker.note(client.ip));
+    facts.clients = onlooker.finish(witness.map_or(0, |mut witness| witness.counted()));
     facts.intercepts = intercepts(config, probing.conns());
     if !config.tunnel {
-        let attempt = |target: &TargetFacts| attempt(config, &facts, target.address?, &connected);
-        let may_be_probed = |target: &&TargetFacts| !target.is_copied;
-        let probed: Vec<usize> =
-            (0..facts.targets.len()).filter(|index| may_be_probed(&&facts.targets[*index])).collect();
-        let (indexes, mut attempts): (Vec<_>, Vec<_>) =
-            probed.into_iter().filter_map(|index| Some((index, attempt(&facts.targets[index])?))).unzip();
-        probing.probe(&mut attempts)?;
-        for (index, attempt) in indexes.into_iter().zip(attempts) {
-            facts.targets[index].probe = Some(attempt.probed);
-        }
+        probe(config, &mut facts, &mut probing, &connected)?;
     }
     facts.counters = probing.counters();
     for target in &mut facts.targets {
@@ -97,6 +78,37 @@ pub(super) fn examine(config: &Config, clock: Clock) -> Result<Facts, DoctorErro
         (target.way, target.mtu) = (ways.as_mut().and_then(|ways| ways.find(ip)), path_mtu(ip).ok());
     }
     Ok(facts)
+}
+
+/// Probes all targets that are no production service.
+fn probe(
+    config: &Config,
+    facts: &mut Facts,
+    probing: &mut Probing,
+    connected: &[Endpoint],
+) -> Result<(), DoctorError> {
+    let attempt = |(index, target): (usize, &TargetFacts)| {
+        let address = target.address.filter(|_| !target.is_copied)?;
+        Some((index, attempt(config, facts, address, connected)))
+    };
+    let (indexes, mut attempts): (Vec<_>, Vec<_>) =
+        facts.targets.iter().enumerate().filter_map(attempt).unzip();
+    probing.probe(&mut attempts)?;
+    for (index, attempt) in indexes.into_iter().zip(attempts) {
+        if let Some(target) = facts.targets.get_mut(index) {
+            target.probe = Some(attempt.probed);
+        }
+    }
+    Ok(())
+}
+
+/// The clients' ends of all connections of the services.
+fn connected(config: &Config, sockets: Option<&Sockets>) -> Vec<Endpoint> {
+    let of = |sockets: &Sockets| -> Vec<Endpoint> {
+        let transfers = config.transfers.iter();
+        transfers.flat_map(|transfer| sockets.clients(transfer.online_ip, transfer.online_port)).collect()
+    };
+    sockets.map(of).unwrap_or_default()
 }
 
 fn failure(error: &StartError) -> OpenFailure {
@@ -158,43 +170,6 @@ fn targets(config: &Config, local: &[IpAddr]) -> Vec<TargetFacts> {
     targets
 }
 
-/// Copies of clients there would be answered on the spot.
-fn is_host_of_copies(config: &Config, ip: IpAddr) -> bool {
-    let targets = config.transfers.iter().map(|transfer| transfer.target.ip);
-    config.intercepts.iter().map(|intercept| intercept.ip).chain(targets).any(|other| other == ip)
-}
-
-/// Counts a captured packet; true if no more is needed.
-fn see(
-    clients: &mut Clients,
-    config: &Config,
-    outgoing: bool,
-    packet: &[u8],
-    is_other: &dyn Fn(IpAddr) -> bool,
-) -> bool {
-    let Ok(segment) = Segment::parse(packet) else { return false };
-    let is_of_service = |end: Endpoint| {
-        config.transfers.iter().any(|transfer| transfer.online_port == end.port && transfer.copies_at(end.ip))
-    };
-    if outgoing || !is_of_service(segment.destination) {
-        return false;
-    }
-    clients.captured += 1;
-    clients.talking += u64::from(!segment.flags.has(Flags::SYN));
-    clients.loopback += u64::from(segment.source.ip.is_loopback());
-    note(clients, segment.source.ip, is_other)
-}
-
-/// Remembers a client; true if it is one from whose address a probe can come.
-fn note(clients: &mut Clients, ip: IpAddr, is_other: &dyn Fn(IpAddr) -> bool) -> bool {
-    let is_usable = is_other(ip);
-    if is_usable {
-        let place = if ip.is_ipv4() { &mut clients.v4 } else { &mut clients.v6 };
-        *place = Some(ip);
-    }
-    is_usable
-}
-
 fn intercepts(config: &Config, conns: &ControlConns) -> Vec<InterceptFacts> {
     let errors = conns.errors();
     let all = config.intercepts.iter().zip(conns.account()).zip(errors);
@@ -212,7 +187,7 @@ fn intercepts(config: &Config, conns: &ControlConns) -> Vec<InterceptFacts> {
 }
 
 /// The probe of a target.
-fn attempt(config: &Config, facts: &Facts, target: Endpoint, taken: &[Endpoint]) -> Option<Attempt> {
+fn attempt(config: &Config, facts: &Facts, target: Endpoint, taken: &[Endpoint]) -> Attempt {
     let number = random();
     let isn = (number >> 32) as u32;
     let linked = facts.intercepts.iter().any(|intercept| intercept.connected);
@@ -222,7 +197,7 @@ fn attempt(config: &Config, facts: &Facts, target: Endpoint, taken: &[Endpoint])
     let foreign = foreign_source(config.intercepts.iter().map(|intercept| intercept.ip), target.ip);
     let foreign = foreign.filter(|_| can_send);
     let foreign = foreign.and_then(|ip| source::flow(ip, target, taken, number));
-    Some(Attempt::new(target, syn, foreign, isn))
+    Attempt::new(target, syn, foreign, isn)
 }
 
 /// The address of the probe: one that copies will have, if any is known.

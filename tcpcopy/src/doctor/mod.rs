@@ -4,6 +4,7 @@
 //! follows from them (`judge`) and what is printed (`report`) is free of I/O.
 
 mod check;
+mod clients;
 mod command;
 mod examine;
 mod facts;

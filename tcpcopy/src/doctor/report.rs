@@ -27,7 +27,10 @@ pub(super) fn text(checks: &[Check]) -> String {
 
 fn verdict(checks: &[Check]) -> String {
     if let Some(fault) = first_fault(checks) {
-        let cure = fault.cure.as_ref().map(|cure| format!("; {}", shown(cure))).unwrap_or_default();
+        let cure = fault
+            .cure
+            .as_ref()
+            .map_or_else(|| format!(": {}", fault.text), |cure| format!("; {}", shown(cure)));
         return format!("The first hop that fails: {}{cure}", fault.name);
     }
     let is_unchecked = |check: &&Check| matches!(check.outcome, Outcome::Unchecked(_));

@@ -17,8 +17,7 @@ pub(super) fn rights(facts: &Facts) -> Check {
 
 pub(super) fn interfaces(facts: &Facts) -> Check {
     if let Some(failure) = facts.capture.iter().chain(&facts.sending).find(|failure| failure.is_usage) {
-        let command = "ip -brief link # and name one of them".to_owned();
-        return Check::fault("interfaces", "no-interface", failure.text.clone(), Some(command));
+        return Check::fault("interfaces", "flags", failure.text.clone(), None);
     }
     let is_down = |state: &common_os::io::interfaces::State| !state.is_up;
     if let Some((name, _)) = facts.interfaces.iter().find(|(_, state)| state.as_ref().is_some_and(is_down)) {
@@ -60,6 +59,12 @@ pub(super) fn clients(facts: &Facts, setup: &Setup) -> Check {
     if facts.capture.is_some() {
         return Check::unchecked("clients", "nothing can be captured");
     }
+    if facts.targets.iter().any(|target| target.is_copied) {
+        return Check::unchecked(
+            "clients",
+            "a target of -x is one of these services, so its packets are not captured",
+        );
+    }
     match (clients.captured, clients.passing) {
         (0, passing) if passing >= MISSED => {
             let evidence = format!("{passing} packets to the services of -x, none captured: see -i and -F");
@@ -74,6 +79,6 @@ pub(super) fn clients(facts: &Facts, setup: &Setup) -> Check {
                         the address of the service in -x";
             Check::fault("clients", "loopback-clients", text.to_owned(), None)
         }
-        (count, _) => Check::good("clients", format!("{count} packets of clients were captured")),
+        (count, _) => Check::good("clients", format!("packets of clients are captured ({count})")),
     }
 }

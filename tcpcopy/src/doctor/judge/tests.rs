@@ -103,7 +103,7 @@ fn faults_of_this_host() {
     let failure = |is_usage| Some(OpenFailure { text: "no".into(), is_usage });
     for (facts, expected) in [
         (facts(|facts| facts.capture = failure(false)), ("rights", "rights")),
-        (facts(|facts| facts.sending = failure(true)), ("interfaces", "no-interface")),
+        (facts(|facts| facts.sending = failure(true)), ("interfaces", "flags")),
         (
             facts(|facts| facts.interfaces[0].1 = Some(State { is_up: false, mtu: None })),
             ("interfaces", "interface-down"),
@@ -128,6 +128,7 @@ fn faults_of_this_host() {
 #[test]
 fn what_is_no_fault_of_this_host() {
     for facts in [
+        facts(|_| {}),
         facts(|facts| facts.clients = Clients { passing: 2, ..Clients::default() }),
         facts(|facts| facts.services[0].listens = Some(false)),
         facts(|facts| facts.services[0].listens = None),
