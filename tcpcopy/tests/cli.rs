@@ -114,3 +114,19 @@ fn a_flag_without_an_effect_is_only_logged() {
     assert!(lines[0].contains("WARN") && lines[0].contains("-U (session pool size) has no effect"), "{text}");
     assert!(lines[1].contains("no permission to capture packets"), "{text}");
 }
+
+#[test]
+fn the_doctor_takes_the_same_flags_and_exits_with_1_for_a_fault() {
+    let help = run(&["doctor", "-h"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8(help.stdout).unwrap().starts_with("Checks the way of the packets"));
+
+    let refused = run(&[&["doctor"][..], &with_good(&["--udp", "-i", "lo"])].concat());
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8(refused.stderr).unwrap().starts_with("tcpcopy doctor: --udp: "));
+
+    let output = run(&["doctor", "--json", "-x", "80-127.0.0.1:1", "-s", "127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["fault"], "rights");
+}

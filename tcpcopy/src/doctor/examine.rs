@@ -13,18 +13,23 @@ use common_os::process::start::StartError;
 
 use super::DoctorError;
 use super::clients::Onlooker;
-use super::facts::{Clients, Facts, InterceptFacts, LinkError, OpenFailure, ServiceFacts, TargetFacts};
+use super::facts::{
+    Clients, Facts, InterceptFacts, LinkError, LinkErrorKind, OpenFailure, ServiceFacts, TargetFacts,
+};
 use super::probing::{Attempt, Probing, foreign_source};
 use super::sockets::Sockets;
 use super::source::{self, Source};
 use crate::cli::Config;
-use crate::control::{ConnLog, ControlConns, Intercepts, Introduction};
+use crate::control::{ConnLog, ControlConns, ControlError, Intercepts, Introduction};
 use crate::driver::captures::{Captures, all_clients};
 use crate::driver::vantage::Vantage;
 use crate::driver::{copied_target, random};
 
 /// Targets that are examined.
 const TARGETS: usize = 16;
+
+/// Interfaces on which packets of clients are counted.
+const WITNESSES: usize = 256;
 
 /// Headers without options, which do not count towards the segment size: IPv4, IPv6.
 const HEADERS: (u16, u16) = (40, 60);
@@ -39,7 +44,7 @@ pub(super) fn examine(config: &Config, clock: Clock) -> Result<Facts, DoctorErro
     let sockets = Sockets::read();
     let captures = Captures::open(config, vantage, &local, 0);
     let injector = (!config.tunnel).then(|| open_injector(config)).transpose();
-    let mut witness = Witness::open().ok();
+    let mut witnesses = witnesses();
     let mut ways = Ways::open().ok();
     let mut facts = Facts {
         capture: captures.as_ref().err().map(failure),
@@ -59,15 +64,18 @@ pub(super) fn examine(config: &Config, clock: Clock) -> Result<Facts, DoctorErro
     let captures = captures.ok().and_then(|all| all.into_iter().next());
     let conns = conns(config, captures.as_ref().map_or(0, Captures::count), clock);
     let mut probing = Probing::new(clock, conns, captures, injector.ok().flatten())?;
-    if let Some(witness) = &mut witness {
-        // Without it only the finding of a wrong -i is missing. What a tunnel contains, it cannot see.
-        let _ = witness.count((!config.decapsulates).then(|| all_clients(config, vantage)).as_ref());
+    // What a tunnel contains, no filter sees.
+    let program = (!config.decapsulates).then(|| all_clients(config, vantage));
+    for (_, witness) in &mut witnesses {
+        // Without it only the finding of a wrong -i is missing.
+        let _ = witness.count(program.as_ref());
     }
     let mut onlooker = Onlooker::new(config, &local);
     probing.look(&mut |captured| onlooker.see(captured))?;
     let connected = connected(config, sockets.as_ref());
     connected.iter().for_each(|client| onlooker.note(client.ip));
-    facts.clients = onlooker.finish(witness.map_or(0, |mut witness| witness.counted()));
+    let passing = witnesses.into_iter().map(|(name, mut witness)| (name, witness.counted()));
+    facts.clients = onlooker.finish(passing.filter(|(_, count)| *count > 0).collect());
     facts.intercepts = intercepts(config, probing.conns());
     if !config.tunnel {
         probe(config, &mut facts, &mut probing, &connected)?;
@@ -109,6 +117,16 @@ fn connected(config: &Config, sockets: Option<&Sockets>) -> Vec<Endpoint> {
         transfers.flat_map(|transfer| sockets.clients(transfer.online_ip, transfer.online_port)).collect()
     };
     sockets.map(of).unwrap_or_default()
+}
+
+/// One for each interface.
+fn witnesses() -> Vec<(String, Witness)> {
+    let names = interfaces::names().into_iter().take(WITNESSES);
+    let mut names: Vec<String> = names.filter(|name| name != "lo").collect();
+    // An interface has an entry for each of its addresses.
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().filter_map(|name| Some((name.clone(), Witness::open_on(&name).ok()?))).collect()
 }
 
 fn failure(error: &StartError) -> OpenFailure {
@@ -180,7 +198,11 @@ fn intercepts(config: &Config, conns: &ControlConns) -> Vec<InterceptFacts> {
         error: error.map(|error| LinkError {
             text: error.to_string(),
             hint: error.hint(),
-            is_lasting: error.is_lasting(),
+            kind: match error {
+                ControlError::NoAnswer => LinkErrorKind::Silent,
+                error if error.is_lasting() => LinkErrorKind::Unsuited,
+                _ => LinkErrorKind::Away,
+            },
         }),
     })
     .collect()

@@ -61,8 +61,8 @@ pub(super) struct Clients {
     pub(super) talking: u64,
     /// Of these, those from loopback addresses.
     pub(super) loopback: u64,
-    /// Packets to the services on all interfaces except loopback.
-    pub(super) passing: u64,
+    /// Packets to the services on each interface that has any, except loopback.
+    pub(super) passing: Vec<(String, u64)>,
     /// Clients that were seen, or that are connected: one for each address family.
     pub(super) v4: Option<IpAddr>,
     pub(super) v6: Option<IpAddr>,
@@ -125,6 +125,16 @@ pub(super) struct InterceptFacts {
 pub(super) struct LinkError {
     pub(super) text: String,
     pub(super) hint: &'static str,
-    /// It was reached, and does not suit.
-    pub(super) is_lasting: bool,
+    pub(super) kind: LinkErrorKind,
+}
+
+/// What an error of a control connection shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkErrorKind {
+    /// intercept was reached, and does not suit.
+    Unsuited,
+    /// The host has answered, but no intercept.
+    Away,
+    /// Nothing has answered.
+    Silent,
 }

@@ -1,9 +1,10 @@
-//! Counts the packets of all interfaces except loopback that pass a filter, and reads none of them.
+//! Counts the packets of one interface, or of all except loopback, that pass a filter, and reads none of them.
 
 use std::io;
 use std::os::fd::AsFd;
 
 use nix::libc::{AF_PACKET, ETH_P_ALL};
+use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Socket, Type};
 
 use super::bpf::{Program, nothing};
@@ -19,6 +20,8 @@ const UNUSED: u16 = 0x88b5;
 /// It can be opened before privileges are dropped and used afterwards. While it does not count, it costs nothing.
 pub struct Witness {
     socket: Socket,
+    /// Index of the only interface; zero for all.
+    interface: u32,
     counting: bool,
     counted: u64,
 }
@@ -35,7 +38,16 @@ impl Witness {
         socket.attach_filter(&nothing().to_sock_filters()).map_err(fail)?;
         // The kernel counts a packet before it drops it for lack of room.
         socket.set_recv_buffer_size(1).map_err(fail)?;
-        Ok(Self { socket, counting: false, counted: 0 })
+        Ok(Self { socket, interface: 0, counting: false, counted: 0 })
+    }
+
+    /// As [`Self::open`], but it counts the packets of the interface of this name only.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; or the interface does not exist.
+    pub fn open_on(name: &str) -> Result<Self, OpenError> {
+        let interface = if_nametoindex(name).map_err(|_| OpenError::not_an_interface(name))?;
+        Ok(Self { interface, ..Self::open()? })
     }
 
     /// Counts the packets that pass `program` from now on, or none.
@@ -53,7 +65,7 @@ impl Witness {
         };
         self.socket.attach_filter(&program.clone().without_loopback().to_sock_filters())?;
         if !self.counting {
-            sys::bind_packet(self.socket.as_fd(), 0, ETH_P_ALL as u16)?;
+            sys::bind_packet(self.socket.as_fd(), self.interface, ETH_P_ALL as u16)?;
             self.counting = true;
         }
         Ok(())

@@ -104,7 +104,7 @@ pub(super) fn end(facts: &Facts, setup: &Setup) -> Check {
         relayed => Check::finding(
             "assistant",
             Finding::AssistantForwards,
-            &format!("{relayed} answers left the assistant again"),
+            &format!("answers that left the assistant again: {relayed}"),
             &setup.place(None, None),
         ),
     }

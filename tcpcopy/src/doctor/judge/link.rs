@@ -3,7 +3,7 @@
 use common_core::control::VERSION;
 
 use super::super::check::{Check, Cure, Outcome};
-use super::super::facts::{InterceptFacts, LinkError};
+use super::super::facts::{InterceptFacts, LinkError, LinkErrorKind};
 use crate::findings::{Finding, Setup};
 
 pub(super) fn intercept(intercept: &InterceptFacts, setup: &Setup) -> Check {
@@ -12,21 +12,21 @@ pub(super) fn intercept(intercept: &InterceptFacts, setup: &Setup) -> Check {
         let key = if intercept.has_key { "both have the key" } else { "without a key" };
         return Check::good("intercept", format!("{address} answers, protocol version {VERSION}, {key}"));
     }
-    match &intercept.error {
-        Some(LinkError { text, hint, is_lasting: true }) => {
-            Check::fault("intercept", "intercept-refuses", format!("{address}: {text}; {hint}"), None)
-        }
-        error => {
-            let text = error.as_ref().map_or("no answer", |error| &error.text);
-            let evidence = format!("{address}: {text}");
-            let mut check =
-                Check::finding("intercept", Finding::InterceptAway, &evidence, &setup.place(None, None));
-            // The table names the first intercept, and this may be another one.
-            if let Outcome::Fault(fault) = &mut check.outcome {
-                let command = format!("intercept -d -l /var/log/intercept.log -p {}", address.port);
-                fault.cure = Some(Cure { host: Finding::InterceptAway.host().name(), command });
-            }
-            check
-        }
+    let error = intercept.error.as_ref();
+    if let Some(LinkError { text, hint, kind: LinkErrorKind::Unsuited }) = error {
+        return Check::fault("intercept", "intercept-refuses", format!("{address}: {text}; {hint}"), None);
     }
+    let evidence = format!("{address}: {}", error.map_or("no answer", |error| &error.text));
+    let mut check = Check::finding("intercept", Finding::InterceptAway, &evidence, &setup.place(None, None));
+    if let Outcome::Fault(fault) = &mut check.outcome {
+        let port = address.port;
+        // The table names the first intercept, and this may be another one.
+        let command = match error.map(|error| error.kind) {
+            Some(LinkErrorKind::Away) => format!("intercept -d -l /var/log/intercept.log -p {port}"),
+            // If nothing refuses the connection, its host is down, or a firewall drops the packets.
+            _ => format!("ip addr; nft list ruleset; ss -Hltn 'sport = :{port}'"),
+        };
+        fault.cure = Some(Cure { host: Finding::InterceptAway.host().name(), command });
+    }
+    check
 }

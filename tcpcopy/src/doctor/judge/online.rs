@@ -65,9 +65,11 @@ pub(super) fn clients(facts: &Facts, setup: &Setup) -> Check {
             "a target of -x is one of these services, so its packets are not captured",
         );
     }
-    match (clients.captured, clients.passing) {
-        (0, passing) if passing >= MISSED => {
-            let evidence = format!("{passing} packets to the services of -x, none captured: see -i and -F");
+    let passing: u64 = clients.passing.iter().map(|(_, count)| count).sum();
+    match (clients.captured, passing) {
+        (0, MISSED..) => {
+            let evidence =
+                format!("packets to the services of -x: {passing}, captured: 0; {}", missed(facts));
             Check::finding("clients", Finding::NotCaptured, &evidence, &setup.place(None, None))
         }
         (0, _) => Check::unchecked(
@@ -81,4 +83,14 @@ pub(super) fn clients(facts: &Facts, setup: &Setup) -> Check {
         }
         (count, _) => Check::good("clients", format!("packets of clients are captured ({count})")),
     }
+}
+
+/// What leaves the packets of clients out.
+fn missed(facts: &Facts) -> String {
+    let is_captured_on = |name: &str| facts.interfaces.iter().any(|(known, _)| known == name);
+    let names: Vec<_> = facts.clients.passing.iter().map(|(name, _)| name.as_str()).collect();
+    if facts.interfaces.is_empty() || names.iter().any(|name| is_captured_on(name)) {
+        return "they come where -i captures, so -F leaves them out".to_owned();
+    }
+    format!("give tcpcopy -i {}", names.join(","))
 }

@@ -8,7 +8,7 @@ use common_os::io::way::{Station, Way};
 
 use super::super::check::{Outcome, first_fault};
 use super::super::facts::{
-    Clients, InterceptFacts, LinkError, OpenFailure, Probed, Reply, ServiceFacts, TargetFacts,
+    Clients, InterceptFacts, LinkError, LinkErrorKind, OpenFailure, Probed, Reply, ServiceFacts, TargetFacts,
 };
 use super::super::source::Source;
 use super::*;
@@ -28,6 +28,10 @@ fn setup() -> Setup {
     }
 }
 
+fn passing(count: u64) -> Vec<(String, u64)> {
+    vec![("eth1".into(), count)]
+}
+
 /// Nothing is wrong; the test shows its difference.
 fn facts(change: impl FnOnce(&mut Facts)) -> Facts {
     let way = Way {
@@ -41,7 +45,13 @@ fn facts(change: impl FnOnce(&mut Facts)) -> Facts {
     let mut facts = Facts {
         interfaces: vec![("eth0".into(), Some(State { is_up: true, mtu: Some(1500) }))],
         services: vec![ServiceFacts { port: 80, transfer: 0, listens: Some(true) }],
-        clients: Clients { captured: 9, talking: 8, passing: 9, v4: Some(CLIENT), ..Clients::default() },
+        clients: Clients {
+            captured: 9,
+            talking: 8,
+            passing: passing(9),
+            v4: Some(CLIENT),
+            ..Clients::default()
+        },
         packets: (1500, 1500),
         targets: vec![TargetFacts {
             address: Some(endpoint("10.0.0.17:8080")),
@@ -116,7 +126,7 @@ fn faults_of_this_host() {
             ("service", "nobody-listens"),
         ),
         (
-            facts(|facts| facts.clients = Clients { passing: 3, ..Clients::default() }),
+            facts(|facts| facts.clients = Clients { passing: passing(3), ..Clients::default() }),
             ("clients", "not-captured"),
         ),
         (facts(|facts| facts.clients.loopback = 9), ("clients", "loopback-clients")),
@@ -126,10 +136,19 @@ fn faults_of_this_host() {
 }
 
 #[test]
+fn what_misses_the_clients_is_named() {
+    for (passes, expected) in [("eth1", "give tcpcopy -i eth1"), ("eth0", "-F leaves them out")] {
+        let clients = Clients { passing: vec![(passes.to_owned(), 3)], ..Clients::default() };
+        let checks = judge(&facts(|facts| facts.clients = clients), &setup());
+        assert!(first_fault(&checks).unwrap().text.contains(expected), "{checks:?}");
+    }
+}
+
+#[test]
 fn what_is_no_fault_of_this_host() {
     for facts in [
         facts(|_| {}),
-        facts(|facts| facts.clients = Clients { passing: 2, ..Clients::default() }),
+        facts(|facts| facts.clients = Clients { passing: passing(2), ..Clients::default() }),
         facts(|facts| facts.services[0].listens = Some(false)),
         facts(|facts| facts.services[0].listens = None),
         facts(|facts| facts.clients.loopback = 8),
@@ -158,13 +177,19 @@ fn faults_of_the_way_to_the_target() {
 
 #[test]
 fn faults_of_the_control_connection() {
-    let error = |is_lasting| Some(LinkError { text: "no".into(), hint: "do", is_lasting });
-    for (is_lasting, name) in [(true, "intercept-refuses"), (false, "intercept-away")] {
+    for (kind, name, command) in [
+        (LinkErrorKind::Unsuited, "intercept-refuses", None),
+        (LinkErrorKind::Away, "intercept-away", Some("intercept -d ")),
+        (LinkErrorKind::Silent, "intercept-away", Some("ip addr; nft ")),
+    ] {
         let facts = facts(|facts| {
             facts.intercepts[0].connected = false;
-            facts.intercepts[0].error = error(is_lasting);
+            facts.intercepts[0].error = Some(LinkError { text: "no".into(), hint: "do", kind });
             facts.targets[0].probe = Some(Probed { own: Some(Own::Accepted), ..Probed::default() });
         });
+        let checks = judge(&facts, &setup());
+        let cure = first_fault(&checks).unwrap().cure.as_ref().map(|cure| &cure.command[..13]);
+        assert_eq!(cure, command);
         assert_eq!(first(&facts), Some(("intercept", name)));
     }
 }
