@@ -44,13 +44,16 @@ run() {
   finds_and_cures intercept-misses
   end "$INTERCEPT" TERM || fail 'intercept does not end'
 
-  copying
+  quiet clients begin_to_copy
   all_well 'beside a tcpcopy'
   touch stop
   load_end clients
-  counting count_http
-  load copied ab -q -k -c 5 -n 500 "http://$ONLINE4/"
   all_arrived
+}
+
+begin_to_copy() {
+  copying
+  counting count_http
 }
 
 # examine [FLAG...]: one run of the doctor, by default with -i eth0.

@@ -25,7 +25,7 @@ use crate::control::{ConnChange, ControlConns};
 use crate::driver::captures::Captures;
 use crate::driver::prober::{bare, connect};
 use crate::findings::Own;
-use crate::report::InterceptCounters;
+use crate::report::{InterceptCounters, InterceptStats};
 
 /// Limit for seeing a client.
 const CLIENTS: Duration = Duration::from_secs(2);
@@ -33,8 +33,8 @@ const CLIENTS: Duration = Duration::from_secs(2);
 const LINKS: Duration = Duration::from_millis(3500);
 /// Limit for answers.
 const ANSWERS: Duration = Duration::from_secs(4);
-/// After so many messages with counters an answer will not come any more: with the first one intercept begins to count what
-/// passes its capture, with the third one it has told the count.
+/// After so many more messages with counters an answer will not come any more: with the first one intercept begins to count
+/// what passes its capture, and the third one tells the count in any case.
 const REPORTS: u64 = 3;
 /// Between two SYNs. The kernel of the test server does not answer the same one more often than twice a second.
 const AGAIN: Duration = Duration::from_millis(700);
@@ -88,9 +88,7 @@ impl Probing {
         let mut enough = self.captures.is_none();
         while self.clock.now() < start + LINKS {
             enough |= self.clock.now() >= start + CLIENTS;
-            let all_known =
-                self.conns.account().iter().all(|conn| conn.last_error.is_some()) || self.conns.all_up();
-            if enough && all_known {
+            if enough && self.links_are_known() {
                 break;
             }
             self.round(self.clock.now() + NAP, &mut |captured| enough |= seen(captured), &mut |_, _| {})?;
@@ -98,6 +96,15 @@ impl Probing {
         // Nobody reads them any more.
         self.captures = None;
         Ok(())
+    }
+
+    /// Each intercept has sent its first counters, or an error shows that it cannot be used.
+    fn links_are_known(&self) -> bool {
+        let account = self.conns.account();
+        let is_down = |conn: &InterceptStats| !conn.connected && conn.last_error.is_some();
+        let any_down = account.iter().any(is_down);
+        (any_down || self.conns.all_up())
+            && account.iter().all(|conn| is_down(conn) || conn.statistics.is_some())
     }
 
     pub(super) fn conns(&self) -> &ControlConns {
