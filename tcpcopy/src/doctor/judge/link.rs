@@ -20,7 +20,9 @@ pub(super) fn intercept(intercept: &InterceptFacts, setup: &Setup) -> Check {
     let mut check = Check::finding("intercept", Finding::InterceptAway, &evidence, &setup.place(None, None));
     if let Outcome::Fault(fault) = &mut check.outcome {
         let port = address.port;
-        // The table names the first intercept, and this may be another one.
+        // The table speaks of all intercepts, and this may be one of several.
+        fault.text =
+            format!("intercept cannot be reached, so the answers there are not received ({evidence})");
         let command = match error.map(|error| error.kind) {
             Some(LinkErrorKind::Away) => format!("intercept -d -l /var/log/intercept.log -p {port}"),
             // If nothing refuses the connection, its host is down, or a firewall drops the packets.
