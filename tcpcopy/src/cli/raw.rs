@@ -30,8 +30,7 @@ const MAX_WORKERS: u64 = 64;
     disable_version_flag = true,
     after_help = "Accepted without effect: -R -U.\n\
                   Example: tcpcopy -x 80-10.0.0.17:8080 -s 10.0.0.18 -i eth0\n\
-                  The commands that set up all hosts: tcpcopy init
-\
+                  The commands that set up all hosts: tcpcopy init\n\
                   Where packets stop: tcpcopy doctor, with the same flags"
 )]
 pub(super) struct RawArgs {
