@@ -49,6 +49,8 @@ pub(crate) enum Lookup {
     Waiting { id: Option<u32> },
     /// The test server does not have it.
     Failed,
+    /// The test server had it on a connection that is gone, and it cannot be prepared again.
+    Lost,
     /// No such statement was seen.
     Unknown,
 }
@@ -56,9 +58,16 @@ pub(crate) enum Lookup {
 /// Where a statement stands on the test server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AtTest {
-    Waiting { id: Option<u32> },
-    Known { id: u32, parameters: Option<u16> },
+    Waiting {
+        id: Option<u32>,
+    },
+    Known {
+        id: u32,
+        parameters: Option<u16>,
+    },
     Failed,
+    /// See [`Lookup::Lost`].
+    Lost,
 }
 
 /// How the online id of a statement became known.
@@ -108,6 +117,11 @@ impl Statement {
     fn kept(&self) -> usize {
         let early = self.early.as_ref().map_or(0, |early| early.kept());
         self.text.len() + self.types.as_ref().map_or(0, |types| types.bytes.len()) + early
+    }
+
+    /// The present connection has it, or has been told to prepare it.
+    fn is_at_test(&self) -> bool {
+        matches!(self.at_test, AtTest::Waiting { .. } | AtTest::Known { .. })
     }
 
     /// A new connection can prepare the same.
@@ -367,6 +381,7 @@ impl Statements {
                 Lookup::Known { id, parameters, by_order }
             }
             AtTest::Failed => Lookup::Failed,
+            AtTest::Lost => Lookup::Lost,
         }
     }
 
@@ -456,7 +471,7 @@ impl Statements {
 
     /// A statement is open on the test server that cannot be prepared again.
     pub(crate) fn has_unrepeatable(&self) -> bool {
-        self.index.all.values().any(|it| !it.is_repeatable() && it.at_test != AtTest::Failed)
+        self.index.all.values().any(|it| !it.is_repeatable() && it.is_at_test())
     }
 
     /// The test server's connection is a new one, on which the next statement gets the id `next`, if that is known. Returns
@@ -464,7 +479,11 @@ impl Statements {
     pub(crate) fn new_connection(&mut self, next: Option<u32>) -> Vec<Serial> {
         self.next_test = next;
         for statement in self.index.all.values_mut() {
-            statement.at_test = AtTest::Failed;
+            statement.at_test = match statement.at_test {
+                AtTest::Lost => AtTest::Lost,
+                _ if statement.is_at_test() && !statement.is_repeatable() => AtTest::Lost,
+                _ => AtTest::Failed,
+            };
             statement.is_bound = false;
         }
         let repeatable = self.index.all.iter().filter(|(_, statement)| statement.is_repeatable());
@@ -515,7 +534,7 @@ impl Statements {
                 self.types_bound(online, count, bytes);
             }
             Some(AtTest::Waiting { .. }) => self.executed_early(online, payload),
-            Some(AtTest::Failed) | None => return,
+            Some(AtTest::Failed | AtTest::Lost) | None => return,
         }
         if let Some(statement) = self.index.named_mut(online) {
             statement.is_bound = false;

@@ -737,6 +737,7 @@ fn what_was_prepared_with_user_variables_is_lost_with_its_connection() {
     let before = run.left_out();
     assert_eq!(run.driven.client(&execute(1)), b"");
     assert_eq!(run.left_out() - before, execute(1).len());
+    assert_eq!(run.driven.fates.left_out.last().map(|(loss, _)| *loss), Some(Loss::StateLost));
     say(&mut run, "EXECUTE d");
 }
 

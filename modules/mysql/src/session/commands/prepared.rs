@@ -66,12 +66,14 @@ impl Commands<'_, '_> {
                 return self.execute_last(command, header, payload);
             }
             Lookup::Waiting { id } => self.unanswered(online, id)?,
-            Lookup::Failed | Lookup::Unknown if command == Command::CLOSE && online == LAST_PREPARED => {
+            Lookup::Failed | Lookup::Lost | Lookup::Unknown
+                if command == Command::CLOSE && online == LAST_PREPARED =>
+            {
                 // The client closes without waiting a statement that was not prepared: there is nothing to close.
                 self.cx.statements.close(online);
                 return Ok(self.begin(header, Fate::Replace));
             }
-            Lookup::Failed => {
+            at_test @ (Lookup::Failed | Lookup::Lost) => {
                 if command == Command::CLOSE {
                     self.cx.statements.close(online);
                 }
@@ -80,7 +82,9 @@ impl Commands<'_, '_> {
                 {
                     return self.execute_as_text(header, payload, online, &text);
                 }
-                return Err(Stop::LeaveOut(LeftOut::FailedStatement));
+                let is_lost = at_test == Lookup::Lost;
+                let reason = if is_lost { LeftOut::StateLost } else { LeftOut::FailedStatement };
+                return Err(Stop::LeaveOut(reason));
             }
             Lookup::Unknown => {
                 self.cx.executes_unknown();
