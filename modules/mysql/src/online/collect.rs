@@ -53,6 +53,13 @@ impl Collected {
         self.connections.is_empty()
     }
 
+    /// The list is missing, or some client other than `user` has no database in it: `performance_schema` is read without a lock,
+    /// and tells none while a statement begins or ends.
+    pub(super) fn lacks_databases(&self, user: &[u8]) -> bool {
+        let lacks = |entry: &Entry| entry.database.is_empty() && entry.user != user;
+        self.is_empty() || self.connections.values().any(|connection| lacks(&connection.entry))
+    }
+
     /// Whether the server knows its threads: it does not without `performance_schema`.
     pub(super) fn knows_threads(&self) -> bool {
         !self.threads.is_empty()
@@ -105,6 +112,13 @@ impl Collected {
         database: Option<&[u8]>,
     ) -> Option<()> {
         let id = number(id)?;
+        if let Some(known) = self.connections.get_mut(&id) {
+            // A second list.
+            if known.entry.database.is_empty() {
+                known.entry.database = database.unwrap_or_default().to_vec();
+            }
+            return Some(());
+        }
         let entry = Entry {
             id: u32::try_from(id).ok()?,
             capabilities: self.capabilities,
@@ -296,5 +310,24 @@ mod tests {
         let transaction = entries[&end("10.0.0.2:40000")].unsaid.transaction;
         assert_eq!(transaction, Begun::No, "it is that of the one statement");
         assert_eq!(entries.len(), 2, "two names with one port are none");
+    }
+
+    #[test]
+    fn a_second_list_tells_the_databases_that_the_first_one_lacks() {
+        let row = |id: &'static str, user: &'static str, database: Option<&'static str>| {
+            [Some(id), Some(user), Some("10.0.0.1:40000"), database, Some("1")]
+                .map(|it| it.map(str::as_bytes))
+        };
+        let mut collected = Collected::new(Capabilities::MYSQL);
+        assert!(collected.lacks_databases(b"tcpcopy"), "there is no list");
+        collected.row(Question::Connections, &row("8", "tcpcopy", None));
+        assert!(!collected.lacks_databases(b"tcpcopy"), "that is the question itself");
+        collected.row(Question::Connections, &row("7", "app", None));
+        assert!(collected.lacks_databases(b"tcpcopy"));
+        for database in [Some("shop"), None, Some("other")] {
+            collected.row(Question::ConnectionsOfOld, &row("7", "app", database));
+            assert!(!collected.lacks_databases(b"tcpcopy"));
+            assert_eq!(collected.connections[&7].entry.database, b"shop");
+        }
     }
 }

@@ -170,7 +170,7 @@ impl Talk<'_> {
     /// Asks the question of this index, or a later one if that is not needed.
     fn ask(self, mut index: usize, collected: Collected) -> Next {
         while let Some(question) = Question::ALL.get(index) {
-            if *question == Question::ConnectionsOfOld && !collected.is_empty() {
+            if *question == Question::ConnectionsOfOld && !collected.lacks_databases(&self.online.user) {
                 index += 1;
                 continue;
             }
@@ -199,7 +199,7 @@ impl Talk<'_> {
                 }
                 return Ok(self.ask(index + 1, collected));
             }
-            Piece::Error(error) if question == Question::ConnectionsOfOld => {
+            Piece::Error(error) if question == Question::ConnectionsOfOld && collected.is_empty() => {
                 return Err(refusal::of_list(&error));
             }
             Piece::Error(error) => {
