@@ -125,6 +125,8 @@ mend() {
   local host link
   # A second interface of a host goes with its routes.
   for link in copies second; do ip -n "$(netns wire)" link delete "$link" 2>/dev/null || true; done
+  # Answers to the online host go straight to it, unless it is a client.
+  ip -n "$(netns test)" route delete "$ONLINE4/32" 2>/dev/null || true
   swapper_end
   lax_wire
   monitor_down
