@@ -43,14 +43,20 @@ impl<'b> End<'b> {
     }
 
     fn first_before(bytes: &'b [u8], may_follow: fn(&[u8]) -> bool) -> Option<(Self, &'b [u8])> {
-        let ready = bytes.windows(READY.len() + 1).enumerate().find_map(|(at, message)| {
+        let alike = bytes.windows(READY.len() + 1).enumerate().filter_map(|(at, message)| {
             let status = TransactionStatus::read(*message.strip_prefix(READY)?.first()?)?;
-            let (before, rest) = (bytes.get(..at)?, bytes.get(at + message.len()..)?);
-            may_follow(rest).then(|| (Self::Ready { status, last: Last::of(before) }, rest))
+            Some((status, bytes.get(..at)?, bytes.get(at + message.len()..)?))
         });
+        let ready = alike
+            .take(ALIKE_MAX)
+            .find(|(_, _, rest)| may_follow(rest))
+            .map(|(status, before, rest)| (Self::Ready { status, last: Last::of(before) }, rest));
         ready.or_else(|| is_copy_in(bytes).then_some((Self::CopyIn, &[])))
     }
 }
+
+/// So many places that look like an end are followed. Data may consist of such places: then each would be followed to the end.
+const ALIKE_MAX: usize = 32;
 
 /// ReadyForQuery without its letter.
 const READY: &[u8] = b"Z\0\0\0\x05";
@@ -153,6 +159,21 @@ mod tests {
         assert_eq!(End::last(b"Z\0\0\0\x05T"), ready(Last::Other));
         assert_eq!(End::last(b"Z\0\0\0\x05X"), None);
         assert_eq!(End::last(b""), None);
+    }
+
+    #[test]
+    fn data_that_look_like_many_ends_are_followed_a_few_times() {
+        let mut bytes = b"Z\0\0\0\x05I".repeat(10_000);
+        assert_eq!(End::first(&bytes).map(|(_, rest)| rest.len()), Some(bytes.len() - 6));
+        bytes.extend(b"data");
+        assert_eq!(End::first(&bytes), None);
+        thread_local!(static FOLLOWED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+        let count = |_: &[u8]| {
+            FOLLOWED.set(FOLLOWED.get() + 1);
+            false
+        };
+        assert_eq!(End::first_before(&bytes, count), None);
+        assert_eq!(FOLLOWED.get(), ALIKE_MAX);
     }
 
     #[test]
